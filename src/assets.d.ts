@@ -1,0 +1,9 @@
+// Files that the compiled binary carries: SQL as text, archives as the path of an embedded file.
+declare module "*.sql" {
+  const text: string;
+  export default text;
+}
+declare module "*.tar.zst" {
+  const path: string;
+  export default path;
+}

@@ -1,0 +1,62 @@
+export const logLevels = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+type Fields = Record<string, unknown>;
+
+/** Says what happened: `event` is a short constant sentence, the fields hold what varies. Never contents, never secrets. */
+export interface Log {
+  debug(event: string, fields?: Fields): void;
+  info(event: string, fields?: Fields): void;
+  warn(event: string, fields?: Fields): void;
+  error(event: string, fields?: Fields): void;
+  /** A log that adds these fields to every line. */
+  with(fields: Fields): Log;
+}
+
+export interface LogOptions {
+  level: LogLevel;
+  /** One JSON object a line for machines, or a short readable line for a terminal. */
+  format: "json" | "text";
+  write(line: string): void;
+}
+
+export function createLog(options: LogOptions, bound: Fields = {}): Log {
+  const least = logLevels.indexOf(options.level);
+  const line =
+    (level: LogLevel) =>
+    (event: string, fields: Fields = {}) => {
+      if (logLevels.indexOf(level) < least) return;
+      options.write(`${render(options.format, level, event, { ...bound, ...fields })}\n`);
+    };
+  return {
+    debug: line("debug"),
+    info: line("info"),
+    warn: line("warn"),
+    error: line("error"),
+    with: (fields) => createLog(options, { ...bound, ...fields }),
+  };
+}
+
+/** The log of a process: on stderr, because stdout belongs to the protocol when a client has started us. */
+export function stderrLog(level: LogLevel): Log {
+  return createLog({
+    level,
+    format: process.stderr.isTTY ? "text" : "json",
+    write: (line) => process.stderr.write(line),
+  });
+}
+
+function render(format: LogOptions["format"], level: LogLevel, event: string, fields: Fields): string {
+  const time = new Date().toISOString();
+  const plain = Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, describe(value)]));
+  if (format === "json") return JSON.stringify({ time, level, event, ...plain });
+  const rest = Object.entries(plain).map(
+    ([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
+  return [time.slice(11, 19), level === "info" ? "" : level.toUpperCase(), event, ...rest].filter(Boolean).join(" ");
+}
+
+/** An error logs as its message: a stack or a cause may quote what a caller sent. */
+function describe(value: unknown): unknown {
+  return value instanceof Error ? value.message : value;
+}
