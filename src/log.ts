@@ -50,13 +50,16 @@ function render(format: LogOptions["format"], level: LogLevel, event: string, fi
   const time = new Date().toISOString();
   const plain = Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, describe(value)]));
   if (format === "json") return JSON.stringify({ time, level, event, ...plain });
-  const rest = Object.entries(plain).map(
-    ([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
-  );
+  const rest = Object.entries(plain).map(([key, value]) => `${key}=${word(value)}`);
   return [time.slice(11, 19), level === "info" ? "" : level.toUpperCase(), event, ...rest].filter(Boolean).join(" ");
 }
 
 /** An error logs as its message: a stack or a cause may quote what a caller sent. */
 function describe(value: unknown): unknown {
   return value instanceof Error ? value.message : value;
+}
+
+/** A value as one word, so that a line break in it cannot forge a line of the log. */
+function word(value: unknown): string {
+  return typeof value === "string" && /^[^\s"]+$/.test(value) ? value : JSON.stringify(value);
 }

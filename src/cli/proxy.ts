@@ -1,0 +1,12 @@
+import { readFileSync } from "node:fs";
+import { foreignEnvironment, obeyed, proxyConfig } from "../config.ts";
+import type { ProxyConfig } from "../config.ts";
+import { DeweyError } from "../errors.ts";
+import { stderrLog } from "../log.ts";
+import type { Log } from "../log.ts";
+import { startProxy } from "../proxy/proxy.ts";
+import type { Proxy } from "../proxy/proxy.ts";
+import type { Command, Invocation } from "./command.ts";
+import { usageError } from "./command.ts";
+import { listenOptions } from "./server.ts";
+import { aborted, warnOfUnknownVariables } from "./serve.ts";

@@ -1,0 +1,90 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ListenConfig, ServeConfig } from "../config.ts";
+import { isLoopback } from "../config.ts";
+import type { Log } from "../log.ts";
+import { startListener } from "../mcp/listener.ts";
+import type { Listener } from "../mcp/listener.ts";
+import { startEmbedded } from "../store/embedded.ts";
+import type { EmbeddedOptions } from "../store/embedded.ts";
+import { openStore } from "../store/store.ts";
+import type { Connection, Store } from "../store/store.ts";
+
+/** How often the trash is emptied of what is past its time: days are its unit, so an hour is soon enough. */
+const PURGE_INTERVAL_MS = 3_600_000;
+
+export interface RunningServer {
+  listener: Listener;
+  stop(): Promise<void>;
+}
+
+export interface ServerOptions {
+  config: ServeConfig;
+  log: Log;
+  version: string;
+  onProgress?: EmbeddedOptions["onProgress"];
+}
+
+/** Starts the parts of `dewey serve` in the order in which they need each other; a failure stops those that run. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { config, log, version } = options;
+  await using stack = new AsyncDisposableStack();
+  const connection = await startDatabase(options, stack);
+  const store = await openStore({
+    connection,
+    minConnections: config.minConnections,
+    maxConnections: config.maxConnections,
+    deadlineMs: config.deadlineMs,
+    trashDays: config.trashDays,
+    log,
+  });
+  stack.defer(() => store.close());
+  const purge = setInterval(() => void purgeTrash(store, log), PURGE_INTERVAL_MS);
+  stack.defer(() => clearInterval(purge));
+  const listener = startListener({ store, log, version, ...listenOptions(config) });
+  stack.defer(() => listener.stop());
+  if (!isLoopback(config.host) && config.tls === undefined) {
+    log.warn("listening beyond loopback without TLS: others on the network can read what passes", {
+      host: config.host,
+    });
+  }
+  const running = stack.move();
+  return { listener, stop: () => running.disposeAsync() };
+}
+
+/** What the listeners of server and proxy take alike. The files are read here, so that a bad one is said at start. */
+export function listenOptions(config: ListenConfig) {
+  return {
+    host: config.host,
+    port: config.port,
+    allowedOrigins: config.allowedOrigins,
+    ...(config.token === undefined ? {} : { token: config.token }),
+    ...(config.tls === undefined
+      ? {}
+      : { tls: { cert: readFileSync(config.tls.certFile, "utf8"), key: readFileSync(config.tls.keyFile, "utf8") } }),
+  };
+}
+
+async function startDatabase(options: ServerOptions, stack: AsyncDisposableStack): Promise<Connection> {
+  const { database, dataDir } = options.config;
+  if (database.kind === "server") {
+    const { kind: _, ...connection } = database;
+    return connection;
+  }
+  const embedded = await startEmbedded({
+    dataDir: join(dataDir, "postgres"),
+    log: options.log,
+    ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+  });
+  stack.defer(() => embedded.stop());
+  return embedded.connection;
+}
+
+async function purgeTrash(store: Store, log: Log): Promise<void> {
+  try {
+    const purged = await store.conversations.purgeTrash();
+    if (purged > 0) log.info("purged conversations whose time in the trash was over", { purged });
+  } catch (error) {
+    log.warn("the trash could not be purged; the next round tries again", { error });
+  }
+}

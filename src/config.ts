@@ -1,0 +1,297 @@
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import type { z } from "zod";
+import { DeweyError } from "./errors.ts";
+import type { LogLevel } from "./log.ts";
+import { settings } from "./settings.ts";
+import type { Setting, SettingName } from "./settings.ts";
+
+// The only reader of the environment: it takes what the commands were given, by the rows of `settings`, to frozen values.
+
+/** What a command was given: the process's environment and the flags, by their names. */
+export interface Sources {
+  env: Record<string, string | undefined>;
+  flags: Record<string, string | boolean | undefined>;
+}
+
+type Values<Name extends SettingName> = {
+  [Key in Name]: (typeof settings)[Key] extends { default: string }
+    ? z.output<(typeof settings)[Key]["schema"]>
+    : z.output<(typeof settings)[Key]["schema"]> | undefined;
+};
+
+/** Where a PostgreSQL is, or that the embedded one is to be run. */
+export type DatabaseConfig =
+  | { kind: "embedded" }
+  | { kind: "server"; host: string; port: number; database: string; user: string; password: string; tls: boolean };
+
+/** What serving on a port needs, for the server and the proxy alike. */
+export interface ListenConfig {
+  host: string;
+  port: number;
+  token: string | undefined;
+  allowedOrigins: string[];
+  /** File names, so that nothing secret is kept here. */
+  tls: { certFile: string; keyFile: string } | undefined;
+}
+
+export interface ServeConfig extends ListenConfig {
+  database: DatabaseConfig;
+  minConnections: number;
+  maxConnections: number;
+  deadlineMs: number;
+  trashDays: number;
+  dataDir: string;
+  logLevel: LogLevel;
+}
+
+export interface ProxyConfig extends ListenConfig {
+  configFile: string | undefined;
+  url: string;
+  spoolDir: string;
+  dataDir: string;
+  logLevel: LogLevel;
+}
+
+/** What the commands need that only talk to a server. */
+export interface ClientConfig {
+  url: string;
+  token: string | undefined;
+  logLevel: LogLevel;
+}
+
+const listening = ["token", "allowedOrigins", "tlsCert", "tlsKey"] as const;
+const common = ["dataDir", "logLevel"] as const;
+
+/** The settings that each command obeys; its help and the checks of packaging are made from these. */
+export const obeyed = {
+  serve: [
+    "host",
+    "port",
+    ...listening,
+    "databaseUrl",
+    "dbHost",
+    "dbPort",
+    "dbName",
+    "dbUser",
+    "dbPassword",
+    "dbMinConnections",
+    "dbMaxConnections",
+    "dbDeadlineSeconds",
+    "trashDays",
+    ...common,
+  ],
+  proxy: ["proxyHost", "proxyPort", ...listening, "proxyConfig", "url", "spoolDir", ...common],
+  client: ["url", "token", "logLevel"],
+} as const satisfies Record<string, readonly SettingName[]>;
+
+/** Reads what `dewey serve` obeys. Throws one `invalid` error that names every mistake. */
+export function serveConfig(sources: Sources): ServeConfig {
+  return reading(sources, (reader) => {
+    const values = reader.read(obeyed.serve);
+    const database = databaseConfig(values, reader);
+    if (values.dbMinConnections > values.dbMaxConnections) {
+      reader.problem("DEWEY_DB_MIN_CONNECTIONS", "should not be more than DEWEY_DB_MAX_CONNECTIONS");
+    }
+    return {
+      ...listenConfig(values.host, values.port, values, sources, reader),
+      database,
+      minConnections: values.dbMinConnections,
+      maxConnections: values.dbMaxConnections,
+      deadlineMs: values.dbDeadlineSeconds * 1000,
+      trashDays: values.trashDays,
+      dataDir: values.dataDir ?? defaultDataDir(sources.env),
+      logLevel: values.logLevel,
+    };
+  });
+}
+
+/** Reads what `dewey proxy` obeys. Throws one `invalid` error that names every mistake. */
+export function proxyConfig(sources: Sources): ProxyConfig {
+  return reading(sources, (reader) => {
+    const values = reader.read(obeyed.proxy);
+    const dataDir = values.dataDir ?? defaultDataDir(sources.env);
+    return {
+      ...listenConfig(values.proxyHost, values.proxyPort, values, sources, reader),
+      configFile: values.proxyConfig,
+      url: values.url,
+      spoolDir: values.spoolDir ?? join(dataDir, "spool"),
+      dataDir,
+      logLevel: values.logLevel,
+    };
+  });
+}
+
+/** Reads what the commands obey that only talk to a server. */
+export function clientConfig(sources: Sources): ClientConfig {
+  return reading(sources, (reader) => reader.read(obeyed.client));
+}
+
+/** The environment for programs that Dewey starts for others: without Dewey's own settings, which hold its secrets. */
+export function foreignEnvironment(env: Sources["env"]): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith("DEWEY_"),
+    ),
+  );
+}
+
+/** Variables that begin like Dewey's and are none: most likely misspelt, so that a command can say so. */
+export function unknownVariables(env: Sources["env"]): string[] {
+  const known = new Set(
+    Object.values(settings).flatMap((row) => ("secret" in row ? [row.env, `${row.env}_FILE`] : [row.env])),
+  );
+  return Object.keys(env).filter((name) => name.startsWith("DEWEY_") && !known.has(name));
+}
+
+/** Whether an address can be reached from this machine only. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** Collects mistakes while values are read, so that all of them can be named at once. */
+interface Reader {
+  read<Name extends SettingName>(names: readonly Name[]): Values<Name>;
+  problem(name: string, message: string): void;
+}
+
+/** Stops before a config is made of wrong values: what `read` returned for a mistake is never used. */
+class Mistakes extends Error {}
+
+function reading<Config extends object>(sources: Sources, build: (reader: Reader) => Config): Readonly<Config> {
+  const problems: string[] = [];
+  const reader: Reader = {
+    read: (names) => readValues(names, sources, problems),
+    problem: (name, message) => problems.push(`${name} ${message}`),
+  };
+  let config: Config | undefined;
+  try {
+    config = build(reader);
+  } catch (error) {
+    if (!(error instanceof Mistakes)) throw error;
+  }
+  if (config === undefined || problems.length > 0) {
+    throw new DeweyError("invalid", `The configuration is wrong:\n${problems.map((line) => `  ${line}`).join("\n")}`);
+  }
+  return Object.freeze(config);
+}
+
+function readValues<Name extends SettingName>(
+  names: readonly Name[],
+  sources: Sources,
+  problems: string[],
+): Values<Name> {
+  const values: Record<string, unknown> = {};
+  const before = problems.length;
+  for (const name of names) {
+    const row: Setting<z.ZodType> = settings[name];
+    const given = givenText(row, sources, problems);
+    if (given === undefined) continue;
+    const parsed = row.schema.safeParse(given.text);
+    if (parsed.success) values[name] = parsed.data;
+    else
+      problems.push(
+        `${given.source} ${parsed.error.issues[0]?.message}${row.secret ? "" : `, not ${JSON.stringify(given.text)}`}`,
+      );
+  }
+  if (problems.length > before) throw new Mistakes();
+  return values as Values<Name>;
+}
+
+/** The text of a setting and where it came from: the flag, else the variable, else the file, else the default. */
+function givenText(
+  row: Setting<z.ZodType>,
+  sources: Sources,
+  problems: string[],
+): { text: string; source: string } | undefined {
+  const flag = row.flag === undefined ? undefined : sources.flags[row.flag];
+  if (typeof flag === "string") return { text: flag, source: `--${row.flag}` };
+  // An empty variable means that none is given: compose files and units pass them on like that.
+  const variable = sources.env[row.env] || undefined;
+  const file = row.secret ? sources.env[`${row.env}_FILE`] || undefined : undefined;
+  if (variable !== undefined && file !== undefined)
+    problems.push(`${row.env} and ${row.env}_FILE are both given; give one`);
+  if (variable !== undefined) return { text: variable, source: row.env };
+  const content = file === undefined ? undefined : secretFile(`${row.env}_FILE`, file, problems);
+  if (content !== undefined) return { text: content, source: `${row.env}_FILE` };
+  return row.default === undefined ? undefined : { text: row.default, source: row.env };
+}
+
+/** A secret from its file, without the line end that editors add. An empty file means that there is none. */
+function secretFile(name: string, file: string, problems: string[]): string | undefined {
+  try {
+    return readFileSync(file, "utf8").replace(/\r?\n$/, "") || undefined;
+  } catch {
+    problems.push(`${name} should be a file that can be read, not ${JSON.stringify(file)}`);
+    return undefined;
+  }
+}
+
+function listenConfig(
+  host: string,
+  port: number,
+  values: Values<(typeof listening)[number]>,
+  sources: Sources,
+  reader: Reader,
+): ListenConfig {
+  if ((values.tlsCert === undefined) !== (values.tlsKey === undefined)) {
+    reader.problem("DEWEY_TLS_CERT and DEWEY_TLS_KEY", "go together; give both or none");
+  }
+  if (!isLoopback(host) && values.token === undefined && sources.flags["no-auth"] !== true) {
+    reader.problem("DEWEY_TOKEN", `should be given to listen on ${host}, which others can reach (or say --no-auth)`);
+  }
+  const tls = values.tlsCert && values.tlsKey ? { certFile: values.tlsCert, keyFile: values.tlsKey } : undefined;
+  return { host, port, token: values.token, allowedOrigins: values.allowedOrigins, tls };
+}
+
+function databaseConfig(
+  values: Values<"databaseUrl" | "dbHost" | "dbPort" | "dbName" | "dbUser" | "dbPassword">,
+  reader: Reader,
+): DatabaseConfig {
+  if (values.databaseUrl !== undefined) {
+    if (values.dbHost !== undefined) reader.problem("DEWEY_DATABASE_URL and DEWEY_DB_HOST", "are both given; give one");
+    return databaseFromUrl(new URL(values.databaseUrl), values.dbPassword, reader);
+  }
+  if (values.dbHost === undefined && values.dbPassword === undefined) return { kind: "embedded" };
+  if (values.dbPassword === undefined)
+    reader.problem("DEWEY_DB_PASSWORD", "should be given for the database at DEWEY_DB_HOST");
+  return {
+    kind: "server",
+    // The name of the database's machine where the prototype ran.
+    host: values.dbHost ?? "irina",
+    port: values.dbPort,
+    database: values.dbName,
+    user: values.dbUser,
+    password: values.dbPassword ?? "",
+    tls: false,
+  };
+}
+
+function databaseFromUrl(url: URL, separatePassword: string | undefined, reader: Reader): DatabaseConfig {
+  for (const name of url.searchParams.keys()) {
+    if (name !== "sslmode") reader.problem("DEWEY_DATABASE_URL", `has the parameter ${name}; only sslmode is known`);
+  }
+  const sslmode = url.searchParams.get("sslmode") ?? "disable";
+  if (sslmode !== "disable" && sslmode !== "require") {
+    reader.problem("DEWEY_DATABASE_URL", "has an sslmode that is not known; give disable or require");
+  }
+  const password = decodeURIComponent(url.password) || separatePassword;
+  if (password === undefined)
+    reader.problem("DEWEY_DATABASE_URL", "should hold a password (or give DEWEY_DB_PASSWORD)");
+  return {
+    kind: "server",
+    host: decodeURIComponent(url.hostname),
+    port: url.port === "" ? Number(settings.dbPort.default) : Number(url.port),
+    database: decodeURIComponent(url.pathname.slice(1)) || settings.dbName.default,
+    user: decodeURIComponent(url.username) || settings.dbUser.default,
+    password: password ?? "",
+    tls: sslmode === "require",
+  };
+}
+
+/** By the XDG rule for a person, and where system services keep their state for root. */
+function defaultDataDir(env: Sources["env"]): string {
+  if (process.getuid?.() === 0) return "/var/lib/dewey";
+  return join(env["XDG_DATA_HOME"] || join(env["HOME"] || homedir(), ".local", "share"), "dewey");
+}

@@ -1,0 +1,75 @@
+import packageJson from "../package.json" with { type: "json" };
+import { parseCommandLine } from "./cli/command.ts";
+import type { Command } from "./cli/command.ts";
+import { commands } from "./cli/commands.ts";
+import { manual, overview } from "./cli/help.ts";
+import { asDeweyError, DeweyError, exitCode } from "./errors.ts";
+
+process.exit(await main(process.argv.slice(2)));
+
+/** Arguments in, exit code out. What went wrong is one clear message on stderr. */
+async function main(args: string[]): Promise<number> {
+  try {
+    return await dispatch(args);
+  } catch (thrown) {
+    const error = asDeweyError(thrown);
+    process.stderr.write(`dewey: ${error.message}\n`);
+    return exitCode(error.code);
+  }
+}
+
+async function dispatch(args: string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === "--version" || name === "-V") return print(`dewey ${packageJson.version}\n`);
+  if (name === undefined || name === "--help" || name === "-h") return print(overview(commands, packageJson.version));
+  if (name === "help") return help(rest);
+  const command = commandNamed(name);
+  if (asksForHelp(rest)) return print(manual(command));
+  return command.run({
+    ...parseCommandLine(command, rest),
+    env: process.env,
+    version: packageJson.version,
+    print,
+    stopping: stopSignal(),
+  });
+}
+
+function help(args: string[]): number {
+  const [name, extra] = args;
+  if (extra !== undefined) throw new DeweyError("invalid", `dewey help takes one command; see: dewey --help`);
+  return print(name === undefined ? overview(commands, packageJson.version) : manual(commandNamed(name)));
+}
+
+function commandNamed(name: string): Command {
+  const command = commands.find((each) => each.name === name);
+  if (command) return command;
+  const what = name.startsWith("-") ? "flag" : "command";
+  throw new DeweyError("invalid", `there is no ${what} ${JSON.stringify(name)}; see: dewey --help`);
+}
+
+/** Only before `--`: behind it stands a command line that is not ours. */
+function asksForHelp(args: string[]): boolean {
+  const own = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
+  return own.includes("--help") || own.includes("-h");
+}
+
+function print(text: string): number {
+  process.stdout.write(text);
+  return 0;
+}
+
+/** Aborts at the first request to stop; the second ends the process at once, whatever it is waiting for. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  // 128 plus the signal's number is the shells' convention for a process that a signal has ended.
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(code);
+      controller.abort(signal);
+    });
+  }
+  return controller.signal;
+}

@@ -1,0 +1,237 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { z } from "zod";
+import { logLevels } from "./log.ts";
+
+/**
+ * Every setting stands here once: its variable, its flag, its meaning, its default and what it must be. Commands name
+ * the settings they obey, and their help is made from the same rows.
+ */
+export interface Setting<Schema extends z.ZodType> {
+  /** The environment variable. */
+  env: string;
+  /** The command-line flag that goes over it, where people change it by hand. */
+  flag?: string;
+  /** What stands for the value in help. */
+  value: string;
+  summary: string;
+  /** Never printed, and also readable from the file that `${env}_FILE` names. */
+  secret?: true;
+  /** Takes the text as it was given, or the default. */
+  schema: Schema;
+  /** The text that is taken when nothing is given; absent means that the setting may be missing. */
+  default?: string;
+}
+
+type Defaulted<Schema extends z.ZodType> = Setting<Schema> & { default: string };
+
+const optional = <Schema extends z.ZodType>(row: Omit<Setting<Schema>, "default">): Setting<Schema> => row;
+const defaulted = <Schema extends z.ZodType>(row: Defaulted<Schema>): Defaulted<Schema> => row;
+
+const integer = (least: number, most: number, what: string) =>
+  z
+    .string()
+    .regex(/^\d+$/, `should be ${what}`)
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, `should be ${what}`);
+
+const port = integer(0, 65_535, "a port number from 0 (any free one) to 65535");
+const text = z.string();
+
+/** Whether every part of an address can be read: a stray percent sign would throw later, far from its cause. */
+function decodable(url: URL): boolean {
+  try {
+    return decodeURIComponent(url.href) !== "";
+  } catch {
+    return false;
+  }
+}
+
+const webSocketUrl = text.refine((value) => {
+  const url = URL.parse(value);
+  return url !== null && (url.protocol === "ws:" || url.protocol === "wss:");
+}, "should be a WebSocket address such as ws://localhost:9020");
+
+const origins = text.transform((value, context) => {
+  const list = value
+    .split(",")
+    .map((part) => part.trim())
+    .filter(Boolean);
+  for (const origin of list) {
+    if (URL.parse(origin)?.origin !== origin) {
+      context.addIssue({
+        code: "custom",
+        message: "should be origins such as https://example.org, separated by commas",
+      });
+      return z.NEVER;
+    }
+  }
+  return list;
+});
+
+/** All settings of all commands. */
+export const settings = {
+  host: defaulted({
+    env: "DEWEY_MCP_HOST",
+    flag: "host",
+    value: "ADDRESS",
+    summary: "address to listen on",
+    default: "127.0.0.1",
+    schema: text.min(1, "should be an address"),
+  }),
+  port: defaulted({
+    env: "DEWEY_MCP_PORT",
+    flag: "port",
+    value: "PORT",
+    summary: "port to listen on",
+    default: "9020",
+    schema: port,
+  }),
+  proxyHost: defaulted({
+    env: "DEWEY_PROXY_HOST",
+    flag: "host",
+    value: "ADDRESS",
+    summary: "address to listen on",
+    default: "127.0.0.1",
+    schema: text.min(1, "should be an address"),
+  }),
+  proxyPort: defaulted({
+    env: "DEWEY_PROXY_PORT",
+    flag: "port",
+    value: "PORT",
+    summary: "port to listen on",
+    default: "9000",
+    schema: port,
+  }),
+  proxyConfig: optional({
+    env: "DEWEY_PROXY_CONFIG",
+    flag: "config",
+    value: "FILE",
+    summary: "upstream servers, in the clients' own `mcpServers` form",
+    schema: text.min(1, "should be a file"),
+  }),
+  url: defaulted({
+    env: "DEWEY_URL",
+    flag: "url",
+    value: "URL",
+    summary: "where the Dewey server is",
+    default: "ws://localhost:9020",
+    schema: webSocketUrl,
+  }),
+  token: optional({
+    env: "DEWEY_TOKEN",
+    value: "TOKEN",
+    summary: "token that every client must show, and that Dewey's own commands show",
+    secret: true,
+    schema: text.regex(/^[\x21-\x7e]+$/, "should be visible ASCII characters without spaces"),
+  }),
+  allowedOrigins: defaulted({
+    env: "DEWEY_ALLOWED_ORIGINS",
+    value: "ORIGINS",
+    summary: "web origins that may connect, separated by commas",
+    default: "",
+    schema: origins,
+  }),
+  tlsCert: optional({
+    env: "DEWEY_TLS_CERT",
+    value: "FILE",
+    summary: "certificate (PEM) to serve TLS with",
+    schema: text.refine(existsSync, "should be a file that exists"),
+  }),
+  tlsKey: optional({
+    env: "DEWEY_TLS_KEY",
+    value: "FILE",
+    summary: "key (PEM) of that certificate",
+    schema: text.refine(existsSync, "should be a file that exists"),
+  }),
+  dataDir: optional({
+    env: "DEWEY_DATA_DIR",
+    flag: "data-dir",
+    value: "FOLDER",
+    summary: "where Dewey keeps its files (default: $XDG_DATA_HOME/dewey, or /var/lib/dewey for root)",
+    schema: text.min(1, "should be a folder").transform((value) => resolve(value)),
+  }),
+  spoolDir: optional({
+    env: "DEWEY_SPOOL_DIR",
+    flag: "spool-dir",
+    value: "FOLDER",
+    summary: "where the proxy queues what it records (default: `spool` in the data folder)",
+    schema: text.min(1, "should be a folder").transform((value) => resolve(value)),
+  }),
+  databaseUrl: optional({
+    env: "DEWEY_DATABASE_URL",
+    value: "URL",
+    summary: "PostgreSQL to use instead of the embedded one, as one address",
+    secret: true,
+    schema: text.refine((value) => {
+      const url = URL.parse(value);
+      return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== "" && decodable(url);
+    }, "should look like postgres://user:password@host:5432/database"),
+  }),
+  dbHost: optional({
+    env: "DEWEY_DB_HOST",
+    value: "HOST",
+    summary: "PostgreSQL to use instead of the embedded one (irina when only a password is given)",
+    schema: text.min(1, "should be a host"),
+  }),
+  dbPort: defaulted({ env: "DEWEY_DB_PORT", value: "PORT", summary: "its port", default: "5432", schema: port }),
+  dbName: defaulted({
+    env: "DEWEY_DB_NAME",
+    value: "NAME",
+    summary: "its database",
+    default: "winni",
+    schema: text.min(1, "should be a name"),
+  }),
+  dbUser: defaulted({
+    env: "DEWEY_DB_USER",
+    value: "NAME",
+    summary: "its user",
+    default: "dewey",
+    schema: text.min(1, "should be a name"),
+  }),
+  dbPassword: optional({
+    env: "DEWEY_DB_PASSWORD",
+    value: "PASSWORD",
+    summary: "its password",
+    secret: true,
+    schema: text,
+  }),
+  dbMinConnections: defaulted({
+    env: "DEWEY_DB_MIN_CONNECTIONS",
+    value: "N",
+    summary: "connections opened at start and kept",
+    default: "1",
+    schema: integer(1, 1000, "a number from 1 to 1000"),
+  }),
+  dbMaxConnections: defaulted({
+    env: "DEWEY_DB_MAX_CONNECTIONS",
+    value: "N",
+    summary: "connections at most",
+    default: "10",
+    schema: integer(2, 1000, "a number from 2 to 1000 (searches have connections of their own)"),
+  }),
+  dbDeadlineSeconds: defaulted({
+    env: "DEWEY_DB_DEADLINE_SECONDS",
+    value: "N",
+    summary: "how long a call may wait for the database",
+    default: "10",
+    schema: integer(1, 600, "a number from 1 to 600"),
+  }),
+  trashDays: defaulted({
+    env: "DEWEY_TRASH_DAYS",
+    value: "N",
+    summary: "days that a deleted conversation can be restored",
+    default: "30",
+    schema: integer(0, 36_500, "a number of days from 0 to 36500"),
+  }),
+  logLevel: defaulted({
+    env: "DEWEY_LOG_LEVEL",
+    flag: "log-level",
+    value: "LEVEL",
+    summary: `least level that is logged: ${logLevels.join(", ")}`,
+    default: "info",
+    schema: z.enum(logLevels, `should be one of ${logLevels.join(", ")}`),
+  }),
+};
+
+export type SettingName = keyof typeof settings;

@@ -1,0 +1,206 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  clientConfig,
+  foreignEnvironment,
+  isLoopback,
+  proxyConfig,
+  serveConfig,
+  unknownVariables,
+} from "../src/config.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "dewey-config-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const serve = (env: Record<string, string>, flags: Record<string, string | boolean> = {}) =>
+  serveConfig({ env, flags });
+
+function mistakes(read: () => unknown): string {
+  try {
+    read();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error("the configuration was taken");
+}
+
+function secretFile(name: string, content: string): string {
+  const file = join(folder, name);
+  writeFileSync(file, content);
+  return file;
+}
+
+describe("the server's configuration", () => {
+  test("runs the embedded PostgreSQL on loopback when nothing is given", () => {
+    expect(serve({})).toMatchObject({
+      host: "127.0.0.1",
+      port: 9020,
+      database: { kind: "embedded" },
+      minConnections: 1,
+      maxConnections: 10,
+      deadlineMs: 10_000,
+      trashDays: 30,
+      logLevel: "info",
+      token: undefined,
+      allowedOrigins: [],
+    });
+  });
+
+  test("takes a flag over its variable", () => {
+    expect(serve({ DEWEY_MCP_PORT: "1" }, { port: "2" }).port).toBe(2);
+  });
+
+  test("takes an empty variable as not given", () => {
+    expect(serve({ DEWEY_DB_HOST: "", DEWEY_DB_PASSWORD: "", DEWEY_MCP_PORT: "" })).toMatchObject({
+      port: 9020,
+      database: { kind: "embedded" },
+    });
+  });
+
+  test("names every mistake at once, with the variable and what it should be", () => {
+    const message = mistakes(() =>
+      serve({ DEWEY_MCP_PORT: "many", DEWEY_LOG_LEVEL: "loud", DEWEY_TRASH_DAYS: "-1", DEWEY_ALLOWED_ORIGINS: "x" }),
+    );
+    expect(message).toContain('DEWEY_MCP_PORT should be a port number from 0 (any free one) to 65535, not "many"');
+    expect(message).toContain("DEWEY_LOG_LEVEL should be one of debug, info, warn, error");
+    expect(message).toContain("DEWEY_TRASH_DAYS should be a number of days");
+    expect(message).toContain("DEWEY_ALLOWED_ORIGINS should be origins");
+  });
+
+  test("names the flag when the flag was wrong", () => {
+    expect(mistakes(() => serve({}, { port: "70000" }))).toContain("--port should be a port number");
+  });
+
+  test("never prints a secret", () => {
+    const message = mistakes(() => serve({ DEWEY_TOKEN: "s3cr et", DEWEY_DATABASE_URL: "mysql://u:s3cret@h/d" }));
+    expect(message).toContain("DEWEY_TOKEN should be");
+    expect(message).toContain("DEWEY_DATABASE_URL should look like");
+    expect(message).not.toContain("s3cr");
+  });
+
+  test("reads a secret from its file, without the line end", () => {
+    expect(serve({ DEWEY_TOKEN_FILE: secretFile("token", "from-a-file\n") }).token).toBe("from-a-file");
+  });
+
+  test("takes an empty secret file as no secret", () => {
+    expect(
+      serve({ DEWEY_TOKEN_FILE: secretFile("none", ""), DEWEY_DB_PASSWORD_FILE: secretFile("none2", "\n") }),
+    ).toMatchObject({ token: undefined, database: { kind: "embedded" } });
+  });
+
+  test("refuses a secret given twice, and a file that is not there", () => {
+    const token = secretFile("twice", "a");
+    expect(mistakes(() => serve({ DEWEY_TOKEN: "a", DEWEY_TOKEN_FILE: token }))).toContain("give one");
+    expect(mistakes(() => serve({ DEWEY_TOKEN_FILE: join(folder, "missing") }))).toContain(
+      "DEWEY_TOKEN_FILE should be a file",
+    );
+  });
+
+  test("refuses to listen beyond loopback without a token, unless told so", () => {
+    expect(mistakes(() => serve({ DEWEY_MCP_HOST: "0.0.0.0" }))).toContain(
+      "DEWEY_TOKEN should be given to listen on 0.0.0.0",
+    );
+    expect(serve({ DEWEY_MCP_HOST: "0.0.0.0", DEWEY_TOKEN: "t" }).host).toBe("0.0.0.0");
+    expect(serve({ DEWEY_MCP_HOST: "0.0.0.0" }, { "no-auth": true }).token).toBeUndefined();
+  });
+
+  test("refuses a certificate without its key", () => {
+    const cert = secretFile("cert.pem", "x");
+    expect(mistakes(() => serve({ DEWEY_TLS_CERT: cert }))).toContain("DEWEY_TLS_CERT and DEWEY_TLS_KEY go together");
+  });
+
+  test("is frozen", () => {
+    const config = serve({});
+    expect(() => {
+      (config as { port: number }).port = 1;
+    }).toThrow();
+  });
+});
+
+describe("the database's configuration", () => {
+  test("a host alone wants a password", () => {
+    expect(mistakes(() => serve({ DEWEY_DB_HOST: "db" }))).toContain("DEWEY_DB_PASSWORD should be given");
+  });
+
+  test("a password alone means the prototype's host", () => {
+    expect(serve({ DEWEY_DB_PASSWORD: "p" }).database).toEqual({
+      kind: "server",
+      host: "irina",
+      port: 5432,
+      database: "winni",
+      user: "dewey",
+      password: "p",
+      tls: false,
+    });
+  });
+
+  test("an address is taken apart, and what it lacks has the same defaults", () => {
+    expect(serve({ DEWEY_DATABASE_URL: "postgres://me:p%40ss@db:5433/lib?sslmode=require" }).database).toEqual({
+      kind: "server",
+      host: "db",
+      port: 5433,
+      database: "lib",
+      user: "me",
+      password: "p@ss",
+      tls: true,
+    });
+    expect(serve({ DEWEY_DATABASE_URL: "postgresql://db", DEWEY_DB_PASSWORD: "p" }).database).toMatchObject({
+      port: 5432,
+      database: "winni",
+      user: "dewey",
+      password: "p",
+    });
+  });
+
+  test("an address without a password, with an unknown parameter or beside a host is refused", () => {
+    expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://db/lib" }))).toContain("should hold a password");
+    expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://u:p@db/l?pool=3" }))).toContain("the parameter pool");
+    expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://u:p%zz@db/l" }))).toContain("should look like");
+    expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://u:p@db/l", DEWEY_DB_HOST: "other" }))).toContain(
+      "give one",
+    );
+  });
+
+  test("more connections at start than at most are refused", () => {
+    expect(mistakes(() => serve({ DEWEY_DB_MIN_CONNECTIONS: "9", DEWEY_DB_MAX_CONNECTIONS: "3" }))).toContain(
+      "DEWEY_DB_MIN_CONNECTIONS should not be more",
+    );
+  });
+});
+
+describe("the proxy's configuration", () => {
+  test("has the prototype's ports and a spool in the data folder", () => {
+    expect(proxyConfig({ env: { DEWEY_DATA_DIR: "/data" }, flags: {} })).toMatchObject({
+      host: "127.0.0.1",
+      port: 9000,
+      url: "ws://localhost:9020",
+      spoolDir: "/data/spool",
+      configFile: undefined,
+    });
+  });
+
+  test("wants a WebSocket address for the server", () => {
+    expect(mistakes(() => clientConfig({ env: { DEWEY_URL: "http://localhost:9020" }, flags: {} }))).toContain(
+      "DEWEY_URL should be",
+    );
+  });
+});
+
+test("other programs get the environment without Dewey's settings", () => {
+  expect(foreignEnvironment({ PATH: "/bin", DEWEY_TOKEN: "t", DEWEY_ANYTHING: "x", GONE: undefined })).toEqual({
+    PATH: "/bin",
+  });
+});
+
+test("a misspelt variable is noticed", () => {
+  expect(unknownVariables({ DEWEY_DB_HSOT: "x", DEWEY_TOKEN_FILE: "y", DEWEY_URL: "z", HOME: "/" })).toEqual([
+    "DEWEY_DB_HSOT",
+  ]);
+});
+
+test("loopback is known by name and by number", () => {
+  expect(["localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"].every(isLoopback)).toBe(true);
+  expect(["0.0.0.0", "::", "192.168.0.1", "127.example.org", "example.org"].some(isLoopback)).toBe(false);
+});

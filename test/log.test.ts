@@ -1,0 +1,45 @@
+import { expect, test } from "bun:test";
+import { createLog } from "../src/log.ts";
+import type { LogOptions } from "../src/log.ts";
+
+function capture(options: Partial<LogOptions>) {
+  const lines: string[] = [];
+  return { lines, log: createLog({ level: "info", format: "json", write: (line) => lines.push(line), ...options }) };
+}
+
+test("one event is one JSON line with its fields", () => {
+  const { lines, log } = capture({});
+  log.with({ session: "s" }).warn("something is odd", { count: 2 });
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toEndWith("\n");
+  expect(JSON.parse(lines[0] ?? "")).toMatchObject({
+    level: "warn",
+    event: "something is odd",
+    session: "s",
+    count: 2,
+  });
+});
+
+test("what is below the level is not logged", () => {
+  const { lines, log } = capture({ level: "warn" });
+  log.debug("a");
+  log.info("b");
+  log.warn("c");
+  log.error("d");
+  expect(lines.map((line) => JSON.parse(line).level)).toEqual(["warn", "error"]);
+});
+
+test("an error is logged as its message only", () => {
+  const { lines, log } = capture({});
+  log.error("it failed", { error: new Error("the reason", { cause: "what the caller sent" }) });
+  expect(lines[0]).toContain("the reason");
+  expect(lines[0]).not.toContain("what the caller sent");
+});
+
+test("a line break in a value cannot forge a line", () => {
+  for (const format of ["json", "text"] as const) {
+    const { lines, log } = capture({ format });
+    log.info("an event", { reason: "first\nsecond" });
+    expect(lines.join("").trimEnd().split("\n")).toHaveLength(1);
+  }
+});
