@@ -1,0 +1,121 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** The compiled binary, as `bun run build` makes it. */
+export const binary = join(import.meta.dir, "../../dist/dewey");
+
+if (!existsSync(binary)) throw new Error(`there is no ${binary}; make it with: bun run build`);
+
+/** A start unpacks 60 MB and makes a database, on machines that may be busy. */
+const START_DEADLINE_MS = 60_000;
+
+export interface Running {
+  process: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  /** Everything that was written so far. */
+  stdout(): string;
+  stderr(): string;
+  /** Waits until the output so far matches, and answers the match. Fails when the process ends before. */
+  until(stream: "stdout" | "stderr", pattern: RegExp): Promise<RegExpExecArray>;
+  /** Asks it to stop and answers its exit code. */
+  stop(signal?: NodeJS.Signals): Promise<number>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** What a person's shell gives a program that matters here; no setting of Dewey's own leaks in from outside. */
+export function plainEnvironment(home: string): Record<string, string> {
+  return { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: home, XDG_DATA_HOME: join(home, ".local", "share") };
+}
+
+/** Starts the binary. */
+export function start(args: string[], env: Record<string, string>, cwd?: string): Running {
+  const child = Bun.spawn([binary, ...args], {
+    env,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    ...(cwd === undefined ? {} : { cwd }),
+  });
+  const outputs = { stdout: collect(child.stdout), stderr: collect(child.stderr) };
+  const running: Running = {
+    process: child,
+    stdout: () => outputs.stdout.text,
+    stderr: () => outputs.stderr.text,
+    until: (stream, pattern) => untilMatch(child, outputs[stream], pattern, outputs.stderr),
+    async stop(signal = "SIGTERM") {
+      child.kill(signal);
+      return child.exited;
+    },
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) await running.stop();
+    },
+  };
+  return running;
+}
+
+/** Runs the binary to its end. */
+export async function run(args: string[], env: Record<string, string>) {
+  const child = Bun.spawn([binary, ...args], { env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const [stdout, stderr, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { stdout, stderr, code };
+}
+
+/** An empty home that goes away with its block. */
+export function temporaryHome(): { path: string; [Symbol.dispose](): void } {
+  const path = mkdtempSync(join(tmpdir(), "dewey-home-"));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** `dewey serve` on a free port with its own data folder; answers its WebSocket address. */
+export async function startServe(home: string, env: Record<string, string> = {}, args: string[] = []) {
+  const running = start(["serve", "--port", "0", "--data-dir", join(home, "data"), ...args], {
+    ...plainEnvironment(home),
+    ...env,
+  });
+  const [, url = ""] = await running.until("stderr", /"event":"serving","url":"([^"]+)"/);
+  return { running, url };
+}
+
+interface Collected {
+  text: string;
+  changed: Promise<void>;
+}
+
+function collect(stream: ReadableStream<Uint8Array>): Collected {
+  let wake = () => {};
+  const next = () => new Promise<void>((resolve) => (wake = resolve));
+  const collected: Collected = { text: "", changed: next() };
+  void (async () => {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) {
+      collected.text += decoder.decode(chunk, { stream: true });
+      const woken = wake;
+      collected.changed = next();
+      woken();
+    }
+    wake();
+  })();
+  return collected;
+}
+
+async function untilMatch(
+  child: Bun.Subprocess,
+  output: Collected,
+  pattern: RegExp,
+  errors: Collected,
+): Promise<RegExpExecArray> {
+  const deadline = Bun.sleep(START_DEADLINE_MS).then(() => "deadline" as const);
+  for (;;) {
+    const match = pattern.exec(output.text);
+    if (match) return match;
+    const happened = await Promise.race([output.changed, child.exited.then(() => "exited" as const), deadline]);
+    if (happened === undefined) continue;
+    const last = pattern.exec(output.text);
+    if (last) return last;
+    throw new Error(`the process ${happened === "exited" ? "ended" : "did not"} before ${pattern}:\n${errors.text}`);
+  }
+}
