@@ -1,0 +1,160 @@
+import { DeweyError } from "../errors.ts";
+import type { Database } from "./database.ts";
+import { exactMetadata, storableMetadata } from "./exact.ts";
+import type { Metadata } from "./exact.ts";
+import { EXACT_TOTAL_LIMIT, boundedTotal } from "./reply.ts";
+
+export interface ConversationSummary {
+  id: string;
+  session_id: string | null;
+  created_at: string;
+  updated_at: string;
+  message_count: number;
+  metadata: Metadata | null;
+}
+
+export interface ConversationList {
+  conversations: ConversationSummary[];
+  total: number;
+  limit: number;
+  offset: number;
+  total_is_lower_bound?: true;
+}
+
+interface ConversationRow {
+  id: string;
+  session_id: string | null;
+  created_at: Date;
+  updated_at: Date;
+  message_count: number;
+  metadata: Metadata | null;
+  metadata_exact: string | null;
+}
+
+const MS_PER_DAY = 86_400_000;
+
+/** Conversations: what is begun, listed, put in the trash and brought back. */
+export class Conversations {
+  readonly #database: Database;
+  readonly #trashDays: number;
+
+  constructor(database: Database, trashDays: number) {
+    this.#database = database;
+    this.#trashDays = trashDays;
+  }
+
+  /**
+   * Begins a conversation. With an id of the caller's the same call again answers the same.
+   * Throws `conflict` when that id is in the trash, or was begun with another session or other metadata.
+   */
+  async begin(input: {
+    conversation_id?: string | undefined;
+    session_id?: string | undefined;
+    metadata?: Metadata | undefined;
+  }): Promise<{ conversation_id: string; session_id: string | null; created_at: string }> {
+    const id = input.conversation_id?.toLowerCase() ?? Bun.randomUUIDv7();
+    const metadata = storableMetadata(input.metadata);
+    const session = input.session_id ?? null;
+    const [row] = await this.#database.repeatable(async (sql) => {
+      await sql`insert into conversations (id, session_id, metadata, metadata_exact)
+        values (${id}, ${session}, ${metadata.readable}::text::jsonb, ${metadata.exact}) on conflict (id) do nothing`;
+      return sql`select created_at, deleted_at is not null as trashed, session_id is not distinct from ${session}
+          and metadata is not distinct from ${metadata.readable}::text::jsonb as same
+        from conversations where id = ${id}`;
+    });
+    if (row?.trashed) throw taken(`conversation ${id} is in the trash; restore it, or begin one with another id`);
+    if (!row?.same)
+      throw taken(`conversation ${id} was begun with another session_id or other metadata; use another id`);
+    return { conversation_id: id, session_id: session, created_at: row.created_at.toISOString() };
+  }
+
+  async list(input: {
+    session_id?: string | undefined;
+    limit: number;
+    offset: number;
+    sort_by: "updated_at" | "created_at";
+  }): Promise<ConversationList> {
+    const { limit, offset } = input;
+    const session = input.session_id ?? null;
+    const [rows, [count]] = await this.#database.repeatable((sql) => {
+      const filter = session === null ? sql`deleted_at is null` : sql`deleted_at is null and session_id = ${session}`;
+      return Promise.all([
+        sql`select id, session_id, created_at, updated_at, message_count, metadata, metadata_exact from conversations
+          where ${filter} order by ${sql(input.sort_by)} desc, id desc limit ${limit} offset ${offset}`,
+        sql`select count(*)::integer as total
+          from (select from conversations where ${filter} limit ${EXACT_TOTAL_LIMIT + 1}) as counted`,
+      ]);
+    });
+    return { conversations: rows.map(summary), ...boundedTotal(count.total), limit, offset };
+  }
+
+  /** To the trash, or with `force` gone at once, also from the trash. Throws `not_found`. */
+  async delete(input: {
+    conversation_id: string;
+    force: boolean;
+  }): Promise<{ deleted: true; messages_deleted: number; restorable_until?: string }> {
+    const id = input.conversation_id;
+    const rows: { message_count: number; deleted_at: Date }[] = await this.#database.transaction((sql) =>
+      input.force
+        ? sql`delete from conversations where id = ${id} returning message_count`
+        : sql`update conversations set deleted_at = now() where id = ${id} and deleted_at is null
+            returning message_count, deleted_at`,
+    );
+    const [row] = rows;
+    if (!row) throw notFound(id);
+    return {
+      deleted: true,
+      messages_deleted: row.message_count,
+      ...(input.force
+        ? {}
+        : { restorable_until: new Date(row.deleted_at.getTime() + this.#trashDays * MS_PER_DAY).toISOString() }),
+    };
+  }
+
+  /** Out of the trash. A conversation that is not in it is answered as it is. Throws `not_found`. */
+  async restore(input: { conversation_id: string }): Promise<{ restored: boolean; message_count: number }> {
+    const id = input.conversation_id;
+    const [row] = await this.#database.transaction(async (sql) => {
+      const [found] = await sql`select deleted_at is not null as trashed, message_count
+        from conversations where id = ${id} for update`;
+      if (found?.trashed) await sql`update conversations set deleted_at = null where id = ${id}`;
+      return [found];
+    });
+    if (!row) throw new DeweyError("not_found", `there is no conversation ${id}, not in the trash either`, field);
+    return { restored: row.trashed, message_count: row.message_count };
+  }
+
+  /** Removes for good what has been in the trash longer than it is kept. Answers how many conversations went. */
+  async purgeTrash(): Promise<number> {
+    const rows: unknown[] = await this.#database.repeatable(
+      (sql) => sql`delete from conversations
+        where deleted_at < now() - make_interval(days => ${this.#trashDays}) returning id`,
+    );
+    return rows.length;
+  }
+}
+
+const field = { field: "conversation_id" };
+
+export function notFound(conversationId: string): DeweyError {
+  return new DeweyError(
+    "not_found",
+    `there is no conversation ${conversationId}; dewey_list_conversations shows those there are`,
+    field,
+  );
+}
+
+function taken(message: string): DeweyError {
+  return new DeweyError("conflict", message, field);
+}
+
+function summary(row: ConversationRow): ConversationSummary {
+  return {
+    id: row.id,
+    session_id: row.session_id,
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+    message_count: row.message_count,
+    metadata: exactMetadata(row.metadata, row.metadata_exact),
+  };
+}

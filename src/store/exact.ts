@@ -1,0 +1,50 @@
+import { createHash } from "node:crypto";
+
+/**
+ * PostgreSQL's text and jsonb cannot hold U+0000, nor surrogates that stand alone, and tools print both. Such a value is
+ * kept twice: readable, with U+FFFD in their place, for search and for people; and exact, as JSON text, in which both
+ * are escapes. `exact` is null wherever the readable form is the value itself, which is nearly always.
+ */
+export interface Storable {
+  readable: string;
+  exact: string | null;
+}
+
+export type Metadata = Record<string, unknown>;
+
+export function storableText(text: string): Storable {
+  if (text.isWellFormed() && !text.includes("\0")) return { readable: text, exact: null };
+  return { readable: text.toWellFormed().replaceAll("\0", "\uFFFD"), exact: JSON.stringify(text) };
+}
+
+export function exactText(readable: string, exact: string | null): string {
+  return exact === null ? readable : (JSON.parse(exact) as string);
+}
+
+/** Escapes that PostgreSQL refuses. JSON.stringify writes a surrogate as an escape only when it stands alone. */
+const refusedEscape = /(?<=(?:^|[^\\])(?:\\\\)*)\\u(?:0000|d[89a-f][0-9a-f]{2})/g;
+
+/** Metadata as JSON text; null stays null. */
+export function storableMetadata(metadata: Metadata | null | undefined): {
+  readable: string | null;
+  exact: string | null;
+} {
+  if (metadata === null || metadata === undefined) return { readable: null, exact: null };
+  const json = JSON.stringify(metadata);
+  const readable = json.replace(refusedEscape, "\uFFFD");
+  return { readable, exact: readable === json ? null : json };
+}
+
+export function exactMetadata(readable: Metadata | null, exact: string | null): Metadata | null {
+  return exact === null ? readable : (JSON.parse(exact) as Metadata);
+}
+
+/** SHA-256 (hexadecimal) of what a caller sent, whatever the order of keys: the same again is a repetition. */
+export function sentHash(...parts: unknown[]): string {
+  return createHash("sha256").update(JSON.stringify(parts, sortedKeys)).digest("hex");
+}
+
+function sortedKeys(_key: string, value: unknown): unknown {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}

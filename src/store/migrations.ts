@@ -1,0 +1,44 @@
+import schema from "../../sql/0001_schema.sql" with { type: "text" };
+import { DeweyError } from "../errors.ts";
+import type { Database } from "./database.ts";
+
+/**
+ * Every migration, in order. The list is explicit because a compiled binary carries files but no folders; a test holds
+ * it against the folder. A migration is never changed once it is released: the next one corrects it.
+ */
+export const migrations: readonly { name: string; sql: string }[] = [{ name: "0001_schema", sql: schema }];
+
+/** Any number, the same for all: two servers that start at once migrate one after the other. */
+const MIGRATION_LOCK = 3_393_900_001;
+
+/** Brings the database to the newest schema, each step in a transaction. Throws `conflict` when it is newer than we are. */
+export async function migrate(database: Database): Promise<{ applied: number; newest: string }> {
+  await database.exclusive(async (sql) => {
+    // Held by the session, so that it spans the transactions, and let go when the connection closes.
+    await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
+    await sql`create table if not exists dewey_migrations (
+      name text primary key,
+      applied_at timestamptz not null default now()
+    )`;
+    const rows: { name: string }[] = await sql`select name from dewey_migrations`;
+    const applied = new Set(rows.map((row) => row.name));
+    refuseNewer(applied);
+    for (const migration of migrations) {
+      if (applied.has(migration.name)) continue;
+      await sql.begin(async (transaction) => {
+        await transaction.unsafe(migration.sql);
+        await transaction`insert into dewey_migrations (name) values (${migration.name})`;
+      });
+    }
+  });
+  return { applied: migrations.length, newest: migrations.at(-1)?.name ?? "" };
+}
+
+function refuseNewer(applied: Set<string>): void {
+  const unknown = [...applied].find((name) => migrations.every((migration) => migration.name !== name));
+  if (unknown === undefined) return;
+  throw new DeweyError(
+    "conflict",
+    `the database has the migration ${unknown}, which this Dewey does not know; use a newer Dewey`,
+  );
+}

@@ -1,0 +1,75 @@
+import type { Log } from "../log.ts";
+import { Contexts } from "./contexts.ts";
+import { Conversations } from "./conversations.ts";
+import { Database } from "./database.ts";
+import { Messages } from "./messages.ts";
+import { migrate } from "./migrations.ts";
+import { Results } from "./results.ts";
+import { Search } from "./search.ts";
+
+/** How to reach a PostgreSQL. A host that begins with a slash is the folder of a Unix socket. */
+export interface Connection {
+  host: string;
+  port: number;
+  database: string;
+  user: string;
+  password?: string;
+  tls?: boolean;
+}
+
+export interface StoreOptions {
+  connection: Connection;
+  /** So many are opened at start and kept. */
+  minConnections: number;
+  maxConnections: number;
+  /** How long a call may wait for the database before it fails as `unavailable`. */
+  deadlineMs: number;
+  /** Days that a deleted conversation can be restored. */
+  trashDays: number;
+  log: Log;
+}
+
+/** How the database is. */
+export interface StoreHealth {
+  database: "ok";
+  /** PostgreSQL's version, such as "18.4". */
+  version: string;
+  migrations: { applied: number; newest: string };
+}
+
+/** What Dewey keeps. Records are named as the tables' columns are, so that no layer translates between them. */
+export interface Store {
+  conversations: Conversations;
+  messages: Messages;
+  search: Search;
+  contexts: Contexts;
+  results: Results;
+  /** Throws `unavailable`, with the reason, while the database is away. */
+  health(): Promise<StoreHealth>;
+  close(): Promise<void>;
+}
+
+/** Connects and migrates. Throws `unavailable` when the database is away, `conflict` when it is newer than this Dewey. */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const database = new Database(options);
+  try {
+    const migrations = await migrate(database);
+    await database.warm();
+    const messages = new Messages(database);
+    return {
+      conversations: new Conversations(database, options.trashDays),
+      messages,
+      search: new Search(database),
+      contexts: new Contexts(database),
+      results: new Results(database),
+      async health() {
+        const [row] = await database.repeatable((sql) => sql`select current_setting('server_version') as version`);
+        return { database: "ok", version: String(row.version).split(" ")[0] ?? "", migrations };
+      },
+      close: () => database.close(),
+    };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}

@@ -1,0 +1,271 @@
+import { asDeweyError, DeweyError } from "../errors.ts";
+import type { SQL } from "bun";
+import type { Database } from "./database.ts";
+import { sentHash, storableMetadata, storableText } from "./exact.ts";
+import type { Metadata } from "./exact.ts";
+
+/** Rows of one group at most: enough that a commit's cost is shared, few enough that its callers are not kept waiting. */
+const MAX_GROUP_ROWS = 1000;
+/** Characters of one group at most; a single larger message goes alone. */
+const MAX_GROUP_CHARACTERS = 4_000_000;
+/** Groups under way at once: while one waits for the disk the next is sent. More would only make them smaller. */
+const MAX_GROUPS_IN_FLIGHT = 2;
+
+/** A message as a caller gives it. */
+export interface NewMessage {
+  role: string;
+  content: string;
+  metadata?: Metadata | null | undefined;
+  /** A UUID of the caller's: the same message with the same id again is answered, not stored. */
+  message_id?: string | undefined;
+  /** ISO 8601; the time of storing when absent. */
+  created_at?: string | undefined;
+  /** The caller's own number for the turn, which must be free. Only for a message that is stored alone. */
+  turn_number?: number | undefined;
+}
+
+/** What became of a message that is stored now. */
+export interface StoredMessage {
+  message_id: string;
+  turn_number: number;
+  created_at: string;
+}
+
+interface Row {
+  conversation: string;
+  id: string;
+  turn: number | null;
+  role: string;
+  content: string;
+  contentExact: string | null;
+  metadata: string | null;
+  metadataExact: string | null;
+  time: string | null;
+  hash: string | null;
+}
+
+/** One caller's messages, which are stored together or not at all. */
+interface Append {
+  rows: Row[];
+  characters: number;
+  /** For each message the caller gave, the row that holds it: a message that comes twice has one row. */
+  rowOf: number[];
+  /** Where the messages stand in the caller's input, for errors: "" for a single one, else "messages[3].". */
+  path(index: number): string;
+  settle: PromiseWithResolvers<StoredMessage[]>;
+}
+
+interface Outcome {
+  outcome: "stored" | "repeated" | "missing" | "conflict" | "taken";
+  message_id: string;
+  turn_number: number;
+  created_at: Date;
+}
+
+/**
+ * Stores messages in groups. Calls that arrive while a group is being committed go together in the next one; each caller
+ * is answered after the commit that holds its own messages. A caller's fault is its own: the database judges every
+ * caller of a group by itself, and when a whole group fails it is tried again caller by caller.
+ */
+export class Writer {
+  readonly #database: Database;
+  #waiting: Append[] = [];
+  #inFlight = 0;
+  #idsInFlight = new Set<string>();
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Appends to one conversation, all or nothing. `single` says how errors name the messages. */
+  async append(conversationId: string, messages: NewMessage[], single: boolean): Promise<StoredMessage[]> {
+    const append = prepare(conversationId, messages, single);
+    this.#waiting.push(append);
+    // At the end of this turn of the event loop, so that calls that arrived together go together.
+    if (this.#waiting.length === 1) queueMicrotask(() => this.#send());
+    return append.settle.promise;
+  }
+
+  #send(): void {
+    while (this.#inFlight < MAX_GROUPS_IN_FLIGHT && this.#waiting.length > 0) {
+      const group = this.#takeGroup();
+      if (group.length === 0) return;
+      this.#inFlight += 1;
+      const ids = group.flatMap((append) => append.rows.map((row) => row.id));
+      for (const id of ids) this.#idsInFlight.add(id);
+      void this.#commit(group).finally(() => {
+        for (const id of ids) this.#idsInFlight.delete(id);
+        this.#inFlight -= 1;
+        this.#send();
+      });
+    }
+  }
+
+  /** The callers that go next: in their order, within the limits, and no id twice, since an id is judged once a call. */
+  #takeGroup(): Append[] {
+    const group: Append[] = [];
+    const ids = new Set<string>();
+    let rows = 0;
+    let characters = 0;
+    for (const append of this.#waiting) {
+      const alone = append.rows.some((row) => row.turn !== null);
+      const full = rows + append.rows.length > MAX_GROUP_ROWS || characters + append.characters > MAX_GROUP_CHARACTERS;
+      const known = append.rows.some((row) => ids.has(row.id) || this.#idsInFlight.has(row.id));
+      if (known || (group.length > 0 && (alone || full))) break;
+      group.push(append);
+      for (const row of append.rows) ids.add(row.id);
+      rows += append.rows.length;
+      characters += append.characters;
+      if (alone) break;
+    }
+    this.#waiting = this.#waiting.slice(group.length);
+    return group;
+  }
+
+  async #commit(group: Append[]): Promise<void> {
+    let outcomes: Outcome[];
+    try {
+      outcomes = await this.#database.repeatable((sql) =>
+        appendRows(
+          sql,
+          group.map((append) => append.rows),
+        ),
+      );
+    } catch (error) {
+      await this.#commitApart(group, error);
+      return;
+    }
+    let next = 0;
+    for (const append of group) {
+      settle(append, outcomes.slice(next, next + append.rows.length));
+      next += append.rows.length;
+    }
+  }
+
+  /** One caller's rows made the whole group fail, or the database is away: then there is no sense in asking it again. */
+  async #commitApart(group: Append[], error: unknown): Promise<void> {
+    const [only] = group;
+    const away = asDeweyError(error).code === "unavailable";
+    if (group.length === 1 || away) {
+      for (const append of away ? group : only ? [only] : []) append.settle.reject(error);
+      return;
+    }
+    for (const append of group) await this.#commit([append]);
+  }
+}
+
+/** Appends to a conversation inside a transaction of the caller's, for a conversation that this transaction has made. */
+export async function appendWithin(sql: SQL, conversationId: string, messages: NewMessage[]): Promise<StoredMessage[]> {
+  const append = prepare(conversationId, messages, false);
+  settle(append, await appendRows(sql, [append.rows]));
+  return append.settle.promise;
+}
+
+function prepare(conversationId: string, messages: NewMessage[], single: boolean): Append {
+  const path = (index: number) => (single ? "" : `messages[${index}].`);
+  const rows: Row[] = [];
+  const places = new Map<string, number>();
+  const rowOf: number[] = [];
+  let characters = 0;
+  for (const [index, message] of messages.entries()) {
+    const row = newRow(conversationId, message);
+    const known = places.get(row.id);
+    if (known !== undefined && rows[known]?.hash !== row.hash) {
+      throw idConflict(`${path(index)}message_id`, row.id);
+    }
+    places.set(row.id, known ?? rows.length);
+    rowOf.push(known ?? rows.length);
+    if (known === undefined) rows.push(row);
+    characters += row.content.length + (row.metadata?.length ?? 0);
+  }
+  const settle = Promise.withResolvers<StoredMessage[]>();
+  return { rows, characters, rowOf, path, settle };
+}
+
+function newRow(conversation: string, message: NewMessage): Row {
+  const content = storableText(message.content);
+  const metadata = storableMetadata(message.metadata);
+  return {
+    conversation,
+    id: message.message_id?.toLowerCase() ?? Bun.randomUUIDv7(),
+    turn: message.turn_number ?? null,
+    role: message.role,
+    content: content.readable,
+    contentExact: content.exact,
+    metadata: metadata.readable,
+    metadataExact: metadata.exact,
+    time: message.created_at ?? null,
+    hash: message.message_id === undefined ? null : sentHash(message.role, message.content, message.metadata ?? null),
+  };
+}
+
+/** One call of the database's own function; the answers come in the order of the rows. */
+async function appendRows(sql: SQL, groups: Row[][]): Promise<Outcome[]> {
+  const rows = groups.flat();
+  const callers = groups.flatMap((group, caller) => group.map(() => caller));
+  const column = <Key extends keyof Row>(key: Key) => rows.map((row) => row[key]);
+  return sql`select outcome, message_id, turn_number, created_at from dewey_append(
+    ${sql.array(callers, "INTEGER")}::integer[],
+    ${sql.array(column("conversation"), "UUID")}::uuid[],
+    ${sql.array(column("id"), "UUID")}::uuid[],
+    ${sql.array(column("turn"), "INTEGER")}::integer[],
+    ${sql.array(column("role"), "TEXT")}::text[],
+    ${sql.array(column("content"), "TEXT")}::text[],
+    ${sql.array(column("contentExact"), "TEXT")}::text[],
+    ${sql.array(column("metadata"), "TEXT")}::text[],
+    ${sql.array(column("metadataExact"), "TEXT")}::text[],
+    ${sql.array(column("time"), "TIMESTAMPTZ")}::timestamptz[],
+    ${sql.array(column("hash"), "TEXT")}::text[]
+  )`;
+}
+
+function settle(append: Append, outcomes: Outcome[]): void {
+  const bad = append.rowOf.findIndex((row) => !/stored|repeated/.test(outcomes[row]?.outcome ?? ""));
+  const outcome = bad === -1 ? undefined : outcomes[append.rowOf[bad] ?? 0];
+  if (outcome) {
+    append.settle.reject(refusal(outcome, append, bad));
+    return;
+  }
+  append.settle.resolve(
+    append.rowOf.flatMap((row) => {
+      const stored = outcomes[row];
+      return stored
+        ? [
+            {
+              message_id: stored.message_id,
+              turn_number: stored.turn_number,
+              created_at: stored.created_at.toISOString(),
+            },
+          ]
+        : [];
+    }),
+  );
+}
+
+function refusal(outcome: Outcome, append: Append, index: number): DeweyError {
+  const row = append.rows[append.rowOf[index] ?? 0];
+  if (outcome.outcome === "missing") {
+    return new DeweyError(
+      "not_found",
+      `there is no conversation ${row?.conversation}; begin one first, or correct the id`,
+      {
+        field: "conversation_id",
+      },
+    );
+  }
+  if (outcome.outcome === "taken") {
+    return new DeweyError(
+      "conflict",
+      `turn ${row?.turn} is taken in this conversation; leave turn_number out to get the next`,
+      {
+        field: "turn_number",
+      },
+    );
+  }
+  return idConflict(`${append.path(index)}message_id`, outcome.message_id);
+}
+
+function idConflict(field: string, id: string): DeweyError {
+  const message = `${field} ${id} is taken by another message; give each message an id of its own, or repeat a call unchanged`;
+  return new DeweyError("conflict", message, { field });
+}

@@ -1,0 +1,258 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { openStore } from "../../src/store/store.ts";
+import type { Store } from "../../src/store/store.ts";
+import { failure } from "../support/failure.ts";
+import { emptyDatabase, engines, storeOptions, testStore } from "../support/postgres.ts";
+
+for (const engine of engines) {
+  describe(`messages on ${engine.name}`, () => {
+    let store: Store;
+    let second: Store;
+    beforeAll(async () => {
+      const connection = await emptyDatabase(engine);
+      store = await testStore(engine, { connection });
+      second = await openStore(storeOptions(connection));
+    });
+    afterAll(async () => {
+      await store.close();
+      await second.close();
+    });
+
+    const begin = async () => (await store.conversations.begin({})).conversation_id;
+    const user = (content: string) => ({ role: "user", content });
+    const read = async (conversation_id: string) => (await store.messages.page({ conversation_id })).messages;
+
+    test("are numbered 1, 2, 3 in the order of their calls", async () => {
+      const conversation_id = await begin();
+      const turns = [];
+      for (const content of ["a", "b", "c"]) {
+        turns.push((await store.messages.store({ conversation_id, ...user(content) })).turn_number);
+      }
+      expect(turns).toEqual([1, 2, 3]);
+      expect((await read(conversation_id)).map((message) => [message.turn, message.content])).toEqual([
+        [1, "a"],
+        [2, "b"],
+        [3, "c"],
+      ]);
+    });
+
+    test("of 64 callers over two servers get turns without gap or repeat", async () => {
+      const conversation_id = await begin();
+      const turns = await Promise.all(
+        Array.from({ length: 64 }, async (_, caller) => {
+          const mine = [];
+          for (let index = 0; index < 8; index++) {
+            const server = caller % 2 === 0 ? store : second;
+            mine.push((await server.messages.store({ conversation_id, ...user(`${caller}/${index}`) })).turn_number);
+          }
+          return mine;
+        }),
+      );
+      expect(turns.flat().toSorted((a, b) => a - b)).toEqual(Array.from({ length: 512 }, (_, index) => index + 1));
+      const { conversations } = await store.conversations.list({ limit: 100, offset: 0, sort_by: "updated_at" });
+      expect(conversations.find((each) => each.id === conversation_id)?.message_count).toBe(512);
+    });
+
+    test("of many overlapping conversations never deadlock over two servers", async () => {
+      const ids = await Promise.all(Array.from({ length: 8 }, begin));
+      await Promise.all(
+        Array.from({ length: 400 }, (_, index) => {
+          const server = index % 2 === 0 ? store : second;
+          return server.messages.store({ conversation_id: ids[(index * 7) % 8] ?? "", ...user(`${index}`) });
+        }),
+      );
+      for (const id of ids)
+        expect((await read(id)).map((message) => message.turn)).toEqual(Array.from({ length: 50 }, (_, i) => i + 1));
+    });
+
+    test("one bad call in a group fails alone", async () => {
+      const conversation_id = await begin();
+      const calls = Array.from({ length: 50 }, (_, index) =>
+        store.messages.store({ conversation_id: index === 25 ? crypto.randomUUID() : conversation_id, ...user("x") }),
+      );
+      const settled = await Promise.allSettled(calls);
+      expect(settled.filter((each) => each.status === "rejected")).toHaveLength(1);
+      expect(settled[25]).toMatchObject({ reason: { code: "not_found", field: "conversation_id" } });
+      expect(await read(conversation_id)).toHaveLength(49);
+    });
+
+    test("a call repeated with its id answers the same and stores nothing, over two servers and in any case of the id", async () => {
+      const conversation_id = await begin();
+      const message = {
+        conversation_id,
+        role: "user",
+        content: "once",
+        metadata: { a: 1, b: { c: 2, d: 3 } },
+        message_id: crypto.randomUUID(),
+      };
+      const first = await store.messages.store(message);
+      const again = await second.messages.store({ ...message, metadata: { b: { d: 3, c: 2 }, a: 1 } });
+      const upper = await second.messages.store({ ...message, message_id: message.message_id.toUpperCase() });
+      expect([again, upper]).toEqual([first, first]);
+      expect(await read(conversation_id)).toHaveLength(1);
+    });
+
+    test("the same id at the same moment from ten callers is stored once", async () => {
+      const conversation_id = await begin();
+      const message = { conversation_id, ...user("race"), message_id: crypto.randomUUID() };
+      const answers = await Promise.all(
+        Array.from({ length: 10 }, (_, index) => (index % 2 === 0 ? store : second).messages.store(message)),
+      );
+      expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
+      expect(await read(conversation_id)).toHaveLength(1);
+    });
+
+    test("a known id with other content, role or metadata, or in another conversation, is a conflict", async () => {
+      const conversation_id = await begin();
+      const message = { conversation_id, ...user("mine"), metadata: { a: 1 }, message_id: crypto.randomUUID() };
+      await store.messages.store(message);
+      const others = [
+        { content: "other" },
+        { role: "tool" },
+        { metadata: { a: 2 } },
+        { conversation_id: await begin() },
+      ];
+      for (const other of others) {
+        expect(await failure(store.messages.store({ ...message, ...other }))).toMatchObject({
+          code: "conflict",
+          field: "message_id",
+        });
+      }
+    });
+
+    test("a caller's own turn must be free, and the next one goes on after it", async () => {
+      const conversation_id = await begin();
+      await store.messages.store({ conversation_id, ...user("ten"), turn_number: 10 });
+      expect((await store.messages.store({ conversation_id, ...user("next") })).turn_number).toBe(11);
+      expect((await store.messages.store({ conversation_id, ...user("four"), turn_number: 4 })).turn_number).toBe(4);
+      expect(await failure(store.messages.store({ conversation_id, ...user("x"), turn_number: 10 }))).toMatchObject({
+        code: "conflict",
+        field: "turn_number",
+      });
+    });
+
+    test("in bulk are stored together, in order, with their ids in the answer", async () => {
+      const conversation_id = await begin();
+      await store.messages.store({ conversation_id, ...user("one") });
+      const reply = await store.messages.storeBulk({ conversation_id, messages: [user("two"), user("three")] });
+      expect(reply).toMatchObject({ conversation_id, stored: 2, first_turn: 2, last_turn: 3 });
+      expect((await read(conversation_id)).slice(1).map((message) => message.id)).toEqual(reply.message_ids ?? []);
+    });
+
+    test("in bulk leave nothing behind when one is refused, not even a new conversation", async () => {
+      const conversation_id = await begin();
+      const message_id = crypto.randomUUID();
+      await store.messages.store({ conversation_id, ...user("taken"), message_id });
+      const messages = [user("a"), { ...user("b"), message_id }, user("c")];
+      const conflict = { code: "conflict", field: "messages[1].message_id" };
+      expect(await failure(store.messages.storeBulk({ conversation_id, messages }))).toMatchObject(conflict);
+      expect(await failure(store.messages.storeBulk({ session_id: "new", messages }))).toMatchObject(conflict);
+      expect(await read(conversation_id)).toHaveLength(1);
+      expect(
+        (await store.conversations.list({ session_id: "new", limit: 1, offset: 0, sort_by: "updated_at" })).total,
+      ).toBe(0);
+    });
+
+    test("in bulk with one id twice are one message when they are the same, and a conflict when not", async () => {
+      const message_id = crypto.randomUUID();
+      const reply = await store.messages.storeBulk({
+        messages: [
+          { ...user("x"), message_id },
+          { ...user("x"), message_id },
+        ],
+      });
+      expect(reply.message_ids).toEqual([message_id, message_id]);
+      expect(await read(reply.conversation_id)).toHaveLength(1);
+      const other = crypto.randomUUID();
+      const different = [
+        { ...user("x"), message_id: other },
+        { ...user("y"), message_id: other },
+      ];
+      expect(await failure(store.messages.storeBulk({ messages: different }))).toMatchObject({
+        field: "messages[1].message_id",
+      });
+    });
+
+    test("of 20 MB come back equal, and cut with a way to read on when not asked for in full", async () => {
+      const conversation_id = await begin();
+      const content = "é漢🙂 word ".repeat(1_400_000);
+      await store.messages.store({ conversation_id, role: "tool", content });
+      const [whole] = (await store.messages.page({ conversation_id, full: true })).messages;
+      expect(whole?.content === content).toBe(true);
+      const [cut] = (await store.messages.page({ conversation_id })).messages;
+      expect(cut).toMatchObject({ content_length: Array.from(content).length });
+      expect(Buffer.byteLength(cut?.content ?? "")).toBeLessThanOrEqual(60_000);
+    });
+
+    test("larger than a reply are read on piece by piece to their end, never splitting a character", async () => {
+      const conversation_id = await begin();
+      for (const content of ["🙂é".repeat(40_000), `${"漢".repeat(30_000)}\0${"x".repeat(70_000)}\ud800`]) {
+        const { turn_number } = await store.messages.store({ conversation_id, role: "tool", content });
+        let text = "";
+        for (let offset: number | undefined = 0; offset !== undefined;) {
+          const page = await store.messages.page({ conversation_id, turn: turn_number, content_offset: offset });
+          text += page.messages[0]?.content ?? "";
+          offset = page.messages[0]?.next_content_offset;
+        }
+        expect(text === content).toBe(true);
+      }
+    });
+
+    test("with NUL and lone surrogates come back equal, in content and in metadata", async () => {
+      const conversation_id = await begin();
+      for (const odd of ["a\u0000b", "x\ud800y", "\udc00", "\\u0000", "\\\u0000\u0000", "plain"]) {
+        await store.messages.store({
+          conversation_id,
+          role: "tool",
+          content: odd,
+          metadata: { [odd]: { nested: [odd] } },
+        });
+        const last = (await read(conversation_id)).at(-1);
+        expect([last?.content, last?.metadata]).toEqual([odd, { [odd]: { nested: [odd] } }]);
+      }
+    });
+
+    test("of millions of distinct words are stored, and their beginning is found", async () => {
+      const conversation_id = await begin();
+      const words = Array.from({ length: 600_000 }, (_, index) => `w${index.toString(36)}`).join(" ");
+      const hyphens = Array.from(
+        { length: 100_000 },
+        (_, index) => `a${index.toString(36)}-b${index.toString(36)}`,
+      ).join("/");
+      for (const content of [words, hyphens, "x".repeat(3_000_000), "é".repeat(150_000)]) {
+        await store.messages.store({ conversation_id, role: "tool", content });
+      }
+      expect((await store.search.find({ query: "w7ps", conversation_id, limit: 1, offset: 0 })).total).toBe(1);
+    });
+
+    test("are read in pages that stay within the budget and miss nothing", async () => {
+      const messages = Array.from({ length: 3000 }, (_, index) => user(`row ${index} ${"x".repeat(index % 100)}`));
+      const { conversation_id } = await store.messages.storeBulk({ messages });
+      const seen: string[] = [];
+      for (let after: number | undefined = 0; after !== undefined;) {
+        const page = await store.messages.page({ conversation_id, after_turn: after });
+        expect(Buffer.byteLength(JSON.stringify(page))).toBeLessThan(70_000);
+        seen.push(...page.messages.map((message) => message.content));
+        after = page.next_after_turn;
+      }
+      expect(seen).toEqual(messages.map((message) => message.content));
+    });
+
+    test("are not stored into a conversation in the trash", async () => {
+      const conversation_id = await begin();
+      await store.conversations.delete({ conversation_id, force: false });
+      expect(await failure(store.messages.store({ conversation_id, ...user("x") }))).toMatchObject({
+        code: "not_found",
+      });
+    });
+
+    test("an ordinary message whose words come near the limit of a tsvector is stored", async () => {
+      const conversation_id = await begin();
+      // Just below the size up to which no beginning is sought: short distinct compounds cost most for their bytes.
+      const content = Array.from({ length: 21_000 }, (_, index) => `${index.toString(36)}-${index.toString(36)}`)
+        .join(" ")
+        .slice(0, 199_999);
+      expect((await store.messages.store({ conversation_id, role: "tool", content })).turn_number).toBe(1);
+    });
+  });
+}

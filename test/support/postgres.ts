@@ -1,0 +1,192 @@
+import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SQL } from "bun";
+import { createLog } from "../../src/log.ts";
+import type { Log } from "../../src/log.ts";
+import { startEmbedded } from "../../src/store/embedded.ts";
+import { openStore } from "../../src/store/store.ts";
+import type { Connection, Store, StoreOptions } from "../../src/store/store.ts";
+
+/** A running PostgreSQL of a test's own, which it may kill, freeze or stop. */
+export interface Cluster {
+  connection: Connection;
+  /** The postmaster's process as it is now. */
+  pid(): number;
+  stop(): Promise<void>;
+}
+
+/** One of the versions that Dewey supports. */
+export interface Engine {
+  name: string;
+  start(folder: string): Promise<Cluster>;
+}
+
+export const quiet: Log = createLog({ level: "error", format: "text", write: () => {} });
+
+const DEBIAN_PROGRAMS = "/usr/lib/postgresql/15/bin";
+
+const embedded: Engine = {
+  name: "the embedded PostgreSQL",
+  async start(folder) {
+    const running = await startEmbedded({ dataDir: folder, log: quiet });
+    return {
+      connection: running.connection,
+      pid: () => postmasterIn(join(folder, "data-18")),
+      stop: () => running.stop(),
+    };
+  },
+};
+
+const debian: Engine = { name: "Debian's PostgreSQL 15", start: startDebian };
+
+export const engines: Engine[] = existsSync(DEBIAN_PROGRAMS) ? [embedded, debian] : [embedded];
+
+/** A folder that PostgreSQL's own user may pass through when the tests run as root. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "dewey-pg-"));
+  chmodSync(folder, 0o711);
+  return folder;
+}
+
+/** A PostgreSQL for one test alone; it is gone, with its files, when the block ends. */
+export async function privateCluster(engine: Engine): Promise<Cluster & AsyncDisposable> {
+  const folder = temporaryFolder();
+  const cluster = await engine.start(folder);
+  return {
+    ...cluster,
+    async [Symbol.asyncDispose]() {
+      await cluster.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const shared = new Map<Engine, Promise<Cluster & AsyncDisposable>>();
+let databases = 0;
+
+/** The cluster that all test files share. */
+function sharedCluster(engine: Engine): Promise<Cluster & AsyncDisposable> {
+  const known = shared.get(engine);
+  if (known) return known;
+  const starting = privateCluster(engine);
+  shared.set(engine, starting);
+  return starting;
+}
+
+/** Stops what `sharedCluster` started; the preload file calls it after the last test. */
+export async function stopSharedClusters(): Promise<void> {
+  for (const cluster of shared.values()) await (await cluster)[Symbol.asyncDispose]();
+  shared.clear();
+}
+
+/** An empty database in the shared cluster. It goes with the cluster. */
+export async function emptyDatabase(engine: Engine): Promise<Connection> {
+  const { connection } = await sharedCluster(engine);
+  databases += 1;
+  const database = `test_${databases}`;
+  await using sql = connect({ ...connection, database: "postgres" });
+  await sql.unsafe(`create database ${database}`);
+  return { ...connection, database };
+}
+
+/** A store on an empty database, closed when the block ends. */
+export async function testStore(engine: Engine, options: Partial<StoreOptions> = {}): Promise<Store & AsyncDisposable> {
+  const store = await openStore(storeOptions(options.connection ?? (await emptyDatabase(engine)), options));
+  return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
+}
+
+export function storeOptions(connection: Connection, options: Partial<StoreOptions> = {}): StoreOptions {
+  return {
+    connection,
+    minConnections: 1,
+    maxConnections: 4,
+    deadlineMs: 10_000,
+    trashDays: 30,
+    log: quiet,
+    ...options,
+  };
+}
+
+/** A plain connection, for what a test looks up or breaks behind the store's back. */
+export function connect(connection: Connection): SQL {
+  return new SQL({
+    adapter: "postgres",
+    path: `${connection.host}/.s.PGSQL.${connection.port}`,
+    username: connection.user,
+    password: connection.password ?? "",
+    database: connection.database,
+    max: 1,
+  });
+}
+
+async function startDebian(folder: string): Promise<Cluster> {
+  const data = join(folder, "data");
+  // PostgreSQL refuses root; `nobody` will do.
+  const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
+  if (user) chownSync(folder, user.uid, user.gid);
+  const init = Bun.spawnSync(
+    [
+      join(DEBIAN_PROGRAMS, "initdb"),
+      "-D",
+      data,
+      "-U",
+      "dewey",
+      "-A",
+      "trust",
+      "-E",
+      "UTF8",
+      "--locale=C.UTF-8",
+      "--no-sync",
+    ],
+    { cwd: "/", stdout: "ignore", stderr: "pipe", ...user },
+  );
+  if (init.exitCode !== 0) throw new Error(init.stderr.toString());
+  const child = Bun.spawn(
+    // It must not outlive the tests, even when they are killed.
+    [
+      "setpriv",
+      "--pdeathsig",
+      "INT",
+      join(DEBIAN_PROGRAMS, "postgres"),
+      "-D",
+      data,
+      "-k",
+      folder,
+      "-c",
+      "listen_addresses=",
+    ],
+    { cwd: "/", stdin: "ignore", stdout: "ignore", stderr: "pipe", ...user },
+  );
+  await untilReady(child.stderr);
+  return {
+    connection: { host: folder, port: 5432, database: "postgres", user: "dewey" },
+    pid: () => child.pid,
+    async stop() {
+      child.kill("SIGCONT");
+      child.kill("SIGINT");
+      await child.exited;
+    },
+  };
+}
+
+async function untilReady(stderr: ReadableStream<Uint8Array>): Promise<void> {
+  let text = "";
+  const decoder = new TextDecoder();
+  const reader = stderr.getReader();
+  while (!text.includes("ready to accept connections")) {
+    const { done, value } = await reader.read();
+    if (done) throw new Error(`PostgreSQL did not start: ${text}`);
+    text += decoder.decode(value);
+  }
+  void drain(reader);
+}
+
+/** What is not read would fill the pipe and block the server. */
+async function drain(reader: { read(): Promise<{ done: boolean }> }): Promise<void> {
+  while (!(await reader.read()).done);
+}
+
+function postmasterIn(data: string): number {
+  return Number(readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")[0]);
+}

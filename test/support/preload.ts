@@ -1,0 +1,4 @@
+import { afterAll } from "bun:test";
+import { stopSharedClusters } from "./postgres.ts";
+
+afterAll(stopSharedClusters);
