@@ -18,6 +18,8 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
   input: Input;
   output: Output;
   annotations: ToolAnnotations;
+  /** Clients that load tools when they need them should load this one at once. */
+  alwaysLoaded?: true;
   handle(store: Store, input: z.output<Input>): Promise<z.input<Output>>;
   /** What a caller gets who names the tool as the JSON-RPC method, where that is not the same as the output. */
   bare?(output: z.input<Output>): unknown;

@@ -1,0 +1,136 @@
+import { z } from "zod";
+import {
+  adds,
+  anyMetadata,
+  changes,
+  destroys,
+  key,
+  limit,
+  metadata,
+  offset,
+  reads,
+  time,
+  total,
+  totalIsLowerBound,
+  uuid,
+  whole,
+} from "./fields.ts";
+import { defineTool } from "./tool.ts";
+
+const messageView = z.object({
+  id: z.string(),
+  turn: z.int(),
+  role: z.string(),
+  content: z.string(),
+  metadata: anyMetadata,
+  created_at: time,
+  content_length: z.int().optional().describe("of a message that is not here whole: its length in characters"),
+  next_content_offset: z.int().optional().describe("read on in it with turn and content_offset"),
+});
+
+export const beginConversation = defineTool({
+  name: "dewey_begin_conversation",
+  title: "Begin a conversation",
+  description:
+    "Begins a new conversation in Dewey's store and answers its conversation_id, which the other tools take. " +
+    "Use session_id to group conversations that belong together. " +
+    "With a conversation_id of your own the same call again answers the same, so that it is safe to repeat.",
+  input: z.strictObject({
+    session_id: key("your own key for conversations that belong together").optional(),
+    metadata: metadata("anything worth keeping about the conversation").optional(),
+    conversation_id: uuid("an id of your own, to make the call repeatable").optional(),
+  }),
+  output: z.object({ conversation_id: z.string(), session_id: z.string().nullable(), created_at: time }),
+  annotations: adds,
+  handle: (store, input) => store.conversations.begin(input),
+});
+
+export const getConversation = defineTool({
+  name: "dewey_get_conversation",
+  title: "Read a conversation",
+  description:
+    "Reads a conversation's messages in their order, from turn 1 or after after_turn. A reply holds up to about 20,000 tokens; " +
+    "when there is more, next_after_turn says where to read on. A message that is too large for a reply comes cut, with its " +
+    "content_length: read on in it with turn and content_offset. full lifts the limit, for programs.",
+  input: z.strictObject({
+    conversation_id: uuid("which conversation"),
+    after_turn: whole(0, "only messages after this turn").optional(),
+    limit: whole(1, "how many messages at most").optional(),
+    turn: whole(1, "only this one message").optional(),
+    content_offset: whole(0, "with turn: read its content from this character on").optional(),
+    full: z.boolean().optional().describe("do not limit the reply's size"),
+  }),
+  output: z.object({
+    conversation_id: z.string(),
+    session_id: z.string().nullable(),
+    created_at: time,
+    updated_at: time,
+    metadata: anyMetadata,
+    messages: z.array(messageView),
+    next_after_turn: z.int().optional().describe("there is more: read on with this as after_turn"),
+  }),
+  annotations: reads,
+  handle: (store, input) => store.messages.page(input),
+});
+
+export const listConversations = defineTool({
+  name: "dewey_list_conversations",
+  title: "List conversations",
+  description:
+    "Lists conversations, the latest first, with how many messages each has. Use it to see what there is; to find what was said, use dewey_search.",
+  input: z.strictObject({
+    session_id: key("only conversations with this session_id").optional(),
+    limit,
+    offset,
+    sort_by: z
+      .enum(["updated_at", "created_at"], "should be updated_at or created_at")
+      .default("updated_at")
+      .describe("latest by what"),
+  }),
+  output: z.object({
+    conversations: z.array(
+      z.object({
+        id: z.string(),
+        session_id: z.string().nullable(),
+        created_at: time,
+        updated_at: time,
+        message_count: z.int(),
+        metadata: anyMetadata,
+      }),
+    ),
+    total,
+    limit: z.int(),
+    offset: z.int(),
+    total_is_lower_bound: totalIsLowerBound,
+  }),
+  annotations: reads,
+  handle: (store, input) => store.conversations.list(input),
+});
+
+export const deleteConversation = defineTool({
+  name: "dewey_delete_conversation",
+  title: "Delete a conversation",
+  description:
+    "Puts a conversation with all its messages in the trash, where no tool sees it; until restorable_until " +
+    "dewey_restore_conversation brings it back. With force it is gone at once and for good: only when the person asked for that.",
+  input: z.strictObject({
+    conversation_id: uuid("which conversation"),
+    force: z.boolean().default(false).describe("gone for good instead of to the trash"),
+  }),
+  output: z.object({ deleted: z.literal(true), messages_deleted: z.int(), restorable_until: time.optional() }),
+  annotations: destroys,
+  handle: (store, input) => store.conversations.delete(input),
+});
+
+export const restoreConversation = defineTool({
+  name: "dewey_restore_conversation",
+  title: "Restore a conversation",
+  description: "Brings a conversation back from the trash, with all its messages.",
+  input: z.strictObject({ conversation_id: uuid("which conversation") }),
+  output: z.object({
+    restored: z.boolean().describe("false when it was not in the trash"),
+    message_count: z.int(),
+  }),
+  annotations: changes,
+  handle: (store, input) => store.conversations.restore(input),
+});

@@ -1,0 +1,53 @@
+import { DeweyError } from "../errors.ts";
+import type { Store } from "../store/store.ts";
+import * as contexts from "./contexts.ts";
+import * as conversations from "./conversations.ts";
+import * as messages from "./messages.ts";
+import * as results from "./results.ts";
+import * as search from "./search.ts";
+import type { Tool } from "./tool.ts";
+
+/** Every tool, by its name. */
+export const tools: ReadonlyMap<string, Tool> = new Map(
+  [conversations, messages, search, contexts, results]
+    .flatMap((noun): Tool[] => Object.values(noun))
+    .map((tool) => [tool.name, tool]),
+);
+
+/** Checks the arguments and calls the tool. Throws `invalid` with the first wrong field and its remedy. */
+export async function callTool(tool: Tool, store: Store, args: unknown): Promise<Record<string, unknown>> {
+  const parsed = tool.input.safeParse(args ?? {});
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw issue ? argumentError(issue) : new DeweyError("invalid", "the arguments are wrong");
+  }
+  return tool.handle(store, parsed.data);
+}
+
+type Issue = { code?: string | undefined; path: PropertyKey[]; message: string; keys?: string[]; input?: unknown };
+
+function argumentError(issue: Issue): DeweyError {
+  const path = pathText(issue.path);
+  if (issue.code === "unrecognized_keys") {
+    const field = pathText([...issue.path, issue.keys?.[0] ?? ""]);
+    return new DeweyError("invalid", `there is no field ${field}; leave it out, or correct its name`, { field });
+  }
+  const field = path === "" ? "arguments" : path;
+  return new DeweyError("invalid", `${field} ${complaint(issue)}`, { field });
+}
+
+/** zod's own words for a wrong or missing type are not sentences about a field; ours are. */
+function complaint(issue: Issue): string {
+  const expected = /^Invalid input: expected (\w+), received (\w+)$/.exec(issue.message);
+  if (!expected) return issue.message;
+  const [, wanted, got] = expected;
+  return got === "undefined" ? `is missing; it should be a ${wanted}` : `should be a ${wanted}, not ${got}`;
+}
+
+/** `messages[3].role`. */
+function pathText(path: PropertyKey[]): string {
+  return path.reduce<string>((text, part) => {
+    if (typeof part === "number") return `${text}[${part}]`;
+    return text === "" ? String(part) : `${text}.${String(part)}`;
+  }, "");
+}
