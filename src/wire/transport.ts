@@ -1,0 +1,64 @@
+import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import { isJSONRPCRequest } from "@modelcontextprotocol/sdk/types.js";
+import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import { INVALID_REQUEST, PARSE_ERROR, errorFrame, viewFrame } from "./frame.ts";
+import type { FrameView } from "./frame.ts";
+import type { Link } from "./link.ts";
+
+/**
+ * The SDK's transport over a link. What is not JSON-RPC is answered as JSON-RPC says, and the link lives on.
+ */
+export function linkTransport(link: Link): Transport {
+  const transport: Transport = {
+    start() {
+      link.open({
+        frame: (text) => deliver(viewFrame(text), transport, link),
+        // The SDK knows no back-pressure: what it sends is queued by the link, up to the link's own limit.
+        drained: () => {},
+        closed: () => transport.onclose?.(),
+      });
+      return Promise.resolve();
+    },
+    send(message) {
+      link.send(JSON.stringify(message));
+      return Promise.resolve();
+    },
+    close() {
+      link.close();
+      return Promise.resolve();
+    },
+  };
+  return transport;
+}
+
+function deliver(view: FrameView, transport: Transport, link: Link): void {
+  switch (view.kind) {
+    case "invalid":
+      link.send(
+        view.reason === "not JSON"
+          ? errorFrame(null, PARSE_ERROR, "the frame is not JSON")
+          : errorFrame(null, INVALID_REQUEST, "the frame is not a JSON-RPC message"),
+      );
+      return;
+    case "batch":
+      for (const message of view.messages) deliver(message, transport, link);
+      return;
+    case "request":
+      // The SDK drops in silence what does not fit its schema, and the caller would wait for ever.
+      if (!isJSONRPCRequest(view.message)) {
+        link.send(errorFrame(echoable(view.id), INVALID_REQUEST, "the frame is not a JSON-RPC 2.0 request"));
+        return;
+      }
+      break;
+    case "notification":
+    case "response":
+      break;
+  }
+  // The SDK checks the rest against the schema of the method when it handles the message.
+  transport.onmessage?.(view.message as unknown as JSONRPCMessage);
+}
+
+/** JSON-RPC answers with the id where it could be read. */
+function echoable(id: unknown): unknown {
+  return typeof id === "string" || typeof id === "number" ? id : null;
+}
