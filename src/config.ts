@@ -6,6 +6,7 @@ import { DeweyError } from "./errors.ts";
 import type { LogLevel } from "./log.ts";
 import { settings } from "./settings.ts";
 import type { Setting, SettingName } from "./settings.ts";
+import { isLoopback } from "./wire/guard.ts";
 
 // The only reader of the environment: it takes what the commands were given, by the rows of `settings`, to frozen values.
 
@@ -143,11 +144,6 @@ export function unknownVariables(env: Sources["env"]): string[] {
     Object.values(settings).flatMap((row) => ("secret" in row ? [row.env, `${row.env}_FILE`] : [row.env])),
   );
   return Object.keys(env).filter((name) => name.startsWith("DEWEY_") && !known.has(name));
-}
-
-/** Whether an address can be reached from this machine only. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 /** Collects mistakes while values are read, so that all of them can be named at once. */

@@ -2,14 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  clientConfig,
-  foreignEnvironment,
-  isLoopback,
-  proxyConfig,
-  serveConfig,
-  unknownVariables,
-} from "../src/config.ts";
+import { clientConfig, foreignEnvironment, proxyConfig, serveConfig, unknownVariables } from "../src/config.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "dewey-config-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -198,9 +191,4 @@ test("a misspelt variable is noticed", () => {
   expect(unknownVariables({ DEWEY_DB_HSOT: "x", DEWEY_TOKEN_FILE: "y", DEWEY_URL: "z", HOME: "/" })).toEqual([
     "DEWEY_DB_HSOT",
   ]);
-});
-
-test("loopback is known by name and by number", () => {
-  expect(["localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"].every(isLoopback)).toBe(true);
-  expect(["0.0.0.0", "::", "192.168.0.1", "127.example.org", "example.org"].some(isLoopback)).toBe(false);
 });

@@ -1,10 +1,10 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { isLoopback } from "../config.ts";
 import { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { askHealth } from "./health.ts";
 import { selfCommand } from "./self.ts";
+import { isLoopback } from "../wire/guard.ts";
 
 /** Long enough for a client to be closed and opened again, short enough that nothing stays behind for a day. */
 const IDLE_EXIT_SECONDS = 600;

@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ListenConfig, ServeConfig } from "../config.ts";
-import { isLoopback } from "../config.ts";
 import type { Log } from "../log.ts";
 import { startListener } from "../mcp/listener.ts";
 import type { Listener } from "../mcp/listener.ts";
@@ -9,6 +8,7 @@ import { startEmbedded } from "../store/embedded.ts";
 import type { EmbeddedOptions } from "../store/embedded.ts";
 import { openStore } from "../store/store.ts";
 import type { Connection, Store } from "../store/store.ts";
+import { isLoopback } from "../wire/guard.ts";
 
 /** How often the trash is emptied of what is past its time: days are its unit, so an hour is soon enough. */
 const PURGE_INTERVAL_MS = 3_600_000;

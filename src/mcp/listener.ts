@@ -1,0 +1,149 @@
+import type { Server as BunServer } from "bun";
+import { asDeweyError, DeweyError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Store } from "../store/store.ts";
+import { MAX_FRAME_BYTES } from "../wire/frame.ts";
+import { createGuard, isLoopback, refusal } from "../wire/guard.ts";
+import { HttpSessions } from "../wire/http-sessions.ts";
+import type { Link } from "../wire/link.ts";
+import { linkTransport } from "../wire/transport.ts";
+import { acceptedWebSocket, selectSubprotocol } from "../wire/websocket.ts";
+import type { Accepted } from "../wire/websocket.ts";
+import { createMcpServer } from "./server.ts";
+
+export interface ListenerOptions {
+  store: Store;
+  host: string;
+  /** 0 takes any free one. */
+  port: number;
+  token?: string;
+  allowedOrigins: readonly string[];
+  tls?: { cert: string; key: string };
+  log: Log;
+  version: string;
+}
+
+export interface Listener {
+  /** The WebSocket address, for people and logs. */
+  url: string;
+  port: number;
+  /** Clients that are connected over WebSocket, and open HTTP sessions. */
+  clients(): number;
+  stop(): Promise<void>;
+}
+
+/** How long calls that are under way may take when the server stops. */
+const STOP_DEADLINE_MS = 5000;
+
+/** Serves the tools on one port: WebSocket on `/` and `/mcp`, Streamable HTTP on `/mcp`, and `/healthz`. */
+export function startListener(options: ListenerOptions): Listener {
+  const { store, log, version } = options;
+  const links = new Set<Link>();
+  const serve = () => createMcpServer({ store, version, log });
+  const http = new HttpSessions({
+    log,
+    async opened(transport) {
+      await (await serve()).connect(transport);
+    },
+  });
+  const accept = () => ({
+    opened(link: Link) {
+      links.add(link);
+      void serveLink(link, serve, log).finally(() => links.delete(link));
+    },
+  });
+  const server = listen(options, router(options, http, accept));
+  return {
+    url: `${options.tls ? "wss" : "ws"}://${server.hostname}:${server.port}/`,
+    port: server.port ?? options.port,
+    clients: () => links.size + http.size,
+    async stop() {
+      // No new connections; calls under way may end; then whatever is left is closed.
+      await Promise.race([server.stop(), drained(server), Bun.sleep(STOP_DEADLINE_MS)]);
+      await http.stop();
+      await server.stop(true);
+    },
+  };
+}
+
+/** Open sockets without a pending request do not keep the server: nothing of theirs would be lost. */
+async function drained(server: BunServer<Accepted>): Promise<void> {
+  const poll = 20;
+  while (server.pendingRequests > 0) await Bun.sleep(poll);
+}
+
+/** Resolves when the link is over. */
+async function serveLink(link: Link, serve: () => ReturnType<typeof createMcpServer>, log: Log): Promise<void> {
+  const closed = Promise.withResolvers<void>();
+  try {
+    const server = await serve();
+    server.onclose = () => closed.resolve();
+    await server.connect(linkTransport(link));
+    await closed.promise;
+  } catch (error) {
+    log.warn("a session could not be served", { error });
+    link.close("Dewey could not serve this session");
+  }
+}
+
+type Fetch = (request: Request, server: BunServer<Accepted>) => Promise<Response | undefined>;
+
+function router(options: ListenerOptions, http: HttpSessions, accept: () => Accepted): Fetch {
+  const guard = createGuard({
+    ...(options.token === undefined ? {} : { token: options.token }),
+    allowedOrigins: options.allowedOrigins,
+    loopback: isLoopback(options.host),
+  });
+  return async (request, server) => {
+    const { pathname } = new URL(request.url);
+    const refused = guard(request, { open: pathname === "/healthz" });
+    if (refused) return refused;
+    if (pathname === "/healthz") return health(options);
+    const isSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+    if (isSocket && (pathname === "/" || pathname === "/mcp")) return upgrade(request, server, accept());
+    if (pathname === "/mcp") return http.handle(request, server);
+    return refusal(404, "there is WebSocket on / and /mcp, Streamable HTTP on /mcp, and GET /healthz");
+  };
+}
+
+function upgrade(request: Request, server: BunServer<Accepted>, data: Accepted): Response | undefined {
+  const selected = selectSubprotocol(request);
+  if (!selected.ok) return refusal(400, "the subprotocol is mcp, or none");
+  return server.upgrade(request, { data, headers: selected.headers })
+    ? undefined
+    : refusal(400, "this is no WebSocket handshake");
+}
+
+async function health(options: ListenerOptions): Promise<Response> {
+  const { store, version } = options;
+  try {
+    const { database, version: postgres, migrations } = await store.health();
+    return Response.json({ status: "ok", version, database: { status: database, version: postgres }, migrations });
+  } catch (thrown) {
+    const reason = asDeweyError(thrown).message;
+    return Response.json(
+      { status: "unavailable", version, database: { status: "unavailable", reason } },
+      { status: 503 },
+    );
+  }
+}
+
+function listen(options: ListenerOptions, fetch: Fetch): BunServer<Accepted> {
+  try {
+    return Bun.serve({
+      hostname: options.host,
+      port: options.port,
+      ...(options.tls ? { tls: options.tls } : {}),
+      maxRequestBodySize: MAX_FRAME_BYTES,
+      fetch,
+      websocket: acceptedWebSocket,
+      error(error) {
+        options.log.error("a request failed", { error });
+        return refusal(500, "the request failed inside Dewey; its log says more");
+      },
+    });
+  } catch (cause) {
+    const address = `${options.host}:${options.port}`;
+    throw new DeweyError("unavailable", `${address} cannot be listened on: ${(cause as Error).message}`, { cause });
+  }
+}

@@ -1,0 +1,105 @@
+import { Server } from "@modelcontextprotocol/sdk/server/index.js";
+import { CallToolRequestSchema, ErrorCode, ListToolsRequestSchema, McpError } from "@modelcontextprotocol/sdk/types.js";
+import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
+import { z } from "zod";
+import { asDeweyError, jsonRpcCode } from "../errors.ts";
+import type { DeweyError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Store } from "../store/store.ts";
+import type { Tool } from "../tools/tool.ts";
+import { callTool, tools } from "../tools/tools.ts";
+import { instructions } from "./instructions.ts";
+
+export interface McpServerOptions {
+  store: Store;
+  version: string;
+  log: Log;
+}
+
+/**
+ * One session's MCP server: the SDK's, with Dewey's tools. It is the low-level one, because the SDK's `McpServer` answers
+ * an unknown tool as a result, and passes over unknown arguments in silence.
+ */
+export async function createMcpServer(options: McpServerOptions): Promise<Server> {
+  const { store, log } = options;
+  const server = new Server(
+    { name: "dewey", title: "Dewey", version: options.version },
+    { capabilities: { tools: {} }, instructions: await instructions(store, log) },
+  );
+  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...toolList] }));
+  // Handled below, by a schema of our own: the SDK answers malformed parameters with -32603 where -32602 is right.
+  server.setRequestHandler(CallToolRequestSchema.extend({ params: z.unknown() }), (request) =>
+    callByName(request.params, store, log),
+  );
+  server.fallbackRequestHandler = async (request) => callDirectly(request.method, request.params, store, log);
+  server.onerror = (error) => log.debug("a session's frame was not understood", { error });
+  return server;
+}
+
+const toolList = [...tools.values()].map((tool) => ({
+  name: tool.name,
+  title: tool.title,
+  description: tool.description,
+  inputSchema: jsonSchema(tool.input, "input"),
+  outputSchema: jsonSchema(tool.output, "output"),
+  annotations: { title: tool.title, ...tool.annotations },
+  ...(tool.alwaysLoaded ? { _meta: { "anthropic/alwaysLoad": true } } : {}),
+}));
+
+function jsonSchema(schema: z.ZodType, io: "input" | "output") {
+  // A date is a text on the wire; the transforms behind it are the server's own affair.
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
+  return { ...rest, type: "object" as const };
+}
+
+const callParams = z.looseObject({
+  name: z.string("should be a text"),
+  arguments: z.record(z.string(), z.unknown(), "should be an object").optional(),
+});
+
+/** `tools/call`. What a model can correct is a result that says so; only a broken request is a protocol error. */
+async function callByName(params: unknown, store: Store, log: Log): Promise<CallToolResult> {
+  const parsed = callParams.safeParse(params);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new McpError(
+      ErrorCode.InvalidParams,
+      `params.${issue?.path.join(".") ?? ""} ${issue?.message ?? "is wrong"}`,
+    );
+  }
+  const tool = tools.get(parsed.data.name);
+  if (!tool) throw new McpError(ErrorCode.InvalidParams, `there is no tool ${JSON.stringify(parsed.data.name)}`);
+  try {
+    const output = await callTool(tool, store, parsed.data.arguments);
+    return { content: [{ type: "text", text: JSON.stringify(output) }], structuredContent: output };
+  } catch (thrown) {
+    const { code, field, message } = told(thrown, tool, log);
+    const text = JSON.stringify({ error: { code, ...(field === undefined ? {} : { field }), message } });
+    return { isError: true, content: [{ type: "text", text }] };
+  }
+}
+
+/** The prototype's clients name the tool as the method and take the bare value, without any handshake. */
+async function callDirectly(method: string, params: unknown, store: Store, log: Log) {
+  const tool = tools.get(method);
+  if (!tool) throw new McpError(ErrorCode.MethodNotFound, `there is no method ${JSON.stringify(method)}`);
+  try {
+    const output = await callTool(tool, store, params);
+    // The SDK's type wants an object, and the wire takes any JSON: "no context" is null.
+    return (tool.bare ? tool.bare(output) : output) as Record<string, unknown>;
+  } catch (thrown) {
+    const { code, field, message } = told(thrown, tool, log);
+    throw Object.assign(new Error(message), {
+      code: jsonRpcCode(code),
+      data: { code, ...(field === undefined ? {} : { field }) },
+    });
+  }
+}
+
+/** What the caller is told. A fault of ours is logged; its words go no further, since they may quote what others said. */
+function told(thrown: unknown, tool: Tool, log: Log): Pick<DeweyError, "code" | "field" | "message"> {
+  const error = asDeweyError(thrown);
+  if (error.code !== "internal") return error;
+  log.error("a tool failed", { tool: tool.name, error: error.message, stack: error.stack?.split("\n").slice(1, 4) });
+  return { code: "internal", field: undefined, message: `${tool.name} failed inside Dewey; its log says more` };
+}

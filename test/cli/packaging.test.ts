@@ -1,0 +1,124 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseCommandLine } from "../../src/cli/command.ts";
+import { commands } from "../../src/cli/commands.ts";
+import { unknownVariables } from "../../src/config.ts";
+import { settings } from "../../src/settings.ts";
+import { binary, plainEnvironment, run, start, temporaryHome } from "../support/binary.ts";
+
+const root = join(import.meta.dir, "../..");
+const read = (name: string) => readFileSync(join(root, name), "utf8");
+
+async function unit(kind: string): Promise<string> {
+  using home = temporaryHome();
+  const { stdout, code } = await run(["unit", kind], plainEnvironment(home.path));
+  expect(code).toBe(0);
+  return stdout;
+}
+
+const serveUnit = await unit("serve");
+const proxyUnit = await unit("proxy");
+
+describe("what the units, the Dockerfile and the compose file name is known", () => {
+  const texts = {
+    "unit serve": serveUnit,
+    "unit proxy": proxyUnit,
+    Dockerfile: read("Dockerfile"),
+    "compose.yaml": read("compose.yaml"),
+    "README.md": read("README.md"),
+  };
+
+  for (const [name, text] of Object.entries(texts)) {
+    test(`every variable in ${name} is a setting`, () => {
+      const named = text.match(/\bDEWEY_[A-Z_]*[A-Z]\b/g) ?? [];
+      expect(unknownVariables(Object.fromEntries(named.map((each) => [each, "x"])))).toEqual([]);
+    });
+  }
+
+  test("every command line in them is one that the binary takes", () => {
+    const lines = [
+      ...execStarts(serveUnit),
+      ...execStarts(proxyUnit),
+      ...[...texts.Dockerfile.matchAll(/^\s*(?:CMD|ENTRYPOINT|HEALTHCHECK .*CMD) (\[.*\])$/gm)].map(([, list]) =>
+        JSON.parse(list ?? ""),
+      ),
+      ...[...texts["compose.yaml"].matchAll(/^\s*(?:command|test): (\[.*\])$/gm)].map(([, list]) =>
+        JSON.parse(list ?? ""),
+      ),
+    ].map((words: string[]) => words.filter((word) => word !== "CMD"));
+    const ours = lines
+      .map((words) => (/(^|\/)dewey$/.test(words[0] ?? "") ? words.slice(1) : words))
+      .filter((words) => words.length > 0 && words[0] !== "CMD-SHELL" && words[0] !== "pg_isready");
+    expect(ours.length).toBeGreaterThan(3);
+    for (const [name, ...args] of ours) {
+      const command = commands.find((each) => each.name === name);
+      if (!command) throw new Error(`there is no command ${name}`);
+      parseCommandLine(command, args);
+    }
+  });
+
+  test("the secrets that the server's unit hands over are secrets that the server reads from files", () => {
+    const files = [...serveUnit.matchAll(/^Environment=(DEWEY_[A-Z_]+)_FILE=%d\/(\S+)$/gm)];
+    expect(files.length).toBeGreaterThan(0);
+    for (const [, variable, credential] of files) {
+      expect(Object.values(settings).some((row) => row.env === variable && "secret" in row)).toBe(true);
+      expect(serveUnit).toContain(`\nLoadCredential=${credential}:`);
+      expect(serveUnit).toContain(`\nSetCredential=${credential}:`);
+    }
+  });
+});
+
+describe("the server's unit", () => {
+  test("starts as systemd would start it on a machine without any secret", async () => {
+    using home = temporaryHome();
+    const folders = { S: join(home.path, "state"), d: join(home.path, "credentials") };
+    mkdirSync(join(folders.S, "dewey"), { recursive: true });
+    mkdirSync(folders.d);
+    // SetCredential stands in for what LoadCredential does not find.
+    for (const [, name, value] of serveUnit.matchAll(/^SetCredential=([^:]+):(.*)$/gm)) {
+      writeFileSync(join(folders.d, name ?? ""), value ?? "");
+    }
+    const environment = [...serveUnit.matchAll(/^Environment=([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [
+      name,
+      value?.replace(/%([Sd])/g, (_, letter: "S" | "d") => folders[letter]),
+    ]);
+    const [words = []] = execStarts(serveUnit);
+    expect(words[0]).toBe(binary);
+    await using running = start(words.slice(1), {
+      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
+      ...Object.fromEntries(environment),
+      DEWEY_MCP_PORT: "0",
+    });
+    const [, url = ""] = await running.until("stderr", /"event":"serving","url":"([^"]+)"/);
+    const health = await fetch(new URL("/healthz", url.replace("ws:", "http:")));
+    expect(health.status).toBe(200);
+    expect(await running.stop()).toBe(0);
+  });
+});
+
+const analyze = "/usr/bin/systemd-analyze";
+
+describe.skipIf(!existsSync(analyze))("systemd-analyze verify", () => {
+  for (const [kind, text, scope] of [
+    ["serve", serveUnit, "--system"],
+    ["proxy", proxyUnit, "--user"],
+  ] as const) {
+    test(`has nothing to say about the unit of dewey ${kind}`, async () => {
+      using home = temporaryHome();
+      const file = join(home.path, `dewey-${kind}.service`);
+      writeFileSync(file, text);
+      const child = Bun.spawn([analyze, "verify", "--man=no", scope, file], {
+        env: { ...plainEnvironment(home.path), XDG_RUNTIME_DIR: home.path },
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      expect(await new Response(child.stderr).text()).toBe("");
+      expect(await child.exited).toBe(0);
+    });
+  }
+});
+
+function execStarts(text: string): string[][] {
+  return [...text.matchAll(/^ExecStart=(.*)$/gm)].map(([, line]) => line?.split(" ") ?? []);
+}
