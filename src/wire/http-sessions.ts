@@ -4,6 +4,7 @@ import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { isInitializeRequest } from "@modelcontextprotocol/sdk/types.js";
 import type { Log } from "../log.ts";
 import { INVALID_REQUEST, MAX_FRAME_BYTES, PARSE_ERROR, isObject } from "./frame.ts";
+import type { Json } from "./frame.ts";
 import { ReplayStore } from "./replay-store.ts";
 
 /** A client that never says DELETE would hold its session for ever. One with an open stream is still there. */
@@ -71,7 +72,7 @@ export class HttpSessions {
   }
 
   async #begin(request: Request, body: unknown): Promise<Response> {
-    const { id, method } = isObject(body) ? body : {};
+    const { id, method }: Json = isObject(body) ? body : {};
     if (!isInitializeRequest(body)) {
       // A client of the revision without sessions asks for `server/discover` first, and falls back at this code.
       return method === "server/discover"

@@ -1,0 +1,146 @@
+import { MAX_FRAME_BYTES, asLine } from "./frame.ts";
+import type { Link, LinkHandlers } from "./link.ts";
+
+const NEWLINE = 0x0a;
+
+/** The two streams of a wire on which a frame is a line. */
+export interface LineStreams {
+  input: ReadableStream<Uint8Array>;
+  output: Bun.FileSink;
+  /** Ends whatever is behind the streams, when the link is closed from our side. */
+  end(): void;
+  /** A line that is no frame: it is not relayed. */
+  onNoise(bytes: number): void;
+}
+
+/** A link over two streams of lines, as MCP's stdio has it. */
+export class LineLink implements Link {
+  readonly wire = "stdio";
+  readonly #streams: LineStreams;
+  #handlers: LinkHandlers | undefined;
+  #resumed = Promise.withResolvers<void>();
+  #paused = false;
+  #closed = false;
+
+  constructor(streams: LineStreams) {
+    this.#streams = streams;
+  }
+
+  open(handlers: LinkHandlers): void {
+    this.#handlers = handlers;
+    void this.#read();
+  }
+
+  send(frame: string): boolean {
+    if (this.#closed) return true;
+    try {
+      const { output } = this.#streams;
+      void output.write(`${asLine(frame)}\n`);
+      const flushed = output.flush();
+      if (!(flushed instanceof Promise)) return true;
+      flushed.then(
+        () => this.#handlers?.drained(),
+        () => this.ended("it reads no more"),
+      );
+      return false;
+    } catch {
+      this.ended("it reads no more");
+      return true;
+    }
+  }
+
+  pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#resumed = Promise.withResolvers();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#resumed.resolve();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#streams.end();
+    this.ended("closed by Dewey");
+  }
+
+  /** Tells the end, once. */
+  ended(reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.resume();
+    this.#handlers?.closed(reason);
+  }
+
+  async #read(): Promise<void> {
+    const splitter = new LineSplitter();
+    try {
+      for await (const chunk of this.#streams.input) {
+        for (const line of splitter.push(chunk)) {
+          if (this.#paused) await this.#resumed.promise;
+          if (this.#closed) return;
+          this.#deliver(line);
+        }
+        if (splitter.pendingBytes > MAX_FRAME_BYTES) {
+          this.close();
+          return;
+        }
+      }
+    } catch {
+      // A stream that breaks has ended.
+    }
+    this.ended("it has ended");
+  }
+
+  #deliver(line: string): void {
+    if (line === "") return;
+    if (isFrame(line)) this.#handlers?.frame(line);
+    else this.#streams.onNoise(line.length);
+  }
+}
+
+/**
+ * Programs print all sorts of things to their stdout. Looking for the word that every JSON-RPC message holds decides
+ * nearly always without parsing; only what lacks it is looked at closely.
+ */
+function isFrame(line: string): boolean {
+  const first = line[0];
+  if ((first === "{" || first === "[") && line.includes('"jsonrpc"')) return true;
+  try {
+    return typeof JSON.parse(line) === "object";
+  } catch {
+    return false;
+  }
+}
+
+/** Cuts a stream of bytes into lines. A line that comes in many chunks is joined once, when its end is there. */
+export class LineSplitter {
+  #parts: Uint8Array[] = [];
+  pendingBytes = 0;
+
+  /** The lines that end in this chunk, without their line ends. */
+  push(chunk: Uint8Array): string[] {
+    const lines: string[] = [];
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+      lines.push(this.#finish(chunk.subarray(start, end)));
+      start = end + 1;
+    }
+    if (start < chunk.length) {
+      // The stream may use the chunk's memory again.
+      this.#parts.push(chunk.slice(start));
+      this.pendingBytes += chunk.length - start;
+    }
+    return lines;
+  }
+
+  #finish(last: Uint8Array): string {
+    const bytes = this.#parts.length === 0 ? last : Buffer.concat([...this.#parts, last]);
+    this.#parts = [];
+    this.pendingBytes = 0;
+    const text = new TextDecoder().decode(bytes);
+    return text.endsWith("\r") ? text.slice(0, -1) : text;
+  }
+}
