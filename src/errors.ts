@@ -39,6 +39,12 @@ export const jsonRpcCode = (code: ErrorCode): number => translations[code].jsonR
 export const httpStatus = (code: ErrorCode): number => translations[code].http;
 export const exitCode = (code: ErrorCode): number => translations[code].exit;
 
+/** The code that a server's JSON-RPC error stands for; what is not in the table is a fault. */
+export function errorCodeOf(jsonRpc: unknown): ErrorCode {
+  const codes: ErrorCode[] = ["invalid", "not_found", "conflict", "unauthorized", "unavailable"];
+  return codes.find((code) => translations[code].jsonRpc === jsonRpc) ?? "internal";
+}
+
 /** Turns whatever was thrown into a DeweyError; what is not one already is a fault of ours. */
 export function asDeweyError(thrown: unknown): DeweyError {
   if (thrown instanceof DeweyError) return thrown;

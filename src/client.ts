@@ -1,0 +1,153 @@
+import { LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
+import packageJson from "../package.json" with { type: "json" };
+import { DeweyError, errorCodeOf } from "./errors.ts";
+import type { ErrorCode } from "./errors.ts";
+import { isObject, viewFrame } from "./wire/frame.ts";
+import type { Json } from "./wire/frame.ts";
+import type { Link } from "./wire/link.ts";
+import { dialWebSocket } from "./wire/websocket.ts";
+
+/** How long one call may take: longer than the server's own deadline, so that its answer says what is wrong. */
+const CALL_DEADLINE_MS = 30_000;
+
+export interface ClientOptions {
+  /** The WebSocket address of a Dewey server. */
+  url: string;
+  token?: string | undefined;
+  deadlineMs?: number;
+}
+
+/**
+ * Calls Dewey's tools over MCP. It connects at the first call, and again at the first one after a connection was lost.
+ * Calls may overlap. The SDK's client would hold every reply against its output schema, which costs the shipper more than
+ * the call itself.
+ */
+export class Client {
+  readonly #options: ClientOptions;
+  #session: Promise<Session> | undefined;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+  }
+
+  /** The tool's structured reply. Throws the server's error, or `unavailable` when there is no answer. */
+  async call(tool: string, args: Json): Promise<Json> {
+    const session = await this.#connected();
+    const result = await session.request("tools/call", { name: tool, arguments: args });
+    if (result["isError"] === true) throw toolError(result);
+    const structured = result["structuredContent"];
+    if (!isObject(structured))
+      throw new DeweyError("internal", `the server's reply to ${tool} holds no structured content`);
+    return structured;
+  }
+
+  async close(): Promise<void> {
+    const session = await this.#session?.catch(() => undefined);
+    session?.close();
+  }
+
+  #connected(): Promise<Session> {
+    this.#session ??= this.#connect();
+    return this.#session;
+  }
+
+  async #connect(): Promise<Session> {
+    const { url, token, deadlineMs } = this.#options;
+    try {
+      const link = await dialWebSocket({
+        url,
+        ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
+      });
+      const session = new Session(link, deadlineMs ?? CALL_DEADLINE_MS, () => (this.#session = undefined));
+      await session.request("initialize", {
+        protocolVersion: LATEST_PROTOCOL_VERSION,
+        capabilities: {},
+        clientInfo: { name: "dewey", version: packageJson.version },
+      });
+      session.notify("notifications/initialized");
+      return session;
+    } catch (error) {
+      this.#session = undefined;
+      throw error;
+    }
+  }
+}
+
+/** One connection and the calls that wait on it. */
+class Session {
+  readonly #link: Link;
+  readonly #deadlineMs: number;
+  readonly #waiting = new Map<number, PromiseWithResolvers<Json>>();
+  #next = 1;
+  #closed = false;
+
+  constructor(link: Link, deadlineMs: number, onClosed: () => void) {
+    this.#link = link;
+    this.#deadlineMs = deadlineMs;
+    link.open({
+      frame: (text) => this.#received(text),
+      drained: () => {},
+      closed: (reason) => {
+        this.#closed = true;
+        onClosed();
+        for (const call of this.#waiting.values())
+          call.reject(new DeweyError("unavailable", `the Dewey server is away: ${reason}`));
+        this.#waiting.clear();
+      },
+    });
+  }
+
+  async request(method: string, params: Json): Promise<Json> {
+    if (this.#closed) throw new DeweyError("unavailable", "the Dewey server is away: the connection was closed");
+    const id = this.#next;
+    this.#next += 1;
+    const call = Promise.withResolvers<Json>();
+    this.#waiting.set(id, call);
+    const timer = setTimeout(() => this.#late(call), this.#deadlineMs);
+    this.#link.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+    try {
+      return await call.promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(id);
+    }
+  }
+
+  notify(method: string): void {
+    this.#link.send(JSON.stringify({ jsonrpc: "2.0", method }));
+  }
+
+  close(): void {
+    this.#link.close();
+  }
+
+  /** A connection on which an answer is overdue may be dead without telling; the next call gets a new one. */
+  #late(call: PromiseWithResolvers<Json>): void {
+    call.reject(new DeweyError("unavailable", `the Dewey server did not answer within ${this.#deadlineMs / 1000} s`));
+    this.#link.close();
+  }
+
+  #received(text: string): void {
+    const view = viewFrame(text);
+    if (view.kind !== "response" || typeof view.id !== "number") return;
+    const call = this.#waiting.get(view.id);
+    const { result, error } = view.message;
+    if (isObject(result)) call?.resolve(result);
+    else call?.reject(rpcError(error));
+  }
+}
+
+function toolError(result: Json): DeweyError {
+  const [block] = Array.isArray(result["content"]) ? result["content"] : [];
+  try {
+    const { error } = JSON.parse(block.text) as { error: { code: ErrorCode; field?: string; message: string } };
+    return new DeweyError(error.code, error.message, error.field === undefined ? {} : { field: error.field });
+  } catch {
+    return new DeweyError("internal", "the server's error could not be read");
+  }
+}
+
+function rpcError(error: unknown): DeweyError {
+  const { code, message } = isObject(error) ? error : {};
+  return new DeweyError(errorCodeOf(code), typeof message === "string" ? message : "the server answered with an error");
+}
