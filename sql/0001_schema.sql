@@ -151,7 +151,7 @@ create index fiedler_results_conversation on fiedler_results (conversation_id);
 --   stored, repeated (known by its id, with the same hash), missing (no such conversation), conflict (the id is taken
 --   by something else), taken (the turn that the caller gave is).
 -- A caller with any of the last three has nothing stored; the others are not touched by that. Within one call no id may
--- come twice, and a caller that gives turns itself comes alone: the writer sees to both.
+-- come twice, and a caller that gives a turn itself is alone in its conversation: the writer sees to both.
 --
 -- The locks are taken first, in the order of the ids, so that overlapping calls cannot wait for each other in a circle;
 -- the second statement then has a view that holds everything committed before the locks were had.
@@ -161,9 +161,14 @@ create function dewey_append(
 ) returns table (outcome text, message_id uuid, turn_number integer, created_at timestamptz)
 language plpgsql as $$
 #variable_conflict use_column
+declare
+  stored_at timestamptz;
 begin
   perform from conversations c where c.id = any (conversations) and c.deleted_at is null
     order by c.id for no key update;
+  -- Taken under the locks, so that within a conversation times do not run against turns; whole milliseconds, as replies
+  -- say them.
+  stored_at := date_trunc('milliseconds', clock_timestamp());
 
   return query
   with given as (
@@ -176,7 +181,8 @@ begin
     select g.*, c.last_turn, m.turn_number as known_turn, m.created_at as known_time,
       case
         when c.id is null then 'missing'
-        when m.id is not null and m.conversation_id = g.conversation and m.sent_hash = decode(g.hash, 'hex') then 'repeated'
+        when m.id is not null and m.conversation_id = g.conversation
+          and m.sent_hash is not distinct from decode(g.hash, 'hex') then 'repeated'
         when m.id is not null then 'conflict'
         when g.turn is not null and exists (
           select from messages t where t.conversation_id = g.conversation and t.turn_number = g.turn
@@ -195,7 +201,7 @@ begin
     insert into messages (id, conversation_id, turn_number, role, content, content_exact, metadata, metadata_exact,
       created_at, sent_hash, search)
     select n.id, n.conversation, n.number, n.role, n.content, n.content_exact, n.metadata::jsonb, n.metadata_exact,
-      coalesce(n.time, now()), decode(n.hash, 'hex'), dewey_search_vector(n.content)
+      coalesce(n.time, stored_at), decode(n.hash, 'hex'), dewey_search_vector(n.content)
     from numbered n
     returning messages.id, messages.turn_number, messages.created_at
   ), counted as (

@@ -1,5 +1,7 @@
 import { DeweyError } from "../errors.ts";
 import type { Database } from "./database.ts";
+import { requireText } from "./exact.ts";
+import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
 
 export interface StartupContext {
   id: string;
@@ -10,6 +12,9 @@ export interface StartupContext {
   updated_at: string;
 }
 
+/** A context in a list: with its content when that was asked for. */
+export type ListedContext = Omit<StartupContext, "content"> & { content?: string; content_length?: number };
+
 interface ContextRow extends Omit<StartupContext, "created_at" | "updated_at"> {
   created_at: Date;
   updated_at: Date;
@@ -17,6 +22,9 @@ interface ContextRow extends Omit<StartupContext, "created_at" | "updated_at"> {
 
 /** Any number, the same for all: who changes which context is active goes one after the other. */
 const ACTIVE_LOCK = 3_393_900_002;
+
+/** A context is read whole, at the start of a session, and so has to fit in a reply. */
+const MAX_CONTENT_BYTES = REPLY_BUDGET_BYTES - ROW_OVERHEAD_BYTES;
 
 /** Startup contexts: named texts that a session begins with, of which at most one is active. */
 export class Contexts {
@@ -28,6 +36,7 @@ export class Contexts {
 
   /** The named one, or the active one when no name is given. */
   async get(input: { name?: string | undefined }): Promise<StartupContext | null> {
+    requireText("name", input.name);
     const rows: ContextRow[] = await this.#database.repeatable((sql) =>
       input.name === undefined
         ? sql`select * from startup_contexts where is_active`
@@ -42,6 +51,11 @@ export class Contexts {
     content: string;
     set_active: boolean;
   }): Promise<Pick<StartupContext, "id" | "name" | "is_active" | "created_at">> {
+    requireText("name", input.name);
+    requireText("content", input.content);
+    if (Buffer.byteLength(input.content) > MAX_CONTENT_BYTES) {
+      throw new DeweyError("invalid", `content should take at most ${MAX_CONTENT_BYTES} bytes`, { field: "content" });
+    }
     const [row]: ContextRow[] = await this.#database.transaction(async (sql) => {
       await sql`select pg_advisory_xact_lock(${ACTIVE_LOCK})`;
       if (input.set_active) {
@@ -57,19 +71,27 @@ export class Contexts {
     return { id: row.id, name: row.name, is_active: row.is_active, created_at: row.created_at.toISOString() };
   }
 
-  async list(input: { include_content: boolean }): Promise<(Omit<StartupContext, "content"> & { content?: string })[]> {
+  /** All, by name. Contents that do not fit in the reply together are cut, with their `content_length` in code points. */
+  async list(input: { include_content: boolean }): Promise<ListedContext[]> {
     const rows: ContextRow[] = await this.#database.repeatable(
       (sql) => sql`select * from startup_contexts order by name`,
     );
+    const most = largestWhole(
+      rows.map((row) => Buffer.byteLength(row.content)),
+      REPLY_BUDGET_BYTES - rows.length * ROW_OVERHEAD_BYTES,
+    );
     return rows.map((row) => {
       const { content, ...rest } = context(row);
-      return input.include_content ? { ...rest, content } : rest;
+      if (!input.include_content) return rest;
+      if (Buffer.byteLength(content) <= most) return { ...rest, content };
+      return { ...rest, content: beginning(content, most).text, content_length: Array.from(content).length };
     });
   }
 
   /** Throws `not_found`, and `conflict` for the active one unless forced. */
   async delete(input: { name: string; force: boolean }): Promise<{ deleted: true }> {
     const { name, force } = input;
+    requireText("name", name);
     await this.#database.transaction(async (sql) => {
       await sql`select pg_advisory_xact_lock(${ACTIVE_LOCK})`;
       const [row] = await sql`select is_active from startup_contexts where name = ${name}`;

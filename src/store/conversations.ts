@@ -1,8 +1,8 @@
 import { DeweyError } from "../errors.ts";
 import type { Database } from "./database.ts";
-import { exactMetadata, storableMetadata } from "./exact.ts";
+import { exactMetadata, requireText, storableMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
-import { EXACT_TOTAL_LIMIT, boundedTotal } from "./reply.ts";
+import { EXACT_TOTAL_LIMIT, REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, boundedTotal, largestWhole } from "./reply.ts";
 
 export interface ConversationSummary {
   id: string;
@@ -11,6 +11,8 @@ export interface ConversationSummary {
   updated_at: string;
   message_count: number;
   metadata: Metadata | null;
+  /** Of metadata that is left out because the reply has no room for it: its size as JSON. */
+  metadata_bytes?: number;
 }
 
 export interface ConversationList {
@@ -32,6 +34,8 @@ interface ConversationRow {
 }
 
 const MS_PER_DAY = 86_400_000;
+/** Conversations that one statement purges, so that it stays far from the deadline however full the trash is. */
+const PURGE_AT_ONCE = 10;
 
 /** Conversations: what is begun, listed, put in the trash and brought back. */
 export class Conversations {
@@ -53,8 +57,8 @@ export class Conversations {
     metadata?: Metadata | undefined;
   }): Promise<{ conversation_id: string; session_id: string | null; created_at: string }> {
     const id = input.conversation_id?.toLowerCase() ?? Bun.randomUUIDv7();
-    const metadata = storableMetadata(input.metadata);
-    const session = input.session_id ?? null;
+    const metadata = storableMetadata("metadata", input.metadata);
+    const session = requireText("session_id", input.session_id ?? null);
     const [row] = await this.#database.repeatable(async (sql) => {
       await sql`insert into conversations (id, session_id, metadata, metadata_exact)
         values (${id}, ${session}, ${metadata.readable}::text::jsonb, ${metadata.exact}) on conflict (id) do nothing`;
@@ -75,17 +79,34 @@ export class Conversations {
     sort_by: "updated_at" | "created_at";
   }): Promise<ConversationList> {
     const { limit, offset } = input;
-    const session = input.session_id ?? null;
-    const [rows, [count]] = await this.#database.repeatable((sql) => {
+    const session = requireText("session_id", input.session_id ?? null);
+    return this.#database.repeatable(async (sql) => {
       const filter = session === null ? sql`deleted_at is null` : sql`deleted_at is null and session_id = ${session}`;
-      return Promise.all([
-        sql`select id, session_id, created_at, updated_at, message_count, metadata, metadata_exact from conversations
-          where ${filter} order by ${sql(input.sort_by)} desc, id desc limit ${limit} offset ${offset}`,
-        sql`select count(*)::integer as total
-          from (select from conversations where ${filter} limit ${EXACT_TOTAL_LIMIT + 1}) as counted`,
-      ]);
+      const sizes: { id: string; metadata_bytes: number }[] = await sql`
+        select id, coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes
+        from conversations where ${filter} order by ${sql(input.sort_by)} desc, id desc limit ${limit} offset ${offset}`;
+      const most = largestWhole(
+        sizes.map((each) => each.metadata_bytes),
+        REPLY_BUDGET_BYTES - sizes.length * ROW_OVERHEAD_BYTES,
+      );
+      const rows: ConversationRow[] = await sql`
+        select id, session_id, created_at, updated_at, message_count,
+          case when octet_length(coalesce(metadata_exact, metadata::text)) <= ${most}::integer then metadata end as metadata,
+          case when octet_length(metadata_exact) <= ${most}::integer then metadata_exact end as metadata_exact
+        from conversations where id = any(${sql.array(
+          sizes.map((each) => each.id),
+          "UUID",
+        )})`;
+      const [count] = await sql`select count(*)::integer as total
+        from (select from conversations where ${filter} limit ${EXACT_TOTAL_LIMIT + 1}) as counted`;
+      const found = new Map(rows.map((row) => [row.id, row]));
+      const conversations = sizes.flatMap((size) => {
+        const row = found.get(size.id);
+        if (!row) return [];
+        return [size.metadata_bytes <= most ? summary(row) : { ...summary(row), metadata_bytes: size.metadata_bytes }];
+      });
+      return { conversations, ...boundedTotal(count.total), limit, offset };
     });
-    return { conversations: rows.map(summary), ...boundedTotal(count.total), limit, offset };
   }
 
   /** To the trash, or with `force` gone at once, also from the trash. Throws `not_found`. */
@@ -126,11 +147,17 @@ export class Conversations {
 
   /** Removes for good what has been in the trash longer than it is kept. Answers how many conversations went. */
   async purgeTrash(): Promise<number> {
-    const rows: unknown[] = await this.#database.repeatable(
-      (sql) => sql`delete from conversations
-        where deleted_at < now() - make_interval(days => ${this.#trashDays}) returning id`,
-    );
-    return rows.length;
+    let purged = 0;
+    for (;;) {
+      const rows: unknown[] = await this.#database.repeatable(
+        (sql) => sql`delete from conversations where id in (
+            select id from conversations where deleted_at < now() - make_interval(days => ${this.#trashDays})
+            limit ${PURGE_AT_ONCE}
+          ) returning id`,
+      );
+      purged += rows.length;
+      if (rows.length < PURGE_AT_ONCE) return purged;
+    }
   }
 }
 

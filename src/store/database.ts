@@ -1,15 +1,13 @@
-import { SQL } from "bun";
 import type { TransactionSQL } from "bun";
 import { DeweyError } from "../errors.ts";
-import type { Log } from "../log.ts";
-import type { Connection, StoreOptions } from "./store.ts";
+import { Late, Pool, connect, isConnectionLost, sqlState } from "./pool.ts";
+import type { Statement } from "./pool.ts";
+import type { StoreOptions } from "./store.ts";
 
-/** Searches have connections of their own, so that a slow one never stands before a store: one in five, at least one. */
+/** Searches have connections of their own, so that slow ones never stand before a store: one in five, at least one. */
 const SEARCH_SHARE = 5;
-/** How long a new connection may take; a database that is away should be known before a caller's deadline. */
-const CONNECT_DEADLINE_SECONDS = 5;
-
-export type Statement<Result> = (sql: SQL) => Promise<Result>;
+/** PostgreSQL ends a slow statement a little before we would give up its connection. */
+const STATEMENT_SHARE = 0.9;
 
 /**
  * The connections to one PostgreSQL. Whatever happens there, a caller has an answer within the deadline: the result, or
@@ -22,29 +20,43 @@ export class Database {
 
   constructor(options: StoreOptions) {
     this.#options = options;
-    const searches = Math.max(1, Math.floor(options.maxConnections / SEARCH_SHARE));
-    this.#main = new Pool(options, Math.max(1, options.maxConnections - searches));
-    this.#searches = new Pool(options, searches);
+    const { connection, log, maxConnections, minConnections } = options;
+    const searches = Math.max(1, Math.floor(maxConnections / SEARCH_SHARE));
+    const main = Math.max(1, maxConnections - searches);
+    const timeout = Math.ceil(options.deadlineMs * STATEMENT_SHARE);
+    const settings = { statement_timeout: timeout, lock_timeout: timeout };
+    this.#main = new Pool({ connection, kept: Math.min(minConnections, main), most: main, settings, log });
+    this.#searches = new Pool({ connection, kept: 0, most: searches, settings, log });
   }
 
-  /** Runs what may run twice, as every read may: it is tried again once after a lost connection. */
-  async repeatable<Result>(statement: Statement<Result>): Promise<Result> {
-    return this.#main.run(statement, true);
+  /**
+   * Runs what may run twice, as every read may: it is tried again once after a lost connection, or after others changed
+   * the same rows at the same moment. `extraMs` is given beyond the deadline, for work whose size is known.
+   */
+  async repeatable<Result>(statement: Statement<Result>, extraMs = 0): Promise<Result> {
+    const work: Statement<Result> =
+      extraMs === 0 ? statement : (sql) => sql.begin((transaction) => this.#allow(extraMs, transaction, statement));
+    return this.#twice(this.#main, work, this.#options.deadlineMs + extraMs);
   }
 
   /** Runs a transaction, which is rolled back when it throws. It is not repeated. */
-  async transaction<Result>(work: (sql: TransactionSQL) => Promise<Result>): Promise<Result> {
-    return this.#main.run((sql) => sql.begin(work), false);
+  async transaction<Result>(work: (sql: TransactionSQL) => Promise<Result>, extraMs = 0): Promise<Result> {
+    const limitMs = this.#options.deadlineMs + extraMs;
+    try {
+      return await this.#main.run((sql) => sql.begin((within) => this.#allow(extraMs, within, work)), limitMs);
+    } catch (error) {
+      throw translated(error);
+    }
   }
 
   /** Runs a search on the searches' own connections. */
   async search<Result>(statement: Statement<Result>): Promise<Result> {
-    return this.#searches.run(statement, true);
+    return this.#twice(this.#searches, statement, this.#options.deadlineMs);
   }
 
   /** Runs long work without a deadline on a connection that is opened for it and closed after it. */
   async exclusive<Result>(work: Statement<Result>): Promise<Result> {
-    const sql = connect(this.#options.connection, 1, {});
+    const sql = connect(this.#options.connection, {}, 0);
     try {
       return await work(sql);
     } catch (error) {
@@ -56,124 +68,45 @@ export class Database {
 
   /** Opens the connections that are to be kept. */
   async warm(): Promise<void> {
-    await this.#main.run(async (sql) => {
-      const wanted = Math.min(this.#options.minConnections, this.#options.maxConnections);
-      const reserved = await Promise.all(Array.from({ length: wanted }, () => sql.reserve()));
-      await Promise.all(reserved.map((connection) => connection.release()));
-    }, true);
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([this.#main.close(), this.#searches.close()]);
-  }
-}
-
-/** Some connections that are replaced together when one of them hangs. */
-class Pool {
-  readonly #connection: Connection;
-  readonly #size: number;
-  readonly #deadlineMs: number;
-  readonly #log: Log;
-  #sql: SQL;
-
-  constructor(options: StoreOptions, size: number) {
-    this.#connection = options.connection;
-    this.#deadlineMs = options.deadlineMs;
-    this.#log = options.log;
-    this.#size = size;
-    this.#sql = this.#open();
-  }
-
-  async run<Result>(statement: Statement<Result>, repeatable: boolean): Promise<Result> {
-    const deadlineMs = performance.now() + this.#deadlineMs;
     try {
-      return await this.#attempt(statement, deadlineMs);
-    } catch (error) {
-      // A pooled connection that has died fails one call, and the next gets a new one.
-      if (!repeatable || !isConnectionLost(error)) throw translated(error);
-    }
-    try {
-      return await this.#attempt(statement, deadlineMs);
+      await this.#main.warm(this.#options.deadlineMs);
     } catch (error) {
       throw translated(error);
     }
   }
 
   async close(): Promise<void> {
-    // What still runs gets the deadline; a frozen database must not keep us.
-    await this.#sql.close({ timeout: this.#deadlineMs / 1000 }).catch(() => {});
+    await Promise.all([this.#main.close(this.#options.deadlineMs), this.#searches.close(this.#options.deadlineMs)]);
   }
 
-  async #attempt<Result>(statement: Statement<Result>, deadlineMs: number): Promise<Result> {
-    const sql = this.#sql;
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => late.reject(new Late(this.#deadlineMs)),
-      Math.max(0, deadlineMs - performance.now()),
-    );
-    const work = statement(sql);
-    // After the deadline nobody listens any more; without this its failure would count as unhandled.
-    work.catch(() => {});
+  async #twice<Result>(pool: Pool, work: Statement<Result>, limitMs: number): Promise<Result> {
+    const startedMs = performance.now();
     try {
-      return await Promise.race([work, late.promise]);
+      return await pool.run(work, limitMs);
     } catch (error) {
-      if (error instanceof Late) this.#replace(sql);
-      throw error;
-    } finally {
-      clearTimeout(timer);
+      if (!isConnectionLost(error) && !isCollision(error)) throw translated(error);
+    }
+    try {
+      return await pool.run(work, Math.max(0, limitMs - (performance.now() - startedMs)));
+    } catch (error) {
+      throw translated(error);
     }
   }
 
-  /** A query to a frozen server hangs for ever and cannot be cancelled, so the connections are given up with it. */
-  #replace(stuck: SQL): void {
-    if (this.#sql !== stuck) return;
-    this.#log.warn("the database did not answer in time; its connections are replaced");
-    this.#sql = this.#open();
-    void stuck.close({ timeout: 0 }).catch(() => {});
-  }
-
-  #open(): SQL {
-    return connect(this.#connection, this.#size, { statement_timeout: this.#deadlineMs });
+  async #allow<Result, Sql extends TransactionSQL>(
+    extraMs: number,
+    sql: Sql,
+    work: (sql: Sql) => Promise<Result>,
+  ): Promise<Result> {
+    const timeoutMs = Math.ceil((this.#options.deadlineMs + extraMs) * STATEMENT_SHARE);
+    if (extraMs > 0) await sql.unsafe(`set local statement_timeout = ${timeoutMs}`);
+    return work(sql);
   }
 }
 
-class Late extends Error {
-  constructor(deadlineMs: number) {
-    super(`the database did not answer within ${deadlineMs / 1000} s; it may be away, or busy: try again`);
-  }
-}
-
-function connect(connection: Connection, max: number, settings: Record<string, number>): SQL {
-  const socket = connection.host.startsWith("/");
-  return new SQL({
-    adapter: "postgres",
-    ...(socket
-      ? { path: `${connection.host}/.s.PGSQL.${connection.port}` }
-      : { hostname: connection.host, port: connection.port }),
-    username: connection.user,
-    password: connection.password ?? "",
-    database: connection.database,
-    tls: connection.tls ?? false,
-    max,
-    idleTimeout: 0,
-    connectionTimeout: CONNECT_DEADLINE_SECONDS,
-    connection: settings,
-  });
-}
-
-/** SQLSTATE of an error of PostgreSQL's own; Bun keeps it in `errno`. */
-export function sqlState(error: unknown): string | undefined {
-  return error instanceof SQL.PostgresError && typeof error.errno === "string" ? error.errno : undefined;
-}
-
-/** Lost while it was used, or never had. */
-function isConnectionLost(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const state = sqlState(error) ?? "";
-  // 08: connection exceptions; 57P01 to 57P03: the server is stopping, has crashed, or is starting.
-  if (/^(08|57P0[123])/.test(state)) return true;
-  const code = "code" in error ? String(error.code) : "";
-  return /CONNECTION|ECONN|ENOENT|EPIPE|ETIMEDOUT|ENOTFOUND|FailedToOpenSocket|EAI_/.test(code);
+/** Others wrote the same keys (23505) or rows (40001, 40P01) at the same moment; a second look sees what they wrote. */
+function isCollision(error: unknown): boolean {
+  return /^(23505|40001|40P01)$/.test(sqlState(error) ?? "");
 }
 
 /** SQLSTATEs that mean "not now", with the words for them: trying again, or an administrator, helps. */
@@ -182,7 +115,7 @@ const passing: [RegExp, string][] = [
   [/^3D000/, "the database that is configured does not exist"],
   [/^53300/, "the database has no connection left for Dewey"],
   [/^53/, "the database has run out of room"],
-  [/^57014/, "the database needed longer than it may"],
+  [/^(57014|55P03)/, "the database needed longer than it may"],
   [/^25006/, "the database takes no writes at the moment"],
   [/^(40001|40P01)/, "the database was too busy with the same rows"],
 ];

@@ -1,5 +1,6 @@
 import schema from "../../sql/0001_schema.sql" with { type: "text" };
 import { DeweyError } from "../errors.ts";
+import type { SQL } from "bun";
 import type { Database } from "./database.ts";
 
 /**
@@ -13,6 +14,22 @@ const MIGRATION_LOCK = 3_393_900_001;
 
 /** Brings the database to the newest schema, each step in a transaction. Throws `conflict` when it is newer than we are. */
 export async function migrate(database: Database): Promise<{ applied: number; newest: string }> {
+  // Nearly every start finds nothing to do. It should not wait for a lock, and should hear within the deadline when the
+  // database is frozen.
+  const known = await database.repeatable(appliedMigrations);
+  refuseNewer(known);
+  if (migrations.some((migration) => !known.has(migration.name))) await apply(database);
+  return { applied: migrations.length, newest: migrations.at(-1)?.name ?? "" };
+}
+
+async function appliedMigrations(sql: SQL): Promise<Set<string>> {
+  const [table] = await sql`select to_regclass('dewey_migrations') is not null as exists`;
+  if (!table.exists) return new Set();
+  const rows: { name: string }[] = await sql`select name from dewey_migrations`;
+  return new Set(rows.map((row) => row.name));
+}
+
+async function apply(database: Database): Promise<void> {
   await database.exclusive(async (sql) => {
     // Held by the session, so that it spans the transactions, and let go when the connection closes.
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
@@ -20,8 +37,7 @@ export async function migrate(database: Database): Promise<{ applied: number; ne
       name text primary key,
       applied_at timestamptz not null default now()
     )`;
-    const rows: { name: string }[] = await sql`select name from dewey_migrations`;
-    const applied = new Set(rows.map((row) => row.name));
+    const applied = await appliedMigrations(sql);
     refuseNewer(applied);
     for (const migration of migrations) {
       if (applied.has(migration.name)) continue;
@@ -31,7 +47,6 @@ export async function migrate(database: Database): Promise<{ applied: number; ne
       });
     }
   });
-  return { applied: migrations.length, newest: migrations.at(-1)?.name ?? "" };
 }
 
 function refuseNewer(applied: Set<string>): void {

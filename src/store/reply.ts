@@ -4,6 +4,9 @@
  */
 export const REPLY_BUDGET_BYTES = 60_000;
 
+/** A reply whose budget a caller lifts stays within what a frame can carry, its JSON said twice and escaped. */
+export const FULL_REPLY_BYTES = 32_000_000;
+
 /** What the fields around a message cost in a reply: ids, times, names. */
 export const ROW_OVERHEAD_BYTES = 250;
 
@@ -13,6 +16,20 @@ export const EXACT_TOTAL_LIMIT = 10_000;
 /** A total that was counted with `EXACT_TOTAL_LIMIT + 1` as the limit. */
 export function boundedTotal(counted: number): { total: number; total_is_lower_bound?: true } {
   return counted > EXACT_TOTAL_LIMIT ? { total: EXACT_TOTAL_LIMIT, total_is_lower_bound: true } : { total: counted };
+}
+
+/**
+ * The size up to which a value is whole in a reply that must hold all of them: what is small stays as it is, and what is
+ * large shares evenly in the rest. Texts beyond it are cut there; metadata, which cannot be cut, is left out.
+ */
+export function largestWhole(sizes: number[], budgetBytes: number): number {
+  let rest = budgetBytes;
+  for (const [index, size] of sizes.toSorted((a, b) => a - b).entries()) {
+    const even = Math.max(0, Math.floor(rest / (sizes.length - index)));
+    if (size > even) return even;
+    rest -= size;
+  }
+  return budgetBytes;
 }
 
 /**

@@ -1,10 +1,19 @@
+import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
 import { notFound } from "./conversations.ts";
-import { sqlState } from "./database.ts";
+import { sqlState } from "./pool.ts";
 import type { Database } from "./database.ts";
-import { sentHash, storableMetadata, storableText } from "./exact.ts";
+import { requireText, sentHash, storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
-import { EXACT_TOTAL_LIMIT, boundedTotal } from "./reply.ts";
+import {
+  EXACT_TOTAL_LIMIT,
+  FULL_REPLY_BYTES,
+  REPLY_BUDGET_BYTES,
+  ROW_OVERHEAD_BYTES,
+  beginning,
+  boundedTotal,
+  largestWhole,
+} from "./reply.ts";
 
 /** What one model answered in one orchestration. */
 export interface FiedlerResult {
@@ -21,7 +30,11 @@ export interface FiedlerResult {
   created_at: string;
   metadata: Metadata | null;
   conversation_id: string | null;
+  /** Of texts that are cut and metadata that is left out because the reply has no room: their size, in bytes. */
+  cut_bytes?: Partial<Record<CuttableColumn, number>>;
 }
+
+type CuttableColumn = "prompt" | "output" | "error_message" | "metadata";
 
 export interface NewFiedlerResult {
   correlation_id: string;
@@ -40,12 +53,11 @@ export interface NewFiedlerResult {
 }
 
 /** The values that PostgreSQL cannot hold as they are, by their column. */
-type Exact = Partial<Pick<FiedlerResult, "output" | "prompt" | "error_message" | "metadata">>;
+type Exact = Partial<Pick<FiedlerResult, CuttableColumn>>;
 
-interface ResultRow extends Omit<FiedlerResult, "created_at"> {
+interface ResultRow extends Omit<FiedlerResult, "created_at" | "cut_bytes"> {
   created_at: Date;
   exact: string | null;
-  sent_hash: Buffer | null;
 }
 
 /** Orchestration results: one row a model. */
@@ -58,6 +70,8 @@ export class Results {
 
   /** Throws `not_found` for the conversation and `conflict` for an id that is taken by another result. */
   async store(input: NewFiedlerResult): Promise<{ id: string; created_at: string }> {
+    requireText("correlation_id", input.correlation_id);
+    requireText("model", input.model);
     const id = input.result_id?.toLowerCase() ?? Bun.randomUUIDv7();
     const hash = sentHash({ ...input, result_id: id });
     const stored = storable(input);
@@ -71,30 +85,35 @@ export class Results {
     return { id, created_at: row.created_at.toISOString() };
   }
 
+  /** The newest first. `full` lifts the reply's budget, so that a long output can be had whole. */
   async find(input: {
     correlation_id?: string | undefined;
     model?: string | undefined;
     status?: string | undefined;
     conversation_id?: string | undefined;
+    full?: boolean | undefined;
     limit: number;
     offset: number;
   }): Promise<{ results: FiedlerResult[]; total: number; limit: number; offset: number; total_is_lower_bound?: true }> {
-    const { limit, offset } = input;
-    const [rows, [count]] = await this.#database.repeatable((sql) => {
+    const { correlation_id = null, model = null, status = null, conversation_id = null, limit, offset } = input;
+    requireText("correlation_id", correlation_id);
+    requireText("model", model);
+    return this.#database.repeatable(async (sql) => {
       // A result of a conversation in the trash is hidden with it.
-      const filter = sql`(${input.correlation_id ?? null}::text is null or r.correlation_id = ${input.correlation_id ?? null})
-        and (${input.model ?? null}::text is null or r.model = ${input.model ?? null})
-        and (${input.status ?? null}::text is null or r.status = ${input.status ?? null})
-        and (${input.conversation_id ?? null}::uuid is null or r.conversation_id = ${input.conversation_id ?? null})
+      const found = sql`from fiedler_results r where (${correlation_id}::text is null or r.correlation_id = ${correlation_id})
+        and (${model}::text is null or r.model = ${model})
+        and (${status}::text is null or r.status = ${status})
+        and (${conversation_id}::uuid is null or r.conversation_id = ${conversation_id})
         and not exists (select from conversations c where c.id = r.conversation_id and c.deleted_at is not null)`;
-      return Promise.all([
-        sql`select r.* from fiedler_results r where ${filter}
-          order by r.created_at desc, r.id desc limit ${limit} offset ${offset}`,
-        sql`select count(*)::integer as total
-          from (select from fiedler_results r where ${filter} limit ${EXACT_TOTAL_LIMIT + 1}) as counted`,
-      ]);
+      const sizes: Size[] = await sql`
+        select r.id, coalesce(octet_length(r.prompt), 0) as prompt, octet_length(r.output) as output,
+          coalesce(octet_length(r.error_message), 0) as error_message,
+          coalesce(octet_length(r.metadata::text), 0) as metadata
+        ${found} order by r.created_at desc, r.id desc limit ${limit} offset ${offset}`;
+      const [count] = await sql`select count(*)::integer as total
+        from (select ${found} limit ${EXACT_TOTAL_LIMIT + 1}) as counted`;
+      return { results: await read(sql, sizes, input.full ?? false), ...boundedTotal(count.total), limit, offset };
     });
-    return { results: rows.map(result), ...boundedTotal(count.total), limit, offset };
   }
 
   /** Inserts unless the id is there, and answers the row that is there then. */
@@ -127,7 +146,7 @@ function storable(input: NewFiedlerResult) {
   const output = storableText(input.output);
   const prompt = input.prompt === undefined ? undefined : storableText(input.prompt);
   const errorMessage = input.error_message === undefined ? undefined : storableText(input.error_message);
-  const metadata = storableMetadata(input.metadata);
+  const metadata = storableMetadata("metadata", input.metadata);
   const exact: Exact = {
     ...(output.exact === null ? {} : { output: input.output }),
     ...(prompt?.exact ? { prompt: input.prompt ?? null } : {}),
@@ -143,8 +162,39 @@ function storable(input: NewFiedlerResult) {
   };
 }
 
-function result(row: ResultRow): FiedlerResult {
-  const { exact, sent_hash: _, created_at, ...rest } = row;
+/** How large the values of a result are that may have to be cut. */
+type Size = Record<CuttableColumn, number> & { id: string };
+
+/** Reads what of the results fits in a reply. */
+async function read(sql: SQL, sizes: Size[], full: boolean): Promise<FiedlerResult[]> {
+  const most = largestWhole(
+    sizes.flatMap((size) => [size.prompt, size.output, size.error_message, size.metadata]),
+    (full ? FULL_REPLY_BYTES : REPLY_BUDGET_BYTES) - sizes.length * ROW_OVERHEAD_BYTES,
+  );
+  const ids = sizes.map((size) => size.id);
+  const rows: ResultRow[] = await sql`
+    select id, correlation_id, model, left(prompt, ${most}::integer) as prompt, left(output, ${most}::integer) as output,
+      tokens_prompt, tokens_completion, duration_seconds, status, left(error_message, ${most}::integer) as error_message,
+      case when octet_length(metadata::text) <= ${most}::integer then metadata end as metadata, conversation_id,
+      created_at, exact
+    from fiedler_results where id = any(${sql.array(ids, "UUID")})`;
+  const found = new Map(rows.map((row) => [row.id, row]));
+  return sizes.flatMap((size) => {
+    const row = found.get(size.id);
+    return row ? [result(row, size, most)] : [];
+  });
+}
+
+function result(row: ResultRow, size: Size, most: number): FiedlerResult {
+  const { exact, created_at, ...rest } = row;
   const found: FiedlerResult = { ...rest, created_at: created_at.toISOString() };
-  return exact === null ? found : Object.assign(found, JSON.parse(exact) as Exact);
+  if (exact !== null) Object.assign(found, JSON.parse(exact) as Exact);
+  const cut = (["prompt", "output", "error_message", "metadata"] as const).filter((column) => size[column] > most);
+  if (cut.length === 0) return found;
+  found.cut_bytes = Object.fromEntries(cut.map((column) => [column, size[column]]));
+  for (const column of cut) {
+    if (column === "metadata") found.metadata = null;
+    else found[column] = beginning(found[column] ?? "", most).text;
+  }
+  return found;
 }

@@ -8,6 +8,12 @@ import type { Metadata } from "./exact.ts";
 const MAX_GROUP_ROWS = 1000;
 /** Characters of one group at most; a single larger message goes alone. */
 const MAX_GROUP_CHARACTERS = 4_000_000;
+/** Characters that any deadline has room for … */
+const CHARACTERS_WITHIN_DEADLINE = 1_000_000;
+/** … and what each one beyond adds to it: ten times what indexing and compressing a character was measured to take. */
+const EXTRA_MS_PER_CHARACTER = 0.001;
+/** A caller's own turns end here, so that there are numbers left to go on after them. */
+const MAX_OWN_TURN = 1_000_000_000;
 /** Groups under way at once: while one waits for the disk the next is sent. More would only make them smaller. */
 const MAX_GROUPS_IN_FLIGHT = 2;
 
@@ -46,6 +52,7 @@ interface Row {
 
 /** One caller's messages, which are stored together or not at all. */
 interface Append {
+  conversation: string;
   rows: Row[];
   characters: number;
   /** For each message the caller gave, the row that holds it: a message that comes twice has one row. */
@@ -72,6 +79,7 @@ export class Writer {
   #waiting: Append[] = [];
   #inFlight = 0;
   #idsInFlight = new Set<string>();
+  #conversationsInFlight = new Set<string>();
 
   constructor(database: Database) {
     this.#database = database;
@@ -93,44 +101,57 @@ export class Writer {
       this.#inFlight += 1;
       const ids = group.flatMap((append) => append.rows.map((row) => row.id));
       for (const id of ids) this.#idsInFlight.add(id);
+      for (const append of group) this.#conversationsInFlight.add(append.conversation);
       void this.#commit(group).finally(() => {
         for (const id of ids) this.#idsInFlight.delete(id);
+        for (const append of group) this.#conversationsInFlight.delete(append.conversation);
         this.#inFlight -= 1;
         this.#send();
       });
     }
   }
 
-  /** The callers that go next: in their order, within the limits, and no id twice, since an id is judged once a call. */
+  /**
+   * The callers that go next. Those of one conversation keep their order, so they wait while it is under way, and behind
+   * one that has to wait. No id goes twice, since an id is judged once a group; and who numbers its turn itself is alone
+   * in its conversation, since the others' numbers depend on it.
+   */
   #takeGroup(): Append[] {
     const group: Append[] = [];
-    const ids = new Set<string>();
+    const left: Append[] = [];
+    const ids = new Set(this.#idsInFlight);
+    const waiting = new Set(this.#conversationsInFlight);
+    const going = new Set<string>();
     let rows = 0;
     let characters = 0;
     for (const append of this.#waiting) {
-      const alone = append.rows.some((row) => row.turn !== null);
-      const full = rows + append.rows.length > MAX_GROUP_ROWS || characters + append.characters > MAX_GROUP_CHARACTERS;
-      const known = append.rows.some((row) => ids.has(row.id) || this.#idsInFlight.has(row.id));
-      if (known || (group.length > 0 && (alone || full))) break;
+      const { conversation } = append;
+      const fits =
+        rows + append.rows.length <= MAX_GROUP_ROWS && characters + append.characters <= MAX_GROUP_CHARACTERS;
+      const numbered = append.rows.some((row) => row.turn !== null);
+      const known = append.rows.some((row) => ids.has(row.id));
+      if (waiting.has(conversation) || known || (numbered && going.has(conversation)) || (group.length > 0 && !fits)) {
+        waiting.add(conversation);
+        left.push(append);
+        continue;
+      }
       group.push(append);
+      going.add(conversation);
+      if (numbered) waiting.add(conversation);
       for (const row of append.rows) ids.add(row.id);
       rows += append.rows.length;
       characters += append.characters;
-      if (alone) break;
     }
-    this.#waiting = this.#waiting.slice(group.length);
+    this.#waiting = left;
     return group;
   }
 
   async #commit(group: Append[]): Promise<void> {
     let outcomes: Outcome[];
     try {
-      outcomes = await this.#database.repeatable((sql) =>
-        appendRows(
-          sql,
-          group.map((append) => append.rows),
-        ),
-      );
+      const groups = group.map((append) => append.rows);
+      const characters = group.reduce((sum, append) => sum + append.characters, 0);
+      outcomes = await this.#database.repeatable((sql) => appendRows(sql, groups), extraMs(characters));
     } catch (error) {
       await this.#commitApart(group, error);
       return;
@@ -154,6 +175,11 @@ export class Writer {
   }
 }
 
+/** How much longer than the deadline the storing of so many characters may take. */
+export function extraMs(characters: number): number {
+  return Math.ceil(Math.max(0, characters - CHARACTERS_WITHIN_DEADLINE) * EXTRA_MS_PER_CHARACTER);
+}
+
 /** Appends to a conversation inside a transaction of the caller's, for a conversation that this transaction has made. */
 export async function appendWithin(sql: SQL, conversationId: string, messages: NewMessage[]): Promise<StoredMessage[]> {
   const append = prepare(conversationId, messages, false);
@@ -161,14 +187,15 @@ export async function appendWithin(sql: SQL, conversationId: string, messages: N
   return append.settle.promise;
 }
 
-function prepare(conversationId: string, messages: NewMessage[], single: boolean): Append {
+function prepare(givenId: string, messages: NewMessage[], single: boolean): Append {
+  const conversationId = givenId.toLowerCase();
   const path = (index: number) => (single ? "" : `messages[${index}].`);
   const rows: Row[] = [];
   const places = new Map<string, number>();
   const rowOf: number[] = [];
   let characters = 0;
   for (const [index, message] of messages.entries()) {
-    const row = newRow(conversationId, message);
+    const row = newRow(conversationId, message, path(index));
     const known = places.get(row.id);
     if (known !== undefined && rows[known]?.hash !== row.hash) {
       throw idConflict(`${path(index)}message_id`, row.id);
@@ -176,15 +203,21 @@ function prepare(conversationId: string, messages: NewMessage[], single: boolean
     places.set(row.id, known ?? rows.length);
     rowOf.push(known ?? rows.length);
     if (known === undefined) rows.push(row);
-    characters += row.content.length + (row.metadata?.length ?? 0);
+    characters += [row.content, row.contentExact, row.metadata, row.metadataExact].reduce(
+      (sum, text) => sum + (text?.length ?? 0),
+      0,
+    );
   }
   const settle = Promise.withResolvers<StoredMessage[]>();
-  return { rows, characters, rowOf, path, settle };
+  return { conversation: conversationId, rows, characters, rowOf, path, settle };
 }
 
-function newRow(conversation: string, message: NewMessage): Row {
+function newRow(conversation: string, message: NewMessage, path: string): Row {
   const content = storableText(message.content);
-  const metadata = storableMetadata(message.metadata);
+  const metadata = storableMetadata(`${path}metadata`, message.metadata);
+  if (message.turn_number !== undefined && message.turn_number > MAX_OWN_TURN) {
+    throw new DeweyError("invalid", `turn_number should be at most ${MAX_OWN_TURN}`, { field: "turn_number" });
+  }
   return {
     conversation,
     id: message.message_id?.toLowerCase() ?? Bun.randomUUIDv7(),

@@ -1,0 +1,200 @@
+import type { SQL } from "bun";
+import { DeweyError } from "../errors.ts";
+import { notFound } from "./conversations.ts";
+import { exactMetadata, exactText } from "./exact.ts";
+import type { Metadata } from "./exact.ts";
+import { FULL_REPLY_BYTES, REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
+
+/** What a conversation's own metadata may take of a reply's budget; the messages are what was asked for. */
+const CONVERSATION_METADATA_BYTES = REPLY_BUDGET_BYTES / 4;
+/** Below every turn: the prototype's callers numbered as they liked. */
+const BEFORE_ALL_TURNS = -2_147_483_648;
+
+export interface MessageView {
+  id: string;
+  turn: number;
+  role: string;
+  content: string;
+  metadata: Metadata | null;
+  created_at: string;
+  /** Of a message that is not here whole: its length, in code points. */
+  content_length?: number;
+  /** Where to read on in it; absent when its end is here. */
+  next_content_offset?: number;
+  /** Of metadata that is left out because the reply has no room for it: its size as JSON. */
+  metadata_bytes?: number;
+}
+
+export interface ConversationPage {
+  conversation_id: string;
+  session_id: string | null;
+  created_at: string;
+  updated_at: string;
+  metadata: Metadata | null;
+  /** As for a message. */
+  metadata_bytes?: number;
+  messages: MessageView[];
+  /** Where to read on; absent when there is no more. */
+  next_after_turn?: number;
+}
+
+export interface PageRequest {
+  conversation_id: string;
+  after_turn?: number | undefined;
+  limit?: number | undefined;
+  /** One message alone … */
+  turn?: number | undefined;
+  /** … from this code point on. */
+  content_offset?: number | undefined;
+  /** Lifts the reply's budget. */
+  full?: boolean | undefined;
+}
+
+interface SizeRow {
+  turn_number: number;
+  content_bytes: number;
+  metadata_bytes: number;
+}
+
+interface MessageRow {
+  id: string;
+  turn_number: number;
+  role: string;
+  content: string;
+  content_exact: string | null;
+  metadata: Metadata | null;
+  metadata_exact: string | null;
+  created_at: Date;
+}
+
+interface ConversationRow {
+  id: string;
+  session_id: string | null;
+  created_at: Date;
+  updated_at: Date;
+  metadata_bytes: number;
+  metadata: Metadata | null;
+  metadata_exact: string | null;
+}
+
+/** A page of a conversation in the order of its turns. Never reads much more from the database than the reply may hold. */
+export async function readConversation(sql: SQL, input: PageRequest): Promise<ConversationPage> {
+  const most = input.full ? FULL_REPLY_BYTES : CONVERSATION_METADATA_BYTES;
+  const [row]: ConversationRow[] = await sql`
+    with found as (
+      select *, coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes
+      from conversations where id = ${input.conversation_id} and deleted_at is null
+    )
+    select id, session_id, created_at, updated_at, metadata_bytes,
+      case when metadata_bytes <= ${most}::integer then metadata end as metadata,
+      case when metadata_bytes <= ${most}::integer then metadata_exact end as metadata_exact
+    from found`;
+  if (!row) throw notFound(input.conversation_id);
+  const left = row.metadata_bytes > most;
+  const budgetBytes = (input.full ? FULL_REPLY_BYTES : REPLY_BUDGET_BYTES) - (left ? 0 : row.metadata_bytes);
+  const page =
+    input.turn === undefined
+      ? await readMessages(sql, input, budgetBytes)
+      : { messages: [await readMessage(sql, input, input.turn, budgetBytes)] };
+  return {
+    conversation_id: row.id,
+    session_id: row.session_id,
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+    metadata: exactMetadata(row.metadata, row.metadata_exact),
+    ...(left ? { metadata_bytes: row.metadata_bytes } : {}),
+    ...page,
+  };
+}
+
+/** The messages after a turn, as many as the budget and the limit allow. The sizes are read first: they cost no content. */
+async function readMessages(
+  sql: SQL,
+  input: PageRequest,
+  budgetBytes: number,
+): Promise<{ messages: MessageView[]; next_after_turn?: number }> {
+  const { conversation_id, after_turn = BEFORE_ALL_TURNS } = input;
+  const most = Math.min(input.limit ?? Infinity, Math.max(1, Math.floor(budgetBytes / ROW_OVERHEAD_BYTES)));
+  const sizes: SizeRow[] = await sql`
+    select turn_number, octet_length(coalesce(content_exact, content)) as content_bytes,
+      coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes
+    from messages where conversation_id = ${conversation_id} and turn_number > ${after_turn}
+    order by turn_number limit ${most + 1}`;
+  const taken = withinBudget(sizes.slice(0, most), budgetBytes);
+  const last = taken.at(-1);
+  if (last === undefined) return { messages: [] };
+  const more = sizes.length > taken.length ? { next_after_turn: last.turn_number } : {};
+  if (taken.length === 1) {
+    const whole = { conversation_id, full: input.full };
+    return { messages: [await readMessage(sql, whole, last.turn_number, budgetBytes)], ...more };
+  }
+  const rows: MessageRow[] = await sql`
+    select id, turn_number, role, content, content_exact, metadata, metadata_exact, created_at
+    from messages where conversation_id = ${conversation_id} and turn_number > ${after_turn}
+      and turn_number <= ${last.turn_number} order by turn_number`;
+  return { messages: rows.map((row) => view(row, exactText(row.content, row.content_exact))), ...more };
+}
+
+/** The first rows that fit, and one at least, so that reading on always gets further. */
+function withinBudget(rows: SizeRow[], budgetBytes: number): SizeRow[] {
+  let bytes = 0;
+  const end = rows.findIndex((row) => {
+    bytes += row.content_bytes + row.metadata_bytes + ROW_OVERHEAD_BYTES;
+    return bytes > budgetBytes;
+  });
+  return end === -1 ? rows : rows.slice(0, Math.max(1, end));
+}
+
+/** One message from an offset on: whole with `full`, and else cut to the budget. */
+async function readMessage(
+  sql: SQL,
+  input: Pick<PageRequest, "conversation_id" | "content_offset" | "full">,
+  turn: number,
+  budgetBytes: number,
+): Promise<MessageView> {
+  const { conversation_id, content_offset: offset = 0 } = input;
+  const [size]: (SizeRow & { length: number })[] = await sql`
+    select length(content) as length, octet_length(coalesce(content_exact, content)) as content_bytes,
+      coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes
+    from messages where conversation_id = ${conversation_id} and turn_number = ${turn}`;
+  if (!size) {
+    throw new DeweyError("not_found", `conversation ${conversation_id} has no turn ${turn}`, { field: "turn" });
+  }
+  if (offset > size.length) {
+    const message = `content_offset should be at most ${size.length}, the length of turn ${turn}`;
+    throw new DeweyError("invalid", message, { field: "content_offset" });
+  }
+  const { content_bytes, metadata_bytes } = size;
+  const most = input.full
+    ? Math.max(content_bytes, metadata_bytes)
+    : largestWhole([content_bytes, metadata_bytes], budgetBytes - ROW_OVERHEAD_BYTES);
+  const left = metadata_bytes > most;
+  const [row]: MessageRow[] = await sql`
+    select id, turn_number, role, created_at, content_exact,
+      substr(content, ${offset + 1}::integer, ${most}::integer) as content,
+      case when ${left} then null else metadata end as metadata,
+      case when ${left} then null else metadata_exact end as metadata_exact
+    from messages where conversation_id = ${conversation_id} and turn_number = ${turn}`;
+  if (!row) throw notFound(conversation_id);
+  const rest =
+    row.content_exact === null ? row.content : Array.from(exactText("", row.content_exact)).slice(offset).join("");
+  const cut = input.full ? { text: rest, characters: size.length - offset } : beginning(rest, most);
+  const end = offset + cut.characters;
+  return {
+    ...view(row, cut.text),
+    ...(left ? { metadata_bytes } : {}),
+    ...(offset > 0 || end < size.length ? { content_length: size.length } : {}),
+    ...(end < size.length ? { next_content_offset: end } : {}),
+  };
+}
+
+function view(row: MessageRow, content: string): MessageView {
+  return {
+    id: row.id,
+    turn: row.turn_number,
+    role: row.role,
+    content,
+    metadata: exactMetadata(row.metadata, row.metadata_exact),
+    created_at: row.created_at.toISOString(),
+  };
+}
