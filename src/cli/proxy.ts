@@ -4,9 +4,122 @@ import type { ProxyConfig } from "../config.ts";
 import { DeweyError } from "../errors.ts";
 import { stderrLog } from "../log.ts";
 import type { Log } from "../log.ts";
-import { startProxy } from "../proxy/proxy.ts";
+import { runStdioSession, startProxy } from "../proxy/proxy.ts";
 import type { Proxy } from "../proxy/proxy.ts";
+import { commandLineUpstream, defaultUpstreams, parseUpstreams } from "../proxy/upstreams.ts";
+import type { Upstream, UpstreamContext, Upstreams } from "../proxy/upstreams.ts";
+import { ownStdio } from "../wire/stdio.ts";
 import type { Command, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";
+import { ensureLocalServer } from "./local-server.ts";
 import { listenOptions } from "./server.ts";
-import { aborted, warnOfUnknownVariables } from "./serve.ts";
+import { aborted, warnOfUnknownVariables } from "./signals.ts";
+
+export const proxy: Command = {
+  name: "proxy",
+  summary: "the recorder: relays MCP clients to MCP servers and records what passes",
+  usage: [
+    "dewey proxy [flags]",
+    "dewey proxy --stdio [flags] [NAME | URL]",
+    "dewey proxy --stdio [flags] -- COMMAND [ARGUMENT …]",
+  ],
+  about: [
+    "Listens for WebSocket on any path and Streamable HTTP on /mcp, both with ?upstream=NAME. GET /healthz tells how it is.",
+    "With --stdio it serves the client that started it: put `dewey proxy --stdio --` before the command of a server to",
+    "record that server. It starts a Dewey server when none answers at DEWEY_URL and the address is this machine's.",
+  ].join("\n"),
+  settings: obeyed.proxy,
+  flags: {
+    stdio: { summary: "serve the client that started this command" },
+    "no-auth": { summary: "listen beyond loopback without a token" },
+  },
+  operands: 1,
+  async run(invocation) {
+    const config = proxyConfig(invocation);
+    const log = stderrLog(config.logLevel);
+    warnOfUnknownVariables(invocation.env, log);
+    if (invocation.flags["stdio"] === true) return recordStdio(invocation, config, log);
+    const [operand] = [...invocation.operands, ...(invocation.rest ?? [])];
+    if (operand !== undefined) throw usageError(proxy, `takes ${JSON.stringify(operand)} only with --stdio`);
+    const running = startConfiguredProxy({ config, env: invocation.env, log, version: invocation.version });
+    log.info("relaying", { url: running.url });
+    await aborted(invocation.stopping);
+    log.info("stopping");
+    await running.stop();
+    return 0;
+  },
+};
+
+export interface ConfiguredProxy {
+  config: ProxyConfig;
+  env: Invocation["env"];
+  log: Log;
+  version: string;
+}
+
+/** Starts the proxy with the upstreams of its configuration. */
+export function startConfiguredProxy({ config, env, log, version }: ConfiguredProxy): Proxy {
+  return startProxy({
+    ...listenOptions(config),
+    upstreams: readUpstreams(config, env),
+    spoolDir: config.spoolDir,
+    dewey: { url: config.url, token: config.token },
+    log,
+    version,
+  });
+}
+
+/** Relays the client that started this command, until it leaves or we are asked to stop. */
+async function recordStdio(invocation: Invocation, config: ProxyConfig, log: Log): Promise<number> {
+  const upstream = chosenUpstream(invocation, config);
+  const { url, token, dataDir, spoolDir } = config;
+  // The client is not kept waiting: what it does before the server is up waits in the spool.
+  void ensureLocalServer({ url, dataDir, env: invocation.env, log }).catch((error: unknown) =>
+    log.warn("there is no Dewey server; what is recorded waits on disk", { error }),
+  );
+  const link = ownStdio(log);
+  void aborted(invocation.stopping).then(() => link.close());
+  await runStdioSession(link, upstream, { spoolDir, dewey: { url, token }, log });
+  return 0;
+}
+
+function chosenUpstream(invocation: Invocation, config: ProxyConfig): Upstream {
+  const context = contextOf(config, invocation.env);
+  const { rest, operands } = invocation;
+  const [operand] = operands;
+  if (rest !== undefined) {
+    if (operand !== undefined || rest.length === 0)
+      throw usageError(proxy, "wants a command behind --, and nothing before it");
+    return commandLineUpstream(rest, context);
+  }
+  if (operand !== undefined && /^(ws|http)s?:\/\//.test(operand)) return commandLineUpstream([operand], context);
+  const upstreams = readUpstreams(config, invocation.env);
+  const name = operand ?? upstreams.defaultName;
+  const upstream = name === undefined ? undefined : upstreams.byName.get(name);
+  if (upstream) return upstream;
+  const known = [...upstreams.byName.keys()].join(", ");
+  throw new DeweyError("invalid", `there is no upstream ${JSON.stringify(name ?? "")}; there are: ${known}`);
+}
+
+function readUpstreams(config: ProxyConfig, env: Invocation["env"]): Upstreams {
+  const context = contextOf(config, env);
+  const { configFile } = config;
+  if (configFile === undefined) return defaultUpstreams(context);
+  let text: string;
+  try {
+    text = readFileSync(configFile, "utf8");
+  } catch (cause) {
+    throw new DeweyError(
+      "invalid",
+      `DEWEY_PROXY_CONFIG should be a file that can be read, not ${JSON.stringify(configFile)}`,
+      {
+        cause,
+      },
+    );
+  }
+  return parseUpstreams(text, configFile, context);
+}
+
+function contextOf(config: ProxyConfig, env: Invocation["env"]): UpstreamContext {
+  return { env: foreignEnvironment(env), dewey: { url: config.url, token: config.token } };
+}

@@ -1,12 +1,15 @@
-import { obeyed, serveConfig, unknownVariables } from "../config.ts";
+import { clientConfig, obeyed, serveConfig } from "../config.ts";
 import type { ServeConfig } from "../config.ts";
 import { stderrLog } from "../log.ts";
-import type { Log } from "../log.ts";
 import type { Command, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";
-import { relayStdio } from "./local-server.ts";
+import { noTap, runSession } from "../proxy/session.ts";
+import { ownStdio } from "../wire/stdio.ts";
+import { dialWebSocket } from "../wire/websocket.ts";
+import { ensureLocalServer } from "./local-server.ts";
 import { startServer } from "./server.ts";
 import type { RunningServer } from "./server.ts";
+import { aborted, warnOfUnknownVariables } from "./signals.ts";
 
 /** How often a server that ends when idle looks whether anybody is there. */
 const IDLE_CHECK_MS = 1000;
@@ -48,17 +51,26 @@ export const serve: Command = {
   },
 };
 
-export function warnOfUnknownVariables(env: Invocation["env"], log: Log): void {
-  for (const variable of unknownVariables(env))
-    log.warn("this variable is no setting of Dewey; is it misspelt?", { variable });
-}
-
-export function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-}
-
 const forever = new Promise<never>(() => {});
+
+/** Relays the client that started this command to the server, which is started when it is not there. */
+async function relayStdio(invocation: Invocation): Promise<number> {
+  // Read in full, so that a mistake is told here and not in the log of the server that would be started.
+  const { dataDir, logLevel } = serveConfig(invocation);
+  const { url, token } = clientConfig(invocation);
+  const log = stderrLog(logLevel);
+  const downstream = ownStdio(log);
+  void aborted(invocation.stopping).then(() => downstream.close());
+  await runSession({
+    downstream,
+    tap: noTap,
+    async dial() {
+      await ensureLocalServer({ url, dataDir, env: invocation.env, log });
+      return dialWebSocket({ url, ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }) });
+    },
+  });
+  return 0;
+}
 
 function idleExit(invocation: Invocation): number | undefined {
   const given = invocation.flags["idle-exit"];

@@ -2,7 +2,7 @@ import { obeyed, proxyConfig, serveConfig } from "../config.ts";
 import { stderrLog } from "../log.ts";
 import type { Command } from "./command.ts";
 import { startConfiguredProxy } from "./proxy.ts";
-import { aborted, warnOfUnknownVariables } from "./serve.ts";
+import { aborted, warnOfUnknownVariables } from "./signals.ts";
 import { startServer } from "./server.ts";
 
 const steps = {
@@ -31,7 +31,7 @@ export const up: Command = {
     const server = await startServer({ config, log, version, onProgress: (step) => print(`${steps[step]}\n`) });
     stack.defer(() => server.stop());
     const url = `ws${config.tls ? "s" : ""}://localhost:${server.listener.port}`;
-    const proxy = await startConfiguredProxy({ config: { ...proxySettings, url }, env: invocation.env, log, version });
+    const proxy = startConfiguredProxy({ config: { ...proxySettings, url }, env: invocation.env, log, version });
     stack.defer(() => proxy.stop());
     print(welcome(url, `ws${config.tls ? "s" : ""}://localhost:${proxy.port}`));
     await aborted(invocation.stopping);

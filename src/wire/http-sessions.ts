@@ -80,12 +80,7 @@ export class HttpSessions {
         : problem(400, id, INVALID_REQUEST, `a session is wanted: initialize one, then send its ${SESSION_HEADER}`);
     }
     if (this.#sessions.size >= MAX_SESSIONS) {
-      return problem(
-        503,
-        isObject(body) ? body["id"] : null,
-        SESSION_NOT_FOUND,
-        "there are too many open sessions; try again later",
-      );
+      return problem(503, id, SESSION_NOT_FOUND, "there are too many open sessions; try again later");
     }
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => crypto.randomUUID(),

@@ -28,7 +28,7 @@ export interface SpawnOptions {
   command: string;
   args: string[];
   env: Record<string, string>;
-  cwd?: string;
+  cwd?: string | undefined;
   log: Log;
 }
 

@@ -1,0 +1,108 @@
+import type { Wire } from "../wire/link.ts";
+import type { Direction } from "./session.ts";
+import type { RecordMode } from "./upstreams.ts";
+
+/** What begins a session's entries. */
+export interface SessionOpen {
+  kind: "open";
+  session: string;
+  /** Milliseconds since 1970, as in every entry. */
+  time: number;
+  upstream: string;
+  record: RecordMode;
+  /** The client's wire. */
+  wire: Wire;
+  /** The caller's own key, from `?session=`. */
+  sessionKey?: string;
+}
+
+/** A frame as it came off a wire. `sequence` counts a session's entries; a frame is the same one by it wherever it is. */
+export interface FrameEntry {
+  kind: "frame";
+  session: string;
+  sequence: number;
+  direction: Direction;
+  time: number;
+  frame: string;
+}
+
+export interface SessionClose {
+  kind: "close";
+  session: string;
+  sequence: number;
+  time: number;
+  reason: string;
+}
+
+/** Frames that could not be written, for whoever later reads what is missing. */
+export interface GapEntry {
+  kind: "gap";
+  session: string;
+  sequence: number;
+  time: number;
+  fromTime: number;
+  frames: number;
+  bytes: number;
+}
+
+/** What was open when a segment began: sessions, and calls without an answer. */
+export interface StateEntry {
+  kind: "state";
+  sessions: SessionState[];
+}
+
+export interface SessionState {
+  open: SessionOpen;
+  begun: boolean;
+  client?: ClientFacts;
+  lastSequence: number;
+  calls: [string, OpenCall][];
+}
+
+/** What a client says of itself when it initializes. */
+export interface ClientFacts {
+  name?: string;
+  version?: string;
+  protocolVersion?: string;
+}
+
+/** A request without an answer, as far as the record of its answer needs it. */
+export interface OpenCall {
+  method: string;
+  tool?: string;
+  time: number;
+}
+
+export type Entry = SessionOpen | FrameEntry | SessionClose | GapEntry | StateEntry;
+
+/** Length and checksum, 32 bits each, big-endian, before every entry. */
+const HEADER_BYTES = 8;
+const LINE_FEED = 0x0a;
+
+/** An entry as bytes: its checksummed length, a line of JSON, and behind it the frame as it is. */
+export function encodeEntry(entry: Entry): Buffer {
+  const { frame, ...head } = entry.kind === "frame" ? entry : { ...entry, frame: undefined };
+  const payload = Buffer.from(frame === undefined ? JSON.stringify(head) : `${JSON.stringify(head)}\n${frame}`);
+  const bytes = Buffer.allocUnsafe(HEADER_BYTES + payload.length);
+  bytes.writeUInt32BE(payload.length, 0);
+  bytes.writeUInt32BE(Bun.hash.crc32(payload), 4);
+  payload.copy(bytes, HEADER_BYTES);
+  return bytes;
+}
+
+/** The entry at an offset and where the next begins; undefined when there is none whole: the rest of it is to come, or torn. */
+export function decodeEntry(bytes: Buffer, offset: number): { entry: Entry; next: number } | undefined {
+  if (offset + HEADER_BYTES > bytes.length) return undefined;
+  const next = offset + HEADER_BYTES + bytes.readUInt32BE(offset);
+  if (next > bytes.length) return undefined;
+  const payload = bytes.subarray(offset + HEADER_BYTES, next);
+  if (Bun.hash.crc32(payload) !== bytes.readUInt32BE(offset + 4)) return undefined;
+  const end = payload.indexOf(LINE_FEED);
+  const head = JSON.parse((end === -1 ? payload : payload.subarray(0, end)).toString()) as Entry;
+  return { entry: end === -1 ? head : { ...(head as FrameEntry), frame: payload.subarray(end + 1).toString() }, next };
+}
+
+/** How many bytes the entry at an offset takes, as far as its header is there. */
+export function entryBytes(bytes: Buffer, offset: number): number | undefined {
+  return offset + HEADER_BYTES > bytes.length ? undefined : HEADER_BYTES + bytes.readUInt32BE(offset);
+}

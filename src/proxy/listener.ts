@@ -1,0 +1,158 @@
+import type { Server as BunServer } from "bun";
+import { DeweyError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { MAX_FRAME_BYTES } from "../wire/frame.ts";
+import { createGuard, isLoopback, refusal } from "../wire/guard.ts";
+import { HttpSessions } from "../wire/http-sessions.ts";
+import { transportLink } from "../wire/http.ts";
+import type { Link } from "../wire/link.ts";
+import { acceptedWebSocket, selectSubprotocol } from "../wire/websocket.ts";
+import type { Accepted } from "../wire/websocket.ts";
+import { HttpRelay } from "./http-relay.ts";
+import type { SessionFacts } from "./tap.ts";
+import type { Tap } from "./session.ts";
+import type { Upstream, Upstreams } from "./upstreams.ts";
+
+export interface ProxyListenerOptions {
+  host: string;
+  /** 0 takes any free one. */
+  port: number;
+  token?: string;
+  allowedOrigins: readonly string[];
+  tls?: { cert: string; key: string };
+  upstreams: Upstreams;
+  log: Log;
+  /** Relays a session until it is over. */
+  run: (link: Link, facts: SessionFacts) => Promise<void>;
+  /** The tap of a session that is forwarded from HTTP to HTTP. */
+  tap: (facts: SessionFacts) => Tap;
+  health: () => Record<string, unknown>;
+}
+
+type Socket = BunServer<Accepted>;
+
+/** The proxy's port: WebSocket on any path, Streamable HTTP on `/mcp`, both with `?upstream=NAME`, and `/healthz`. */
+export class ProxyListener {
+  readonly #options: ProxyListenerOptions;
+  readonly #server: Socket;
+  readonly #guard: ReturnType<typeof createGuard>;
+  readonly #links = new Set<Link>();
+  /** HTTP clients of upstreams that speak something else: one endpoint each. */
+  readonly #sessions = new Map<string, HttpSessions>();
+  readonly #relays = new Map<string, HttpRelay>();
+
+  constructor(options: ProxyListenerOptions) {
+    this.#options = options;
+    this.#guard = createGuard({
+      ...(options.token === undefined ? {} : { token: options.token }),
+      allowedOrigins: options.allowedOrigins,
+      loopback: isLoopback(options.host),
+    });
+    this.#server = this.#listen();
+  }
+
+  get port(): number {
+    return this.#server.port ?? this.#options.port;
+  }
+
+  get url(): string {
+    return `${this.#options.tls ? "wss" : "ws"}://${this.#server.hostname}:${this.port}/`;
+  }
+
+  /** Open sessions of clients. */
+  sessions(): number {
+    const http = [...this.#sessions.values(), ...this.#relays.values()];
+    return this.#links.size + http.reduce((sum, each) => sum + each.size, 0);
+  }
+
+  async stop(): Promise<void> {
+    void this.#server.stop();
+    for (const link of this.#links) link.close("the proxy is stopping");
+    await Promise.all([...this.#sessions.values(), ...this.#relays.values()].map((each) => each.stop()));
+    await this.#server.stop(true);
+  }
+
+  async #route(request: Request, server: Socket): Promise<Response | undefined> {
+    const url = new URL(request.url);
+    const refused = this.#guard(request, { open: url.pathname === "/healthz" });
+    if (refused) return refused;
+    if (url.pathname === "/healthz") return Response.json({ status: "ok", ...this.#options.health() });
+    const isSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+    if (!isSocket && url.pathname !== "/mcp") {
+      return refusal(404, "there is WebSocket on any path, Streamable HTTP on /mcp, and GET /healthz");
+    }
+    const upstream = this.#upstream(url);
+    if (upstream instanceof Response) return upstream;
+    const sessionKey = url.searchParams.get("session") || undefined;
+    if (isSocket) return this.#upgrade(request, server, upstream, sessionKey);
+    if (upstream.wire === "http") return this.#relay(upstream).handle(request, server, sessionKey);
+    return this.#endpoint(upstream).handle(request, server);
+  }
+
+  #upstream(url: URL): Upstream | Response {
+    const { byName, defaultName } = this.#options.upstreams;
+    const name = url.searchParams.get("upstream") ?? defaultName;
+    const known = [...byName.keys()].join(", ");
+    if (name === undefined) return refusal(404, `say which upstream is meant, ?upstream=NAME; there are: ${known}`);
+    return byName.get(name) ?? refusal(404, `there is no upstream ${JSON.stringify(name)}; there are: ${known}`);
+  }
+
+  #upgrade(request: Request, server: Socket, upstream: Upstream, sessionKey: string | undefined): Response | undefined {
+    const selected = selectSubprotocol(request);
+    if (!selected.ok) return refusal(400, "the subprotocol is mcp, or none");
+    const data: Accepted = {
+      opened: (link) => {
+        this.#links.add(link);
+        void this.#options.run(link, { upstream, wire: link.wire, sessionKey }).finally(() => this.#links.delete(link));
+      },
+    };
+    return server.upgrade(request, { data, headers: selected.headers })
+      ? undefined
+      : refusal(400, "this is no WebSocket handshake");
+  }
+
+  #relay(upstream: Upstream & { wire: "websocket" | "http" }): HttpRelay {
+    const known = this.#relays.get(upstream.name);
+    if (known) return known;
+    const { tap, log } = this.#options;
+    const relay = new HttpRelay({ upstream, log, tap: (sessionKey) => tap({ upstream, wire: "http", sessionKey }) });
+    this.#relays.set(upstream.name, relay);
+    return relay;
+  }
+
+  #endpoint(upstream: Upstream): HttpSessions {
+    const known = this.#sessions.get(upstream.name);
+    if (known) return known;
+    const endpoint = new HttpSessions({
+      log: this.#options.log,
+      opened: (transport, request) => {
+        const sessionKey = new URL(request.url).searchParams.get("session") || undefined;
+        void this.#options.run(transportLink(transport), { upstream, wire: "http", sessionKey });
+      },
+    });
+    this.#sessions.set(upstream.name, endpoint);
+    return endpoint;
+  }
+
+  #listen(): Socket {
+    const { host, port, tls, log } = this.#options;
+    try {
+      return Bun.serve({
+        hostname: host,
+        port,
+        ...(tls ? { tls } : {}),
+        maxRequestBodySize: MAX_FRAME_BYTES,
+        fetch: (request, server) => this.#route(request, server),
+        websocket: acceptedWebSocket,
+        error(error) {
+          log.error("a request failed", { error });
+          return refusal(500, "the request failed inside Dewey; its log says more");
+        },
+      });
+    } catch (cause) {
+      throw new DeweyError("unavailable", `${host}:${port} cannot be listened on: ${(cause as Error).message}`, {
+        cause,
+      });
+    }
+  }
+}
