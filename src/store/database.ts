@@ -14,16 +14,19 @@ const STATEMENT_SHARE = 0.9;
  * a DeweyError that says `unavailable`.
  */
 export class Database {
+  /** How long a caller waits for an answer. */
+  readonly deadlineMs: number;
   readonly #options: StoreOptions;
   readonly #main: Pool;
   readonly #searches: Pool;
 
   constructor(options: StoreOptions) {
     this.#options = options;
+    this.deadlineMs = options.deadlineMs;
     const { connection, log, maxConnections, minConnections } = options;
     const searches = Math.max(1, Math.floor(maxConnections / SEARCH_SHARE));
     const main = Math.max(1, maxConnections - searches);
-    const timeout = Math.ceil(options.deadlineMs * STATEMENT_SHARE);
+    const timeout = Math.ceil(this.deadlineMs * STATEMENT_SHARE);
     const settings = { statement_timeout: timeout, lock_timeout: timeout };
     this.#main = new Pool({ connection, kept: Math.min(minConnections, main), most: main, settings, log });
     this.#searches = new Pool({ connection, kept: 0, most: searches, settings, log });
@@ -36,12 +39,12 @@ export class Database {
   async repeatable<Result>(statement: Statement<Result>, extraMs = 0): Promise<Result> {
     const work: Statement<Result> =
       extraMs === 0 ? statement : (sql) => sql.begin((transaction) => this.#allow(extraMs, transaction, statement));
-    return this.#twice(this.#main, work, this.#options.deadlineMs + extraMs);
+    return this.#twice(this.#main, work, this.deadlineMs + extraMs);
   }
 
   /** Runs a transaction, which is rolled back when it throws. It is not repeated. */
   async transaction<Result>(work: (sql: TransactionSQL) => Promise<Result>, extraMs = 0): Promise<Result> {
-    const limitMs = this.#options.deadlineMs + extraMs;
+    const limitMs = this.deadlineMs + extraMs;
     try {
       return await this.#main.run((sql) => sql.begin((within) => this.#allow(extraMs, within, work)), limitMs);
     } catch (error) {
@@ -51,7 +54,7 @@ export class Database {
 
   /** Runs a search on the searches' own connections. */
   async search<Result>(statement: Statement<Result>): Promise<Result> {
-    return this.#twice(this.#searches, statement, this.#options.deadlineMs);
+    return this.#twice(this.#searches, statement, this.deadlineMs);
   }
 
   /** Runs long work without a deadline on a connection that is opened for it and closed after it. */
@@ -69,14 +72,14 @@ export class Database {
   /** Opens the connections that are to be kept. */
   async warm(): Promise<void> {
     try {
-      await this.#main.warm(this.#options.deadlineMs);
+      await this.#main.warm(this.deadlineMs);
     } catch (error) {
       throw translated(error);
     }
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#main.close(this.#options.deadlineMs), this.#searches.close(this.#options.deadlineMs)]);
+    await Promise.all([this.#main.close(this.deadlineMs), this.#searches.close(this.deadlineMs)]);
   }
 
   async #twice<Result>(pool: Pool, work: Statement<Result>, limitMs: number): Promise<Result> {
@@ -98,7 +101,7 @@ export class Database {
     sql: Sql,
     work: (sql: Sql) => Promise<Result>,
   ): Promise<Result> {
-    const timeoutMs = Math.ceil((this.#options.deadlineMs + extraMs) * STATEMENT_SHARE);
+    const timeoutMs = Math.ceil((this.deadlineMs + extraMs) * STATEMENT_SHARE);
     if (extraMs > 0) await sql.unsafe(`set local statement_timeout = ${timeoutMs}`);
     return work(sql);
   }

@@ -1,7 +1,6 @@
 import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
 import { notFound } from "./conversations.ts";
-import { sqlState } from "./pool.ts";
 import type { Database } from "./database.ts";
 import { requireText, sentHash, storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
@@ -76,7 +75,7 @@ export class Results {
     const hash = sentHash({ ...input, result_id: id });
     const stored = storable(input);
     const [row] = await this.#insert(id, hash, input, stored);
-    if (!row) throw new DeweyError("internal", "the result was stored but its answer is missing");
+    if (!row) throw notFound(input.conversation_id ?? "");
     if (row.sent_hash?.toString("hex") !== hash) {
       throw new DeweyError("conflict", `result_id ${id} is taken by another result; give each its own`, {
         field: "result_id",
@@ -116,29 +115,26 @@ export class Results {
     });
   }
 
-  /** Inserts unless the id is there, and answers the row that is there then. */
+  /** Inserts unless the id is there or the conversation is not, and answers the row that is there then, if any. */
   async #insert(
     id: string,
     hash: string,
     input: NewFiedlerResult,
     stored: ReturnType<typeof storable>,
   ): Promise<{ created_at: Date; sent_hash: Buffer | null }[]> {
-    try {
-      return await this.#database.repeatable(async (sql) => {
-        await sql`insert into fiedler_results (id, correlation_id, model, prompt, output, tokens_prompt, tokens_completion,
-            duration_seconds, status, error_message, metadata, conversation_id, exact, sent_hash)
-          values (${id}, ${input.correlation_id}, ${input.model}, ${stored.prompt}, ${stored.output},
-            ${input.tokens_prompt ?? null}, ${input.tokens_completion ?? null}, ${input.duration_seconds ?? null},
-            ${input.status ?? null}, ${stored.errorMessage}, ${stored.metadata}::text::jsonb,
-            ${input.conversation_id ?? null}, ${stored.exact}, decode(${hash}, 'hex'))
-          on conflict (id) do nothing`;
-        return sql`select created_at, sent_hash from fiedler_results where id = ${id}`;
-      });
-    } catch (error) {
-      // 23503: the conversation that the row refers to is not there.
-      if (sqlState((error as Error).cause) === "23503") throw notFound(input.conversation_id ?? "");
-      throw error;
-    }
+    const { conversation_id = null } = input;
+    return this.#database.repeatable(async (sql) => {
+      await sql`insert into fiedler_results (id, correlation_id, model, prompt, output, tokens_prompt, tokens_completion,
+          duration_seconds, status, error_message, metadata, conversation_id, exact, sent_hash)
+        select ${id}::uuid, ${input.correlation_id}, ${input.model}, ${stored.prompt}, ${stored.output},
+          ${input.tokens_prompt ?? null}::integer, ${input.tokens_completion ?? null}::integer,
+          ${input.duration_seconds ?? null}::real, ${input.status ?? null}, ${stored.errorMessage},
+          ${stored.metadata}::text::jsonb, ${conversation_id}::uuid, ${stored.exact}, decode(${hash}, 'hex')
+        where ${conversation_id}::uuid is null
+          or exists (select from conversations where id = ${conversation_id} and deleted_at is null)
+        on conflict (id) do nothing`;
+      return sql`select created_at, sent_hash from fiedler_results where id = ${id}`;
+    });
   }
 }
 

@@ -1,8 +1,10 @@
 import { asDeweyError, DeweyError } from "../errors.ts";
 import type { SQL } from "bun";
+import { translated } from "./database.ts";
 import type { Database } from "./database.ts";
 import { sentHash, storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
+import { Late } from "./pool.ts";
 
 /** Rows of one group at most: enough that a commit's cost is shared, few enough that its callers are not kept waiting. */
 const MAX_GROUP_ROWS = 1000;
@@ -10,7 +12,7 @@ const MAX_GROUP_ROWS = 1000;
 const MAX_GROUP_CHARACTERS = 4_000_000;
 /** Characters that any deadline has room for … */
 const CHARACTERS_WITHIN_DEADLINE = 1_000_000;
-/** … and what each one beyond adds to it: ten times what indexing and compressing a character was measured to take. */
+/** … and what each one beyond adds to it: three times what was measured for text whose words hardly repeat. */
 const EXTRA_MS_PER_CHARACTER = 0.001;
 /** A caller's own turns end here, so that there are numbers left to go on after them. */
 const MAX_OWN_TURN = 1_000_000_000;
@@ -91,7 +93,13 @@ export class Writer {
     this.#waiting.push(append);
     // At the end of this turn of the event loop, so that calls that arrived together go together.
     if (this.#waiting.length === 1) queueMicrotask(() => this.#send());
-    return append.settle.promise;
+    // A group has the deadline from when it is sent; its callers have it from when they called.
+    const limitMs = this.#database.deadlineMs + extraMs(append.characters);
+    const timer = setTimeout(() => {
+      this.#waiting = this.#waiting.filter((each) => each !== append);
+      append.settle.reject(translated(new Late(limitMs)));
+    }, limitMs);
+    return append.settle.promise.finally(() => clearTimeout(timer));
   }
 
   #send(): void {

@@ -65,6 +65,96 @@ for (const engine of engines) {
         expect((await read(id)).map((message) => message.turn)).toEqual(Array.from({ length: 50 }, (_, i) => i + 1));
     });
 
+    test("of one conversation are numbered in the order of their calls, also when nobody waits for an answer", async () => {
+      const conversation_id = await begin();
+      const calls = [];
+      for (let index = 0; index < 600; index++) {
+        calls.push(store.messages.store({ conversation_id, ...user(`${index}`) }));
+        // Lets some groups go while calls still come.
+        if (index % 7 === 0) await Bun.sleep(0);
+      }
+      const turns = (await Promise.all(calls)).map((answer) => answer.turn_number);
+      expect(turns).toEqual(Array.from({ length: 600 }, (_, index) => index + 1));
+    });
+
+    test("never have a time that runs against their turns", async () => {
+      const conversation_id = await begin();
+      await Promise.all(
+        Array.from({ length: 200 }, (_, index) =>
+          (index % 2 === 0 ? store : second).messages.store({ conversation_id, ...user("x") }),
+        ),
+      );
+      const times = (await read(conversation_id)).map((message) => message.created_at);
+      expect(times).toEqual(times.toSorted());
+    });
+
+    test("with turns of the caller's own and without may come at once, to one conversation and to many", async () => {
+      const ids = await Promise.all(Array.from({ length: 4 }, begin));
+      const calls = ids.flatMap((conversation_id) =>
+        [undefined, 100, undefined, undefined, 200, undefined].map((turn_number) =>
+          store.messages.store({ conversation_id, ...user("x"), turn_number }),
+        ),
+      );
+      const turns = (await Promise.all(calls)).map((answer) => answer.turn_number);
+      expect(turns).toEqual(ids.flatMap(() => [1, 100, 101, 102, 200, 201]));
+    });
+
+    test("with the same id at the same moment in different conversations are stored in one of them, and a conflict elsewhere", async () => {
+      for (let round = 0; round < 10; round++) {
+        const message = { ...user("x"), message_id: crypto.randomUUID() };
+        const ids = await Promise.all(Array.from({ length: 6 }, begin));
+        const settled = await Promise.allSettled(
+          ids.map((conversation_id, index) =>
+            (index % 2 === 0 ? store : second).messages.store({ conversation_id, ...message }),
+          ),
+        );
+        const refused = settled.flatMap((each) => (each.status === "rejected" ? [each.reason] : []));
+        expect(refused).toHaveLength(5);
+        for (const reason of refused) expect(reason).toMatchObject({ code: "conflict", field: "message_id" });
+      }
+    });
+
+    test("hold whatever a text may hold", async () => {
+      const odd = ["NULL", "{}", "{a,b}", '"', "\\", "\\\\", " a ", "\n\r\t", "a,b", "'; drop", '"{"', "\\N", "\u0001"];
+      const messages = odd.map((content) => ({ ...user(content), metadata: { [content]: content } }));
+      const { conversation_id } = await store.messages.storeBulk({ messages });
+      expect(await read(conversation_id)).toMatchObject(messages);
+    });
+
+    test("whose metadata nests too deep are refused by their place, and the others with them", async () => {
+      let metadata: Record<string, unknown> = {};
+      for (let level = 0; level < 30_000; level++) metadata = { metadata };
+      const messages = [user("a"), { ...user("b"), metadata }];
+      expect(await failure(store.messages.storeBulk({ session_id: "deep", messages }))).toMatchObject({
+        code: "invalid",
+        field: "messages[1].metadata",
+      });
+      const [left] = (
+        await store.conversations.list({ session_id: "deep", limit: 1, offset: 0, sort_by: "created_at" })
+      ).conversations;
+      expect(left).toBeUndefined();
+    });
+
+    test("may not have a turn that leaves no numbers to go on with", async () => {
+      const conversation_id = await begin();
+      expect(
+        await failure(store.messages.store({ conversation_id, ...user("x"), turn_number: 2_147_483_647 })),
+      ).toMatchObject({ code: "invalid", field: "turn_number" });
+    });
+
+    test("of 10,000 in one call are stored together, also when small calls came before", async () => {
+      const conversation_id = await begin();
+      for (let index = 0; index < 8; index++)
+        await store.messages.storeBulk({ conversation_id, messages: [user("a")] });
+      const messages = Array.from({ length: 10_000 }, (_, index) => user(`row ${index}`));
+      expect(await store.messages.storeBulk({ conversation_id, messages })).toEqual({
+        conversation_id,
+        stored: 10_000,
+        first_turn: 9,
+        last_turn: 10_008,
+      });
+    });
+
     test("one bad call in a group fails alone", async () => {
       const conversation_id = await begin();
       const calls = Array.from({ length: 50 }, (_, index) =>
@@ -184,20 +274,6 @@ for (const engine of engines) {
       expect(Buffer.byteLength(cut?.content ?? "")).toBeLessThanOrEqual(60_000);
     });
 
-    test("larger than a reply are read on piece by piece to their end, never splitting a character", async () => {
-      const conversation_id = await begin();
-      for (const content of ["🙂é".repeat(40_000), `${"漢".repeat(30_000)}\0${"x".repeat(70_000)}\ud800`]) {
-        const { turn_number } = await store.messages.store({ conversation_id, role: "tool", content });
-        let text = "";
-        for (let offset: number | undefined = 0; offset !== undefined;) {
-          const page = await store.messages.page({ conversation_id, turn: turn_number, content_offset: offset });
-          text += page.messages[0]?.content ?? "";
-          offset = page.messages[0]?.next_content_offset;
-        }
-        expect(text === content).toBe(true);
-      }
-    });
-
     test("with NUL and lone surrogates come back equal, in content and in metadata", async () => {
       const conversation_id = await begin();
       for (const odd of ["a\u0000b", "x\ud800y", "\udc00", "\\u0000", "\\\u0000\u0000", "plain"]) {
@@ -223,19 +299,6 @@ for (const engine of engines) {
         await store.messages.store({ conversation_id, role: "tool", content });
       }
       expect((await store.search.find({ query: "w7ps", conversation_id, limit: 1, offset: 0 })).total).toBe(1);
-    });
-
-    test("are read in pages that stay within the budget and miss nothing", async () => {
-      const messages = Array.from({ length: 3000 }, (_, index) => user(`row ${index} ${"x".repeat(index % 100)}`));
-      const { conversation_id } = await store.messages.storeBulk({ messages });
-      const seen: string[] = [];
-      for (let after: number | undefined = 0; after !== undefined;) {
-        const page = await store.messages.page({ conversation_id, after_turn: after });
-        expect(Buffer.byteLength(JSON.stringify(page))).toBeLessThan(70_000);
-        seen.push(...page.messages.map((message) => message.content));
-        after = page.next_after_turn;
-      }
-      expect(seen).toEqual(messages.map((message) => message.content));
     });
 
     test("are not stored into a conversation in the trash", async () => {

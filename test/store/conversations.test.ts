@@ -1,0 +1,198 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { SQL } from "bun";
+import type { Store } from "../../src/store/store.ts";
+import { failure } from "../support/failure.ts";
+import { connect, emptyDatabase, engines, testStore } from "../support/postgres.ts";
+
+for (const engine of engines) {
+  describe(`conversations on ${engine.name}`, () => {
+    let store: Store;
+    let sql: SQL;
+    beforeAll(async () => {
+      const connection = await emptyDatabase(engine);
+      store = await testStore(engine, { connection, trashDays: 30 });
+      sql = connect(connection);
+    });
+    afterAll(async () => {
+      await sql.close();
+      await store.close();
+    });
+
+    const list = (session_id?: string) =>
+      store.conversations.list({ session_id, limit: 100, offset: 0, sort_by: "updated_at" });
+    const message = { role: "user", content: "lamp" };
+
+    test("begun with an id of the caller's are answered again, and are one", async () => {
+      const call = { conversation_id: crypto.randomUUID(), session_id: "again", metadata: { a: [1, { b: null }] } };
+      const first = await store.conversations.begin(call);
+      expect(await store.conversations.begin({ ...call, conversation_id: call.conversation_id.toUpperCase() })).toEqual(
+        first,
+      );
+      expect((await list("again")).conversations).toMatchObject([
+        { id: first.conversation_id, metadata: call.metadata },
+      ]);
+    });
+
+    test("begun at once with the same id by ten callers are one", async () => {
+      const call = { conversation_id: crypto.randomUUID(), session_id: "at once" };
+      const answers = await Promise.all(Array.from({ length: 10 }, () => store.conversations.begin(call)));
+      expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
+    });
+
+    test("begun with a known id and another session, or with one in the trash, are a conflict", async () => {
+      const { conversation_id } = await store.conversations.begin({ session_id: "mine" });
+      const conflict = { code: "conflict", field: "conversation_id" };
+      expect(await failure(store.conversations.begin({ conversation_id, session_id: "yours" }))).toMatchObject(
+        conflict,
+      );
+      await store.conversations.delete({ conversation_id, force: false });
+      expect(await failure(store.conversations.begin({ conversation_id, session_id: "mine" }))).toMatchObject(conflict);
+    });
+
+    test("give metadata with NUL and lone surrogates back equal, in lists and pages", async () => {
+      const metadata = { "a\0": "\ud800", b: ["\udfff\0"] };
+      const { conversation_id } = await store.conversations.begin({ session_id: "odd", metadata });
+      expect((await list("odd")).conversations[0]?.metadata).toEqual(metadata);
+      expect((await store.messages.page({ conversation_id })).metadata).toEqual(metadata);
+    });
+
+    test("refuse a session that cannot be kept, by its field", async () => {
+      for (const session_id of ["a\0b", "\ud800"]) {
+        const refused = { code: "invalid", field: "session_id" };
+        expect(await failure(store.conversations.begin({ session_id }))).toMatchObject(refused);
+        expect(await failure(list(session_id))).toMatchObject(refused);
+        expect(await failure(store.messages.storeBulk({ session_id, messages: [message] }))).toMatchObject(refused);
+        expect(await failure(store.search.find({ query: "x", session_id, limit: 1, offset: 0 }))).toMatchObject(
+          refused,
+        );
+      }
+    });
+
+    test("are listed by what changed last or was begun last, page by page, with their total", async () => {
+      const session_id = "listed";
+      const ids = [];
+      for (let index = 0; index < 5; index++) {
+        ids.push((await store.conversations.begin({ session_id })).conversation_id);
+      }
+      await store.messages.store({ conversation_id: ids[1] ?? "", ...message });
+      const byUpdate = await list(session_id);
+      expect(byUpdate.conversations.map((each) => each.id)).toEqual([
+        ids[1],
+        ids[4],
+        ids[3],
+        ids[2],
+        ids[0],
+      ] as string[]);
+      expect(byUpdate.conversations.map((each) => each.message_count)).toEqual([1, 0, 0, 0, 0]);
+      const page = await store.conversations.list({ session_id, limit: 2, offset: 1, sort_by: "created_at" });
+      expect(page).toMatchObject({ total: 5, limit: 2, offset: 1, conversations: [{ id: ids[3] }, { id: ids[2] }] });
+    });
+
+    test("have a total that is a lower bound above 10,000", async () => {
+      await sql`insert into conversations (session_id) select 'many' from generate_series(1, 10000)`;
+      const exact = await store.conversations.list({ session_id: "many", limit: 1, offset: 0, sort_by: "created_at" });
+      expect([exact.total, exact.total_is_lower_bound]).toEqual([10_000, undefined]);
+      await store.conversations.begin({ session_id: "many" });
+      const bound = await store.conversations.list({ session_id: "many", limit: 1, offset: 0, sort_by: "created_at" });
+      expect([bound.total, bound.total_is_lower_bound]).toEqual([10_000, true]);
+    });
+
+    test("with more metadata than a list can hold are listed with its size in its place", async () => {
+      const session_id = "heavy";
+      const small = { note: "small" };
+      for (let index = 0; index < 10; index++) {
+        await store.conversations.begin({ session_id, metadata: { text: "x".repeat(100_000) } });
+      }
+      await store.conversations.begin({ session_id, metadata: small });
+      const reply = await list(session_id);
+      expect(Buffer.byteLength(JSON.stringify(reply))).toBeLessThan(60_000);
+      expect(reply.conversations[0]).toMatchObject({ metadata: small });
+      expect(reply.conversations[0]).not.toHaveProperty("metadata_bytes");
+      expect(reply.conversations[1]).toMatchObject({ metadata: null, metadata_bytes: expect.any(Number) });
+      const conversation_id = reply.conversations[1]?.id ?? "";
+      expect(await store.messages.page({ conversation_id })).toMatchObject({ metadata: null, metadata_bytes: 100_012 });
+      expect((await store.messages.page({ conversation_id, full: true })).metadata).toEqual({
+        text: "x".repeat(100_000),
+      });
+    });
+
+    test("in the trash are hidden from every call until they are restored", async () => {
+      const session_id = "trash";
+      const { conversation_id } = await store.messages.storeBulk({ session_id, messages: [message, message] });
+      await store.results.store({ correlation_id: "trash", model: "m", output: "o", conversation_id });
+      const beforeMs = Date.now();
+      const reply = await store.conversations.delete({ conversation_id, force: false });
+      expect(reply).toMatchObject({ deleted: true, messages_deleted: 2 });
+      const days = (Date.parse(reply.restorable_until ?? "") - beforeMs) / 86_400_000;
+      expect(Math.round(days)).toBe(30);
+
+      const missing = { code: "not_found", field: "conversation_id" };
+      const result = { correlation_id: "trash", model: "m", output: "o", conversation_id };
+      const hidden = [
+        store.messages.page({ conversation_id }),
+        store.messages.store({ conversation_id, ...message }),
+        store.messages.storeBulk({ conversation_id, messages: [message] }),
+        store.conversations.delete({ conversation_id, force: false }),
+        store.results.store(result),
+      ];
+      for (const error of await Promise.all(hidden.map(failure))) expect(error).toMatchObject(missing);
+      expect((await list(session_id)).total).toBe(0);
+      expect((await store.search.find({ query: "lamp", session_id, limit: 1, offset: 0 })).total).toBe(0);
+      expect((await store.results.find({ correlation_id: "trash", limit: 1, offset: 0 })).total).toBe(0);
+
+      expect(await store.conversations.restore({ conversation_id })).toEqual({ restored: true, message_count: 2 });
+      expect((await store.messages.page({ conversation_id })).messages).toHaveLength(2);
+      expect((await store.results.find({ correlation_id: "trash", limit: 1, offset: 0 })).total).toBe(1);
+    });
+
+    test("deleted with force are gone, from the trash too, with their messages, while results stay", async () => {
+      for (const trashedFirst of [false, true]) {
+        const { conversation_id } = await store.messages.storeBulk({ messages: [message] });
+        await store.results.store({ correlation_id: conversation_id, model: "m", output: "o", conversation_id });
+        if (trashedFirst) await store.conversations.delete({ conversation_id, force: false });
+        expect(await store.conversations.delete({ conversation_id, force: true })).toEqual({
+          deleted: true,
+          messages_deleted: 1,
+        });
+        expect(await failure(store.conversations.restore({ conversation_id }))).toMatchObject({ code: "not_found" });
+        const [left] =
+          await sql`select count(*)::integer as n from messages where conversation_id = ${conversation_id}`;
+        expect(left.n).toBe(0);
+        const found = await store.results.find({ correlation_id: conversation_id, limit: 1, offset: 0 });
+        expect(found.results).toMatchObject([{ conversation_id: null }]);
+      }
+    });
+
+    test("that are not there cannot be deleted, restored or read", async () => {
+      const conversation_id = crypto.randomUUID();
+      const calls = [
+        store.conversations.delete({ conversation_id, force: true }),
+        store.conversations.delete({ conversation_id, force: false }),
+        store.conversations.restore({ conversation_id }),
+        store.messages.page({ conversation_id }),
+      ];
+      for (const error of await Promise.all(calls.map(failure))) {
+        expect(error).toMatchObject({ code: "not_found", field: "conversation_id" });
+      }
+    });
+
+    test("are purged when their time in the trash is over, and not before", async () => {
+      const trashed = await Promise.all(
+        Array.from({ length: 25 }, async () => {
+          const { conversation_id } = await store.messages.storeBulk({ messages: [message] });
+          await store.conversations.delete({ conversation_id, force: false });
+          return conversation_id;
+        }),
+      );
+      const [young, ...old] = trashed;
+      await sql`update conversations set deleted_at = now() - interval '29 days' where id = ${young}`;
+      await sql`update conversations set deleted_at = now() - interval '31 days'
+        where id = any(${sql.array(old, "UUID")})`;
+      expect(await store.conversations.purgeTrash()).toBe(24);
+      expect(await store.conversations.restore({ conversation_id: young ?? "" })).toMatchObject({ restored: true });
+      const [left] = await sql`select count(*)::integer as n from messages
+        where conversation_id = any(${sql.array(old, "UUID")})`;
+      expect(left.n).toBe(0);
+    });
+  });
+}

@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Store } from "../../src/store/store.ts";
+import { failure } from "../support/failure.ts";
+import { connect, emptyDatabase, engines, testStore } from "../support/postgres.ts";
+
+for (const engine of engines) {
+  describe(`pages of a conversation on ${engine.name}`, () => {
+    let store: Store;
+    let connection: Awaited<ReturnType<typeof emptyDatabase>>;
+    beforeAll(async () => {
+      connection = await emptyDatabase(engine);
+      store = await testStore(engine, { connection });
+    });
+    afterAll(() => store.close());
+
+    const begin = async () => (await store.conversations.begin({})).conversation_id;
+    const user = (content: string) => ({ role: "user", content });
+
+    test("stay within the budget and miss nothing", async () => {
+      const messages = Array.from({ length: 3000 }, (_, index) => user(`row ${index} ${"x".repeat(index % 100)}`));
+      const { conversation_id } = await store.messages.storeBulk({ messages });
+      const seen: string[] = [];
+      for (let after: number | undefined = 0; after !== undefined;) {
+        const page = await store.messages.page({ conversation_id, after_turn: after });
+        expect(Buffer.byteLength(JSON.stringify(page))).toBeLessThan(70_000);
+        seen.push(...page.messages.map((message) => message.content));
+        after = page.next_after_turn;
+      }
+      expect(seen).toEqual(messages.map((message) => message.content));
+    });
+
+    test("of a message larger than a reply are read on in it to its end, never splitting a character", async () => {
+      const conversation_id = await begin();
+      for (const content of ["🙂é".repeat(40_000), `${"漢".repeat(30_000)}\0${"x".repeat(70_000)}\ud800`]) {
+        const { turn_number } = await store.messages.store({ conversation_id, role: "tool", content });
+        let text = "";
+        for (let offset: number | undefined = 0; offset !== undefined;) {
+          const page = await store.messages.page({ conversation_id, turn: turn_number, content_offset: offset });
+          text += page.messages[0]?.content ?? "";
+          offset = page.messages[0]?.next_content_offset;
+        }
+        expect(text === content).toBe(true);
+      }
+    });
+
+    test("end at the limit, and say where to read on only when there is more", async () => {
+      const { conversation_id } = await store.messages.storeBulk({ messages: ["a", "b", "c"].map(user) });
+      const two = await store.messages.page({ conversation_id, limit: 2 });
+      expect([two.messages.map((each) => each.content), two.next_after_turn]).toEqual([["a", "b"], 2]);
+      const rest = await store.messages.page({ conversation_id, limit: 2, after_turn: 2 });
+      expect([rest.messages.map((each) => each.content), rest.next_after_turn]).toEqual([["c"], undefined]);
+      expect((await store.messages.page({ conversation_id, after_turn: 3 })).messages).toEqual([]);
+      expect(await store.messages.page({ conversation_id, limit: 3 })).not.toHaveProperty("next_after_turn");
+    });
+
+    test("show a large message cut, after the small ones before it, and then go on behind it", async () => {
+      const { conversation_id } = await store.messages.storeBulk({
+        messages: [user("small"), user("x".repeat(500_000)), user("last")],
+      });
+      const first = await store.messages.page({ conversation_id });
+      expect(first).toMatchObject({ messages: [{ content: "small" }], next_after_turn: 1 });
+      const second = await store.messages.page({ conversation_id, after_turn: 1 });
+      expect(second.messages).toMatchObject([{ content_length: 500_000, content: expect.stringMatching(/^x+$/) }]);
+      expect([second.messages.length, second.next_after_turn]).toEqual([1, 2]);
+      expect(Buffer.byteLength(JSON.stringify(second))).toBeLessThan(60_500);
+    });
+
+    test("leave metadata out that no reply can hold, say its size, and give it in full when asked", async () => {
+      const conversation_id = await begin();
+      const metadata = { raw: "y".repeat(200_000) };
+      await store.messages.store({ conversation_id, ...user("x".repeat(200_000)), metadata });
+      const [cut] = (await store.messages.page({ conversation_id })).messages;
+      expect(cut).toMatchObject({ metadata: null, metadata_bytes: 200_011, content_length: 200_000 });
+      const [whole] = (await store.messages.page({ conversation_id, full: true })).messages;
+      expect(whole).toMatchObject({ metadata, content: "x".repeat(200_000) });
+      expect(whole).not.toHaveProperty("content_length");
+    });
+
+    test("in full hold everything that a frame can carry, and say where to read on", async () => {
+      const conversation_id = await begin();
+      const content = "z".repeat(5_000_000);
+      for (let turn = 1; turn <= 8; turn++) await store.messages.store({ conversation_id, ...user(content) });
+      const page = await store.messages.page({ conversation_id, full: true });
+      expect([page.messages.length, page.next_after_turn]).toEqual([6, 6]);
+      const rest = await store.messages.page({ conversation_id, full: true, after_turn: 6 });
+      expect([rest.messages.length, rest.next_after_turn]).toEqual([2, undefined]);
+    });
+
+    test("begin with whatever number the prototype's callers gave", async () => {
+      const conversation_id = await begin();
+      await using sql = connect(connection);
+      await sql`insert into messages (conversation_id, turn_number, role, content) values (${conversation_id}, -3, 'user', 'a'),
+        (${conversation_id}, 0, 'user', 'b')`;
+      expect((await store.messages.page({ conversation_id })).messages.map((each) => each.turn)).toEqual([-3, 0]);
+    });
+
+    test("refuse a turn that is not there and an offset behind the end, by their fields", async () => {
+      const { conversation_id } = await store.messages.storeBulk({ messages: [user("abc")] });
+      expect(await failure(store.messages.page({ conversation_id, turn: 2 }))).toMatchObject({
+        code: "not_found",
+        field: "turn",
+      });
+      expect(await failure(store.messages.page({ conversation_id, turn: 1, content_offset: 4 }))).toMatchObject({
+        code: "invalid",
+        field: "content_offset",
+      });
+      const end = await store.messages.page({ conversation_id, turn: 1, content_offset: 3 });
+      expect(end.messages).toMatchObject([{ content: "", content_length: 3 }]);
+    });
+  });
+}

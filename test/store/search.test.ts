@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Store } from "../../src/store/store.ts";
+import { connect, emptyDatabase, engines, testStore } from "../support/postgres.ts";
+
+for (const engine of engines) {
+  describe(`search on ${engine.name}`, () => {
+    let store: Store;
+    let connection: Awaited<ReturnType<typeof emptyDatabase>>;
+    beforeAll(async () => {
+      connection = await emptyDatabase(engine);
+      store = await testStore(engine, { connection });
+    });
+    afterAll(() => store.close());
+
+    const find = (query: string, filter: object = {}) => store.search.find({ query, limit: 100, offset: 0, ...filter });
+    const contents = async (query: string, filter: object = {}) =>
+      (await find(query, filter)).results.map((hit) => hit.content);
+    const user = (content: string) => ({ role: "user", content });
+
+    test("finds a message by any of its words, in any form, the one with more of them first", async () => {
+      await store.messages.storeBulk({
+        messages: [user("a walrus swims"), user("walruses and a penguin swimming"), user("an unrelated line")],
+      });
+      expect(await contents("Where did the penguins and walruses swim?")).toEqual([
+        "walruses and a penguin swimming",
+        "a walrus swims",
+      ]);
+      expect(await contents("penguin submarine")).toEqual(["walruses and a penguin swimming"]);
+    });
+
+    test("answers a hit with all that is known of it", async () => {
+      const { conversation_id } = await store.messages.storeBulk({
+        session_id: "hit",
+        metadata: { about: "hit" },
+        messages: [
+          { role: "tool", content: "gramophone", metadata: { tool: "t" }, created_at: "2024-05-06T07:08:09.123Z" },
+        ],
+      });
+      expect((await find("gramophone")).results).toEqual([
+        {
+          message_id: expect.any(String),
+          conversation_id,
+          session_id: "hit",
+          turn: 1,
+          role: "tool",
+          content: "gramophone",
+          rank: expect.any(Number),
+          created_at: "2024-05-06T07:08:09.123Z",
+          metadata: { tool: "t" },
+          conversation_metadata: { about: "hit" },
+        },
+      ]);
+    });
+
+    test("shows the newest of equal matches first, and goes on where a page ended", async () => {
+      const messages = ["2024-01-01", "2024-01-03", "2024-01-02"].map((day) => ({
+        ...user(`zeppelin ${day}`),
+        created_at: `${day}T00:00:00Z`,
+      }));
+      await store.messages.storeBulk({ messages });
+      const newest = ["zeppelin 2024-01-03", "zeppelin 2024-01-02", "zeppelin 2024-01-01"];
+      expect(await contents("zeppelin")).toEqual(newest);
+      expect(await contents("zeppelin", { limit: 1, offset: 1 })).toEqual(newest.slice(1, 2));
+    });
+
+    test("obeys each filter, and so does the total", async () => {
+      const first = await store.messages.storeBulk({
+        session_id: "s1",
+        messages: [
+          { role: "user", content: "quasar one", created_at: "2024-02-01T00:00:00Z" },
+          { role: "assistant", content: "quasar two", created_at: "2024-02-02T00:00:00Z" },
+        ],
+      });
+      await store.messages.storeBulk({
+        session_id: "s2",
+        messages: [{ role: "user", content: "quasar three", created_at: "2024-02-03T00:00:00Z" }],
+      });
+      const filtered = async (filter: object) => {
+        const reply = await find("quasar", filter);
+        const one = await find("quasar", { ...filter, limit: 1 });
+        expect([reply.total, one.total]).toEqual([reply.results.length, reply.results.length]);
+        return reply.results.map((hit) => hit.content.split(" ")[1]);
+      };
+      expect(await filtered({})).toEqual(["three", "two", "one"]);
+      expect(await filtered({ session_id: "s1" })).toEqual(["two", "one"]);
+      expect(await filtered({ conversation_id: first.conversation_id, role: "user" })).toEqual(["one"]);
+      expect(await filtered({ role: "assistant" })).toEqual(["two"]);
+      expect(await filtered({ start_date: new Date("2024-02-02T00:00:00Z") })).toEqual(["three", "two"]);
+      expect(await filtered({ end_date: new Date("2024-02-02T00:00:00Z") })).toEqual(["one"]);
+      expect(await filtered({ session_id: "s2", role: "assistant" })).toEqual([]);
+    });
+
+    test("answers whatever it is asked, and never with an error of the database", async () => {
+      const none = ["the of and", "!!! ??? &|!()<->", "\0\ud800", "🙂", "   "];
+      for (const query of none) expect(await find(query)).toMatchObject({ results: [], total: 0 });
+      const odd = [
+        "a:* & !b | (c",
+        "'; drop table messages; --",
+        "it's \\ o'clock",
+        "x".repeat(100_000),
+        Array.from({ length: 20_000 }, (_, index) => `w${index}`).join(" "),
+        "foo-bar http://a.b/c?d=e&f=g|h user@host.example /usr/lib/x.so",
+        "'".repeat(1000),
+        "\\".repeat(1000),
+        "漢字 かな 한글 ไทย",
+      ];
+      for (const query of odd) expect((await find(query)).total).toBeGreaterThanOrEqual(0);
+    });
+
+    test("finds what was written with quotes, signs and backslashes around it", async () => {
+      await store.messages.storeBulk({
+        messages: [user("see http://host.example/o'brien?a=b&c='d' \\server\\xylophone")],
+      });
+      for (const query of ["server\\xylophone", "http://host.example/o'brien?a=b&c='d'"]) {
+        expect((await find(query)).total).toBe(1);
+      }
+    });
+
+    test("has a total that is a lower bound above 10,000", async () => {
+      await using sql = connect(connection);
+      const { conversation_id } = await store.conversations.begin({});
+      const fill = (from: number, to: number) => sql`
+        insert into messages (conversation_id, turn_number, role, content, search)
+        select ${conversation_id}::uuid, n, 'user', 'marmalade', to_tsvector('english', 'marmalade')
+        from generate_series(${from}::integer, ${to}::integer) n`;
+      await fill(1, 10_000);
+      expect(await find("marmalade", { limit: 1 })).toMatchObject({ total: 10_000 });
+      expect(await find("marmalade", { limit: 1 })).not.toHaveProperty("total_is_lower_bound");
+      await fill(10_001, 10_001);
+      expect(await find("marmalade", { limit: 1 })).toMatchObject({ total: 10_000, total_is_lower_bound: true });
+    });
+
+    test("cuts long hits to what a reply holds, with their length, and leaves short ones whole", async () => {
+      const long = `saxophone ${"é".repeat(300_000)}`;
+      await store.messages.storeBulk({
+        messages: [user(long), { ...user("saxophone"), metadata: { raw: "y".repeat(300_000) } }, user(`${long}\0`)],
+      });
+      const reply = await find("saxophone");
+      expect(Buffer.byteLength(JSON.stringify(reply))).toBeLessThan(60_500);
+      const short = reply.results.find((hit) => hit.content === "saxophone");
+      expect(short).toMatchObject({ metadata: null, metadata_bytes: 300_011 });
+      expect(short).not.toHaveProperty("content_length");
+      const cut = reply.results.filter((hit) => hit !== short);
+      expect(new Set(cut.map((hit) => hit.content_length))).toEqual(new Set([300_010, 300_011]));
+      for (const hit of cut) expect(hit.content).toMatch(/^saxophone é{5000,}$/);
+    });
+
+    test("gives NUL and lone surrogates back as they were stored", async () => {
+      await store.messages.storeBulk({ messages: [{ ...user("harpsichord\0\ud800"), metadata: { k: "\0" } }] });
+      expect((await find("harpsichord")).results).toMatchObject([
+        { content: "harpsichord\0\ud800", metadata: { k: "\0" } },
+      ]);
+    });
+  });
+}
