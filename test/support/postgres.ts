@@ -5,6 +5,7 @@ import { SQL } from "bun";
 import { createLog } from "../../src/log.ts";
 import type { Log } from "../../src/log.ts";
 import { startEmbedded } from "../../src/store/embedded.ts";
+import { placesIn } from "../../src/store/engine.ts";
 import { openStore } from "../../src/store/store.ts";
 import type { Connection, Store, StoreOptions } from "../../src/store/store.ts";
 
@@ -32,7 +33,7 @@ const embedded: Engine = {
     const running = await startEmbedded({ dataDir: folder, log: quiet });
     return {
       connection: running.connection,
-      pid: () => postmasterIn(join(folder, "data-18")),
+      pid: () => postmasterIn(placesIn(folder).cluster),
       stop: () => running.stop(),
     };
   },
