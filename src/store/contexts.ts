@@ -1,6 +1,5 @@
 import { DeweyError } from "../errors.ts";
 import type { Database } from "./database.ts";
-import { requireText } from "./exact.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
 
 export interface StartupContext {
@@ -36,7 +35,6 @@ export class Contexts {
 
   /** The named one, or the active one when no name is given. */
   async get(input: { name?: string | undefined }): Promise<StartupContext | null> {
-    requireText("name", input.name);
     const rows: ContextRow[] = await this.#database.repeatable((sql) =>
       input.name === undefined
         ? sql`select * from startup_contexts where is_active`
@@ -51,8 +49,6 @@ export class Contexts {
     content: string;
     set_active: boolean;
   }): Promise<Pick<StartupContext, "id" | "name" | "is_active" | "created_at">> {
-    requireText("name", input.name);
-    requireText("content", input.content);
     if (Buffer.byteLength(input.content) > MAX_CONTENT_BYTES) {
       throw new DeweyError("invalid", `content should take at most ${MAX_CONTENT_BYTES} bytes`, { field: "content" });
     }
@@ -91,7 +87,6 @@ export class Contexts {
   /** Throws `not_found`, and `conflict` for the active one unless forced. */
   async delete(input: { name: string; force: boolean }): Promise<{ deleted: true }> {
     const { name, force } = input;
-    requireText("name", name);
     await this.#database.transaction(async (sql) => {
       await sql`select pg_advisory_xact_lock(${ACTIVE_LOCK})`;
       const [row] = await sql`select is_active from startup_contexts where name = ${name}`;

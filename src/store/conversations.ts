@@ -1,10 +1,10 @@
 import { DeweyError } from "../errors.ts";
 import type { Database } from "./database.ts";
-import { exactMetadata, requireText, storableMetadata } from "./exact.ts";
+import { exactMetadata, storableMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { EXACT_TOTAL_LIMIT, REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, boundedTotal, largestWhole } from "./reply.ts";
 
-export interface ConversationSummary {
+interface ConversationSummary {
   id: string;
   session_id: string | null;
   created_at: string;
@@ -57,8 +57,8 @@ export class Conversations {
     metadata?: Metadata | undefined;
   }): Promise<{ conversation_id: string; session_id: string | null; created_at: string }> {
     const id = input.conversation_id?.toLowerCase() ?? Bun.randomUUIDv7();
-    const metadata = storableMetadata("metadata", input.metadata);
-    const session = requireText("session_id", input.session_id ?? null);
+    const metadata = storableMetadata(input.metadata);
+    const session = input.session_id ?? null;
     const [row] = await this.#database.repeatable(async (sql) => {
       await sql`insert into conversations (id, session_id, metadata, metadata_exact)
         values (${id}, ${session}, ${metadata.readable}::text::jsonb, ${metadata.exact}) on conflict (id) do nothing`;
@@ -79,7 +79,7 @@ export class Conversations {
     sort_by: "updated_at" | "created_at";
   }): Promise<ConversationList> {
     const { limit, offset } = input;
-    const session = requireText("session_id", input.session_id ?? null);
+    const session = input.session_id ?? null;
     return this.#database.repeatable(async (sql) => {
       const filter = session === null ? sql`deleted_at is null` : sql`deleted_at is null and session_id = ${session}`;
       const sizes: { id: string; metadata_bytes: number }[] = await sql`

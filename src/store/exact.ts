@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { DeweyError } from "../errors.ts";
 
 /**
  * PostgreSQL's text and jsonb cannot hold U+0000, nor surrogates that stand alone, and tools print both. Such a value is
@@ -22,40 +21,21 @@ export function exactText(readable: string, exact: string | null): string {
   return exact === null ? readable : (JSON.parse(exact) as string);
 }
 
-/** Metadata may nest so deep: PostgreSQL and the JSON parsers of clients recurse, and give up at a thousand and more. */
-const MAX_METADATA_DEPTH = 500;
-
 /** JSON.stringify writes a surrogate as an escape only when it stands alone. */
 const mayRefuse = /\\u(?:0000|d[89a-f])/;
 /** Every escape of a JSON text, so that one that follows a written backslash is not taken for an escape. */
 const escapes = /\\(?:u(?:0000|d[89a-f][0-9a-f]{2})|[^])/g;
 
-/** Metadata as JSON text; null stays null. Throws `invalid` for the field when it nests too deep. */
-export function storableMetadata(
-  field: string,
-  metadata: Metadata | null | undefined,
-): { readable: string | null; exact: string | null } {
+/** Metadata as JSON text; null stays null. */
+export function storableMetadata(metadata: Metadata | null | undefined): {
+  readable: string | null;
+  exact: string | null;
+} {
   if (metadata === null || metadata === undefined) return { readable: null, exact: null };
-  if (isDeeper(metadata, MAX_METADATA_DEPTH)) {
-    throw new DeweyError("invalid", `${field} should nest at most ${MAX_METADATA_DEPTH} levels deep`, { field });
-  }
   const json = JSON.stringify(metadata);
   if (!mayRefuse.test(json)) return { readable: json, exact: null };
   const readable = json.replace(escapes, (escape) => (escape.length > 2 ? "\uFFFD" : escape));
   return { readable, exact: readable === json ? null : json };
-}
-
-function isDeeper(value: unknown, levels: number): boolean {
-  if (value === null || typeof value !== "object") return false;
-  return levels === 0 || Object.values(value).some((each) => isDeeper(each, levels - 1));
-}
-
-/** A name or a key, which is kept in one form only: what PostgreSQL cannot hold in it is refused. */
-export function requireText<Text extends string | null | undefined>(field: string, text: Text): Text {
-  if (typeof text === "string" && storableText(text).exact !== null) {
-    throw new DeweyError("invalid", `${field} holds U+0000 or half of a surrogate pair; leave it out`, { field });
-  }
-  return text;
 }
 
 export function exactMetadata(readable: Metadata | null, exact: string | null): Metadata | null {

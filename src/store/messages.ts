@@ -1,6 +1,6 @@
 import { DeweyError } from "../errors.ts";
 import type { Database } from "./database.ts";
-import { requireText, storableMetadata } from "./exact.ts";
+import { storableMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { readConversation } from "./page.ts";
 import type { ConversationPage, PageRequest } from "./page.ts";
@@ -64,8 +64,8 @@ export class Messages {
     id: string,
     input: { session_id?: string | undefined; metadata?: Metadata | undefined; messages: NewMessage[] },
   ): Promise<StoredMessage[]> {
-    const metadata = storableMetadata("metadata", input.metadata);
-    const session = requireText("session_id", input.session_id ?? null);
+    const metadata = storableMetadata(input.metadata);
+    const session = input.session_id ?? null;
     const characters = input.messages.reduce((sum, message) => sum + message.content.length, 0);
     return this.#database.transaction(async (sql) => {
       await sql`insert into conversations (id, session_id, metadata, metadata_exact)

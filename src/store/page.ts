@@ -10,7 +10,7 @@ const CONVERSATION_METADATA_BYTES = REPLY_BUDGET_BYTES / 4;
 /** Below every turn: the prototype's callers numbered as they liked. */
 const BEFORE_ALL_TURNS = -2_147_483_648;
 
-export interface MessageView {
+interface MessageView {
   id: string;
   turn: number;
   role: string;

@@ -2,7 +2,7 @@ import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
 import { notFound } from "./conversations.ts";
 import type { Database } from "./database.ts";
-import { requireText, sentHash, storableMetadata, storableText } from "./exact.ts";
+import { sentHash, storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import {
   EXACT_TOTAL_LIMIT,
@@ -69,8 +69,6 @@ export class Results {
 
   /** Throws `not_found` for the conversation and `conflict` for an id that is taken by another result. */
   async store(input: NewFiedlerResult): Promise<{ id: string; created_at: string }> {
-    requireText("correlation_id", input.correlation_id);
-    requireText("model", input.model);
     const id = input.result_id?.toLowerCase() ?? Bun.randomUUIDv7();
     const hash = sentHash({ ...input, result_id: id });
     const stored = storable(input);
@@ -95,8 +93,6 @@ export class Results {
     offset: number;
   }): Promise<{ results: FiedlerResult[]; total: number; limit: number; offset: number; total_is_lower_bound?: true }> {
     const { correlation_id = null, model = null, status = null, conversation_id = null, limit, offset } = input;
-    requireText("correlation_id", correlation_id);
-    requireText("model", model);
     return this.#database.repeatable(async (sql) => {
       // A result of a conversation in the trash is hidden with it.
       const found = sql`from fiedler_results r where (${correlation_id}::text is null or r.correlation_id = ${correlation_id})
@@ -142,7 +138,7 @@ function storable(input: NewFiedlerResult) {
   const output = storableText(input.output);
   const prompt = input.prompt === undefined ? undefined : storableText(input.prompt);
   const errorMessage = input.error_message === undefined ? undefined : storableText(input.error_message);
-  const metadata = storableMetadata("metadata", input.metadata);
+  const metadata = storableMetadata(input.metadata);
   const exact: Exact = {
     ...(output.exact === null ? {} : { output: input.output }),
     ...(prompt?.exact ? { prompt: input.prompt ?? null } : {}),

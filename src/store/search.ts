@@ -1,6 +1,6 @@
 import type { SQL } from "bun";
 import type { Database } from "./database.ts";
-import { exactMetadata, exactText, requireText } from "./exact.ts";
+import { exactMetadata, exactText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import {
   EXACT_TOTAL_LIMIT,
@@ -29,7 +29,7 @@ export interface SearchRequest {
   offset: number;
 }
 
-export interface SearchHit {
+interface SearchHit {
   message_id: string;
   conversation_id: string;
   session_id: string | null;
@@ -82,7 +82,6 @@ export class Search {
 
   async find(request: SearchRequest): Promise<SearchReply> {
     const { limit, offset } = request;
-    requireText("session_id", request.session_id);
     return this.#database.search(async (sql) => {
       const { matches, total } = await best(sql, request);
       return { results: await read(sql, matches), ...boundedTotal(total), limit, offset };

@@ -30,7 +30,7 @@ export interface StoreOptions {
 }
 
 /** How the database is. */
-export interface StoreHealth {
+interface StoreHealth {
   database: "ok";
   /** PostgreSQL's version, such as "18.4". */
   version: string;

@@ -203,7 +203,7 @@ function prepare(givenId: string, messages: NewMessage[], single: boolean): Appe
   const rowOf: number[] = [];
   let characters = 0;
   for (const [index, message] of messages.entries()) {
-    const row = newRow(conversationId, message, path(index));
+    const row = newRow(conversationId, message);
     const known = places.get(row.id);
     if (known !== undefined && rows[known]?.hash !== row.hash) {
       throw idConflict(`${path(index)}message_id`, row.id);
@@ -220,9 +220,9 @@ function prepare(givenId: string, messages: NewMessage[], single: boolean): Appe
   return { conversation: conversationId, rows, characters, rowOf, path, settle };
 }
 
-function newRow(conversation: string, message: NewMessage, path: string): Row {
+function newRow(conversation: string, message: NewMessage): Row {
   const content = storableText(message.content);
-  const metadata = storableMetadata(`${path}metadata`, message.metadata);
+  const metadata = storableMetadata(message.metadata);
   if (message.turn_number !== undefined && message.turn_number > MAX_OWN_TURN) {
     throw new DeweyError("invalid", `turn_number should be at most ${MAX_OWN_TURN}`, { field: "turn_number" });
   }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { changes, destroys, key, plainContent, reads, time } from "./fields.ts";
+import { changes, contentLength, destroys, key, plainContent, reads, time } from "./fields.ts";
 import { defineTool } from "./tool.ts";
 
 const name = key("the context's name");
@@ -46,7 +46,9 @@ export const listStartupContexts = defineTool({
   title: "List startup contexts",
   description: "Lists the startup contexts by name, with their content when include_content asks for it.",
   input: z.strictObject({ include_content: z.boolean().default(false).describe("with the contents") }),
-  output: z.object({ contexts: z.array(contextView.partial({ content: true })) }),
+  output: z.object({
+    contexts: z.array(contextView.partial({ content: true }).extend({ content_length: contentLength })),
+  }),
   annotations: reads,
   handle: async (store, input) => ({ contexts: await store.contexts.list(input) }),
 });

@@ -96,6 +96,14 @@ export const totalIsLowerBound = z
   .optional()
   .describe("there are more than total says: it is counted up to 10,000 only");
 export const anyMetadata = z.record(z.string(), z.unknown()).nullable();
+export const metadataBytes = z
+  .int()
+  .optional()
+  .describe("metadata is left out, being too large for the reply: its size");
+export const contentLength = z
+  .int()
+  .optional()
+  .describe("of a content that is not here whole: its length in characters");
 
 /** Annotations of the tools' kinds. Dewey's tools reach nothing but its own store. */
 export const reads = {

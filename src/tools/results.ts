@@ -53,6 +53,7 @@ export const getFiedlerResults = defineTool({
     model: key("only this model").optional(),
     status: status.optional(),
     conversation_id: uuid("only this conversation").optional(),
+    full: z.boolean().optional().describe("do not limit the reply's size"),
     limit,
     offset,
   }),
@@ -72,6 +73,17 @@ export const getFiedlerResults = defineTool({
         created_at: time,
         metadata: anyMetadata,
         conversation_id: z.string().nullable(),
+        cut_bytes: z
+          .object({
+            prompt: z.int().optional(),
+            output: z.int().optional(),
+            error_message: z.int().optional(),
+            metadata: z.int().optional(),
+          })
+          .optional()
+          .describe(
+            "sizes of the values that are cut or left out, being too large for the reply; full gives them whole",
+          ),
       }),
     ),
     total,

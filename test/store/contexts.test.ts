@@ -52,13 +52,10 @@ for (const engine of engines) {
       });
     });
 
-    test("that cannot be kept or read whole are refused by their field", async () => {
+    test("that no reply could hold are refused by their field", async () => {
       await using store = await testStore(engine);
-      const set = (input: { name?: string; content?: string }) =>
-        failure(store.contexts.set({ name: "n", content: "x", set_active: false, ...input }));
-      expect(await set({ name: "a\0" })).toMatchObject({ code: "invalid", field: "name" });
-      expect(await set({ content: "\ud800" })).toMatchObject({ code: "invalid", field: "content" });
-      expect(await set({ content: "x".repeat(60_001) })).toMatchObject({ code: "invalid", field: "content" });
+      const large = { name: "n", content: "x".repeat(60_001), set_active: false };
+      expect(await failure(store.contexts.set(large))).toMatchObject({ code: "invalid", field: "content" });
     });
 
     test("are cut in a list that cannot hold them all", async () => {

@@ -121,20 +121,6 @@ for (const engine of engines) {
       expect(await read(conversation_id)).toMatchObject(messages);
     });
 
-    test("whose metadata nests too deep are refused by their place, and the others with them", async () => {
-      let metadata: Record<string, unknown> = {};
-      for (let level = 0; level < 30_000; level++) metadata = { metadata };
-      const messages = [user("a"), { ...user("b"), metadata }];
-      expect(await failure(store.messages.storeBulk({ session_id: "deep", messages }))).toMatchObject({
-        code: "invalid",
-        field: "messages[1].metadata",
-      });
-      const [left] = (
-        await store.conversations.list({ session_id: "deep", limit: 1, offset: 0, sort_by: "created_at" })
-      ).conversations;
-      expect(left).toBeUndefined();
-    });
-
     test("may not have a turn that leaves no numbers to go on with", async () => {
       const conversation_id = await begin();
       expect(
