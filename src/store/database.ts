@@ -29,7 +29,9 @@ export class Database {
     const timeout = Math.ceil(this.deadlineMs * STATEMENT_SHARE);
     const settings = { statement_timeout: timeout, lock_timeout: timeout };
     this.#main = new Pool({ connection, kept: Math.min(minConnections, main), most: main, settings, log });
-    this.#searches = new Pool({ connection, kept: 0, most: searches, settings, log });
+    // Who allows one connection gets one.
+    this.#searches =
+      maxConnections === 1 ? this.#main : new Pool({ connection, kept: 0, most: searches, settings, log });
   }
 
   /**

@@ -88,16 +88,21 @@ for (const engine of engines) {
       expect(turns).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
     });
 
-    test("keeps as many connections open as are asked for, and never has more than may be", async () => {
+    test.each([
+      [1, 1],
+      [3, 5],
+    ])("keeps %i connections open as asked, and never has more than %i", async (minConnections, maxConnections) => {
       const connection = await emptyDatabase(engine);
-      await using store = await testStore(engine, { connection, minConnections: 3, maxConnections: 5 });
+      await using store = await testStore(engine, { connection, minConnections, maxConnections });
       await using sql = connect(connection);
-      const open = async () => {
+      const open = async (): Promise<number> => {
         const [row] = await sql`select count(*)::integer as open from pg_stat_activity
           where datname = current_database() and pid <> pg_backend_pid()`;
         return row.open;
       };
-      expect(await open()).toBe(3);
+      // PostgreSQL shows the connection that migrated for a moment after it is closed.
+      while ((await open()) > minConnections) await Bun.sleep(5);
+      expect(await open()).toBe(minConnections);
       const { conversation_id } = await store.conversations.begin({});
       const calls = Array.from({ length: 200 }, (_, index) =>
         index % 2 === 0
@@ -109,7 +114,7 @@ for (const engine of engines) {
         for (let round = 0; round < 20; round++) most = Math.max(most, await open());
       })();
       await Promise.all([...calls, watch]);
-      expect(most).toBeLessThanOrEqual(5);
+      expect(most).toBeLessThanOrEqual(maxConnections);
     });
 
     test("lets a slow statement delay nobody else", async () => {
