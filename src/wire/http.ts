@@ -5,6 +5,7 @@ import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import type { Log } from "../log.ts";
 import { INVALID_REQUEST, PARSE_ERROR, errorFrame, isObject, viewFrame } from "./frame.ts";
 import type { FrameView } from "./frame.ts";
+import { Inbox } from "./inbox.ts";
 import type { Link, LinkHandlers } from "./link.ts";
 import { withoutSecrets } from "./websocket.ts";
 
@@ -119,18 +120,16 @@ function sendable(frame: string, view: FrameView): JSONRPCMessage | JSONRPCMessa
  */
 export function transportLink(transport: Transport): Link {
   const openRequests = new Map<string | number, unknown>();
-  let handlers: LinkHandlers | undefined;
+  const inbox = new Inbox();
   transport.onmessage = (message) => {
     if ("id" in message && "method" in message) openRequests.set(message.id, message.params?._meta?.progressToken);
-    handlers?.frame(JSON.stringify(message));
+    inbox.frame(JSON.stringify(message));
   };
-  transport.onclose = () => handlers?.closed("the HTTP session has ended");
+  transport.onclose = () => inbox.closed("the HTTP session has ended");
+  void transport.start();
   return {
     wire: "http",
-    open(given) {
-      handlers = given;
-      void transport.start();
-    },
+    open: (handlers) => inbox.open(handlers),
     send(frame) {
       const view = viewFrame(frame);
       for (const each of view.kind === "batch" ? view.messages : [view]) forward(each, transport, openRequests);

@@ -1,6 +1,7 @@
 import type { ServerWebSocket, WebSocketHandler } from "bun";
 import { DeweyError } from "../errors.ts";
 import { MAX_FRAME_BYTES } from "./frame.ts";
+import { Inbox } from "./inbox.ts";
 import type { Link, LinkHandlers } from "./link.ts";
 
 /** The subprotocol of MCP over WebSocket. */
@@ -119,36 +120,6 @@ const MAX_REASON_CHARACTERS = 40;
 
 function closeReason(code: number, reason: string): string {
   return reason === "" ? `the connection was closed (${code})` : `the connection was closed (${code}: ${reason})`;
-}
-
-/** Keeps what arrives before the owner is ready, and tells the end once. */
-class Inbox {
-  #handlers: LinkHandlers | undefined;
-  #early: string[] = [];
-  #closed: string | undefined;
-
-  open(handlers: LinkHandlers): void {
-    this.#handlers = handlers;
-    const early = this.#early;
-    this.#early = [];
-    for (const frame of early) handlers.frame(frame);
-    if (this.#closed !== undefined) handlers.closed(this.#closed);
-  }
-
-  frame(text: string): void {
-    if (this.#handlers) this.#handlers.frame(text);
-    else this.#early.push(text);
-  }
-
-  drained(): void {
-    this.#handlers?.drained();
-  }
-
-  closed(reason: string): void {
-    if (this.#closed !== undefined) return;
-    this.#closed = reason;
-    this.#handlers?.closed(reason);
-  }
 }
 
 export interface DialOptions {
