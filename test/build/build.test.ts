@@ -1,0 +1,47 @@
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { engineArchive } from "../../src/build/engine.ts";
+import { binary, plainEnvironment, temporaryHome } from "../support/binary.ts";
+
+// Another platform's Bun and PostgreSQL are fetched when they were not before.
+setDefaultTimeout(300_000);
+
+const root = join(import.meta.dir, "../..");
+
+function build(...args: string[]) {
+  const { stdout, stderr, exitCode } = Bun.spawnSync([process.execPath, "src/build/build.ts", ...args], { cwd: root });
+  return { stdout: stdout.toString(), stderr: stderr.toString(), exitCode };
+}
+
+describe("bun run build", () => {
+  test("makes another platform's binary, with that platform's PostgreSQL in it", async () => {
+    const [target, machine] = process.arch === "x64" ? (["linux-arm64", 183] as const) : (["linux-x64", 62] as const);
+    const { stdout, exitCode } = build("--target", target);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(`Built dist/dewey-${target}`);
+    const binary = readFileSync(join(root, `dist/dewey-${target}`));
+    expect(binary.readUInt16LE(18)).toBe(machine);
+    expect(binary.includes(readFileSync(await engineArchive(target)))).toBe(true);
+  });
+
+  test("refuses a platform that there is not, and names those that there are", () => {
+    const { stderr, exitCode } = build("--target", "plan9-x64");
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(
+      "there is no target plan9-x64; there are: linux-x64, linux-arm64, darwin-x64, darwin-arm64",
+    );
+  });
+
+  test("makes a binary that ignores the .env and bunfig.toml of the folder it is started in", () => {
+    using folder = temporaryHome();
+    writeFileSync(join(folder.path, ".env"), "DEWEY_LOG_LEVEL=nonsense\n");
+    writeFileSync(join(folder.path, "bunfig.toml"), 'preload = ["./preload.ts"]\n');
+    writeFileSync(join(folder.path, "preload.ts"), 'console.log("preloaded");\n');
+    const args = [binary, "health", "--url", "ws://127.0.0.1:1"];
+    const { stdout, stderr } = Bun.spawnSync(args, { cwd: folder.path, env: plainEnvironment(folder.path) });
+    expect(stdout.toString()).toBe("");
+    // It came as far as asking: a wrong setting would have been said before.
+    expect(stderr.toString()).toContain("nothing answers at ws://127.0.0.1:1");
+  });
+});

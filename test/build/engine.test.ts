@@ -1,0 +1,47 @@
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { engineArchive } from "../../src/build/engine.ts";
+import type { Target } from "../../src/build/engine.ts";
+
+// The other platform's package is fetched when it was not before.
+setDefaultTimeout(300_000);
+
+/** The number of each architecture in the header of an ELF file. */
+const machines = { "linux-x64": 62, "linux-arm64": 183 } as const;
+
+for (const target of ["linux-x64", "linux-arm64"] as const) {
+  describe(`the archive of PostgreSQL for ${target}`, () => {
+    test("holds that platform's programs", async () => {
+      await using folder = await unpacked(target);
+      for (const program of ["bin/initdb", "bin/postgres"]) {
+        const header = readFileSync(join(folder.path, program)).subarray(0, 20);
+        expect(header.readUInt16LE(18)).toBe(machines[target]);
+      }
+    });
+
+    test("holds the links between its libraries, and what they lead to", async () => {
+      await using folder = await unpacked(target);
+      const paths = readdirSync(folder.path, { recursive: true }).map((path) => join(folder.path, String(path)));
+      const links = paths.filter((path) => lstatSync(path).isSymbolicLink());
+      expect(links.some((path) => path.endsWith("/libicuuc.so.60"))).toBe(true);
+      expect(links.filter((path) => !existsSync(path))).toEqual([]);
+    });
+
+    test("holds the extensions that searching needs", async () => {
+      await using folder = await unpacked(target);
+      for (const name of ["pg_trgm", "unaccent"]) {
+        expect(existsSync(join(folder.path, `share/postgresql/extension/${name}.control`))).toBe(true);
+        expect(existsSync(join(folder.path, `lib/postgresql/${name}.so`))).toBe(true);
+      }
+    });
+  });
+}
+
+async function unpacked(target: Target) {
+  const path = mkdtempSync(join(tmpdir(), "dewey-archive-"));
+  const tar = Bun.zstdDecompressSync(readFileSync(await engineArchive(target)));
+  await new Bun.Archive(tar).extract(path);
+  return { path, [Symbol.asyncDispose]: async () => rmSync(path, { recursive: true, force: true }) };
+}
