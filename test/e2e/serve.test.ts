@@ -1,0 +1,251 @@
+import { describe, expect, test } from "bun:test";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../support/binary.ts";
+import { freePort } from "../support/ports.ts";
+import { Rpc, until } from "../support/rpc.ts";
+
+const postmaster = (home: string) =>
+  Number(readFileSync(join(home, "data/postgres/data-18/postmaster.pid"), "utf8").split("\n")[0]);
+
+const isAlive = (pid: number) => {
+  try {
+    // A process that has ended and whose parent has not looked yet is a zombie, and gone all the same.
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.[0] !== "Z";
+  } catch {
+    return false;
+  }
+};
+
+async function connected(url: string): Promise<Rpc> {
+  const rpc = await Rpc.open(url);
+  await rpc.initialize();
+  return rpc;
+}
+
+/** Stores one message after the other until the connection breaks; answers those that were acknowledged. */
+async function storeUntilBroken(rpc: Rpc, conversation_id: unknown): Promise<string[]> {
+  const acknowledged: string[] = [];
+  for (;;) {
+    const content = `message ${acknowledged.length}`;
+    try {
+      await rpc.tool("dewey_store_message", { conversation_id, role: "user", content });
+    } catch {
+      return acknowledged;
+    }
+    acknowledged.push(content);
+  }
+}
+
+async function contents(rpc: Rpc, conversation_id: unknown): Promise<string[]> {
+  const page = await rpc.tool("dewey_get_conversation", { conversation_id, full: true });
+  return (page["messages"] as { content: string }[]).map((message) => message.content);
+}
+
+describe("dewey serve", () => {
+  test("loses no acknowledged message when it is killed, and leaves no PostgreSQL behind", async () => {
+    using home = temporaryHome();
+    const first = await startServe(home.path);
+    const rpc = await connected(first.url);
+    const { conversation_id } = await rpc.tool("dewey_begin_conversation");
+    const storing = storeUntilBroken(rpc, conversation_id);
+    await until("some messages", async () => (await contents(await connected(first.url), conversation_id)).length > 20);
+    const database = postmaster(home.path);
+    first.running.process.kill("SIGKILL");
+    const acknowledged = await storing;
+    await until("the end of PostgreSQL", () => !isAlive(database));
+
+    const second = await startServe(home.path);
+    const found = await contents(await connected(second.url), conversation_id);
+    expect(found.slice(0, acknowledged.length)).toEqual(acknowledged);
+    // At most the one that was under way is there beyond what was acknowledged.
+    expect(found.length - acknowledged.length).toBeLessThanOrEqual(1);
+    expect(await second.running.stop()).toBe(0);
+  }, 60_000);
+
+  test("answers calls with a clear error while its PostgreSQL is killed, starts it again, and has lost nothing", async () => {
+    using home = temporaryHome();
+    await using server = (await startServe(home.path)).running;
+    const [, url = ""] = await server.until("stderr", /"event":"serving","url":"([^"]+)"/);
+    const rpc = await connected(url);
+    const { conversation_id } = await rpc.tool("dewey_begin_conversation");
+    await rpc.tool("dewey_store_message", { conversation_id, role: "user", content: "before" });
+    const killed = postmaster(home.path);
+    process.kill(killed, "SIGKILL");
+    await until("a new PostgreSQL that serves", async () => {
+      try {
+        await rpc.tool("dewey_store_message", {
+          conversation_id,
+          role: "user",
+          content: "after",
+          message_id: "00000000-0000-4000-8000-000000000001",
+        });
+        return postmaster(home.path) !== killed;
+      } catch (error) {
+        expect((error as Error).message).toContain('"code":"unavailable"');
+        return false;
+      }
+    });
+    expect(await contents(rpc, conversation_id)).toEqual(["before", "after"]);
+  }, 60_000);
+
+  test("tells a second one on the same folder who has it", async () => {
+    using home = temporaryHome();
+    await using server = (await startServe(home.path)).running;
+    const { code, stderr } = await run(
+      ["serve", "--port", "0", "--data-dir", join(home.path, "data")],
+      plainEnvironment(home.path),
+    );
+    expect(code).toBe(1);
+    expect(stderr).toContain(`process ${server.process.pid}`);
+  }, 60_000);
+
+  test("ends when no client has been there for the time that it was given", async () => {
+    using home = temporaryHome();
+    const { running, url } = await startServe(home.path, {}, ["--idle-exit", "1"]);
+    const rpc = await connected(url);
+    await rpc.tool("dewey_list_conversations");
+    rpc.close();
+    expect(await running.process.exited).toBe(0);
+  }, 60_000);
+
+  test("obeys neither .env nor bunfig.toml of the folder it is started in", async () => {
+    using home = temporaryHome();
+    const folder = join(home.path, "project");
+    mkdirSync(folder);
+    writeFileSync(join(folder, ".env"), "DEWEY_MCP_PORT=not-a-port\n");
+    writeFileSync(join(folder, "bunfig.toml"), 'preload = ["./nothing-here.ts"]\n');
+    await using server = start(
+      ["serve", "--port", "0", "--data-dir", join(home.path, "data")],
+      plainEnvironment(home.path),
+      folder,
+    );
+    await server.until("stderr", /"event":"serving"/);
+  }, 60_000);
+
+  test("names every mistake of its configuration at once, and exits with 2", async () => {
+    using home = temporaryHome();
+    const { code, stderr, stdout } = await run(["serve"], {
+      ...plainEnvironment(home.path),
+      DEWEY_MCP_PORT: "x",
+      DEWEY_DB_HOST: "somewhere",
+      DEWEY_TOKEN: "a secret",
+    });
+    expect(code).toBe(2);
+    expect(stdout).toBe("");
+    expect(stderr).toContain("DEWEY_MCP_PORT");
+    expect(stderr).toContain("DEWEY_TOKEN");
+    expect(stderr).not.toContain("a secret");
+  });
+});
+
+describe("dewey serve --stdio", () => {
+  test("starts a server when none runs, and any number of them share it", async () => {
+    using home = temporaryHome();
+    const url = `ws://localhost:${freePort()}`;
+    const env = { ...plainEnvironment(home.path), DEWEY_URL: url, DEWEY_DATA_DIR: join(home.path, "data") };
+    const clients = Array.from({ length: 4 }, () => stdioClient(["serve", "--stdio"], env));
+    const replies = await Promise.all(clients.map((client) => client.initialize()));
+    for (const reply of replies) expect(reply).toMatchObject({ result: { serverInfo: { name: "dewey" } } });
+    for (const client of clients) expect(await client.end()).toBe(0);
+    const server = Number(readFileSync(join(home.path, "data/postgres/owner"), "utf8"));
+    process.kill(server, "SIGTERM");
+    await until("the end of the server", () => !isAlive(server));
+  }, 60_000);
+
+  test("says clearly when the server is another machine's and does not answer", async () => {
+    using home = temporaryHome();
+    const client = stdioClient(["serve", "--stdio"], {
+      ...plainEnvironment(home.path),
+      DEWEY_URL: "ws://dewey.invalid:9020",
+    });
+    const reply = await client.initialize();
+    expect(JSON.stringify(reply)).toContain("no Dewey server answers at ws://dewey.invalid:9020");
+    await client.end();
+  }, 30_000);
+});
+
+/** A client that has started the binary and speaks to its stdin and stdout. */
+function stdioClient(args: string[], env: Record<string, string>) {
+  const child = Bun.spawn([binary, ...args], { env, stdin: "pipe", stdout: "pipe", stderr: "ignore" });
+  const reader = child.stdout.getReader();
+  return {
+    async initialize(): Promise<unknown> {
+      const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } };
+      void child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params })}\n`);
+      void child.stdin.flush();
+      const decoder = new TextDecoder();
+      let text = "";
+      while (!text.includes("\n")) {
+        const { value, done } = await reader.read();
+        if (done) throw new Error("the command has ended");
+        text += decoder.decode(value, { stream: true });
+      }
+      return JSON.parse(text);
+    },
+    async end(): Promise<number> {
+      await child.stdin.end();
+      return child.exited;
+    },
+  };
+}
+
+describe("dewey up", () => {
+  test("says what it does, how to connect, and stops everything at Ctrl-C", async () => {
+    using home = temporaryHome();
+    const [serverPort, proxyPort] = [freePort(), freePort()];
+    const running = start(["up"], {
+      ...plainEnvironment(home.path),
+      DEWEY_MCP_PORT: `${serverPort}`,
+      DEWEY_PROXY_PORT: `${proxyPort}`,
+      DEWEY_DATA_DIR: join(home.path, "data"),
+    });
+    await running.until("stdout", /Ready\./);
+    expect(running.stdout()).toMatch(/Unpacking[\s\S]*Making a database[\s\S]*Starting/);
+    const [, line = ""] = await running.until("stdout", /claude mcp add-json dewey '(.*)'/);
+    const rpc = await connected((JSON.parse(line) as { url: string }).url);
+    expect(await rpc.tool("dewey_list_conversations")).toMatchObject({ total: 0 });
+    const database = postmaster(home.path);
+    expect(await running.stop("SIGINT")).toBe(0);
+    await until("the end of PostgreSQL", () => !isAlive(database));
+  }, 60_000);
+});
+
+describe("the binary", () => {
+  test("tells its version and its help, and what each command obeys", async () => {
+    const env = { PATH: "/usr/bin:/bin" };
+    expect((await run(["--version"], env)).stdout).toMatch(/^dewey \d+\.\d+\.\d+\n$/);
+    expect((await run(["--help"], env)).stdout).toContain("serve");
+    for (const command of ["up", "serve", "proxy", "health", "unit"]) {
+      const help = await run(["help", command], env);
+      expect([help.code, help.stdout]).toEqual([0, expect.stringContaining(`usage: dewey ${command}`)]);
+      expect((await run([command, "--help"], env)).stdout).toBe(help.stdout);
+    }
+  }, 30_000);
+
+  test("answers an unknown command, flag or operand with one line and exit code 2", async () => {
+    const env = { PATH: "/usr/bin:/bin" };
+    for (const args of [
+      ["nonsense"],
+      ["--nonsense"],
+      ["serve", "--nonsense"],
+      ["serve", "extra"],
+      ["help", "nonsense"],
+      ["unit"],
+      ["serve", "--port"],
+    ]) {
+      const { code, stderr, stdout } = await run(args, env);
+      expect([args, code, stdout, stderr.trim().split("\n").length]).toEqual([args, 2, "", 1]);
+    }
+  }, 30_000);
+
+  test("asks for health and answers by its exit code", async () => {
+    using home = temporaryHome();
+    const { running, url } = await startServe(home.path);
+    const env = plainEnvironment(home.path);
+    const healthy = await run(["health", "--url", url], env);
+    expect([healthy.code, JSON.parse(healthy.stdout)]).toMatchObject([0, { status: "ok" }]);
+    await running.stop();
+    expect(await run(["health", "--url", url], env)).toMatchObject({ code: 69, stdout: "" });
+  }, 60_000);
+});
