@@ -23,7 +23,7 @@ type Values<Name extends SettingName> = {
 };
 
 /** Where a PostgreSQL is, or that the embedded one is to be run. */
-export type DatabaseConfig =
+type DatabaseConfig =
   | { kind: "embedded" }
   | { kind: "server"; host: string; port: number; database: string; user: string; password: string; tls: boolean };
 

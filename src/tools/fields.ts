@@ -8,7 +8,7 @@ const MAX_METADATA_DEPTH = 100;
 const MAX_LIMIT = 100;
 const DEFAULT_LIMIT = 20;
 
-export const roles = ["user", "assistant", "system", "tool"] as const;
+const roles = ["user", "assistant", "system", "tool"] as const;
 
 export const uuid = (what: string) =>
   z

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { Store } from "../store/store.ts";
 
 /** Hints for a client about what a tool does (MCP's `ToolAnnotations`). */
-export interface ToolAnnotations {
+interface ToolAnnotations {
   readOnlyHint: boolean;
   destructiveHint: boolean;
   idempotentHint: boolean;

@@ -9,7 +9,7 @@ import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { binary, plainEnvironment, start, startServe, temporaryHome } from "../support/binary.ts";
 import type { Running } from "../support/binary.ts";
 import { startEchoWebSocket } from "../support/echo-server.ts";
-import { startEverythingHttp } from "../support/everything.ts";
+import { everythingProgram, startEverythingHttp } from "../support/everything.ts";
 import { Rpc, until } from "../support/rpc.ts";
 
 // Every client's wire with every server's wire, through the compiled binary, with real servers behind it; and what each
@@ -23,8 +23,6 @@ let proxyUrl = "";
 let configFile = "";
 let dewey: Rpc;
 
-const everything = join(import.meta.dir, "../../node_modules/@modelcontextprotocol/server-everything/dist/index.js");
-
 beforeAll(async () => {
   const started = await startServe(home.path);
   server = started.running;
@@ -36,7 +34,7 @@ beforeAll(async () => {
     configFile,
     JSON.stringify({
       mcpServers: {
-        stdio: { command: process.execPath, args: [everything, "stdio"] },
+        stdio: { command: process.execPath, args: [everythingProgram, "stdio"] },
         http: { type: "http", url: http.url },
         websocket: { type: "ws", url: echo.url },
       },

@@ -1,12 +1,15 @@
-import { join } from "node:path";
 import { freePort } from "./ports.ts";
 import { until } from "./rpc.ts";
 
+/** The program of MCP's reference server. */
+export const everythingProgram = import.meta
+  .resolve("@modelcontextprotocol/server-everything/dist/index.js")
+  .replace("file://", "");
+
 /** `@modelcontextprotocol/server-everything` over Streamable HTTP, on a free port. */
 export async function startEverythingHttp(): Promise<{ url: string; stop(): Promise<unknown> }> {
-  const program = join(import.meta.dir, "../../node_modules/@modelcontextprotocol/server-everything/dist/index.js");
   const port = freePort();
-  const child = Bun.spawn([process.execPath, program, "streamableHttp"], {
+  const child = Bun.spawn([process.execPath, everythingProgram, "streamableHttp"], {
     env: { PATH: process.env["PATH"] ?? "", PORT: `${port}` },
     stdin: "ignore",
     stdout: "ignore",
