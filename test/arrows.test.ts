@@ -1,0 +1,63 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+// The linter holds the arrows between the parts. A rule that matches nothing holds nothing, so each is seen to fail here.
+
+const root = join(import.meta.dir, "..");
+const folder = mkdtempSync(join(tmpdir(), "dewey-arrows-"));
+copyFileSync(join(root, ".oxlintrc.json"), join(folder, ".oxlintrc.json"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function lint(files: Record<string, string>): string {
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), text);
+  }
+  const paths = Object.keys(files);
+  const { stdout } = Bun.spawnSync([join(root, "node_modules/.bin/oxlint"), ...paths], { cwd: folder, stdout: "pipe" });
+  for (const name of paths) rmSync(join(folder, name));
+  return stdout.toString();
+}
+
+const importing = (path: string) => `import { x } from "${path}";\nexport const y = x;\n`;
+
+describe("the linter refuses", () => {
+  const planted: [string, string, string][] = [
+    ["wire", "../store/store.ts", "wire knows JSON-RPC"],
+    ["wire", "../config.ts", "wire knows JSON-RPC"],
+    ["store", "../wire/frame.ts", "store knows PostgreSQL"],
+    ["store", "@modelcontextprotocol/sdk/types.js", "store knows PostgreSQL"],
+    ["tools", "../mcp/server.ts", "the only arrow out of tools"],
+    ["mcp", "../proxy/session.ts", "mcp serves tools"],
+    ["proxy", "../store/store.ts", "proxy reaches the store through the client"],
+  ];
+  for (const [part, path, reason] of planted) {
+    test(`${path} in src/${part}`, () => {
+      expect(lint({ [`src/${part}/planted.ts`]: importing(path) })).toContain(reason);
+    });
+  }
+
+  test("a session that knows of recording", () => {
+    expect(lint({ "src/proxy/session.ts": importing("./spool.ts") })).toContain("it is handed a tap");
+  });
+
+  test("a client that knows more than wires", () => {
+    expect(lint({ "src/client.ts": importing("./proxy/spool.ts") })).toContain("the only arrow out of the client");
+  });
+
+  test("imports in a circle", () => {
+    expect(lint({ "src/a.ts": importing("./b.ts"), "src/b.ts": importing("./a.ts") })).toContain("no-cycle");
+  });
+
+  test("a reader of the environment beside src/config.ts", () => {
+    expect(lint({ "src/store/planted.ts": "export const y = process.env;\n" })).toContain("Only src/config.ts reads");
+  });
+
+  test("the end of the process anywhere but in src/main.ts", () => {
+    expect(lint({ "src/main.ts": "process.exit(1);\n", "src/store/planted.ts": "process.exit(1);\n" })).toContain(
+      "src/store/planted.ts",
+    );
+  });
+});
