@@ -1,0 +1,87 @@
+import { describe, expect, test } from "bun:test";
+import { createRedactor } from "../../src/store/redact.ts";
+import { falseCases, trueCases } from "../support/secrets.ts";
+
+const redactor = createRedactor();
+
+function redact(text: string) {
+  const found = {};
+  return { text: redactor.text(text, found), found };
+}
+
+describe("a secret in a text is cut, and what surrounds it stays", () => {
+  for (const { kind, text, secret } of trueCases) {
+    test(`${kind}: ${text.slice(0, 40).replaceAll("\n", " ")}`, () => {
+      const { text: stored, found } = redact(text);
+      expect(stored).not.toContain(secret);
+      expect(found).toEqual({ [kind]: 1 });
+      const [before = "", after = ""] = text.split(secret);
+      expect(stored).toBe(`${before}[redacted: ${kind}]${after}`);
+    });
+  }
+});
+
+describe("what only looks like a secret stays", () => {
+  for (const text of falseCases) {
+    test(text.slice(0, 60), () => expect(redact(text)).toEqual({ text, found: {} }));
+  }
+});
+
+test("a secret is cut again and again, and what was cut is not cut twice", () => {
+  const { secret = "", text = "" } = trueCases[0] ?? {};
+  const twice = redact(`${text}\n${text}`);
+  expect(twice.text).not.toContain(secret);
+  expect(Object.values(twice.found)).toEqual([2]);
+  expect(redact(twice.text)).toEqual({ text: twice.text, found: {} });
+});
+
+test("in metadata texts are cut wherever they are, and fields that are named like secrets whole", () => {
+  const found = {};
+  const { secret = "", text = "" } = trueCases[0] ?? {};
+  const given = {
+    password: "short",
+    nested: [{ apiKey: "abc", note: text }],
+    progressToken: "stays",
+    token: 7,
+    empty: { secret: "" },
+  };
+  const stored = redactor.metadata(given, found);
+  expect(stored).toMatchObject({
+    password: "[redacted: secret field]",
+    nested: [{ apiKey: "[redacted: secret field]" }],
+    progressToken: "stays",
+    token: 7,
+    empty: { secret: "" },
+  });
+  expect(JSON.stringify(stored)).not.toContain(secret);
+  expect(found).toMatchObject({ "secret field": 2 });
+});
+
+test("an added pattern cuts by its own name", () => {
+  const found = {};
+  expect(createRedactor({ "ticket number": /T-\d{6}/ }).text("see T-123456 and T-1", found)).toBe(
+    "see [redacted: ticket number] and T-1",
+  );
+  expect(found).toEqual({ "ticket number": 1 });
+});
+
+test("a large hostile text is looked through in time that grows with its size only", () => {
+  // Each of these took minutes with some expression that was not bounded.
+  const pieces = [
+    "password",
+    "-----BEGIN PRIVATE KEY-----",
+    "a://b:",
+    "a_",
+    "sk-",
+    "eyJ-",
+    "a.",
+    "SG.a-",
+    "bearer b1",
+    "key_",
+    "token  ",
+  ];
+  for (const piece of pieces) {
+    const text = `${piece.repeat(Math.ceil(500_000 / piece.length))} ://token=`;
+    expect(redact(text).text.length).toBe(text.length);
+  }
+}, 20_000);
