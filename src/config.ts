@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import type { z } from "zod";
+import { z } from "zod";
 import { DeweyError } from "./errors.ts";
 import type { LogLevel } from "./log.ts";
 import { settings } from "./settings.ts";
@@ -43,6 +43,9 @@ export interface ServeConfig extends ListenConfig {
   maxConnections: number;
   deadlineMs: number;
   trashDays: number;
+  redact: boolean;
+  /** More kinds of secrets, by their names. */
+  redactPatterns: Record<string, RegExp>;
   dataDir: string;
   logLevel: LogLevel;
 }
@@ -81,6 +84,8 @@ export const obeyed = {
     "dbMaxConnections",
     "dbDeadlineSeconds",
     "trashDays",
+    "redact",
+    "redactPatterns",
     ...common,
   ],
   proxy: ["proxyHost", "proxyPort", ...listening, "proxyConfig", "url", "spoolDir", ...common],
@@ -102,6 +107,8 @@ export function serveConfig(sources: Sources): ServeConfig {
       maxConnections: values.dbMaxConnections,
       deadlineMs: values.dbDeadlineSeconds * 1000,
       trashDays: values.trashDays,
+      redact: values.redact === "on",
+      redactPatterns: readPatterns(values.redactPatterns, reader),
       dataDir: values.dataDir ?? defaultDataDir(sources.env),
       logLevel: values.logLevel,
     };
@@ -284,6 +291,19 @@ function databaseFromUrl(url: URL, separatePassword: string | undefined, reader:
     password: password ?? "",
     tls: sslmode === "require",
   };
+}
+
+/** `{"ticket number": "T-\\d{6}"}`: each name is what stands in the place of what its expression matches. */
+function readPatterns(file: string | undefined, reader: Reader): Record<string, RegExp> {
+  if (file === undefined) return {};
+  try {
+    const parsed = z.record(z.string(), z.string()).parse(JSON.parse(readFileSync(file, "utf8")));
+    return Object.fromEntries(Object.entries(parsed).map(([name, source]) => [name, new RegExp(source)]));
+  } catch (error) {
+    const reason = error instanceof SyntaxError ? `: ${error.message}` : "";
+    reader.problem("DEWEY_REDACT_PATTERNS", `should be a JSON file of names and regular expressions${reason}`);
+    return {};
+  }
 }
 
 /** By the XDG rule for a person, and where system services keep their state for root. */

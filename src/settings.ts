@@ -224,6 +224,19 @@ export const settings = {
     default: "30",
     schema: integer(0, 36_500, "a number of days from 0 to 36500"),
   }),
+  redact: defaulted({
+    env: "DEWEY_REDACT",
+    value: "on|off",
+    summary: "take secrets (tokens, keys, passwords) out of everything that is stored",
+    default: "on",
+    schema: z.enum(["on", "off"], "should be on or off"),
+  }),
+  redactPatterns: optional({
+    env: "DEWEY_REDACT_PATTERNS",
+    value: "FILE",
+    summary: "more to take out: a JSON file of names and regular expressions",
+    schema: text.refine(existsSync, "should be a file that exists"),
+  }),
   logLevel: defaulted({
     env: "DEWEY_LOG_LEVEL",
     flag: "log-level",

@@ -6,6 +6,7 @@ import { startListener } from "../mcp/listener.ts";
 import type { Listener } from "../mcp/listener.ts";
 import { startEmbedded } from "../store/embedded.ts";
 import type { EmbeddedOptions } from "../store/embedded.ts";
+import { createRedactor, noRedactor } from "../store/redact.ts";
 import { openStore } from "../store/store.ts";
 import type { Connection, Store } from "../store/store.ts";
 import { isLoopback } from "../wire/guard.ts";
@@ -36,6 +37,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     maxConnections: config.maxConnections,
     deadlineMs: config.deadlineMs,
     trashDays: config.trashDays,
+    redactor: config.redact ? createRedactor(config.redactPatterns) : noRedactor,
     log,
   });
   stack.defer(() => store.close());

@@ -1,5 +1,6 @@
 import { DeweyError } from "../errors.ts";
 import type { Database } from "./database.ts";
+import type { Redactor } from "./redact.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
 
 export interface StartupContext {
@@ -28,9 +29,11 @@ const MAX_CONTENT_BYTES = REPLY_BUDGET_BYTES - ROW_OVERHEAD_BYTES;
 /** Startup contexts: named texts that a session begins with, of which at most one is active. */
 export class Contexts {
   readonly #database: Database;
+  readonly #redactor: Redactor;
 
-  constructor(database: Database) {
+  constructor(database: Database, redactor: Redactor) {
     this.#database = database;
+    this.#redactor = redactor;
   }
 
   /** The named one, or the active one when no name is given. */
@@ -58,7 +61,7 @@ export class Contexts {
         await sql`update startup_contexts set is_active = false where is_active and name <> ${input.name}`;
       }
       return sql`insert into startup_contexts (id, name, content, is_active)
-        values (${Bun.randomUUIDv7()}, ${input.name}, ${input.content}, ${input.set_active})
+        values (${Bun.randomUUIDv7()}, ${input.name}, ${this.#redactor.text(input.content, {})}, ${input.set_active})
         on conflict (name) do update
           set content = excluded.content, is_active = startup_contexts.is_active or excluded.is_active
         returning id, name, is_active, created_at`;

@@ -2,6 +2,8 @@ import { DeweyError } from "../errors.ts";
 import type { Database } from "./database.ts";
 import { exactMetadata, storableMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
+import { redactMetadata } from "./redact.ts";
+import type { Redactor } from "./redact.ts";
 import { EXACT_TOTAL_LIMIT, REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, boundedTotal, largestWhole } from "./reply.ts";
 
 interface ConversationSummary {
@@ -41,9 +43,11 @@ const PURGE_AT_ONCE = 10;
 export class Conversations {
   readonly #database: Database;
   readonly #trashDays: number;
+  readonly #redactor: Redactor;
 
-  constructor(database: Database, trashDays: number) {
+  constructor(database: Database, trashDays: number, redactor: Redactor) {
     this.#database = database;
+    this.#redactor = redactor;
     this.#trashDays = trashDays;
   }
 
@@ -57,7 +61,7 @@ export class Conversations {
     metadata?: Metadata | undefined;
   }): Promise<{ conversation_id: string; session_id: string | null; created_at: string }> {
     const id = input.conversation_id?.toLowerCase() ?? Bun.randomUUIDv7();
-    const metadata = storableMetadata(input.metadata);
+    const metadata = storableMetadata(redactMetadata(this.#redactor, input.metadata));
     const session = input.session_id ?? null;
     const [row] = await this.#database.repeatable(async (sql) => {
       await sql`insert into conversations (id, session_id, metadata, metadata_exact)

@@ -4,7 +4,9 @@ import { storableMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { readConversation } from "./page.ts";
 import type { ConversationPage, PageRequest } from "./page.ts";
-import { Writer, appendWithin, extraMs } from "./writer.ts";
+import { redactMetadata } from "./redact.ts";
+import type { Redactor } from "./redact.ts";
+import { Writer, extraMs } from "./writer.ts";
 import type { NewMessage, StoredMessage } from "./writer.ts";
 
 /** More ids than these would fill a reply with what its caller hardly reads. */
@@ -13,11 +15,13 @@ const MAX_IDS_IN_REPLY = 100;
 /** The messages of conversations: stored one by one or in bulk, read in order. */
 export class Messages {
   readonly #database: Database;
+  readonly #redactor: Redactor;
   readonly #writer: Writer;
 
-  constructor(database: Database) {
+  constructor(database: Database, redactor: Redactor) {
     this.#database = database;
-    this.#writer = new Writer(database);
+    this.#redactor = redactor;
+    this.#writer = new Writer(database, redactor);
   }
 
   /** Throws `not_found` for the conversation, `conflict` for a turn or an id that is taken. */
@@ -64,13 +68,13 @@ export class Messages {
     id: string,
     input: { session_id?: string | undefined; metadata?: Metadata | undefined; messages: NewMessage[] },
   ): Promise<StoredMessage[]> {
-    const metadata = storableMetadata(input.metadata);
+    const metadata = storableMetadata(redactMetadata(this.#redactor, input.metadata));
     const session = input.session_id ?? null;
     const characters = input.messages.reduce((sum, message) => sum + message.content.length, 0);
     return this.#database.transaction(async (sql) => {
       await sql`insert into conversations (id, session_id, metadata, metadata_exact)
         values (${id}, ${session}, ${metadata.readable}::text::jsonb, ${metadata.exact})`;
-      return appendWithin(sql, id, input.messages);
+      return this.#writer.appendWithin(sql, id, input.messages);
     }, extraMs(characters));
   }
 }

@@ -137,6 +137,23 @@ export function createRedactor(added: Record<string, RegExp> = {}): Redactor {
   return { text, metadata };
 }
 
+/** A message's text and metadata without secrets; what was cut is counted in the metadata, by kind. */
+export function redactMessage<Message extends { content: string; metadata?: Metadata | null | undefined }>(
+  redactor: Redactor,
+  message: Message,
+): Message {
+  const found: Redactions = {};
+  const content = redactor.text(message.content, found);
+  const metadata = message.metadata ? redactor.metadata(message.metadata, found) : message.metadata;
+  if (Object.keys(found).length === 0) return message;
+  return { ...message, content, metadata: { ...metadata, redactions: found } };
+}
+
+/** Metadata that belongs to no message: without secrets, and with their count. */
+export function redactMetadata(redactor: Redactor, metadata: Metadata | null | undefined): Metadata | undefined {
+  return redactMessage(redactor, { content: "", metadata }).metadata ?? undefined;
+}
+
 /** Stores everything as it comes. */
 export const noRedactor: Redactor = { text: (text) => text, metadata: (metadata) => metadata };
 

@@ -4,6 +4,7 @@ import { notFound } from "./conversations.ts";
 import type { Database } from "./database.ts";
 import { sentHash, storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
+import type { Redactions, Redactor } from "./redact.ts";
 import {
   EXACT_TOTAL_LIMIT,
   FULL_REPLY_BYTES,
@@ -62,16 +63,18 @@ interface ResultRow extends Omit<FiedlerResult, "created_at" | "cut_bytes"> {
 /** Orchestration results: one row a model. */
 export class Results {
   readonly #database: Database;
+  readonly #redactor: Redactor;
 
-  constructor(database: Database) {
+  constructor(database: Database, redactor: Redactor) {
     this.#database = database;
+    this.#redactor = redactor;
   }
 
   /** Throws `not_found` for the conversation and `conflict` for an id that is taken by another result. */
   async store(input: NewFiedlerResult): Promise<{ id: string; created_at: string }> {
     const id = input.result_id?.toLowerCase() ?? Bun.randomUUIDv7();
     const hash = sentHash({ ...input, result_id: id });
-    const stored = storable(input);
+    const stored = storable(redactResult(this.#redactor, input));
     const [row] = await this.#insert(id, hash, input, stored);
     if (!row) throw notFound(input.conversation_id ?? "");
     if (row.sent_hash?.toString("hex") !== hash) {
@@ -132,6 +135,20 @@ export class Results {
       return sql`select created_at, sent_hash from fiedler_results where id = ${id}`;
     });
   }
+}
+
+/** Without the secrets in any of its texts; the count is in the metadata, as for a message. */
+function redactResult(redactor: Redactor, input: NewFiedlerResult): NewFiedlerResult {
+  const found: Redactions = {};
+  const text = (given: string | undefined) => (given === undefined ? undefined : redactor.text(given, found));
+  const [output, prompt, error_message] = [
+    redactor.text(input.output, found),
+    text(input.prompt),
+    text(input.error_message),
+  ];
+  const metadata = input.metadata && redactor.metadata(input.metadata, found);
+  if (Object.keys(found).length === 0) return input;
+  return { ...input, output, prompt, error_message, metadata: { ...metadata, redactions: found } };
 }
 
 function storable(input: NewFiedlerResult) {

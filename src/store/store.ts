@@ -4,6 +4,7 @@ import { Conversations } from "./conversations.ts";
 import { Database } from "./database.ts";
 import { Messages } from "./messages.ts";
 import { migrate } from "./migrations.ts";
+import type { Redactor } from "./redact.ts";
 import { Results } from "./results.ts";
 import { Search } from "./search.ts";
 
@@ -26,6 +27,8 @@ export interface StoreOptions {
   deadlineMs: number;
   /** Days that a deleted conversation can be restored. */
   trashDays: number;
+  /** Takes secrets out of every write. */
+  redactor: Redactor;
   log: Log;
 }
 
@@ -52,16 +55,17 @@ export interface Store {
 /** Connects and migrates. Throws `unavailable` when the database is away, `conflict` when it is newer than this Dewey. */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const database = new Database(options);
+  const { redactor } = options;
   try {
     const migrations = await migrate(database);
     await database.warm();
-    const messages = new Messages(database);
+    const messages = new Messages(database, redactor);
     return {
-      conversations: new Conversations(database, options.trashDays),
+      conversations: new Conversations(database, options.trashDays, redactor),
       messages,
       search: new Search(database),
-      contexts: new Contexts(database),
-      results: new Results(database),
+      contexts: new Contexts(database, redactor),
+      results: new Results(database, redactor),
       async health() {
         const [row] = await database.repeatable((sql) => sql`select current_setting('server_version') as version`);
         return { database: "ok", version: String(row.version).split(" ")[0] ?? "", migrations };

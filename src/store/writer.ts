@@ -4,6 +4,8 @@ import { translated } from "./database.ts";
 import type { Database } from "./database.ts";
 import { sentHash, storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
+import { redactMessage } from "./redact.ts";
+import type { Redactor } from "./redact.ts";
 import { Late } from "./pool.ts";
 
 /** Rows of one group at most: enough that a commit's cost is shared, few enough that its callers are not kept waiting. */
@@ -78,18 +80,20 @@ interface Outcome {
  */
 export class Writer {
   readonly #database: Database;
+  readonly #redactor: Redactor;
   #waiting: Append[] = [];
   #inFlight = 0;
   #idsInFlight = new Set<string>();
   #conversationsInFlight = new Set<string>();
 
-  constructor(database: Database) {
+  constructor(database: Database, redactor: Redactor) {
     this.#database = database;
+    this.#redactor = redactor;
   }
 
   /** Appends to one conversation, all or nothing. `single` says how errors name the messages. */
   async append(conversationId: string, messages: NewMessage[], single: boolean): Promise<StoredMessage[]> {
-    const append = prepare(conversationId, messages, single);
+    const append = prepare(conversationId, messages, single, this.#redactor);
     this.#waiting.push(append);
     // At the end of this turn of the event loop, so that calls that arrived together go together.
     if (this.#waiting.length === 1) queueMicrotask(() => this.#send());
@@ -100,6 +104,13 @@ export class Writer {
       append.settle.reject(translated(new Late(limitMs)));
     }, limitMs);
     return append.settle.promise.finally(() => clearTimeout(timer));
+  }
+
+  /** Appends inside a transaction of the caller's, to a conversation that this transaction has made. */
+  async appendWithin(sql: SQL, conversationId: string, messages: NewMessage[]): Promise<StoredMessage[]> {
+    const append = prepare(conversationId, messages, false, this.#redactor);
+    settle(append, await appendRows(sql, [append.rows]));
+    return append.settle.promise;
   }
 
   #send(): void {
@@ -188,14 +199,7 @@ export function extraMs(characters: number): number {
   return Math.ceil(Math.max(0, characters - CHARACTERS_WITHIN_DEADLINE) * EXTRA_MS_PER_CHARACTER);
 }
 
-/** Appends to a conversation inside a transaction of the caller's, for a conversation that this transaction has made. */
-export async function appendWithin(sql: SQL, conversationId: string, messages: NewMessage[]): Promise<StoredMessage[]> {
-  const append = prepare(conversationId, messages, false);
-  settle(append, await appendRows(sql, [append.rows]));
-  return append.settle.promise;
-}
-
-function prepare(givenId: string, messages: NewMessage[], single: boolean): Append {
+function prepare(givenId: string, messages: NewMessage[], single: boolean, redactor: Redactor): Append {
   const conversationId = givenId.toLowerCase();
   const path = (index: number) => (single ? "" : `messages[${index}].`);
   const rows: Row[] = [];
@@ -203,7 +207,7 @@ function prepare(givenId: string, messages: NewMessage[], single: boolean): Appe
   const rowOf: number[] = [];
   let characters = 0;
   for (const [index, message] of messages.entries()) {
-    const row = newRow(conversationId, message);
+    const row = newRow(conversationId, message, redactor);
     const known = places.get(row.id);
     if (known !== undefined && rows[known]?.hash !== row.hash) {
       throw idConflict(`${path(index)}message_id`, row.id);
@@ -220,9 +224,10 @@ function prepare(givenId: string, messages: NewMessage[], single: boolean): Appe
   return { conversation: conversationId, rows, characters, rowOf, path, settle };
 }
 
-function newRow(conversation: string, message: NewMessage): Row {
-  const content = storableText(message.content);
-  const metadata = storableMetadata(message.metadata);
+function newRow(conversation: string, message: NewMessage, redactor: Redactor): Row {
+  const kept = redactMessage(redactor, message);
+  const content = storableText(kept.content);
+  const metadata = storableMetadata(kept.metadata);
   if (message.turn_number !== undefined && message.turn_number > MAX_OWN_TURN) {
     throw new DeweyError("invalid", `turn_number should be at most ${MAX_OWN_TURN}`, { field: "turn_number" });
   }
@@ -236,6 +241,7 @@ function newRow(conversation: string, message: NewMessage): Row {
     metadata: metadata.readable,
     metadataExact: metadata.exact,
     time: message.created_at ?? null,
+    // Of what was sent: a pattern that is added later makes no conflict of a repetition.
     hash: message.message_id === undefined ? null : sentHash(message.role, message.content, message.metadata ?? null),
   };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createRedactor } from "../../src/store/redact.ts";
+import { emptyDatabase, engines, testStore } from "../support/postgres.ts";
 import { falseCases, trueCases } from "../support/secrets.ts";
 
 const redactor = createRedactor();
@@ -56,6 +57,41 @@ test("in metadata texts are cut wherever they are, and fields that are named lik
   expect(JSON.stringify(stored)).not.toContain(secret);
   expect(found).toMatchObject({ "secret field": 2 });
 });
+
+for (const engine of engines) {
+  test(`what is stored on ${engine.name} holds no secret, says what was cut, and is recognised when it comes again`, async () => {
+    const { secret = "", text = "" } = trueCases[0] ?? {};
+    const connection = await emptyDatabase(engine);
+    const message = {
+      role: "tool",
+      content: text,
+      metadata: { password: "p", note: text },
+      message_id: crypto.randomUUID(),
+    };
+    await using store = await testStore(engine, { connection });
+    const { conversation_id } = await store.conversations.begin({ metadata: { note: text } });
+    const first = await store.messages.store({ conversation_id, ...message });
+    await store.results.store({
+      correlation_id: "c",
+      model: "m",
+      output: text,
+      prompt: text,
+      metadata: { token: "t" },
+    });
+    await store.contexts.set({ name: "n", content: text, set_active: true });
+    const everything = JSON.stringify([
+      await store.messages.page({ conversation_id }),
+      await store.results.find({ limit: 1, offset: 0 }),
+      await store.contexts.get({}),
+    ]);
+    expect(everything).not.toContain(secret);
+    const [stored] = (await store.messages.page({ conversation_id })).messages;
+    expect(stored?.metadata).toMatchObject({ redactions: { "GitHub token": 2, "secret field": 1 } });
+    // A pattern that is added later makes no conflict of a repetition.
+    await using later = await testStore(engine, { connection, redactor: createRedactor({ word: /value/ }) });
+    expect(await later.messages.store({ conversation_id, ...message })).toEqual(first);
+  });
+}
 
 test("an added pattern cuts by its own name", () => {
   const found = {};

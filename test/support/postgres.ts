@@ -6,6 +6,7 @@ import { createLog } from "../../src/log.ts";
 import type { Log } from "../../src/log.ts";
 import { startEmbedded } from "../../src/store/embedded.ts";
 import { placesIn } from "../../src/store/engine.ts";
+import { createRedactor } from "../../src/store/redact.ts";
 import { openStore } from "../../src/store/store.ts";
 import type { Connection, Store, StoreOptions } from "../../src/store/store.ts";
 
@@ -125,6 +126,7 @@ export function storeOptions(connection: Connection, options: Partial<StoreOptio
     maxConnections: 4,
     deadlineMs: 10_000,
     trashDays: 30,
+    redactor: createRedactor(),
     log: quiet,
     ...options,
   };

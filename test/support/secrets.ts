@@ -2,7 +2,8 @@
 const join = (...parts: string[]) => parts.join("");
 const letters = "aB3dE5gH7jK9mN1pQ2sT4vW6yZ8cF0hJ2kL4nP6rS8tV0xY2";
 const some = (length: number) => letters.slice(0, length);
-const pem = `-----BEGIN RSA PRIVATE ${"KEY"}-----\n${`${some(48)}\n`.repeat(3)}-----END RSA PRIVATE ${"KEY"}-----`;
+const marker = (edge: string) => join("-----", edge, " RSA PRIVATE ", "KEY-----");
+const pem = [marker("BEGIN"), some(48), some(48), some(20), marker("END")].join("\n");
 
 /** A text that holds one secret, and its kind. */
 export const trueCases: { kind: string; text: string; secret: string }[] = [
