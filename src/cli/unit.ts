@@ -35,7 +35,7 @@ function quoted(word: string): string {
 }
 
 /**
- * A credential that is set to nothing stands in for a file that is missing, so that the unit starts without secrets.
+ * A credential that is set to an empty line (systemd takes no empty text) stands in for a file that is missing, so that the unit starts without secrets.
  * There is no MemoryDenyWriteExecute: the JavaScript runtime compiles while it runs. With KillMode=mixed only Dewey is
  * asked to stop; it stops its PostgreSQL itself. Restarts are not limited: a database that is away for an hour must
  * not end the service.
@@ -55,9 +55,9 @@ Environment=DEWEY_TOKEN_FILE=%d/token
 Environment=DEWEY_DB_PASSWORD_FILE=%d/db-password
 EnvironmentFile=-/etc/dewey/serve.env
 LoadCredential=token:/etc/dewey/token
-SetCredential=token:
+SetCredential=token:\\n
 LoadCredential=db-password:/etc/dewey/db-password
-SetCredential=db-password:
+SetCredential=db-password:\\n
 Restart=on-failure
 RestartSec=2
 KillMode=mixed

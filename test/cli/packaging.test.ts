@@ -77,7 +77,7 @@ describe("the server's unit", () => {
     mkdirSync(folders.d);
     // SetCredential stands in for what LoadCredential does not find.
     for (const [, name, value] of serveUnit.matchAll(/^SetCredential=([^:]+):(.*)$/gm)) {
-      writeFileSync(join(folders.d, name ?? ""), value ?? "");
+      writeFileSync(join(folders.d, name ?? ""), (value ?? "").replaceAll("\\n", "\n"));
     }
     const environment = [...serveUnit.matchAll(/^Environment=([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [
       name,
