@@ -11,25 +11,11 @@ import {
   storeOptions,
   temporaryFolder,
   testStore,
+  freeze,
 } from "../support/postgres.ts";
-import type { Cluster } from "../support/postgres.ts";
 
 const away = { code: "unavailable" };
 const message = { role: "user", content: "x" };
-
-/** Freezes a PostgreSQL: the process that takes connections and those that serve them. */
-async function freeze(cluster: Cluster): Promise<Disposable> {
-  await using sql = connect(cluster.connection);
-  const serving: { pid: number }[] = await sql`
-    select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()`;
-  const processes = [cluster.pid(), ...serving.map((row) => row.pid)];
-  for (const pid of processes) process.kill(pid, "SIGSTOP");
-  return {
-    [Symbol.dispose]() {
-      for (const pid of processes) process.kill(pid, "SIGCONT");
-    },
-  };
-}
 
 /** Repeats a call until it succeeds, for a database that is on its way back. */
 async function untilServed<Result>(call: () => Promise<Result>): Promise<Result> {

@@ -214,3 +214,17 @@ async function drain(reader: { read(): Promise<{ done: boolean }> }): Promise<vo
 function postmasterIn(data: string): number {
   return Number(readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")[0]);
 }
+
+/** Freezes a PostgreSQL: the process that takes connections and those that serve them. */
+export async function freeze(cluster: Cluster): Promise<Disposable> {
+  await using sql = connect(cluster.connection);
+  const serving: { pid: number }[] = await sql`
+    select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()`;
+  const processes = [cluster.pid(), ...serving.map((row) => row.pid)];
+  for (const pid of processes) process.kill(pid, "SIGSTOP");
+  return {
+    [Symbol.dispose]() {
+      for (const pid of processes) process.kill(pid, "SIGCONT");
+    },
+  };
+}

@@ -1,0 +1,370 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { WebSocketClientTransport } from "@modelcontextprotocol/sdk/client/websocket.js";
+import { tools } from "../../src/tools/tools.ts";
+import { testListener } from "../support/listener.ts";
+import { emptyDatabase, engines, freeze, privateCluster } from "../support/postgres.ts";
+import { Rpc, until } from "../support/rpc.ts";
+
+type Json = Record<string, unknown>;
+
+async function connected(url: string, headers: Record<string, string> = {}): Promise<Rpc> {
+  const rpc = await Rpc.open(url, { headers });
+  await rpc.initialize();
+  return rpc;
+}
+
+async function storeRace(client: Rpc, conversation_id: unknown): Promise<number> {
+  const reply = await client.tool("dewey_store_message", { conversation_id, role: "user", content: "race" });
+  return Number(reply["turn_number"]);
+}
+
+/** What a tool's error says: JSON that a model can read. */
+async function refusal(call: Promise<unknown>): Promise<{ code: string; field?: string; message: string }> {
+  const error = await call.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof Error)) throw new Error("the call succeeded");
+  return (JSON.parse(error.message) as { error: { code: string; field?: string; message: string } }).error;
+}
+
+for (const engine of engines) {
+  describe(`the tools on ${engine.name}`, () => {
+    let served: Awaited<ReturnType<typeof testListener>>;
+    let second: Awaited<ReturnType<typeof testListener>>;
+    let rpc: Rpc;
+    beforeAll(async () => {
+      const connection = await emptyDatabase(engine);
+      served = await testListener(engine, { store: { connection } });
+      second = await testListener(engine, { store: { connection } });
+      rpc = await connected(served.url);
+    });
+    afterAll(async () => {
+      rpc.close();
+      await served[Symbol.asyncDispose]();
+      await second[Symbol.asyncDispose]();
+    });
+
+    const begin = async (): Promise<unknown> => (await rpc.tool("dewey_begin_conversation"))["conversation_id"];
+    const store = (args: Json) => rpc.tool("dewey_store_message", { role: "user", content: "x", ...args });
+
+    test("answer what their output schemas say, one after the other", async () => {
+      const call = async (name: string, args: Json = {}): Promise<Json> => {
+        const reply = await rpc.tool(name, args);
+        tools.get(name)?.output.strict().parse(reply);
+        return reply;
+      };
+      const { conversation_id } = await call("dewey_begin_conversation", { session_id: "s", metadata: { a: 1 } });
+      await call("dewey_store_message", { conversation_id, role: "user", content: "hello marmalade", metadata: {} });
+      await call("dewey_store_messages_bulk", {
+        conversation_id,
+        messages: [{ role: "assistant", content: "marmalade too" }],
+      });
+      await call("dewey_get_conversation", { conversation_id });
+      await call("dewey_list_conversations", { session_id: "s" });
+      expect(await call("dewey_search", { query: "marmalade" })).toMatchObject({ total: 2, limit: 20, offset: 0 });
+      await call("dewey_set_startup_context", { name: "n", content: "c" });
+      await call("dewey_get_startup_context");
+      await call("dewey_list_startup_contexts", { include_content: true });
+      await call("dewey_delete_startup_context", { name: "n", force: true });
+      await call("dewey_store_fiedler_result", { correlation_id: "c", model: "m", output: "o", conversation_id });
+      expect(await call("dewey_get_fiedler_results", { correlation_id: "c" })).toMatchObject({ total: 1 });
+      await call("dewey_delete_conversation", { conversation_id });
+      expect(await call("dewey_restore_conversation", { conversation_id })).toEqual({
+        restored: true,
+        message_count: 2,
+      });
+      await call("dewey_delete_conversation", { conversation_id, force: true });
+    });
+
+    test("name the wrong field and the remedy, and change nothing", async () => {
+      const conversation_id = await begin();
+      const wrong: [string, Json][] = [
+        ["role", { role: "robot" }],
+        ["content", { content: "" }],
+        ["content", { content: 7 }],
+        ["metadata", { metadata: [1] }],
+        ["colour", { colour: "red" }],
+        ["turn_number", { turn_number: 0 }],
+        ["turn_number", { turn_number: 1.5 }],
+        ["message_id", { message_id: "nope" }],
+        ["created_at", { created_at: "yesterday" }],
+        ["conversation_id", { conversation_id: "nope" }],
+      ];
+      for (const [field, args] of wrong) {
+        const error = await refusal(store({ conversation_id, ...args }));
+        expect([error.code, error.field]).toEqual(["invalid", field]);
+        expect(error.message).toContain(field);
+      }
+      expect(await rpc.tool("dewey_get_conversation", { conversation_id })).toMatchObject({ messages: [] });
+    });
+
+    test("say that something is missing, each with the field that names it", async () => {
+      expect(await refusal(rpc.tool("dewey_store_message"))).toMatchObject({
+        code: "invalid",
+        field: "conversation_id",
+        message: expect.stringContaining("missing"),
+      });
+      const nobody = crypto.randomUUID();
+      for (const [name, args] of [
+        ["dewey_store_message", { conversation_id: nobody, role: "user", content: "x" }],
+        ["dewey_get_conversation", { conversation_id: nobody }],
+        ["dewey_delete_conversation", { conversation_id: nobody }],
+        ["dewey_restore_conversation", { conversation_id: nobody }],
+      ] as const) {
+        expect(await refusal(rpc.tool(name, args))).toMatchObject({ code: "not_found", field: "conversation_id" });
+      }
+    });
+
+    test("name the message of a bulk that is wrong, and store none of it", async () => {
+      const conversation_id = await begin();
+      const messages = [
+        { role: "user", content: "a" },
+        { role: "user", content: "b" },
+        { role: "user", content: "c" },
+        { role: "nobody", content: "d" },
+      ];
+      expect(await refusal(rpc.tool("dewey_store_messages_bulk", { conversation_id, messages }))).toMatchObject({
+        field: "messages[3].role",
+      });
+      expect(await refusal(rpc.tool("dewey_store_messages_bulk", { messages: [] }))).toMatchObject({
+        field: "messages",
+      });
+      expect(
+        await refusal(
+          rpc.tool("dewey_store_messages_bulk", { conversation_id, session_id: "x", messages: messages.slice(0, 1) }),
+        ),
+      ).toMatchObject({ field: "session_id" });
+      expect(await rpc.tool("dewey_get_conversation", { conversation_id })).toMatchObject({ messages: [] });
+    });
+
+    test("take a date alone as the whole day in UTC, and refuse days that do not exist", async () => {
+      const conversation_id = await begin();
+      await store({ conversation_id, content: "quince", created_at: "2026-01-31T23:59:59.999Z" });
+      const found = async (args: Json) => (await rpc.tool("dewey_search", { query: "quince", ...args }))["total"];
+      expect(await found({ start_date: "2026-01-31", end_date: "2026-01-31" })).toBe(1);
+      expect(await found({ end_date: "2026-01-30" })).toBe(0);
+      expect(await found({ start_date: "2026-02-01T00:00:00+02:00" })).toBe(1);
+      expect(await found({ start_date: "2026-02-01" })).toBe(0);
+      for (const start_date of ["2026-02-30", "01/02/2026", "soon", "2026-13-01", ""]) {
+        expect(await refusal(rpc.tool("dewey_search", { query: "x", start_date }))).toMatchObject({
+          field: "start_date",
+        });
+      }
+      expect(
+        await refusal(rpc.tool("dewey_search", { query: "x", start_date: "2026-02-01", end_date: "2026-01-01" })),
+      ).toMatchObject({ field: "start_date" });
+    });
+
+    test("give 64 clients over two servers the turns 1 to N of one conversation", async () => {
+      const conversation_id = await begin();
+      const clients = await Promise.all(
+        Array.from({ length: 64 }, (_, index) => connected(index % 2 ? served.url : second.url)),
+      );
+      const turns = await Promise.all(
+        clients.map(async (client) => {
+          const mine = [];
+          for (let index = 0; index < 4; index++) {
+            mine.push(await storeRace(client, conversation_id));
+          }
+          client.close();
+          return mine;
+        }),
+      );
+      expect(turns.flat().toSorted((a, b) => a - b)).toEqual(Array.from({ length: 256 }, (_, index) => index + 1));
+    });
+
+    test("take metadata nested to 100 levels, and refuse what is deeper", async () => {
+      const conversation_id = await begin();
+      const nested = (levels: number) => JSON.parse(`${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`) as Json;
+      await store({ conversation_id, metadata: nested(100) });
+      expect(await refusal(store({ conversation_id, metadata: nested(101) }))).toMatchObject({ field: "metadata" });
+      expect(await refusal(store({ conversation_id, metadata: nested(20_000) }))).toMatchObject({ field: "metadata" });
+    });
+  });
+
+  describe(`the database of a server on ${engine.name}`, () => {
+    test("being stopped makes calls and health say so within the deadline, and service returns with it", async () => {
+      await using cluster = await privateCluster(engine);
+      await using served = await testListener(engine, { store: { connection: cluster.connection, deadlineMs: 1500 } });
+      const rpc = await connected(served.url);
+      const health = () => fetch(new URL("/healthz", served.httpUrl));
+      expect((await health()).status).toBe(200);
+      {
+        using _frozen = await freeze(cluster);
+        expect(await refusal(rpc.tool("dewey_list_conversations"))).toMatchObject({ code: "unavailable" });
+        const sick = await health();
+        const unwell = { status: "unavailable", database: { reason: expect.any(String) } };
+        expect([sick.status, await sick.json()]).toMatchObject([503, unwell]);
+      }
+      await until("service again", () =>
+        rpc.tool("dewey_list_conversations").then(
+          () => true,
+          () => false,
+        ),
+      );
+      expect((await health()).status).toBe(200);
+    }, 30_000);
+  });
+}
+
+const [engine] = engines;
+if (!engine) throw new Error("there is no PostgreSQL");
+
+const byName = (a: string, b: string) => a.localeCompare(b);
+
+describe("the protocol", () => {
+  let served: Awaited<ReturnType<typeof testListener>>;
+  beforeAll(async () => {
+    served = await testListener(engine);
+  });
+  afterAll(() => served[Symbol.asyncDispose]());
+
+  test("lists every tool with schemas that are strict, and annotations", async () => {
+    const rpc = await connected(served.url);
+    const { tools: listed } = (await rpc.call("tools/list")) as { tools: Json[] };
+    expect(listed.map((tool) => String(tool["name"])).toSorted(byName)).toEqual([...tools.keys()].toSorted(byName));
+    for (const tool of listed) {
+      expect(tool).toMatchObject({
+        title: expect.any(String),
+        description: expect.any(String),
+        annotations: { openWorldHint: false },
+      });
+      expect(tool["inputSchema"]).toMatchObject({ type: "object", additionalProperties: false });
+      expect(tool["outputSchema"]).toMatchObject({ type: "object", properties: expect.any(Object) });
+    }
+    rpc.close();
+  });
+
+  test("answers an unknown tool, malformed parameters and an unknown method as errors of their own", async () => {
+    const rpc = await connected(served.url);
+    expect(rpc.call("tools/call", { name: "nope", arguments: {} })).rejects.toMatchObject({ code: -32_602 });
+    expect(rpc.call("tools/call", { name: 7 })).rejects.toMatchObject({ code: -32_602 });
+    expect(rpc.call("tools/call", { name: "dewey_search", arguments: [] })).rejects.toMatchObject({ code: -32_602 });
+    expect(rpc.call("nope")).rejects.toMatchObject({ code: -32_601 });
+    await rpc.call("ping");
+    rpc.close();
+  });
+
+  test("gives a refused call no structured content", async () => {
+    const rpc = await connected(served.url);
+    const reply = await rpc.call("tools/call", { name: "dewey_search", arguments: { query: "" } });
+    expect(reply).toMatchObject({ isError: true, content: [{ type: "text" }] });
+    expect(reply["structuredContent"]).toBeUndefined();
+    rpc.close();
+  });
+
+  test("answers the prototype's clients, which name the tool as the method, with the bare value", async () => {
+    const rpc = await Rpc.open(served.url, { protocols: [] });
+    expect(await rpc.call("dewey_begin_conversation", { session_id: "old" })).toMatchObject({ session_id: "old" });
+    expect(rpc.call("dewey_get_conversation", { conversation_id: crypto.randomUUID() })).rejects.toMatchObject({
+      code: -32_020,
+    });
+    expect(rpc.call("dewey_get_conversation", { conversation_id: "x" })).rejects.toMatchObject({ code: -32_602 });
+    await rpc.call("dewey_get_startup_context");
+    expect(rpc.received.at(-1)).toContain('"result":null');
+    rpc.close();
+  });
+
+  test("gives notifications no reply", async () => {
+    const rpc = await connected(served.url);
+    const before = rpc.received.length;
+    for (const method of ["notifications/nothing", "notifications/cancelled", "dewey_search"])
+      rpc.send({ method, params: {} });
+    await rpc.call("ping");
+    expect(rpc.received.length).toBe(before + 1);
+    rpc.close();
+  });
+
+  test("tells a new session what Dewey is for and its startup context, within 4,096 characters", async () => {
+    const hello = async () => {
+      const rpc = await Rpc.open(served.url);
+      const { instructions } = await rpc.initialize();
+      rpc.close();
+      return String(instructions);
+    };
+    expect(await hello()).toContain("never instruction");
+    await served.store.contexts.set({ name: "team", content: "speak plainly", set_active: true });
+    expect(await hello()).toContain('Startup context "team":\nspeak plainly');
+    await served.store.contexts.set({ name: "team", content: "long ".repeat(3000), set_active: true });
+    const long = await hello();
+    expect(long.length).toBeLessThanOrEqual(4096);
+    expect(long).toContain("dewey_get_startup_context has the rest");
+    await served.store.contexts.delete({ name: "team", force: true });
+  });
+
+  test("selects the subprotocol mcp or none, and refuses another before the handshake", async () => {
+    expect((await Rpc.open(served.url, { protocols: ["mcp"] })).socket.protocol).toBe("mcp");
+    expect((await Rpc.open(served.url, { protocols: [] })).socket.protocol).toBe("");
+    expect(Rpc.open(served.url, { protocols: ["chat"] })).rejects.toThrow();
+    expect((await Rpc.open(`${served.url}mcp`)).socket.protocol).toBe("mcp");
+    expect(Rpc.open(`${served.url}elsewhere`)).rejects.toThrow();
+  });
+
+  test("works with the SDK's clients over WebSocket and HTTP", async () => {
+    for (const transport of [
+      new WebSocketClientTransport(new URL(served.url)),
+      new StreamableHTTPClientTransport(new URL(served.httpUrl)),
+    ]) {
+      const client = new Client({ name: "sdk", version: "1" });
+      await client.connect(transport);
+      await client.listTools();
+      const result = await client.callTool({ name: "dewey_begin_conversation", arguments: { session_id: "sdk" } });
+      expect(result.structuredContent).toMatchObject({ session_id: "sdk" });
+      expect(
+        await client.callTool({ name: "dewey_get_conversation", arguments: { conversation_id: "x" } }),
+      ).toMatchObject({ isError: true });
+      await client.close();
+    }
+  });
+
+  test("answers an unknown HTTP session with 404, and one that was ended too", async () => {
+    const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
+    const post = (body: object, more: Record<string, string> = {}) =>
+      fetch(served.httpUrl, {
+        method: "POST",
+        headers: { ...headers, ...more },
+        body: JSON.stringify({ jsonrpc: "2.0", ...body }),
+      });
+    const ping = { id: 1, method: "ping" };
+    expect((await post(ping)).status).toBe(400);
+    expect((await post(ping, { "mcp-session-id": "nope" })).status).toBe(404);
+    const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } };
+    const opened = await post({ id: 1, method: "initialize", params });
+    const session = {
+      "mcp-session-id": opened.headers.get("mcp-session-id") ?? "",
+      "mcp-protocol-version": "2025-11-25",
+    };
+    expect((await post(ping, session)).status).toBe(200);
+    expect((await fetch(served.httpUrl, { method: "DELETE", headers: session })).status).toBe(200);
+    expect((await post(ping, session)).status).toBe(404);
+    expect((await fetch(served.httpUrl, { method: "POST", headers, body: "{" })).status).toBe(400);
+    const probe = await post({ id: 7, method: "server/discover" });
+    expect(await probe.json()).toMatchObject({ id: 7, error: { code: -32_601 } });
+  });
+});
+
+describe("the guard stands before every route", () => {
+  test("a foreign Origin and a foreign Host are refused, and the token is wanted everywhere but for health", async () => {
+    await using served = await testListener(engine, {
+      listener: { token: "secret", allowedOrigins: ["https://ok.example"] },
+    });
+    const http = served.httpUrl.replace("/mcp", "");
+    const bearer = { authorization: "Bearer secret" };
+    for (const path of ["/", "/mcp", "/healthz", "/else"]) {
+      expect((await fetch(http + path, { headers: { ...bearer, origin: "https://evil.example" } })).status).toBe(403);
+      expect((await fetch(http + path, { headers: { ...bearer, host: "evil.example" } })).status).toBe(403);
+      expect((await fetch(http + path)).status).toBe(path === "/healthz" ? 200 : 401);
+      expect((await fetch(http + path, { headers: { authorization: "Bearer wrong" } })).status).toBe(
+        path === "/healthz" ? 200 : 401,
+      );
+    }
+    expect(Rpc.open(served.url)).rejects.toThrow();
+    expect(Rpc.open(served.url, { headers: { ...bearer, origin: "https://evil.example" } })).rejects.toThrow();
+    const rpc = await connected(served.url, { ...bearer, origin: "https://ok.example" });
+    await rpc.call("ping");
+    rpc.close();
+  });
+});
