@@ -9,6 +9,8 @@ export interface LineStreams {
   output: Bun.FileSink;
   /** Ends whatever is behind the streams, when the link is closed from our side. */
   end(): void;
+  /** Why the input has ended, when it has. */
+  reason(): Promise<string>;
   /** A line that is no frame: it is not relayed. */
   onNoise(bytes: number): void;
 }
@@ -91,7 +93,7 @@ export class LineLink implements Link {
     } catch {
       // A stream that breaks has ended.
     }
-    this.ended("it has ended");
+    this.ended(await this.#streams.reason());
   }
 
   #deliver(line: string): void {

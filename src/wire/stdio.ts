@@ -64,6 +64,12 @@ function childLink(child: Child, command: string, log: Log): Link {
     input: child.stdout,
     output: child.stdin,
     end: () => void endChild(child),
+    async reason() {
+      // A child that has closed its stdout and does not end is of no more use.
+      await Promise.race([child.exited, Bun.sleep(END_GRACE_MS)]);
+      void endChild(child);
+      return endOf(child, command);
+    },
     onNoise: (bytes) => log.warn("a line on the command's stdout is no frame; it is not passed on", { command, bytes }),
   });
   void logLines(child.stderr, log, command);
@@ -72,10 +78,14 @@ function childLink(child: Child, command: string, log: Log): Link {
     if (typeof guardPipe === "number") closeSync(guardPipe);
     // What the child has started and left behind goes with it.
     killGroup(child, "SIGKILL");
-    const how = child.signalCode ?? `exit code ${child.exitCode}`;
-    link.ended(`${JSON.stringify(command)} has ended (${how})`);
   });
   return link;
+}
+
+function endOf(child: Child, command: string): string {
+  if (child.signalCode !== null) return `${JSON.stringify(command)} was ended by ${child.signalCode}`;
+  if (child.exitCode !== null) return `${JSON.stringify(command)} has ended with exit code ${child.exitCode}`;
+  return `${JSON.stringify(command)} has closed its stdout`;
 }
 
 /** As MCP asks for: close its stdin, then terminate it, then kill it. */
@@ -115,6 +125,7 @@ export function ownStdio(log: Log): Link {
     input: Bun.stdin.stream(),
     output,
     end: () => void output.end(),
+    reason: () => Promise.resolve("its stdin has ended"),
     onNoise: (bytes) => log.warn("a line on stdin is no frame; it is not passed on", { bytes }),
   });
 }

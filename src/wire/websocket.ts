@@ -155,8 +155,10 @@ function dial(options: DialOptions, protocols: string[]): Promise<WebSocket | st
   return promise.finally(() => clearTimeout(timer));
 }
 
+/** Bun's message quotes the whole address, and with it what may be secret; the reason stands behind it. */
 function errorText(event: Event): string {
-  return event instanceof ErrorEvent && event.message ? event.message : "the connection failed";
+  const message = event instanceof ErrorEvent ? event.message : "";
+  return /failed: ([^'"]+)$/.exec(message)?.[1] ?? "the connection failed";
 }
 
 /** An address without what people put into it as a key: user, password and query. */

@@ -125,5 +125,13 @@ export const echoCommand = { command: process.execPath, args: [import.meta.path]
 
 if (import.meta.main) {
   const output = Bun.stdout.writer();
-  serveEcho(new LineLink({ input: Bun.stdin.stream(), output, end: () => void output.end(), onNoise: () => {} }));
+  serveEcho(
+    new LineLink({
+      input: Bun.stdin.stream(),
+      output,
+      end: () => void output.end(),
+      reason: () => Promise.resolve(""),
+      onNoise: () => {},
+    }),
+  );
 }

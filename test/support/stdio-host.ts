@@ -1,0 +1,8 @@
+import { spawnStdio } from "../../src/wire/stdio.ts";
+import { quiet } from "./postgres.ts";
+
+// A process that starts the command in its arguments as an upstream, says so, and waits to be killed.
+const [command = "", ...args] = process.argv.slice(2);
+const link = spawnStdio({ command, args, env: { PATH: process.env["PATH"] ?? "" }, log: quiet });
+link.open({ frame: (text) => process.stdout.write(`${text}\n`), drained: () => {}, closed: () => {} });
+await new Promise(() => {});

@@ -1,0 +1,136 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createLog } from "../../src/log.ts";
+import { spawnStdio } from "../../src/wire/stdio.ts";
+import { listen } from "../support/links.ts";
+import { quiet } from "../support/postgres.ts";
+import { until } from "../support/rpc.ts";
+
+const env = { PATH: process.env["PATH"] ?? "" };
+const shell = (script: string, log = quiet) => spawnStdio({ command: "sh", args: ["-c", script], env, log });
+const frame = (text: string) => JSON.stringify({ jsonrpc: "2.0", method: text });
+
+function isRunning(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.[0] !== "Z";
+  } catch {
+    return false;
+  }
+}
+
+describe("a child on stdio", () => {
+  test("gets frames as lines and answers with lines, of any size and any characters", async () => {
+    const link = shell("cat");
+    const heard = listen(link);
+    const sent = [frame("a"), frame("é漢🙂".repeat(10_000)), frame("z".repeat(50_000_000)), frame("b")];
+    for (const text of sent) link.send(text);
+    const got = await heard.count(4);
+    expect(got.map((text) => text.length)).toEqual(sent.map((text) => text.length));
+    expect(got.every((text, index) => text === sent[index])).toBe(true);
+    link.close();
+    await heard.end();
+  }, 30_000);
+
+  test("gets a frame with raw line breaks between its tokens as one line that says the same", async () => {
+    const link = shell("cat");
+    const heard = listen(link);
+    link.send('{"jsonrpc":"2.0",\r\n"method":"a"}\n{"jsonrpc":"2.0","method":"smuggled"}');
+    expect(await heard.count(1)).toEqual(['{"jsonrpc":"2.0",  "method":"a"} {"jsonrpc":"2.0","method":"smuggled"}']);
+    link.close();
+  });
+
+  test("is understood when it splits characters, joins lines, ends them with CRLF, and prints noise between", async () => {
+    const lines: string[] = [];
+    const log = createLog({ level: "debug", format: "json", write: (line) => lines.push(line) });
+    const [first, second] = [frame("漢"), frame("second")];
+    const bytes = Buffer.from(first);
+    const cut = bytes.indexOf(0xbc);
+    const octal = (part: Uint8Array) => [...part].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
+    const script = [
+      "echo 'Server starting, secret=x'",
+      `printf '${octal(bytes.subarray(0, cut))}'`,
+      "sleep 0.05",
+      `printf '${octal(bytes.subarray(cut))}\\r\\n'`,
+      `printf '%s\\n%s\\n\\n{oops\\n' '${second}' '${second}'`,
+      "echo 'to stderr' >&2",
+      "cat >/dev/null",
+    ].join("\n");
+    const link = shell(script, log);
+    const heard = listen(link);
+    expect(await heard.count(3)).toEqual([first, second, second]);
+    await until(
+      "the log",
+      () =>
+        lines.filter((line) => line.includes("is no frame")).length === 2 &&
+        lines.some((line) => line.includes("to stderr")),
+    );
+    expect(lines.join("")).not.toContain("secret=x");
+    link.close();
+  });
+
+  test("that reads slowly slows its sender down, and nothing is lost", async () => {
+    const link = shell("sleep 0.3; cat");
+    const heard = listen(link);
+    let goOn = true;
+    const big = frame("x".repeat(100_000));
+    let sent = 0;
+    while (goOn) {
+      goOn = link.send(big);
+      sent += 1;
+    }
+    expect(sent).toBeLessThan(100);
+    await until("room again", () => heard.drained > 0);
+    expect((await heard.count(sent)).every((text) => text === big)).toBe(true);
+    link.close();
+  });
+
+  test("that floods is not read further while the link is paused", async () => {
+    const link = shell(`yes '${frame("flood")}'`);
+    const heard = listen(link);
+    await heard.count(1000);
+    link.pause();
+    const settled = await until("quiet", async () => {
+      const before = heard.frames.length;
+      await Bun.sleep(50);
+      return heard.frames.length === before && before;
+    });
+    expect(heard.frames.length).toBe(settled);
+    link.resume();
+    await heard.count(settled + 1000);
+    link.close();
+    await heard.end();
+  });
+
+  test("that ends tells how, and one that cannot be started is named", async () => {
+    expect(await listen(shell("exit 3")).end()).toContain("exit code 3");
+    expect(() => spawnStdio({ command: "no-such-command-here", args: [], env, log: quiet })).toThrow(
+      "no-such-command-here",
+    );
+  });
+
+  test("that ignores the end of its stdin and SIGTERM is killed with what it has started", async () => {
+    const link = shell(
+      `trap '' TERM; sleep 1000 & printf '{"jsonrpc":"2.0","method":"%s %s"}\\n' $$ $!; while :; do sleep 1000; done`,
+    );
+    const heard = listen(link);
+    const [text = ""] = await heard.count(1);
+    const pids = (JSON.parse(text) as { method: string }).method.split(" ").map(Number);
+    expect(pids.every(isRunning)).toBe(true);
+    link.close();
+    await until("the end of both", () => !pids.some(isRunning));
+  }, 15_000);
+
+  test("ends, with what it has started, when the process that started it is killed", async () => {
+    const script = `trap '' TERM; sleep 1000 & printf '{"jsonrpc":"2.0","method":"%s %s"}\\n' $$ $!; while :; do sleep 1000; done`;
+    const host = Bun.spawn([process.execPath, join(import.meta.dir, "../support/stdio-host.ts"), "sh", "-c", script], {
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    const { value } = await host.stdout.getReader().read();
+    const pids = (JSON.parse(new TextDecoder().decode(value)) as { method: string }).method.split(" ").map(Number);
+    expect(pids.every(isRunning)).toBe(true);
+    host.kill("SIGKILL");
+    await until("the end of both", () => !pids.some(isRunning));
+  }, 15_000);
+});

@@ -1,0 +1,127 @@
+import { describe, expect, test } from "bun:test";
+import { acceptedWebSocket, dialWebSocket, selectSubprotocol } from "../../src/wire/websocket.ts";
+import type { Accepted } from "../../src/wire/websocket.ts";
+import type { Link } from "../../src/wire/link.ts";
+import { failure } from "../support/failure.ts";
+import { listen } from "../support/links.ts";
+import { freePort } from "../support/ports.ts";
+import { until } from "../support/rpc.ts";
+
+/** A server that hands over each link that it accepts, and what its client asked for. */
+function startServer() {
+  const links: Link[] = [];
+  const requests: Request[] = [];
+  const server = Bun.serve<Accepted>({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch(request, server) {
+      requests.push(request);
+      const selected = selectSubprotocol(request);
+      if (!selected.ok) return new Response("no", { status: 400 });
+      return server.upgrade(request, { data: { opened: (link) => links.push(link) }, headers: selected.headers })
+        ? undefined
+        : new Response("no", { status: 400 });
+    },
+    websocket: acceptedWebSocket,
+  });
+  return {
+    url: `ws://127.0.0.1:${server.port}/path?key=s3cret`,
+    links,
+    requests,
+    accepted: () => until("a link", () => links.at(-1)),
+    [Symbol.dispose]: () => void server.stop(true),
+  };
+}
+
+describe("a link over WebSocket", () => {
+  test("carries frames both ways as they came, and sends the headers that it was given", async () => {
+    using server = startServer();
+    const client = await dialWebSocket({ url: server.url, headers: { authorization: "Bearer x" } });
+    const up = await server.accepted();
+    const [here, there] = [listen(client), listen(up)];
+    const frames = ['{"id":90071992547409931234}', " {}\n", "not JSON at all", "é漢🙂", "z".repeat(50_000_000)];
+    for (const text of frames) {
+      client.send(text);
+      up.send(text);
+    }
+    expect((await there.count(frames.length)).every((text, index) => text === frames[index])).toBe(true);
+    expect((await here.count(frames.length)).every((text, index) => text === frames[index])).toBe(true);
+    expect(server.requests[0]?.headers.get("authorization")).toBe("Bearer x");
+    client.close("done");
+    expect(await there.end()).toContain("done");
+    await here.end();
+  }, 30_000);
+
+  test("keeps frames that come before its owner is ready", async () => {
+    using server = startServer();
+    const client = await dialWebSocket({ url: server.url });
+    client.send("early");
+    const up = await server.accepted();
+    await Bun.sleep(20);
+    expect(await listen(up).count(1)).toEqual(["early"]);
+    client.close();
+  });
+
+  for (const side of ["the server", "the client"] as const) {
+    test(`of which ${side} is paused stops reading, its peer is told to wait, and nothing is lost`, async () => {
+      using server = startServer();
+      const client = await dialWebSocket({ url: server.url });
+      const up = await server.accepted();
+      const [reader, writer] = side === "the server" ? [up, client] : [client, up];
+      const [heard, told] = [listen(reader), listen(writer)];
+      reader.pause();
+      const big = "y".repeat(200_000);
+      let sent = 0;
+      while (sent < 2000 && writer.send(`${sent} ${big}`)) {
+        sent += 1;
+        if (sent % 10 === 0) await Bun.sleep(0);
+      }
+      expect(sent).toBeLessThan(2000);
+      sent += 1;
+      reader.resume();
+      await until("room again", () => told.drained > 0);
+      const frames = await heard.count(sent);
+      expect(frames.map((text) => text.split(" ")[0])).toEqual(Array.from({ length: sent }, (_, index) => `${index}`));
+      client.close();
+    }, 30_000);
+  }
+
+  test("is dialled again without the subprotocol when the server does not know it", async () => {
+    const server = Bun.serve<Accepted>({
+      port: 0,
+      fetch(request, server) {
+        if (request.headers.has("sec-websocket-protocol")) return new Response("unknown subprotocol", { status: 400 });
+        return server.upgrade(request, { data: { opened: (link) => void listen(link) } }) ? undefined : new Response();
+      },
+      websocket: acceptedWebSocket,
+    });
+    const link = await dialWebSocket({ url: `ws://localhost:${server.port}` });
+    link.close();
+    await server.stop(true);
+  });
+
+  test("that cannot be had says where and why, without what may be secret", async () => {
+    const url = `ws://user:pass@127.0.0.1:${freePort()}/mcp?token=s3cret`;
+    const { code, message } = await failure(dialWebSocket({ url }));
+    expect(code).toBe("unavailable");
+    expect(message).toContain("/mcp");
+    expect(message).not.toMatch(/s3cret|pass/);
+  });
+
+  test("to a server that never answers the handshake is given up after its deadline", async () => {
+    const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const error = await failure(dialWebSocket({ url: `ws://127.0.0.1:${silent.port}/`, deadlineMs: 200 }));
+    expect(error.message).toContain("within 0.2 s");
+    silent.stop(true);
+  });
+});
+
+test("only the subprotocol mcp is selected", () => {
+  const ask = (protocols?: string) =>
+    selectSubprotocol(
+      new Request("http://x", { headers: protocols === undefined ? {} : { "sec-websocket-protocol": protocols } }),
+    );
+  expect(ask()).toEqual({ ok: true, headers: {} });
+  expect(ask("chat, mcp")).toEqual({ ok: true, headers: { "sec-websocket-protocol": "mcp" } });
+  expect(ask("chat")).toEqual({ ok: false });
+});
