@@ -11,7 +11,7 @@ type Message = { id?: Id; method?: string; params?: Record<string, unknown>; res
  * `echo {text}`, `slow {ms}`, `fail {}`, `progress {steps}` (to the caller's token), `ask {}` (samples from the client),
  * `image {}`, `die {}` (ends the process), `big {characters}`.
  */
-export function serveEcho(link: Link): void {
+function serveEcho(link: Link): void {
   const asked = new Map<Id, (result: unknown) => void>();
   const send = (message: object) => link.send(JSON.stringify({ jsonrpc: "2.0", ...message }));
   link.open({

@@ -1,6 +1,6 @@
 type Json = Record<string, unknown>;
 
-export class RpcError extends Error {
+class RpcError extends Error {
   readonly code: number;
 
   constructor(code: number, message: string) {
