@@ -63,6 +63,7 @@ async function relayStdio(invocation: Invocation): Promise<number> {
   void aborted(invocation.stopping).then(() => downstream.close());
   await runSession({
     downstream,
+    upstreamName: "dewey",
     tap: noTap,
     async dial() {
       await ensureLocalServer({ url, dataDir, env: invocation.env, log });

@@ -83,6 +83,7 @@ async function relaySession(link: Link, facts: SessionFacts, shipper: Shipper, l
   const sessionLog = log.with({ upstream: upstream.name });
   await runSession({
     downstream: link,
+    upstreamName: upstream.name,
     tap: recordingTap(shipper.spool, facts),
     async dial() {
       try {

@@ -1,7 +1,9 @@
-import { asDeweyError, jsonRpcCode } from "../errors.ts";
+import { DeweyError, asDeweyError, jsonRpcCode } from "../errors.ts";
 import { errorFrame, viewFrame } from "../wire/frame.ts";
 import type { FrameView } from "../wire/frame.ts";
 import type { Link } from "../wire/link.ts";
+import { Handshake } from "./handshake.ts";
+import { OpenRequests, requestIds } from "./open-requests.ts";
 
 /** Which way a frame goes: up to the server, or down to the client. */
 export type Direction = "up" | "down";
@@ -18,102 +20,209 @@ export const noTap: Tap = { frame: (_direction, _text, pass) => pass(), closed: 
 
 export interface SessionOptions {
   downstream: Link;
-  /** Connects to the upstream; what it throws is told to the client. */
+  /** For what the client is told. */
+  upstreamName: string;
+  /** Connects to the upstream; what it throws is told to the client. Called again whenever the upstream is gone. */
   dial(): Promise<Link>;
   tap: Tap;
+  /** Told when the upstream is there and when it is not, with the reason. */
+  onUpstream?(reason: string | undefined): void;
 }
+
+/** Pauses between attempts to connect, doubled each time: a server that is starting is there soon, one that loops is not. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 15_000;
+/** A connection that lasted so long does not belong to a loop of failures. */
+const STABLE_MS = 5000;
+/** How long frames wait for an upstream that is not there: long enough for one that restarts. */
+const WAIT_LIMIT_MS = 5000;
+/** What may wait; then the client is read no further. */
+const MAX_WAITING_FRAMES = 1000;
+const MAX_WAITING_CHARACTERS = 16_000_000;
+/** How long a server may take to answer when it is initialized again. */
+const REPLAY_DEADLINE_MS = 10_000;
 
 /**
- * Joins a client's link with a link to its server and relays every frame both ways, as it came. Resolves when the session
- * is over. The downstream link delivers nothing before the upstream is there, so no frame has to be kept.
+ * Relays every frame between a client and its server, as it came. Resolves when the client has left. When the server is
+ * gone, what it owes the client is answered with an error, since a call that may have run is never sent again; the server
+ * is connected anew, told again what the client told it, and the client stays where it is.
  */
-export async function runSession(options: SessionOptions): Promise<void> {
-  const { downstream, tap } = options;
-  let upstream: Link;
-  try {
-    upstream = await options.dial();
-  } catch (error) {
-    await refuse(downstream, error);
-    return;
-  }
-  await relay(downstream, upstream, tap);
+export function runSession(options: SessionOptions): Promise<void> {
+  return new Session(options).over;
 }
 
-/** Answers whatever a client asks with the reason why its upstream is not there, until it leaves. */
-function refuse(downstream: Link, error: unknown): Promise<void> {
-  const { code, message } = asDeweyError(error);
-  return new Promise((resolve) => {
-    downstream.open({
-      frame(text) {
-        for (const id of requestIds(viewFrame(text))) downstream.send(errorFrame(id, jsonRpcCode(code), message));
-      },
-      drained: () => {},
-      closed: () => resolve(),
-    });
-  });
-}
+class Session {
+  readonly #options: SessionOptions;
+  readonly #open = new OpenRequests();
+  readonly #handshake = new Handshake();
+  readonly #over = Promise.withResolvers<void>();
+  /** Set while frames may go up. */
+  #upstream: Link | undefined;
+  /** The upstream that is being initialized again. */
+  #replaying: { link: Link; id: string; done: PromiseWithResolvers<void> } | undefined;
+  #waiting: string[] = [];
+  #waitingCharacters = 0;
+  /** Since when there is no upstream, and why. */
+  #outage: { sinceMs: number; error: DeweyError } | undefined;
+  #isOver = false;
 
-function relay(downstream: Link, upstream: Link, tap: Tap): Promise<void> {
-  const open = new OpenRequests();
-  return new Promise((resolve) => {
-    let over = false;
-    const end = (reason: string) => {
-      if (over) return;
-      over = true;
-      tap.closed(reason);
-      downstream.close(reason);
-      upstream.close(reason);
-      resolve();
-    };
-    upstream.open({
-      frame: (text) =>
-        tap.frame("down", text, () => {
-          // A peer that reads slower than the other sends pauses the other.
-          if (!downstream.send(text)) upstream.pause();
-          open.answered(text);
-        }),
-      drained: () => downstream.resume(),
-      closed(reason) {
-        // Nobody else will answer what the client waits for.
-        for (const id of open.ids())
-          downstream.send(errorFrame(id, jsonRpcCode("unavailable"), `the upstream is gone: ${reason}`));
-        end(`the upstream is gone: ${reason}`);
-      },
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    options.downstream.open({
+      frame: (text) => options.tap.frame("up", text, () => this.#goUp(text)),
+      drained: () => (this.#upstream ?? this.#replaying?.link)?.resume(),
+      closed: (reason) => this.#end(reason),
     });
-    downstream.open({
-      frame: (text) =>
-        tap.frame("up", text, () => {
-          if (!upstream.send(text)) downstream.pause();
-          open.asked(text);
-        }),
-      drained: () => upstream.resume(),
-      closed: (reason) => end(`the client has left: ${reason}`),
-    });
-  });
-}
-
-/** The client's requests that its server has not answered yet. */
-class OpenRequests {
-  readonly #ids = new Map<string, unknown>();
-
-  asked(text: string): void {
-    for (const id of requestIds(viewFrame(text))) this.#ids.set(JSON.stringify(id), id);
+    void this.#keepConnected();
   }
 
-  answered(text: string): void {
-    if (this.#ids.size === 0) return;
-    const view = viewFrame(text);
-    for (const each of view.kind === "batch" ? view.messages : [view]) {
-      if (each.kind === "response") this.#ids.delete(JSON.stringify(each.id));
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  /** Connects, again and again, for as long as the client is there. */
+  async #keepConnected(): Promise<void> {
+    let pauseMs = FIRST_PAUSE_MS;
+    while (!this.#isOver) {
+      const startedMs = performance.now();
+      const error = await this.#connection();
+      if (this.#isOver) return;
+      // A connection that lasted was a good one: the next attempt is no part of a loop.
+      if (performance.now() - startedMs > STABLE_MS) pauseMs = FIRST_PAUSE_MS;
+      this.#outage = { sinceMs: this.#outage?.sinceMs ?? performance.now(), error };
+      this.#options.onUpstream?.(error.message);
+      this.#refuseOpen(error);
+      this.#refuseWaitingInTime();
+      await Promise.race([Bun.sleep(pauseMs + Math.random() * pauseMs), this.over]);
+      pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
     }
   }
 
-  ids(): Iterable<unknown> {
-    return this.#ids.values();
+  /** One connection from its beginning to its end, and why it ended, or why there was none. */
+  async #connection(): Promise<DeweyError> {
+    let link: Link;
+    try {
+      link = await this.#options.dial();
+    } catch (error) {
+      return asDeweyError(error);
+    }
+    const ended = Promise.withResolvers<string>();
+    link.open({
+      frame: (text) => this.#goDown(text, link),
+      drained: () => this.#options.downstream.resume(),
+      closed: (reason) => ended.resolve(reason),
+    });
+    if (this.#isOver) link.close();
+    else await Promise.race([this.#introduce(link), ended.promise]);
+    const reason = await ended.promise;
+    this.#upstream = undefined;
+    this.#replaying = undefined;
+    const message = `the upstream ${this.#options.upstreamName} is gone: ${reason}`;
+    return new DeweyError("unavailable", message);
   }
-}
 
-function requestIds(view: FrameView): unknown[] {
-  if (view.kind === "batch") return view.messages.flatMap(requestIds);
-  return view.kind === "request" ? [view.id] : [];
+  /** Tells a new upstream what the client has told the one before, and lets frames go up. */
+  async #introduce(link: Link): Promise<void> {
+    const initialize = this.#handshake.initializeAgain();
+    if (initialize) {
+      const done = Promise.withResolvers<void>();
+      this.#replaying = { link, id: initialize.id, done };
+      link.send(initialize.frame);
+      const late = Bun.sleep(REPLAY_DEADLINE_MS).then(() => "late" as const);
+      if ((await Promise.race([done.promise, late])) === "late") {
+        link.close();
+        return;
+      }
+      for (const frame of this.#handshake.restAgain()) link.send(frame);
+    }
+    this.#replaying = undefined;
+    if (this.#isOver) return;
+    this.#upstream = link;
+    this.#outage = undefined;
+    this.#options.onUpstream?.(undefined);
+    const waiting = this.#takeWaiting();
+    for (const text of waiting) this.#goUp(text);
+    if (initialize) for (const frame of this.#handshake.listChanges()) this.#options.downstream.send(frame);
+  }
+
+  #goUp(text: string): void {
+    if (!this.#upstream) {
+      this.#wait(text);
+      return;
+    }
+    // A peer that reads slower than the other sends pauses the other.
+    if (!this.#upstream.send(text)) this.#options.downstream.pause();
+    const view = viewFrame(text);
+    this.#open.asked(view);
+    this.#handshake.sent(view);
+  }
+
+  #goDown(text: string, link: Link): void {
+    // Looked at only where something depends on it: most of what servers say answers nothing that is open.
+    const view = this.#replaying || this.#open.size > 0 ? viewFrame(text) : undefined;
+    if (view && this.#handshake.isReplay(view)) {
+      if (view.kind === "response" && view.id === this.#replaying?.id) this.#replaying?.done.resolve();
+      return;
+    }
+    this.#options.tap.frame("down", text, () => {
+      if (!this.#options.downstream.send(text)) link.pause();
+      if (view) this.#settle(view);
+    });
+  }
+
+  #settle(view: FrameView): void {
+    this.#open.answered(view);
+    if (this.#handshake.isPending) this.#handshake.received(view);
+  }
+
+  #wait(text: string): void {
+    this.#waiting.push(text);
+    this.#waitingCharacters += text.length;
+    if (this.#waiting.length >= MAX_WAITING_FRAMES || this.#waitingCharacters >= MAX_WAITING_CHARACTERS) {
+      this.#options.downstream.pause();
+    }
+    this.#refuseWaitingInTime();
+  }
+
+  #takeWaiting(): string[] {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#waitingCharacters = 0;
+    this.#options.downstream.resume();
+    return waiting;
+  }
+
+  /** The calls that were under way: they may have run, and nobody else will answer them. */
+  #refuseOpen(error: DeweyError): void {
+    this.#handshake.forget();
+    for (const id of this.#open.takeAll()) this.#answer(id, error);
+  }
+
+  #refuseWaiting(error: DeweyError): void {
+    for (const text of this.#takeWaiting()) {
+      for (const id of requestIds(viewFrame(text))) this.#answer(id, error);
+    }
+  }
+
+  /** Frames may wait for a while, but for what does not get better by waiting. */
+  #refuseWaitingInTime(): void {
+    const { sinceMs = 0, error } = this.#outage ?? {};
+    if (error === undefined) return;
+    const leftMs = error.code === "unavailable" ? sinceMs + WAIT_LIMIT_MS - performance.now() : 0;
+    if (leftMs <= 0) this.#refuseWaiting(error);
+    else setTimeout(() => this.#refuseWaitingInTime(), leftMs).unref();
+  }
+
+  #answer(id: unknown, error: DeweyError): void {
+    const text = errorFrame(id, jsonRpcCode(error.code), error.message);
+    this.#options.tap.frame("down", text, () => this.#options.downstream.send(text));
+  }
+
+  #end(reason: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#options.tap.closed(`the client has left: ${reason}`);
+    (this.#upstream ?? this.#replaying?.link)?.close("the client has left");
+    this.#over.resolve();
+  }
 }

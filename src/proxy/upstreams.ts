@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { DeweyError } from "../errors.ts";
+import { DeweyError, asDeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { dialHttp } from "../wire/http.ts";
 import type { Link } from "../wire/link.ts";
@@ -107,15 +107,15 @@ export function commandLineUpstream(words: string[], context: UpstreamContext): 
   return { name, wire: "stdio", command: first, args, env: context.env, cwd: undefined, record: "calls" };
 }
 
-/** Connects to an upstream. Throws `unavailable`, naming it and the reason. */
+/** Connects to an upstream. Throws `unavailable`, or `not_found` for a command that there is not, naming it and the reason. */
 export async function dialUpstream(upstream: Upstream, log: Log): Promise<Link> {
   try {
     if (upstream.wire === "stdio") return spawnStdio({ ...upstream, log });
     if (upstream.wire === "http") return dialHttp({ url: upstream.url, headers: upstream.headers, log });
     return await dialWebSocket({ url: upstream.url, headers: upstream.headers });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DeweyError("unavailable", `the upstream ${upstream.name} is not available: ${reason}`, { cause });
+    const { code, message: reason } = asDeweyError(cause);
+    throw new DeweyError(code, `the upstream ${upstream.name} is not available: ${reason}`, { cause });
   }
 }
 

@@ -36,12 +36,12 @@ type Child = Bun.Subprocess<"pipe", "pipe", "pipe">;
 
 /**
  * Starts a command whose stdin and stdout carry frames. Its stderr goes to the log. When the link is closed, or we end,
- * its whole process group ends. Throws `unavailable` when there is no such command.
+ * its whole process group ends. Throws `not_found` when there is no such command.
  */
 export function spawnStdio(options: SpawnOptions): Link {
   const { command, log } = options;
   const path = Bun.which(command, { PATH: options.env["PATH"] ?? "", ...(options.cwd ? { cwd: options.cwd } : {}) });
-  if (path === null) throw new DeweyError("unavailable", `there is no command ${JSON.stringify(command)} to start`);
+  if (path === null) throw new DeweyError("not_found", `there is no command ${JSON.stringify(command)} to start`);
   let child: Child;
   try {
     child = Bun.spawn(["/bin/sh", "-c", GUARD, "sh", path, ...options.args], {
