@@ -110,13 +110,16 @@ class Session {
     link.open({
       frame: (text) => this.#goDown(text, link),
       drained: () => this.#options.downstream.resume(),
-      closed: (reason) => ended.resolve(reason),
+      closed: (reason) => {
+        // At once, so that a frame that comes next waits for another upstream instead of being lost on this one.
+        this.#upstream = undefined;
+        this.#replaying = undefined;
+        ended.resolve(reason);
+      },
     });
     if (this.#isOver) link.close();
     else await Promise.race([this.#introduce(link), ended.promise]);
     const reason = await ended.promise;
-    this.#upstream = undefined;
-    this.#replaying = undefined;
     const message = `the upstream ${this.#options.upstreamName} is gone: ${reason}`;
     return new DeweyError("unavailable", message);
   }
