@@ -99,16 +99,20 @@ export class HttpSessions {
     return session.transport.handleRequest(request, { parsedBody: body });
   }
 
-  #stream(session: Session, request: Request): Promise<Response> {
+  async #stream(session: Session, request: Request): Promise<Response> {
     session.usedMs = performance.now();
-    if (request.method === "GET") {
-      session.streams += 1;
-      request.signal.addEventListener("abort", () => {
-        session.streams -= 1;
-        session.usedMs = performance.now();
-      });
-    }
-    return session.transport.handleRequest(request);
+    const response = await session.transport.handleRequest(request);
+    if (request.method !== "GET" || response.body === null || !response.ok) return response;
+    session.streams += 1;
+    request.signal.addEventListener("abort", () => {
+      session.streams -= 1;
+      session.usedMs = performance.now();
+    });
+    // Bun sends the headers with the first bytes. Until then a client would not know that its stream is open.
+    const opening = new TransformStream<Uint8Array, Uint8Array>({
+      start: (controller) => controller.enqueue(new TextEncoder().encode(": open\n\n")),
+    });
+    return new Response(response.body.pipeThrough(opening), { status: response.status, headers: response.headers });
   }
 
   #closeIdle(limitMs: number): void {

@@ -69,6 +69,27 @@ describe("what the units, the Dockerfile and the compose file name is known", ()
   });
 });
 
+describe("Docker's files", () => {
+  const lint = (program: string, ...args: string[]) => {
+    const { exitCode, stdout, stderr } = Bun.spawnSync([join(root, "node_modules/.bin", program), ...args], {
+      cwd: root,
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    return { exitCode, said: stdout.toString() + stderr.toString() };
+  };
+
+  test("have no fault that their linters find, and the linters find planted ones", () => {
+    expect(lint("dockerfile-utils", "lint", "Dockerfile")).toMatchObject({ exitCode: 0 });
+    expect(lint("dclint", "compose.yaml", "--quiet")).toMatchObject({ exitCode: 0 });
+    using home = temporaryHome();
+    writeFileSync(join(home.path, "Dockerfile"), "FROM debian:12-slim\nRUNN true\n");
+    expect(lint("dockerfile-utils", "lint", join(home.path, "Dockerfile")).exitCode).not.toBe(0);
+    writeFileSync(join(home.path, "compose.yaml"), "services:\n  a:\n    imagge: x\n");
+    expect(lint("dclint", join(home.path, "compose.yaml"), "--quiet").exitCode).not.toBe(0);
+  });
+});
+
 describe("the server's unit", () => {
   test("starts as systemd would start it on a machine without any secret", async () => {
     using home = temporaryHome();

@@ -214,6 +214,48 @@ describe("dewey proxy", () => {
     await running.stop();
   }, 60_000);
 
+  test("keeps what an orchestration has answered as results of their own", async () => {
+    const { running, url } = await startProxy("fiedler");
+    const client = await Rpc.open(`${url}?session=fiedler`);
+    await client.initialize();
+    const results = [
+      {
+        model: "one",
+        status: "success",
+        output_file: "/out/one.md",
+        duration: 2.5,
+        tokens: { prompt: 10, completion: 20 },
+      },
+      { model: "two", status: "failed", error: "no quota" },
+    ];
+    await client.tool("fiedler_send", {
+      text: JSON.stringify({ status: "partial", correlation_id: "corr-e2e", results }),
+    });
+    client.close();
+    const rpc = await dewey();
+    const found = await until("two results", async () => {
+      const reply = await rpc.tool("dewey_get_fiedler_results", { correlation_id: "corr-e2e" });
+      return reply["total"] === 2 && (reply["results"] as { model: string; conversation_id: string }[]);
+    });
+    expect(found.toSorted((a, b) => a.model.localeCompare(b.model))).toMatchObject([
+      {
+        model: "one",
+        status: "success",
+        output: "/out/one.md",
+        duration_seconds: 2.5,
+        tokens_prompt: 10,
+        tokens_completion: 20,
+      },
+      { model: "two", status: "error", output: "no quota", error_message: "no quota" },
+    ]);
+    const { conversations } = (await rpc.tool("dewey_list_conversations", { session_id: "fiedler" })) as {
+      conversations: { id: string }[];
+    };
+    expect(found.every((result) => result.conversation_id === conversations[0]?.id)).toBe(true);
+    rpc.close();
+    await running.stop();
+  }, 60_000);
+
   test("guards its port as the server does", async () => {
     const { running, url } = await startProxy("guarded", { DEWEY_TOKEN: "secret" });
     const http = url.replace("ws:", "http:");

@@ -9,7 +9,7 @@ type Message = { id?: Id; method?: string; params?: Record<string, unknown>; res
 /**
  * A real MCP server without an SDK, so that it answers any id as it came and shows what passed. Its tools:
  * `echo {text}`, `slow {ms}`, `fail {}`, `progress {steps}` (to the caller's token), `ask {}` (samples from the client),
- * `image {}`, `die {}` (ends the process), `big {characters}`.
+ * `image {}`, `fiedler_send {text}` (as echo), `die {}` (ends the process), `big {characters}`.
  */
 function serveEcho(link: Link): void {
   const asked = new Map<Id, (result: unknown) => void>();
@@ -32,7 +32,7 @@ interface Wires {
   asked: Map<Id, (result: unknown) => void>;
 }
 
-const tools = ["echo", "slow", "fail", "progress", "ask", "image", "die", "big"].map((name) => ({
+const tools = ["echo", "slow", "fail", "progress", "ask", "image", "die", "big", "fiedler_send"].map((name) => ({
   name,
   inputSchema: { type: "object" },
 }));
@@ -61,6 +61,7 @@ async function call(params: Record<string, unknown>, wires: Wires): Promise<obje
   const text = (value: unknown) => ({ result: { content: [{ type: "text", text: String(value) }] } });
   switch (params["name"]) {
     case "echo":
+    case "fiedler_send":
       return text(args["text"]);
     case "slow":
       await Bun.sleep(Number(args["ms"]));
