@@ -96,9 +96,18 @@ alter table fiedler_results
   add column sent_hash bytea,
   add column exact text;
 
--- What is searched of a content. to_tsvector refuses text whose lexemes take more than 1 MB; below SAFE bytes no text
--- can come to that, because a lexeme takes at most five times the bytes it stands for. Of longer ones the longest
--- beginning that fits is taken, found by halving.
+-- What is searched of a content: its words; with weight A those before a first colon, since a name there says who or
+-- what speaks; and the lexeme '?' when it ends by asking, since what follows is then an answer.
+create function dewey_search_words(content text) returns tsvector language sql immutable parallel safe as $$
+  select case when content ~ '^[^\n:]{1,40}:\s'
+      then setweight(to_tsvector('english', split_part(content, ':', 1)), 'A')
+        || to_tsvector('english', substr(content, position(':' in content)))
+      else to_tsvector('english', content)
+    end || case when right(content, 150) ~ '\?(\s|$)' then '''?'''::tsvector else ''::tsvector end
+$$;
+
+-- to_tsvector refuses text whose lexemes take more than 1 MB; below SAFE bytes no text can come to that, because a lexeme
+-- takes at most five times the bytes it stands for. Of longer ones the longest beginning that fits is taken, by halving.
 create function dewey_search_vector(content text) returns tsvector language plpgsql immutable parallel safe as $$
 declare
   safe_bytes constant integer := 200000;
@@ -106,12 +115,12 @@ declare
   piece text;
 begin
   if octet_length(content) <= safe_bytes then
-    return to_tsvector('english', content);
+    return dewey_search_words(content);
   end if;
   piece := left(content, most_characters);
   loop
     begin
-      return to_tsvector('english', piece);
+      return dewey_search_words(piece);
     exception when program_limit_exceeded then
       piece := left(piece, length(piece) / 2);
     end;

@@ -1,6 +1,6 @@
 import type { SQL } from "bun";
 import type { Database } from "./database.ts";
-import { exactMetadata, exactText } from "./exact.ts";
+import { exactMetadata, exactText, storableMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import {
   EXACT_TOTAL_LIMIT,
@@ -10,17 +10,30 @@ import {
   boundedTotal,
   largestWhole,
 } from "./reply.ts";
+import { anyOf, parseQuery } from "./search-query.ts";
+import type { SearchQuery } from "./search-query.ts";
+import { rank } from "./search-rank.ts";
+import type { Filter, Ranked } from "./search-rank.ts";
+import { StatisticsCache } from "./search-statistics.ts";
+import type { Statistics } from "./search-statistics.ts";
 
-/** Words of a query that are looked for; a longer text says nothing more with the rest. */
-const MAX_QUERY_WORDS = 64;
-/** Characters of a query that are read for its words. */
-const MAX_QUERY_CHARACTERS = 10_000;
+/** With a word that is in more messages than this, and no filter, the total is not counted: it is a lower bound anyway. */
+const COUNTLESS_MESSAGES = 20_000;
+/** Of a hit's content, so much is looked at for its snippet, and so many words of it are shown. */
+const SNIPPET_CHARACTERS = 20_000;
+const SNIPPET_WORDS = 30;
 
 export interface SearchRequest {
   query: string;
   session_id?: string | undefined;
   conversation_id?: string | undefined;
   role?: string | undefined;
+  /** What the message's metadata must hold. */
+  metadata?: Metadata | undefined;
+  /** Where it came from: `metadata.source`, such as "proxy". */
+  source?: string | undefined;
+  /** The tool of a recorded call: `metadata.tool`. */
+  tool?: string | undefined;
   /** Inclusive. */
   start_date?: Date | undefined;
   /** Exclusive. */
@@ -35,6 +48,8 @@ interface SearchHit {
   session_id: string | null;
   turn: number;
   role: string;
+  /** Where it matches, with the words that do between two asterisks each. */
+  snippet: string;
   content: string;
   /** Of a content that is cut because the reply has no room for it: its length, in code points. */
   content_length?: number;
@@ -72,9 +87,10 @@ interface HitRow extends Omit<SearchHit, "rank" | "content_length" | "created_at
   conversation_metadata_exact: string | null;
 }
 
-/** Finds messages: any word of the query may match, the best first. */
+/** Finds messages: any word of the query may match, rare ones weigh more, and neighbours lend weight. */
 export class Search {
   readonly #database: Database;
+  readonly #statistics = new StatisticsCache();
 
   constructor(database: Database) {
     this.#database = database;
@@ -83,40 +99,81 @@ export class Search {
   async find(request: SearchRequest): Promise<SearchReply> {
     const { limit, offset } = request;
     return this.#database.search(async (sql) => {
-      const { matches, total } = await best(sql, request);
-      return { results: await read(sql, matches), ...boundedTotal(total), limit, offset };
+      const query = await parseQuery(sql, request.query);
+      if (query.words.length === 0) return { results: [], total: 0, limit, offset };
+      const statistics = await this.#statistics.get(sql);
+      const filter = await filterOf(sql, request, query);
+      const ranked = await rank(sql, query.words, filter, statistics, offset + limit);
+      const matches = await sizes(sql, ranked.slice(offset));
+      const total = await count(sql, query, filter, statistics);
+      return { results: await read(sql, matches, query), ...boundedTotal(total), limit, offset };
     });
   }
 }
 
-/** The ranking: which messages match, the best first, and how many there are. Of equal ones the newest is first. */
-async function best(sql: SQL, request: SearchRequest): Promise<{ matches: Match[]; total: number }> {
-  const query = await anyWord(sql, request.query);
-  const { session_id = null, conversation_id = null, role = null, start_date = null, end_date = null } = request;
-  const candidates = sql`messages m join conversations c on c.id = m.conversation_id and c.deleted_at is null
-    where m.search @@ ${query}::tsquery
-      and (${session_id}::text is null or c.session_id = ${session_id})
-      and (${conversation_id}::uuid is null or m.conversation_id = ${conversation_id})
-      and (${role}::text is null or m.role = ${role})
-      and (${start_date}::timestamptz is null or m.created_at >= ${start_date})
-      and (${end_date}::timestamptz is null or m.created_at < ${end_date})`;
-  const matches: Match[] = await sql`
-    with best as (
-      select m.id, m.conversation_id, ts_rank(m.search, ${query}::tsquery)::float8 as rank, m.created_at
-      from ${candidates} order by rank desc, m.created_at desc, m.id limit ${request.limit} offset ${request.offset}
-    )
-    select b.id, b.rank, octet_length(coalesce(m.content_exact, m.content)) as content_bytes,
+/** What the request and the query ask for besides words, as a condition on `messages m`. */
+async function filterOf(sql: SQL, request: SearchRequest, query: SearchQuery): Promise<Filter> {
+  const values: unknown[] = [];
+  const value = (given: unknown, type: string) => `$${values.push(given)}::${type}`;
+  const conditions = [
+    "not exists (select from conversations c where c.id = m.conversation_id and c.deleted_at is not null)",
+  ];
+  const { session_id, conversation_id } = request;
+  if (session_id !== undefined) {
+    conditions.push(
+      `m.conversation_id = any (array(select id from conversations where session_id = ${value(session_id, "text")}))`,
+    );
+  }
+  if (conversation_id !== undefined) conditions.push(`m.conversation_id = ${value(conversation_id, "uuid")}`);
+  if (request.role !== undefined) conditions.push(`m.role = ${value(request.role, "text")}`);
+  if (request.source !== undefined) conditions.push(`m.metadata ->> 'source' = ${value(request.source, "text")}`);
+  if (request.tool !== undefined) conditions.push(`m.metadata ->> 'tool' = ${value(request.tool, "text")}`);
+  if (request.metadata !== undefined) {
+    conditions.push(`m.metadata @> ${value(storableMetadata(request.metadata).readable, "text")}::jsonb`);
+  }
+  if (request.start_date !== undefined) conditions.push(`m.created_at >= ${value(request.start_date, "timestamptz")}`);
+  if (request.end_date !== undefined) conditions.push(`m.created_at < ${value(request.end_date, "timestamptz")}`);
+  for (const phrase of query.required) conditions.push(`m.search @@ ${value(phrase, "text")}::tsquery`);
+  for (const unwanted of query.excluded) conditions.push(`not m.search @@ ${value(unwanted, "text")}::tsquery`);
+  const isScoped = session_id !== undefined || conversation_id !== undefined;
+  const [scope] = isScoped
+    ? await sql`select coalesce(sum(message_count), 0)::integer as messages from conversations
+        where (${session_id ?? null}::text is null or session_id = ${session_id ?? null})
+          and (${conversation_id ?? null}::uuid is null or id = ${conversation_id ?? null})`
+    : [];
+  return { condition: conditions.join(" and "), values, scopeMessages: scope?.messages };
+}
+
+/** How many messages match in all, counted up to the limit of exact totals. */
+async function count(sql: SQL, query: SearchQuery, filter: Filter, statistics: Statistics): Promise<number> {
+  const commonest = Math.max(...query.words.map((word) => (statistics.frequencies.get(word) ?? 0) * statistics.rows));
+  if (filter.values.length === 0 && commonest > COUNTLESS_MESSAGES) return EXACT_TOTAL_LIMIT + 1;
+  const [row] = await sql.unsafe(
+    `select count(*)::integer as total from (
+      select from messages m where m.search @@ $${filter.values.length + 1}::text::tsquery and ${filter.condition}
+      limit ${EXACT_TOTAL_LIMIT + 1}) as counted`,
+    [...filter.values, anyOf(query.words)],
+  );
+  return row.total;
+}
+
+/** How large the ranked messages are, in their order: what fits is decided before anything is read. */
+async function sizes(sql: SQL, ranked: Ranked[]): Promise<Match[]> {
+  const ids = ranked.map((each) => each.id);
+  const rows: Match[] = await sql`
+    select m.id, octet_length(coalesce(m.content_exact, m.content)) as content_bytes,
       coalesce(octet_length(coalesce(m.metadata_exact, m.metadata::text)), 0) as metadata_bytes,
       coalesce(octet_length(coalesce(c.metadata_exact, c.metadata::text)), 0) as conversation_metadata_bytes
-    from best b join messages m on m.id = b.id join conversations c on c.id = b.conversation_id
-    order by b.rank desc, b.created_at desc, b.id`;
-  const [count] = await sql`select count(*)::integer as total
-    from (select from ${candidates} limit ${EXACT_TOTAL_LIMIT + 1}) as counted`;
-  return { matches, total: count.total };
+    from messages m join conversations c on c.id = m.conversation_id where m.id = any(${sql.array(ids, "UUID")})`;
+  const found = new Map(rows.map((row) => [row.id, row]));
+  return ranked.flatMap(({ id, score }) => {
+    const row = found.get(id);
+    return row ? [{ ...row, rank: score }] : [];
+  });
 }
 
 /** Reads what of the matches fits in a reply. */
-async function read(sql: SQL, matches: Match[]): Promise<SearchHit[]> {
+async function read(sql: SQL, matches: Match[], query: SearchQuery): Promise<SearchHit[]> {
   const most = largestWhole(
     matches.flatMap((match) => [match.content_bytes, match.metadata_bytes, match.conversation_metadata_bytes]),
     REPLY_BUDGET_BYTES - matches.length * ROW_OVERHEAD_BYTES,
@@ -125,6 +182,8 @@ async function read(sql: SQL, matches: Match[]): Promise<SearchHit[]> {
   const rows: HitRow[] = await sql`
     select m.id as message_id, m.conversation_id, c.session_id, m.turn_number as turn, m.role, m.created_at,
       left(m.content, ${most}::integer) as content, m.content_exact,
+      ts_headline('english', left(m.content, ${SNIPPET_CHARACTERS}), ${anyOf(query.words)}::text::tsquery,
+        ${`StartSel=**, StopSel=**, MaxFragments=2, MinWords=8, MaxWords=${SNIPPET_WORDS}, FragmentDelimiter=" … "`}) as snippet,
       case when octet_length(coalesce(m.content_exact, m.content)) > ${most}::integer then length(m.content) end
         as content_length,
       case when octet_length(coalesce(m.metadata_exact, m.metadata::text)) <= ${most}::integer then m.metadata end as metadata,
@@ -140,15 +199,6 @@ async function read(sql: SQL, matches: Match[]): Promise<SearchHit[]> {
   });
 }
 
-/** A tsquery that any of the query's words satisfies; of only stop words or signs it is empty, and matches nothing. */
-async function anyWord(sql: SQL, query: string): Promise<string> {
-  const text = query.slice(0, MAX_QUERY_CHARACTERS).toWellFormed().replaceAll("\0", " ");
-  const [row] = await sql`
-    select coalesce(string_agg(quote_literal(lexeme), ' | '), '') as query
-    from (select lexeme from unnest(to_tsvector('english', ${text})) limit ${MAX_QUERY_WORDS}) as words`;
-  return row.query;
-}
-
 function hit(row: HitRow, match: Match, most: number): SearchHit {
   const content = exactText(row.content, row.content_exact);
   const { rank, metadata_bytes, conversation_metadata_bytes } = match;
@@ -158,6 +208,7 @@ function hit(row: HitRow, match: Match, most: number): SearchHit {
     session_id: row.session_id,
     turn: row.turn,
     role: row.role,
+    snippet: row.snippet,
     ...(row.content_length === null
       ? { content }
       : { content: beginning(content, most).text, content_length: row.content_length }),

@@ -43,6 +43,7 @@ for (const engine of engines) {
           session_id: "hit",
           turn: 1,
           role: "tool",
+          snippet: "**gramophone**",
           content: "gramophone",
           rank: expect.any(Number),
           created_at: "2024-05-06T07:08:09.123Z",
@@ -53,12 +54,13 @@ for (const engine of engines) {
     });
 
     test("shows the newest of equal matches first, and goes on where a page ended", async () => {
-      const messages = ["2024-01-01", "2024-01-03", "2024-01-02"].map((day) => ({
+      const messages = ["2024-01-02", "2024-01-04", "2024-01-03"].map((day) => ({
         ...user(`zeppelin ${day}`),
         created_at: `${day}T00:00:00Z`,
       }));
-      await store.messages.storeBulk({ messages });
-      const newest = ["zeppelin 2024-01-03", "zeppelin 2024-01-02", "zeppelin 2024-01-01"];
+      // Each in a conversation of its own: neighbours would lend them weight.
+      for (const message of messages) await store.messages.storeBulk({ messages: [message] });
+      const newest = ["zeppelin 2024-01-04", "zeppelin 2024-01-03", "zeppelin 2024-01-02"];
       expect(await contents("zeppelin")).toEqual(newest);
       expect(await contents("zeppelin", { limit: 1, offset: 1 })).toEqual(newest.slice(1, 2));
     });
@@ -79,15 +81,65 @@ for (const engine of engines) {
         const reply = await find("quasar", filter);
         const one = await find("quasar", { ...filter, limit: 1 });
         expect([reply.total, one.total]).toEqual([reply.results.length, reply.results.length]);
-        return reply.results.map((hit) => hit.content.split(" ")[1]);
+        return reply.results.map((hit) => hit.content.split(" ")[1] ?? "").toSorted((a, b) => a.localeCompare(b));
       };
-      expect(await filtered({})).toEqual(["three", "two", "one"]);
-      expect(await filtered({ session_id: "s1" })).toEqual(["two", "one"]);
+      expect(await filtered({})).toEqual(["one", "three", "two"]);
+      expect(await filtered({ session_id: "s1" })).toEqual(["one", "two"]);
       expect(await filtered({ conversation_id: first.conversation_id, role: "user" })).toEqual(["one"]);
       expect(await filtered({ role: "assistant" })).toEqual(["two"]);
       expect(await filtered({ start_date: new Date("2024-02-02T00:00:00Z") })).toEqual(["three", "two"]);
       expect(await filtered({ end_date: new Date("2024-02-02T00:00:00Z") })).toEqual(["one"]);
       expect(await filtered({ session_id: "s2", role: "assistant" })).toEqual([]);
+    });
+
+    test("filters by what a message's metadata says of it", async () => {
+      const { conversation_id } = await store.conversations.begin({});
+      const metadata = { source: "proxy", tool: "read_file", nested: { a: [1, 2] } };
+      await store.messages.store({ conversation_id, ...user("basalt recorded"), metadata });
+      await store.messages.store({ conversation_id, ...user("basalt told") });
+      for (const filter of [{ source: "proxy" }, { tool: "read_file" }, { metadata: { nested: { a: [2] } } }]) {
+        expect(await find("basalt", filter)).toMatchObject({ total: 1, results: [{ content: "basalt recorded" }] });
+      }
+      expect((await find("basalt", { tool: "other" })).total).toBe(0);
+      expect((await find("basalt")).total).toBe(2);
+    });
+
+    test("wants a phrase in quotes, and leaves out what a minus stands before, but for numbers", async () => {
+      for (const text of [
+        "the obsidian mirror broke",
+        "a mirror of obsidian",
+        "obsidian only",
+        "error -32601 obsidian",
+      ]) {
+        await store.messages.storeBulk({ messages: [user(text)] });
+      }
+      expect(await contents('"obsidian mirror"')).toEqual(["the obsidian mirror broke"]);
+      expect((await contents("obsidian -mirror")).toSorted()).toEqual(["error -32601 obsidian", "obsidian only"]);
+      expect((await contents('obsidian -"obsidian mirror"')).length).toBe(3);
+      expect((await contents("-32601 obsidian"))[0]).toBe("error -32601 obsidian");
+      expect(await find("-obsidian")).toMatchObject({ total: 0, results: [] });
+    });
+
+    test("lends a turn the weight of its neighbours, and of the question that it answers", async () => {
+      const about = [
+        user("we talked of the lighthouse keeper"),
+        user("she found a lantern"),
+        user("in the lighthouse"),
+      ];
+      await store.messages.storeBulk({ messages: [user("a lantern"), user("quite alone")] });
+      await store.messages.storeBulk({ messages: about });
+      expect((await contents("lighthouse lantern"))[0]).not.toBe("a lantern");
+      await store.messages.storeBulk({ messages: [user("is the vestibule locked?"), user("vestibule no")] });
+      await store.messages.storeBulk({ messages: [user("is the vestibule locked."), user("vestibule yes")] });
+      expect((await contents("vestibule")).indexOf("vestibule no")).toBeLessThan(
+        (await contents("vestibule")).indexOf("vestibule yes"),
+      );
+    });
+
+    test("gives weight to who speaks", async () => {
+      await store.messages.storeBulk({ messages: [user("Ingrid: we sail at dawn")] });
+      await store.messages.storeBulk({ messages: [user("Ask Ingrid; Ingrid will sail Ingrid's boat")] });
+      expect((await contents("Ingrid sail"))[0]).toBe("Ingrid: we sail at dawn");
     });
 
     test("answers whatever it is asked, and never with an error of the database", async () => {

@@ -1,0 +1,220 @@
+import type { SQL } from "bun";
+import { allOf, anyOf, inLabel } from "./search-query.ts";
+import { MAX_COUNTED } from "./search-statistics.ts";
+import type { Statistics } from "./search-statistics.ts";
+
+/** BM25's saturation and length, as they are in the literature for passages. */
+const K1 = 0.9;
+const B = 0.4;
+/** Turns on each side that lend a turn weight, falling evenly with the distance. */
+const REACH = 5;
+/** What a word weighs that stands in the label, and a turn before that asks. */
+const LABEL_WEIGHT = 3;
+const ANSWER_WEIGHT = 0.5;
+/** The best by their own words, whose neighbours are looked at. Looking at more was measured to change nothing. */
+const RERANKED = 100;
+/** Rows that are ranked by words of which some are rare; the other words only add to their scores. */
+const MAX_CANDIDATES = 5000;
+/** Matches that are gathered to take the newest of them. */
+const MAX_GATHERED = 30_000;
+/** For a word that is everywhere: so many of the newest matches, among so many of the newest messages. */
+const MAX_NEWEST = 2000;
+const MAX_WALKED = 100_000;
+/** A session or a conversation up to this size is ranked whole. */
+const MAX_SCOPE_MESSAGES = 10_000;
+/** `ts_rank` sums 1/j² over a lexeme's positions and divides by the limit of that sum. */
+const RANK_SCALE = 1.644934;
+
+/** A condition on `messages m`, as SQL of ours with places for the caller's values. */
+export interface Filter {
+  condition: string;
+  values: unknown[];
+  /** How many messages the named session or conversation holds, when one is named. */
+  scopeMessages: number | undefined;
+}
+
+export interface Ranked {
+  id: string;
+  score: number;
+}
+
+/** The words of a query that occur, the rarest first: in how many messages, and what each is worth. */
+interface Words {
+  lexemes: string[];
+  counts: number[];
+  weights: number[];
+}
+
+/** A turn that matches, or a neighbour of one. */
+interface Turn {
+  id: string;
+  conversation: string;
+  turn: number;
+  time: number;
+  length: number;
+  asks: boolean;
+  label: number;
+  /** Whether the filter lets it be a hit; if not, it only lends weight. */
+  passes: boolean;
+  frequencies: number[];
+}
+
+/**
+ * The messages that match, the best first, as many as are wanted: BM25 over a turn's own words, and again over its window
+ * of neighbours, with something for words in the label and for the answer to a question.
+ */
+export async function rank(
+  sql: SQL,
+  lexemes: string[],
+  filter: Filter,
+  statistics: Statistics,
+  wanted: number,
+): Promise<Ranked[]> {
+  const isScoped = filter.scopeMessages !== undefined && filter.scopeMessages <= MAX_SCOPE_MESSAGES;
+  const rows = isScoped ? (filter.scopeMessages ?? 0) : statistics.rows;
+  const counts = isScoped ? await countScoped(sql, lexemes, filter) : await countEverywhere(sql, lexemes, statistics);
+  const words = weigh(lexemes, counts, rows);
+  if (words.lexemes.length === 0) return [];
+  const matched = isScoped ? everyMatch(words, filter) : selectiveMatches(words, filter, rows);
+  const statement = turnsStatement(words, matched, filter, statistics.averageLength, Math.max(RERANKED, wanted));
+  const turns: Turn[] = await sql.unsafe(statement, filter.values);
+  return score(turns, words, statistics.averageLength).slice(0, wanted);
+}
+
+/** How common a word is that is everywhere: known from the statistics, or counted as far as it matters. */
+async function countEverywhere(sql: SQL, lexemes: string[], statistics: Statistics): Promise<number[]> {
+  const counts = lexemes.map((lexeme) => (statistics.frequencies.get(lexeme) ?? 0) * statistics.rows);
+  const unknown = [...lexemes.keys()].filter((index) => counts[index] === 0);
+  if (unknown.length === 0) return counts;
+  const selects = unknown.map(
+    (index) => `select ${index} as index, count(*)::integer as count
+      from (select from messages where search @@ ${tsquery(anyOf([lexemes[index] ?? ""]))} limit ${MAX_COUNTED}) as counted`,
+  );
+  const counted: { index: number; count: number }[] = await sql.unsafe(selects.join(" union all "));
+  for (const { index, count } of counted) counts[index] = count;
+  return counts;
+}
+
+/** In a session a word is worth what it is worth there: names that are rare elsewhere stand in every turn. */
+async function countScoped(sql: SQL, lexemes: string[], filter: Filter): Promise<number[]> {
+  const columns = lexemes.map((lexeme) => `count(*) filter (where m.search @@ ${tsquery(anyOf([lexeme]))})::integer`);
+  const [row] = await sql.unsafe(
+    `select array[${columns.join(", ")}] as counts from messages m
+      where m.search @@ ${tsquery(anyOf(lexemes))} and ${filter.condition}`,
+    filter.values,
+  );
+  return row.counts;
+}
+
+function weigh(lexemes: string[], counts: number[], rows: number): Words {
+  const known = [...lexemes.keys()]
+    .filter((index) => (counts[index] ?? 0) > 0)
+    .toSorted((a, b) => (counts[a] ?? 0) - (counts[b] ?? 0));
+  const sorted = known.map((index) => counts[index] ?? 0);
+  return {
+    lexemes: known.map((index) => lexemes[index] ?? ""),
+    counts: sorted,
+    // The rows are an estimate, which may be older than what was counted; no word is worth nothing.
+    weights: sorted.map((count) => Math.log(1 + (Math.max(rows, count) - count + 0.5) / (count + 0.5))),
+  };
+}
+
+const CANDIDATE_COLUMNS = "m.conversation_id, m.turn_number, m.created_at, m.search";
+
+function everyMatch(words: Words, filter: Filter): string {
+  return `select ${CANDIDATE_COLUMNS} from messages m
+    where m.search @@ ${tsquery(anyOf(words.lexemes))} and ${filter.condition}`;
+}
+
+/**
+ * A common word must not rank every message that holds it. The rarest words choose the candidates, as many of them as stay
+ * within the limit, and the common ones only score. Where all are common, two of them together choose; where that is still
+ * too much, the newest do.
+ */
+function selectiveMatches(words: Words, filter: Filter, rows: number): string {
+  let sum = words.counts[0] ?? 0;
+  let choosing = 1;
+  for (; choosing < words.lexemes.length && sum + (words.counts[choosing] ?? 0) <= MAX_CANDIDATES; choosing += 1) {
+    sum += words.counts[choosing] ?? 0;
+  }
+  let match = anyOf(words.lexemes.slice(0, choosing));
+  if (sum > MAX_CANDIDATES && words.lexemes.length > 1) {
+    match = allOf(words.lexemes.slice(0, 2));
+    sum = (sum * (words.counts[1] ?? 0)) / Math.max(1, rows);
+  }
+  if (sum <= MAX_GATHERED) {
+    return `select * from (select ${CANDIDATE_COLUMNS} from messages m
+      where m.search @@ ${tsquery(match)} and ${filter.condition} limit ${MAX_GATHERED}) as gathered
+      order by created_at desc limit ${MAX_CANDIDATES}`;
+  }
+  return `select ${CANDIDATE_COLUMNS} from (select * from messages order by created_at desc limit ${MAX_WALKED}) as m
+    where m.search @@ ${tsquery(match)} and ${filter.condition} limit ${MAX_NEWEST}`;
+}
+
+/**
+ * The best candidates by their own words, each with its neighbours. `search || ''` unpacks a row's words once for all the
+ * words that are looked for; the lateral's `offset 0` makes it look up each window by the index.
+ */
+function turnsStatement(words: Words, matched: string, filter: Filter, average: number, most: number): string {
+  const frequency = (vector: string, lexeme: string) =>
+    `${RANK_SCALE} * ts_rank('{1,1,1,1}', ${vector}, ${tsquery(anyOf([lexeme]))})`;
+  const label = (vector: string) =>
+    words.lexemes.map((lexeme) => `(${vector} @@ ${tsquery(inLabel(lexeme))})::integer`).join(" + ");
+  const own = words.weights
+    .map((weight, index) => `${weight} * ${K1 + 1} * f${index} / (f${index} + norm)`)
+    .join(" + ");
+  return `with matched as materialized (${matched}),
+    scored as (
+      select conversation_id, turn_number, created_at, ${label("v")} as label,
+        ${words.lexemes.map((lexeme, index) => `${frequency("v", lexeme)} as f${index}`).join(", ")},
+        ${K1} * (${1 - B} + ${B} * length(v) / ${average}) as norm
+      from (select conversation_id, turn_number, created_at, search || ''::tsvector as v from matched offset 0) as unpacked
+    ),
+    best as materialized (
+      select conversation_id, turn_number from scored
+      order by ${own} + ${LABEL_WEIGHT} * label desc, created_at desc limit ${most}
+    )
+    select turn.* from best cross join lateral (
+      select m.id, m.conversation_id as conversation, m.turn_number as turn, extract(epoch from m.created_at)::float8 as time,
+        length(m.search) as length, m.search @@ '''?'''::tsquery as asks, ${label("m.search")} as label, ${filter.condition} as passes,
+        array[${words.lexemes.map((lexeme) => frequency("m.search", lexeme)).join(", ")}]::float8[] as frequencies
+      from messages m where m.conversation_id = best.conversation_id
+        and m.turn_number between best.turn_number - ${REACH} and best.turn_number + ${REACH} offset 0
+    ) as turn`;
+}
+
+/** Scores the turns that hold a word of the query; their neighbours only lend them weight. */
+function score(turns: Turn[], words: Words, average: number): Ranked[] {
+  const at = new Map(turns.map((turn) => [`${turn.conversation} ${turn.turn}`, turn]));
+  const neighbour = (turn: Turn, distance: number) => at.get(`${turn.conversation} ${turn.turn + distance}`);
+  const bm25 = (frequencies: number[], length: number) =>
+    frequencies.reduce((sum, frequency, index) => {
+      const norm = K1 * (1 - B + (B * length) / average);
+      return sum + ((words.weights[index] ?? 0) * (K1 + 1) * frequency) / (frequency + norm);
+    }, 0);
+  const own = new Map([...at.values()].map((turn) => [turn, bm25(turn.frequencies, turn.length)]));
+  const scored = [...own].flatMap(([turn, ownScore]) => {
+    if (ownScore === 0 || !turn.passes) return [];
+    const frequencies = words.lexemes.map(() => 0);
+    let length = 0;
+    for (let distance = -REACH; distance <= REACH; distance += 1) {
+      const near = neighbour(turn, distance);
+      if (!near) continue;
+      const share = 1 - Math.abs(distance) / (REACH + 1);
+      length += share * near.length;
+      for (const [index, frequency] of near.frequencies.entries())
+        frequencies[index] = (frequencies[index] ?? 0) + share * frequency;
+    }
+    // A full window holds as much as REACH + 1 turns: the sum of its shares.
+    const window = bm25(frequencies, length / (REACH + 1));
+    const before = neighbour(turn, -1);
+    const answers = before?.asks ? ANSWER_WEIGHT * (own.get(before) ?? 0) : 0;
+    return [{ id: turn.id, time: turn.time, score: ownScore + window + LABEL_WEIGHT * turn.label + answers }];
+  });
+  return scored.toSorted((a, b) => b.score - a.score || b.time - a.time || (a.id < b.id ? 1 : -1));
+}
+
+/** A tsquery as a SQL literal. */
+function tsquery(text: string): string {
+  return `'${text.replaceAll("'", "''")}'::tsquery`;
+}
