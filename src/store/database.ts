@@ -9,6 +9,11 @@ const SEARCH_SHARE = 5;
 /** PostgreSQL ends a slow statement a little before we would give up its connection. */
 const STATEMENT_SHARE = 0.9;
 
+/** A search that takes longer than this is of no use to whoever waits for it. */
+const SEARCH_TIMEOUT_MS = 5000;
+/** Each search has other words: a plan made for none of them would be a bad one, and compiling it takes longer than running. */
+const SEARCH_PLANNING = { jit: "off", plan_cache_mode: "force_custom_plan" };
+
 /**
  * The connections to one PostgreSQL. Whatever happens there, a caller has an answer within the deadline: the result, or
  * a DeweyError that says `unavailable`.
@@ -30,8 +35,11 @@ export class Database {
     const settings = { statement_timeout: timeout, lock_timeout: timeout };
     this.#main = new Pool({ connection, kept: Math.min(minConnections, main), most: main, settings, log });
     // Who allows one connection gets one.
+    const searchSettings = { ...settings, statement_timeout: Math.min(timeout, SEARCH_TIMEOUT_MS), ...SEARCH_PLANNING };
     this.#searches =
-      maxConnections === 1 ? this.#main : new Pool({ connection, kept: 0, most: searches, settings, log });
+      maxConnections === 1
+        ? this.#main
+        : new Pool({ connection, kept: 0, most: searches, settings: searchSettings, log });
   }
 
   /**

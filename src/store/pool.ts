@@ -16,7 +16,7 @@ export interface PoolOptions {
   kept: number;
   most: number;
   /** PostgreSQL's own settings for each connection. */
-  settings: Record<string, number>;
+  settings: Record<string, number | string>;
   log: Log;
 }
 
