@@ -8,7 +8,8 @@ import { startEmbedded } from "../store/embedded.ts";
 import type { EmbeddedOptions } from "../store/embedded.ts";
 import { createRedactor, noRedactor } from "../store/redact.ts";
 import { openStore } from "../store/store.ts";
-import type { Connection, Store } from "../store/store.ts";
+import type { Connection } from "../store/connection.ts";
+import type { Store } from "../store/store.ts";
 import { isLoopback } from "../wire/guard.ts";
 
 /** How often the trash is emptied of what is past its time: days are its unit, so an hour is soon enough. */

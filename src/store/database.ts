@@ -2,12 +2,23 @@ import type { TransactionSQL } from "bun";
 import { DeweyError } from "../errors.ts";
 import { Late, Pool, connect, isConnectionLost, sqlState } from "./pool.ts";
 import type { Statement } from "./pool.ts";
-import type { StoreOptions } from "./store.ts";
+import type { Connection } from "./connection.ts";
+import type { Log } from "../log.ts";
 
 /** Searches have connections of their own, so that slow ones never stand before a store: one in five, at least one. */
 const SEARCH_SHARE = 5;
 /** PostgreSQL ends a slow statement a little before we would give up its connection. */
 const STATEMENT_SHARE = 0.9;
+
+export interface DatabaseOptions {
+  connection: Connection;
+  /** So many are opened at start and kept. */
+  minConnections: number;
+  maxConnections: number;
+  /** How long a call may wait for the database before it fails as `unavailable`. */
+  deadlineMs: number;
+  log: Log;
+}
 
 /** A search that takes longer than this is of no use to whoever waits for it. */
 const SEARCH_TIMEOUT_MS = 5000;
@@ -21,11 +32,11 @@ const SEARCH_PLANNING = { jit: "off", plan_cache_mode: "force_custom_plan" };
 export class Database {
   /** How long a caller waits for an answer. */
   readonly deadlineMs: number;
-  readonly #options: StoreOptions;
+  readonly #options: DatabaseOptions;
   readonly #main: Pool;
   readonly #searches: Pool;
 
-  constructor(options: StoreOptions) {
+  constructor(options: DatabaseOptions) {
     this.#options = options;
     this.deadlineMs = options.deadlineMs;
     const { connection, log, maxConnections, minConnections } = options;

@@ -18,7 +18,7 @@ import type { Lock } from "../lock.ts";
 import type { Log } from "../log.ts";
 import { EMBEDDED_DATABASE, EMBEDDED_USER, engineIdentity, makeFolder, placesIn, prepareEngine } from "./engine.ts";
 import type { Identity } from "./engine.ts";
-import type { Connection } from "./store.ts";
+import type { Connection } from "./connection.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /** The kernel's limit for the path of a socket, in bytes, with the name of the socket in it. */

@@ -1,7 +1,7 @@
 import { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { Connection } from "./store.ts";
+import type { Connection } from "./connection.ts";
 
 /** How long a new connection may take; a database that is away should be known before a caller's deadline. */
 const CONNECT_DEADLINE_SECONDS = 5;

@@ -1,35 +1,18 @@
-import type { Log } from "../log.ts";
 import { Contexts } from "./contexts.ts";
 import { Conversations } from "./conversations.ts";
 import { Database } from "./database.ts";
+import type { DatabaseOptions } from "./database.ts";
 import { Messages } from "./messages.ts";
 import { migrate } from "./migrations.ts";
 import type { Redactor } from "./redact.ts";
 import { Results } from "./results.ts";
 import { Search } from "./search.ts";
 
-/** How to reach a PostgreSQL. A host that begins with a slash is the folder of a Unix socket. */
-export interface Connection {
-  host: string;
-  port: number;
-  database: string;
-  user: string;
-  password?: string;
-  tls?: boolean;
-}
-
-export interface StoreOptions {
-  connection: Connection;
-  /** So many are opened at start and kept. */
-  minConnections: number;
-  maxConnections: number;
-  /** How long a call may wait for the database before it fails as `unavailable`. */
-  deadlineMs: number;
+export interface StoreOptions extends DatabaseOptions {
   /** Days that a deleted conversation can be restored. */
   trashDays: number;
   /** Takes secrets out of every write. */
   redactor: Redactor;
-  log: Log;
 }
 
 /** How the database is. */

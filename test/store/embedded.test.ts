@@ -14,7 +14,7 @@ import {
 import { basename, join } from "node:path";
 import { startEmbedded } from "../../src/store/embedded.ts";
 import { placesIn } from "../../src/store/engine.ts";
-import type { Connection } from "../../src/store/store.ts";
+import type { Connection } from "../../src/store/connection.ts";
 import { failure } from "../support/failure.ts";
 import { connect, quiet, temporaryFolder } from "../support/postgres.ts";
 

@@ -8,7 +8,8 @@ import { startEmbedded } from "../../src/store/embedded.ts";
 import { placesIn } from "../../src/store/engine.ts";
 import { createRedactor } from "../../src/store/redact.ts";
 import { openStore } from "../../src/store/store.ts";
-import type { Connection, Store, StoreOptions } from "../../src/store/store.ts";
+import type { Connection } from "../../src/store/connection.ts";
+import type { Store, StoreOptions } from "../../src/store/store.ts";
 
 /** A running PostgreSQL of a test's own, which it may kill, freeze or stop. */
 export interface Cluster {
