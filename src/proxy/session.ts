@@ -39,6 +39,9 @@ const WAIT_LIMIT_MS = 5000;
 /** What may wait; then the client is read no further. */
 const MAX_WAITING_FRAMES = 1000;
 const MAX_WAITING_CHARACTERS = 16_000_000;
+/** How long a client's last questions may take, and how often it is looked whether they are answered. */
+const ANSWER_GRACE_MS = 30_000;
+const ANSWER_POLL_MS = 10;
 /** How long a server may take to answer when it is initialized again. */
 const REPLAY_DEADLINE_MS = 10_000;
 
@@ -71,7 +74,7 @@ class Session {
     options.downstream.open({
       frame: (text) => options.tap.frame("up", text, () => this.#goUp(text)),
       drained: () => (this.#upstream ?? this.#replaying?.link)?.resume(),
-      closed: (reason) => this.#end(reason),
+      closed: (reason) => void this.#leave(reason),
     });
     void this.#keepConnected();
   }
@@ -219,6 +222,21 @@ class Session {
   #answer(id: unknown, error: DeweyError): void {
     const text = errorFrame(id, jsonRpcCode(error.code), error.message);
     this.#options.tap.frame("down", text, () => this.#options.downstream.send(text));
+  }
+
+  /** A client that has closed its stdin still reads its stdout: what it has asked is answered first. */
+  async #leave(reason: string): Promise<void> {
+    const deadlineMs = performance.now() + ANSWER_GRACE_MS;
+    const { downstream } = this.#options;
+    while (
+      downstream.wire === "stdio" &&
+      this.#open.size + this.#waiting.length > 0 &&
+      performance.now() < deadlineMs
+    ) {
+      await Bun.sleep(ANSWER_POLL_MS);
+    }
+    this.#end(reason);
+    downstream.close();
   }
 
   #end(reason: string): void {

@@ -98,7 +98,8 @@ export class Search {
 
   async find(request: SearchRequest): Promise<SearchReply> {
     const { limit, offset } = request;
-    return this.#database.search(async (sql) => {
+    // One view for all of its statements: what is stored meanwhile must not make the total and the hits disagree.
+    const search = async (sql: SQL): Promise<SearchReply> => {
       const query = await parseQuery(sql, request.query);
       if (query.words.length === 0) return { results: [], total: 0, limit, offset };
       const statistics = await this.#statistics.get(sql);
@@ -107,7 +108,8 @@ export class Search {
       const matches = await sizes(sql, ranked.slice(offset));
       const total = await count(sql, query, filter, statistics);
       return { results: await read(sql, matches, query), ...boundedTotal(total), limit, offset };
-    });
+    };
+    return this.#database.search((sql) => sql.begin("isolation level repeatable read read only", search));
   }
 }
 

@@ -23,6 +23,7 @@ export class LineLink implements Link {
   #resumed = Promise.withResolvers<void>();
   #paused = false;
   #closed = false;
+  #told = false;
 
   constructor(streams: LineStreams) {
     this.#streams = streams;
@@ -64,14 +65,15 @@ export class LineLink implements Link {
 
   close(): void {
     if (this.#closed) return;
+    this.#closed = true;
     this.#streams.end();
     this.ended("closed by Dewey");
   }
 
-  /** Tells the end, once. */
+  /** Tells the end, once. What was asked before the input ended can still be answered, until the link is closed. */
   ended(reason: string): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#told) return;
+    this.#told = true;
     this.resume();
     this.#handlers?.closed(reason);
   }

@@ -153,6 +153,20 @@ describe("dewey serve --stdio", () => {
     await until("the end of the server", () => !isAlive(server));
   }, 60_000);
 
+  test("answers what was asked before its stdin was closed", async () => {
+    using home = temporaryHome();
+    const { running, url } = await startServe(home.path);
+    const child = Bun.spawn([binary, "serve", "--stdio"], {
+      env: { ...plainEnvironment(home.path), DEWEY_URL: url },
+      stdin: new TextEncoder().encode('{"jsonrpc":"2.0","id":1,"method":"ping"}\n'),
+      stdout: "pipe",
+      stderr: "ignore",
+    });
+    expect(JSON.parse(await new Response(child.stdout).text())).toEqual({ jsonrpc: "2.0", id: 1, result: {} });
+    expect(await child.exited).toBe(0);
+    await running.stop();
+  }, 60_000);
+
   test("says clearly when the server is another machine's and does not answer", async () => {
     using home = temporaryHome();
     const client = stdioClient(["serve", "--stdio"], {
