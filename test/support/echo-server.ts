@@ -52,7 +52,7 @@ async function answer(message: Message, id: Id, wires: Wires): Promise<void> {
     });
   } else if (message.method === "tools/list") reply({ result: { tools } });
   else if (message.method === "tools/call") reply(await call(message.params ?? {}, wires));
-  else if (message.method === "ping") reply({ result: {} });
+  else if (["ping", "logging/setLevel", "resources/subscribe"].includes(message.method ?? "")) reply({ result: {} });
   else reply({ error: { code: -32_601, message: `no method ${message.method}` } });
 }
 
