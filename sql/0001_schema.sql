@@ -162,11 +162,14 @@ create index fiedler_results_conversation on fiedler_results (conversation_id);
 -- A caller with any of the last three has nothing stored; the others are not touched by that. Within one call no id may
 -- come twice, and a caller that gives a turn itself is alone in its conversation: the writer sees to both.
 --
+-- `searchables` holds what is searched of a content where that is not the content itself.
+--
 -- The locks are taken first, in the order of the ids, so that overlapping calls cannot wait for each other in a circle;
 -- the second statement then has a view that holds everything committed before the locks were had.
 create function dewey_append(
   callers integer[], conversations uuid[], ids uuid[], turns integer[], roles text[], contents text[],
-  contents_exact text[], metadatas text[], metadatas_exact text[], times timestamptz[], hashes text[]
+  contents_exact text[], metadatas text[], metadatas_exact text[], times timestamptz[], hashes text[],
+  searchables text[]
 ) returns table (outcome text, message_id uuid, turn_number integer, created_at timestamptz)
 language plpgsql as $$
 #variable_conflict use_column
@@ -182,9 +185,11 @@ begin
   return query
   with given as (
     select * from unnest(
-      callers, conversations, ids, turns, roles, contents, contents_exact, metadatas, metadatas_exact, times, hashes
+      callers, conversations, ids, turns, roles, contents, contents_exact, metadatas, metadatas_exact, times, hashes,
+      searchables
     ) with ordinality as g (
-      caller, conversation, id, turn, role, content, content_exact, metadata, metadata_exact, time, hash, place
+      caller, conversation, id, turn, role, content, content_exact, metadata, metadata_exact, time, hash, searchable,
+      place
     )
   ), judged as (
     select g.*, c.last_turn, m.turn_number as known_turn, m.created_at as known_time,
@@ -210,7 +215,7 @@ begin
     insert into messages (id, conversation_id, turn_number, role, content, content_exact, metadata, metadata_exact,
       created_at, sent_hash, search)
     select n.id, n.conversation, n.number, n.role, n.content, n.content_exact, n.metadata::jsonb, n.metadata_exact,
-      coalesce(n.time, stored_at), decode(n.hash, 'hex'), dewey_search_vector(n.content)
+      coalesce(n.time, stored_at), decode(n.hash, 'hex'), dewey_search_vector(coalesce(n.searchable, n.content))
     from numbered n
     returning messages.id, messages.turn_number, messages.created_at
   ), counted as (

@@ -1,4 +1,5 @@
 import type { SQL } from "bun";
+import { searchable } from "./search-text.ts";
 
 /** Characters of a query that are read; a longer text says nothing more with the rest. */
 const MAX_QUERY_CHARACTERS = 10_000;
@@ -21,6 +22,7 @@ export interface SearchQuery {
  */
 export async function parseQuery(sql: SQL, text: string): Promise<SearchQuery> {
   const readable = text.slice(0, MAX_QUERY_CHARACTERS).toWellFormed().replaceAll("\0", " ");
+  const seen = (part: string) => searchable(part) ?? part;
   const phrases: string[] = [];
   const unwanted: string[] = [];
   const plain = readable
@@ -33,10 +35,10 @@ export async function parseQuery(sql: SQL, text: string): Promise<SearchQuery> {
       return before;
     });
   const [row] = await sql`select
-    array(select lexeme from unnest(to_tsvector('english', ${plain})) limit ${MAX_WORDS}) as words,
-    array(select p::text from unnest(${sql.array(phrases, "TEXT")}::text[]) q, phraseto_tsquery('english', q) p
+    array(select lexeme from unnest(to_tsvector('english', ${seen(plain)})) limit ${MAX_WORDS}) as words,
+    array(select p::text from unnest(${sql.array(phrases.map(seen), "TEXT")}::text[]) q, phraseto_tsquery('english', q) p
       where numnode(p) > 0) as required,
-    array(select p::text from unnest(${sql.array(unwanted, "TEXT")}::text[]) q, phraseto_tsquery('english', q) p
+    array(select p::text from unnest(${sql.array(unwanted.map(seen), "TEXT")}::text[]) q, phraseto_tsquery('english', q) p
       where numnode(p) > 0) as excluded`;
   return row as SearchQuery;
 }

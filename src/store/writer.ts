@@ -6,6 +6,7 @@ import { sentHash, storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { redactMessage } from "./redact.ts";
 import type { Redactor } from "./redact.ts";
+import { searchable } from "./search-text.ts";
 import { Late } from "./pool.ts";
 
 /** Rows of one group at most: enough that a commit's cost is shared, few enough that its callers are not kept waiting. */
@@ -52,6 +53,8 @@ interface Row {
   metadataExact: string | null;
   time: string | null;
   hash: string | null;
+  /** What is searched of the content, where that is not the content itself. */
+  searchable: string | null;
 }
 
 /** One caller's messages, which are stored together or not at all. */
@@ -215,7 +218,7 @@ function prepare(givenId: string, messages: NewMessage[], single: boolean, redac
     places.set(row.id, known ?? rows.length);
     rowOf.push(known ?? rows.length);
     if (known === undefined) rows.push(row);
-    characters += [row.content, row.contentExact, row.metadata, row.metadataExact].reduce(
+    characters += [row.content, row.contentExact, row.metadata, row.metadataExact, row.searchable].reduce(
       (sum, text) => sum + (text?.length ?? 0),
       0,
     );
@@ -243,6 +246,7 @@ function newRow(conversation: string, message: NewMessage, redactor: Redactor): 
     time: message.created_at ?? null,
     // Of what was sent: a pattern that is added later makes no conflict of a repetition.
     hash: message.message_id === undefined ? null : sentHash(message.role, message.content, message.metadata ?? null),
+    searchable: searchable(content.readable),
   };
 }
 
@@ -262,7 +266,8 @@ async function appendRows(sql: SQL, groups: Row[][]): Promise<Outcome[]> {
     ${sql.array(column("metadata"), "TEXT")}::text[],
     ${sql.array(column("metadataExact"), "TEXT")}::text[],
     ${sql.array(column("time"), "TIMESTAMPTZ")}::timestamptz[],
-    ${sql.array(column("hash"), "TEXT")}::text[]
+    ${sql.array(column("hash"), "TEXT")}::text[],
+    ${sql.array(column("searchable"), "TEXT")}::text[]
   )`;
 }
 
