@@ -135,13 +135,13 @@ function isCollision(error: unknown): boolean {
 
 /** SQLSTATEs that mean "not now", with the words for them: trying again, or an administrator, helps. */
 const passing: [RegExp, string][] = [
-  [/^28/, "the database refuses Dewey's user or password"],
-  [/^3D000/, "the database that is configured does not exist"],
-  [/^53300/, "the database has no connection left for Dewey"],
-  [/^53/, "the database has run out of room"],
-  [/^(57014|55P03)/, "the database needed longer than it may"],
-  [/^25006/, "the database takes no writes at the moment"],
-  [/^(40001|40P01)/, "the database was too busy with the same rows"],
+  [/^28/, "the database refuses Dewey's user or password; correct DEWEY_DB_USER and DEWEY_DB_PASSWORD"],
+  [/^3D000/, "the database that is configured does not exist; make it, or correct DEWEY_DB_NAME"],
+  [/^53300/, "the database has no connection left for Dewey; try again later"],
+  [/^53/, "the database has run out of room; try again later"],
+  [/^(57014|55P03)/, "the database needed longer than it may; try again later"],
+  [/^25006/, "the database takes no writes at the moment; try again later"],
+  [/^(40001|40P01)/, "the database was too busy with the same rows; try again later"],
 ];
 
 /** The one translation of the database's errors. Their own words may quote what a caller sent, so they go no further. */
@@ -153,7 +153,7 @@ export function translated(error: unknown): DeweyError {
   }
   const state = sqlState(error);
   const words = passing.find(([pattern]) => state !== undefined && pattern.test(state))?.[1];
-  if (words !== undefined) return new DeweyError("unavailable", `${words}; try again later`, { cause: error });
+  if (words !== undefined) return new DeweyError("unavailable", words, { cause: error });
   if (state === undefined)
     return new DeweyError("internal", "the database's answer was not understood", { cause: error });
   return new DeweyError("internal", `the database refused a statement (SQLSTATE ${state})`, { cause: error });
