@@ -187,14 +187,17 @@ export class Shipper {
       try {
         await this.#options.client.call(call.tool, call.args);
         this.#lastDelivery = Date.now();
+        if (this.#lastError !== undefined) this.#options.log.info("delivery goes on");
         this.#lastError = undefined;
         this.#delivered += call.messages.length;
         return;
       } catch (thrown) {
         const error = asDeweyError(thrown);
+        if (error.code !== "unavailable") return this.#refused(call, error.message);
+        // Said once, not at every attempt: the store may be away for days.
+        if (this.#lastError === undefined)
+          this.#options.log.warn("nothing can be delivered; what is recorded waits on disk", { error });
         this.#lastError = error.message;
-        if (error.code !== "unavailable" && error.code !== "unauthorized") return this.#refused(call, error.message);
-        this.#options.log.debug("the store is away", { error, pauseMs });
       }
       await this.#pause(pauseMs + Math.random() * pauseMs);
     }

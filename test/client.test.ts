@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Client } from "../src/client.ts";
+import { startListener } from "../src/mcp/listener.ts";
+import type { Listener } from "../src/mcp/listener.ts";
+import type { Store } from "../src/store/store.ts";
+import { failure } from "./support/failure.ts";
+import { freePort } from "./support/ports.ts";
+import { engines, quiet, testStore } from "./support/postgres.ts";
+
+const [engine] = engines;
+if (!engine) throw new Error("there is no PostgreSQL");
+
+describe("Dewey's own client", () => {
+  const port = freePort();
+  const url = `ws://127.0.0.1:${port}/`;
+  let store: Store;
+  let listener: Listener;
+  const listen = () =>
+    startListener({ store, host: "127.0.0.1", port, token: "secret", allowedOrigins: [], log: quiet, version: "0" });
+  beforeAll(async () => {
+    store = await testStore(engine);
+    listener = listen();
+  });
+  afterAll(async () => {
+    await listener.stop();
+    await store.close();
+  });
+
+  test("calls tools, many at a time, each with its own answer", async () => {
+    const client = new Client({ url, token: "secret" });
+    const sessions = Array.from({ length: 50 }, (_, index) => `s${index}`);
+    const replies = await Promise.all(
+      sessions.map((session_id) => client.call("dewey_begin_conversation", { session_id })),
+    );
+    expect(replies.map((reply) => reply["session_id"])).toEqual(sessions);
+    await client.close();
+  });
+
+  test("throws the server's errors with their code and field", async () => {
+    const client = new Client({ url, token: "secret" });
+    expect(await failure(client.call("dewey_search", { query: "" }))).toMatchObject({
+      code: "invalid",
+      field: "query",
+    });
+    expect(
+      await failure(client.call("dewey_get_conversation", { conversation_id: crypto.randomUUID() })),
+    ).toMatchObject({ code: "not_found" });
+    expect(await failure(client.call("no_such_tool", {}))).toMatchObject({ code: "invalid" });
+    await client.close();
+  });
+
+  test("says that the server is away, and calls it again when it is back", async () => {
+    const client = new Client({ url, token: "secret" });
+    await client.call("dewey_list_conversations", {});
+    await listener.stop();
+    expect(await failure(client.call("dewey_list_conversations", {}))).toMatchObject({ code: "unavailable" });
+    listener = listen();
+    await client.call("dewey_list_conversations", {});
+    await client.close();
+  });
+
+  test("does not get in with another token", async () => {
+    expect(await failure(new Client({ url, token: "wrong" }).call("dewey_list_conversations", {}))).toMatchObject({
+      code: "unavailable",
+    });
+  });
+
+  test("gives up on a server that does not answer", async () => {
+    const silent = Bun.serve({
+      port: 0,
+      fetch: (request, server) => (server.upgrade(request) ? undefined : new Response()),
+      websocket: { message() {} },
+    });
+    const client = new Client({ url: `ws://127.0.0.1:${silent.port}/`, deadlineMs: 200 });
+    expect((await failure(client.call("dewey_list_conversations", {}))).message).toContain("within 0.2 s");
+    await silent.stop(true);
+  });
+});
