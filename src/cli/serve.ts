@@ -65,6 +65,9 @@ async function relayStdio(invocation: Invocation): Promise<number> {
     downstream,
     upstreamName: "dewey",
     tap: noTap,
+    onUpstream: (reason) => {
+      if (reason !== undefined) log.warn("the server is away", { reason });
+    },
     async dial() {
       await ensureLocalServer({ url, dataDir, env: invocation.env, log });
       return dialWebSocket({ url, ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }) });

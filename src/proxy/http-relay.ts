@@ -27,6 +27,8 @@ export interface HttpRelayOptions {
   upstream: Upstream & { wire: "websocket" | "http" };
   log: Log;
   tap(sessionKey: string | undefined): Tap;
+  /** Told when the upstream answers, and when it does not, with the reason. */
+  saw(reason: string | undefined): void;
 }
 
 interface Session {
@@ -69,6 +71,7 @@ export class HttpRelay {
     const body = request.method === "POST" ? await request.text() : undefined;
     if (body !== undefined) await tapped(session.tap, "up", body);
     const response = await this.#forward(request, body);
+    this.#options.saw(response instanceof Error ? response.message : undefined);
     if (response instanceof Error) return this.#unreachable(session.tap, body, response);
     const given = response.headers.get(SESSION_HEADER);
     if (given !== null && !this.#sessions.has(given)) this.#sessions.set(given, session);

@@ -26,6 +26,8 @@ export interface ProxyListenerOptions {
   run: (link: Link, facts: SessionFacts) => Promise<void>;
   /** The tap of a session that is forwarded from HTTP to HTTP. */
   tap: (facts: SessionFacts) => Tap;
+  /** Told of an upstream behind HTTP when it answers, and when it does not, with the reason. */
+  sawUpstream: (name: string, reason: string | undefined) => void;
   health: () => Record<string, unknown>;
 }
 
@@ -115,7 +117,12 @@ export class ProxyListener {
     const known = this.#relays.get(upstream.name);
     if (known) return known;
     const { tap, log } = this.#options;
-    const relay = new HttpRelay({ upstream, log, tap: (sessionKey) => tap({ upstream, wire: "http", sessionKey }) });
+    const relay = new HttpRelay({
+      upstream,
+      log,
+      saw: (reason) => this.#options.sawUpstream(upstream.name, reason),
+      tap: (sessionKey) => tap({ upstream, wire: "http", sessionKey }),
+    });
     this.#relays.set(upstream.name, relay);
     return relay;
   }

@@ -1,5 +1,4 @@
 import { Client } from "../client.ts";
-import { asDeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Link } from "../wire/link.ts";
 import { ProxyListener } from "./listener.ts";
@@ -9,6 +8,7 @@ import { Shipper } from "./shipper.ts";
 import { recordingTap } from "./tap.ts";
 import type { SessionFacts } from "./tap.ts";
 import { dialUpstream } from "./upstreams.ts";
+import { UpstreamStates } from "./upstream-states.ts";
 import type { Upstream } from "./upstreams.ts";
 
 /** How long delivery may go on when the proxy stops; what is left waits on disk for the next one. */
@@ -37,14 +37,21 @@ export interface Proxy {
 export function startProxy(options: ProxyOptions): Proxy {
   const recorder = startRecorder(options);
   const { log } = options;
+  const states = new UpstreamStates();
   const listener = new ProxyListener({
     ...options,
+    sawUpstream: (name, reason) => states.saw(name, reason),
     tap: (facts) => recordingTap(recorder.shipper.spool, facts),
-    run: (link, facts) => relaySession(link, facts, recorder.shipper, log),
+    run: (link, facts) => relaySession(link, facts, recorder.shipper, log, states),
     health: () => ({
       version: options.version,
       sessions: listener.sessions(),
-      upstreams: [...options.upstreams.byName.values()].map(({ name, wire, record }) => ({ name, wire, record })),
+      upstreams: [...options.upstreams.byName.values()].map(({ name, wire, record }) => ({
+        name,
+        wire,
+        record,
+        ...states.of(name),
+      })),
       recorder: recorder.shipper.health(),
     }),
   });
@@ -61,7 +68,7 @@ export function startProxy(options: ProxyOptions): Proxy {
 /** Relays one client that started this command, on its own stdin and stdout. Resolves when it has left. */
 export async function runStdioSession(link: Link, upstream: Upstream, options: RecorderOptions): Promise<void> {
   const recorder = startRecorder(options);
-  await relaySession(link, { upstream, wire: link.wire }, recorder.shipper, options.log);
+  await relaySession(link, { upstream, wire: link.wire }, recorder.shipper, options.log, new UpstreamStates());
   await recorder.stop();
 }
 
@@ -78,20 +85,23 @@ function startRecorder(options: RecorderOptions): { shipper: Shipper; stop(): Pr
   };
 }
 
-async function relaySession(link: Link, facts: SessionFacts, shipper: Shipper, log: Log): Promise<void> {
+async function relaySession(
+  link: Link,
+  facts: SessionFacts,
+  shipper: Shipper,
+  log: Log,
+  states: UpstreamStates,
+): Promise<void> {
   const { upstream } = facts;
   const sessionLog = log.with({ upstream: upstream.name });
   await runSession({
     downstream: link,
     upstreamName: upstream.name,
     tap: recordingTap(shipper.spool, facts),
-    async dial() {
-      try {
-        return await dialUpstream(upstream, sessionLog);
-      } catch (error) {
-        sessionLog.warn("a session has no upstream", { error: asDeweyError(error).message });
-        throw error;
-      }
+    dial: () => dialUpstream(upstream, sessionLog),
+    onUpstream(reason) {
+      states.saw(upstream.name, reason);
+      if (reason !== undefined) sessionLog.warn("a session has no upstream", { reason });
     },
   });
 }

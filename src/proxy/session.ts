@@ -26,7 +26,7 @@ export interface SessionOptions {
   dial(): Promise<Link>;
   tap: Tap;
   /** Told when the upstream is there and when it is not, with the reason. */
-  onUpstream?(reason: string | undefined): void;
+  onUpstream(reason: string | undefined): void;
 }
 
 /** Pauses between attempts to connect, doubled each time: a server that is starting is there soon, one that loops is not. */
@@ -93,7 +93,7 @@ class Session {
       // A connection that lasted was a good one: the next attempt is no part of a loop.
       if (performance.now() - startedMs > STABLE_MS) pauseMs = FIRST_PAUSE_MS;
       this.#outage = { sinceMs: this.#outage?.sinceMs ?? performance.now(), error };
-      this.#options.onUpstream?.(error.message);
+      this.#options.onUpstream(error.message);
       this.#refuseOpen(error);
       this.#refuseWaitingInTime();
       await Promise.race([Bun.sleep(pauseMs + Math.random() * pauseMs), this.over]);
@@ -145,7 +145,7 @@ class Session {
     if (this.#isOver) return;
     this.#upstream = link;
     this.#outage = undefined;
-    this.#options.onUpstream?.(undefined);
+    this.#options.onUpstream(undefined);
     const waiting = this.#takeWaiting();
     for (const text of waiting) this.#goUp(text);
     if (initialize) for (const frame of this.#handshake.listChanges()) this.#options.downstream.send(frame);

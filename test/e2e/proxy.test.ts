@@ -205,6 +205,12 @@ describe("dewey proxy", () => {
       expect(message).toContain(reason);
       rpc.close();
     }
+    const { upstreams } = (await (await fetch(`${url.replace("ws:", "http:")}healthz`)).json()) as {
+      upstreams: { name: string; state: string; last_error: string | null }[];
+    };
+    const state = (name: string) => upstreams.find((upstream) => upstream.name === name);
+    expect(state("broken")).toMatchObject({ state: "down", last_error: expect.stringContaining("no-such-command") });
+    expect(state("echo")).toMatchObject({ state: "unused", last_error: null });
     const unknown = await fetch(`${url.replace("ws:", "http:")}mcp?upstream=nope`, { method: "POST" });
     expect([unknown.status, await unknown.text()]).toEqual([
       404,
