@@ -1,6 +1,7 @@
 import type { Server as BunServer } from "bun";
 import { asDeweyError, DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { Metrics } from "../metrics.ts";
 import type { Store } from "../store/store.ts";
 import { MAX_FRAME_BYTES } from "../wire/frame.ts";
 import { createGuard, isLoopback, refusal } from "../wire/guard.ts";
@@ -39,7 +40,11 @@ const STOP_DEADLINE_MS = 5000;
 export function startListener(options: ListenerOptions): Listener {
   const { store, log, version } = options;
   const links = new Set<Link>();
-  const serve = () => createMcpServer({ store, version, log });
+  const metrics = new Metrics();
+  const calls = metrics.counter("dewey_tool_calls_total", "Calls of tools, by tool and outcome.");
+  metrics.gauge("dewey_clients", "Open WebSocket connections and HTTP sessions.", () => links.size + http.size);
+  const onCall = (tool: string, outcome: string) => calls({ tool, outcome });
+  const serve = () => createMcpServer({ store, version, log, onCall });
   const http = new HttpSessions({
     log,
     async opened(transport) {
@@ -52,7 +57,7 @@ export function startListener(options: ListenerOptions): Listener {
       void serveLink(link, serve, log).finally(() => links.delete(link));
     },
   });
-  const server = listen(options, router(options, http, accept));
+  const server = listen(options, router(options, http, accept, metrics));
   return {
     url: `${options.tls ? "wss" : "ws"}://${server.hostname}:${server.port}/`,
     port: server.port ?? options.port,
@@ -88,7 +93,7 @@ async function serveLink(link: Link, serve: () => ReturnType<typeof createMcpSer
 
 type Fetch = (request: Request, server: BunServer<Accepted>) => Promise<Response | undefined>;
 
-function router(options: ListenerOptions, http: HttpSessions, accept: () => Accepted): Fetch {
+function router(options: ListenerOptions, http: HttpSessions, accept: () => Accepted, metrics: Metrics): Fetch {
   const guard = createGuard({
     ...(options.token === undefined ? {} : { token: options.token }),
     allowedOrigins: options.allowedOrigins,
@@ -99,10 +104,11 @@ function router(options: ListenerOptions, http: HttpSessions, accept: () => Acce
     const refused = guard(request, { open: pathname === "/healthz" });
     if (refused) return refused;
     if (pathname === "/healthz") return health(options);
+    if (pathname === "/metrics") return metrics.response();
     const isSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
     if (isSocket && (pathname === "/" || pathname === "/mcp")) return upgrade(request, server, accept());
     if (pathname === "/mcp") return http.handle(request, server);
-    return refusal(404, "there is WebSocket on / and /mcp, Streamable HTTP on /mcp, and GET /healthz");
+    return refusal(404, "there is WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz and GET /metrics");
   };
 }
 

@@ -14,6 +14,8 @@ export interface McpServerOptions {
   store: Store;
   version: string;
   log: Log;
+  /** Told of every call that a tool has answered ("ok") or refused (the code of the error). */
+  onCall: (tool: string, outcome: string) => void;
 }
 
 /**
@@ -29,9 +31,9 @@ export async function createMcpServer(options: McpServerOptions): Promise<Server
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...toolList] }));
   // Handled below, by a schema of our own: the SDK answers malformed parameters with -32603 where -32602 is right.
   server.setRequestHandler(CallToolRequestSchema.extend({ params: z.unknown() }), (request) =>
-    callByName(request.params, store, log),
+    callByName(request.params, options),
   );
-  server.fallbackRequestHandler = async (request) => callDirectly(request.method, request.params, store, log);
+  server.fallbackRequestHandler = async (request) => callDirectly(request.method, request.params, options);
   server.onerror = (error) => log.debug("a session's frame was not understood", { error });
   return server;
 }
@@ -58,7 +60,7 @@ const callParams = z.looseObject({
 });
 
 /** `tools/call`. What a model can correct is a result that says so; only a broken request is a protocol error. */
-async function callByName(params: unknown, store: Store, log: Log): Promise<CallToolResult> {
+async function callByName(params: unknown, options: McpServerOptions): Promise<CallToolResult> {
   const parsed = callParams.safeParse(params);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -70,29 +72,40 @@ async function callByName(params: unknown, store: Store, log: Log): Promise<Call
   const tool = tools.get(parsed.data.name);
   if (!tool) throw new McpError(ErrorCode.InvalidParams, `there is no tool ${JSON.stringify(parsed.data.name)}`);
   try {
-    const output = await callTool(tool, store, parsed.data.arguments);
+    const output = await answer(tool, parsed.data.arguments, options);
     return { content: [{ type: "text", text: JSON.stringify(output) }], structuredContent: output };
   } catch (thrown) {
-    const { code, field, message } = told(thrown, tool, log);
+    const { code, field, message } = told(thrown, tool, options.log);
     const text = JSON.stringify({ error: { code, ...(field === undefined ? {} : { field }), message } });
     return { isError: true, content: [{ type: "text", text }] };
   }
 }
 
 /** The prototype's clients name the tool as the method and take the bare value, without any handshake. */
-async function callDirectly(method: string, params: unknown, store: Store, log: Log) {
+async function callDirectly(method: string, params: unknown, options: McpServerOptions) {
   const tool = tools.get(method);
   if (!tool) throw new McpError(ErrorCode.MethodNotFound, `there is no method ${JSON.stringify(method)}`);
   try {
-    const output = await callTool(tool, store, params);
+    const output = await answer(tool, params, options);
     // The SDK's type wants an object, and the wire takes any JSON: "no context" is null.
     return (tool.bare ? tool.bare(output) : output) as Record<string, unknown>;
   } catch (thrown) {
-    const { code, field, message } = told(thrown, tool, log);
+    const { code, field, message } = told(thrown, tool, options.log);
     throw Object.assign(new Error(message), {
       code: jsonRpcCode(code),
       data: { code, ...(field === undefined ? {} : { field }) },
     });
+  }
+}
+
+async function answer(tool: Tool, args: unknown, { store, onCall }: McpServerOptions) {
+  try {
+    const output = await callTool(tool, store, args);
+    onCall(tool.name, "ok");
+    return output;
+  } catch (error) {
+    onCall(tool.name, asDeweyError(error).code);
+    throw error;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Server as BunServer } from "bun";
 import { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
 import { MAX_FRAME_BYTES } from "../wire/frame.ts";
 import { createGuard, isLoopback, refusal } from "../wire/guard.ts";
 import { HttpSessions } from "../wire/http-sessions.ts";
@@ -29,6 +30,7 @@ export interface ProxyListenerOptions {
   /** Told of an upstream behind HTTP when it answers, and when it does not, with the reason. */
   sawUpstream: (name: string, reason: string | undefined) => void;
   health: () => Record<string, unknown>;
+  metrics: Metrics;
 }
 
 type Socket = BunServer<Accepted>;
@@ -79,9 +81,10 @@ export class ProxyListener {
     const refused = this.#guard(request, { open: url.pathname === "/healthz" });
     if (refused) return refused;
     if (url.pathname === "/healthz") return Response.json({ status: "ok", ...this.#options.health() });
+    if (url.pathname === "/metrics") return this.#options.metrics.response();
     const isSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
     if (!isSocket && url.pathname !== "/mcp") {
-      return refusal(404, "there is WebSocket on any path, Streamable HTTP on /mcp, and GET /healthz");
+      return refusal(404, "there is WebSocket on any path, Streamable HTTP on /mcp, GET /healthz and GET /metrics");
     }
     const upstream = this.#upstream(url);
     if (upstream instanceof Response) return upstream;

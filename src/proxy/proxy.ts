@@ -1,11 +1,13 @@
 import { Client } from "../client.ts";
 import type { Log } from "../log.ts";
+import { Metrics } from "../metrics.ts";
 import type { Link } from "../wire/link.ts";
 import { ProxyListener } from "./listener.ts";
 import type { ProxyListenerOptions } from "./listener.ts";
 import { runSession } from "./session.ts";
+import type { Tap } from "./session.ts";
 import { Shipper } from "./shipper.ts";
-import { recordingTap } from "./tap.ts";
+import { countingTap, recordingTap } from "./tap.ts";
 import type { SessionFacts } from "./tap.ts";
 import { dialUpstream } from "./upstreams.ts";
 import { UpstreamStates } from "./upstream-states.ts";
@@ -38,11 +40,14 @@ export function startProxy(options: ProxyOptions): Proxy {
   const recorder = startRecorder(options);
   const { log } = options;
   const states = new UpstreamStates();
+  const metrics = new Metrics();
+  const tap = meteredTap(recorder.shipper, metrics);
   const listener = new ProxyListener({
     ...options,
     sawUpstream: (name, reason) => states.saw(name, reason),
-    tap: (facts) => recordingTap(recorder.shipper.spool, facts),
-    run: (link, facts) => relaySession(link, facts, recorder.shipper, log, states),
+    tap,
+    metrics,
+    run: (link, facts) => relaySession({ link, facts, tap: tap(facts), log, states }),
     health: () => ({
       version: options.version,
       sessions: listener.sessions(),
@@ -55,6 +60,7 @@ export function startProxy(options: ProxyOptions): Proxy {
       recorder: recorder.shipper.health(),
     }),
   });
+  metrics.gauge("dewey_proxy_sessions", "Open sessions of clients.", () => listener.sessions());
   return {
     port: listener.port,
     url: listener.url,
@@ -68,7 +74,9 @@ export function startProxy(options: ProxyOptions): Proxy {
 /** Relays one client that started this command, on its own stdin and stdout. Resolves when it has left. */
 export async function runStdioSession(link: Link, upstream: Upstream, options: RecorderOptions): Promise<void> {
   const recorder = startRecorder(options);
-  await relaySession(link, { upstream, wire: link.wire }, recorder.shipper, options.log, new UpstreamStates());
+  const facts = { upstream, wire: link.wire };
+  const tap = recordingTap(recorder.shipper.spool, facts);
+  await relaySession({ link, facts, tap, log: options.log, states: new UpstreamStates() });
   await recorder.stop();
 }
 
@@ -85,19 +93,45 @@ function startRecorder(options: RecorderOptions): { shipper: Shipper; stop(): Pr
   };
 }
 
-async function relaySession(
-  link: Link,
-  facts: SessionFacts,
-  shipper: Shipper,
-  log: Log,
-  states: UpstreamStates,
-): Promise<void> {
+/** Taps that record, and count what passes by upstream and direction, with what the recorder counts itself. */
+function meteredTap(shipper: Shipper, metrics: Metrics): (facts: SessionFacts) => Tap {
+  const frames = metrics.counter("dewey_proxy_frames_total", "Frames relayed, by upstream and direction.");
+  const bytes = metrics.counter("dewey_proxy_frame_bytes_total", "Bytes of frames relayed, by upstream and direction.");
+  metrics.gauge("dewey_recorder_queued_bytes", "Bytes that wait for delivery.", () => shipper.health().queued_bytes);
+  metrics.counted("dewey_recorder_messages_total", "Messages delivered.", () => shipper.health().delivered_messages);
+  metrics.counted(
+    "dewey_recorder_lost_frames_total",
+    "Frames relayed and not recorded.",
+    () => shipper.health().lost_frames,
+  );
+  metrics.counted(
+    "dewey_recorder_set_aside_total",
+    "Records that the store refused.",
+    () => shipper.health().set_aside,
+  );
+  return (facts) =>
+    countingTap(recordingTap(shipper.spool, facts), (direction, size) => {
+      const labels = { upstream: facts.upstream.name, direction };
+      frames(labels);
+      bytes(labels, size);
+    });
+}
+
+interface RelayedSession {
+  link: Link;
+  facts: SessionFacts;
+  tap: Tap;
+  log: Log;
+  states: UpstreamStates;
+}
+
+async function relaySession({ link, facts, tap, log, states }: RelayedSession): Promise<void> {
   const { upstream } = facts;
   const sessionLog = log.with({ upstream: upstream.name });
   await runSession({
     downstream: link,
     upstreamName: upstream.name,
-    tap: recordingTap(shipper.spool, facts),
+    tap,
     dial: () => dialUpstream(upstream, sessionLog),
     onUpstream(reason) {
       states.saw(upstream.name, reason);

@@ -17,6 +17,17 @@ export function recordingTap(spool: Spool, facts: SessionFacts): Tap {
   return facts.upstream.record === "none" ? noTap : new SpoolTap(spool, facts);
 }
 
+/** A tap that counts what passes, in front of another. */
+export function countingTap(tap: Tap, count: (direction: Direction, bytes: number) => void): Tap {
+  return {
+    frame(direction, text, pass) {
+      count(direction, Buffer.byteLength(text));
+      tap.frame(direction, text, pass);
+    },
+    closed: (reason) => tap.closed(reason),
+  };
+}
+
 /** Writes one session's frames to the spool before they go on, and marks where it could not. */
 class SpoolTap implements Tap {
   readonly #spool: Spool;

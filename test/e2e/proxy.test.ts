@@ -183,6 +183,9 @@ describe("dewey proxy", () => {
     expect(
       rpc.received.filter((text) => text.includes("notifications/progress") && text.includes('"mine"')),
     ).toHaveLength(5);
+    const metrics = await (await fetch(`${url.replace("ws:", "http:")}metrics`)).text();
+    expect(metrics).toMatch(/^dewey_proxy_frames_total\{upstream="child",direction="down"\} [1-9]/m);
+    expect(metrics).toContain("dewey_proxy_sessions 1\n");
     expect(rpc.call("made/up", { x: 1 })).rejects.toMatchObject({ code: -32_601 });
     const big = await rpc.tool("big", { characters: 50_000_000 });
     expect(String(big["text"]).length).toBe(50_000_000);

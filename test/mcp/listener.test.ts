@@ -268,6 +268,17 @@ describe("the protocol", () => {
     rpc.close();
   });
 
+  test("counts calls by tool and outcome, never by what a caller made up", async () => {
+    const rpc = await connected(served.url);
+    await refusal(rpc.tool("dewey_search", { query: "" }));
+    await rpc.call("tools/call", { name: "made_up" }).catch(() => {});
+    const text = await (await fetch(new URL("/metrics", served.httpUrl))).text();
+    expect(text).toMatch(/^dewey_tool_calls_total\{tool="dewey_search",outcome="invalid"\} [1-9]/m);
+    expect(text).toMatch(/^dewey_clients [1-9]/m);
+    expect(text).not.toContain("made_up");
+    rpc.close();
+  });
+
   test("gives notifications no reply", async () => {
     const rpc = await connected(served.url);
     const before = rpc.received.length;
