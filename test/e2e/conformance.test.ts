@@ -1,0 +1,31 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { startChains } from "../support/conformance-chains.ts";
+import { differences, runSuite, sessionSuite } from "../support/conformance-suite.ts";
+
+// MCP's own conformance suite sees no difference between a server and the same server behind the compiled proxy.
+
+let chains: Awaited<ReturnType<typeof startChains>>;
+let direct: string[];
+
+beforeAll(async () => {
+  chains = await startChains();
+  direct = await runSuite(sessionSuite, chains.direct);
+}, 60_000);
+afterAll(() => chains[Symbol.asyncDispose]());
+
+test("the server that the chains lead to fails no check by itself, so that nothing hides behind its failures", () => {
+  expect(direct.filter((check) => check.endsWith("FAILURE"))).toEqual([]);
+  expect(direct.filter((check) => check.endsWith("SUCCESS")).length).toBeGreaterThanOrEqual(44);
+});
+
+describe("every check of the conformance suite has the same status as direct through", () => {
+  for (const wires of ["HTTP → HTTP", "HTTP → stdio", "HTTP → WebSocket proxy → HTTP"]) {
+    test.concurrent(
+      wires,
+      async () => {
+        expect(differences(direct, await runSuite(sessionSuite, chains.proxied[wires] ?? ""))).toEqual([]);
+      },
+      120_000,
+    );
+  }
+});

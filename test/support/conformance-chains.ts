@@ -1,0 +1,53 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { plainEnvironment, start, temporaryHome } from "./binary.ts";
+import type { Running } from "./binary.ts";
+import { conformanceCommand, startConformanceHttp } from "./conformance-server.ts";
+import { freePort } from "./ports.ts";
+
+/** The addresses of one server: direct, and through the compiled proxy on different wires. */
+export interface Chains {
+  direct: string;
+  proxied: Record<string, string>;
+}
+
+/** Starts the conformance server and two proxies, of which one stands behind the other on a WebSocket. */
+export async function startChains(): Promise<Chains & AsyncDisposable> {
+  const home = temporaryHome();
+  const server = startConformanceHttp();
+  const behind = await startProxy(home.path, "behind", { server: { type: "http", url: server.url } });
+  const front = await startProxy(home.path, "front", {
+    http: { type: "http", url: server.url },
+    stdio: conformanceCommand,
+    websocket: { type: "ws", url: `ws://localhost:${behind.port}/?upstream=server` },
+  });
+  const through = (upstream: string) => `http://localhost:${front.port}/mcp?upstream=${upstream}`;
+  return {
+    direct: server.url,
+    proxied: {
+      "HTTP → HTTP": through("http"),
+      "HTTP → stdio": through("stdio"),
+      "HTTP → WebSocket proxy → HTTP": through("websocket"),
+    },
+    async [Symbol.asyncDispose]() {
+      await front.running.stop();
+      await behind.running.stop();
+      await server.stop();
+      home[Symbol.dispose]();
+    },
+  };
+}
+
+async function startProxy(home: string, name: string, mcpServers: object): Promise<{ running: Running; port: number }> {
+  const config = join(home, `${name}.json`);
+  writeFileSync(config, JSON.stringify({ mcpServers }));
+  const port = freePort();
+  const args = ["proxy", "--port", `${port}`, "--config", config, "--data-dir", join(home, name)];
+  const running = start([...args, "--url", `ws://127.0.0.1:${freePort()}`], {
+    ...plainEnvironment(home),
+    // The suite shows that a page of this address is let in, as a server of that address would.
+    DEWEY_ALLOWED_ORIGINS: `http://localhost:${port}`,
+  });
+  await running.until("stderr", /"event":"relaying"/);
+  return { running, port };
+}
