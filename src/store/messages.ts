@@ -26,7 +26,10 @@ export class Messages {
 
   /** Throws `not_found` for the conversation, `conflict` for a turn or an id that is taken. */
   async store(input: NewMessage & { conversation_id: string }): Promise<StoredMessage> {
-    const [stored] = await this.#writer.append(input.conversation_id, [input], true);
+    const [stored] = await this.#writer.append(input.conversation_id, [input], {
+      single: true,
+      followToTrash: false,
+    });
     if (!stored) throw new DeweyError("internal", "the message was stored but its answer is missing");
     return stored;
   }
@@ -37,6 +40,7 @@ export class Messages {
     session_id?: string | undefined;
     metadata?: Metadata | undefined;
     messages: NewMessage[];
+    follow_to_trash?: boolean | undefined;
   }): Promise<{
     conversation_id: string;
     stored: number;
@@ -48,7 +52,10 @@ export class Messages {
     const stored =
       input.conversation_id === undefined
         ? await this.#storeInNew(conversationId, input)
-        : await this.#writer.append(conversationId, input.messages, false);
+        : await this.#writer.append(conversationId, input.messages, {
+            single: false,
+            followToTrash: input.follow_to_trash ?? false,
+          });
     const turns = stored.map((message) => message.turn_number);
     return {
       conversation_id: conversationId,

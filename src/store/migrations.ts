@@ -1,4 +1,5 @@
 import schema from "../../sql/0001_schema.sql" with { type: "text" };
+import followToTrash from "../../sql/0002_follow_to_trash.sql" with { type: "text" };
 import { DeweyError } from "../errors.ts";
 import type { SQL } from "bun";
 import type { Database } from "./database.ts";
@@ -7,7 +8,10 @@ import type { Database } from "./database.ts";
  * Every migration, in order. The list is explicit because a compiled binary carries files but no folders; a test holds
  * it against the folder. A migration is never changed once it is released: the next one corrects it.
  */
-export const migrations: readonly { name: string; sql: string }[] = [{ name: "0001_schema", sql: schema }];
+export const migrations: readonly { name: string; sql: string }[] = [
+  { name: "0001_schema", sql: schema },
+  { name: "0002_follow_to_trash", sql: followToTrash },
+];
 
 /** Any number, the same for all: two servers that start at once migrate one after the other. */
 const MIGRATION_LOCK = 3_393_900_001;

@@ -50,6 +50,8 @@ export interface NewFiedlerResult {
   error_message?: string | undefined;
   metadata?: Metadata | undefined;
   conversation_id?: string | undefined;
+  /** Also of a conversation in the trash: it is hidden with it, and comes back with it. */
+  follow_to_trash?: boolean | undefined;
 }
 
 /** The values that PostgreSQL cannot hold as they are, by their column. */
@@ -73,7 +75,8 @@ export class Results {
   /** Throws `not_found` for the conversation and `conflict` for an id that is taken by another result. */
   async store(input: NewFiedlerResult): Promise<{ id: string; created_at: string }> {
     const id = input.result_id?.toLowerCase() ?? Bun.randomUUIDv7();
-    const hash = sentHash({ ...input, result_id: id });
+    const { follow_to_trash: _, ...sent } = input;
+    const hash = sentHash({ ...sent, result_id: id });
     const stored = storable(redactResult(this.#redactor, input));
     const [row] = await this.#insert(id, hash, input, stored);
     if (!row) throw notFound(input.conversation_id ?? "");
@@ -121,7 +124,7 @@ export class Results {
     input: NewFiedlerResult,
     stored: ReturnType<typeof storable>,
   ): Promise<{ created_at: Date; sent_hash: Buffer | null }[]> {
-    const { conversation_id = null } = input;
+    const { conversation_id = null, follow_to_trash = false } = input;
     return this.#database.repeatable(async (sql) => {
       await sql`insert into fiedler_results (id, correlation_id, model, prompt, output, tokens_prompt, tokens_completion,
           duration_seconds, status, error_message, metadata, conversation_id, exact, sent_hash)
@@ -130,7 +133,8 @@ export class Results {
           ${input.duration_seconds ?? null}::real, ${input.status ?? null}, ${stored.errorMessage},
           ${stored.metadata}::text::jsonb, ${conversation_id}::uuid, ${stored.exact}, decode(${hash}, 'hex')
         where ${conversation_id}::uuid is null
-          or exists (select from conversations where id = ${conversation_id} and deleted_at is null)
+          or exists (select from conversations where id = ${conversation_id}
+            and (deleted_at is null or ${follow_to_trash}))
         on conflict (id) do nothing`;
       return sql`select created_at, sent_hash from fiedler_results where id = ${id}`;
     });

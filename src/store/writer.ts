@@ -35,6 +35,14 @@ export interface NewMessage {
   turn_number?: number | undefined;
 }
 
+/** How an append differs from a plain one. */
+export interface AppendOptions {
+  /** Whether one message is stored, or several: it says how errors name them. */
+  single: boolean;
+  /** Also into a conversation in the trash, which then is whole when it is restored. */
+  followToTrash: boolean;
+}
+
 /** What became of a message that is stored now. */
 export interface StoredMessage {
   message_id: string;
@@ -55,6 +63,7 @@ interface Row {
   hash: string | null;
   /** What is searched of the content, where that is not the content itself. */
   searchable: string | null;
+  followToTrash: boolean;
 }
 
 /** One caller's messages, which are stored together or not at all. */
@@ -94,9 +103,9 @@ export class Writer {
     this.#redactor = redactor;
   }
 
-  /** Appends to one conversation, all or nothing. `single` says how errors name the messages. */
-  async append(conversationId: string, messages: NewMessage[], single: boolean): Promise<StoredMessage[]> {
-    const append = prepare(conversationId, messages, single, this.#redactor);
+  /** Appends to one conversation, all or nothing. */
+  async append(conversationId: string, messages: NewMessage[], options: AppendOptions): Promise<StoredMessage[]> {
+    const append = prepare(conversationId, messages, options, this.#redactor);
     this.#waiting.push(append);
     // At the end of this turn of the event loop, so that calls that arrived together go together.
     if (this.#waiting.length === 1) queueMicrotask(() => this.#send());
@@ -111,7 +120,7 @@ export class Writer {
 
   /** Appends inside a transaction of the caller's, to a conversation that this transaction has made. */
   async appendWithin(sql: SQL, conversationId: string, messages: NewMessage[]): Promise<StoredMessage[]> {
-    const append = prepare(conversationId, messages, false, this.#redactor);
+    const append = prepare(conversationId, messages, { single: false, followToTrash: false }, this.#redactor);
     settle(append, await appendRows(sql, [append.rows]));
     return append.settle.promise;
   }
@@ -202,15 +211,15 @@ export function extraMs(characters: number): number {
   return Math.ceil(Math.max(0, characters - CHARACTERS_WITHIN_DEADLINE) * EXTRA_MS_PER_CHARACTER);
 }
 
-function prepare(givenId: string, messages: NewMessage[], single: boolean, redactor: Redactor): Append {
+function prepare(givenId: string, messages: NewMessage[], options: AppendOptions, redactor: Redactor): Append {
   const conversationId = givenId.toLowerCase();
-  const path = (index: number) => (single ? "" : `messages[${index}].`);
+  const path = (index: number) => (options.single ? "" : `messages[${index}].`);
   const rows: Row[] = [];
   const places = new Map<string, number>();
   const rowOf: number[] = [];
   let characters = 0;
   for (const [index, message] of messages.entries()) {
-    const row = newRow(conversationId, message, redactor);
+    const row = newRow(conversationId, message, options.followToTrash, redactor);
     const known = places.get(row.id);
     if (known !== undefined && rows[known]?.hash !== row.hash) {
       throw idConflict(`${path(index)}message_id`, row.id);
@@ -227,7 +236,7 @@ function prepare(givenId: string, messages: NewMessage[], single: boolean, redac
   return { conversation: conversationId, rows, characters, rowOf, path, settle };
 }
 
-function newRow(conversation: string, message: NewMessage, redactor: Redactor): Row {
+function newRow(conversation: string, message: NewMessage, followToTrash: boolean, redactor: Redactor): Row {
   const kept = redactMessage(redactor, message);
   const content = storableText(kept.content);
   const metadata = storableMetadata(kept.metadata);
@@ -247,6 +256,7 @@ function newRow(conversation: string, message: NewMessage, redactor: Redactor): 
     // Of what was sent: a pattern that is added later makes no conflict of a repetition.
     hash: message.message_id === undefined ? null : sentHash(message.role, message.content, message.metadata ?? null),
     searchable: searchable(content.readable),
+    followToTrash,
   };
 }
 
@@ -267,7 +277,8 @@ async function appendRows(sql: SQL, groups: Row[][]): Promise<Outcome[]> {
     ${sql.array(column("metadataExact"), "TEXT")}::text[],
     ${sql.array(column("time"), "TIMESTAMPTZ")}::timestamptz[],
     ${sql.array(column("hash"), "TEXT")}::text[],
-    ${sql.array(column("searchable"), "TEXT")}::text[]
+    ${sql.array(column("searchable"), "TEXT")}::text[],
+    ${sql.array(column("followToTrash"), "BOOLEAN")}::boolean[]
   )`;
 }
 

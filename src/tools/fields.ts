@@ -88,6 +88,9 @@ export const whole = (least: number, what: string) =>
     .max(2_147_483_647, "should be at most 2147483647")
     .describe(what);
 
+/** For recorders, which bring late what belongs to a conversation. */
+export const followToTrash = z.boolean().optional().describe("also when the conversation is in the trash");
+
 /** Of replies. */
 export const time = z.string().describe("ISO 8601, UTC");
 export const total = z.int().describe("how many there are in all, whatever limit and offset");

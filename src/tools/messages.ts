@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { adds, content, key, metadata, moment, role, time, uuid, whole } from "./fields.ts";
+import { adds, content, followToTrash, key, metadata, moment, role, time, uuid, whole } from "./fields.ts";
 import { defineTool } from "./tool.ts";
 
 /** Messages of one bulk call: a larger import goes in several, each of which is all or nothing. */
@@ -47,6 +47,7 @@ export const storeMessagesBulk = defineTool({
       conversation_id: uuid("which conversation; a new one when left out").optional(),
       session_id: key("for a new conversation: your own key for conversations that belong together").optional(),
       metadata: metadata("for a new conversation: anything worth keeping about it").optional(),
+      follow_to_trash: followToTrash,
     })
     .refine((input) => input.conversation_id === undefined || input.session_id === undefined, {
       path: ["session_id"],

@@ -295,6 +295,35 @@ for (const engine of engines) {
       });
     });
 
+    test("of a recorder follow their conversation into the trash, which is whole when it is restored", async () => {
+      const { conversation_id } = await store.messages.storeBulk({ messages: [user("before")] });
+      await store.conversations.delete({ conversation_id, force: false });
+      const follow_to_trash = true;
+      const result = { correlation_id: conversation_id, model: "m", output: "o", result_id: crypto.randomUUID() };
+      for (let time = 0; time < 2; time++) {
+        await store.messages.storeBulk({
+          conversation_id,
+          follow_to_trash,
+          messages: [{ ...user("late"), message_id: conversation_id }],
+        });
+        await store.results.store({ ...result, conversation_id, follow_to_trash });
+      }
+      expect(await failure(read(conversation_id))).toMatchObject({ code: "not_found" });
+      const found = () => store.results.find({ conversation_id, limit: 1, offset: 0 });
+      expect((await found()).total).toBe(0);
+      expect(await store.conversations.restore({ conversation_id })).toEqual({ restored: true, message_count: 2 });
+      expect((await read(conversation_id)).map((message) => message.content)).toEqual(["before", "late"]);
+      expect((await found()).total).toBe(1);
+      await store.conversations.delete({ conversation_id, force: true });
+      const late = [
+        store.messages.storeBulk({ conversation_id, follow_to_trash, messages: [user("too late")] }),
+        store.results.store({ ...result, result_id: crypto.randomUUID(), conversation_id, follow_to_trash }),
+      ];
+      for (const error of await Promise.all(late.map(failure))) {
+        expect(error).toMatchObject({ code: "not_found", field: "conversation_id" });
+      }
+    });
+
     test("an ordinary message whose words come near the limit of a tsvector is stored", async () => {
       const conversation_id = await begin();
       // Just below the size up to which no beginning is sought: short distinct compounds cost most for their bytes.
