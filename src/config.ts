@@ -65,6 +65,14 @@ export interface ClientConfig {
   logLevel: LogLevel;
 }
 
+/** What a person's environment says of their terminal. These are everybody's variables, not settings of Dewey's. */
+export interface TerminalConfig {
+  colour: boolean;
+  /** The command that pages long texts; none when the person has not named one. */
+  pager: string | undefined;
+  editor: string;
+}
+
 const listening = ["token", "allowedOrigins", "tlsCert", "tlsKey"] as const;
 const common = ["dataDir", "logLevel"] as const;
 
@@ -134,6 +142,15 @@ export function proxyConfig(sources: Sources): ProxyConfig {
 /** Reads what the commands obey that only talk to a server. */
 export function clientConfig(sources: Sources): ClientConfig {
   return reading(sources, (reader) => reader.read(obeyed.client));
+}
+
+/** NO_COLOR counts when it holds anything (https://no-color.org); vi is the editor that POSIX promises. */
+export function terminalConfig(env: Sources["env"]): TerminalConfig {
+  return {
+    colour: !env["NO_COLOR"] && env["TERM"] !== "dumb",
+    pager: env["PAGER"] || undefined,
+    editor: env["VISUAL"] || env["EDITOR"] || "vi",
+  };
 }
 
 /** The environment for programs that Dewey starts for others: without Dewey's own settings, which hold its secrets. */

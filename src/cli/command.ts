@@ -67,7 +67,7 @@ export function flagsOf(command: Command): Record<string, Flag> {
   };
 }
 
-export function usageError(command: Command, complaint: string): DeweyError {
+export function usageError(command: Pick<Command, "name">, complaint: string): DeweyError {
   return new DeweyError("invalid", `dewey ${command.name} ${complaint}; see: dewey help ${command.name}`);
 }
 

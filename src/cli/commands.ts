@@ -1,9 +1,14 @@
 import type { Command } from "./command.ts";
 import { health } from "./health.ts";
+import { list } from "./list.ts";
 import { proxy } from "./proxy.ts";
+import { restore } from "./restore.ts";
+import { rm } from "./rm.ts";
+import { search } from "./search.ts";
 import { serve } from "./serve.ts";
+import { show } from "./show.ts";
 import { unit } from "./unit.ts";
 import { up } from "./up.ts";
 
 /** Every command of the binary, in the order of its help. */
-export const commands: readonly Command[] = [up, serve, proxy, health, unit];
+export const commands: readonly Command[] = [up, serve, proxy, search, list, show, rm, restore, health, unit];

@@ -26,12 +26,17 @@ export const health: Command = {
 
 /** What `/healthz` at the address of a server or a proxy answers; undefined when nothing does. */
 export async function askHealth(webSocketUrl: string): Promise<Response | undefined> {
-  const url = new URL(webSocketUrl);
-  url.protocol = url.protocol.replace("ws", "http");
-  url.pathname = "/healthz";
   try {
-    return await fetch(url, { signal: AbortSignal.timeout(HEALTH_DEADLINE_MS) });
+    return await fetch(httpAddress(webSocketUrl, "/healthz"), { signal: AbortSignal.timeout(HEALTH_DEADLINE_MS) });
   } catch {
     return undefined;
   }
+}
+
+/** A route of the server or proxy at a WebSocket address. */
+export function httpAddress(webSocketUrl: string, path: string): URL {
+  const url = new URL(webSocketUrl);
+  url.protocol = url.protocol.replace("ws", "http");
+  url.pathname = path;
+  return url;
 }

@@ -1,0 +1,153 @@
+import { Client } from "../client.ts";
+import { clientConfig, obeyed, terminalConfig } from "../config.ts";
+import { DeweyError } from "../errors.ts";
+import { isLoopback } from "../wire/guard.ts";
+import { withoutSecrets } from "../wire/websocket.ts";
+import type { Command, Flag, Invocation } from "./command.ts";
+import { usageError } from "./command.ts";
+import { askHealth, httpAddress } from "./health.ts";
+import { OutputClosed, pagedOutput, standardOutput } from "./output.ts";
+import type { Output } from "./output.ts";
+import { terminalOf } from "./terminal.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** One call of a command that talks to the server. */
+export interface Talk {
+  /**
+   * The reply of a tool. `flags` says which flag gives which of the tool's fields, so that an error names what the
+   * person has written.
+   */
+  call: <Reply>(tool: string, args: Record<string, unknown>, flags?: Record<string, string>) => Promise<Reply>;
+  out: Output;
+  terminal: Terminal;
+  /** Whether the reply is wanted as JSON, for programs. */
+  json: boolean;
+  invocation: Invocation;
+}
+
+interface ClientCommand {
+  name: string;
+  summary: string;
+  usage: string[];
+  about?: string;
+  flags?: Record<string, Flag>;
+  operands: number;
+  /** Whether what it shows may be long: on a terminal it then goes through $PAGER. */
+  paged?: boolean;
+  work(talk: Talk): Promise<number | void>;
+}
+
+/** A command that asks the server at DEWEY_URL over MCP, wherever that is, and shows what it answers. */
+export function clientCommand(spec: ClientCommand): Command {
+  return {
+    name: spec.name,
+    summary: spec.summary,
+    usage: spec.usage,
+    ...(spec.about === undefined ? {} : { about: spec.about }),
+    settings: obeyed.client,
+    flags: { ...spec.flags, json: { summary: "print JSON, for programs" } },
+    operands: spec.operands,
+    async run(invocation) {
+      const { url, token } = clientConfig(invocation);
+      const terminal = terminalConfig(invocation.env);
+      const client = new Client({ url, token });
+      const json = invocation.flags["json"] === true;
+      const view = terminalOf(terminal);
+      const { pager } = terminal;
+      const paged = spec.paged === true && !json && view.interactive && pager !== undefined;
+      const out = paged ? lazily(() => pagedOutput(pager, invocation.env)) : standardOutput();
+      const call = <Reply>(tool: string, args: Record<string, unknown>, flags: Record<string, string> = {}) =>
+        ask(client, { url, token }, tool, args, flags) as Promise<Reply>;
+      try {
+        return (await spec.work({ call, out, terminal: view, json, invocation })) ?? 0;
+      } catch (error) {
+        if (error instanceof OutputClosed) return 0;
+        throw error;
+      } finally {
+        await out.close().catch(() => {});
+        await client.close();
+      }
+    },
+  };
+}
+
+/** A pager takes the terminal, so it is started when there is something to show, not before an error. */
+function lazily(open: () => Output): Output {
+  let output: Output | undefined;
+  return {
+    write: (text) => (output ??= open()).write(text),
+    close: async () => output?.close(),
+  };
+}
+
+interface Address {
+  url: string;
+  token: string | undefined;
+}
+
+async function ask(
+  client: Client,
+  address: Address,
+  tool: string,
+  args: Record<string, unknown>,
+  flags: Record<string, string>,
+): Promise<unknown> {
+  try {
+    return await client.call(tool, args);
+  } catch (error) {
+    if (!(error instanceof DeweyError)) throw error;
+    if (error.code === "unavailable") throw (await whyUnreachable(address)) ?? error;
+    const flag = Object.entries(flags).find(([, field]) => field === error.field)?.[0];
+    if (flag === undefined || error.field === undefined) throw error;
+    throw new DeweyError(error.code, error.message.replace(error.field, flag), { field: flag });
+  }
+}
+
+/** What keeps us from the server, when it is not the server itself that says what it lacks. */
+async function whyUnreachable({ url, token }: Address): Promise<DeweyError | undefined> {
+  if ((await askHealth(url)) === undefined) {
+    const remedy = isLoopback(new URL(url).hostname)
+      ? "start one with: dewey serve"
+      : "start one there, or correct DEWEY_URL";
+    return new DeweyError("unavailable", `no Dewey server answers at ${withoutSecrets(url)}; ${remedy}`);
+  }
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const { status } = await fetch(httpAddress(url, "/metrics"), { headers });
+  if (status !== 401) return undefined;
+  const complaint = token === undefined ? "wants a token; set DEWEY_TOKEN" : "refuses the token; correct DEWEY_TOKEN";
+  return new DeweyError("unauthorized", `the Dewey server at ${withoutSecrets(url)} ${complaint}`);
+}
+
+/** A flag's text. */
+export function textFlag(invocation: Invocation, name: string): string | undefined {
+  const value = invocation.flags[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+/** A flag's whole number. Throws `invalid` for anything else; whether it is in range says the server. */
+export function numberFlag(command: Pick<Command, "name">, invocation: Invocation, name: string): number | undefined {
+  const text = textFlag(invocation, name);
+  if (text === undefined) return undefined;
+  if (!/^\d{1,9}$/.test(text))
+    throw usageError(command, `wants a whole number behind --${name}, not ${JSON.stringify(text)}`);
+  return Number(text);
+}
+
+/** How many entries of a list are wanted. */
+export function limitFlag(command: Pick<Command, "name">, invocation: Invocation): number | undefined {
+  const limit = numberFlag(command, invocation, "limit");
+  if (limit === 0) throw usageError(command, "wants a number from 1 on behind --limit");
+  return limit;
+}
+
+/** The operands with those behind `--`, where words may begin with a dash. Throws `invalid` when there are none. */
+export function wantedOperands(command: Pick<Command, "name">, invocation: Invocation, what: string): string[] {
+  const operands = [...invocation.operands, ...(invocation.rest ?? [])];
+  if (operands.length === 0) throw usageError(command, `wants ${what}`);
+  return operands;
+}
+
+/** Indented, because people read it too. */
+export function jsonText(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

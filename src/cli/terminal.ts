@@ -1,0 +1,96 @@
+import { styleText } from "node:util";
+import type { TerminalConfig } from "../config.ts";
+
+/** The looks that Dewey uses, so that they mean the same in every command. */
+const looks = {
+  heading: "bold",
+  quiet: "dim",
+  name: "cyan",
+  match: "yellow",
+  good: "green",
+  bad: "red",
+} as const;
+
+/** How to write for whoever reads: a person at a terminal, or a program. */
+export interface Terminal {
+  /** Whether a person looks at it. */
+  interactive: boolean;
+  /** Characters that fit in a line. */
+  columns: number;
+  paint: (look: keyof typeof looks, text: string) => string;
+  /** Markdown as a person reads it; for programs it stays Markdown. */
+  markdown: (text: string) => string;
+  /** Cuts a line to what fits beside `taken` characters; for programs it stays whole. */
+  fit: (line: string, taken?: number) => string;
+}
+
+/** The terminal that stdout is, or how to write for programs when it is none. */
+export function terminalOf(config: TerminalConfig): Terminal {
+  const interactive = process.stdout.isTTY;
+  const colour = interactive && config.colour;
+  const columns = interactive ? process.stdout.columns || DEFAULT_COLUMNS : Infinity;
+  return {
+    interactive,
+    columns,
+    paint: (look, text) => (colour ? styleText(looks[look], text, { validateStream: false }) : text),
+    markdown: (text) =>
+      interactive ? Bun.markdown.ansi(text, { colors: colour, columns: Math.min(columns, READABLE_COLUMNS) }) : text,
+    fit: (line, taken = 0) =>
+      interactive ? Bun.sliceAnsi(line, 0, Math.max(1, columns - taken), { ellipsis: "…" }) : line,
+  };
+}
+
+/** Where a terminal does not tell its width. */
+const DEFAULT_COLUMNS = 80;
+/** Longer lines of prose are hard to read, however wide the terminal is. */
+const READABLE_COLUMNS = 100;
+
+/**
+ * A text that may be shown: what was recorded may hold sequences that move the cursor, rename the window or fill the
+ * clipboard of whoever looks at it.
+ */
+export function printable(text: string): string {
+  return Bun.stripANSI(text)
+    .replaceAll("\r\n", "\n")
+    .replaceAll(/[^\P{Cc}\n\t]/gu, "\u{FFFD}");
+}
+
+/** A text as one line. */
+export function oneLine(text: string): string {
+  return printable(text).replaceAll(/\s+/g, " ").trim();
+}
+
+/** A moment as people here write it: their own time zone, to the minute or to the second. */
+export function localTime(iso: string, precision: "minute" | "second" = "minute"): string {
+  const time = new Date(iso);
+  const two = (value: number) => `${value}`.padStart(2, "0");
+  const date = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+  const clock = `${two(time.getHours())}:${two(time.getMinutes())}`;
+  return `${date} ${clock}${precision === "second" ? `:${two(time.getSeconds())}` : ""}`;
+}
+
+/** `1 message`, `2 messages`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
+}
+
+/** Rows under a heading, in columns as wide as their widest cell. The last column takes what is left of the line. */
+export function table(terminal: Terminal, heading: string[], rows: string[][]): string {
+  const widths = heading.map((cell, column) =>
+    Math.max(...[cell, ...rows.map((row) => row[column] ?? "")].map((text) => Bun.stringWidth(text))),
+  );
+  const line = (cells: string[]) =>
+    terminal.fit(
+      cells
+        .map((cell, column) => (column === cells.length - 1 ? cell : pad(cell, widths[column] ?? 0)))
+        .join("  ")
+        .trimEnd(),
+    );
+  return [terminal.paint("quiet", line(heading)), ...rows.map(line)].map((text) => `${text}\n`).join("");
+}
+
+/** Numbers stand right, so that their digits align. */
+function pad(cell: string, width: number): string {
+  const space = " ".repeat(Math.max(0, width - Bun.stringWidth(cell)));
+  return /^[\d,.]+( ms)?$/.test(cell) ? space + cell : cell + space;
+}

@@ -1,0 +1,283 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { binary, plainEnvironment, run, startServe, temporaryHome } from "../support/binary.ts";
+import type { Running } from "../support/binary.ts";
+import { freePort } from "../support/ports.ts";
+import { Rpc, until } from "../support/rpc.ts";
+import { openTerminal, tmux } from "../support/tmux.ts";
+
+// The commands that look at what is kept, as a person and as a program sees them.
+
+setDefaultTimeout(60_000);
+
+const home = temporaryHome();
+let server: Running;
+let env: Record<string, string>;
+let rpc: Rpc;
+let id: string;
+
+const messages = [
+  { role: "user", content: "# The plan\n\nPlease **mend** the `flaky` test." },
+  { role: "user", content: 'echo\n{\n  "message": "hi"\n}', metadata: { tool: "echo" } },
+  {
+    role: "assistant",
+    content: "first line\nsecond line\u001B]0;a new title\u0007\u009B31m",
+    metadata: { tool: "echo", outcome: "success", duration_ms: 12 },
+  },
+  { role: "assistant", content: "It waited for a time, 日本語." },
+];
+
+async function conversation(session_id: string): Promise<string> {
+  const begun = await rpc.tool("dewey_begin_conversation", { session_id, metadata: { client_name: "a client" } });
+  const conversation_id = String(begun["conversation_id"]);
+  for (const message of messages) await rpc.tool("dewey_store_message", { conversation_id, ...message });
+  return conversation_id;
+}
+
+beforeAll(async () => {
+  const { running, url } = await startServe(home.path, { DEWEY_TOKEN: "secret-token" });
+  server = running;
+  env = { ...plainEnvironment(home.path), TZ: "UTC", DEWEY_URL: url, DEWEY_TOKEN: "secret-token" };
+  rpc = await Rpc.open(url, { headers: { authorization: "Bearer secret-token" } });
+  await rpc.initialize();
+  id = await conversation("looked-at");
+});
+
+afterAll(async () => {
+  rpc.close();
+  await server.stop();
+  home[Symbol.dispose]();
+});
+
+const dewey = (...args: string[]) => run(args, env);
+
+describe("dewey list", () => {
+  test("shows a line for each conversation, and how many there are", async () => {
+    const { stdout, code } = await dewey("list");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      new RegExp(`^CONVERSATION .*\n${id}  \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d +4  a client · looked-at\n`),
+    );
+    expect(stdout).toEndWith("1 conversation\n");
+  });
+
+  test("gives programs the reply as JSON", async () => {
+    const reply = JSON.parse((await dewey("list", "--session", "looked-at", "--json")).stdout);
+    expect(reply).toMatchObject({ total: 1, conversations: [{ id, message_count: 4, session_id: "looked-at" }] });
+  });
+
+  test("reads on beyond what the server gives in one reply", async () => {
+    for (let n = 0; n < 101; n += 1) await rpc.tool("dewey_begin_conversation", { session_id: "many" });
+    const reply = JSON.parse((await dewey("list", "--session", "many", "--limit", "200", "--json")).stdout);
+    expect(new Set(reply.conversations.map((each: { id: string }) => each.id)).size).toBe(101);
+    expect((await dewey("list", "--session", "many", "--limit", "7")).stdout).toEndWith("\n7 of 101 conversations\n");
+  });
+});
+
+describe("dewey search", () => {
+  test("shows who said it, where, and the words around the match", async () => {
+    const { stdout, code } = await dewey("search", "flaky", "test");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^user {2}\S+ \S+ {2}a client · looked-at\n {2}.*flaky/);
+    expect(stdout).toContain(`\ndewey show ${id} --turn 1\n`);
+  });
+
+  test("takes its filters as flags, and words that begin with a dash behind --", async () => {
+    expect(JSON.parse((await dewey("search", "hi", "--tool", "echo", "--json")).stdout)).toMatchObject({ total: 1 });
+    expect(JSON.parse((await dewey("search", "waited", "--role", "user", "--json")).stdout)).toMatchObject({
+      total: 0,
+    });
+    expect(JSON.parse((await dewey("search", "--json", "--", "waited", "-time")).stdout)).toMatchObject({ total: 0 });
+    const metadata = JSON.stringify({ outcome: "success" });
+    expect(JSON.parse((await dewey("search", "line", "--metadata", metadata, "--json")).stdout)).toMatchObject({
+      total: 1,
+    });
+  });
+
+  test("names the flag when the server refuses what it gave", async () => {
+    expect(await dewey("search", "x", "--since", "yesterdayish")).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^dewey: --since should be an ISO 8601 date/),
+    });
+    expect(await dewey("search", "x", "--metadata", "{")).toMatchObject({
+      code: 2,
+      stderr: 'dewey: --metadata should be a JSON object, not "{"\n',
+    });
+    expect(await dewey("search")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("wants words to look for"),
+    });
+  });
+});
+
+describe("dewey show", () => {
+  test("gives the whole conversation, tool calls folded, Markdown as it is where no terminal draws it", async () => {
+    const { stdout, code } = await dewey("show", id);
+    expect(code).toBe(0);
+    expect(stdout).toStartWith(`# Conversation ${id}\n`);
+    expect(stdout).toContain("\n\n# The plan\n\nPlease **mend** the `flaky` test.\n\n");
+    expect(stdout).toContain('▸ 2 · user · echo: echo { "message": "hi" } (4 lines)\n');
+    expect(stdout).toContain("▸ 3 · assistant · echo · success · 12 ms: first line second line");
+  });
+
+  test("unfolds tool calls when that is asked for, and a turn that is asked for", async () => {
+    expect((await dewey("show", id, "--unfold")).stdout).toContain('echo\n{\n  "message": "hi"\n}\n');
+    const turn = (await dewey("show", id, "--turn", "2")).stdout;
+    expect(turn).toContain('echo\n{\n  "message": "hi"\n}\n');
+    expect(turn).not.toContain("The plan");
+    expect((await dewey("show", id, "--after", "3")).stdout).not.toContain("first line");
+  });
+
+  test("lets nothing that was recorded reach the terminal's controls", async () => {
+    const { stdout } = await dewey("show", id, "--unfold");
+    expect(stdout).toContain("second line");
+    // oxlint-disable-next-line no-control-regex
+    expect(stdout).not.toMatch(/[\u0000-\u0008\u000B-\u001F\u007F-\u009F]/);
+  });
+
+  test("gives programs every message as it was stored, through as many pages as there are", async () => {
+    const begun = await rpc.tool("dewey_store_messages_bulk", {
+      messages: Array.from({ length: 450 }, (_, n) => ({ role: "user", content: `${n} ${"x".repeat(500)}` })),
+    });
+    const shown = JSON.parse((await dewey("show", String(begun["conversation_id"]), "--json")).stdout);
+    expect(shown.messages.map((message: { turn: number }) => message.turn)).toEqual(
+      Array.from({ length: 450 }, (_, n) => n + 1),
+    );
+    const reply = JSON.parse((await dewey("show", id, "--json")).stdout);
+    expect(reply).toMatchObject({ conversation_id: id, messages });
+    const empty = await rpc.tool("dewey_begin_conversation");
+    expect(JSON.parse((await dewey("show", String(empty["conversation_id"]), "--json")).stdout).messages).toEqual([]);
+  });
+
+  test("loses nothing to a slow reader, and ends without complaint when the reader leaves", async () => {
+    const large = await rpc.tool("dewey_store_messages_bulk", {
+      messages: [{ role: "user", content: "y".repeat(3_000_000) }],
+    });
+    const command = `"${binary}" show ${String(large["conversation_id"])}`;
+    const shell = (line: string) =>
+      Bun.spawnSync(["/bin/bash", "-c", `set -o pipefail; ${line}`], { env, stderr: "pipe" });
+    const slow = shell(`${command} | { sleep 1; tr -cd y | wc -c; }`);
+    expect(slow.stdout.toString().trim()).toBe("3000000");
+    const left = shell(`${command} | head -c 10`);
+    expect([left.exitCode, left.stderr.toString()]).toEqual([0, ""]);
+  });
+
+  test("says that there is no such conversation", async () => {
+    expect(await dewey("show", crypto.randomUUID())).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("there is no conversation"),
+    });
+    expect(await dewey("show", "nope")).toMatchObject({ code: 2, stderr: "dewey: ID should be a UUID\n" });
+    expect(await dewey("show")).toMatchObject({ code: 2, stderr: expect.stringContaining("wants the id") });
+  });
+});
+
+describe("dewey rm and dewey restore", () => {
+  test("put a conversation in the trash and bring it back", async () => {
+    const gone = await conversation("thrown-away");
+    expect((await dewey("rm", gone)).stdout).toMatch(/^\S+ \(4 messages\) is in the trash until .*dewey restore/);
+    expect(await dewey("show", gone)).toMatchObject({ code: 1 });
+    expect((await dewey("restore", gone)).stdout).toBe(`${gone} (4 messages) is back\n`);
+    expect(await dewey("show", gone)).toMatchObject({ code: 0 });
+    expect((await dewey("restore", gone)).stdout).toBe(`${gone} (4 messages) was not in the trash\n`);
+  });
+
+  test("take several, answer JSON, and with --force there is no way back", async () => {
+    const both = [await conversation("thrown-away"), await conversation("thrown-away")];
+    const { stdout } = await dewey("rm", ...both, "--force", "--json");
+    expect(
+      stdout
+        .split("}\n")
+        .filter(Boolean)
+        .map((text) => JSON.parse(`${text}}`)),
+    ).toEqual(both.map((conversation_id) => ({ conversation_id, deleted: true, messages_deleted: 4 })));
+    expect(await dewey("restore", both[0] ?? "")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("no conversation"),
+    });
+    expect(await dewey("rm")).toMatchObject({ code: 2, stderr: expect.stringContaining("wants the id") });
+  });
+});
+
+describe("a command that asks the server", () => {
+  test("says how to start one when none answers", async () => {
+    const nowhere = `ws://user:hidden@localhost:${freePort()}`;
+    const { stderr, code } = await run(["list"], { ...env, DEWEY_URL: nowhere });
+    expect(code).toBe(69);
+    expect(stderr).toMatch(/^dewey: no Dewey server answers at ws:\/\/localhost:\d+\/; start one with: dewey serve\n$/);
+  });
+
+  test("says that the token is missing or wrong", async () => {
+    expect(await run(["list"], { ...env, DEWEY_TOKEN: "" })).toMatchObject({
+      code: 77,
+      stderr: expect.stringContaining("wants a token; set DEWEY_TOKEN"),
+    });
+    expect(await run(["list"], { ...env, DEWEY_TOKEN: "another" })).toMatchObject({
+      code: 77,
+      stderr: expect.stringContaining("refuses the token; correct DEWEY_TOKEN"),
+    });
+  });
+
+  test("tells wrong numbers and unknown flags before it asks", async () => {
+    for (const args of [
+      ["list", "--limit", "0"],
+      ["list", "--limit", "few"],
+      ["list", "--colour"],
+      ["list", "--sort", "size"],
+    ]) {
+      expect(await run(args, { ...env, DEWEY_URL: "ws://localhost:1" })).toMatchObject({ code: 2, stdout: "" });
+    }
+  });
+});
+
+describe.skipIf(tmux === null)("on a terminal", () => {
+  const shown = (args: string[], more: Record<string, string> = {}, columns?: number) =>
+    openTerminal([binary, ...args], { ...env, ...more }, columns);
+
+  test("Markdown is drawn, headings have colours, and a folded call keeps to its line", async () => {
+    using screen = shown(["show", id]);
+    const text = await screen.until(/\[ended 0\]/);
+    expect(text).toContain("Please mend the flaky test.");
+    expect(text).not.toContain("**");
+    // oxlint-disable-next-line no-control-regex
+    expect(screen.coloured()).toMatch(/\u001B\[36m[^#]*## 1 · user/);
+  });
+
+  test("a long line is cut at the terminal's width", async () => {
+    using screen = shown(["list", "--limit", "1", "--session", "looked-at"], {}, 60);
+    expect(await screen.until(/\[ended 0\]/)).toMatch(/^.{58,59}…$/m);
+  });
+
+  test("NO_COLOR leaves the drawing and takes the colours", async () => {
+    using screen = shown(["search", "flaky"], { NO_COLOR: "1" });
+    expect(await screen.until(/\[ended 0\]/)).toContain("flaky");
+    // oxlint-disable-next-line no-control-regex
+    expect(screen.coloured()).not.toMatch(/\u001B\[[0-9;]*3[0-9]m/);
+  });
+
+  test("what matches a search stands out", async () => {
+    using screen = shown(["search", "flaky"]);
+    await screen.until(/\[ended 0\]/);
+    // oxlint-disable-next-line no-control-regex
+    expect(screen.coloured()).toMatch(/\u001B\[33mflaky\u001B/);
+  });
+
+  test.skipIf(Bun.which("less") === null)(
+    "a long text goes through the pager, which keeps Ctrl-C and is left with q",
+    async () => {
+      const long = await rpc.tool("dewey_store_messages_bulk", {
+        messages: Array.from({ length: 300 }, (_, n) => ({ role: "user", content: `message ${n}` })),
+      });
+      using screen = shown(["show", String(long["conversation_id"])], { PAGER: "less" });
+      await screen.until(/message 0[^]*\n:/);
+      screen.type("C-c");
+      screen.type("C-c");
+      // less passes over keys that come in the moment of a Ctrl-C.
+      await until("the end of the text", () => {
+        screen.type("G");
+        return screen.text().includes("message 299");
+      });
+      screen.type("q");
+      await screen.until(/\[ended 0\]/);
+    },
+  );
+});
