@@ -59,13 +59,16 @@ export class Conversations {
     conversation_id?: string | undefined;
     session_id?: string | undefined;
     metadata?: Metadata | undefined;
+    /** ISO 8601; now when absent. It is no part of what a repeated call must say alike. */
+    created_at?: string | undefined;
   }): Promise<{ conversation_id: string; session_id: string | null; created_at: string }> {
     const id = input.conversation_id?.toLowerCase() ?? Bun.randomUUIDv7();
     const metadata = storableMetadata(redactMetadata(this.#redactor, input.metadata));
     const session = input.session_id ?? null;
     const [row] = await this.#database.repeatable(async (sql) => {
-      await sql`insert into conversations (id, session_id, metadata, metadata_exact)
-        values (${id}, ${session}, ${metadata.readable}::text::jsonb, ${metadata.exact}) on conflict (id) do nothing`;
+      await sql`insert into conversations (id, session_id, metadata, metadata_exact, created_at)
+        values (${id}, ${session}, ${metadata.readable}::text::jsonb, ${metadata.exact},
+          coalesce(${input.created_at ?? null}::timestamptz, now())) on conflict (id) do nothing`;
       return sql`select created_at, deleted_at is not null as trashed, session_id is not distinct from ${session}
           and metadata is not distinct from ${metadata.readable}::text::jsonb as same
         from conversations where id = ${id}`;

@@ -12,6 +12,16 @@ import type { NewMessage, StoredMessage } from "./writer.ts";
 /** More ids than these would fill a reply with what its caller hardly reads. */
 const MAX_IDS_IN_REPLY = 100;
 
+interface BulkStored {
+  conversation_id: string;
+  stored: number;
+  /** With `skip_known`: those that were passed over. */
+  known?: number;
+  first_turn?: number;
+  last_turn?: number;
+  message_ids?: string[];
+}
+
 /** The messages of conversations: stored one by one or in bulk, read in order. */
 export class Messages {
   readonly #database: Database;
@@ -34,41 +44,42 @@ export class Messages {
     return stored;
   }
 
-  /** Stores all messages or none, into a conversation that is there or a new one. Errors name `messages[3].…`. */
+  /**
+   * Stores all messages or none, into a conversation that is there or a new one. Errors name `messages[3].…`. With
+   * `skip_known`, whoever brings a source again need not have made the same of each message as before.
+   */
   async storeBulk(input: {
     conversation_id?: string | undefined;
     session_id?: string | undefined;
     metadata?: Metadata | undefined;
     messages: NewMessage[];
     follow_to_trash?: boolean | undefined;
-  }): Promise<{
-    conversation_id: string;
-    stored: number;
-    first_turn: number;
-    last_turn: number;
-    message_ids?: string[];
-  }> {
+    skip_known?: boolean | undefined;
+  }): Promise<BulkStored> {
     const conversationId = input.conversation_id ?? Bun.randomUUIDv7();
-    const stored =
-      input.conversation_id === undefined
-        ? await this.#storeInNew(conversationId, input)
-        : await this.#writer.append(conversationId, input.messages, {
-            single: false,
-            followToTrash: input.follow_to_trash ?? false,
-          });
-    const turns = stored.map((message) => message.turn_number);
-    return {
-      conversation_id: conversationId,
-      stored: stored.length,
-      first_turn: turns.reduce((least, turn) => Math.min(least, turn)),
-      last_turn: turns.reduce((most, turn) => Math.max(most, turn)),
-      ...(stored.length <= MAX_IDS_IN_REPLY ? { message_ids: stored.map((message) => message.message_id) } : {}),
-    };
+    if (input.conversation_id === undefined) {
+      return bulkStored(conversationId, await this.#storeInNew(conversationId, input), {});
+    }
+    const messages = input.skip_known ? await this.#unknown(conversationId, input.messages) : input.messages;
+    const passedOver = input.skip_known ? { known: input.messages.length - messages.length } : {};
+    const options = { single: false, followToTrash: input.follow_to_trash ?? false };
+    const stored = messages.length === 0 ? [] : await this.#writer.append(conversationId, messages, options);
+    return bulkStored(conversationId, stored, passedOver);
   }
 
   /** A page of a conversation in the order of its turns. Throws `not_found` for the conversation and the turn. */
   async page(input: PageRequest): Promise<ConversationPage> {
     return this.#database.repeatable((sql) => readConversation(sql, input));
+  }
+
+  async #unknown(conversationId: string, messages: NewMessage[]): Promise<NewMessage[]> {
+    const ids = messages.flatMap((message) => message.message_id ?? []);
+    const rows: { id: string }[] = await this.#database.repeatable(
+      (sql) => sql`select id from messages
+        where id = any(${sql.array(ids, "UUID")}::uuid[]) and conversation_id = ${conversationId}`,
+    );
+    const known = new Set(rows.map((row) => row.id));
+    return messages.filter((message) => !known.has(message.message_id?.toLowerCase() ?? ""));
   }
 
   async #storeInNew(
@@ -84,4 +95,20 @@ export class Messages {
       return this.#writer.appendWithin(sql, id, input.messages);
     }, extraMs(characters));
   }
+}
+
+function bulkStored(conversation_id: string, stored: StoredMessage[], passedOver: { known?: number }): BulkStored {
+  const turns = stored.map((message) => message.turn_number);
+  return {
+    conversation_id,
+    stored: stored.length,
+    ...passedOver,
+    ...(stored.length === 0
+      ? {}
+      : {
+          first_turn: turns.reduce((least, turn) => Math.min(least, turn)),
+          last_turn: turns.reduce((most, turn) => Math.max(most, turn)),
+        }),
+    ...(stored.length <= MAX_IDS_IN_REPLY ? { message_ids: stored.map((message) => message.message_id) } : {}),
+  };
 }

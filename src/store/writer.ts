@@ -31,7 +31,7 @@ export interface NewMessage {
   message_id?: string | undefined;
   /** ISO 8601; the time of storing when absent. */
   created_at?: string | undefined;
-  /** The caller's own number for the turn, which must be free. Only for a message that is stored alone. */
+  /** The caller's own number for the turn, which must be free. Of messages stored together all have one, or none. */
   turn_number?: number | undefined;
 }
 

@@ -13,6 +13,8 @@ const message = {
   created_at: moment("when it was said; now when left out").optional(),
 };
 
+const turnNumber = whole(1, "a number of your own for the turn, which must be free; the next one when left out");
+
 export const storeMessage = defineTool({
   name: "dewey_store_message",
   title: "Store a message",
@@ -21,10 +23,7 @@ export const storeMessage = defineTool({
   input: z.strictObject({
     conversation_id: uuid("which conversation"),
     ...message,
-    turn_number: whole(
-      1,
-      "a number of your own for the turn, which must be free; the next one when left out",
-    ).optional(),
+    turn_number: turnNumber.optional(),
   }),
   output: z.object({ message_id: z.string(), turn_number: z.int(), created_at: time }),
   annotations: adds,
@@ -40,7 +39,7 @@ export const storeMessagesBulk = defineTool({
   input: z
     .strictObject({
       messages: z
-        .array(z.strictObject(message), "should be a list of messages")
+        .array(z.strictObject({ ...message, turn_number: turnNumber.optional() }), "should be a list of messages")
         .min(1, "should hold at least one message")
         .max(MAX_BULK_MESSAGES, `should hold at most ${MAX_BULK_MESSAGES} messages`)
         .describe("the messages, in their order"),
@@ -48,6 +47,10 @@ export const storeMessagesBulk = defineTool({
       session_id: key("for a new conversation: your own key for conversations that belong together").optional(),
       metadata: metadata("for a new conversation: anything worth keeping about it").optional(),
       follow_to_trash: followToTrash,
+      skip_known: z
+        .boolean()
+        .default(false)
+        .describe("pass over messages whose message_id the conversation holds already, whatever they say now"),
     })
     .refine((input) => input.conversation_id === undefined || input.session_id === undefined, {
       path: ["session_id"],
@@ -56,14 +59,25 @@ export const storeMessagesBulk = defineTool({
     .refine((input) => input.conversation_id === undefined || input.metadata === undefined, {
       path: ["metadata"],
       message: "is for a new conversation; leave it out with conversation_id",
+    })
+    .refine((input) => numbersTurnsWell(input.messages.map((each) => each.turn_number)), {
+      path: ["messages"],
+      message: "should have turn_number all or none of them, each another",
     }),
   output: z.object({
     conversation_id: z.string(),
     stored: z.int(),
-    first_turn: z.int(),
-    last_turn: z.int(),
+    known: z.int().optional().describe("with skip_known: how many were passed over; they are not in stored"),
+    first_turn: z.int().optional().describe("absent when all were passed over, like last_turn"),
+    last_turn: z.int().optional(),
     message_ids: z.array(z.string()).optional().describe("when there are at most 100"),
   }),
   annotations: adds,
   handle: (store, input) => store.messages.storeBulk(input),
 });
+
+/** A call with numbers for some of its messages only could give one of them to another message. */
+function numbersTurnsWell(turns: (number | undefined)[]): boolean {
+  const given = turns.filter((turn) => turn !== undefined);
+  return given.length === 0 || (given.length === turns.length && new Set(given).size === given.length);
+}

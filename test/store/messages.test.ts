@@ -215,6 +215,33 @@ for (const engine of engines) {
       expect((await read(conversation_id)).slice(1).map((message) => message.id)).toEqual(reply.message_ids ?? []);
     });
 
+    test("in bulk pass over what the conversation holds already, where that is asked for, whatever it says now", async () => {
+      const conversation_id = await begin();
+      const [first, second] = [crypto.randomUUID(), crypto.randomUUID()];
+      await store.messages.store({ conversation_id, ...user("as it was"), message_id: first });
+      const messages = [
+        { ...user("told otherwise"), message_id: first.toUpperCase() },
+        { ...user("new"), message_id: second },
+      ];
+      const again = { conversation_id, messages, skip_known: true };
+      expect(await store.messages.storeBulk(again)).toMatchObject({ stored: 1, known: 1, first_turn: 2, last_turn: 2 });
+      expect(await store.messages.storeBulk(again)).toEqual({ conversation_id, stored: 0, known: 2, message_ids: [] });
+      expect((await read(conversation_id)).map((message) => message.content)).toEqual(["as it was", "new"]);
+    });
+
+    test("in bulk keep the turns of their callers, gaps and all", async () => {
+      const conversation_id = await begin();
+      const messages = [3, 7].map((turn_number) => ({ ...user(`turn ${turn_number}`), turn_number }));
+      expect(await store.messages.storeBulk({ conversation_id, messages })).toMatchObject({
+        first_turn: 3,
+        last_turn: 7,
+      });
+      expect((await read(conversation_id)).map((message) => message.turn)).toEqual([3, 7]);
+      expect(await failure(store.messages.storeBulk({ conversation_id, messages }))).toMatchObject({
+        code: "conflict",
+      });
+    });
+
     test("in bulk leave nothing behind when one is refused, not even a new conversation", async () => {
       const conversation_id = await begin();
       const message_id = crypto.randomUUID();
