@@ -65,6 +65,8 @@ class Session {
   #replaying: { link: Link; id: string; done: PromiseWithResolvers<void> } | undefined;
   #waiting: string[] = [];
   #waitingCharacters = 0;
+  /** Frames that the tap has not passed yet. */
+  #passing = 0;
   /** Since when there is no upstream, and why. */
   #outage: { sinceMs: number; error: DeweyError } | undefined;
   #isOver = false;
@@ -72,7 +74,7 @@ class Session {
   constructor(options: SessionOptions) {
     this.#options = options;
     options.downstream.open({
-      frame: (text) => options.tap.frame("up", text, () => this.#goUp(text)),
+      frame: (text) => this.#hear(text),
       drained: () => (this.#upstream ?? this.#replaying?.link)?.resume(),
       closed: (reason) => void this.#leave(reason),
     });
@@ -151,6 +153,15 @@ class Session {
     if (initialize) for (const frame of this.#handshake.listChanges()) this.#options.downstream.send(frame);
   }
 
+  /** Hears the client, through the tap. */
+  #hear(text: string): void {
+    this.#passing += 1;
+    this.#options.tap.frame("up", text, () => {
+      this.#passing -= 1;
+      this.#goUp(text);
+    });
+  }
+
   #goUp(text: string): void {
     if (!this.#upstream) {
       this.#wait(text);
@@ -170,9 +181,17 @@ class Session {
       if (view.kind === "response" && view.id === this.#replaying?.id) this.#replaying?.done.resolve();
       return;
     }
+    // Settled now and not when the tap has passed it: should the upstream end meanwhile, its call has had an answer.
+    if (view) this.#settle(view);
+    this.#tell(text, link);
+  }
+
+  /** Sends to the client through the tap. */
+  #tell(text: string, link?: Link): void {
+    this.#passing += 1;
     this.#options.tap.frame("down", text, () => {
-      if (!this.#options.downstream.send(text)) link.pause();
-      if (view) this.#settle(view);
+      this.#passing -= 1;
+      if (!this.#options.downstream.send(text)) link?.pause();
     });
   }
 
@@ -220,8 +239,7 @@ class Session {
   }
 
   #answer(id: unknown, error: DeweyError): void {
-    const text = errorFrame(id, jsonRpcCode(error.code), error.message);
-    this.#options.tap.frame("down", text, () => this.#options.downstream.send(text));
+    this.#tell(errorFrame(id, jsonRpcCode(error.code), error.message));
   }
 
   /** A client that has closed its stdin still reads its stdout: what it has asked is answered first. */
@@ -230,7 +248,7 @@ class Session {
     const { downstream } = this.#options;
     while (
       downstream.wire === "stdio" &&
-      this.#open.size + this.#waiting.length > 0 &&
+      this.#open.size + this.#waiting.length + this.#passing > 0 &&
       performance.now() < deadlineMs
     ) {
       await Bun.sleep(ANSWER_POLL_MS);

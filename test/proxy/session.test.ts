@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { DeweyError } from "../../src/errors.ts";
 import { noTap, runSession } from "../../src/proxy/session.ts";
+import type { Tap } from "../../src/proxy/session.ts";
 import type { Link, LinkHandlers } from "../../src/wire/link.ts";
 import { until } from "../support/rpc.ts";
 
@@ -14,9 +15,9 @@ class Peer {
   closed = false;
   paused = false;
 
-  constructor() {
+  constructor(wire: Link["wire"] = "websocket") {
     this.link = {
-      wire: "websocket",
+      wire,
       open: (handlers) => (this.handlers = handlers),
       send: (frame) => {
         this.received.push(JSON.parse(frame) as Json);
@@ -43,15 +44,17 @@ class Peer {
   }
 }
 
+/** A tap that passes a frame at the end of the turn of the event loop in which it came, as the recorder does. */
+const lateTap: Tap = { frame: (_direction, _text, pass) => setImmediate(pass), closed: () => {} };
+
 /** A session whose upstreams a test hands out one by one. */
-function start(first?: Peer | DeweyError) {
-  const client = new Peer();
+function start(first?: Peer | DeweyError, tap: Tap = noTap, client = new Peer()) {
   const upstreams: (Peer | DeweyError)[] = first ? [first] : [];
   const states: (string | undefined)[] = [];
   const over = runSession({
     downstream: client.link,
     upstreamName: "tools",
-    tap: noTap,
+    tap,
     onUpstream: (reason) => states.push(reason),
     dial() {
       const next = upstreams.length > 1 ? upstreams.shift() : upstreams[0];
@@ -102,6 +105,20 @@ describe("a session whose upstream dies", () => {
     await second.heard((message) => message["method"] === "initialize");
     expect(second.received.some((message) => message["method"] === "tools/call")).toBe(false);
     expect(client.closed).toBe(false);
+    client.end("bye");
+  });
+
+  test("does not answer a call again whose answer is on its way to the client", async () => {
+    const [server, second] = [new Peer(), new Peer()];
+    const { client, use } = start(server, lateTap);
+    await initialized(client, server);
+    client.say({ id: 1, method: "tools/call", params: { name: "pay" } });
+    await server.heard((message) => message["id"] === 1);
+    server.say({ id: 1, result: {} });
+    use(second);
+    server.end("it crashed");
+    await second.heard((message) => message["method"] === "initialize");
+    expect(client.received.filter((message) => message["id"] === 1)).toMatchObject([{ result: {} }]);
     client.end("bye");
   });
 
@@ -187,5 +204,17 @@ describe("a session whose upstream dies", () => {
     client.end("bye");
     await over;
     expect(server.closed).toBe(true);
+  });
+
+  test("answers what a client asks on stdio with its last breath", async () => {
+    const server = new Peer();
+    const { client, over } = start(server, lateTap, new Peer("stdio"));
+    await initialized(client, server);
+    client.say({ id: 1, method: "ping" });
+    client.handlers?.closed("its stdin has ended");
+    await server.heard((message) => message["id"] === 1);
+    server.say({ id: 1, result: {} });
+    await over;
+    expect(client.received.filter((message) => message["id"] === 1)).toHaveLength(1);
   });
 });
