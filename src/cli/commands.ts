@@ -1,4 +1,5 @@
 import type { Command } from "./command.ts";
+import { context } from "./context.ts";
 import { health } from "./health.ts";
 import { list } from "./list.ts";
 import { proxy } from "./proxy.ts";
@@ -11,4 +12,4 @@ import { unit } from "./unit.ts";
 import { up } from "./up.ts";
 
 /** Every command of the binary, in the order of its help. */
-export const commands: readonly Command[] = [up, serve, proxy, search, list, show, rm, restore, health, unit];
+export const commands: readonly Command[] = [up, serve, proxy, search, list, show, rm, restore, context, health, unit];

@@ -25,9 +25,7 @@ export function standardOutput(): Output {
 
 /** Through the person's pager, which gets the terminal until it is left. */
 export function pagedOutput(pager: string, env: Record<string, string | undefined>): Output {
-  // Ctrl-C belongs to the pager meanwhile: ended by it, we would leave the pager without a terminal.
-  process.removeAllListeners("SIGINT");
-  process.on("SIGINT", () => {});
+  leaveInterruptsToChild();
   const child = Bun.spawn(["/bin/sh", "-c", pager], {
     // As git does it: colours pass, short texts are printed without staying in the pager.
     env: { LESS: "FRX", ...env },
@@ -49,6 +47,12 @@ export function pagedOutput(pager: string, env: Record<string, string | undefine
       await child.exited;
     },
   };
+}
+
+/** Ctrl-C belongs to the program that has the terminal: ended by it, we would leave that program without one. */
+export function leaveInterruptsToChild(): void {
+  process.removeAllListeners("SIGINT");
+  process.on("SIGINT", () => {});
 }
 
 async function unlessClosed(write: () => Promise<void>): Promise<void> {

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { asDeweyError, jsonRpcCode } from "../errors.ts";
 import type { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { Author } from "../store/context-history.ts";
 import type { Store } from "../store/store.ts";
 import type { Tool } from "../tools/tool.ts";
 import { callTool, tools } from "../tools/tools.ts";
@@ -30,12 +31,24 @@ export async function createMcpServer(options: McpServerOptions): Promise<Server
   );
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...toolList] }));
   // Handled below, by a schema of our own: the SDK answers malformed parameters with -32603 where -32602 is right.
-  server.setRequestHandler(CallToolRequestSchema.extend({ params: z.unknown() }), (request) =>
-    callByName(request.params, options),
+  const connection = Bun.randomUUIDv7();
+  const authorOf = (session: string | undefined) => author(session ?? connection, server.getClientVersion());
+  server.setRequestHandler(CallToolRequestSchema.extend({ params: z.unknown() }), (request, { sessionId }) =>
+    callByName(request.params, authorOf(sessionId), options),
   );
-  server.fallbackRequestHandler = async (request) => callDirectly(request.method, request.params, options);
+  server.fallbackRequestHandler = async (request, { sessionId }) =>
+    callDirectly(request.method, request.params, authorOf(sessionId), options);
   server.onerror = (error) => log.debug("a session's frame was not understood", { error });
   return server;
+}
+
+/** What a client says of itself may be anything: it is kept as far as it is a name. */
+const MAX_CLIENT_NAME_CHARACTERS = 200;
+
+function author(session: string, client: { name: string; version: string } | undefined): Author {
+  const kept = (text: string | undefined) =>
+    text?.slice(0, MAX_CLIENT_NAME_CHARACTERS).toWellFormed().replaceAll("\0", "\uFFFD") ?? null;
+  return { session, client_name: kept(client?.name), client_version: kept(client?.version) };
 }
 
 const toolList = [...tools.values()].map((tool) => ({
@@ -60,7 +73,7 @@ const callParams = z.looseObject({
 });
 
 /** `tools/call`. What a model can correct is a result that says so; only a broken request is a protocol error. */
-async function callByName(params: unknown, options: McpServerOptions): Promise<CallToolResult> {
+async function callByName(params: unknown, author: Author, options: McpServerOptions): Promise<CallToolResult> {
   const parsed = callParams.safeParse(params);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -72,7 +85,7 @@ async function callByName(params: unknown, options: McpServerOptions): Promise<C
   const tool = tools.get(parsed.data.name);
   if (!tool) throw new McpError(ErrorCode.InvalidParams, `there is no tool ${JSON.stringify(parsed.data.name)}`);
   try {
-    const output = await answer(tool, parsed.data.arguments, options);
+    const output = await answer(tool, parsed.data.arguments, author, options);
     return { content: [{ type: "text", text: JSON.stringify(output) }], structuredContent: output };
   } catch (thrown) {
     const { code, field, message } = told(thrown, tool, options.log);
@@ -82,11 +95,11 @@ async function callByName(params: unknown, options: McpServerOptions): Promise<C
 }
 
 /** The prototype's clients name the tool as the method and take the bare value, without any handshake. */
-async function callDirectly(method: string, params: unknown, options: McpServerOptions) {
+async function callDirectly(method: string, params: unknown, author: Author, options: McpServerOptions) {
   const tool = tools.get(method);
   if (!tool) throw new McpError(ErrorCode.MethodNotFound, `there is no method ${JSON.stringify(method)}`);
   try {
-    const output = await answer(tool, params, options);
+    const output = await answer(tool, params, author, options);
     // The SDK's type wants an object, and the wire takes any JSON: "no context" is null.
     return (tool.bare ? tool.bare(output) : output) as Record<string, unknown>;
   } catch (thrown) {
@@ -98,9 +111,9 @@ async function callDirectly(method: string, params: unknown, options: McpServerO
   }
 }
 
-async function answer(tool: Tool, args: unknown, { store, onCall }: McpServerOptions) {
+async function answer(tool: Tool, args: unknown, author: Author, { store, onCall }: McpServerOptions) {
   try {
-    const output = await callTool(tool, store, args);
+    const output = await callTool(tool, store, args, author);
     onCall(tool.name, "ok");
     return output;
   } catch (error) {

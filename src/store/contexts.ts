@@ -1,4 +1,7 @@
+import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
+import { noteChange, readHistory, unknownAuthor } from "./context-history.ts";
+import type { Author, ContextHistory } from "./context-history.ts";
 import type { Database } from "./database.ts";
 import type { Redactor } from "./redact.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
@@ -12,16 +15,22 @@ export interface StartupContext {
   updated_at: string;
 }
 
-/** A context in a list: with its content when that was asked for. */
-export type ListedContext = Omit<StartupContext, "content"> & { content?: string; content_length?: number };
+/** A context in a list: with its content when that was asked for, and the folders that are tied to it. */
+export type ListedContext = Omit<StartupContext, "content"> & {
+  content?: string;
+  content_length?: number;
+  folders?: string[];
+};
 
 interface ContextRow extends Omit<StartupContext, "created_at" | "updated_at"> {
   created_at: Date;
   updated_at: Date;
 }
 
-/** Any number, the same for all: who changes which context is active goes one after the other. */
-const ACTIVE_LOCK = 3_393_900_002;
+/** Any number, the same for all: changes of contexts go one after the other. */
+const CHANGES_LOCK = 3_393_900_002;
+/** Folders that a list tells of one context; it is a reply for reading, not the whole register. */
+const MAX_LISTED_FOLDERS = 20;
 
 /** A context is read whole, at the start of a session, and so has to fit in a reply. */
 const MAX_CONTENT_BYTES = REPLY_BUDGET_BYTES - ROW_OVERHEAD_BYTES;
@@ -36,51 +45,93 @@ export class Contexts {
     this.#redactor = redactor;
   }
 
-  /** The named one, or the active one when no name is given. */
-  async get(input: { name?: string | undefined }): Promise<StartupContext | null> {
-    const rows: ContextRow[] = await this.#database.repeatable((sql) =>
-      input.name === undefined
-        ? sql`select * from startup_contexts where is_active`
-        : sql`select * from startup_contexts where name = ${input.name}`,
-    );
+  /**
+   * The named one; else the one that is tied to the folder or to the nearest one above it; else the active one.
+   * Throws nothing for a name or folder that is not known.
+   */
+  async get(input: { name?: string | undefined; folder?: string | undefined }): Promise<StartupContext | null> {
+    const rows: ContextRow[] = await this.#database.repeatable((sql) => {
+      if (input.name !== undefined) return sql`select * from startup_contexts where name = ${input.name}`;
+      return sql`select c.* from startup_contexts c left join startup_context_folders f
+          on f.context_id = c.id and f.folder = any(${sql.array(withParents(input.folder), "TEXT")})
+        where c.is_active or f.folder is not null
+        order by length(f.folder) desc nulls last limit 1`;
+    });
     return rows[0] ? context(rows[0]) : null;
   }
 
   /** Makes a context or gives it new content. Active, it takes the place of the one that was. */
-  async set(input: {
-    name: string;
-    content: string;
-    set_active: boolean;
-  }): Promise<Pick<StartupContext, "id" | "name" | "is_active" | "created_at">> {
+  async set(
+    input: { name: string; content: string; set_active: boolean },
+    author: Author = unknownAuthor,
+  ): Promise<Pick<StartupContext, "id" | "name" | "is_active" | "created_at">> {
+    const { name, set_active } = input;
     if (Buffer.byteLength(input.content) > MAX_CONTENT_BYTES) {
       throw new DeweyError("invalid", `content should take at most ${MAX_CONTENT_BYTES} bytes`, { field: "content" });
     }
-    const [row]: ContextRow[] = await this.#database.transaction(async (sql) => {
-      await sql`select pg_advisory_xact_lock(${ACTIVE_LOCK})`;
-      if (input.set_active) {
-        await sql`update startup_contexts set is_active = false where is_active and name <> ${input.name}`;
-      }
-      return sql`insert into startup_contexts (id, name, content, is_active)
-        values (${Bun.randomUUIDv7()}, ${input.name}, ${this.#redactor.text(input.content, {})}, ${input.set_active})
+    const content = this.#redactor.text(input.content, {});
+    const [row]: ContextRow[] = await this.#changing(async (sql) => {
+      const [before]: ContextRow[] = await sql`select * from startup_contexts where name = ${name}`;
+      if (set_active && before?.is_active !== true) await deactivate(sql, author);
+      const after = await sql`insert into startup_contexts (id, name, content, is_active)
+        values (${Bun.randomUUIDv7()}, ${name}, ${content}, ${set_active})
         on conflict (name) do update
           set content = excluded.content, is_active = startup_contexts.is_active or excluded.is_active
         returning id, name, is_active, created_at`;
+      if (before?.content !== content) await noteChange(sql, [name], "set", author);
+      else if (set_active && !before.is_active) await noteChange(sql, [name], "activated", author);
+      return after;
     });
     if (!row) throw new DeweyError("internal", "the context was set but its answer is missing");
     return { id: row.id, name: row.name, is_active: row.is_active, created_at: row.created_at.toISOString() };
   }
 
+  /** Ties a context to a folder in the place of any other; without a name the folder has none. Throws `not_found`. */
+  async tie(
+    input: { folder: string; name?: string | undefined },
+    author: Author = unknownAuthor,
+  ): Promise<{ folder: string; name: string | null }> {
+    const { name } = input;
+    const folder = withoutEnd(input.folder);
+    await this.#changing(async (sql) => {
+      const [before] = await sql`select c.name from startup_context_folders f
+        join startup_contexts c on c.id = f.context_id where f.folder = ${folder}`;
+      if (before?.name === name) return;
+      if (before) await noteChange(sql, [before.name], "untied", author, folder);
+      await sql`delete from startup_context_folders where folder = ${folder}`;
+      if (name === undefined) return;
+      const [tied] = await sql`insert into startup_context_folders (folder, context_id)
+        select ${folder}, id from startup_contexts where name = ${name} returning folder`;
+      if (!tied) throw unknownContext(name);
+      await noteChange(sql, [name], "tied", author, folder);
+    });
+    return { folder, name: name ?? null };
+  }
+
+  /** The changes of a context, also of a deleted one. Throws `not_found`. */
+  async history(input: {
+    name: string;
+    version?: number | undefined;
+    limit: number;
+    offset: number;
+  }): Promise<ContextHistory> {
+    return this.#database.repeatable((sql) => readHistory(sql, input));
+  }
+
   /** All, by name. Contents that do not fit in the reply together are cut, with their `content_length` in code points. */
   async list(input: { include_content: boolean }): Promise<ListedContext[]> {
-    const rows: ContextRow[] = await this.#database.repeatable(
-      (sql) => sql`select * from startup_contexts order by name`,
+    const rows: (ContextRow & { folders: string[] })[] = await this.#database.repeatable(
+      (sql) => sql`select *, array(
+          select folder from startup_context_folders f where f.context_id = c.id order by folder limit ${MAX_LISTED_FOLDERS}
+        ) as folders from startup_contexts c order by name`,
     );
     const most = largestWhole(
       rows.map((row) => Buffer.byteLength(row.content)),
       REPLY_BUDGET_BYTES - rows.length * ROW_OVERHEAD_BYTES,
     );
     return rows.map((row) => {
-      const { content, ...rest } = context(row);
+      const { content, ...known } = context(row);
+      const rest = row.folders.length === 0 ? known : { ...known, folders: row.folders };
       if (!input.include_content) return rest;
       if (Buffer.byteLength(content) <= most) return { ...rest, content };
       return { ...rest, content: beginning(content, most).text, content_length: Array.from(content).length };
@@ -88,27 +139,53 @@ export class Contexts {
   }
 
   /** Throws `not_found`, and `conflict` for the active one unless forced. */
-  async delete(input: { name: string; force: boolean }): Promise<{ deleted: true }> {
+  async delete(input: { name: string; force: boolean }, author: Author = unknownAuthor): Promise<{ deleted: true }> {
     const { name, force } = input;
-    await this.#database.transaction(async (sql) => {
-      await sql`select pg_advisory_xact_lock(${ACTIVE_LOCK})`;
+    await this.#changing(async (sql) => {
       const [row] = await sql`select is_active from startup_contexts where name = ${name}`;
-      if (!row) {
-        throw new DeweyError("not_found", `there is no startup context ${JSON.stringify(name)}`, { field: "name" });
-      }
+      if (!row) throw unknownContext(name);
       if (row.is_active && !force) {
         throw new DeweyError(
           "conflict",
           `${JSON.stringify(name)} is the active context; say force to delete it all the same`,
-          {
-            field: "force",
-          },
+          { field: "force" },
         );
       }
+      await noteChange(sql, [name], "deleted", author);
       await sql`delete from startup_contexts where name = ${name}`;
     });
     return { deleted: true };
   }
+
+  #changing<Result>(work: (sql: SQL) => Promise<Result>): Promise<Result> {
+    return this.#database.transaction(async (sql) => {
+      await sql`select pg_advisory_xact_lock(${CHANGES_LOCK})`;
+      return work(sql);
+    });
+  }
+}
+
+async function deactivate(sql: SQL, author: Author): Promise<void> {
+  const rows: { name: string }[] =
+    await sql`update startup_contexts set is_active = false where is_active returning name`;
+  const names = rows.map((row) => row.name);
+  if (names.length > 0) await noteChange(sql, names, "deactivated", author);
+}
+
+/** A folder and all above it. */
+function withParents(folder: string | undefined): string[] {
+  if (folder === undefined) return [];
+  const parts = withoutEnd(folder).split("/");
+  return parts.map((_, index) => parts.slice(0, index + 1).join("/") || "/");
+}
+
+/** A folder's path in one form: without slashes at its end. */
+function withoutEnd(folder: string): string {
+  return folder.replace(/(?!^)\/+$/, "");
+}
+
+function unknownContext(name: string): DeweyError {
+  return new DeweyError("not_found", `there is no startup context ${JSON.stringify(name)}`, { field: "name" });
 }
 
 function context(row: ContextRow): StartupContext {

@@ -1,5 +1,6 @@
 import schema from "../../sql/0001_schema.sql" with { type: "text" };
 import followToTrash from "../../sql/0002_follow_to_trash.sql" with { type: "text" };
+import contextHistory from "../../sql/0003_context_history.sql" with { type: "text" };
 import { DeweyError } from "../errors.ts";
 import type { SQL } from "bun";
 import type { Database } from "./database.ts";
@@ -11,6 +12,7 @@ import type { Database } from "./database.ts";
 export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0001_schema", sql: schema },
   { name: "0002_follow_to_trash", sql: followToTrash },
+  { name: "0003_context_history", sql: contextHistory },
 ];
 
 /** Any number, the same for all: two servers that start at once migrate one after the other. */

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { Author } from "../store/context-history.ts";
 import type { Store } from "../store/store.ts";
 
 /** Hints for a client about what a tool does (MCP's `ToolAnnotations`). */
@@ -20,7 +21,8 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
   annotations: ToolAnnotations;
   /** Clients that load tools when they need them should load this one at once. */
   alwaysLoaded?: true;
-  handle(store: Store, input: z.output<Input>): Promise<z.input<Output>>;
+  /** `author` is who calls, for what is kept with its author. */
+  handle(store: Store, input: z.output<Input>, author: Author): Promise<z.input<Output>>;
   /** What a caller gets who names the tool as the JSON-RPC method, where that is not the same as the output. */
   bare?(output: z.input<Output>): unknown;
 }

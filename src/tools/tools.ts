@@ -1,4 +1,5 @@
 import { DeweyError } from "../errors.ts";
+import type { Author } from "../store/context-history.ts";
 import type { Store } from "../store/store.ts";
 import * as contexts from "./contexts.ts";
 import * as conversations from "./conversations.ts";
@@ -15,13 +16,18 @@ export const tools: ReadonlyMap<string, Tool> = new Map(
 );
 
 /** Checks the arguments and calls the tool. Throws `invalid` with the first wrong field and its remedy. */
-export async function callTool(tool: Tool, store: Store, args: unknown): Promise<Record<string, unknown>> {
+export async function callTool(
+  tool: Tool,
+  store: Store,
+  args: unknown,
+  author: Author,
+): Promise<Record<string, unknown>> {
   const parsed = tool.input.safeParse(args ?? {});
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw issue ? argumentError(issue) : new DeweyError("invalid", "the arguments are wrong");
   }
-  return tool.handle(store, parsed.data);
+  return tool.handle(store, parsed.data, author);
 }
 
 type Issue = { code?: string | undefined; path: PropertyKey[]; message: string; keys?: string[]; input?: unknown };

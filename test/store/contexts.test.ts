@@ -52,6 +52,81 @@ for (const engine of engines) {
       });
     });
 
+    test("keep every change with who made it, and an earlier text can be read, also of a deleted one", async () => {
+      await using store = await testStore(engine);
+      const ann = { session: "s1", client_name: "ann's client", client_version: "1" };
+      const bob = { session: "s2", client_name: "bob's client", client_version: "2" };
+      await store.contexts.set({ name: "a", content: "one", set_active: true }, ann);
+      await store.contexts.set({ name: "a", content: "two", set_active: false }, bob);
+      await store.contexts.set({ name: "a", content: "two", set_active: true }, bob);
+      await store.contexts.set({ name: "b", content: "other", set_active: true }, ann);
+      await store.contexts.set({ name: "a", content: "two", set_active: true });
+      await store.contexts.tie({ folder: "/work/", name: "a" }, ann);
+      await store.contexts.tie({ folder: "/work", name: "b" }, bob);
+      await store.contexts.delete({ name: "a", force: true }, bob);
+      const { versions, total } = await store.contexts.history({ name: "a", limit: 10, offset: 0 });
+      expect(total).toBe(7);
+      expect(
+        versions.map(({ version, change, folder, client_name }) => [version, change, folder, client_name]),
+      ).toEqual([
+        [7, "deleted", null, "bob's client"],
+        [6, "untied", "/work", "bob's client"],
+        [5, "tied", "/work", "ann's client"],
+        [4, "activated", null, null],
+        [3, "deactivated", null, "ann's client"],
+        [2, "set", null, "bob's client"],
+        [1, "set", null, "ann's client"],
+      ]);
+      expect(versions[6]).toMatchObject({ ...ann, is_active: true, content_length: 3 });
+      expect(versions[0]).not.toHaveProperty("content");
+      expect(await store.contexts.history({ name: "a", version: 1, limit: 10, offset: 0 })).toMatchObject({
+        versions: [{ version: 1, content: "one" }],
+        total: 1,
+      });
+      expect(await store.contexts.history({ name: "a", limit: 2, offset: 5 })).toMatchObject({
+        versions: [{ version: 2 }, { version: 1 }],
+        total: 7,
+      });
+      expect(await failure(store.contexts.history({ name: "c", limit: 1, offset: 0 }))).toMatchObject({
+        code: "not_found",
+        field: "name",
+      });
+      expect(await failure(store.contexts.history({ name: "a", version: 9, limit: 1, offset: 0 }))).toMatchObject({
+        code: "not_found",
+        field: "version",
+      });
+      // The name may be used again; its history goes on.
+      await store.contexts.set({ name: "a", content: "one", set_active: false });
+      expect(await store.contexts.history({ name: "a", limit: 1, offset: 0 })).toMatchObject({
+        versions: [{ version: 8, change: "set" }],
+      });
+    });
+
+    test("are the nearest folder's, and the active one's where no folder has its own", async () => {
+      await using store = await testStore(engine);
+      const at = async (folder: string) => (await store.contexts.get({ folder }))?.name ?? null;
+      await store.contexts.set({ name: "inner", content: "x", set_active: false });
+      await store.contexts.set({ name: "outer", content: "x", set_active: false });
+      expect(await at("/home/me")).toBeNull();
+      await store.contexts.set({ name: "active", content: "x", set_active: true });
+      await store.contexts.tie({ folder: "/home/me", name: "outer" });
+      await store.contexts.tie({ folder: "/home/me/project", name: "inner" });
+      expect([await at("/home/me/project/src"), await at("/home/me/project/"), await at("/home/me/projector")]).toEqual(
+        ["inner", "inner", "outer"],
+      );
+      expect([await at("/home"), await at("/"), await at("")]).toEqual(["active", "active", "active"]);
+      expect(await store.contexts.list({ include_content: false })).toMatchObject([
+        { name: "active" },
+        { name: "inner", folders: ["/home/me/project"] },
+        { name: "outer", folders: ["/home/me"] },
+      ]);
+      await store.contexts.tie({ folder: "/home/me/project" });
+      expect(await at("/home/me/project")).toBe("outer");
+      await store.contexts.delete({ name: "outer", force: false });
+      expect(await at("/home/me/project")).toBe("active");
+      expect(await failure(store.contexts.tie({ folder: "/", name: "none" }))).toMatchObject({ code: "not_found" });
+    });
+
     test("that no reply could hold are refused by their field", async () => {
       await using store = await testStore(engine);
       const large = { name: "n", content: "x".repeat(60_001), set_active: false };

@@ -1,0 +1,80 @@
+import type { SQL } from "bun";
+import { DeweyError } from "../errors.ts";
+import { EXACT_TOTAL_LIMIT, boundedTotal } from "./reply.ts";
+
+/** Who changed something: the client's connection, and what the client said of itself. Null where that is not known. */
+export interface Author {
+  session: string | null;
+  client_name: string | null;
+  client_version: string | null;
+}
+
+export const unknownAuthor: Author = { session: null, client_name: null, client_version: null };
+
+type Change = "set" | "activated" | "deactivated" | "tied" | "untied" | "deleted";
+
+/** One change of a startup context. */
+export interface ContextVersion extends Author {
+  version: number;
+  change: Change;
+  is_active: boolean;
+  /** Of "tied" and "untied". */
+  folder: string | null;
+  changed_at: string;
+  /** In code points. */
+  content_length: number;
+  /** When a single version was asked for. */
+  content?: string;
+}
+
+export interface ContextHistory {
+  name: string;
+  versions: ContextVersion[];
+  total: number;
+  limit: number;
+  offset: number;
+  total_is_lower_bound?: true;
+}
+
+interface VersionRow extends Omit<ContextVersion, "changed_at"> {
+  changed_at: Date;
+}
+
+/** Notes a change of contexts, as they are now. The caller holds the contexts' lock, which keeps the numbers whole. */
+export async function noteChange(
+  sql: SQL,
+  names: string[],
+  change: Change,
+  author: Author,
+  folder: string | null = null,
+): Promise<void> {
+  await sql`insert into startup_context_history
+      (name, version, change, content, is_active, folder, session, client_name, client_version)
+    select c.name, coalesce((select max(h.version) from startup_context_history h where h.name = c.name), 0) + 1,
+      ${change}, c.content, c.is_active, ${folder}, ${author.session}, ${author.client_name}, ${author.client_version}
+    from startup_contexts c where c.name = any(${sql.array(names, "TEXT")})`;
+}
+
+/** The changes of a context, the latest first, or one of them with its content. Throws `not_found`. */
+export async function readHistory(
+  sql: SQL,
+  input: { name: string; version?: number | undefined; limit: number; offset: number },
+): Promise<ContextHistory> {
+  const { name, version, limit, offset } = input;
+  const of = version === undefined ? sql`name = ${name}` : sql`name = ${name} and version = ${version}`;
+  const rows: VersionRow[] = await sql`
+    select version, change, is_active, folder, changed_at, length(content) as content_length, session, client_name,
+      client_version ${version === undefined ? sql`` : sql`, content`}
+    from startup_context_history where ${of} order by version desc limit ${limit} offset ${offset}`;
+  const [count] = await sql`select count(*)::integer as total
+    from (select from startup_context_history where ${of} limit ${EXACT_TOTAL_LIMIT + 1}) as counted`;
+  if (count.total === 0) throw nothingKept(name, version);
+  const versions = rows.map((row) => ({ ...row, changed_at: row.changed_at.toISOString() }));
+  return { name, versions, ...boundedTotal(count.total), limit, offset };
+}
+
+function nothingKept(name: string, version: number | undefined): DeweyError {
+  const what = version === undefined ? "" : ` version ${version} of the`;
+  const field = version === undefined ? "name" : "version";
+  return new DeweyError("not_found", `there is no${what} startup context ${JSON.stringify(name)}`, { field });
+}
