@@ -32,6 +32,7 @@ describe("the linter refuses", () => {
     ["tools", "../mcp/server.ts", "the only arrow out of tools"],
     ["mcp", "../proxy/session.ts", "mcp serves tools"],
     ["proxy", "../store/store.ts", "proxy reaches the store through the client"],
+    ["capture", "../store/store.ts", "capture reaches the store through the client"],
   ];
   for (const [part, path, reason] of planted) {
     test(`${path} in src/${part}`, () => {

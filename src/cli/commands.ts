@@ -1,6 +1,7 @@
 import type { Command } from "./command.ts";
 import { context } from "./context.ts";
 import { health } from "./health.ts";
+import { importCommand } from "./import.ts";
 import { list } from "./list.ts";
 import { proxy } from "./proxy.ts";
 import { restore } from "./restore.ts";
@@ -12,4 +13,17 @@ import { unit } from "./unit.ts";
 import { up } from "./up.ts";
 
 /** Every command of the binary, in the order of its help. */
-export const commands: readonly Command[] = [up, serve, proxy, search, list, show, rm, restore, context, health, unit];
+export const commands: readonly Command[] = [
+  up,
+  serve,
+  proxy,
+  search,
+  list,
+  show,
+  rm,
+  restore,
+  context,
+  importCommand,
+  health,
+  unit,
+];

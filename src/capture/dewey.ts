@@ -1,0 +1,38 @@
+import type { Json } from "../wire/frame.ts";
+import { parseRow } from "./captured.ts";
+import type { Captured, CapturedConversation, CapturedMessage, Reader } from "./captured.ts";
+
+/** Reads what `dewey export --format jsonl` wrote: ids, times and turns are kept as they are. */
+export class DeweyReader implements Reader {
+  take(text: string): Captured[] {
+    const parsed = parseRow(text);
+    if ("broken" in parsed) return parsed.broken;
+    const { type, ...fields } = parsed.row;
+    switch (type) {
+      case "dewey_export":
+        return fields["version"] === 1
+          ? []
+          : [
+              {
+                kind: "broken",
+                reason: `version ${String(fields["version"])} of the form; this Dewey reads version 1`,
+              },
+            ];
+      case "conversation":
+        return [{ kind: "conversation", begin: fields as unknown as CapturedConversation }];
+      case "message":
+        return [messageOf(fields)];
+      default:
+        return [{ kind: "broken", reason: `an export has no rows of type ${JSON.stringify(type)}` }];
+    }
+  }
+
+  end(): Captured[] {
+    return [];
+  }
+}
+
+function messageOf(fields: Json): Captured {
+  const { conversation_id, ...message } = fields;
+  return { kind: "message", conversation: String(conversation_id), message: message as unknown as CapturedMessage };
+}
