@@ -112,10 +112,15 @@ class Session {
       return asDeweyError(error);
     }
     const ended = Promise.withResolvers<string>();
+    let isOpen = true;
     link.open({
-      frame: (text) => this.#goDown(text, link),
+      // What comes after the end belongs to calls that have been refused by then.
+      frame: (text) => {
+        if (isOpen) this.#goDown(text, link);
+      },
       drained: () => this.#options.downstream.resume(),
       closed: (reason) => {
+        isOpen = false;
         // At once, so that a frame that comes next waits for another upstream instead of being lost on this one.
         this.#upstream = undefined;
         this.#replaying = undefined;

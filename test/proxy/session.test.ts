@@ -122,6 +122,21 @@ describe("a session whose upstream dies", () => {
     client.end("bye");
   });
 
+  test("passes on no answer that comes when its call has been refused", async () => {
+    const [server, second] = [new Peer(), new Peer()];
+    const { client, use } = start(server);
+    await initialized(client, server);
+    client.say({ id: 1, method: "tools/call", params: { name: "pay" } });
+    await server.heard((message) => message["id"] === 1);
+    use(second);
+    server.end("it crashed");
+    await client.heard((message) => message["id"] === 1);
+    server.say({ id: 1, result: {} });
+    await second.heard((message) => message["method"] === "initialize");
+    expect(client.received.filter((message) => message["id"] === 1)).toHaveLength(1);
+    client.end("bye");
+  });
+
   test("tells the next one what the client has told, lets the client see nothing of it but what changed, and goes on", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
