@@ -2,6 +2,9 @@ import type { Json } from "../wire/frame.ts";
 import { parseRow } from "./captured.ts";
 import type { Captured, CapturedConversation, CapturedMessage, Reader } from "./captured.ts";
 
+/** The first line of an export: what it is, and in which version of the form. */
+export const EXPORT_HEADER = JSON.stringify({ type: "dewey_export", version: 1 });
+
 /** Reads what `dewey export --format jsonl` wrote: ids, times and turns are kept as they are. */
 export class DeweyReader implements Reader {
   take(text: string): Captured[] {

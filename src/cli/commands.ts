@@ -1,5 +1,6 @@
 import type { Command } from "./command.ts";
 import { context } from "./context.ts";
+import { exportCommand } from "./export.ts";
 import { health } from "./health.ts";
 import { importCommand } from "./import.ts";
 import { list } from "./list.ts";
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   restore,
   context,
   importCommand,
+  exportCommand,
   health,
   unit,
 ];

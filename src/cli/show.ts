@@ -36,7 +36,8 @@ export const show = clientCommand({
 
 type Pages = AsyncGenerator<ConversationPage>;
 
-async function* pagesOf({ call }: Talk, request: Record<string, unknown>, after: number | undefined): Pages {
+/** A conversation's pages, each asked for when the one before it is written. */
+export async function* pagesOf({ call }: Talk, request: Record<string, unknown>, after?: number): Pages {
   let from = after;
   do {
     const page: ConversationPage = await call(

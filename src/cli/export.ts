@@ -1,0 +1,102 @@
+import { html, jsonl, markdown } from "../capture/export.ts";
+import type { ExportFormat } from "../capture/export.ts";
+import { DeweyError } from "../errors.ts";
+import type { ConversationList } from "../store/conversations.ts";
+import { startDate } from "../tools/fields.ts";
+import { clientCommand, textFlag } from "./client-command.ts";
+import type { Talk } from "./client-command.ts";
+import { usageError } from "./command.ts";
+import { pagesOf } from "./show.ts";
+
+const formats: Record<string, ExportFormat> = { jsonl, markdown, html };
+
+/** What the server gives of a list in one reply at most. */
+const PAGE_LIMIT = 100;
+/** Messages that are asked for at once. */
+const PAGE_MESSAGES = 500;
+
+export const exportCommand = clientCommand({
+  name: "export",
+  summary: "writes conversations as JSON lines, Markdown or a web page",
+  usage: ["dewey export [--session S] [--conversation ID] [--since DATE] [--format jsonl|markdown|html]"],
+  about: [
+    "Writes to stdout, the oldest conversation first, each with all of its messages. JSON lines can be imported again:",
+    "ids, times, turns and metadata are then what they were. What is in the trash is not exported; startup contexts and",
+    "their history are not conversations: dewey context shows them. --json is --format jsonl.",
+  ].join("\n"),
+  flags: {
+    session: { value: "S", summary: "only conversations with this session_id" },
+    conversation: { value: "ID", summary: "only this conversation" },
+    since: { value: "DATE", summary: "only conversations that have something new since then (ISO 8601)" },
+    format: { value: "FORMAT", summary: "jsonl (the default), markdown or html" },
+  },
+  operands: 0,
+  async work(talk) {
+    const { invocation, out } = talk;
+    const format = formats[textFlag(invocation, "format") ?? "jsonl"];
+    if (format === undefined) throw usageError(exportCommand, `writes ${Object.keys(formats).join(", ")}`);
+    if (talk.json && format !== jsonl) throw usageError(exportCommand, "takes --json or --format, not both");
+    const ids = await wanted(talk);
+    await out.write(format.begin());
+    for (const id of ids) await write(talk, format, id);
+    await out.write(format.end());
+  },
+});
+
+async function write(talk: Talk, format: ExportFormat, id: string): Promise<void> {
+  const { out } = talk;
+  let begun = false;
+  try {
+    for await (const page of pagesOf(talk, { conversation_id: id, full: true, limit: PAGE_MESSAGES })) {
+      if (!begun) await out.write(format.conversation(page));
+      begun = true;
+      await out.write(page.messages.map((message) => format.message(page, message)).join(""));
+    }
+  } catch (error) {
+    // It was deleted since it was listed, unless it was asked for by its id.
+    const isGone = error instanceof DeweyError && error.code === "not_found" && !begun;
+    if (!isGone || textFlag(talk.invocation, "conversation") !== undefined) throw error;
+    return;
+  }
+  await out.write(format.endConversation());
+}
+
+/** The ids of the conversations that are asked for, by their age, so that two exports of the same are the same. */
+async function wanted(talk: Talk): Promise<string[]> {
+  const { invocation } = talk;
+  const conversation = textFlag(invocation, "conversation");
+  const session = textFlag(invocation, "session");
+  const since = sinceMs(textFlag(invocation, "since"));
+  if (conversation !== undefined) {
+    if (session !== undefined || since !== undefined)
+      throw usageError(exportCommand, "takes --conversation alone: it names one conversation");
+    return [conversation];
+  }
+  const found = new Map<string, string>();
+  for (let offset = 0; ; offset += PAGE_LIMIT) {
+    const args = {
+      sort_by: "updated_at",
+      limit: PAGE_LIMIT,
+      offset,
+      ...(session === undefined ? {} : { session_id: session }),
+    };
+    const { conversations } = await talk.call<ConversationList>("dewey_list_conversations", args, {
+      "--session": "session_id",
+    });
+    // What is changed meanwhile moves to the front and pushes the others back: some come twice, none is passed over.
+    const fresh = conversations.filter((each) => since === undefined || Date.parse(each.updated_at) >= since);
+    for (const each of fresh) found.set(each.id, each.created_at);
+    if (fresh.length < PAGE_LIMIT) break;
+  }
+  return [...found]
+    .toSorted(([idA, timeA], [idB, timeB]) => Date.parse(timeA) - Date.parse(timeB) || (idA < idB ? -1 : 1))
+    .map(([id]) => id);
+}
+
+function sinceMs(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const parsed = startDate.safeParse(text);
+  if (!parsed.success)
+    throw new DeweyError("invalid", `--since ${parsed.error.issues[0]?.message}`, { field: "--since" });
+  return parsed.data.getTime();
+}
