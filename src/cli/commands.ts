@@ -10,6 +10,8 @@ import { rm } from "./rm.ts";
 import { search } from "./search.ts";
 import { serve } from "./serve.ts";
 import { show } from "./show.ts";
+import { stats } from "./stats.ts";
+import { tail } from "./tail.ts";
 import { unit } from "./unit.ts";
 import { up } from "./up.ts";
 
@@ -21,9 +23,11 @@ export const commands: readonly Command[] = [
   search,
   list,
   show,
+  tail,
   rm,
   restore,
   context,
+  stats,
   importCommand,
   exportCommand,
   health,

@@ -74,6 +74,14 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
 }
 
+/** `1.5 MB`: by powers of ten, as disks are sold. */
+export function bytesText(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  const value = bytes / 1000 ** power;
+  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
+}
+
 /** Rows under a heading, in columns as wide as their widest cell. The last column takes what is left of the line. */
 export function table(terminal: Terminal, heading: string[], rows: string[][]): string {
   const widths = heading.map((cell, column) =>

@@ -7,6 +7,8 @@ import { migrate } from "./migrations.ts";
 import type { Redactor } from "./redact.ts";
 import { Results } from "./results.ts";
 import { Search } from "./search.ts";
+import { Stats } from "./stats.ts";
+import { Tail } from "./tail.ts";
 
 export interface StoreOptions extends DatabaseOptions {
   /** Days that a deleted conversation can be restored. */
@@ -30,6 +32,8 @@ export interface Store {
   search: Search;
   contexts: Contexts;
   results: Results;
+  tail: Tail;
+  stats: Stats;
   /** Throws `unavailable`, with the reason, while the database is away. */
   health(): Promise<StoreHealth>;
   close(): Promise<void>;
@@ -49,6 +53,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       search: new Search(database),
       contexts: new Contexts(database, redactor),
       results: new Results(database, redactor),
+      tail: new Tail(database),
+      stats: new Stats(database),
       async health() {
         const [row] = await database.repeatable((sql) => sql`select current_setting('server_version') as version`);
         return { database: "ok", version: String(row.version).split(" ")[0] ?? "", migrations };

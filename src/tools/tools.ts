@@ -6,11 +6,13 @@ import * as conversations from "./conversations.ts";
 import * as messages from "./messages.ts";
 import * as results from "./results.ts";
 import * as search from "./search.ts";
+import * as stats from "./stats.ts";
+import * as tail from "./tail.ts";
 import type { Tool } from "./tool.ts";
 
 /** Every tool, by its name. */
 export const tools: ReadonlyMap<string, Tool> = new Map(
-  [conversations, messages, search, contexts, results]
+  [conversations, messages, search, contexts, results, tail, stats]
     .flatMap((noun): Tool[] => Object.values(noun))
     .map((tool) => [tool.name, tool]),
 );

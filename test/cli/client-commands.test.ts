@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { binary, plainEnvironment, run, startServe, temporaryHome } from "../support/binary.ts";
+import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../support/binary.ts";
 import type { Running } from "../support/binary.ts";
 import { freePort } from "../support/ports.ts";
 import { Rpc, until } from "../support/rpc.ts";
@@ -195,6 +195,61 @@ describe("dewey rm and dewey restore", () => {
       stderr: expect.stringContaining("no conversation"),
     });
     expect(await dewey("rm")).toMatchObject({ code: 2, stderr: expect.stringContaining("wants the id") });
+  });
+});
+
+describe("dewey tail", () => {
+  test("shows what is stored as it is stored, and ends with Ctrl-C", async () => {
+    await using lines = start(["tail", "--session", "followed"], env);
+    await using objects = start(["tail", "--json"], env);
+    const begun = await rpc.tool("dewey_begin_conversation", { session_id: "followed" });
+    const conversation_id = String(begun["conversation_id"]);
+    let stored = 0;
+    const told = () => lines.stdout().includes("hello 0") && objects.stdout().includes("hello 0");
+    // Whatever is stored before it follows is not shown, so it is told until it is heard.
+    await until("both to follow", async () => {
+      const content = told() ? "" : `hello 0 ${(stored += 1)}\nsecond line`;
+      if (content !== "") await rpc.tool("dewey_store_message", { conversation_id, role: "user", content });
+      return content === "";
+    });
+    await rpc.tool("dewey_store_message", { conversation_id: id, role: "tool", content: "elsewhere" });
+    await rpc.tool("dewey_store_message", {
+      conversation_id,
+      role: "tool",
+      content: "the last one",
+      metadata: { tool: "echo", outcome: "error" },
+    });
+    await lines.until("stdout", new RegExp(`^\\S+ \\S+  ${conversation_id}  tool echo error  the last one$`, "m"));
+    await objects.until("stdout", /elsewhere[^]*the last one/);
+    expect(lines.stdout()).not.toContain("elsewhere");
+    expect(lines.stdout()).toMatch(/ user {2}hello 0 \d+ second line$/m);
+    const last = objects.stdout().trim().split("\n").at(-1) ?? "";
+    expect(JSON.parse(last)).toMatchObject({ conversation_id, content: "the last one", role: "tool" });
+    expect([await lines.stop("SIGINT"), await objects.stop("SIGINT")]).toEqual([0, 0]);
+  });
+
+  test("says at once what it cannot follow", async () => {
+    expect(await dewey("tail", "--conversation", "x")).toMatchObject({
+      code: 2,
+      stderr: "dewey: --conversation should be a UUID\n",
+    });
+    expect(await run(["tail"], { ...env, DEWEY_URL: "ws://localhost:1" })).toMatchObject({ code: 69 });
+  });
+});
+
+describe("dewey stats", () => {
+  test("draws the days and tells each tool's calls", async () => {
+    const { stdout, code } = await dewey("stats", "--days", "5");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^\d+ conversations.*, [\d,]+ messages, [\d.]+ MB on disk\n\n▁▁▁▁█\n\S+ to \S+: [\d,]+ messages/,
+    );
+    expect(stdout).toMatch(/^TOOL +CALLS +ERRORS +P50 +P95\necho +\d+ +\d+ +12 ms +12 ms$/m);
+    expect(JSON.parse((await dewey("stats", "--json")).stdout)).toMatchObject({ tools: [{ tool: "echo" }] });
+    expect(await dewey("stats", "--days", "0")).toMatchObject({
+      code: 2,
+      stderr: "dewey: --days should be from 1 to 366\n",
+    });
   });
 });
 

@@ -1,0 +1,165 @@
+import type { SQL } from "bun";
+import { DeweyError } from "../errors.ts";
+import type { Database } from "./database.ts";
+import { exactMetadata } from "./exact.ts";
+import type { Metadata } from "./exact.ts";
+import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, largestWhole } from "./reply.ts";
+
+/** A message that was stored since the last look. */
+interface TailMessage {
+  id: string;
+  conversation_id: string;
+  session_id: string | null;
+  turn: number;
+  role: string;
+  content: string;
+  created_at: string;
+  metadata: Metadata | null;
+  /** Of a content that is cut because the reply has no room for it: its length, in code points. */
+  content_length?: number;
+}
+
+export interface TailReply {
+  messages: TailMessage[];
+  /** For the next look. */
+  cursor: string;
+  /** Whether there is more already. */
+  more: boolean;
+}
+
+interface TailRow extends Omit<TailMessage, "created_at" | "content_length"> {
+  metadata_exact: string | null;
+  created_at: Date;
+  length: number;
+}
+
+/**
+ * What somebody has seen: all that was visible in the snapshot `seen`, and the first `offset` messages of what was new
+ * in the snapshot `next`. `at` is when the snapshot was taken, in seconds.
+ */
+interface Cursor {
+  at: number;
+  seen: string;
+  next: string | undefined;
+  offset: number;
+}
+
+/** Transactions take less than this: what one stores carries the time at which it began, and is visible at its end. */
+const LONGEST_TRANSACTION_SECONDS = 120;
+/** New messages are looked for among so many at the end of each conversation. */
+const NEWEST_TURNS = 1000;
+
+/**
+ * Tells what was stored since an earlier look, each message once, whatever its own time and turn, and however
+ * transactions overlap. No number in the rows can tell that: callers give ids and times, and a transaction that begins
+ * first may end last. PostgreSQL's snapshots can: a row is new when the transaction that wrote it was not visible in the
+ * earlier one. Nothing is written for it, and nobody is notified, so storing costs nothing more.
+ */
+export class Tail {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Without a cursor it answers none, and the cursor to begin with. Throws `invalid` for a cursor that is none. */
+  async read(input: {
+    cursor?: string | undefined;
+    session_id?: string | undefined;
+    conversation_id?: string | undefined;
+    limit: number;
+  }): Promise<TailReply> {
+    const from = input.cursor === undefined ? undefined : parseCursor(input.cursor);
+    return this.#database.search((sql) =>
+      // One view of the database for the snapshot's own name and for what is visible in it.
+      sql.begin("isolation level repeatable read read only", async (within) => {
+        const [now]: { at: number; snapshot: string }[] = await within`
+          select extract(epoch from now())::float8 as at, pg_current_snapshot()::text as snapshot`;
+        if (!now) throw new DeweyError("internal", "the database has no snapshot");
+        const start = { at: now.at, seen: now.snapshot, next: undefined, offset: 0 };
+        if (from === undefined) return { messages: [], cursor: cursorText(start), more: false };
+        const next = from.next ?? now.snapshot;
+        const rows = await newRows(within, { ...input, from, next });
+        const messages = rows.slice(0, input.limit).map(view);
+        const more = rows.length > input.limit;
+        // The rest is read on in the same snapshot, in which it does not change.
+        const rest = { ...from, next, offset: from.offset + messages.length };
+        // The time of a snapshot that was read on in is not known any more; an earlier one does as well.
+        const done = { at: from.next === undefined ? now.at : from.at, seen: next, next: undefined, offset: 0 };
+        return { messages, cursor: cursorText(more ? rest : done), more };
+      }),
+    );
+  }
+}
+
+async function newRows(
+  sql: SQL,
+  input: {
+    from: Cursor;
+    next: string;
+    session_id?: string | undefined;
+    conversation_id?: string | undefined;
+    limit: number;
+  },
+): Promise<TailRow[]> {
+  const { from, next, limit } = input;
+  const since = from.at - LONGEST_TRANSACTION_SECONDS;
+  // xmin has 32 bits: the transaction's whole number is the greatest one with these bits that there can be yet.
+  const found: { id: string; bytes: number }[] = await sql`
+    with latest as (
+      select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as number
+    ), recent as (
+      select m.id, m.created_at, m.conversation_id, m.turn_number, m.bytes,
+        (l.number - ((l.number - m.writer) & 4294967295))::text::xid8 as writer
+      from latest l, conversations c cross join lateral (
+        select id, created_at, conversation_id, turn_number, octet_length(content) as bytes,
+          xmin::text::bigint as writer
+        from messages where conversation_id = c.id order by turn_number desc limit ${NEWEST_TURNS}
+      ) m
+      where c.updated_at > to_timestamp(${since}) and c.deleted_at is null
+        and (${input.session_id ?? null}::text is null or c.session_id = ${input.session_id ?? null})
+        and (${input.conversation_id ?? null}::uuid is null or c.id = ${input.conversation_id ?? null})
+    )
+    select id, bytes from recent
+    where not pg_visible_in_snapshot(writer, ${from.seen}::pg_snapshot)
+      and pg_visible_in_snapshot(writer, ${next}::pg_snapshot)
+    order by created_at, conversation_id, turn_number limit ${limit + 1} offset ${from.offset}`;
+  const most = largestWhole(
+    found.slice(0, limit).map((each) => each.bytes),
+    REPLY_BUDGET_BYTES - limit * ROW_OVERHEAD_BYTES * 2,
+  );
+  // A character takes at most four bytes.
+  return sql`
+    select m.id, m.conversation_id, c.session_id, m.turn_number as turn, m.role, length(m.content) as length,
+      case when octet_length(m.content) <= ${most}::integer then m.content
+        else left(m.content, ${Math.floor(most / 4)}::integer) end as content, m.created_at,
+      case when octet_length(m.metadata::text) <= ${ROW_OVERHEAD_BYTES} then m.metadata end as metadata,
+      case when octet_length(m.metadata::text) <= ${ROW_OVERHEAD_BYTES} then m.metadata_exact end as metadata_exact
+    from messages m join conversations c on c.id = m.conversation_id
+    where m.id = any(${sql.array(
+      found.map((each) => each.id),
+      "UUID",
+    )}) order by m.created_at, m.conversation_id, m.turn_number`;
+}
+
+function view(row: TailRow): TailMessage {
+  const { length, metadata_exact, ...message } = row;
+  return {
+    ...message,
+    created_at: row.created_at.toISOString(),
+    metadata: exactMetadata(row.metadata, metadata_exact),
+    ...(Array.from(row.content).length < length ? { content_length: length } : {}),
+  };
+}
+
+function cursorText({ at, seen, next, offset }: Cursor): string {
+  return [at, seen, next ?? "", offset].join("|");
+}
+
+function parseCursor(text: string): Cursor {
+  const [, at, seen = "", next, offset] =
+    /^(\d{1,12}(?:\.\d{1,9})?)\|(\d{1,19}:\d{1,19}:[\d,]*)\|(\d{1,19}:\d{1,19}:[\d,]*|)\|(\d{1,9})$/.exec(text) ?? [];
+  if (at === undefined)
+    throw new DeweyError("invalid", "cursor should be one that an earlier call answered", { field: "cursor" });
+  return { at: Number(at), seen, next: next || undefined, offset: Number(offset) };
+}

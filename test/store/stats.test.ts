@@ -1,0 +1,49 @@
+import { describe, expect, test } from "bun:test";
+import { engines, testStore } from "../support/postgres.ts";
+
+for (const engine of engines) {
+  describe(`statistics on ${engine.name}`, () => {
+    test("count by day in the asked time zone, and by tool how long calls took and how many failed", async () => {
+      await using store = await testStore(engine);
+      const { conversation_id } = await store.conversations.begin({});
+      const { conversation_id: gone } = await store.conversations.begin({});
+      const now = Date.now();
+      const result = (tool: string, duration_ms: number | undefined, outcome = "success") => ({
+        role: "assistant",
+        content: "done",
+        metadata: { tool, outcome, ...(duration_ms === undefined ? {} : { duration_ms }) },
+      });
+      await store.messages.storeBulk({
+        conversation_id,
+        messages: [
+          { role: "user", content: "long ago", created_at: "2001-01-01T00:00:00Z" },
+          { role: "user", content: "yesterday", created_at: new Date(now - 86_400_000).toISOString() },
+          { role: "user", content: "a call", metadata: { tool: "echo" } },
+          ...Array.from({ length: 100 }, (_, n) => result("echo", n + 1)),
+          result("echo", 7, "error"),
+          result("unknown time", undefined),
+        ],
+      });
+      await store.messages.store({ conversation_id: gone, role: "user", content: "x" });
+      await store.conversations.delete({ conversation_id: gone, force: false });
+      const stats = await store.stats.read({ days: 3, time_zone: "UTC" });
+      expect(stats).toMatchObject({ conversations: 1, in_trash: 1, messages: 105 });
+      expect(stats.database_bytes).toBeGreaterThan(1_000_000);
+      const day = (time: number) => new Date(time).toISOString().slice(0, 10);
+      expect(stats.days).toEqual([
+        { day: day(now - 2 * 86_400_000), messages: 0 },
+        { day: day(now - 86_400_000), messages: 1 },
+        { day: day(now), messages: 103 },
+      ]);
+      expect(stats.tools).toEqual([
+        { tool: "echo", calls: 101, errors: 1, p50_ms: 50, p95_ms: 95 },
+        { tool: "unknown time", calls: 1, errors: 0, p50_ms: null, p95_ms: null },
+      ]);
+      // There it is tomorrow already, or still yesterday: 26 hours lie between these two.
+      const [east, west] = await Promise.all(
+        ["Pacific/Kiritimati", "Etc/GMT+12"].map((time_zone) => store.stats.read({ days: 1, time_zone })),
+      );
+      expect(east?.days[0]?.day).not.toBe(west?.days[0]?.day);
+    });
+  });
+}
