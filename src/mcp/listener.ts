@@ -1,4 +1,5 @@
 import type { Server as BunServer } from "bun";
+import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/sdk/types.js";
 import { asDeweyError, DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { Metrics } from "../metrics.ts";
@@ -47,9 +48,8 @@ export function startListener(options: ListenerOptions): Listener {
   const serve = () => createMcpServer({ store, version, log, onCall });
   const http = new HttpSessions({
     log,
-    async opened(transport) {
-      await (await serve()).connect(transport);
-    },
+    versions: SUPPORTED_PROTOCOL_VERSIONS,
+    opened: (link) => void serveLink(link, serve, log),
   });
   const accept = () => ({
     opened(link: Link) {
@@ -65,7 +65,7 @@ export function startListener(options: ListenerOptions): Listener {
     async stop() {
       // No new connections; calls under way may end; then whatever is left is closed.
       await Promise.race([server.stop(), drained(server), Bun.sleep(STOP_DEADLINE_MS)]);
-      await http.stop();
+      http.stop();
       await server.stop(true);
     },
   };

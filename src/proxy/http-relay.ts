@@ -1,9 +1,10 @@
 import type { Server } from "bun";
 import type { Log } from "../log.ts";
-import { errorFrame, viewFrame } from "../wire/frame.ts";
+import { errorFrame, requestIds, viewFrame } from "../wire/frame.ts";
+import { fetchUpstream, isRefusedConnection } from "../wire/http-request.ts";
 import { withoutSecrets } from "../wire/websocket.ts";
+import { RelayedStream } from "./relayed-stream.ts";
 import type { Tap } from "./session.ts";
-import { SseReader } from "./sse.ts";
 import type { Upstream } from "./upstreams.ts";
 
 const SESSION_HEADER = "mcp-session-id";
@@ -11,6 +12,11 @@ const UPSTREAM_UNREACHABLE = -32_023;
 /** A session whose client never says DELETE is forgotten after so long without a request or an open stream. */
 const IDLE_LIMIT_MS = 30 * 60_000;
 const IDLE_CHECK_MS = 60_000;
+/** Sessions at once; then the one that began first is recorded no further. */
+const MAX_SESSIONS = 10_000;
+/** How long the beginning of a session waits for an upstream that is not up yet, and how often it is tried. */
+const WAIT_LIMIT_MS = 5000;
+const WAIT_PAUSE_MS = 200;
 
 /** What of a request belongs to the connection with us, or is replaced by what the upstream's entry says. */
 const hopHeaders = new Set(
@@ -29,6 +35,9 @@ export interface HttpRelayOptions {
   tap(sessionKey: string | undefined): Tap;
   /** Told when the upstream answers, and when it does not, with the reason. */
   saw(reason: string | undefined): void;
+  idleLimitMs?: number;
+  /** How long a client may take nothing of a stream while something waits in it. */
+  stallLimitMs?: number;
 }
 
 interface Session {
@@ -49,7 +58,8 @@ export class HttpRelay {
 
   constructor(options: HttpRelayOptions) {
     this.#options = options;
-    this.#idleCheck = setInterval(() => this.#forgetIdle(), IDLE_CHECK_MS);
+    const limitMs = options.idleLimitMs ?? IDLE_LIMIT_MS;
+    this.#idleCheck = setInterval(() => this.#forgetIdle(limitMs), Math.min(IDLE_CHECK_MS, limitMs));
     this.#idleCheck.unref();
   }
 
@@ -57,7 +67,7 @@ export class HttpRelay {
     return this.#sessions.size;
   }
 
-  async stop(): Promise<void> {
+  stop(): void {
     clearInterval(this.#idleCheck);
     for (const id of this.#sessions.keys()) this.#forget(id, "the proxy is stopping");
   }
@@ -71,31 +81,39 @@ export class HttpRelay {
     const body = request.method === "POST" ? await request.text() : undefined;
     if (body !== undefined) await tapped(session.tap, "up", body);
     const response = await this.#forward(request, body);
+    // A client that has left says nothing of the upstream, and reads no answer.
+    if (request.signal.aborted) return new Response(null, { status: 499 });
     this.#options.saw(response instanceof Error ? response.message : undefined);
     if (response instanceof Error) return this.#unreachable(session.tap, body, response);
     const given = response.headers.get(SESSION_HEADER);
-    if (given !== null && !this.#sessions.has(given)) this.#sessions.set(given, session);
+    if (given !== null) this.#remember(given, session);
     if (id !== null && (request.method === "DELETE" || response.status === 404))
       this.#forget(id, "the client ended it");
-    return this.#answer(response, session, given === null && !known);
+    return this.#answer(response, { session, body, isAlone: given === null && !known });
   }
 
+  /** What begins a session waits for an upstream that is not up yet; what belongs to one is answered at once. */
   async #forward(request: Request, body: string | undefined): Promise<Response | Error> {
     const { url, headers } = this.#options.upstream;
     const forwarded = new Headers([...request.headers].filter(([name]) => !hopHeaders.has(name)));
     for (const [name, value] of Object.entries(headers)) forwarded.set(name, value);
-    try {
-      return await fetch(url, {
-        method: request.method,
-        headers: forwarded,
-        ...(body === undefined ? {} : { body }),
-        signal: request.signal,
-        redirect: "manual",
-        // A stream may be quiet for as long as it likes.
-        timeout: false,
-      });
-    } catch (error) {
-      return error instanceof Error ? error : new Error(String(error));
+    const { method, signal } = request;
+    const waitMs = method === "POST" && !request.headers.has(SESSION_HEADER) ? WAIT_LIMIT_MS : 0;
+    const deadlineMs = performance.now() + waitMs;
+    for (;;) {
+      try {
+        return await fetchUpstream(url, {
+          method,
+          headers: forwarded,
+          signal,
+          ...(body === undefined ? {} : { body }),
+        });
+      } catch (error) {
+        // Only where nobody took the connection it is certain that the request has not run.
+        const isOver = performance.now() >= deadlineMs || signal.aborted;
+        if (isOver || !isRefusedConnection(error)) return error instanceof Error ? error : new Error(String(error));
+      }
+      await Bun.sleep(WAIT_PAUSE_MS);
     }
   }
 
@@ -104,67 +122,66 @@ export class HttpRelay {
     const { name, url } = this.#options.upstream;
     this.#options.log.warn("the upstream is not available", { upstream: name, address: withoutSecrets(url), error });
     const view = viewFrame(body ?? "");
+    const reason = isRefusedConnection(error) ? "cannot be reached" : "has broken the connection";
     const text = errorFrame(
       view.kind === "request" ? view.id : null,
       UPSTREAM_UNREACHABLE,
-      `the upstream ${name} is not available: ${withoutSecrets(url)} cannot be reached`,
+      `the upstream ${name} is not available: ${withoutSecrets(url)} ${reason}`,
     );
     await tapped(tap, "down", text);
     return new Response(text, { status: 502, headers: { "content-type": "application/json" } });
   }
 
-  async #answer(response: Response, session: Session, isAlone: boolean): Promise<Response> {
+  async #answer(
+    response: Response,
+    { session, body, isAlone }: { session: Session; body: string | undefined; isAlone: boolean },
+  ): Promise<Response> {
     const headers = new Headers([...response.headers].filter(([name]) => !responseHopHeaders.has(name)));
     const { status } = response;
+    const type = response.headers.get("content-type") ?? "";
     const over = () => {
+      session.usedMs = performance.now();
       if (isAlone) session.tap.closed("the request was answered");
     };
-    if (response.body !== null && response.headers.get("content-type")?.startsWith("text/event-stream")) {
-      return new Response(this.#tapStream(response.body, session, over), { status, headers });
+    if (response.body !== null && type.startsWith("text/event-stream")) {
+      session.streams += 1;
+      const relayed = new RelayedStream(response.body, {
+        unanswered: body === undefined ? [] : requestIds(viewFrame(body)),
+        refusal: (id) => errorFrame(id, UPSTREAM_UNREACHABLE, this.#brokenMessage()),
+        take: (frame) => tapped(session.tap, "down", frame),
+        over() {
+          session.streams -= 1;
+          over();
+        },
+        stallLimitMs: this.#options.stallLimitMs,
+      });
+      return new Response(relayed.stream, { status, headers });
+    }
+    if (!type.startsWith("application/json")) {
+      over();
+      return new Response(response.body, { status, headers });
     }
     const text = await response.text();
-    if (response.headers.get("content-type")?.startsWith("application/json")) await tapped(session.tap, "down", text);
+    await tapped(session.tap, "down", text);
     over();
-    return new Response(status === 204 || status === 304 ? null : text, { status, headers });
+    return new Response(text, { status, headers });
   }
 
-  /** Events go on byte for byte, each when the tap has taken it. */
-  #tapStream(body: ReadableStream<Uint8Array>, session: Session, over: () => void): ReadableStream<Uint8Array> {
-    const reader = new SseReader();
-    session.streams += 1;
-    const done = () => {
-      session.streams -= 1;
-      session.usedMs = performance.now();
-      over();
-    };
-    const input = body.getReader();
-    return new ReadableStream({
-      async pull(controller) {
-        try {
-          const { done: ended, value } = await input.read();
-          if (ended) {
-            done();
-            controller.close();
-            return;
-          }
-          for (const data of reader.push(value)) await tapped(session.tap, "down", data);
-          controller.enqueue(value);
-        } catch (error) {
-          done();
-          controller.error(error);
-        }
-      },
-      async cancel(reason) {
-        done();
-        await input.cancel(reason).catch(() => {});
-      },
-    });
+  #brokenMessage(): string {
+    return `the upstream ${this.#options.upstream.name} is gone: it has broken the connection before its answer`;
   }
 
-  #forgetIdle(): void {
+  #remember(id: string, session: Session): void {
+    if (this.#sessions.has(id)) return;
+    this.#sessions.set(id, session);
+    const [first] = this.#sessions.keys();
+    if (this.#sessions.size > MAX_SESSIONS && first !== undefined) this.#forget(first, "there are too many sessions");
+  }
+
+  #forgetIdle(limitMs: number): void {
     const now = performance.now();
     for (const [id, session] of this.#sessions) {
-      if (session.streams === 0 && now - session.usedMs > IDLE_LIMIT_MS) this.#forget(id, "nobody used it any more");
+      if (session.streams === 0 && now - session.usedMs > limitMs) this.#forget(id, "nobody used it any more");
     }
   }
 

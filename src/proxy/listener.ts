@@ -5,7 +5,6 @@ import type { Metrics } from "../metrics.ts";
 import { MAX_FRAME_BYTES } from "../wire/frame.ts";
 import { createGuard, isLoopback, refusal } from "../wire/guard.ts";
 import { HttpSessions } from "../wire/http-sessions.ts";
-import { transportLink } from "../wire/http.ts";
 import type { Link } from "../wire/link.ts";
 import { acceptedWebSocket, selectSubprotocol } from "../wire/websocket.ts";
 import type { Accepted } from "../wire/websocket.ts";
@@ -72,7 +71,7 @@ export class ProxyListener {
   async stop(): Promise<void> {
     void this.#server.stop();
     for (const link of this.#links) link.close("the proxy is stopping");
-    await Promise.all([...this.#sessions.values(), ...this.#relays.values()].map((each) => each.stop()));
+    for (const each of [...this.#sessions.values(), ...this.#relays.values()]) each.stop();
     await this.#server.stop(true);
   }
 
@@ -135,9 +134,9 @@ export class ProxyListener {
     if (known) return known;
     const endpoint = new HttpSessions({
       log: this.#options.log,
-      opened: (transport, request) => {
+      opened: (link, request) => {
         const sessionKey = new URL(request.url).searchParams.get("session") || undefined;
-        void this.#options.run(transportLink(transport), { upstream, wire: "http", sessionKey });
+        void this.#options.run(link, { upstream, wire: link.wire, sessionKey });
       },
     });
     this.#sessions.set(upstream.name, endpoint);

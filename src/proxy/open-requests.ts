@@ -1,3 +1,4 @@
+import { requestIds } from "../wire/frame.ts";
 import type { FrameView } from "../wire/frame.ts";
 
 /** The client's requests that went to its server and have no answer yet. */
@@ -23,10 +24,4 @@ export class OpenRequests {
     this.#ids.clear();
     return ids;
   }
-}
-
-/** The ids of the requests in a frame: one, or several in a batch. */
-export function requestIds(view: FrameView): unknown[] {
-  if (view.kind === "batch") return view.messages.flatMap(requestIds);
-  return view.kind === "request" ? [view.id] : [];
 }

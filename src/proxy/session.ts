@@ -1,9 +1,9 @@
 import { DeweyError, asDeweyError, jsonRpcCode } from "../errors.ts";
-import { errorFrame, viewFrame } from "../wire/frame.ts";
+import { errorFrame, requestIds, viewFrame } from "../wire/frame.ts";
 import type { FrameView } from "../wire/frame.ts";
 import type { Link } from "../wire/link.ts";
 import { Handshake } from "./handshake.ts";
-import { OpenRequests, requestIds } from "./open-requests.ts";
+import { OpenRequests } from "./open-requests.ts";
 
 /** Which way a frame goes: up to the server, or down to the client. */
 export type Direction = "up" | "down";

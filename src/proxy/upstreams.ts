@@ -111,7 +111,7 @@ export function commandLineUpstream(words: string[], context: UpstreamContext): 
 export async function dialUpstream(upstream: Upstream, log: Log): Promise<Link> {
   try {
     if (upstream.wire === "stdio") return spawnStdio({ ...upstream, log });
-    if (upstream.wire === "http") return dialHttp({ url: upstream.url, headers: upstream.headers, log });
+    if (upstream.wire === "http") return await dialHttp({ url: upstream.url, headers: upstream.headers, log });
     return await dialWebSocket({ url: upstream.url, headers: upstream.headers });
   } catch (cause) {
     const { code, message: reason } = asDeweyError(cause);

@@ -4,7 +4,10 @@
  */
 export const MAX_FRAME_BYTES = 128 * 1024 * 1024;
 
-/** What a frame is, as far as whoever relays needs to know. The frame itself is never changed by looking at it. */
+/**
+ * What a frame is, as far as whoever relays needs to know. The frame itself is never changed by looking at it. An `id` is
+ * the message's; one that JavaScript's numbers cannot hold is an object that `JSON.stringify` writes as it came.
+ */
 export type FrameView =
   | { kind: "request"; id: unknown; method: string; message: Json }
   | { kind: "notification"; method: string; message: Json }
@@ -26,13 +29,17 @@ export function viewFrame(text: string): FrameView {
   } catch {
     return { kind: "invalid", reason: "not JSON" };
   }
-  if (Array.isArray(value) && value.length > 0) return { kind: "batch", messages: value.map(viewMessage) };
-  return viewMessage(value);
+  const messages = Array.isArray(value) ? value : [value];
+  const ids = messages.some(hasInexactId) ? exactIds(text) : undefined;
+  const views = messages.map((message, index) => viewMessage(message, ids?.[index]));
+  if (Array.isArray(value) && views.length > 0) return { kind: "batch", messages: views };
+  return views[0] ?? { kind: "invalid", reason: "not JSON-RPC" };
 }
 
-function viewMessage(value: unknown): FrameView {
+function viewMessage(value: unknown, exactId: unknown): FrameView {
   if (!isObject(value)) return { kind: "invalid", reason: "not JSON-RPC" };
-  const { id, method } = value;
+  const { method } = value;
+  const id = exactId ?? value["id"];
   if (typeof method === "string") {
     return "id" in value
       ? { kind: "request", id, method, message: value }
@@ -43,6 +50,28 @@ function viewMessage(value: unknown): FrameView {
   }
   return { kind: "invalid", reason: "not JSON-RPC" };
 }
+
+/** The ids of the requests in a frame: one, or several in a batch. */
+export function requestIds(view: FrameView): unknown[] {
+  if (view.kind === "batch") return view.messages.flatMap(requestIds);
+  return view.kind === "request" ? [view.id] : [];
+}
+
+/** Whether the id is a number that JavaScript's own cannot be trusted with. */
+function hasInexactId(message: unknown): boolean {
+  return isObject(message) && typeof message["id"] === "number" && !Number.isSafeInteger(message["id"]);
+}
+
+/** The messages' ids; those numbers stand in them as they were written, and are written so again. */
+function exactIds(text: string): unknown[] {
+  const keepNumbers = (key: string, value: unknown, context?: { source?: string }): unknown =>
+    key === "id" && typeof value === "number" && context?.source !== undefined ? rawJson(context.source) : value;
+  const value = JSON.parse(text, keepNumbers) as Json | Json[];
+  return [value].flat().map((message) => (isObject(message) ? message["id"] : undefined));
+}
+
+/** A value that `JSON.stringify` writes as this text. TypeScript does not know ECMAScript's `JSON.rawJSON` yet. */
+const rawJson = (text: string) => (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text);
 
 export function isObject(value: unknown): value is Json {
   return value !== null && typeof value === "object" && !Array.isArray(value);

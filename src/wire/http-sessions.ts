@@ -1,11 +1,9 @@
 import type { Server } from "bun";
-import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
-import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
-import { isInitializeRequest } from "@modelcontextprotocol/sdk/types.js";
 import type { Log } from "../log.ts";
-import { INVALID_REQUEST, MAX_FRAME_BYTES, PARSE_ERROR, isObject } from "./frame.ts";
-import type { Json } from "./frame.ts";
-import { ReplayStore } from "./replay-store.ts";
+import { INVALID_REQUEST, PARSE_ERROR, errorFrame, isObject, viewFrame } from "./frame.ts";
+import type { FrameView } from "./frame.ts";
+import { HttpSessionLink } from "./http-session.ts";
+import type { Link } from "./link.ts";
 
 /** A client that never says DELETE would hold its session for ever. One with an open stream is still there. */
 const IDLE_LIMIT_MS = 30 * 60_000;
@@ -16,34 +14,45 @@ const MAX_SESSIONS = 10_000;
 const KEEP_ALIVE_MS = 15_000;
 
 const SESSION_HEADER = "mcp-session-id";
+const VERSION_HEADER = "mcp-protocol-version";
 const METHOD_NOT_FOUND = -32_601;
 const SESSION_NOT_FOUND = -32_001;
+/** The code of a request that is refused for its HTTP headers. */
+const HEADERS_REFUSED = -32_000;
+/** Clients of older revisions stumble over an event without a message, with which a stream that can be resumed begins. */
+const FIRST_RESUMABLE_VERSION = "2025-11-25";
+
+const streamHeaders = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-cache, no-transform",
+  "x-accel-buffering": "no",
+};
 
 export interface HttpSessionsOptions {
-  /** A new session: whoever serves it connects itself to the transport before this resolves. */
-  opened(transport: Transport, request: Request): Promise<void> | void;
+  /** A new session: whoever serves it opens the link. */
+  opened(link: Link, request: Request): void;
   log: Log;
+  /** The revisions that may stand in a request's header; a relay leaves that to whom it relays to. */
+  versions?: readonly string[];
   idleLimitMs?: number;
+  /** How long a client may take nothing of a stream while something waits in it. */
+  stallLimitMs?: number;
 }
 
-interface Session {
-  transport: WebStandardStreamableHTTPServerTransport;
-  usedMs: number;
-  /** Streams that the client holds open to hear from the server. */
-  streams: number;
-}
-
-/** The sessions of one Streamable HTTP endpoint, by MCP's rules of 2025-11-25: a transport of the SDK's for each. */
+/** The sessions of one Streamable HTTP endpoint, by MCP's rules of 2025-11-25. */
 export class HttpSessions {
   readonly #options: HttpSessionsOptions;
-  readonly #sessions = new Map<string, Session>();
-  readonly #idleCheck: ReturnType<typeof setInterval>;
+  readonly #sessions = new Map<string, HttpSessionLink>();
+  readonly #timers: ReturnType<typeof setInterval>[];
 
   constructor(options: HttpSessionsOptions) {
     this.#options = options;
     const limitMs = options.idleLimitMs ?? IDLE_LIMIT_MS;
-    this.#idleCheck = setInterval(() => this.#closeIdle(limitMs), Math.min(IDLE_CHECK_MS, limitMs));
-    this.#idleCheck.unref();
+    this.#timers = [
+      setInterval(() => this.#closeIdle(limitMs), Math.min(IDLE_CHECK_MS, limitMs)),
+      setInterval(() => this.#keepAlive(), KEEP_ALIVE_MS),
+    ];
+    for (const timer of this.#timers) timer.unref();
   }
 
   get size(): number {
@@ -56,24 +65,63 @@ export class HttpSessions {
     const session = id === null ? undefined : this.#sessions.get(id);
     if (id !== null && !session)
       return problem(404, null, SESSION_NOT_FOUND, "there is no such session; initialize again");
+    const refused = this.#refuse(request);
+    if (refused) return refused;
     // A stream may be quiet for long; Bun would end it.
     server.timeout(request, 0);
-    if (request.method !== "POST") return session ? this.#stream(session, request) : noSession(request.method);
-    const body = await readBody(request);
-    if (body instanceof Response) return body;
-    if (session) return this.#use(session, request, body.value);
-    return this.#begin(request, body.value);
+    if (session) session.usedMs = performance.now();
+    if (request.method === "POST") return this.#post(request, session);
+    if (!session) {
+      const message = `a session is wanted: initialize one, then send its ${SESSION_HEADER}`;
+      return problem(400, null, INVALID_REQUEST, message);
+    }
+    if (request.method === "GET") return listen(request, session);
+    session.close("the client has ended its session");
+    return new Response(null, { status: 200 });
   }
 
-  async stop(): Promise<void> {
-    clearInterval(this.#idleCheck);
-    await Promise.all([...this.#sessions.values()].map((session) => session.transport.close()));
-    this.#sessions.clear();
+  stop(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    for (const session of this.#sessions.values()) session.close();
   }
 
-  async #begin(request: Request, body: unknown): Promise<Response> {
-    const { id, method }: Json = isObject(body) ? body : {};
-    if (!isInitializeRequest(body)) {
+  /** The answer to a request whose method or headers are not MCP's. */
+  #refuse(request: Request): Response | undefined {
+    const { headers, method } = request;
+    if (!["GET", "POST", "DELETE"].includes(method))
+      return new Response(null, { status: 405, headers: { allow: "GET, POST, DELETE" } });
+    const accept = headers.get("accept") ?? "";
+    const wanted = { POST: ["application/json", "text/event-stream"], GET: ["text/event-stream"] }[method] ?? [];
+    if (!wanted.every((type) => accept.includes(type)))
+      return problem(406, null, HEADERS_REFUSED, `the header Accept must hold ${wanted.join(" and ")}`);
+    if (method === "POST" && !/^application\/json\s*(;|$)/i.test(headers.get("content-type") ?? ""))
+      return problem(415, null, HEADERS_REFUSED, "the header Content-Type must be application/json");
+    const version = headers.get(VERSION_HEADER);
+    const { versions } = this.#options;
+    if (version === null || !versions || versions.includes(version)) return undefined;
+    return problem(
+      400,
+      null,
+      HEADERS_REFUSED,
+      `the header ${VERSION_HEADER} must be one of the revisions that are supported: ${versions.join(", ")}`,
+    );
+  }
+
+  async #post(request: Request, session: HttpSessionLink | undefined): Promise<Response> {
+    await session?.ready();
+    const frame = await request.text();
+    const view = viewFrame(frame);
+    if (view.kind === "invalid") {
+      const isJson = view.reason === "not JSON-RPC";
+      return problem(400, null, isJson ? INVALID_REQUEST : PARSE_ERROR, `the body is ${view.reason}`);
+    }
+    if (session) return answer(session, request, frame, view);
+    return this.#begin(request, frame, view);
+  }
+
+  #begin(request: Request, frame: string, view: FrameView): Response {
+    const { id, method } = view.kind === "request" ? view : { id: null, method: undefined };
+    if (method !== "initialize") {
       // A client of the revision without sessions asks for `server/discover` first, and falls back at this code.
       return method === "server/discover"
         ? problem(400, id, METHOD_NOT_FOUND, "this server has no server/discover; initialize a session")
@@ -82,67 +130,75 @@ export class HttpSessions {
     if (this.#sessions.size >= MAX_SESSIONS) {
       return problem(503, id, SESSION_NOT_FOUND, "there are too many open sessions; try again later");
     }
-    const transport = new WebStandardStreamableHTTPServerTransport({
-      sessionIdGenerator: () => crypto.randomUUID(),
-      onsessioninitialized: (id) => void this.#sessions.set(id, { transport, usedMs: performance.now(), streams: 0 }),
-      onsessionclosed: (id) => void this.#sessions.delete(id),
-      eventStore: new ReplayStore(),
-      maxRequestBodySize: MAX_FRAME_BYTES,
-      keepAliveMs: KEEP_ALIVE_MS,
+    const session = new HttpSessionLink({
+      ended: () => this.#sessions.delete(session.id),
+      stallLimitMs: this.#options.stallLimitMs,
     });
-    await this.#options.opened(transport, request);
-    return transport.handleRequest(request, { parsedBody: body });
-  }
-
-  #use(session: Session, request: Request, body: unknown): Promise<Response> {
-    session.usedMs = performance.now();
-    return session.transport.handleRequest(request, { parsedBody: body });
-  }
-
-  async #stream(session: Session, request: Request): Promise<Response> {
-    session.usedMs = performance.now();
-    const response = await session.transport.handleRequest(request);
-    if (request.method !== "GET" || response.body === null || !response.ok) return response;
-    session.streams += 1;
-    request.signal.addEventListener("abort", () => {
-      session.streams -= 1;
-      session.usedMs = performance.now();
-    });
-    // Bun sends the headers with the first bytes. Until then a client would not know that its stream is open.
-    const opening = new TransformStream<Uint8Array, Uint8Array>({
-      start: (controller) => controller.enqueue(new TextEncoder().encode(": open\n\n")),
-    });
-    return new Response(response.body.pipeThrough(opening), { status: response.status, headers: response.headers });
+    this.#sessions.set(session.id, session);
+    this.#options.opened(session, request);
+    return answer(session, request, frame, view);
   }
 
   #closeIdle(limitMs: number): void {
     const now = performance.now();
-    for (const [id, session] of this.#sessions) {
-      if (session.streams > 0 || now - session.usedMs < limitMs) continue;
-      this.#sessions.delete(id);
-      void session.transport.close();
-      this.#options.log.debug("an idle HTTP session was closed", { session: id });
+    for (const session of this.#sessions.values()) {
+      if (session.isConnected || now - session.usedMs < limitMs) continue;
+      session.close("nobody used it any more");
+      this.#options.log.debug("an idle HTTP session was closed", { session: session.id });
     }
   }
-}
 
-function noSession(method: string): Response {
-  if (method === "GET" || method === "DELETE") {
-    return problem(400, null, INVALID_REQUEST, `a session is wanted: initialize one, then send its ${SESSION_HEADER}`);
-  }
-  return new Response(null, { status: 405, headers: { allow: "GET, POST, DELETE" } });
-}
-
-/** The request's JSON, or the answer to what is none. */
-async function readBody(request: Request): Promise<{ value: unknown } | Response> {
-  try {
-    return { value: await request.json() };
-  } catch {
-    return problem(400, null, PARSE_ERROR, "the body is not JSON");
+  #keepAlive(): void {
+    for (const session of this.#sessions.values()) session.keepAlive();
   }
 }
 
+function answer(session: HttpSessionLink, request: Request, frame: string, view: FrameView): Response {
+  if (session.isClosed) return problem(404, null, SESSION_NOT_FOUND, "the session has ended; initialize again");
+  if (!hasIds(view)) return problem(400, null, INVALID_REQUEST, "the id of a request must be a string or a number");
+  if (!asks(view)) {
+    session.take(frame);
+    return new Response(null, { status: 202 });
+  }
+  const version = request.headers.get(VERSION_HEADER) ?? askedVersion(view);
+  const stream = session.ask(frame, view, version >= FIRST_RESUMABLE_VERSION);
+  if (!stream) {
+    const id = view.kind === "request" ? view.id : null;
+    return problem(400, id, INVALID_REQUEST, "the id is that of another request, which has no answer yet");
+  }
+  return streaming(session, stream);
+}
+
+function listen(request: Request, session: HttpSessionLink): Response {
+  const lastEventId = request.headers.get("last-event-id");
+  if (lastEventId === null) return streaming(session, session.listen());
+  const stream = session.again(lastEventId);
+  if (stream) return streaming(session, stream);
+  return problem(400, null, INVALID_REQUEST, "there is no such Last-Event-ID any more");
+}
+
+function streaming(session: HttpSessionLink, stream: ReadableStream<Uint8Array>): Response {
+  return new Response(stream, { headers: { ...streamHeaders, [SESSION_HEADER]: session.id } });
+}
+
+function asks(view: FrameView): boolean {
+  return view.kind === "batch" ? view.messages.some(asks) : view.kind === "request";
+}
+
+/** An answer could not be brought to a request whose id is something else. */
+function hasIds(view: FrameView): boolean {
+  if (view.kind === "batch") return view.messages.every(hasIds);
+  return view.kind !== "request" || ["string", "number"].includes(typeof view.message["id"]);
+}
+
+/** The revision that a client wants when it initializes; afterwards it stands in a header. */
+function askedVersion(view: FrameView): string {
+  const params = view.kind === "request" ? view.message["params"] : undefined;
+  const version = isObject(params) ? params["protocolVersion"] : undefined;
+  return typeof version === "string" ? version : "";
+}
+
+/** A refusal as JSON-RPC. */
 function problem(status: number, id: unknown, code: number, message: string): Response {
-  const echoed = typeof id === "string" || typeof id === "number" ? id : null;
-  return Response.json({ jsonrpc: "2.0", id: echoed, error: { code, message } }, { status });
+  return new Response(errorFrame(id, code, message), { status, headers: { "content-type": "application/json" } });
 }

@@ -1,164 +1,312 @@
-import { StreamableHTTPClientTransport, StreamableHTTPError } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
-import { JSONRPCMessageSchema } from "@modelcontextprotocol/sdk/types.js";
-import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { INVALID_REQUEST, PARSE_ERROR, errorFrame, isObject, viewFrame } from "./frame.ts";
-import type { FrameView } from "./frame.ts";
+import { INVALID_REQUEST, MAX_FRAME_BYTES, PARSE_ERROR, errorFrame, isObject, requestIds, viewFrame } from "./frame.ts";
+import type { FrameView, Json } from "./frame.ts";
+import { fetchUpstream, isRefusedConnection, reasonOf, refusal, statelessHeaders } from "./http-request.ts";
 import { Inbox } from "./inbox.ts";
 import type { Link, LinkHandlers } from "./link.ts";
+import { SseReader } from "./sse.ts";
 import { withoutSecrets } from "./websocket.ts";
 
 /** JSON-RPC code of a request that the server behind HTTP could not be asked. */
 const UPSTREAM_FAILED = -32_023;
 const NOT_FOUND = 404;
+const ACCEPTED = 202;
+/** How long a server may take to say that it is there. */
+const DIAL_DEADLINE_MS = 10_000;
+/** How long the end of a session may take to tell; a server that is gone is not waited for. */
+const GOODBYE_DEADLINE_MS = 2000;
+/** What may be on its way to the server: room for two of the largest frames. */
+const MAX_SENDING_CHARACTERS = 2 * MAX_FRAME_BYTES;
+/** Pauses before a stream that broke is fetched again, unless the server has said how long; doubled each time. */
+const FIRST_RETRY_MS = 500;
+const LONGEST_RETRY_MS = 30_000;
+/** How often the rest of an answer is asked for, when its stream has broken. */
+const MAX_ANSWER_RETRIES = 5;
 
-/** A server behind Streamable HTTP, through the SDK's transport. Nothing is sent before the first frame. */
-export function dialHttp(options: { url: string; headers: Record<string, string>; log: Log }): Link {
-  const transport = new StreamableHTTPClientTransport(new URL(options.url), {
-    requestInit: { headers: options.headers },
-  });
-  return new HttpClientLink(transport, withoutSecrets(options.url), options.log);
-}
-
-class HttpClientLink implements Link {
-  readonly wire = "http";
-  readonly #transport: StreamableHTTPClientTransport;
-  readonly #address: string;
-  readonly #log: Log;
-  #handlers: LinkHandlers | undefined;
-  #initializeId: unknown;
-  #closed = false;
-
-  constructor(transport: StreamableHTTPClientTransport, address: string, log: Log) {
-    this.#transport = transport;
-    this.#address = address;
-    this.#log = log;
-  }
-
-  open(handlers: LinkHandlers): void {
-    this.#handlers = handlers;
-    this.#transport.onmessage = (message) => this.#received(message);
-    this.#transport.onerror = (error) => this.#log.debug("HTTP upstream", { address: this.#address, error });
-    this.#transport.onclose = () => this.#ended("the HTTP session has ended");
-    void this.#transport.start();
-  }
-
-  send(frame: string): boolean {
-    const view = viewFrame(frame);
-    const message = sendable(frame, view);
-    if (message === undefined) {
-      this.#handlers?.frame(
-        errorFrame(null, view.kind === "invalid" ? PARSE_ERROR : INVALID_REQUEST, "the frame is not JSON-RPC"),
-      );
-      return true;
-    }
-    if (view.kind === "request" && view.method === "initialize") this.#initializeId = view.id;
-    this.#transport.send(message).catch((error: unknown) => this.#failed(view, error));
-    return true;
-  }
-
-  // An HTTP response is read as it comes; the SDK's transport cannot be slowed down.
-  pause(): void {}
-  resume(): void {}
-
-  close(): void {
-    if (this.#closed) return;
-    void this.#transport
-      .terminateSession()
-      .catch((error: unknown) =>
-        this.#log.debug("the HTTP session could not be ended", { address: this.#address, error }),
-      )
-      .finally(() => void this.#transport.close());
-    this.#ended("closed by Dewey");
-  }
-
-  #received(message: JSONRPCMessage): void {
-    if ("id" in message && message.id === this.#initializeId && "result" in message) {
-      const { protocolVersion } = message.result;
-      // From now on every request must name the revision in a header.
-      if (typeof protocolVersion === "string") this.#transport.setProtocolVersion(protocolVersion);
-    }
-    this.#handlers?.frame(JSON.stringify(message));
-  }
-
-  /** A request that failed is answered, since nobody else will; a session that is gone ends the link. */
-  #failed(view: FrameView, error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
-    this.#log.warn("the HTTP upstream did not take a frame", { address: this.#address, reason });
-    if (view.kind === "request") {
-      this.#handlers?.frame(
-        errorFrame(view.id, UPSTREAM_FAILED, `${this.#address} did not take the request: ${reason}`),
-      );
-    }
-    if (error instanceof StreamableHTTPError && error.code === NOT_FOUND && this.#transport.sessionId !== undefined) {
-      this.#ended("the HTTP session is gone");
-    }
-  }
-
-  #ended(reason: string): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#handlers?.closed(reason);
-  }
-}
-
-function sendable(frame: string, view: FrameView): JSONRPCMessage | JSONRPCMessage[] | undefined {
-  if (view.kind === "invalid") return undefined;
-  const value: unknown = view.kind === "batch" ? JSON.parse(frame) : view.message;
-  const messages = Array.isArray(value) ? value : [value];
-  const parsed = messages.map((each) => JSONRPCMessageSchema.safeParse(each));
-  if (parsed.some((each) => !each.success)) return undefined;
-  // What was sent goes on, not what a schema made of it: unknown fields must pass.
-  return value as JSONRPCMessage;
+export interface HttpDialOptions {
+  url: string;
+  headers: Record<string, string>;
+  log: Log;
 }
 
 /**
- * A session of an HTTP client as a link: the reverse of `linkTransport`. Streamable HTTP sends what belongs to a request
- * on that request's stream, so progress goes where its token came from, and what a server asks or tells while exactly
- * one request is open goes to that one; everything else goes to the stream that the client holds open.
+ * Connects to a server behind Streamable HTTP: asks whether anybody answers at its address, with a method that means
+ * nothing to MCP. Throws `unavailable`, naming the address.
  */
-export function transportLink(transport: Transport): Link {
-  const openRequests = new Map<string | number, unknown>();
-  const inbox = new Inbox();
-  transport.onmessage = (message) => {
-    if ("id" in message && "method" in message) openRequests.set(message.id, message.params?._meta?.progressToken);
-    inbox.frame(JSON.stringify(message));
-  };
-  transport.onclose = () => inbox.closed("the HTTP session has ended");
-  void transport.start();
-  return {
-    wire: "http",
-    open: (handlers) => inbox.open(handlers),
-    send(frame) {
-      const view = viewFrame(frame);
-      for (const each of view.kind === "batch" ? view.messages : [view]) forward(each, transport, openRequests);
-      return true;
-    },
-    // What the client has not fetched yet waits in its replay store, which is bounded.
-    pause() {},
-    resume() {},
-    close: () => void transport.close(),
-  };
+export async function dialHttp(options: HttpDialOptions): Promise<Link> {
+  const signal = AbortSignal.timeout(DIAL_DEADLINE_MS);
+  try {
+    const response = await fetchUpstream(options.url, { method: "OPTIONS", headers: options.headers, signal });
+    await response.body?.cancel();
+  } catch (cause) {
+    throw new DeweyError("unavailable", `${withoutSecrets(options.url)} cannot be reached: ${reasonOf(cause)}`, {
+      cause,
+    });
+  }
+  return new HttpClientLink(options);
 }
 
-function forward(view: FrameView, transport: Transport, openRequests: Map<string | number, unknown>): void {
-  if (view.kind === "invalid" || view.kind === "batch") return;
-  const message = view.message as unknown as JSONRPCMessage;
-  const related = view.kind === "response" ? undefined : relatedRequest(view, openRequests);
-  transport.send(message, related === undefined ? {} : { relatedRequestId: related }).catch(() => {
-    // The client's stream is gone; the transport tells the end of the session by itself.
-  });
-  if (view.kind === "response" && (typeof view.id === "string" || typeof view.id === "number"))
-    openRequests.delete(view.id);
+/** Frames pass as text, as they came: a frame is a POST, and what comes back is the data of events or a whole body. */
+class HttpClientLink implements Link {
+  readonly wire = "http";
+  readonly #options: HttpDialOptions;
+  readonly #address: string;
+  readonly #inbox = new Inbox();
+  readonly #abort = new AbortController();
+  #sessionId: string | undefined;
+  #version: string | undefined;
+  #initializeId: string | undefined;
+  /** What must have been taken before the next frame may go. */
+  #order: Promise<void> = Promise.resolve();
+  #sendingCharacters = 0;
+  #isFull = false;
+  #resumed: PromiseWithResolvers<void> | undefined;
+  #isListening = false;
+  #isClosed = false;
+
+  constructor(options: HttpDialOptions) {
+    this.#options = options;
+    this.#address = withoutSecrets(options.url);
+  }
+
+  open(handlers: LinkHandlers): void {
+    this.#inbox.open(handlers);
+  }
+
+  send(frame: string): boolean {
+    if (this.#isClosed) return true;
+    this.#sendingCharacters += frame.length;
+    this.#order = this.#order.then(() => this.#post(frame));
+    this.#isFull = this.#sendingCharacters >= MAX_SENDING_CHARACTERS;
+    return !this.#isFull;
+  }
+
+  pause(): void {
+    this.#resumed ??= Promise.withResolvers();
+  }
+
+  resume(): void {
+    this.#resumed?.resolve();
+    this.#resumed = undefined;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    if (this.#sessionId !== undefined) void this.#sayGoodbye();
+    this.#end("closed by Dewey");
+  }
+
+  /**
+   * Posts a frame. Resolves when the next may go: behind a notification, so that none is overtaken, and behind the answer
+   * to `initialize`, which names the session; other requests are answered in whatever order they are.
+   */
+  async #post(frame: string): Promise<void> {
+    const view = viewFrame(frame);
+    if (view.kind === "invalid") {
+      this.#sent(frame);
+      const code = view.reason === "not JSON" ? PARSE_ERROR : INVALID_REQUEST;
+      this.#inbox.frame(errorFrame(null, code, `the frame is ${view.reason}`));
+      return;
+    }
+    const isInitialize = view.kind === "request" && view.method === "initialize";
+    if (isInitialize) this.#initializeId = JSON.stringify(view.id);
+    const done = this.#exchange(frame, view);
+    if (isInitialize || (view.kind !== "request" && view.kind !== "batch")) await done;
+  }
+
+  async #exchange(frame: string, view: FrameView): Promise<void> {
+    const unanswered = new Map(requestIds(view).map((id) => [JSON.stringify(id), id]));
+    try {
+      const response = await this.#fetch("POST", {
+        body: frame,
+        headers: {
+          "content-type": "application/json",
+          accept: "application/json, text/event-stream",
+          ...statelessHeaders(view),
+        },
+      }).finally(() => this.#sent(frame));
+      this.#sessionId = response.headers.get("mcp-session-id") ?? this.#sessionId;
+      if (response.ok) await this.#receive(response, unanswered);
+      else await this.#refused(response, unanswered);
+      if (response.status === ACCEPTED && isInitialized(view)) void this.#listen();
+    } catch (error) {
+      this.#fail(unanswered, error);
+    }
+  }
+
+  /** Reads the body of an answer. A stream that breaks before everything is answered is fetched again, if it can be. */
+  async #receive(response: Response, unanswered: Map<string, unknown>): Promise<void> {
+    const type = response.headers.get("content-type") ?? "";
+    if (type.startsWith("text/event-stream")) {
+      await this.#stream(response, unanswered);
+    } else if (unanswered.size > 0 && type.startsWith("application/json")) {
+      this.#deliver(await response.text(), unanswered);
+    } else await response.body?.cancel();
+    if (unanswered.size > 0) throw new Error("its answer ended before everything was answered");
+  }
+
+  async #stream(first: Response, unanswered: Map<string, unknown>): Promise<void> {
+    let response = first;
+    let lastId: string | undefined;
+    for (let attempt = 1; ; attempt++) {
+      const { lastEventId = lastId, retryMs, error } = await this.#read(response, unanswered);
+      if (unanswered.size === 0 || this.#isClosed) return;
+      lastId = lastEventId;
+      if (lastId === undefined || attempt > MAX_ANSWER_RETRIES) throw error ?? new Error("its stream ended too early");
+      await Bun.sleep(retryMs ?? FIRST_RETRY_MS);
+      response = await this.#get(lastId);
+      if (!response.ok) throw await refusal(response);
+    }
+  }
+
+  /** Reads events until the stream ends or breaks; tells how it can be had again. */
+  async #read(response: Response, unanswered: Map<string, unknown> | undefined) {
+    const reader = new SseReader();
+    let lastEventId: string | undefined;
+    let error: Error | undefined;
+    try {
+      for await (const chunk of response.body ?? []) {
+        for (const { id, data } of reader.push(chunk)) {
+          lastEventId = id ?? lastEventId;
+          if (data !== "") this.#deliver(data, unanswered);
+        }
+        await this.#resumed?.promise;
+      }
+    } catch (thrown) {
+      error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    }
+    return { lastEventId, retryMs: reader.retryMs, error };
+  }
+
+  /** The stream for what belongs to no request, again and again for as long as the link is open. */
+  async #listen(): Promise<void> {
+    if (this.#isListening) return;
+    this.#isListening = true;
+    let lastId: string | undefined;
+    for (let pauseMs = FIRST_RETRY_MS; !this.#isClosed; pauseMs = Math.min(2 * pauseMs, LONGEST_RETRY_MS)) {
+      let retryMs: number | undefined;
+      try {
+        const response = await this.#get(lastId);
+        if (!response.ok) {
+          await response.body?.cancel();
+          if (response.status === NOT_FOUND) this.#sessionIsGone();
+          // A server need not have anything to say by itself.
+          return;
+        }
+        const read = await this.#read(response, undefined);
+        lastId = read.lastEventId ?? lastId;
+        ({ retryMs } = read);
+        if (read.lastEventId !== undefined) pauseMs = FIRST_RETRY_MS;
+      } catch (error) {
+        this.#options.log.debug("the HTTP upstream's stream could not be had", { address: this.#address, error });
+        this.#endIfUnreachable(error);
+      }
+      await Bun.sleep(retryMs ?? pauseMs);
+    }
+  }
+
+  #get(lastEventId: string | undefined): Promise<Response> {
+    return this.#fetch("GET", {
+      headers: {
+        accept: "text/event-stream",
+        ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId }),
+      },
+    });
+  }
+
+  #fetch(
+    method: string,
+    init: { headers: Record<string, string>; body?: string; signal?: AbortSignal },
+  ): Promise<Response> {
+    return fetchUpstream(this.#options.url, {
+      method,
+      signal: this.#abort.signal,
+      ...init,
+      headers: {
+        ...(this.#sessionId === undefined ? {} : { "mcp-session-id": this.#sessionId }),
+        ...(this.#version === undefined ? {} : { "mcp-protocol-version": this.#version }),
+        ...init.headers,
+        ...this.#options.headers,
+      },
+    });
+  }
+
+  #deliver(text: string, unanswered: Map<string, unknown> | undefined): void {
+    if (this.#isClosed) return;
+    if (unanswered && unanswered.size > 0) {
+      const view = viewFrame(text);
+      // A server may send an empty body, or a page of somebody between.
+      if (view.kind === "invalid" && view.reason === "not JSON") return;
+      for (const each of view.kind === "batch" ? view.messages : [view]) {
+        if (each.kind !== "response") continue;
+        const id = JSON.stringify(each.id);
+        unanswered.delete(id);
+        if (id === this.#initializeId) this.#noteVersion(each.message);
+      }
+    }
+    this.#inbox.frame(text);
+  }
+
+  /** From now on every request must name the revision in a header. */
+  #noteVersion(message: Json): void {
+    this.#initializeId = undefined;
+    const { result } = message;
+    const version = isObject(result) ? result["protocolVersion"] : undefined;
+    if (typeof version === "string") this.#version = version;
+  }
+
+  /** A refusal that is the JSON-RPC answer to the request goes on as it is; of others the reason is told. */
+  async #refused(response: Response, unanswered: Map<string, unknown>): Promise<void> {
+    const error = await refusal(response);
+    if (error.answers !== undefined && unanswered.has(error.answers)) this.#deliver(error.body, unanswered);
+    this.#fail(unanswered, error);
+    if (response.status === NOT_FOUND && this.#sessionId !== undefined) this.#sessionIsGone();
+  }
+
+  /** What nobody else will answer is answered with an error. */
+  #fail(unanswered: Map<string, unknown>, error: unknown): void {
+    if (this.#isClosed) return;
+    const reason = reasonOf(error);
+    this.#options.log.warn("the HTTP upstream did not take a frame", { address: this.#address, reason });
+    for (const id of unanswered.values())
+      this.#inbox.frame(errorFrame(id, UPSTREAM_FAILED, `${this.#address} did not answer the request: ${reason}`));
+    this.#endIfUnreachable(error);
+  }
+
+  #endIfUnreachable(error: unknown): void {
+    if (isRefusedConnection(error)) this.#end(`${this.#address} cannot be reached`);
+  }
+
+  #sessionIsGone(): void {
+    this.#end("its HTTP session is gone");
+  }
+
+  #sent(frame: string): void {
+    this.#sendingCharacters -= frame.length;
+    if (!this.#isFull || this.#sendingCharacters >= MAX_SENDING_CHARACTERS) return;
+    this.#isFull = false;
+    this.#inbox.drained();
+  }
+
+  async #sayGoodbye(): Promise<void> {
+    try {
+      const response = await this.#fetch("DELETE", { headers: {}, signal: AbortSignal.timeout(GOODBYE_DEADLINE_MS) });
+      await response.body?.cancel();
+    } catch (error) {
+      this.#options.log.debug("the HTTP session could not be ended", { address: this.#address, error });
+    }
+  }
+
+  #end(reason: string): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.resume();
+    this.#abort.abort();
+    this.#inbox.closed(reason);
+  }
 }
 
-function relatedRequest(
-  view: FrameView & { kind: "request" | "notification" },
-  openRequests: Map<string | number, unknown>,
-) {
-  const { params } = view.message;
-  const token = view.method === "notifications/progress" && isObject(params) ? params["progressToken"] : undefined;
-  for (const [id, known] of openRequests) if (token !== undefined && known === token) return id;
-  return openRequests.size === 1 ? openRequests.keys().next().value : undefined;
+function isInitialized(view: FrameView): boolean {
+  return view.kind === "notification" && view.method === "notifications/initialized";
 }

@@ -15,6 +15,8 @@ const HIGH_WATER_BYTES = 1024 * 1024;
  * paused, is closed; otherwise Bun would drop messages and keep the socket open.
  */
 const MAX_QUEUE_BYTES = 2 * MAX_FRAME_BYTES;
+/** A client that takes nothing for so long, while much waits for it, is cut off. It is looked once in this time. */
+const STALL_LIMIT_MS = 60_000;
 /** How often a quiet peer is asked whether it is there. Bun closes a socket that has not answered for its idle limit. */
 const IDLE_LIMIT_SECONDS = 120;
 /** How often the queue of an outgoing connection is looked at while its source is paused: it tells no drain by itself. */
@@ -32,6 +34,8 @@ export interface Accepted {
   /** Called when the socket is open; the link delivers from `Link.open` on. */
   opened(link: Link): void;
   link?: ServerLink;
+  /** How long a client may take nothing of what waits for it. */
+  stallLimitMs?: number;
 }
 
 /**
@@ -75,6 +79,7 @@ class ServerLink implements Link {
   readonly wire = "websocket";
   readonly #socket: ServerWebSocket<Accepted>;
   readonly #inbox = new Inbox();
+  #stallCheck: ReturnType<typeof setInterval> | undefined;
 
   constructor(socket: ServerWebSocket<Accepted>) {
     this.#socket = socket;
@@ -86,7 +91,9 @@ class ServerLink implements Link {
 
   send(frame: string): boolean {
     this.#socket.send(frame);
-    return this.#socket.getBufferedAmount() < HIGH_WATER_BYTES;
+    if (this.#socket.getBufferedAmount() < HIGH_WATER_BYTES) return true;
+    this.#stallCheck ??= this.#watch();
+    return false;
   }
 
   pause(): void {
@@ -107,11 +114,29 @@ class ServerLink implements Link {
   }
 
   drained(): void {
-    if (this.#socket.getBufferedAmount() < HIGH_WATER_BYTES) this.#inbox.drained();
+    if (this.#socket.getBufferedAmount() >= HIGH_WATER_BYTES) return;
+    this.#endWatch();
+    this.#inbox.drained();
   }
 
   ended(reason: string): void {
+    this.#endWatch();
     this.#inbox.closed(reason);
+  }
+
+  #watch(): ReturnType<typeof setInterval> {
+    let before = this.#socket.getBufferedAmount();
+    return setInterval(() => {
+      const now = this.#socket.getBufferedAmount();
+      if (now < before) before = now;
+      // A close would wait behind what the client does not take.
+      else this.#socket.terminate();
+    }, this.#socket.data.stallLimitMs ?? STALL_LIMIT_MS);
+  }
+
+  #endWatch(): void {
+    clearInterval(this.#stallCheck);
+    this.#stallCheck = undefined;
   }
 }
 

@@ -1,7 +1,7 @@
 import { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js";
 import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
-import { ReplayStore } from "../../src/wire/replay-store.ts";
+import { ReplayStore } from "./replay-store.ts";
 import { servePrompts } from "./conformance-prompts.ts";
 import { serveResources } from "./conformance-resources.ts";
 import { serveTools } from "./conformance-tools.ts";

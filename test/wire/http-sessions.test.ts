@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { HttpSessions } from "../../src/wire/http-sessions.ts";
-import { transportLink } from "../../src/wire/http.ts";
+import type { HttpSessionsOptions } from "../../src/wire/http-sessions.ts";
 import type { Link } from "../../src/wire/link.ts";
 import { listen } from "../support/links.ts";
 import type { Listening } from "../support/links.ts";
@@ -8,15 +8,12 @@ import { quiet } from "../support/postgres.ts";
 import { until } from "../support/rpc.ts";
 
 /** An endpoint whose sessions a test serves by hand. */
-function startEndpoint(idleLimitMs?: number) {
+function startEndpoint(options: Partial<HttpSessionsOptions> = {}) {
   const opened: { link: Link; heard: Listening }[] = [];
   const sessions = new HttpSessions({
     log: quiet,
-    ...(idleLimitMs === undefined ? {} : { idleLimitMs }),
-    opened(transport) {
-      const link = transportLink(transport);
-      opened.push({ link, heard: listen(link) });
-    },
+    ...options,
+    opened: (link) => void opened.push({ link, heard: listen(link) }),
   });
   const server = Bun.serve({
     port: 0,
@@ -33,6 +30,10 @@ function startEndpoint(idleLimitMs?: number) {
     sessions,
     opened,
     send,
+    post: (body: string, more: Record<string, string> = {}) =>
+      fetch(server.url, { method: "POST", headers: { ...headers, ...more }, body }),
+    port: server.port ?? 0,
+    headers,
     stream: (more: Record<string, string> = {}) =>
       fetch(server.url, { headers: { ...headers, accept: "text/event-stream", ...more } }),
     /** Opens a session, whose requests follow on `send`. */
@@ -53,7 +54,7 @@ function startEndpoint(idleLimitMs?: number) {
       return session;
     },
     async [Symbol.asyncDispose]() {
-      await sessions.stop();
+      sessions.stop();
       await server.stop(true);
     },
   };
@@ -108,16 +109,169 @@ describe("a session over Streamable HTTP", () => {
   });
 
   test("that nobody uses any more ends, and its server with it; one with an open stream does not", async () => {
-    await using endpoint = startEndpoint(100);
+    await using endpoint = startEndpoint({ idleLimitMs: 100 });
     const idle = await endpoint.open();
     await until("the end of the idle session", () => endpoint.sessions.size === 0);
-    expect(await idle.heard.end()).toContain("ended");
-    await using other = startEndpoint(100);
+    expect(await idle.heard.end()).toContain("nobody used it");
+    await using other = startEndpoint({ idleLimitMs: 100 });
     await other.open();
     const abort = await other.stream();
     await Bun.sleep(400);
     expect(other.sessions.size).toBe(1);
     await abort.body?.cancel();
     await until("the end of the session", () => other.sessions.size === 0);
+  });
+
+  test("passes frames as text: numbers of any size, unknown fields, batches", async () => {
+    await using endpoint = startEndpoint();
+    const { link, heard } = await endpoint.open();
+    const request = '{"jsonrpc":"2.0", "id":123456789012345678901234567890,"method":"x","params":{"n":1.0}}';
+    const responding = endpoint.post(request);
+    expect((await heard.count(2))[1]).toBe(request);
+    const answer = '{"jsonrpc":"2.0","id":123456789012345678901234567890,"result":{"n":9007199254740993, "m":1.0}}';
+    link.send(answer);
+    expect(await (await responding).text()).toContain(`data: ${answer}\n`);
+    const batch =
+      '[{"jsonrpc":"2.0","id":1,"method":"a"},{"jsonrpc":"2.0","method":"n"},{"jsonrpc":"2.0","id":2,"method":"b"}]';
+    const batched = endpoint.post(batch);
+    expect((await heard.count(3))[2]).toBe(batch);
+    link.send('{"jsonrpc":"2.0","id":2,"result":{}}');
+    link.send('{"jsonrpc":"2.0","id":1,"result":{}}');
+    const text = await (await batched).text();
+    expect(text.match(/"result"/g)).toHaveLength(2);
+  });
+
+  test("asks a client that holds no stream open on the stream of a request, if there is one, and later otherwise", async () => {
+    await using endpoint = startEndpoint();
+    const { link, heard } = await endpoint.open();
+    link.send('{"jsonrpc":"2.0","id":"early","method":"roots/list"}');
+    const [one, two] = [1, 2].map((id) => endpoint.send({ id, method: "tools/call" }));
+    await heard.count(3);
+    link.send('{"jsonrpc":"2.0","id":"s1","method":"sampling/createMessage"}');
+    for (const id of [1, 2]) link.send(JSON.stringify({ jsonrpc: "2.0", id, result: {} }));
+    const texts = await Promise.all([one, two].map(async (response) => (await response)?.text()));
+    expect(texts.join("").match(/sampling/g)).toHaveLength(1);
+    expect(texts.join("")).not.toContain("roots/list");
+    expect(await readUntil(await endpoint.stream(), "roots/list")).toContain('"early"');
+  });
+
+  test("sends each call's progress on the call's own stream, whatever else is open", async () => {
+    await using endpoint = startEndpoint();
+    const { link, heard } = await endpoint.open();
+    void endpoint.stream();
+    const calls = [1, 2, 3].map((id) => endpoint.send({ id, method: "x", params: { _meta: { progressToken: id } } }));
+    await heard.count(4);
+    for (const progressToken of [3, 1, 2])
+      link.send(JSON.stringify({ jsonrpc: "2.0", method: "notifications/progress", params: { progressToken } }));
+    for (const id of [1, 2, 3]) link.send(JSON.stringify({ jsonrpc: "2.0", id, result: {} }));
+    const texts = await Promise.all(calls.map(async (response) => (await response).text()));
+    expect(texts.map((text) => /"progressToken":(\d)/.exec(text)?.[1])).toEqual(["1", "2", "3"]);
+  });
+
+  test("keeps the answer of a client whose connection broke, until it comes back for it", async () => {
+    await using endpoint = startEndpoint();
+    const { link, heard } = await endpoint.open();
+    const leaving = new AbortController();
+    const broken = await fetch(`http://127.0.0.1:${endpoint.port}`, {
+      method: "POST",
+      headers: endpoint.headers,
+      body: '{"jsonrpc":"2.0","id":5,"method":"slow"}',
+      signal: leaving.signal,
+    });
+    await heard.count(2);
+    const reader = broken.body?.getReader();
+    const first = new TextDecoder().decode((await reader?.read())?.value);
+    const lastId = /^id: (.*)$/m.exec(first)?.[1] ?? "";
+    leaving.abort();
+    link.send('{"jsonrpc":"2.0","id":5,"result":{"kept":true}}');
+    const again = await endpoint.stream({ "last-event-id": lastId });
+    // It ends behind its answer, as the first would have.
+    expect(await again.text()).toContain('"kept":true');
+    expect((await endpoint.stream({ "last-event-id": "nope/1" })).status).toBe(400);
+  });
+
+  test("refuses what is not MCP's with a clear answer, and leaves the session as it is", async () => {
+    await using endpoint = startEndpoint({ versions: ["2025-11-25"] });
+    const { heard } = await endpoint.open();
+    const ping = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
+    const refusals: [number, string, Promise<Response>][] = [
+      [406, "Accept", endpoint.post(ping, { accept: "application/json" })],
+      [415, "Content-Type", endpoint.post(ping, { "content-type": "text/plain" })],
+      [400, "revisions", endpoint.post(ping, { "mcp-protocol-version": "1999-01-01" })],
+      [400, "not JSON", endpoint.post("{")],
+      [400, "not JSON-RPC", endpoint.post("7")],
+      [400, "string or a number", endpoint.post('{"jsonrpc":"2.0","id":{},"method":"ping"}')],
+      [404, "initialize again", endpoint.post(ping, { "mcp-session-id": "nope" })],
+    ];
+    for (const [status, message, refusing] of refusals) {
+      const response = await refusing;
+      expect([response.status, await response.json()]).toMatchObject([
+        status,
+        { error: { message: expect.stringContaining(message) } },
+      ]);
+    }
+    void endpoint.post(ping);
+    await heard.count(2);
+    const again = await endpoint.post(ping);
+    expect([again.status, await again.text()]).toEqual([400, expect.stringContaining("another request")]);
+    expect(heard.frames).toHaveLength(2);
+  });
+
+  test("of a client that reads slowly slows its server down, and nothing is lost", async () => {
+    await using endpoint = startEndpoint();
+    const { link, heard } = await endpoint.open();
+    const response = await endpoint.stream();
+    const big = "x".repeat(100_000);
+    const tell = (number: number) =>
+      link.send(`{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"${number} ${big}"}}`);
+    let sent = 0;
+    while (tell(sent)) {
+      sent += 1;
+      if (sent % 10 === 0) await Bun.sleep(0);
+      expect(sent).toBeLessThan(1000);
+    }
+    expect(heard.drained).toBe(0);
+    const text = await readUntil(response, `"${sent} x`);
+    expect([...text.matchAll(/"data":"(\d+) x/g)].map((match) => Number(match[1]))).toEqual(
+      Array.from({ length: sent + 1 }, (_, index) => index),
+    );
+    await until("room again", () => heard.drained > 0);
+  });
+
+  test("of a client that never reads a stream gives that stream up, and lives on", async () => {
+    await using endpoint = startEndpoint({ stallLimitMs: 100 });
+    const { link, heard } = await endpoint.open();
+    const socket = await Bun.connect({
+      hostname: "127.0.0.1",
+      port: endpoint.port,
+      socket: {
+        open(socket) {
+          socket.pause();
+          const headers = Object.entries({ ...endpoint.headers, host: "localhost" });
+          socket.write(`GET / HTTP/1.1\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`);
+        },
+        data() {},
+      },
+    });
+    const big = `{"jsonrpc":"2.0","method":"n","params":"${"x".repeat(500_000)}"}`;
+    await until("a full queue", () => !link.send(big));
+    await until("room again", () => heard.drained > 0);
+    const calling = endpoint.send({ id: 1, method: "ping" });
+    await heard.count(2);
+    link.send('{"jsonrpc":"2.0","id":1,"result":{"alive":true}}');
+    expect(await (await calling).text()).toContain('"alive":true');
+    socket.terminate();
+  });
+
+  test("reads no further while its server is slow", async () => {
+    await using endpoint = startEndpoint();
+    const { link, heard } = await endpoint.open();
+    link.pause();
+    const posted = endpoint.post('{"jsonrpc":"2.0","method":"n"}');
+    await Bun.sleep(50);
+    expect(heard.frames).toHaveLength(1);
+    link.resume();
+    expect((await posted).status).toBe(202);
+    expect(heard.frames).toHaveLength(2);
   });
 });

@@ -8,7 +8,7 @@ import { freePort } from "../support/ports.ts";
 import { until } from "../support/rpc.ts";
 
 /** A server that hands over each link that it accepts, and what its client asked for. */
-function startServer() {
+function startServer(options: { stallLimitMs?: number } = {}) {
   const links: Link[] = [];
   const requests: Request[] = [];
   const server = Bun.serve<Accepted>({
@@ -18,7 +18,10 @@ function startServer() {
       requests.push(request);
       const selected = selectSubprotocol(request);
       if (!selected.ok) return new Response("no", { status: 400 });
-      return server.upgrade(request, { data: { opened: (link) => links.push(link) }, headers: selected.headers })
+      return server.upgrade(request, {
+        data: { opened: (link) => links.push(link), ...options },
+        headers: selected.headers,
+      })
         ? undefined
         : new Response("no", { status: 400 });
     },
@@ -85,6 +88,21 @@ describe("a link over WebSocket", () => {
       client.close();
     }, 30_000);
   }
+
+  test("of a client that takes nothing of what waits for it is cut off after its limit", async () => {
+    using server = startServer({ stallLimitMs: 200 });
+    const client = await dialWebSocket({ url: server.url });
+    client.pause();
+    const up = await server.accepted();
+    const heard = listen(up);
+    const big = "y".repeat(500_000);
+    await until("a full queue", () => !up.send(big));
+    // It goes on talking, so that silence does not give it away.
+    const talking = setInterval(() => client.send("still here"), 20);
+    expect(await heard.end()).toContain("closed");
+    clearInterval(talking);
+    client.close();
+  });
 
   test("is dialled again without the subprotocol when the server does not know it", async () => {
     const server = Bun.serve<Accepted>({

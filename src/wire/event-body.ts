@@ -1,0 +1,106 @@
+import { MAX_FRAME_BYTES } from "./frame.ts";
+
+/** A client that takes nothing for so long, while something waits for it, is cut off. It is looked once in this time. */
+const STALL_LIMIT_MS = 60_000;
+/** What may wait for a client whose source cannot be paused: two of the largest frames. Then it is cut off. */
+const MAX_QUEUE_BYTES = 2 * MAX_FRAME_BYTES;
+
+export interface EventBodyOptions {
+  /** Called when the client has taken something. */
+  taken(): void;
+  /** Called once, when the body was sent to its end, or the client has left or was cut off. */
+  over(): void;
+  stallLimitMs?: number | undefined;
+}
+
+/** The body of an HTTP response that is written piece by piece and sent as fast as the client reads. */
+export class EventBody {
+  readonly stream: ReadableStream<Uint8Array>;
+  /** What the client has not taken yet. */
+  queuedBytes = 0;
+  readonly #options: EventBodyOptions;
+  readonly #encoder = new TextEncoder();
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #queue: Uint8Array[] = [];
+  #more = Promise.withResolvers<void>();
+  #ending = false;
+  #isOver = false;
+  #takenCount = 0;
+  #stallCheck: ReturnType<typeof setInterval> | undefined;
+
+  constructor(options: EventBodyOptions) {
+    this.#options = options;
+    this.stream = new ReadableStream<Uint8Array>(
+      {
+        start: (controller: ReadableStreamDefaultController<Uint8Array>) => void (this.#controller = controller),
+        pull: () => this.#pull(),
+        cancel: () => this.#end(),
+      },
+      // Nothing is taken out of the queue before the connection wants it: what waits is counted here and nowhere else.
+      { highWaterMark: 0 },
+    );
+  }
+
+  write(text: string): void {
+    if (this.#ending) return;
+    const bytes = this.#encoder.encode(text);
+    this.#queue.push(bytes);
+    this.queuedBytes += bytes.length;
+    this.#stallCheck ??= this.#watch();
+    this.#wake();
+    if (this.queuedBytes > MAX_QUEUE_BYTES) this.#cutOff();
+  }
+
+  /** Ends the body when the client has taken what was written. */
+  end(): void {
+    this.#ending = true;
+    this.#wake();
+  }
+
+  async #pull(): Promise<void> {
+    while (this.#queue.length === 0 && !this.#ending) await this.#more.promise;
+    const chunk = this.#queue.shift();
+    if (chunk) {
+      this.queuedBytes -= chunk.length;
+      this.#takenCount += 1;
+      this.#controller?.enqueue(chunk);
+      this.#options.taken();
+    }
+    if (this.#queue.length > 0) return;
+    clearInterval(this.#stallCheck);
+    this.#stallCheck = undefined;
+    if (!this.#ending || this.#isOver) return;
+    this.#controller?.close();
+    this.#end();
+  }
+
+  #watch(): ReturnType<typeof setInterval> {
+    let before = this.#takenCount;
+    return setInterval(() => {
+      if (before === this.#takenCount) this.#cutOff();
+      before = this.#takenCount;
+    }, this.#options.stallLimitMs ?? STALL_LIMIT_MS);
+  }
+
+  #cutOff(): void {
+    if (this.#isOver) return;
+    this.#controller?.error(new Error("the client takes nothing"));
+    this.#end();
+  }
+
+  #wake(): void {
+    this.#more.resolve();
+    this.#more = Promise.withResolvers();
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#ending = true;
+    clearInterval(this.#stallCheck);
+    this.#queue = [];
+    this.queuedBytes = 0;
+    this.#wake();
+    this.#options.over();
+  }
+}

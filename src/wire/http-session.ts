@@ -1,0 +1,226 @@
+import { EventBody } from "./event-body.ts";
+import { isObject, viewFrame } from "./frame.ts";
+import type { FrameView, Json } from "./frame.ts";
+import { Inbox } from "./inbox.ts";
+import type { Link, LinkHandlers } from "./link.ts";
+import { Replay } from "./replay.ts";
+import { SSE_COMMENT, sseEvent } from "./sse.ts";
+
+/** From here on a client counts as slow, and whoever feeds it is paused. */
+const HIGH_WATER_BYTES = 1024 * 1024;
+/** Names the stream that a client holds open to hear what belongs to no request. */
+const STANDALONE = "0";
+
+/** What a client hears of one POST, or of the GET that it holds open. It outlives its connection. */
+interface Stream {
+  name: string;
+  /** The requests that it still owes an answer, and the tokens of their progress, as JSON. */
+  unanswered: Set<string>;
+  progressTokens: Set<string>;
+  /** The number of the last event that a connection was given. */
+  givenNumber: number;
+  body: EventBody | undefined;
+}
+
+/**
+ * One session of a Streamable HTTP client as a link. Frames pass as text, as they came. Streamable HTTP sends what belongs
+ * to a request on that request's stream, so progress goes where its token came from, and what a server asks or tells while
+ * exactly one request is open goes to that one; everything else goes to the stream that the client holds open.
+ */
+export class HttpSessionLink implements Link {
+  readonly wire = "http";
+  readonly id = crypto.randomUUID();
+  /** When the client was last heard of, by `performance.now()`. */
+  usedMs = performance.now();
+  readonly #inbox = new Inbox();
+  readonly #replay = new Replay();
+  readonly #standalone = newStream(STANDALONE);
+  readonly #streams = new Map<string, Stream>([[STANDALONE, this.#standalone]]);
+  readonly #byRequest = new Map<string, Stream>();
+  readonly #options: { ended(): void; stallLimitMs?: number | undefined };
+  #resumed: PromiseWithResolvers<void> | undefined;
+  #isFull = false;
+  isClosed = false;
+
+  constructor(options: { ended(): void; stallLimitMs?: number | undefined }) {
+    this.#options = options;
+  }
+
+  open(handlers: LinkHandlers): void {
+    this.#inbox.open(handlers);
+  }
+
+  send(frame: string): boolean {
+    if (this.isClosed) return true;
+    const view = viewFrame(frame);
+    this.#write(this.#streamOf(view), frame);
+    this.#settle(view);
+    this.#isFull = this.#queuedBytes() >= HIGH_WATER_BYTES;
+    return !this.#isFull;
+  }
+
+  pause(): void {
+    this.#resumed ??= Promise.withResolvers();
+  }
+
+  resume(): void {
+    this.#resumed?.resolve();
+    this.#resumed = undefined;
+  }
+
+  close(reason = "closed by Dewey"): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.resume();
+    for (const stream of this.#streams.values()) stream.body?.end();
+    this.#options.ended();
+    this.#inbox.closed(reason);
+  }
+
+  /** Whether a connection of the client's is open at the moment. */
+  get isConnected(): boolean {
+    return [...this.#streams.values()].some((stream) => stream.body);
+  }
+
+  /** Resolves when another frame may be read. */
+  async ready(): Promise<void> {
+    await this.#resumed?.promise;
+  }
+
+  /** Takes what asks for no answer. */
+  take(frame: string): void {
+    this.#inbox.frame(frame);
+  }
+
+  /**
+   * Takes a request, or a batch with requests, and answers the stream on which its answer will come; undefined when the
+   * id of one is that of another which is still open. `isResumable` begins it with an id, for clients that know that.
+   */
+  ask(frame: string, view: FrameView, isResumable: boolean): ReadableStream<Uint8Array> | undefined {
+    const stream = newStream(crypto.randomUUID());
+    noteRequests(view, stream);
+    if ([...stream.unanswered].some((id) => this.#byRequest.has(id))) return undefined;
+    for (const id of stream.unanswered) this.#byRequest.set(id, stream);
+    this.#streams.set(stream.name, stream);
+    const body = this.#connect(stream, this.#replay.last);
+    if (isResumable) body.write(sseEvent(`${stream.name}/${stream.givenNumber}`, undefined));
+    this.#inbox.frame(frame);
+    return body.stream;
+  }
+
+  /** The stream for what belongs to no request, with what was said while nobody listened. A newer one takes its place. */
+  listen(): ReadableStream<Uint8Array> {
+    const body = this.#connect(this.#standalone, this.#standalone.givenNumber);
+    // Bun sends the headers with the first bytes. Until then a client would not know that its stream is open.
+    body.write(SSE_COMMENT);
+    return body.stream;
+  }
+
+  /** A stream again, from behind the event of this id; undefined when there is no such stream any more. */
+  again(lastEventId: string): ReadableStream<Uint8Array> | undefined {
+    const [name = "", number = ""] = lastEventId.split("/");
+    if (!/^\d+$/.test(number)) return undefined;
+    const known = this.#streams.get(name);
+    if (!known && this.#replay.after(name, 0).length === 0) return undefined;
+    const stream = known ?? newStream(name);
+    const body = this.#connect(stream, Number(number));
+    body.write(SSE_COMMENT);
+    if (!known) body.end();
+    return body.stream;
+  }
+
+  /** Proxies on the way and Bun itself cut streams on which nothing passes. */
+  keepAlive(): void {
+    for (const { body } of this.#streams.values()) if (body?.queuedBytes === 0) body.write(SSE_COMMENT);
+  }
+
+  #connect(stream: Stream, afterNumber: number): EventBody {
+    stream.body?.end();
+    const body = new EventBody({
+      taken: () => this.#drained(),
+      over: () => {
+        if (stream.body === body) stream.body = undefined;
+        this.usedMs = performance.now();
+        this.#drained();
+      },
+      stallLimitMs: this.#options.stallLimitMs,
+    });
+    stream.body = body;
+    stream.givenNumber = afterNumber;
+    for (const { number, frame } of this.#replay.after(stream.name, afterNumber)) give(stream, number, frame);
+    return body;
+  }
+
+  #write(stream: Stream, frame: string): void {
+    give(stream, this.#replay.add(stream.name, frame).number, frame);
+  }
+
+  #streamOf(view: FrameView): Stream {
+    if (view.kind === "batch") return view.messages.map((each) => this.#streamOf(each)).at(-1) ?? this.#standalone;
+    if (view.kind === "response") {
+      const asked = this.#byRequest.get(JSON.stringify(view.id));
+      if (asked) return asked;
+    }
+    const asking = [...this.#streams.values()].filter((stream) => stream !== this.#standalone);
+    const token = JSON.stringify(progressToken(view));
+    const related =
+      asking.find((stream) => stream.progressTokens.has(token)) ?? (asking.length === 1 ? asking[0] : undefined);
+    if (related && (related.body || !this.#standalone.body)) return related;
+    // A client need not listen; what its server asks would never be answered then, unless it goes with some request.
+    return this.#standalone.body ? this.#standalone : (asking.findLast((stream) => stream.body) ?? this.#standalone);
+  }
+
+  #settle(view: FrameView): void {
+    if (view.kind === "batch") for (const each of view.messages) this.#settle(each);
+    if (view.kind !== "response") return;
+    const id = JSON.stringify(view.id);
+    const stream = this.#byRequest.get(id);
+    if (!stream) return;
+    this.#byRequest.delete(id);
+    stream.unanswered.delete(id);
+    if (stream.unanswered.size > 0) return;
+    stream.body?.end();
+    this.#streams.delete(stream.name);
+  }
+
+  #queuedBytes(): number {
+    let sum = 0;
+    for (const { body } of this.#streams.values()) sum += body?.queuedBytes ?? 0;
+    return sum;
+  }
+
+  #drained(): void {
+    if (!this.#isFull || this.#queuedBytes() >= HIGH_WATER_BYTES) return;
+    this.#isFull = false;
+    this.#inbox.drained();
+  }
+}
+
+function newStream(name: string): Stream {
+  return { name, unanswered: new Set(), progressTokens: new Set(), givenNumber: 0, body: undefined };
+}
+
+function give(stream: Stream, number: number, frame: string): void {
+  if (!stream.body) return;
+  stream.body.write(sseEvent(`${stream.name}/${number}`, frame));
+  stream.givenNumber = number;
+}
+
+function noteRequests(view: FrameView, stream: Stream): void {
+  if (view.kind === "batch") for (const each of view.messages) noteRequests(each, stream);
+  if (view.kind !== "request") return;
+  stream.unanswered.add(JSON.stringify(view.id));
+  const token = paramsOf(paramsOf(view.message, "params"), "_meta")["progressToken"];
+  if (token !== undefined) stream.progressTokens.add(JSON.stringify(token));
+}
+
+/** The token that a progress notification goes to. */
+function progressToken(view: FrameView): unknown {
+  const isProgress = view.kind === "notification" && view.method === "notifications/progress";
+  return isProgress ? paramsOf(view.message, "params")["progressToken"] : undefined;
+}
+
+function paramsOf(message: Json, name: string): Json {
+  const value = message[name];
+  return isObject(value) ? value : {};
+}

@@ -1,0 +1,77 @@
+import { MAX_FRAME_BYTES, asLine } from "./frame.ts";
+
+/** A server-sent event, as far as MCP uses them. */
+export interface SseEvent {
+  /** What a client that comes back says to get what followed. */
+  id: string | undefined;
+  /** Empty in an event that only carries an id. */
+  data: string;
+}
+
+/** The text of an event that carries a frame; one without a frame has an id only. */
+export function sseEvent(id: string, frame: string | undefined): string {
+  return frame === undefined ? `id: ${id}\ndata: \n\n` : `event: message\nid: ${id}\ndata: ${asLine(frame)}\n\n`;
+}
+
+/** A line that says nothing and keeps a quiet stream open. */
+export const SSE_COMMENT = ":\n\n";
+
+/** Reads events out of a stream of server-sent events (WHATWG HTML, 9.2.6), piece by piece. */
+export class SseReader {
+  readonly #decoder = new TextDecoder();
+  /** The beginning of a line whose end has not come yet; joined once, when it has. */
+  #pieces: string[] = [];
+  #data: string[] = [];
+  #characters = 0;
+  #id: string | undefined;
+  /** How long the server wants clients to wait before they come back, once it has said so. */
+  retryMs: number | undefined;
+
+  /** The events that end in this chunk. Throws when one grows beyond the largest frame. */
+  push(chunk: Uint8Array): SseEvent[] {
+    const text = this.#decoder.decode(chunk, { stream: true });
+    this.#characters += text.length;
+    if (this.#characters > MAX_FRAME_BYTES) throw new Error(`an event is larger than ${MAX_FRAME_BYTES} bytes`);
+    const end = text.lastIndexOf("\n");
+    if (end === -1) {
+      this.#pieces.push(text);
+      return [];
+    }
+    const lines = [...this.#pieces, text.slice(0, end)].join("").split("\n");
+    this.#pieces = [text.slice(end + 1)];
+    return lines.flatMap((line) => this.#line(line.endsWith("\r") ? line.slice(0, -1) : line));
+  }
+
+  /** The event, when this line ends one. */
+  #line(line: string): SseEvent[] {
+    if (line !== "") {
+      this.#field(line);
+      return [];
+    }
+    this.#characters = 0;
+    if (this.#data.length === 0) return [];
+    const event = { id: this.#id, data: this.#data.join("\n") };
+    this.#data = [];
+    this.#id = undefined;
+    return [event];
+  }
+
+  #field(line: string): void {
+    const colon = line.indexOf(":");
+    const value = colon === -1 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1);
+    switch (colon === -1 ? line : line.slice(0, colon)) {
+      case "data":
+        this.#data.push(value);
+        break;
+      case "id":
+        this.#id = value;
+        break;
+      case "retry":
+        if (/^\d+$/.test(value)) this.retryMs = Number(value);
+        break;
+      default:
+        // The standard passes over comments, and over fields that it does not know.
+        break;
+    }
+  }
+}

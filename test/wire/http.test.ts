@@ -1,0 +1,247 @@
+import { describe, expect, test } from "bun:test";
+import { dialHttp } from "../../src/wire/http.ts";
+import { failure } from "../support/failure.ts";
+import { listen } from "../support/links.ts";
+import { freePort } from "../support/ports.ts";
+import { quiet } from "../support/postgres.ts";
+import { until } from "../support/rpc.ts";
+
+type Answer = (request: Request, body: string) => Response | Promise<Response>;
+
+/** An upstream that answers as a test says; what it was asked is kept. */
+function startUpstream(answer: Answer, port = 0) {
+  const asked: { method: string; body: string; headers: Headers; path: string }[] = [];
+  const server = Bun.serve({
+    port,
+    hostname: "127.0.0.1",
+    idleTimeout: 0,
+    async fetch(request) {
+      const body = await request.text();
+      const { pathname } = new URL(request.url);
+      asked.push({ method: request.method, body, headers: request.headers, path: pathname });
+      return request.method === "OPTIONS" ? new Response(null, { status: 405 }) : answer(request, body);
+    },
+  });
+  return {
+    asked,
+    port: server.port ?? 0,
+    url: `http://127.0.0.1:${server.port}/mcp?key=s3cret`,
+    posts: () => asked.filter(({ method }) => method === "POST").map(({ body }) => body),
+    stop: () => server.stop(true),
+    [Symbol.asyncDispose]: () => server.stop(true),
+  };
+}
+
+async function dial(url: string) {
+  const link = await dialHttp({ url, headers: { authorization: "Bearer x" }, log: quiet });
+  return { link, heard: listen(link) };
+}
+
+const initialize = '{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-11-25"}}';
+const initialized = '{"jsonrpc":"2.0","method":"notifications/initialized"}';
+const json = (text: string, headers: Record<string, string> = {}, status = 200) =>
+  new Response(text, { status, headers: { "content-type": "application/json", ...headers } });
+const hello = json.bind(null, '{"jsonrpc":"2.0","id":"i","result":{"protocolVersion":"2025-11-25"}}', {
+  "mcp-session-id": "s1",
+});
+const events = (...parts: (string | Error)[]) =>
+  new Response(
+    new ReadableStream({
+      async pull(controller) {
+        const part = parts.shift();
+        if (part instanceof Error) {
+          // What was sent before must have left.
+          await Bun.sleep(20);
+          controller.error(part);
+        } else if (part === undefined) controller.close();
+        else controller.enqueue(new TextEncoder().encode(part));
+      },
+    }),
+    { headers: { "content-type": "text/event-stream" } },
+  );
+const never = () => new Response(new ReadableStream({}), { headers: { "content-type": "text/event-stream" } });
+const call = (id: unknown) => `{"jsonrpc":"2.0","id":${String(id)},"method":"tools/call"}`;
+
+describe("a link to a server over Streamable HTTP", () => {
+  test("passes frames as text, both ways, out of bodies and out of events", async () => {
+    const big = '{"jsonrpc":"2.0","id":9007199254740993,"result":{"n":123456789012345678901234567890,"m":1.0}}';
+    await using upstream = startUpstream((_, body) =>
+      body.includes('"one"') ? json(big) : events(": hi\n\ndata: ", big.slice(0, 30), `${big.slice(30)}\n\n`),
+    );
+    const { link, heard } = await dial(upstream.url);
+    const frames = ["one", "two"].map((name) => `{ "jsonrpc":"2.0","id":9007199254740993,"method":"${name}","x":1.0}`);
+    for (const frame of frames) link.send(frame);
+    expect(await heard.count(2)).toEqual([big, big]);
+    expect(upstream.posts()).toEqual(frames);
+    expect(upstream.asked.every(({ headers }) => headers.get("authorization") === "Bearer x")).toBe(true);
+    link.close();
+  });
+
+  test("names session and revision once it knows them, keeps the order of what it tells, listens, and says goodbye", async () => {
+    await using upstream = startUpstream(async (request, body) => {
+      if (body === initialize) return hello();
+      if (request.method === "GET") return events('id: g1\ndata: {"from":"stream"}\n\n', "retry: 10\n\n");
+      await Bun.sleep(body === initialized ? 50 : 0);
+      return body === "" || body.includes("notifications")
+        ? new Response(null, { status: 202 })
+        : json('{"jsonrpc":"2.0","id":1,"result":{}}');
+    });
+    const { link, heard } = await dial(upstream.url);
+    for (const frame of [initialize, initialized, call(1)]) link.send(frame);
+    await until("the streams", () => upstream.asked.filter(({ method }) => method === "GET").length >= 3);
+    expect(upstream.posts()).toEqual([initialize, initialized, call(1)]);
+    expect(heard.frames).toContain('{"from":"stream"}');
+    const [, , later] = upstream.asked.filter(({ method }) => method !== "OPTIONS");
+    expect([later?.headers.get("mcp-session-id"), later?.headers.get("mcp-protocol-version")]).toEqual([
+      "s1",
+      "2025-11-25",
+    ]);
+    // A stream that ends is fetched again, from where it was.
+    const gets = upstream.asked.filter(({ method }) => method === "GET");
+    expect(gets.map(({ headers }) => headers.get("last-event-id"))).toEqual(
+      [null, "g1", "g1"].concat(gets.slice(3).map(() => "g1")),
+    );
+    link.close();
+    await until("goodbye", () => upstream.asked.some(({ method }) => method === "DELETE"));
+  });
+
+  test("answers each request that its server refuses, with the server's own answer where it is one", async () => {
+    const own = '{"jsonrpc":"2.0","id":2,"error":{"code":-32600,"message":"own"}}';
+    await using upstream = startUpstream((_, body) =>
+      body === call(2)
+        ? json(own, {}, 400)
+        : body === call(3)
+          ? new Response("try later", { status: 503 })
+          : json("", {}, 200),
+    );
+    const { link, heard } = await dial(upstream.url);
+    for (const id of [2, 3, 4]) link.send(call(id));
+    link.send("not JSON");
+    const frames = await heard.count(4);
+    expect(frames).toContain(own);
+    const messages = Object.fromEntries(
+      frames
+        .map((frame) => JSON.parse(frame) as { id: number; error: { message: string } })
+        .map(({ id, error }) => [id, error.message]),
+    );
+    expect(messages["3"]).toContain("HTTP 503: try later");
+    expect(messages["4"]).toContain("ended before everything was answered");
+    expect(messages["null"]).toContain("not JSON");
+    expect(frames.join("")).not.toContain("s3cret");
+    expect(heard.closed).toBeUndefined();
+    link.close();
+  });
+
+  test("answers at once what was asked on a stream that breaks, or fetches the rest where the server lets it", async () => {
+    const answer = (id: number) => `data: {"jsonrpc":"2.0","id":${id},"result":{}}\n\n`;
+    await using upstream = startUpstream((request, body) => {
+      if (request.method === "GET") return events(answer(2));
+      if (body === call(2)) return events("id: a\nretry: 1\ndata: \n\n", new Error("cut"));
+      return events(": no id\n\n", new Error("cut"));
+    });
+    const { link, heard } = await dial(upstream.url);
+    link.send(call(1));
+    link.send(call(2));
+    const frames = await heard.count(2);
+    expect(frames.find((frame) => frame.includes('"id":1'))).toContain('"error"');
+    expect(frames.find((frame) => frame.includes('"id":2'))).toContain('"result"');
+    expect(upstream.asked.find(({ method }) => method === "GET")?.headers.get("last-event-id")).toBe("a");
+    link.close();
+  });
+
+  test("ends when the session is gone, or when nobody listens any more, and says why", async () => {
+    let isGone = false;
+    await using upstream = startUpstream((_, body) =>
+      isGone ? json('{"error":"no session"}', {}, 404) : body === initialize ? hello() : never(),
+    );
+    const first = await dial(upstream.url);
+    const second = await dial(upstream.url);
+    for (const { link, heard } of [first, second]) {
+      link.send(initialize);
+      await heard.count(1);
+      link.send(call(1));
+    }
+    await until("two calls", () => upstream.posts().filter((body) => body === call(1)).length === 2);
+    isGone = true;
+    first.link.send(call(2));
+    expect(await first.heard.end()).toContain("session is gone");
+    await upstream.stop();
+    // Its call breaks with the server; the next finds nobody.
+    await second.heard.count(2);
+    second.link.send(call(3));
+    expect(await second.heard.end()).toContain("cannot be reached");
+    expect(second.heard.frames.slice(1).every((frame) => frame.includes('"error"'))).toBe(true);
+  });
+
+  test("that cannot be had says where and why, without what may be secret", async () => {
+    const url = `http://user:pass@127.0.0.1:${freePort()}/mcp?token=s3cret`;
+    const { code, message } = await failure(dialHttp({ url, headers: {}, log: quiet }));
+    expect([code, message]).toEqual(["unavailable", expect.stringMatching(/\/mcp cannot be reached: nobody listens/)]);
+    expect(message).not.toMatch(/s3cret|pass/);
+  });
+
+  test("follows a server that has moved on itself, and shows its headers to nobody else", async () => {
+    await using other = startUpstream(() => json("{}"));
+    await using upstream = startUpstream((request) => {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/mcp") return new Response(null, { status: 307, headers: { location: "/mcp/" } });
+      return new Response(null, { status: 308, headers: { location: other.url } });
+    });
+    const { link, heard } = await dial(upstream.url);
+    link.send(call(1));
+    expect((await heard.count(1))[0]).toContain("HTTP 308");
+    expect(upstream.asked.map(({ method, path }) => `${method} ${path}`).slice(-2)).toEqual([
+      "POST /mcp",
+      "POST /mcp/",
+    ]);
+    expect(other.asked).toEqual([]);
+    link.close();
+  });
+
+  test("is not read further while the link is paused", async () => {
+    let sent = 0;
+    const big = `data: {"jsonrpc":"2.0","method":"n","params":"${"x".repeat(100_000)}"}\n\n`;
+    await using upstream = startUpstream(
+      () =>
+        new Response(
+          new ReadableStream({
+            async pull(controller) {
+              controller.enqueue(new TextEncoder().encode(big));
+              sent += 1;
+              if (sent % 20 === 0) await Bun.sleep(0);
+            },
+          }),
+          { headers: { "content-type": "text/event-stream" } },
+        ),
+    );
+    const { link, heard } = await dial(upstream.url);
+    link.send(call(1));
+    await heard.count(10);
+    link.pause();
+    const settled = await until("quiet", async () => {
+      const before = sent;
+      await Bun.sleep(100);
+      return sent === before && before;
+    });
+    expect(settled).toBeLessThan(1000);
+    link.resume();
+    await until("more", () => sent > settled + 100);
+    link.close();
+  });
+
+  test("shows a server of the revision without sessions in headers what its requests say", async () => {
+    await using upstream = startUpstream(() => json('{"jsonrpc":"2.0","id":1,"result":{}}'));
+    const { link, heard } = await dial(upstream.url);
+    link.send(
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}',
+    );
+    await heard.count(1);
+    const { headers } = upstream.asked.at(-1) ?? {};
+    expect(["mcp-protocol-version", "mcp-method", "mcp-name"].map((name) => headers?.get(name))).toEqual([
+      "2026-07-28",
+      "tools/call",
+      "echo",
+    ]);
+    link.close();
+  });
+});

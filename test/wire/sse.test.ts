@@ -1,0 +1,41 @@
+import { expect, test } from "bun:test";
+import { MAX_FRAME_BYTES } from "../../src/wire/frame.ts";
+import { SseReader, sseEvent } from "../../src/wire/sse.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+test("events are read however they are cut, with line ends of both kinds, ids, comments and several lines of data", () => {
+  const text =
+    ': comment\r\nid: 1\r\ndata: \r\n\r\nevent: message\nid:2\ndata: {"a":\ndata: "漢🙂"}\nretry: 250\n\nunknown: x\ndata\n\ndata:last\n\n';
+  const whole = new SseReader();
+  const expected = [
+    { id: "1", data: "" },
+    { id: "2", data: '{"a":\n"漢🙂"}' },
+    { id: undefined, data: "" },
+    { id: undefined, data: "last" },
+  ];
+  expect(whole.push(bytes(text))).toEqual(expected);
+  expect(whole.retryMs).toBe(250);
+  for (const size of [1, 2, 3, 7]) {
+    const reader = new SseReader();
+    const all = bytes(text);
+    const events = [];
+    for (let start = 0; start < all.length; start += size)
+      events.push(...reader.push(all.subarray(start, start + size)));
+    expect(events).toEqual(expected);
+  }
+});
+
+test("a frame goes into an event as it is, but for raw line breaks, which would end it", () => {
+  const frame = '{"a":\r\n1,\n"b":"\\n"}';
+  expect(new SseReader().push(bytes(sseEvent("s/1", frame)))).toEqual([{ id: "s/1", data: '{"a":  1, "b":"\\n"}' }]);
+});
+
+test("an event that never ends is given up, not kept", () => {
+  const reader = new SseReader();
+  const chunk = bytes("x".repeat(16_000_000));
+  const push = () => {
+    for (let sent = 0; sent <= MAX_FRAME_BYTES; sent += chunk.length) reader.push(chunk);
+  };
+  expect(push).toThrow("larger than");
+});
