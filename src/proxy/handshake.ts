@@ -43,6 +43,11 @@ export class Handshake {
     return this.#initializeId !== undefined;
   }
 
+  /** Sees what of the client's has come to nobody: it has been told of every request, and of no notification. */
+  unsent(view: FrameView): void {
+    if (view.kind === "notification") this.sent(view);
+  }
+
   /** The client's initialize is answered by an error of ours: there is nothing to replay any more. */
   forget(): void {
     this.#initializeId = undefined;

@@ -1,12 +1,20 @@
 import { requestIds } from "../wire/frame.ts";
 import type { FrameView } from "../wire/frame.ts";
 
-/** The client's requests that went to its server and have no answer yet. */
+/** The requests of one side that went to the other and have no answer yet. */
 export class OpenRequests {
   readonly #ids = new Map<string, unknown>();
 
   asked(view: FrameView): void {
-    for (const id of requestIds(view)) this.#ids.set(JSON.stringify(id), id);
+    for (const id of requestIds(view)) this.add(id);
+  }
+
+  add(id: unknown): void {
+    this.#ids.set(JSON.stringify(id), id);
+  }
+
+  forget(ids: unknown[]): void {
+    for (const id of ids) this.#ids.delete(JSON.stringify(id));
   }
 
   answered(view: FrameView): void {
@@ -16,6 +24,10 @@ export class OpenRequests {
 
   get size(): number {
     return this.#ids.size;
+  }
+
+  has(id: unknown): boolean {
+    return this.#ids.has(JSON.stringify(id));
   }
 
   /** The ids of all that are open, which are no longer open then. */

@@ -57,13 +57,16 @@ export function runSession(options: SessionOptions): Promise<void> {
 class Session {
   readonly #options: SessionOptions;
   readonly #open = new OpenRequests();
+  /** What the upstream has asked the client, and what one that is gone has asked it. */
+  readonly #questions = new OpenRequests();
+  readonly #staleQuestions = new OpenRequests();
   readonly #handshake = new Handshake();
   readonly #over = Promise.withResolvers<void>();
   /** Set while frames may go up. */
   #upstream: Link | undefined;
   /** The upstream that is being initialized again. */
   #replaying: { link: Link; id: string; done: PromiseWithResolvers<void> } | undefined;
-  #waiting: string[] = [];
+  #waiting: { text: string; view: FrameView }[] = [];
   #waitingCharacters = 0;
   /** Frames that the tap has not passed yet. */
   #passing = 0;
@@ -97,6 +100,7 @@ class Session {
       this.#outage = { sinceMs: this.#outage?.sinceMs ?? performance.now(), error };
       this.#options.onUpstream(error.message);
       this.#refuseOpen(error);
+      this.#takeBackQuestions(error);
       this.#refuseWaitingInTime();
       await Promise.race([Bun.sleep(pauseMs + Math.random() * pauseMs), this.over]);
       pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
@@ -153,8 +157,7 @@ class Session {
     this.#upstream = link;
     this.#outage = undefined;
     this.#options.onUpstream(undefined);
-    const waiting = this.#takeWaiting();
-    for (const text of waiting) this.#goUp(text);
+    for (const { text, view } of this.#takeWaiting()) this.#goUp(text, view);
     if (initialize) for (const frame of this.#handshake.listChanges()) this.#options.downstream.send(frame);
   }
 
@@ -163,31 +166,35 @@ class Session {
     this.#passing += 1;
     this.#options.tap.frame("up", text, () => {
       this.#passing -= 1;
-      this.#goUp(text);
+      this.#goUp(text, viewFrame(text));
     });
   }
 
-  #goUp(text: string): void {
+  #goUp(text: string, view: FrameView): void {
+    if (view.kind === "response" && this.#staleQuestions.has(view.id)) {
+      // Whoever asked is gone, and another may ask something else by the same id.
+      this.#staleQuestions.answered(view);
+      return;
+    }
     if (!this.#upstream) {
-      this.#wait(text);
+      this.#wait(text, view);
       return;
     }
     // A peer that reads slower than the other sends pauses the other.
     if (!this.#upstream.send(text)) this.#options.downstream.pause();
-    const view = viewFrame(text);
     this.#open.asked(view);
+    this.#questions.answered(view);
     this.#handshake.sent(view);
   }
 
   #goDown(text: string, link: Link): void {
-    // Looked at only where something depends on it: most of what servers say answers nothing that is open.
-    const view = this.#replaying || this.#open.size > 0 ? viewFrame(text) : undefined;
-    if (view && this.#handshake.isReplay(view)) {
+    const view = viewFrame(text);
+    if (this.#handshake.isReplay(view)) {
       if (view.kind === "response" && view.id === this.#replaying?.id) this.#replaying?.done.resolve();
       return;
     }
     // Settled now and not when the tap has passed it: should the upstream end meanwhile, its call has had an answer.
-    if (view) this.#settle(view);
+    this.#settle(view);
     this.#tell(text, link);
   }
 
@@ -202,11 +209,13 @@ class Session {
 
   #settle(view: FrameView): void {
     this.#open.answered(view);
+    this.#questions.asked(view);
+    this.#staleQuestions.forget(requestIds(view));
     if (this.#handshake.isPending) this.#handshake.received(view);
   }
 
-  #wait(text: string): void {
-    this.#waiting.push(text);
+  #wait(text: string, view: FrameView): void {
+    this.#waiting.push({ text, view });
     this.#waitingCharacters += text.length;
     if (this.#waiting.length >= MAX_WAITING_FRAMES || this.#waitingCharacters >= MAX_WAITING_CHARACTERS) {
       this.#options.downstream.pause();
@@ -214,7 +223,7 @@ class Session {
     this.#refuseWaitingInTime();
   }
 
-  #takeWaiting(): string[] {
+  #takeWaiting(): { text: string; view: FrameView }[] {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingCharacters = 0;
@@ -229,8 +238,18 @@ class Session {
   }
 
   #refuseWaiting(error: DeweyError): void {
-    for (const text of this.#takeWaiting()) {
-      for (const id of requestIds(viewFrame(text))) this.#answer(id, error);
+    for (const { view } of this.#takeWaiting()) {
+      this.#handshake.unsent(view);
+      for (const id of requestIds(view)) this.#answer(id, error);
+    }
+  }
+
+  /** What the client was asked, nobody wants to know any more. */
+  #takeBackQuestions(error: DeweyError): void {
+    for (const requestId of this.#questions.takeAll()) {
+      this.#staleQuestions.add(requestId);
+      const params = { requestId, reason: error.message };
+      this.#tell(JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params }));
     }
   }
 

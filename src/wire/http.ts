@@ -18,6 +18,8 @@ const DIAL_DEADLINE_MS = 10_000;
 const GOODBYE_DEADLINE_MS = 2000;
 /** What may be on its way to the server: room for two of the largest frames. */
 const MAX_SENDING_CHARACTERS = 2 * MAX_FRAME_BYTES;
+/** How long a notification waits for a server that says nothing of the requests before it until it has their answers. */
+const ARRIVAL_PATIENCE_MS = 100;
 /** Pauses before a stream that broke is fetched again, unless the server has said how long; doubled each time. */
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 30_000;
@@ -59,6 +61,8 @@ class HttpClientLink implements Link {
   #initializeId: string | undefined;
   /** What must have been taken before the next frame may go. */
   #order: Promise<void> = Promise.resolve();
+  /** One for each frame that the server may not have yet. */
+  readonly #arriving = new Set<Promise<void>>();
   #sendingCharacters = 0;
   #isFull = false;
   #resumed: PromiseWithResolvers<void> | undefined;
@@ -99,7 +103,8 @@ class HttpClientLink implements Link {
 
   /**
    * Posts a frame. Resolves when the next may go: behind a notification, so that none is overtaken, and behind the answer
-   * to `initialize`, which names the session; other requests are answered in whatever order they are.
+   * to `initialize`, which names the session; other requests are answered in whatever order they are. A notification lets
+   * the requests before it arrive, or it would cancel what is not there yet.
    */
   async #post(frame: string): Promise<void> {
     const view = viewFrame(frame);
@@ -109,6 +114,7 @@ class HttpClientLink implements Link {
       this.#inbox.frame(errorFrame(null, code, `the frame is ${view.reason}`));
       return;
     }
+    if (view.kind === "notification") await Promise.race([Promise.all(this.#arriving), Bun.sleep(ARRIVAL_PATIENCE_MS)]);
     const isInitialize = view.kind === "request" && view.method === "initialize";
     if (isInitialize) this.#initializeId = JSON.stringify(view.id);
     const done = this.#exchange(frame, view);
@@ -118,20 +124,29 @@ class HttpClientLink implements Link {
   async #exchange(frame: string, view: FrameView): Promise<void> {
     const unanswered = new Map(requestIds(view).map((id) => [JSON.stringify(id), id]));
     try {
-      const response = await this.#fetch("POST", {
-        body: frame,
-        headers: {
-          "content-type": "application/json",
-          accept: "application/json, text/event-stream",
-          ...statelessHeaders(view),
-        },
-      }).finally(() => this.#sent(frame));
+      const response = await this.#carry(frame, statelessHeaders(view));
       this.#sessionId = response.headers.get("mcp-session-id") ?? this.#sessionId;
       if (response.ok) await this.#receive(response, unanswered);
       else await this.#refused(response, unanswered);
       if (response.status === ACCEPTED && isInitialized(view)) void this.#listen();
     } catch (error) {
       this.#fail(unanswered, error);
+    }
+  }
+
+  /** Posts a frame and answers the beginning of the response, with which the server has it. */
+  async #carry(frame: string, headers: Record<string, string>): Promise<Response> {
+    const arrival = Promise.withResolvers<void>();
+    this.#arriving.add(arrival.promise);
+    try {
+      return await this.#fetch("POST", {
+        body: frame,
+        headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers },
+      });
+    } finally {
+      arrival.resolve();
+      this.#arriving.delete(arrival.promise);
+      this.#sent(frame);
     }
   }
 

@@ -232,4 +232,71 @@ describe("a session whose upstream dies", () => {
     await over;
     expect(client.received.filter((message) => message["id"] === 1)).toHaveLength(1);
   });
+
+  test("lets the client see no answer to what only Dewey asked, also when nothing else is open", async () => {
+    const [first, second] = [new Peer(), new Peer()];
+    const { client, use } = start(first);
+    await initialized(client, first);
+    client.say({ id: 3, method: "logging/setLevel", params: { level: "error" } });
+    await first.heard((message) => message["id"] === 3);
+    first.say({ id: 3, result: {} });
+    use(second);
+    first.end("restarted");
+    const again = await second.heard((message) => message["method"] === "initialize");
+    second.say({ id: again["id"], result: hello });
+    const level = await second.heard((message) => message["method"] === "logging/setLevel");
+    second.say({ id: level["id"], result: {} });
+    second.say({ method: "notifications/message", params: { level: "error", data: "last" } });
+    await client.heard((message) => message["method"] === "notifications/message");
+    expect(client.received.filter((message) => String(message["id"]).startsWith("dewey"))).toEqual([]);
+    client.end("bye");
+  });
+
+  test("takes back what the dead one has asked the client, and gives the answer to nobody else", async () => {
+    const [first, second] = [new Peer(), new Peer()];
+    const { client, use } = start(first);
+    await initialized(client, first);
+    first.say({ id: 1, method: "sampling/createMessage", params: {} });
+    first.say({ id: 2, method: "roots/list" });
+    await client.heard((message) => message["id"] === 2);
+    client.say({ id: 2, result: { roots: [] } });
+    await first.heard((message) => message["id"] === 2);
+    use(second);
+    first.end("restarted");
+    const taken = await client.heard((message) => message["method"] === "notifications/cancelled");
+    expect(taken["params"]).toMatchObject({ requestId: 1, reason: expect.stringContaining("restarted") });
+    const again = await second.heard((message) => message["method"] === "initialize");
+    second.say({ id: again["id"], result: hello });
+    // The client may have answered before it heard of it.
+    client.say({ id: 1, result: { role: "assistant" } });
+    client.say({ id: 8, method: "ping" });
+    await second.heard((message) => message["id"] === 8);
+    expect(second.received.some((message) => message["id"] === 1)).toBe(false);
+    // An id that the new one uses is its own.
+    second.say({ id: 1, method: "elicitation/create", params: {} });
+    await client.heard((message) => message["method"] === "elicitation/create");
+    client.say({ id: 1, result: { action: "decline" } });
+    await second.heard((message) => message["id"] === 1);
+    client.end("bye");
+  });
+
+  test("tells the next one that the client is initialized, also when the client said so while nobody was there", async () => {
+    const [first, second] = [new Peer(), new Peer()];
+    const { client, use } = start(first);
+    client.say(initialize);
+    await first.heard((message) => message["method"] === "initialize");
+    first.say({ id: "i-1", result: hello });
+    await client.heard((message) => message["id"] === "i-1");
+    use(new DeweyError("not_found", "there is no command"));
+    first.end("removed");
+    await until("the end", () => first.closed);
+    client.say({ method: "notifications/initialized" });
+    client.say({ id: 2, method: "ping" });
+    await client.heard((message) => message["id"] === 2);
+    use(second);
+    const again = await second.heard((message) => message["method"] === "initialize");
+    second.say({ id: again["id"], result: hello });
+    await second.heard((message) => message["method"] === "notifications/initialized");
+    client.end("bye");
+  }, 20_000);
 });

@@ -72,7 +72,8 @@ describe("a link to a server over Streamable HTTP", () => {
     const frames = ["one", "two"].map((name) => `{ "jsonrpc":"2.0","id":9007199254740993,"method":"${name}","x":1.0}`);
     for (const frame of frames) link.send(frame);
     expect(await heard.count(2)).toEqual([big, big]);
-    expect(upstream.posts()).toEqual(frames);
+    // Requests on their own are answered in whatever order they are.
+    expect(upstream.posts().toSorted()).toEqual(frames);
     expect(upstream.asked.every(({ headers }) => headers.get("authorization") === "Bearer x")).toBe(true);
     link.close();
   });
@@ -103,6 +104,20 @@ describe("a link to a server over Streamable HTTP", () => {
     );
     link.close();
     await until("goodbye", () => upstream.asked.some(({ method }) => method === "DELETE"));
+  });
+
+  test("lets no cancellation overtake its call, and waits for no answer to a call", async () => {
+    await using upstream = startUpstream(async (_, body) => {
+      // The call is slow to arrive, and its answer never comes.
+      await Bun.sleep(body.includes("tools/call") ? 50 : 0);
+      return body.includes("tools/call") ? never() : new Response(null, { status: 202 });
+    });
+    const { link } = await dial(upstream.url);
+    const cancelled = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}';
+    for (const frame of [call(1), cancelled, cancelled]) link.send(frame);
+    await until("both", () => upstream.posts().length === 3);
+    expect(upstream.posts()).toEqual([call(1), cancelled, cancelled]);
+    link.close();
   });
 
   test("answers each request that its server refuses, with the server's own answer where it is one", async () => {
