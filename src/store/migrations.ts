@@ -2,6 +2,7 @@ import schema from "../../sql/0001_schema.sql" with { type: "text" };
 import followToTrash from "../../sql/0002_follow_to_trash.sql" with { type: "text" };
 import contextHistory from "../../sql/0003_context_history.sql" with { type: "text" };
 import quickerWords from "../../sql/0004_quicker_words.sql" with { type: "text" };
+import storedIn from "../../sql/0005_stored_in.sql" with { type: "text" };
 import { DeweyError } from "../errors.ts";
 import type { SQL } from "bun";
 import type { Database } from "./database.ts";
@@ -15,6 +16,7 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0002_follow_to_trash", sql: followToTrash },
   { name: "0003_context_history", sql: contextHistory },
   { name: "0004_quicker_words", sql: quickerWords },
+  { name: "0005_stored_in", sql: storedIn },
 ];
 
 /** Any number, the same for all: two servers that start at once migrate one after the other. */

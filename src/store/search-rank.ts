@@ -28,6 +28,8 @@ const RANK_SCALE = 1.644934;
 /** A condition on `messages m`, as SQL of ours with places for the caller's values. */
 export interface Filter {
   condition: string;
+  /** Of the messages that the search knows, also as neighbours: those that were there at its first page. */
+  known: string;
   values: unknown[];
   /** How many messages the named session or conversation holds, when one is named. */
   scopeMessages: number | undefined;
@@ -36,6 +38,20 @@ export interface Filter {
 export interface Ranked {
   id: string;
   score: number;
+}
+
+/**
+ * All that the order of the hits rests on besides the messages themselves. A search's later pages keep that of the first:
+ * with the same basis and the same messages the order is the same, however much of it is looked at.
+ */
+export interface Basis {
+  /** Ranked whole, within a session or a conversation. */
+  scoped: boolean;
+  /** Messages in all, or in the scope. */
+  rows: number;
+  averageLength: number;
+  /** The words of the query that occur, the rarest first, and in how many messages. */
+  words: { lexeme: string; count: number }[];
 }
 
 /** The words of a query that occur, the rarest first: in how many messages, and what each is worth. */
@@ -54,31 +70,53 @@ interface Turn {
   length: number;
   asks: boolean;
   label: number;
-  /** Whether the filter lets it be a hit; if not, it only lends weight. */
-  passes: boolean;
+  /** Of the candidates' order by their own words: the part to which its window belongs … */
+  block: number;
+  /** … and whether it is a hit there, or only lends weight. */
+  is_hit: boolean;
   frequencies: number[];
 }
 
+/** How common the words are, of which the order is made. Whole numbers, so that a cursor can carry them. */
+export async function basisOf(sql: SQL, lexemes: string[], filter: Filter, statistics: Statistics): Promise<Basis> {
+  if (lexemes.length === 0) return { scoped: false, rows: 0, averageLength: 1, words: [] };
+  const scoped = filter.scopeMessages !== undefined && filter.scopeMessages <= MAX_SCOPE_MESSAGES;
+  const counts = scoped ? await countScoped(sql, lexemes, filter) : await countEverywhere(sql, lexemes, statistics);
+  return {
+    scoped,
+    rows: Math.round(scoped ? (filter.scopeMessages ?? 0) : statistics.rows),
+    averageLength: Math.max(1, Math.round(statistics.averageLength)),
+    words: lexemes
+      .map((lexeme, index) => ({ lexeme, count: Math.ceil(counts[index] ?? 0) }))
+      .filter((word) => word.count > 0)
+      .toSorted((a, b) => a.count - b.count),
+  };
+}
+
 /**
- * The messages that match, the best first, as many as are wanted: BM25 over a turn's own words, and again over its window
- * of neighbours, with something for words in the label and for the answer to a question.
+ * The messages that match, the best first, from a position on: BM25 over a turn's own words, and again over its window of
+ * neighbours, with something for words in the label and for the answer to a question. The second look goes block by block
+ * down the order of the first: the candidates of a block, and the matches near them that no block before has had. So what
+ * stands at a position does not depend on how far one reads.
  */
 export async function rank(
   sql: SQL,
-  lexemes: string[],
+  basis: Basis,
   filter: Filter,
-  statistics: Statistics,
-  wanted: number,
+  page: { offset: number; limit: number },
 ): Promise<Ranked[]> {
-  const isScoped = filter.scopeMessages !== undefined && filter.scopeMessages <= MAX_SCOPE_MESSAGES;
-  const rows = isScoped ? (filter.scopeMessages ?? 0) : statistics.rows;
-  const counts = isScoped ? await countScoped(sql, lexemes, filter) : await countEverywhere(sql, lexemes, statistics);
-  const words = weigh(lexemes, counts, rows);
-  if (words.lexemes.length === 0) return [];
-  const matched = isScoped ? everyMatch(words, filter) : selectiveMatches(words, filter, rows);
-  const statement = turnsStatement(words, matched, filter, statistics.averageLength, Math.max(RERANKED, wanted));
-  const turns: Turn[] = await sql.unsafe(statement, filter.values);
-  return score(turns, words, statistics.averageLength).slice(0, wanted);
+  if (basis.words.length === 0) return [];
+  const words = weigh(basis);
+  const matched = basis.scoped ? everyMatch(words, filter) : selectiveMatches(words, filter, basis.rows);
+  const turns: (Turn & { passed: number })[] = await sql.unsafe(
+    turnsStatement(words, matched, filter, basis.averageLength, page),
+    filter.values,
+  );
+  const start = page.offset - Math.min(...turns.map((turn) => turn.passed));
+  return [...Map.groupBy(turns, (turn) => turn.block)]
+    .toSorted(([a], [b]) => a - b)
+    .flatMap(([, block]) => score(block, words, basis.averageLength))
+    .slice(start, start + page.limit);
 }
 
 /** How common a word is that is everywhere: known from the statistics, or counted as far as it matters. */
@@ -106,16 +144,13 @@ async function countScoped(sql: SQL, lexemes: string[], filter: Filter): Promise
   return row.counts;
 }
 
-function weigh(lexemes: string[], counts: number[], rows: number): Words {
-  const known = [...lexemes.keys()]
-    .filter((index) => (counts[index] ?? 0) > 0)
-    .toSorted((a, b) => (counts[a] ?? 0) - (counts[b] ?? 0));
-  const sorted = known.map((index) => counts[index] ?? 0);
+function weigh({ words, rows }: Basis): Words {
+  const counts = words.map((word) => word.count);
   return {
-    lexemes: known.map((index) => lexemes[index] ?? ""),
-    counts: sorted,
+    lexemes: words.map((word) => word.lexeme),
+    counts,
     // The rows are an estimate, which may be older than what was counted; no word is worth nothing.
-    weights: sorted.map((count) => Math.log(1 + (Math.max(rows, count) - count + 0.5) / (count + 0.5))),
+    weights: counts.map((count) => Math.log(1 + (Math.max(rows, count) - count + 0.5) / (count + 0.5))),
   };
 }
 
@@ -152,10 +187,17 @@ function selectiveMatches(words: Words, filter: Filter, rows: number): string {
 }
 
 /**
- * The best candidates by their own words, each with its neighbours. `search || ''` unpacks a row's words once for all the
- * words that are looked for; the lateral's `offset 0` makes it look up each window by the index.
+ * The blocks of candidates that a page lies in, each with its neighbours, and the hits that blocks before them have.
+ * `search || ''` unpacks a row's words once for all the words that are looked for; the lateral's `offset 0` makes it look
+ * up each window by the index.
  */
-function turnsStatement(words: Words, matched: string, filter: Filter, average: number, most: number): string {
+function turnsStatement(
+  words: Words,
+  matched: string,
+  filter: Filter,
+  average: number,
+  { offset, limit }: { offset: number; limit: number },
+): string {
   const frequency = (vector: string, lexeme: string) =>
     `${RANK_SCALE} * ts_rank('{1,1,1,1}', ${vector}, ${tsquery(anyOf([lexeme]))})`;
   const label = (vector: string) =>
@@ -170,31 +212,43 @@ function turnsStatement(words: Words, matched: string, filter: Filter, average: 
         ${K1} * (${1 - B} + ${B} * length(v) / ${average}) as norm
       from (select conversation_id, turn_number, created_at, search || ''::tsvector as v from matched offset 0) as unpacked
     ),
-    best as materialized (
-      select conversation_id, turn_number from scored
-      order by ${own} + ${LABEL_WEIGHT} * label desc, created_at desc limit ${most}
+    placed as (
+      select conversation_id, turn_number, (row_number() over (
+        order by ${own} + ${LABEL_WEIGHT} * label desc, created_at desc, conversation_id, turn_number
+      ) - 1) / ${RERANKED} as own_block from scored
+    ),
+    hits as materialized (
+      select *, min(own_block) over (
+        partition by conversation_id order by turn_number range between ${REACH} preceding and ${REACH} following
+      ) as block from placed
+    ),
+    blocks as materialized (
+      select * from (
+        select block, count(*) as size, sum(count(*)) over (order by block) - count(*) as passed from hits group by block
+      ) as sized where passed < ${offset + limit} and passed + size > ${offset}
     )
-    select turn.* from best cross join lateral (
+    select turn.*, blocks.block::integer, blocks.passed::integer, own.block is not null as is_hit
+    from blocks join hits as best on best.own_block = blocks.block cross join lateral (
       select m.id, m.conversation_id as conversation, m.turn_number as turn, extract(epoch from m.created_at)::float8 as time,
-        length(m.search) as length, m.search @@ '''?'''::tsquery as asks, ${label("m.search")} as label, ${filter.condition} as passes,
+        length(m.search) as length, m.search @@ '''?'''::tsquery as asks, ${label("m.search")} as label,
         array[${words.lexemes.map((lexeme) => frequency("m.search", lexeme)).join(", ")}]::float8[] as frequencies
       from messages m where m.conversation_id = best.conversation_id
-        and m.turn_number between best.turn_number - ${REACH} and best.turn_number + ${REACH} offset 0
-    ) as turn`;
+        and m.turn_number between best.turn_number - ${REACH} and best.turn_number + ${REACH} and ${filter.known} offset 0
+    ) as turn left join hits own
+      on own.conversation_id = turn.conversation and own.turn_number = turn.turn and own.block = blocks.block`;
 }
 
-/** Scores the turns that hold a word of the query; their neighbours only lend them weight. */
+/** The hits of a block in their order; the other turns only lend them weight. */
 function score(turns: Turn[], words: Words, average: number): Ranked[] {
-  const at = new Map(turns.map((turn) => [`${turn.conversation} ${turn.turn}`, turn]));
-  const neighbour = (turn: Turn, distance: number) => at.get(`${turn.conversation} ${turn.turn + distance}`);
   const bm25 = (frequencies: number[], length: number) =>
     frequencies.reduce((sum, frequency, index) => {
       const norm = K1 * (1 - B + (B * length) / average);
       return sum + ((words.weights[index] ?? 0) * (K1 + 1) * frequency) / (frequency + norm);
     }, 0);
-  const own = new Map([...at.values()].map((turn) => [turn, bm25(turn.frequencies, turn.length)]));
-  const scored = [...own].flatMap(([turn, ownScore]) => {
-    if (ownScore === 0 || !turn.passes) return [];
+  const at = new Map(turns.map((turn) => [`${turn.conversation} ${turn.turn}`, turn]));
+  const neighbour = (turn: Turn, distance: number) => at.get(`${turn.conversation} ${turn.turn + distance}`);
+  const own = (turn: Turn) => bm25(turn.frequencies, turn.length);
+  const window = (turn: Turn) => {
     const frequencies = words.lexemes.map(() => 0);
     let length = 0;
     for (let distance = -REACH; distance <= REACH; distance += 1) {
@@ -206,10 +260,13 @@ function score(turns: Turn[], words: Words, average: number): Ranked[] {
         frequencies[index] = (frequencies[index] ?? 0) + share * frequency;
     }
     // A full window holds as much as REACH + 1 turns: the sum of its shares.
-    const window = bm25(frequencies, length / (REACH + 1));
+    return bm25(frequencies, length / (REACH + 1));
+  };
+  const scored = [...at.values()].flatMap((turn) => {
+    if (!turn.is_hit) return [];
     const before = neighbour(turn, -1);
-    const answers = before?.asks ? ANSWER_WEIGHT * (own.get(before) ?? 0) : 0;
-    return [{ id: turn.id, time: turn.time, score: ownScore + window + LABEL_WEIGHT * turn.label + answers }];
+    const answers = before?.asks ? ANSWER_WEIGHT * own(before) : 0;
+    return [{ id: turn.id, time: turn.time, score: own(turn) + window(turn) + LABEL_WEIGHT * turn.label + answers }];
   });
   return scored.toSorted((a, b) => b.score - a.score || b.time - a.time || (a.id < b.id ? 1 : -1));
 }

@@ -1,57 +1,151 @@
 /**
  * What PostgreSQL's parser is to see of a text. It knows words between spaces: it takes a run of Chinese for one word, a
  * file's path for one word, and `storeMessage` for another than `store_message`. So such places are written out before it
- * sees them, in contents and in queries by this same function; prose passes as it is.
+ * sees them, in contents and in queries alike; prose passes as it is.
  */
 
 /** Of a content that must be written out, so much is: it is done while other callers wait, and takes a third of a second. */
 const MAX_SEARCHED_CHARACTERS = 250_000;
 /** Scripts that put no spaces between words. */
-const unspaced =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}ー]+/gu;
-/** Names of code, paths, addresses, ids: words that signs hold together, or capitals inside. */
-const code = /[\p{L}\p{N}]+(?:(?:[_\-./\\@]|::?)+[\p{L}\p{N}]+)+|[A-Za-z]*[a-z][A-Z][A-Za-z0-9]*/gu;
+const unspacedScripts =
+  "\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Hangul}\\p{Script=Thai}\\p{Script=Lao}\\p{Script=Khmer}\\p{Script=Myanmar}ー";
+const unspaced = new RegExp(`[${unspacedScripts}]+`, "gu");
+const oneUnspaced = new RegExp(`^[${unspacedScripts}]$`, "u");
+/**
+ * Names of code, paths, addresses, ids: words that signs hold together, or capitals inside. They begin where a word does,
+ * so that a word of a million letters is not tried from each of them.
+ */
+const code =
+  /(?<![\p{L}\p{N}])[\p{L}\p{N}]+(?:(?:[_\-./\\@]|::?)+[\p{L}\p{N}]+)+|(?<![A-Za-z])[A-Za-z]*[a-z][A-Z][A-Za-z0-9]*/gu;
 /** Of those, what is no ordinary hyphenated word, number, date or abbreviation. */
 const isCode = /[_\\@]|::|[/].*[/]|[a-z][A-Z]|\p{L}{2}[./]\p{L}{2}|\p{L}.*-.*\d|\d.*-.*\p{L}/u;
-const hasMarks = /[\u0300-\u036f]/g;
+const humps = /(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/;
 /** Nothing of the above is in a text without any of these. */
 const worthALook = /[^\p{ASCII}]|[_\\@/]|::|[a-z][A-Z]|[A-Za-z]{2}\.[A-Za-z]{2}|\d-[A-Za-z]|[A-Za-z]-\d|\d[a-z]+-/u;
 
-/** The text as PostgreSQL's parser should see it, or null when that is the text itself. */
+/** A content as PostgreSQL's parser should see it, or null when that is the content itself. */
 export function searchable(given: string): string | null {
   const text = given.slice(0, MAX_SEARCHED_CHARACTERS).toWellFormed();
   if (!worthALook.test(text)) return null;
-  const written = withoutAccents(text).replace(code, writtenOut).replace(unspaced, pairs);
+  const written = withoutAccents(text)
+    .replace(code, writtenOut)
+    // The last character stands alone too, so that each character begins something.
+    .replace(unspaced, (run) => ` ${[...pairs(run).map((pair) => pair.text), lastCharacter(run)].join(" ")} `);
   return written === text ? null : written;
 }
 
-/** Latin and Greek letters without their accents; in other scripts marks are letters of their own. */
+/** A part of a query, as PostgreSQL's parser should see it. */
+export function searched(text: string): string {
+  return withoutAccents(text)
+    .replace(code, writtenOut)
+    .replace(unspaced, (run) => {
+      const written = pairs(run).map((pair) => pair.text);
+      return ` ${written.length === 0 ? run : written.join(" ")} `;
+    });
+}
+
+/** Whether a word of a query stands for all that begin with it: one character of a script whose words are found by pairs. */
+export function isBeginning(lexeme: string): boolean {
+  return oneUnspaced.test(lexeme);
+}
+
+/** A place of a text that search knows by a word of its own. */
+export interface Word {
+  start: number;
+  end: number;
+  /** As the parser sees it, in small letters. */
+  text: string;
+}
+
+const anyWord = new RegExp(
+  `(?<run>[${unspacedScripts}]+)|-?\\p{N}+(?:[.,]\\p{N}+)*(?![\\p{L}\\p{N}])|[[\\p{L}\\p{N}\\p{M}]--[${unspacedScripts}]]+`,
+  "gv",
+);
+
+/** The words of a content and the wholes that they make, where they stand. */
+export function wordsIn(content: string): Word[] {
+  const words: Word[] = [];
+  const add = (start: number, length: number, text: string) =>
+    words.push({ start, end: start + length, text: withoutAccents(text).toLowerCase() });
+  for (const match of content.matchAll(code)) {
+    if (isCode.test(match[0])) add(match.index, match[0].length, whole(partsOf(match[0])));
+  }
+  for (const match of content.matchAll(anyWord)) {
+    const [text] = match;
+    if (match.groups?.["run"] === undefined) {
+      add(match.index, text.length, text);
+      let start = match.index;
+      const parts = text.split(humps);
+      for (const part of parts.length > 1 ? parts : []) {
+        add(start, part.length, part);
+        start += part.length;
+      }
+    } else {
+      for (const pair of pairs(text)) add(match.index + pair.start, pair.text.length, pair.text);
+      const last = lastCharacter(text);
+      add(match.index + text.length - last.length, last.length, last);
+    }
+  }
+  return words;
+}
+
+/** Marks, letters with marks, and the Hangul that is written as separate letters. */
+const mayHaveAccents = /\p{M}|[\u00c0-\u024f\u0370-\u03ffЁё\u0640\u1100-\u11ff\u1e00-\u1fff]/u;
+const isDecomposed = /\p{M}|[\u1100-\u11ff]/u;
+const latinOrGreek = /[\u00c0-\u024f\u0370-\u03ff\u1e00-\u1fff]+/g;
+const marks = /[\u0300-\u036f]/g;
+const looseMarks = /(?<=[\p{Script=Latin}\p{Script=Greek}])[\u0300-\u036f]+/gu;
+/** Vowel points, which Hebrew and Arabic are mostly written without, and the stroke that only stretches a word. */
+const points = /(?=\p{M})[\p{Script_Extensions=Hebrew}\p{Script_Extensions=Arabic}]|\u0640/gu;
+/** Letters that are written for another with a mark, and do not fall apart into the two (as PostgreSQL's `unaccent` has them). */
+const letters = new Map(
+  "ß=ss æ=ae œ=oe ø=o đ=d ð=d ħ=h ı=i ł=l ŧ=t þ=th ё=е ẞ=SS Æ=AE Œ=OE Ø=O Đ=D Ð=D Ħ=H Ł=L Ŧ=T Þ=TH Ё=Е"
+    .split(" ")
+    .map((pair) => [pair.slice(0, 1), pair.slice(2)]),
+);
+const oddLetters = new RegExp(`[${[...letters.keys()].join("")}]`, "g");
+
+/** Latin and Greek letters without their accents; in most other scripts marks are letters of their own. */
 function withoutAccents(text: string): string {
-  if (!/[\u00c0-\u024f\u0370-\u03ff\u1e00-\u1fff]/.test(text)) return text;
-  return text.replace(/[\u00c0-\u024f\u0370-\u03ff\u1e00-\u1fff]+/g, (letters) =>
-    letters.normalize("NFD").replace(hasMarks, ""),
-  );
+  if (!mayHaveAccents.test(text)) return text;
+  return (isDecomposed.test(text) ? text.normalize("NFC") : text)
+    .replace(latinOrGreek, (run) => run.normalize("NFD").replace(marks, ""))
+    .replace(looseMarks, "")
+    .replace(points, "")
+    .replace(oddLetters, (letter) => letters.get(letter) ?? letter);
 }
 
 /** The whole without its signs, and its parts: either finds it, and the whole is the rarer word. */
 function writtenOut(token: string): string {
   if (!isCode.test(token)) return token;
-  const parts = token
-    .split(/[^\p{L}\p{N}]+/u)
-    .flatMap((part) => part.split(/(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/))
-    .filter((part) => part !== "");
-  const joined = parts.join("").toLowerCase();
-  // The parser would take a beginning such as 12e5 for a number of its own.
-  const whole = /^\d/.test(joined) ? `x${joined}` : joined;
-  return parts.length > 1 ? `${whole} ${parts.join(" ")}` : whole;
+  const parts = partsOf(token);
+  return parts.length > 1 ? `${whole(parts)} ${parts.join(" ")}` : whole(parts);
 }
 
-/** Overlapping pairs of characters: whatever the words are, their pairs are among them. One alone stays alone. */
-function pairs(run: string): string {
+function partsOf(token: string): string[] {
+  return token
+    .split(/[^\p{L}\p{N}]+/u)
+    .flatMap((part) => part.split(humps))
+    .filter((part) => part !== "");
+}
+
+/** The parser would take a beginning such as 12e5 for a number of its own. */
+function whole(parts: string[]): string {
+  const joined = parts.join("").toLowerCase();
+  return /^\d/.test(joined) ? `x${joined}` : joined;
+}
+
+/** Overlapping pairs of characters: whatever the words are, their pairs are among them. */
+function pairs(run: string): { start: number; text: string }[] {
   const characters = Array.from(run);
-  if (characters.length < 3) return ` ${run} `;
-  return ` ${characters
-    .slice(1)
-    .map((character, index) => `${characters[index]}${character}`)
-    .join(" ")} `;
+  let start = 0;
+  return characters.slice(0, -1).map((character, index) => {
+    const pair = { start, text: `${character}${characters[index + 1]}` };
+    start += character.length;
+    return pair;
+  });
+}
+
+function lastCharacter(run: string): string {
+  return Array.from(run.slice(-2)).at(-1) ?? "";
 }

@@ -26,8 +26,24 @@ describe("what the parser is to see", () => {
   });
 
   test("is pairs of characters where words are not spaced, and letters without accents", () => {
-    expect(searchable("日本語の本")?.trim()).toBe("日本 本語 語の の本");
+    expect(searchable("日本語の本")?.trim()).toBe("日本 本語 語の の本 本");
     expect(searchable("Café Ångström")).toBe("Cafe Angstrom");
+    expect(searchable("e\u0301 ß Œ x\u0304 й")).toBe("e ss OE x й");
+  });
+
+  test("is told in a moment, however long the words are", () => {
+    for (const text of [
+      "a".repeat(250_000),
+      "é".repeat(250_000),
+      "aB".repeat(100_000),
+      "_".repeat(250_000),
+      "字".repeat(99_999),
+    ]) {
+      const startedMs = performance.now();
+      searchable(`é ${text}`);
+      // It took minutes when each letter was tried as the beginning of a name.
+      expect(performance.now() - startedMs).toBeLessThan(10_000);
+    }
   });
 });
 
@@ -53,13 +69,29 @@ for (const engine of engines) {
         ],
         ["write to zelda.fitz@mail.example", ["zelda.fitz@mail.example", "zelda.fitz"]],
         ["trace 7f3a9c1e-12e5-4b0d-9c3e-aa00bb11cc22 ended", ["7f3a9c1e-12e5-4b0d-9c3e-aa00bb11cc22", "7f3a9c1e"]],
-        ["the résumé of Søren Kærgård in Malmö", ["resume", "Malmo", "malmö", "RÉSUMÉ"]],
+        [
+          "the résumé of Søren Kærgård in Malmö",
+          ["resume", "Malmo", "malmö", "RÉSUMÉ", "soren", "Kaergard", "KÆRGÅRD"],
+        ],
+        ["Große Straße in Łódź", ["grosse", "strasse", "lodz", "ŁÓDŹ"]],
+        ["Ёлка и ёж, ΑΘΉΝΑ", ["елка", "ЁЖ", "αθηνα", "Αθήνα"]],
+        ["שָׁלוֹם לכולם", ["שלום"]],
+        ["the file re\u0301sultat.txt of macOS", ["résultat.txt", "resultat"]],
+        ["か\u3099っこう が鳴く", ["がっこう", "鳴く"]],
+        ["我家的猫很可爱", ["猫", "可爱"]],
+        ["新しい本", ["本"]],
+        ["内部 API設計の資料", ["API設計", "api", "設計"]],
+        ["commit 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b broke it", ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"]],
+        ["exit code 0x80070057 and E11000", ["0x80070057", "E11000", "e11000"]],
+        ["C:\\Users\\quill\\notes.md is gone", ["C:\\Users\\quill\\notes.md", "quill", "notes.md"]],
+        ["PyTorch's torch.nn.functional.scaled_dot", ["torch.nn.functional.scaled_dot", "scaled_dot", "functional"]],
       ];
       for (const [content] of texts) await store.messages.storeBulk({ messages: [{ role: "user", content }] });
       for (const [content, queries] of texts) {
         for (const query of queries) {
           const { results } = await store.search.find({ query, limit: 5, offset: 0 });
           expect([query, results[0]?.content]).toEqual([query, content]);
+          expect([query, /\*\*.+\*\*/.test(results[0]?.snippet ?? "")]).toEqual([query, true]);
         }
       }
     });

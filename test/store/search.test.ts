@@ -120,6 +120,59 @@ for (const engine of engines) {
       expect(await find("-obsidian")).toMatchObject({ total: 0, results: [] });
     });
 
+    test("reads operators as websearch_to_tsquery does, and takes those out of place for words", async () => {
+      const said = [
+        "the cobalt kiln",
+        "a kiln of cobalt",
+        "ochre glaze",
+        "umber glaze",
+        "run it with --glaze",
+        "plain or fancy",
+      ];
+      for (const text of said) await store.messages.storeBulk({ session_id: "operators", messages: [user(text)] });
+      const found = async (query: string) => (await contents(query, { session_id: "operators" })).toSorted();
+      expect(await found('"cobalt kiln" or "ochre glaze"')).toEqual(["ochre glaze", "the cobalt kiln"]);
+      expect(await found('"cobalt kiln" OR umber')).toEqual(["the cobalt kiln", "umber glaze"]);
+      expect(await found("ochre or umber glaze")).toEqual(["ochre glaze", "run it with --glaze", "umber glaze"]);
+      expect(await found('kiln -"cobalt kiln"')).toEqual(["a kiln of cobalt"]);
+      expect(await found("glaze -ochre -umber")).toEqual(["run it with --glaze"]);
+      expect((await found("--glaze")).length).toBe(3);
+      expect(await found("fancy - plain")).toEqual(["plain or fancy"]);
+      expect(await found('kiln "')).toEqual(["a kiln of cobalt", "the cobalt kiln"]);
+      for (const query of [
+        "or",
+        "or or or",
+        "- -",
+        '""',
+        '-""',
+        '"" or ""',
+        "or umber",
+        "umber or",
+        "umber or or ochre",
+      ]) {
+        expect([query, (await found(query)).every((text) => / or |umber|ochre/.test(text))]).toEqual([query, true]);
+      }
+    });
+
+    test("finds what holds no word that the index knows as it stands, the newest first", async () => {
+      const said = ["To be, or not to be", "not to be or to be", "well 🦭 done", "x -> y", "x => y", "100% (sure)"];
+      for (const text of said) await store.messages.storeBulk({ session_id: "signs", messages: [user(text)] });
+      const found = (query: string) => contents(query, { session_id: "signs" });
+      expect(await found("to be")).toEqual(["not to be or to be", "To be, or not to be"]);
+      expect(await found("TO BE, or not")).toEqual(["To be, or not to be"]);
+      expect(await found("🦭")).toEqual(["well 🦭 done"]);
+      expect(await found("->")).toEqual(["x -> y"]);
+      expect(await found("=>")).toEqual(["x => y"]);
+      expect(await found("% (")).toEqual(["100% (sure)"]);
+      expect(await found("o be")).toEqual([]);
+      const [hit] = (await find('"to be"', { session_id: "signs", limit: 1 })).results;
+      expect(hit?.snippet).toBe("not **to be** or **to be**");
+      const first = await find("to be", { session_id: "signs", limit: 1 });
+      const second = await find("to be", { session_id: "signs", cursor: first.next_cursor });
+      expect([first.total, second.results.map((each) => each.content)]).toEqual([2, ["To be, or not to be"]]);
+      expect((await find("🦭")).total).toBe(1);
+    });
+
     test("lends a turn the weight of its neighbours, and of the question that it answers", async () => {
       const about = [
         user("we talked of the lighthouse keeper"),
@@ -155,6 +208,11 @@ for (const engine of engines) {
         "'".repeat(1000),
         "\\".repeat(1000),
         "漢字 かな 한글 ไทย",
+        "字",
+        "\ud83d '\ue000 \u200b\u0301",
+        '"'.repeat(999),
+        `${'-"a" or '.repeat(2000)}b`,
+        "a".repeat(99).concat("\\ ").repeat(1000),
       ];
       for (const query of odd) expect((await find(query)).total).toBeGreaterThanOrEqual(0);
     });

@@ -1,0 +1,39 @@
+import type { SQL } from "bun";
+import { EXACT_TOTAL_LIMIT } from "./reply.ts";
+import { anyOf } from "./search-query.ts";
+import type { Filter } from "./search-rank.ts";
+import type { Statistics } from "./search-statistics.ts";
+
+/** With a word that is in so many more messages than the limit, and no filter, there is nothing to count. */
+const COUNTLESS_MESSAGES = 2 * EXACT_TOTAL_LIMIT;
+
+export interface Total {
+  total: number;
+  /** There are more than that. */
+  isLowerBound: boolean;
+}
+
+const countless: Total = { total: EXACT_TOTAL_LIMIT, isLowerBound: true };
+
+/** How many messages match in all, counted up to the limit of exact totals. */
+export async function countMatches(
+  sql: SQL,
+  lexemes: string[],
+  filter: Filter,
+  statistics: Statistics,
+): Promise<Total> {
+  if (lexemes.length === 0) return { total: 0, isLowerBound: false };
+  const commonest = Math.max(...lexemes.map((word) => (statistics.frequencies.get(word) ?? 0) * statistics.rows));
+  if (filter.values.length === 0 && commonest > COUNTLESS_MESSAGES) {
+    const [trash] = await sql`
+      select coalesce(sum(message_count), 0)::integer as messages from conversations where deleted_at is not null`;
+    if (commonest - trash.messages > COUNTLESS_MESSAGES) return countless;
+  }
+  const [row] = await sql.unsafe(
+    `select count(*)::integer as total from (
+      select from messages m where m.search @@ $${filter.values.length + 1}::text::tsquery and ${filter.condition}
+      limit ${EXACT_TOTAL_LIMIT + 1}) as counted`,
+    [...filter.values, anyOf(lexemes)],
+  );
+  return row.total > EXACT_TOTAL_LIMIT ? countless : { total: row.total, isLowerBound: false };
+}
