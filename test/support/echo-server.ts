@@ -8,10 +8,10 @@ type Message = { id?: Id; method?: string; params?: Record<string, unknown>; res
 
 /**
  * A real MCP server without an SDK, so that it answers any id as it came and shows what passed. Its tools:
- * `echo {text}`, `slow {ms}`, `fail {}`, `progress {steps}` (to the caller's token), `ask {}` (samples from the client),
+ * `echo {text, ms}` (after so long), `slow {ms}`, `fail {}`, `progress {steps}` (to the caller's token), `ask {}` (samples from the client),
  * `image {}`, `fiedler_send {text}` (as echo), `die {}` (ends the process), `big {characters}`.
  */
-function serveEcho(link: Link): void {
+export function serveEcho(link: Link): void {
   const asked = new Map<Id, (result: unknown) => void>();
   const send = (message: object) => link.send(JSON.stringify({ jsonrpc: "2.0", ...message }));
   link.open({
@@ -62,6 +62,7 @@ async function call(params: Record<string, unknown>, wires: Wires): Promise<obje
   switch (params["name"]) {
     case "echo":
     case "fiedler_send":
+      if (args["ms"]) await Bun.sleep(Number(args["ms"]));
       return text(args["text"]);
     case "slow":
       await Bun.sleep(Number(args["ms"]));
@@ -103,10 +104,13 @@ function sample(wires: Wires): Promise<unknown> {
   return promise;
 }
 
-/** An echo server on WebSocket, on a free port, with or without the subprotocol `mcp`. */
-export function startEchoWebSocket(options: { subprotocol: boolean }): { url: string; stop(): Promise<void> } {
+/** An echo server on WebSocket, on a free port if none is given, with or without the subprotocol `mcp`. */
+export function startEchoWebSocket(options: { subprotocol: boolean; port?: number }): {
+  url: string;
+  stop(): Promise<void>;
+} {
   const server = Bun.serve<Accepted>({
-    port: 0,
+    port: options.port ?? 0,
     hostname: "127.0.0.1",
     fetch(request, server) {
       const headers: Record<string, string> = options.subprotocol ? { "sec-websocket-protocol": "mcp" } : {};

@@ -1,0 +1,93 @@
+import { openSync } from "node:fs";
+import { join } from "node:path";
+import { signal } from "./processes.ts";
+import type { Report } from "./report.ts";
+
+export interface ClientOptions {
+  /** Begins the names of its sessions. */
+  name: string;
+  seed: number;
+  wire: "websocket" | "http" | "stdio";
+  /** The proxy's address, or the command that is the proxy. */
+  address: string[];
+  /** Where its own log goes. */
+  home: string;
+  env: Record<string, string>;
+  onReport: (report: Report) => void;
+}
+
+/** A client process, as seen from the harness. */
+export class Client {
+  readonly name: string;
+  readonly #child: Bun.Subprocess<"pipe", "pipe", number>;
+  readonly #read: Promise<void>;
+  #idle = Promise.withResolvers<void>();
+
+  constructor(options: ClientOptions) {
+    this.name = options.name;
+    const { name, seed, wire, address, env, home } = options;
+    this.#child = Bun.spawn(
+      [process.execPath, join(import.meta.dir, "client-host.ts"), name, `${seed}`, wire, ...address],
+      { env, cwd: home, stdin: "pipe", stdout: "pipe", stderr: openSync(join(home, "clients.log"), "a") },
+    );
+    this.#read = this.#follow(options.onReport);
+  }
+
+  get isAlive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Resolves when it waits for nothing any more, or is no more. */
+  async pause(): Promise<void> {
+    this.#idle = Promise.withResolvers();
+    this.#tell("pause");
+    await Promise.race([this.#idle.promise, this.#child.exited]);
+  }
+
+  resume(): void {
+    this.#tell("resume");
+  }
+
+  /** Lets it leave, and resolves when everything that it has told is taken. */
+  async leave(): Promise<void> {
+    await Promise.resolve(this.#child.stdin.end()).catch(() => {});
+    await this.#gone();
+  }
+
+  async kill(): Promise<void> {
+    signal(this.#child.pid, "SIGKILL");
+    await this.#gone();
+  }
+
+  async #gone(): Promise<void> {
+    await this.#child.exited;
+    await this.#read;
+  }
+
+  #tell(word: string): void {
+    try {
+      void this.#child.stdin.write(`${word}\n`);
+      void this.#child.stdin.flush();
+    } catch {
+      // It has been killed.
+    }
+  }
+
+  async #follow(onReport: (report: Report) => void): Promise<void> {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for await (const chunk of this.#child.stdout) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const report = JSON.parse(line) as Report;
+        if (report.kind === "idle") this.#idle.resolve();
+        else onReport(report);
+      }
+    }
+  }
+}

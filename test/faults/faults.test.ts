@@ -1,0 +1,30 @@
+import { expect, test } from "bun:test";
+import { run } from "./run.ts";
+import { blows } from "./strikes.ts";
+
+// The short form of the fault harness: every strike that there is, once. `bun run soak` goes on for longer.
+
+const ROUNDS = 6;
+
+test("nothing is lost, doubled or mixed up while everything is killed, frozen and cut off at random", async () => {
+  const seed = Math.floor(Math.random() * 1_000_000);
+  const strikes = Math.ceil(blows.length / ROUNDS);
+  const said: string[] = [];
+  const { violations, totals, logs } = await run({
+    seed,
+    rounds: ROUNDS,
+    strikes: { least: strikes, most: strikes },
+    say: (line) => said.push(line),
+  });
+  if (violations.length > 0) {
+    console.log(
+      [
+        ...said,
+        `logs: ${logs}`,
+        `repeat it with: bun run soak --rounds ${ROUNDS} --strikes ${strikes} --least ${strikes} --seed ${seed}`,
+      ].join("\n"),
+    );
+  }
+  expect(violations).toEqual([]);
+  expect(totals["answered"]).toBeGreaterThan(0);
+}, 300_000);

@@ -1,0 +1,26 @@
+import { parseArgs } from "node:util";
+import { run } from "./run.ts";
+
+// The long form of the fault harness: `bun run soak [--rounds N] [--seed S] [--strikes MOST] [--least LEAST]`, the last two
+// for one round. The same seed strikes the same at the same moments.
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "100" },
+    seed: { type: "string", default: `${Date.now() % 1_000_000}` },
+    strikes: { type: "string", default: "3" },
+    least: { type: "string", default: "1" },
+  },
+});
+
+console.log(`seed ${values.seed}`);
+const { totals, violations, logs } = await run({
+  seed: Number(values.seed),
+  rounds: Number(values.rounds),
+  strikes: { least: Number(values.least), most: Number(values.strikes) },
+  say: (line) => console.log(`${new Date().toISOString().slice(11, 23)} ${line}`),
+});
+for (const [name, count] of Object.entries(totals)) console.log(`${name.padEnd(24)} ${count}`);
+for (const violation of violations) console.log(violation);
+if (logs !== undefined) console.log(`logs: ${logs}`);
+process.exit(violations.length === 0 ? 0 : 1);
