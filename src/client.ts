@@ -5,10 +5,12 @@ import type { ErrorCode } from "./errors.ts";
 import { isObject, viewFrame } from "./wire/frame.ts";
 import type { Json } from "./wire/frame.ts";
 import type { Link } from "./wire/link.ts";
-import { dialWebSocket } from "./wire/websocket.ts";
+import { dialWebSocket, withoutSecrets } from "./wire/websocket.ts";
 
 /** How long one call may take: longer than the server's own deadline, so that its answer says what is wrong. */
 const CALL_DEADLINE_MS = 30_000;
+/** What each character of a call adds to that: a little more than the server gives itself for storing it. */
+const EXTRA_MS_PER_CHARACTER = 0.0015;
 
 export interface ClientOptions {
   /** The WebSocket address of a Dewey server. */
@@ -59,11 +61,16 @@ export class Client {
         ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
       });
       const session = new Session(link, deadlineMs ?? CALL_DEADLINE_MS, () => (this.#session = undefined));
-      await session.request("initialize", {
+      const { serverInfo } = await session.request("initialize", {
         protocolVersion: LATEST_PROTOCOL_VERSION,
         capabilities: {},
         clientInfo: { name: "dewey", version: packageJson.version },
       });
+      // Another MCP server would refuse every call for good, and what the recorder brings would be set aside.
+      if (!isObject(serverInfo) || serverInfo["name"] !== "dewey") {
+        session.close();
+        throw new DeweyError("unavailable", `what answers at ${withoutSecrets(url)} is no Dewey server`);
+      }
       session.notify("notifications/initialized");
       return session;
     } catch (error) {
@@ -103,8 +110,10 @@ class Session {
     this.#next += 1;
     const call = Promise.withResolvers<Json>();
     this.#waiting.set(id, call);
-    const timer = setTimeout(() => this.#late(call), this.#deadlineMs);
-    this.#link.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+    const frame = JSON.stringify({ jsonrpc: "2.0", id, method, params });
+    const limitMs = this.#deadlineMs + Math.ceil(frame.length * EXTRA_MS_PER_CHARACTER);
+    const timer = setTimeout(() => this.#late(call, limitMs), limitMs);
+    this.#link.send(frame);
     try {
       return await call.promise;
     } finally {
@@ -122,8 +131,8 @@ class Session {
   }
 
   /** A connection on which an answer is overdue may be dead without telling; the next call gets a new one. */
-  #late(call: PromiseWithResolvers<Json>): void {
-    call.reject(new DeweyError("unavailable", `the Dewey server did not answer within ${this.#deadlineMs / 1000} s`));
+  #late(call: PromiseWithResolvers<Json>, limitMs: number): void {
+    call.reject(new DeweyError("unavailable", `the Dewey server did not answer within ${limitMs / 1000} s`));
     this.#link.close();
   }
 

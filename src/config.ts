@@ -50,10 +50,17 @@ export interface ServeConfig extends ListenConfig {
   logLevel: LogLevel;
 }
 
+/** The recorder's queue on disk. */
+interface SpoolConfig {
+  folder: string;
+  limits: { bytes: number; ageMs: number };
+  sync: boolean;
+}
+
 export interface ProxyConfig extends ListenConfig {
   configFile: string | undefined;
   url: string;
-  spoolDir: string;
+  spool: SpoolConfig;
   dataDir: string;
   logLevel: LogLevel;
 }
@@ -72,6 +79,9 @@ export interface TerminalConfig {
   pager: string | undefined;
   editor: string;
 }
+
+const BYTES_PER_MB = 1_000_000;
+const MS_PER_DAY = 86_400_000;
 
 const listening = ["token", "allowedOrigins", "tlsCert", "tlsKey"] as const;
 const common = ["dataDir", "logLevel"] as const;
@@ -96,7 +106,18 @@ export const obeyed = {
     "redactPatterns",
     ...common,
   ],
-  proxy: ["proxyHost", "proxyPort", ...listening, "proxyConfig", "url", "spoolDir", ...common],
+  proxy: [
+    "proxyHost",
+    "proxyPort",
+    ...listening,
+    "proxyConfig",
+    "url",
+    "spoolDir",
+    "spoolMaxMb",
+    "spoolMaxDays",
+    "spoolSync",
+    ...common,
+  ],
   client: ["url", "token", "logLevel"],
 } as const satisfies Record<string, readonly SettingName[]>;
 
@@ -132,7 +153,11 @@ export function proxyConfig(sources: Sources): ProxyConfig {
       ...listenConfig(values.proxyHost, values.proxyPort, values, sources, reader),
       configFile: values.proxyConfig,
       url: values.url,
-      spoolDir: values.spoolDir ?? join(dataDir, "spool"),
+      spool: {
+        folder: values.spoolDir ?? join(dataDir, "spool"),
+        limits: { bytes: values.spoolMaxMb * BYTES_PER_MB, ageMs: values.spoolMaxDays * MS_PER_DAY },
+        sync: values.spoolSync === "on",
+      },
       dataDir,
       logLevel: values.logLevel,
     };

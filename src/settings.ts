@@ -158,6 +158,28 @@ export const settings = {
     summary: "where the proxy queues what it records (default: `spool` in the data folder)",
     schema: text.min(1, "should be a folder").transform((value) => resolve(value)),
   }),
+  spoolMaxMb: defaulted({
+    env: "DEWEY_SPOOL_MAX_MB",
+    value: "N",
+    summary: "megabytes that may wait in that folder; then nothing more is recorded until some are delivered",
+    // A week without a server, at 3 GB of frames a day.
+    default: "20000",
+    schema: integer(1, 1_000_000_000, "a number of megabytes from 1 to 1000000000"),
+  }),
+  spoolMaxDays: defaulted({
+    env: "DEWEY_SPOOL_MAX_DAYS",
+    value: "N",
+    summary: "days that the oldest may wait there; then nothing more is recorded until it is delivered",
+    default: "60",
+    schema: integer(1, 36_500, "a number of days from 1 to 36500"),
+  }),
+  spoolSync: defaulted({
+    env: "DEWEY_SPOOL_SYNC",
+    value: "on|off",
+    summary: "relay a frame only when the disk has it, so that a power cut loses none; every frame waits for the disk",
+    default: "off",
+    schema: z.enum(["on", "off"], "should be on or off"),
+  }),
   databaseUrl: optional({
     env: "DEWEY_DATABASE_URL",
     value: "URL",

@@ -3,6 +3,7 @@ import { Client } from "../src/client.ts";
 import { startListener } from "../src/mcp/listener.ts";
 import type { Listener } from "../src/mcp/listener.ts";
 import type { Store } from "../src/store/store.ts";
+import { startEchoWebSocket } from "./support/echo-server.ts";
 import { failure } from "./support/failure.ts";
 import { freePort } from "./support/ports.ts";
 import { engines, quiet, testStore } from "./support/postgres.ts";
@@ -72,7 +73,15 @@ describe("Dewey's own client", () => {
       websocket: { message() {} },
     });
     const client = new Client({ url: `ws://127.0.0.1:${silent.port}/`, deadlineMs: 200 });
-    expect((await failure(client.call("dewey_list_conversations", {}))).message).toContain("within 0.2 s");
+    expect((await failure(client.call("dewey_list_conversations", {}))).message).toContain("did not answer within 0.");
     await silent.stop(true);
+  });
+
+  test("does not take another MCP server for Dewey", async () => {
+    const other = startEchoWebSocket({ subprotocol: true });
+    const client = new Client({ url: other.url });
+    const error = await failure(client.call("dewey_list_conversations", {}));
+    expect(error).toMatchObject({ code: "unavailable", message: expect.stringContaining("no Dewey server") });
+    await other.stop();
   });
 });

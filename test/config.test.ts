@@ -169,7 +169,7 @@ describe("the proxy's configuration", () => {
       host: "127.0.0.1",
       port: 9000,
       url: "ws://localhost:9020",
-      spoolDir: "/data/spool",
+      spool: { folder: "/data/spool", limits: { bytes: 20e9, ageMs: 60 * 86_400_000 }, sync: false },
       configFile: undefined,
     });
   });

@@ -62,7 +62,7 @@ export function startConfiguredProxy({ config, env, log, version }: ConfiguredPr
   return startProxy({
     ...listenOptions(config),
     upstreams: readUpstreams(config, env),
-    spoolDir: config.spoolDir,
+    spool: config.spool,
     dewey: { url: config.url, token: config.token },
     log,
     version,
@@ -72,14 +72,14 @@ export function startConfiguredProxy({ config, env, log, version }: ConfiguredPr
 /** Relays the client that started this command, until it leaves or we are asked to stop. */
 async function recordStdio(invocation: Invocation, config: ProxyConfig, log: Log): Promise<number> {
   const upstream = chosenUpstream(invocation, config);
-  const { url, token, dataDir, spoolDir } = config;
+  const { url, token, dataDir, spool } = config;
   // The client is not kept waiting: what it does before the server is up waits in the spool.
   void ensureLocalServer({ url, dataDir, env: invocation.env, log }).catch((error: unknown) =>
     log.warn("there is no Dewey server; what is recorded waits on disk", { error }),
   );
   const link = ownStdio(log);
   void aborted(invocation.stopping).then(() => link.close());
-  await runStdioSession(link, upstream, { spoolDir, dewey: { url, token }, log });
+  await runStdioSession(link, upstream, { spool, dewey: { url, token }, log });
   return 0;
 }
 

@@ -5,13 +5,14 @@ import type { RecordMode } from "./upstreams.ts";
 /** What begins a session's entries. */
 export interface SessionOpen {
   kind: "open";
+  /** Also the id of the conversation that the session becomes. */
   session: string;
   /** Milliseconds since 1970, as in every entry. */
   time: number;
   upstream: string;
   record: RecordMode;
-  /** The client's wire. */
-  wire: Wire;
+  /** The client's wire, unless that is not known any more. */
+  wire: Wire | "unknown";
   /** The caller's own key, from `?session=`. */
   sessionKey?: string;
 }
@@ -38,6 +39,7 @@ export interface SessionClose {
 export interface GapEntry {
   kind: "gap";
   session: string;
+  /** That of the last frame that is missing, as is the time. */
   sequence: number;
   time: number;
   fromTime: number;
@@ -56,6 +58,8 @@ export interface SessionState {
   begun: boolean;
   client?: ClientFacts;
   lastSequence: number;
+  lastTime: number;
+  hasGap: boolean;
   calls: [string, OpenCall][];
 }
 
@@ -76,13 +80,16 @@ export interface OpenCall {
 export type Entry = SessionOpen | FrameEntry | SessionClose | GapEntry | StateEntry;
 
 /** Length and checksum, 32 bits each, big-endian, before every entry. */
-const HEADER_BYTES = 8;
+export const HEADER_BYTES = 8;
+/** What every entry's payload begins with. */
+export const ENTRY_BEGINNING = Buffer.from('{"kind":"');
 const LINE_FEED = 0x0a;
 
 /** An entry as bytes: its checksummed length, a line of JSON, and behind it the frame as it is. */
 export function encodeEntry(entry: Entry): Buffer {
-  const { frame, ...head } = entry.kind === "frame" ? entry : { ...entry, frame: undefined };
-  const payload = Buffer.from(frame === undefined ? JSON.stringify(head) : `${JSON.stringify(head)}\n${frame}`);
+  const { kind, frame, ...head } = entry.kind === "frame" ? entry : { ...entry, frame: undefined };
+  const line = JSON.stringify({ kind, ...head });
+  const payload = Buffer.from(frame === undefined ? line : `${line}\n${frame}`);
   const bytes = Buffer.allocUnsafe(HEADER_BYTES + payload.length);
   bytes.writeUInt32BE(payload.length, 0);
   bytes.writeUInt32BE(Bun.hash.crc32(payload), 4);
@@ -96,7 +103,8 @@ export function decodeEntry(bytes: Buffer, offset: number): { entry: Entry; next
   const next = offset + HEADER_BYTES + bytes.readUInt32BE(offset);
   if (next > bytes.length) return undefined;
   const payload = bytes.subarray(offset + HEADER_BYTES, next);
-  if (Bun.hash.crc32(payload) !== bytes.readUInt32BE(offset + 4)) return undefined;
+  // The checksum of nothing is zero, as is everything where a disk has lost a piece.
+  if (payload.length === 0 || Bun.hash.crc32(payload) !== bytes.readUInt32BE(offset + 4)) return undefined;
   const end = payload.indexOf(LINE_FEED);
   const head = JSON.parse((end === -1 ? payload : payload.subarray(0, end)).toString()) as Entry;
   return { entry: end === -1 ? head : { ...(head as FrameEntry), frame: payload.subarray(end + 1).toString() }, next };

@@ -7,6 +7,7 @@ import type { ProxyListenerOptions } from "./listener.ts";
 import { runSession } from "./session.ts";
 import type { Tap } from "./session.ts";
 import { Shipper } from "./shipper.ts";
+import type { ShipperOptions } from "./shipper.ts";
 import { countingTap, recordingTap } from "./tap.ts";
 import type { SessionFacts } from "./tap.ts";
 import { dialUpstream } from "./upstreams.ts";
@@ -17,7 +18,7 @@ import type { Upstream } from "./upstreams.ts";
 const STOP_GRACE_MS = 3000;
 
 export interface RecorderOptions {
-  spoolDir: string;
+  spool: Pick<ShipperOptions, "folder" | "limits" | "sync">;
   dewey: { url: string; token?: string | undefined };
   log: Log;
 }
@@ -82,7 +83,7 @@ export async function runStdioSession(link: Link, upstream: Upstream, options: R
 
 function startRecorder(options: RecorderOptions): { shipper: Shipper; stop(): Promise<void> } {
   const client = new Client(options.dewey);
-  const shipper = new Shipper({ folder: options.spoolDir, client, log: options.log });
+  const shipper = new Shipper({ ...options.spool, client, log: options.log });
   shipper.start();
   return {
     shipper,

@@ -16,6 +16,12 @@ import type {
 import { fiedlerResults } from "./fiedler.ts";
 import type { FiedlerRow } from "./fiedler.ts";
 
+/** Requests of one side that are remembered until they are answered; many never are. The oldest are forgotten. */
+const MAX_OPEN_CALLS = 10_000;
+/** What stands for a request that is missing. */
+const UNKNOWN_METHOD = "unknown";
+/** What stands for the upstream of a session whose opening is damaged. */
+const UNKNOWN_UPSTREAM = "unknown";
 /** With `"record": "all"` a frame itself is kept up to this size. */
 const MAX_KEPT_FRAME_CHARACTERS = 1024 * 1024;
 
@@ -41,7 +47,15 @@ interface Session {
   begun: boolean;
   client: ClientFacts;
   lastSequence: number;
+  lastTime: number;
+  /** Whether frames are missing: answers may come then whose questions were among them. */
+  hasGap: boolean;
   calls: Map<string, OpenCall>;
+}
+
+export interface RecorderOptions {
+  /** Whether what was before the first state may be missing from the store, so that conversations are begun once more. */
+  beginsAnew: boolean;
 }
 
 /**
@@ -49,17 +63,24 @@ interface Session {
  * records with the same ids, so that delivering them twice stores them once.
  */
 export class Recorder {
-  readonly #sessions = new Map<string, Session>();
+  #beginsAnew: boolean;
+  #sessions = new Map<string, Session>();
+
+  constructor(options: RecorderOptions = { beginsAnew: false }) {
+    this.#beginsAnew = options.beginsAnew;
+  }
 
   /** The deliveries of one entry, in their order. */
   take(entry: Entry): Delivery[] {
     if (entry.kind === "state") return this.#restore(entry);
     if (entry.kind === "open") return this.#open(entry);
-    const session = this.#sessions.get(entry.session);
+    const session = this.#sessions.get(entry.session) ?? this.#found(entry);
     // An entry that is there already, in a state or from an earlier reading.
-    if (!session || entry.sequence <= session.lastSequence) return [];
+    if (entry.sequence <= session.lastSequence) return [];
     session.lastSequence = entry.sequence;
+    session.lastTime = entry.time;
     if (entry.kind === "close") return this.#close(session, entry);
+    if (entry.kind === "gap") session.hasGap = true;
     if (entry.kind === "gap") return [...begin(session), gapMessage(session, entry)];
     return frameDeliveries(session, entry);
   }
@@ -74,28 +95,35 @@ export class Recorder {
 
   /** Ends the sessions that a process has left open which is no more. */
   abandon(): Delivery[] {
-    return [...this.#sessions.values()].flatMap((session) => {
-      const sequence = session.lastSequence + 1;
-      const { session: id, time } = session.open;
-      return this.take({
+    return [...this.#sessions.values()].flatMap((session) =>
+      this.take({
         kind: "close",
-        session: id,
-        sequence,
-        time,
+        session: session.open.session,
+        sequence: session.lastSequence + 1,
+        time: session.lastTime,
         reason: "the proxy ended before the session did",
-      });
-    });
+      }),
+    );
   }
 
   #open(open: SessionOpen): Delivery[] {
-    if (!this.#sessions.has(open.session)) {
-      this.#sessions.set(open.session, { open, begun: false, client: {}, lastSequence: 0, calls: new Map() });
-    }
+    if (!this.#sessions.has(open.session)) this.#sessions.set(open.session, newSession(open));
     return [];
   }
 
+  /** A session whose opening is in a damaged piece of the spool: what is left of it is recorded all the same. */
+  #found({ session: id, time }: FrameEntry | SessionClose | GapEntry): Session {
+    const open = { kind: "open", session: id, time, upstream: UNKNOWN_UPSTREAM, record: "calls" } as const;
+    const session = newSession({ ...open, wire: "unknown" });
+    this.#sessions.set(id, session);
+    return session;
+  }
+
+  /** A state says everything that is open, so that it also corrects what damage has hidden. */
   #restore(entry: StateEntry): Delivery[] {
-    for (const state of entry.sessions) this.#sessions.set(state.open.session, sessionOf(state));
+    const sessions = entry.sessions.map((state) => sessionOf(state, this.#beginsAnew));
+    this.#sessions = new Map(sessions.map((session) => [session.open.session, session]));
+    this.#beginsAnew = false;
     return [];
   }
 
@@ -111,8 +139,18 @@ export class Recorder {
   }
 }
 
-function sessionOf(state: SessionState): Session {
-  return { ...state, client: state.client ?? {}, calls: new Map(state.calls) };
+function newSession(open: SessionOpen): Session {
+  const hasGap = open.wire === "unknown";
+  return { open, begun: false, client: {}, lastSequence: 0, lastTime: open.time, hasGap, calls: new Map() };
+}
+
+function sessionOf(state: SessionState, beginsAnew: boolean): Session {
+  return {
+    ...state,
+    begun: state.begun && !beginsAnew,
+    client: state.client ?? {},
+    calls: new Map(state.calls),
+  };
 }
 
 function frameDeliveries(session: Session, entry: FrameEntry): Delivery[] {
@@ -136,7 +174,7 @@ function requestDeliveries(
   const params = isObject(view.message["params"]) ? view.message["params"] : {};
   const tool = view.method === "tools/call" && typeof params["name"] === "string" ? params["name"] : undefined;
   if (view.method === "initialize" && entry.direction === "up") noteClient(session, params);
-  session.calls.set(callKey(entry.direction, view.id), {
+  noteCall(session, callKey(entry.direction, view.id), {
     method: view.method,
     ...(tool === undefined ? {} : { tool }),
     time: entry.time,
@@ -160,12 +198,13 @@ function responseDeliveries(
 ): Delivery[] {
   // A response goes against its request.
   const key = callKey(entry.direction === "down" ? "up" : "down", view.id);
-  const call = session.calls.get(key);
+  const call = session.calls.get(key) ?? lostCall(session, entry, view.message);
   session.calls.delete(key);
   if (call?.method === "initialize") noteAnswer(session, view.message["result"]);
   // With the answer to initialize all is known that a conversation begins with.
   const beginning = call?.method === "initialize" ? begin(session) : [];
-  if (!call || (!spoken.has(call.method) && session.open.record !== "all")) return beginning;
+  if (!call || (!spoken.has(call.method) && call.method !== UNKNOWN_METHOD && session.open.record !== "all"))
+    return beginning;
   const described = describeResult(view.message);
   const metadata = {
     ...frameFacts(session, entry, call.method, call.tool, view.id),
@@ -181,6 +220,12 @@ function responseDeliveries(
     message(session, entry, index, role, described.content, metadata),
     ...results(session, entry, call, described.content),
   ];
+}
+
+/** What was asked is missing; an answer that is one of those that are recorded is recorded all the same. */
+function lostCall(session: Session, entry: FrameEntry, { error, result }: Json): OpenCall | undefined {
+  const isSpoken = error !== undefined || (isObject(result) && ("content" in result || "contents" in result));
+  return session.hasGap && isSpoken ? { method: UNKNOWN_METHOD, time: entry.time } : undefined;
 }
 
 /** What an orchestration has answered goes into its own table too, a row a model. */
@@ -243,7 +288,9 @@ function begin(session: Session): Delivery[] {
       { sequence: 0, time: open.time },
       0,
       "system",
-      `Session of ${who} with ${open.upstream} over ${open.wire}${revision}.`,
+      open.wire === "unknown"
+        ? "The beginning of what was recorded of this session is damaged."
+        : `Session of ${who} with ${open.upstream} over ${open.wire}${revision}.`,
       {
         source: "proxy",
         event: "session_start",
@@ -286,6 +333,15 @@ function frameFacts(session: Session, entry: FrameEntry, method: string, tool: s
 
 function keptFrame(session: Session, entry: FrameEntry): Json {
   return session.open.record === "all" && entry.frame.length <= MAX_KEPT_FRAME_CHARACTERS ? { frame: entry.frame } : {};
+}
+
+function noteCall(session: Session, key: string, call: OpenCall): void {
+  const { calls } = session;
+  // Behind the others, also when its id was used before.
+  calls.delete(key);
+  calls.set(key, call);
+  const [oldest] = calls.keys();
+  if (calls.size > MAX_OPEN_CALLS && oldest !== undefined) calls.delete(oldest);
 }
 
 function noteClient(session: Session, params: Json): void {

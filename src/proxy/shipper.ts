@@ -1,307 +1,256 @@
-import { appendFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Client } from "../client.ts";
-import { asDeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { MAX_FRAME_BYTES } from "../wire/frame.ts";
+import { Courier } from "./courier.ts";
+import { Journal } from "./journal.ts";
+import { Outbox } from "./outbox.ts";
 import { Recorder } from "./record.ts";
-import type { Delivery, RecordedMessage } from "./record.ts";
-import { Segment, Spool } from "./spool.ts";
+import type { Segment } from "./segment.ts";
+import { SetAside } from "./set-aside.ts";
+import { Spool } from "./spool.ts";
+import type { SpoolLimits } from "./spool.ts";
 
-/** Messages of one bulk call, and their characters: large enough to be quick, small enough to be sent again. */
-const MAX_BATCH_MESSAGES = 500;
-const MAX_BATCH_CHARACTERS = 4_000_000;
-/** Conversations that are delivered side by side. */
-const MAX_CONVERSATIONS_IN_FLIGHT = 8;
-/** Pauses while the store is away: doubled each time, with as much again at random so that many proxies do not agree. */
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 15_000;
-/** A segment that is delivered to its end is replaced when it is larger than this. */
-const ROTATE_BYTES = 8 * 1024 * 1024;
-/** How often segments of proxies that are no more are looked for. */
+/** A segment that has grown to this is followed by another, so that the disk is freed as delivery goes on. */
+const SEGMENT_BYTES = 8 * 1024 * 1024;
+/** How many times as much as is written is read of a segment whose end is to be reached. */
+const FOLLOW_AHEAD = 2;
+/** How often journals of proxies that are no more are looked for, and how many are delivered side by side. */
 const ADOPT_INTERVAL_MS = 30_000;
-/** What a JSON-RPC call adds around a message. */
-const CALL_OVERHEAD_CHARACTERS = 1000;
-
-const SET_ASIDE_FILE = "set-aside.jsonl";
+const MAX_ADOPTED = 4;
+/** How often it is looked whether everything is delivered, when the proxy stops. */
+const STOP_POLL_MS = 10;
 
 export interface ShipperOptions {
   folder: string;
+  limits: SpoolLimits;
+  /** Whether the disk has a frame before it goes on. */
+  sync: boolean;
   client: Client;
   log: Log;
 }
 
 /** How the recorder is. */
 export interface RecorderHealth {
-  /** Bytes that are not delivered yet. */
+  /** Whether frames are recorded at the moment; if not, `not_recording_because` says why. */
+  recording: boolean;
+  not_recording_because: string | null;
+  /** Entries and bytes that are not delivered yet: this proxy's, and those that it has taken over from earlier ones. */
+  queued_records: number;
   queued_bytes: number;
+  oldest_age_seconds: number | null;
   last_delivery: string | null;
   /** Why the last attempt failed; null when it did not. */
   last_error: string | null;
   delivered_messages: number;
   lost_frames: number;
+  lost_bytes: number;
+  /** Bytes of the spool that could not be read. */
+  damaged_bytes: number;
+  /** Records of conversations that were deleted for good. */
+  dropped_records: number;
   set_aside: number;
+  /** Where refused records are, when there are any. */
+  set_aside_file: string | null;
 }
 
-/** Brings what the spool holds to Dewey, in order, as long as it takes. */
+/** One journal that is delivered, and how many entries it has. */
+interface Shipment {
+  journal: Journal;
+  courier: Courier;
+  entries: () => number;
+}
+
+/** Brings what the spool holds to Dewey, in order, as long as it takes; first this process's own, and what others left. */
 export class Shipper {
   readonly spool: Spool;
   readonly #options: ShipperOptions;
-  readonly #recorder = new Recorder();
-  #offset = 0;
-  #running: Promise<void> | undefined;
-  #stopping = new AbortController();
+  readonly #outbox: Outbox;
+  readonly #setAside: SetAside;
+  #own: Shipment | undefined;
+  readonly #adopted = new Set<Shipment>();
+  #isReading = false;
+  #isFollowing = false;
+  #isStopping = false;
+  /** A segment that could not be begun is tried again when the old one has grown by as much. */
+  #rotateAt = SEGMENT_BYTES;
   #adoption: ReturnType<typeof setInterval> | undefined;
-  #adopting: Promise<void> = Promise.resolve();
-  #lastDelivery: number | undefined;
-  #lastError: string | undefined;
-  #delivered = 0;
-  #setAside = 0;
+  #damagedBytes = 0;
 
   constructor(options: ShipperOptions) {
     this.#options = options;
-    this.spool = new Spool(options.folder, options.log, () => this.#wake());
+    const { client, folder, limits, sync, log } = options;
+    this.#setAside = new SetAside(folder);
+    this.#outbox = new Outbox({ client, setAside: this.#setAside, log });
+    this.spool = new Spool({
+      folder,
+      limits,
+      sync,
+      log,
+      onAppend: () => this.#appended(),
+      waiting: () => ({ bytes: this.#own?.journal.waitingBytes ?? 0, oldestTime: this.#oldestTime() }),
+    });
   }
 
   /** Begins to look for what earlier proxies have left. */
   start(): void {
-    const adopt = () => {
-      this.#adopting = this.#adopting.then(() => this.#adopt());
-    };
-    adopt();
-    this.#adoption = setInterval(adopt, ADOPT_INTERVAL_MS);
+    this.#adopt();
+    this.#adoption = setInterval(() => this.#adopt(), ADOPT_INTERVAL_MS);
   }
 
   /** Gives delivery so long, and leaves the rest for the next proxy. */
   async stop(graceMs: number): Promise<void> {
+    this.#isStopping = true;
     clearInterval(this.#adoption);
-    this.spool.flush();
-    const timer = setTimeout(() => this.#stopping.abort(), graceMs);
-    await this.#running;
-    this.#stopping.abort();
-    await this.#adopting;
-    clearTimeout(timer);
-    const { segment } = this.spool;
-    if (!segment) return;
-    if (this.#offset === segment.bytes) segment.remove();
-    else segment.release();
+    this.spool.close();
+    const deadlineMs = performance.now() + graceMs;
+    const isDone = () => this.#adopted.size === 0 && (this.#own?.courier.isDelivered ?? true);
+    while (!isDone() && performance.now() < deadlineMs) await Bun.sleep(STOP_POLL_MS);
+    this.#outbox.stop();
+    for (const { journal } of this.#adopted) journal.release();
+    if (this.#own?.courier.isDelivered) this.#own.journal.finish();
+    else this.#own?.journal.release();
   }
 
   health(): RecorderHealth {
+    const shipments = this.#shipments();
+    const sum = (of: (shipment: Shipment) => number) => shipments.reduce((total, each) => total + of(each), 0);
+    const { lastDelivery, lastError } = this.#outbox;
+    const oldestTime = this.#oldestTime();
     return {
-      queued_bytes: (this.spool.segment?.bytes ?? 0) - this.#offset,
-      last_delivery: this.#lastDelivery === undefined ? null : new Date(this.#lastDelivery).toISOString(),
-      last_error: this.#lastError ?? null,
-      delivered_messages: this.#delivered,
+      recording: this.spool.failure === undefined,
+      not_recording_because: this.spool.failure ?? null,
+      queued_records: sum(({ courier, entries }) => (courier.isDelivered ? 0 : entries() - courier.deliveredEntries)),
+      queued_bytes: sum(({ journal }) => journal.waitingBytes),
+      oldest_age_seconds: oldestTime === undefined ? null : Math.max(0, (Date.now() - oldestTime) / 1000),
+      last_delivery: lastDelivery === undefined ? null : new Date(lastDelivery).toISOString(),
+      last_error: lastError ?? null,
+      delivered_messages: this.#outbox.delivered,
       lost_frames: this.spool.lostFrames,
-      set_aside: this.#setAside,
+      lost_bytes: this.spool.lostBytes,
+      damaged_bytes: this.#damagedBytes,
+      dropped_records: this.#outbox.dropped,
+      set_aside: this.#outbox.aside,
+      set_aside_file: this.#setAside.isThere ? this.#setAside.file : null,
     };
   }
 
-  /** One run at a time follows the segment to its end. */
-  #wake(): void {
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-      // An entry may have come between the last reading and now.
-      if (this.#isBehind() && !this.#stopping.signal.aborted) this.#wake();
-    });
+  #shipments(): Shipment[] {
+    return [...(this.#own ? [this.#own] : []), ...this.#adopted];
   }
 
-  #isBehind(): boolean {
-    return this.#offset < (this.spool.segment?.bytes ?? 0);
+  #oldestTime(): number | undefined {
+    const times = this.#shipments().flatMap(({ courier }) => courier.oldestTime ?? []);
+    return times.length === 0 ? undefined : Math.min(...times);
   }
 
-  async #run(): Promise<void> {
-    for (let { segment } = this.spool; segment && this.#isBehind(); { segment } = this.spool) {
-      this.#offset = await this.#ship(segment, this.#offset, this.#recorder);
-      if (this.#stopping.signal.aborted) return;
-      this.#rotate();
-    }
+  #appended(): void {
+    const { journal } = this.spool;
+    if (!journal) return;
+    this.#own ??= this.#shipment(journal, () => this.spool.entries);
+    void this.#read(this.#own);
+    this.#rotate();
   }
 
-  /** Delivers a piece of a segment and answers where the next begins. */
-  async #ship(segment: Segment, offset: number, recorder: Recorder): Promise<number> {
-    const { entries, next } = segment.read(offset);
-    await this.#deliver(entries.flatMap((entry) => recorder.take(entry)));
-    return this.#stopping.signal.aborted ? offset : next;
+  #shipment(journal: Journal, entries: () => number): Shipment {
+    const { log } = this.#options;
+    const onDamage = (bytes: number) => (this.#damagedBytes += bytes);
+    return { journal, courier: new Courier({ journal, outbox: this.#outbox, log, onDamage }), entries };
   }
 
-  /** Nothing is left in the segment that the state does not say: only then is it safe to let go of it. */
+  /** One reading at a time follows this process's journal to its end. */
+  async #read({ courier }: Shipment): Promise<void> {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    // Not in the turn in which frames were written: they are to go on first.
+    await new Promise(setImmediate);
+    await courier.read();
+    this.#isReading = false;
+    this.#rotate();
+  }
+
+  /**
+   * Begins a new segment when the old one is large. It opens with the sessions and calls that are open at its beginning,
+   * so that whoever finds it can deliver it although those before it are gone: the reader knows them when it has come
+   * to the end, and otherwise they are found by reading this one segment.
+   */
   #rotate(): void {
-    const { segment } = this.spool;
-    if (!segment || this.#offset < ROTATE_BYTES || this.#isBehind() || this.spool.hasPending) return;
-    try {
-      this.spool.rotate(this.#recorder.state())?.remove();
-      this.#offset = this.spool.segment?.bytes ?? 0;
-    } catch (error) {
-      this.#options.log.warn("the spool could not begin a new segment; it goes on with the old one", { error });
-    }
+    const segment = this.#own?.journal.current;
+    if (!this.#own || !segment || segment.bytes < this.#rotateAt || this.#isFollowing) return;
+    if (this.#own.courier.isAtEnd) this.#begin(this.#own.courier.recorder, segment);
+    else void this.#follow(segment);
   }
 
-  async #adopt(): Promise<void> {
-    let segments: Segment[];
+  async #follow(segment: Segment): Promise<void> {
+    this.#isFollowing = true;
     try {
-      segments = Segment.adopt(this.#options.folder);
+      const recorder = await this.#stateAtEnd(segment);
+      if (!this.#isStopping) this.#begin(recorder, segment);
     } catch (error) {
-      this.#options.log.warn("the spool folder cannot be read", { folder: this.#options.folder, error });
-      return;
+      this.#cannotRotate(segment, error);
     }
-    for (const segment of segments) {
-      if (this.#stopping.signal.aborted) segment.release();
-      else await this.#deliverLeft(segment);
-    }
+    this.#isFollowing = false;
   }
 
-  async #deliverLeft(segment: Segment): Promise<void> {
+  /** Resolves in the very turn in which the end is reached. */
+  async #stateAtEnd(segment: Segment): Promise<Recorder> {
     const recorder = new Recorder();
-    let offset = 0;
-    for (let last = -1; offset !== last && !this.#stopping.signal.aborted;) {
-      last = offset;
-      offset = await this.#ship(segment, offset, recorder);
+    let [offset, grownFrom] = [0, segment.bytes];
+    while (offset < segment.bytes && !this.#isStopping) {
+      // More in each turn of the event loop than was written in the last, or the end would never be reached.
+      const until = offset + FOLLOW_AHEAD * (segment.bytes - grownFrom);
+      grownFrom = segment.bytes;
+      do {
+        const piece = segment.read(offset);
+        for (const { entry } of piece.entries) recorder.take(entry);
+        offset = piece.next;
+      } while (offset < Math.min(until, segment.bytes));
+      await new Promise(setImmediate);
     }
-    await this.#deliver(recorder.abandon());
-    if (this.#stopping.signal.aborted) segment.release();
-    else segment.remove();
-    this.#options.log.info("delivered what an earlier proxy has left", { file: segment.file, bytes: offset });
+    return recorder;
   }
 
-  /** Conversations side by side, each in its own order. Returns when all is stored or set aside, or on stopping. */
-  async #deliver(deliveries: Delivery[]): Promise<void> {
-    const byConversation = Map.groupBy(deliveries, (delivery) => delivery.conversation);
-    const waiting = [...byConversation.values()];
-    const worker = async () => {
-      for (let next = waiting.shift(); next; next = waiting.shift()) {
-        for (const call of calls(next)) await this.#call(call);
-      }
-    };
-    await Promise.all(Array.from({ length: MAX_CONVERSATIONS_IN_FLIGHT }, worker));
-  }
-
-  /** One call, again and again while the store is away. What the store refuses for good is set aside. */
-  async #call(call: Call): Promise<void> {
-    for (
-      let pauseMs = FIRST_PAUSE_MS;
-      !this.#stopping.signal.aborted;
-      pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)
-    ) {
-      try {
-        await this.#options.client.call(call.tool, call.args);
-        this.#lastDelivery = Date.now();
-        if (this.#lastError !== undefined) this.#options.log.info("delivery goes on");
-        this.#lastError = undefined;
-        this.#delivered += call.messages.length;
-        return;
-      } catch (thrown) {
-        const error = asDeweyError(thrown);
-        if (error.code !== "unavailable") return this.#refused(call, error.message);
-        // Said once, not at every attempt: the store may be away for days.
-        if (this.#lastError === undefined)
-          this.#options.log.warn("nothing can be delivered; what is recorded waits on disk", { error });
-        this.#lastError = error.message;
-      }
-      await this.#pause(pauseMs + Math.random() * pauseMs);
-    }
-  }
-
-  /** Of a refused batch only the message that is at fault is set aside. */
-  async #refused(call: Call, reason: string): Promise<void> {
-    if (call.messages.length > 1) {
-      for (const message of call.messages) await this.#call(bulk(call.conversation, [message]));
-      return;
-    }
-    this.#setAside += 1;
-    this.#options.log.error("the store refuses a record; it is set aside", {
-      conversation: call.conversation,
-      reason,
-      file: join(this.#options.folder, SET_ASIDE_FILE),
-    });
-    const line = JSON.stringify({ time: new Date().toISOString(), reason, tool: call.tool, arguments: call.args });
+  #begin(recorder: Recorder, old: Segment): void {
     try {
-      appendFileSync(join(this.#options.folder, SET_ASIDE_FILE), `${line}\n`, { mode: 0o600 });
+      this.spool.rotate(recorder.state());
+      this.#rotateAt = SEGMENT_BYTES;
     } catch (error) {
-      this.#options.log.error("a refused record could not be kept either", { error });
+      this.#cannotRotate(old, error);
+    }
+    if (this.#own) void this.#read(this.#own);
+  }
+
+  #cannotRotate(segment: Segment, error: unknown): void {
+    this.#options.log.warn("the spool could not begin a new segment; it goes on with the old one", { error });
+    this.#rotateAt = segment.bytes + SEGMENT_BYTES;
+  }
+
+  /** Takes over what is there of processes that are no more, a few at a time: the next round takes the rest. */
+  #adopt(): void {
+    const { folder, log } = this.#options;
+    try {
+      for (const owner of Journal.owners(folder)) {
+        if (this.#adopted.size >= MAX_ADOPTED) return;
+        const journal = Journal.adopt(folder, owner);
+        if (journal) void this.#deliverLeft(journal);
+      }
+    } catch (error) {
+      log.warn("the spool folder cannot be read", { folder, error });
     }
   }
 
-  async #pause(ms: number): Promise<void> {
-    const { signal } = this.#stopping;
-    const stopped = Promise.withResolvers<void>();
-    const stop = () => stopped.resolve();
-    signal.addEventListener("abort", stop, { once: true });
-    await Promise.race([Bun.sleep(ms), stopped.promise]);
-    signal.removeEventListener("abort", stop);
+  async #deliverLeft(journal: Journal): Promise<void> {
+    const { log } = this.#options;
+    let entries = 0;
+    const shipment = this.#shipment(journal, () => entries);
+    this.#adopted.add(shipment);
+    const bytes = journal.waitingBytes;
+    log.info("delivering what an earlier proxy has left", { journal: journal.owner, bytes });
+    entries = await journal.count();
+    await shipment.courier.read();
+    await shipment.courier.finish();
+    if (this.#isStopping && !this.#adopted.has(shipment)) return;
+    journal.finish();
+    this.#adopted.delete(shipment);
+    log.info("delivered what an earlier proxy has left", { journal: journal.owner, bytes });
+    if (!this.#isStopping) this.#adopt();
   }
-}
-
-/** One call of a tool, and the messages that it brings. */
-interface Call {
-  tool: string;
-  conversation: string;
-  args: Record<string, unknown>;
-  messages: RecordedMessage[];
-}
-
-/** The calls that bring one conversation's deliveries, in their order. */
-function calls(deliveries: Delivery[]): Call[] {
-  const result: Call[] = [];
-  let batch: RecordedMessage[] = [];
-  let characters = 0;
-  const conversation = deliveries[0]?.conversation ?? "";
-  const finish = () => {
-    if (batch.length > 0) result.push(bulk(conversation, batch));
-    batch = [];
-    characters = 0;
-  };
-  for (const delivery of deliveries) {
-    if (delivery.kind !== "message") {
-      finish();
-      result.push(delivery.kind === "begin" ? beginning(delivery) : fiedlerResult(delivery));
-      continue;
-    }
-    const size = delivery.message.content.length + JSON.stringify(delivery.message.metadata).length;
-    if (batch.length === MAX_BATCH_MESSAGES || characters + size > MAX_BATCH_CHARACTERS) finish();
-    batch.push(fitting(delivery.message));
-    characters += size;
-  }
-  finish();
-  return result;
-}
-
-/**
- * A content that came in the largest of frames may not fit into a call to the store, when JSON writes it longer than it
- * came. Such a message says so, and its content is cut: nothing larger can be stored.
- */
-function fitting(message: RecordedMessage): RecordedMessage {
-  const most = MAX_FRAME_BYTES - CALL_OVERHEAD_CHARACTERS;
-  if (message.content.length * 6 <= most || Buffer.byteLength(JSON.stringify(message)) <= most) return message;
-  const content = message.content.slice(0, Math.floor(most / 12)).toWellFormed();
-  return { ...message, content, metadata: { ...message.metadata, cut_from_characters: message.content.length } };
-}
-
-function bulk(conversation: string, messages: RecordedMessage[]): Call {
-  return {
-    tool: "dewey_store_messages_bulk",
-    conversation,
-    args: { conversation_id: conversation, messages },
-    messages,
-  };
-}
-
-function beginning(delivery: Delivery & { kind: "begin" }): Call {
-  const { conversation, sessionKey, metadata } = delivery;
-  return {
-    tool: "dewey_begin_conversation",
-    conversation,
-    args: { conversation_id: conversation, ...(sessionKey === undefined ? {} : { session_id: sessionKey }), metadata },
-    messages: [],
-  };
-}
-
-function fiedlerResult(delivery: Delivery & { kind: "result" }): Call {
-  return {
-    tool: "dewey_store_fiedler_result",
-    conversation: delivery.conversation,
-    args: { ...delivery.result },
-    messages: [],
-  };
 }

@@ -14,7 +14,17 @@ export interface SessionFacts {
 
 /** The tap that records a session into the spool, or one that looks at nothing where nothing is to be recorded. */
 export function recordingTap(spool: Spool, facts: SessionFacts): Tap {
-  return facts.upstream.record === "none" ? noTap : new SpoolTap(spool, facts);
+  const { upstream, wire, sessionKey } = facts;
+  if (upstream.record === "none") return noTap;
+  return new SpoolTap(spool, {
+    kind: "open",
+    session: Bun.randomUUIDv7(),
+    time: Date.now(),
+    upstream: upstream.name,
+    record: upstream.record,
+    wire,
+    ...(sessionKey === undefined ? {} : { sessionKey }),
+  });
 }
 
 /** A tap that counts what passes, in front of another. */
@@ -28,79 +38,40 @@ export function countingTap(tap: Tap, count: (direction: Direction, bytes: numbe
   };
 }
 
-/** Writes one session's frames to the spool before they go on, and marks where it could not. */
+/** Writes one session's frames to the spool before they go on. */
 class SpoolTap implements Tap {
   readonly #spool: Spool;
   readonly #open: SessionOpen;
-  #opened = false;
   #sequence = 0;
-  /** What could not be written since the last entry that was. */
-  #lost = { frames: 0, bytes: 0, fromTime: 0 };
+  #isClosed = false;
 
-  constructor(spool: Spool, facts: SessionFacts) {
+  constructor(spool: Spool, open: SessionOpen) {
     this.#spool = spool;
-    this.#open = {
-      kind: "open",
-      session: Bun.randomUUIDv7(),
-      time: Date.now(),
-      upstream: facts.upstream.name,
-      record: facts.upstream.record,
-      wire: facts.wire,
-      ...(facts.sessionKey === undefined ? {} : { sessionKey: facts.sessionKey }),
-    };
+    this.#open = open;
   }
 
   frame(direction: Direction, frame: string, pass: () => void): void {
-    this.#begin();
-    const time = Date.now();
-    const entry = {
-      kind: "frame",
-      session: this.#open.session,
-      sequence: this.#next(),
-      direction,
-      time,
-      frame,
-    } as const;
-    this.#spool.append(entry, (written) => {
-      pass();
-      if (!written) this.#lose(frame, time);
-      else if (this.#lost.frames > 0) this.#markGap(time);
-    });
+    // What a server still says when its client has left reaches nobody, and is no part of the session.
+    if (this.#isClosed) return pass();
+    const { session } = this.#open;
+    const entry = { kind: "frame", session, sequence: this.#next(), direction, time: Date.now(), frame } as const;
+    this.#spool.append(this.#open, entry, pass);
   }
 
   closed(reason: string): void {
     // A connection on which nothing was said is no session: health checks make them all the time.
-    if (this.#sequence === 0) return;
+    if (this.#isClosed || this.#sequence === 0) return;
+    this.#isClosed = true;
+    const { session } = this.#open;
     this.#spool.append(
-      { kind: "close", session: this.#open.session, sequence: this.#next(), time: Date.now(), reason },
+      this.#open,
+      { kind: "close", session, sequence: this.#next(), time: Date.now(), reason },
       () => {},
     );
-  }
-
-  /** The opening goes before the first frame, and again before the next while it could not be written. */
-  #begin(): void {
-    if (this.#opened) return;
-    this.#opened = true;
-    this.#spool.append(this.#open, (written) => (this.#opened = written));
   }
 
   #next(): number {
     this.#sequence += 1;
     return this.#sequence;
-  }
-
-  #lose(frame: string, time: number): void {
-    const first = this.#lost.frames === 0;
-    this.#lost = {
-      frames: this.#lost.frames + 1,
-      bytes: this.#lost.bytes + Buffer.byteLength(frame),
-      fromTime: first ? time : this.#lost.fromTime,
-    };
-  }
-
-  #markGap(time: number): void {
-    const lost = this.#lost;
-    this.#lost = { frames: 0, bytes: 0, fromTime: 0 };
-    this.#spool.append({ kind: "gap", session: this.#open.session, sequence: this.#next(), time, ...lost }, () => {});
   }
 }

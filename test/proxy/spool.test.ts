@@ -1,157 +1,196 @@
-import { afterEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { decodeEntry, encodeEntry } from "../../src/proxy/entry.ts";
 import type { Entry } from "../../src/proxy/entry.ts";
-import { Segment, Spool } from "../../src/proxy/spool.ts";
-import { quiet } from "../support/postgres.ts";
+import { Journal } from "../../src/proxy/journal.ts";
+import { Spool } from "../../src/proxy/spool.ts";
+import { until } from "../support/rpc.ts";
+import { canMount, smallDisk } from "../support/small-disk.ts";
+import { frameEntry, sessionOpen, spoolFolder, spoolOptions } from "../support/spool-folder.ts";
 
-const folders: string[] = [];
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
+const append = (spool: Spool, open: ReturnType<typeof sessionOpen>, sequence: number, frame = "frame") =>
+  new Promise<void>((passed) => spool.append(open, frameEntry(open.session, sequence, frame), passed));
+const close = (spool: Spool, open: ReturnType<typeof sessionOpen>, sequence: number) =>
+  new Promise<void>((passed) => {
+    const { session } = open;
+    spool.append(open, { kind: "close", session, sequence, time: 1_767_225_700_000, reason: "bye" }, passed);
+  });
 
-function newFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "dewey-spool-"));
-  folders.push(folder);
-  return join(folder, "spool");
+/** What a journal's first segment holds beside the state at its beginning. */
+function entriesOf(journal: Journal | undefined): Entry[] {
+  const entries =
+    journal
+      ?.segment(1)
+      ?.read(0)
+      .entries.map((each) => each.entry) ?? [];
+  expect(entries.shift()).toEqual({ kind: "state", sessions: [] });
+  return entries;
 }
-
-const entry = (sequence: number, frame: string): Entry => ({
-  kind: "frame",
-  session: "s",
-  sequence,
-  direction: "up",
-  time: 1,
-  frame,
-});
-const append = (spool: Spool, one: Entry) => new Promise<boolean>((resolve) => spool.append(one, resolve));
-
-describe("an entry", () => {
-  test("comes back as it was, whatever is in its frame", () => {
-    for (const frame of ["", "{}", "a\nb\r\n\u0000", "é漢🙂", "z".repeat(2_000_000)]) {
-      const bytes = encodeEntry(entry(1, frame));
-      expect(decodeEntry(bytes, 0)).toEqual({ entry: entry(1, frame), next: bytes.length });
-    }
-    const close: Entry = { kind: "close", session: "s", sequence: 2, time: 3, reason: "bye" };
-    expect(decodeEntry(encodeEntry(close), 0)?.entry).toEqual(close);
-  });
-
-  test("that is torn at any byte, or changed in any, is not taken for one", () => {
-    const bytes = encodeEntry(entry(1, '{"jsonrpc":"2.0"}'));
-    for (let length = 0; length < bytes.length; length++)
-      expect(decodeEntry(bytes.subarray(0, length), 0)).toBeUndefined();
-    for (let at = 0; at < bytes.length; at++) {
-      const changed = Buffer.from(bytes);
-      changed[at] = (changed[at] ?? 0) ^ 1;
-      expect(decodeEntry(changed, 0)).toBeUndefined();
-    }
-  });
-});
-
-describe("a segment", () => {
-  test("gives back its whole entries up to where it is torn", () => {
-    const folder = newFolder();
-    const written = Segment.create(folder);
-    const entries = [entry(1, "first"), entry(2, "second"), entry(3, "third")];
-    for (const one of entries) written.append(encodeEntry(one));
-    const bytes = readFileSync(written.file);
-    written.release();
-    const [one, two] = [encodeEntry(entries[0] as Entry).length, encodeEntry(entries[1] as Entry).length];
-    for (let length = 0; length <= bytes.length; length++) {
-      writeFileSync(written.file, bytes.subarray(0, length));
-      const [found] = Segment.adopt(folder);
-      const whole = length === bytes.length ? 3 : length >= one + two ? 2 : length >= one ? 1 : 0;
-      expect(found?.read(0).entries).toEqual(entries.slice(0, whole));
-      found?.release();
-    }
-  });
-
-  test("is read in pieces, also where an entry is larger than a piece", () => {
-    const segment = Segment.create(newFolder());
-    const entries = [
-      entry(1, "a"),
-      entry(2, "b".repeat(3_000_000)),
-      entry(3, "c".repeat(900_000)),
-      entry(4, "d".repeat(900_000)),
-    ];
-    for (const one of entries) segment.append(encodeEntry(one));
-    const read: Entry[] = [];
-    for (let offset = 0; offset < segment.bytes;) {
-      const piece = segment.read(offset);
-      read.push(...piece.entries);
-      offset = piece.next;
-    }
-    expect(read).toEqual(entries);
-    segment.remove();
-  });
-
-  test("belongs to one while it lives, and to the next when that one is no more", () => {
-    const folder = newFolder();
-    const mine = Segment.create(folder);
-    expect(Segment.adopt(folder)).toEqual([]);
-    mine.append(encodeEntry(entry(1, "left")));
-    mine.release();
-    const [found] = Segment.adopt(folder);
-    expect(found?.read(0).entries).toEqual([entry(1, "left")]);
-    expect(Segment.adopt(folder)).toEqual([]);
-    found?.remove();
-    expect(readdirSync(folder)).toEqual([]);
-  });
-
-  test("is nobody else's business", () => {
-    const folder = newFolder();
-    const segment = Segment.create(folder);
-    expect(statSync(folder).mode & 0o777).toBe(0o700);
-    expect(statSync(segment.file).mode & 0o777).toBe(0o600);
-    segment.remove();
-  });
-});
 
 describe("the spool", () => {
   test("writes what comes in one turn with one append, before it lets any of it go on", async () => {
-    const folder = newFolder();
+    using folder = spoolFolder();
     let appends = 0;
-    const spool = new Spool(folder, quiet, () => (appends += 1));
-    const passed: number[] = [];
+    const spool = new Spool(spoolOptions(folder.path, { onAppend: () => (appends += 1) }));
+    const [one, other] = [sessionOpen(), sessionOpen()];
+    const passed: string[] = [];
+    const frames: [typeof one, number][] = [
+      [one, 1],
+      [other, 1],
+      [one, 2],
+    ];
     await Promise.all(
-      [1, 2, 3].map((sequence) =>
-        append(spool, entry(sequence, `frame ${sequence}`)).then((written) => {
-          expect(written).toBe(true);
-          expect(readFileSync(spool.segment?.file ?? "", "utf8")).toContain(`frame ${sequence}`);
-          passed.push(sequence);
-        }),
-      ),
+      frames.map(async ([open, sequence]) => {
+        const frame = `frame ${sequence} of ${open.session}`;
+        await append(spool, open, sequence, frame);
+        expect(readFileSync(spool.journal?.current?.file ?? "", "utf8")).toContain(frame);
+        passed.push(frame);
+      }),
     );
-    expect([passed, appends]).toEqual([[1, 2, 3], 1]);
-    spool.segment?.remove();
+    expect(passed).toEqual(frames.map(([open, sequence]) => `frame ${sequence} of ${open.session}`));
+    expect(appends).toBe(1);
+    expect(entriesOf(spool.journal).map((entry) => entry.kind)).toEqual(["open", "frame", "open", "frame", "frame"]);
+    expect(spool.entries).toBe(6);
+    spool.journal?.finish();
   });
 
-  test("lets frames go on when it cannot write, counts them, and writes again when it can", async () => {
-    const folder = newFolder();
-    // A file in the place of the folder refuses like a full disk does.
-    writeFileSync(folder, "");
-    const spool = new Spool(folder, quiet, () => {});
-    expect(await append(spool, entry(1, "lost"))).toBe(false);
-    expect(spool.lostFrames).toBe(1);
-    rmSync(folder);
-    expect(await append(spool, entry(2, "kept"))).toBe(true);
-    expect(spool.segment?.read(0).entries).toEqual([entry(2, "kept")]);
-    spool.segment?.remove();
+  test.skipIf(!canMount)(
+    "lets frames go on when the disk is full, and marks one gap a session afterwards",
+    async () => {
+      using disk = smallDisk(64);
+      const spool = new Spool(spoolOptions(join(disk.path, "spool")));
+      const [before, during, ended] = [sessionOpen(), sessionOpen(), sessionOpen()];
+      await append(spool, before, 1, "small");
+      disk.fill();
+      // The page that is begun takes a few more.
+      let kept = 0;
+      for (let next = 2; spool.failure === undefined; next++) {
+        kept = next - 1;
+        await append(spool, before, next, "small");
+      }
+      await append(spool, before, kept + 2, "small");
+      await append(spool, during, 1, "small");
+      await append(spool, ended, 1, "small");
+      await close(spool, ended, 2);
+      expect(spool).toMatchObject({ lostFrames: 4, lostBytes: 20, failure: expect.stringContaining("ENOSPC") });
+      disk.free();
+      // Nothing need be relayed for it.
+      await until("the gaps", () => spool.failure === undefined);
+      await append(spool, before, kept + 3, "kept again");
+      const gap = (open: typeof before, sequence: number, frames: number): Entry => ({
+        kind: "gap",
+        session: open.session,
+        sequence,
+        time: 1_767_225_600_000 + sequence,
+        fromTime: 1_767_225_600_000 + sequence - frames + 1,
+        frames,
+        bytes: frames * 5,
+      });
+      expect(entriesOf(spool.journal).slice(kept)).toEqual([
+        frameEntry(before.session, kept, "small"),
+        gap(before, kept + 2, 2),
+        during,
+        gap(during, 1, 1),
+        ended,
+        gap(ended, 1, 1),
+        { kind: "close", session: ended.session, sequence: 2, time: 1_767_225_700_000, reason: "bye" },
+        frameEntry(before.session, kept + 3, "kept again"),
+      ]);
+      spool.close();
+      spool.journal?.finish();
+    },
+  );
+
+  test.skipIf(!canMount)("lets frames go on when its folder is read-only, and begins when it is not", async () => {
+    using disk = smallDisk(64);
+    disk.readOnly(true);
+    const spool = new Spool(spoolOptions(join(disk.path, "spool")));
+    const open = sessionOpen();
+    await append(spool, open, 1, "gone");
+    expect(spool).toMatchObject({ lostFrames: 1, failure: expect.stringContaining("EROFS") });
+    disk.readOnly(false);
+    await until("the gap", () => spool.failure === undefined);
+    expect(entriesOf(spool.journal)).toMatchObject([{ kind: "open" }, { kind: "gap", frames: 1, bytes: 4 }]);
+    spool.close();
+    spool.journal?.finish();
   });
 
-  test("leaves nothing of an append that failed half-way", async () => {
-    // A limit on the size of files makes a write fail in the middle; it holds for a whole process.
-    const folder = newFolder();
+  test("keeps the oldest when it holds as much, or as old, as it may", async () => {
+    using folder = spoolFolder();
+    let waiting = { bytes: 0, oldestTime: undefined as number | undefined };
+    const spool = new Spool(
+      spoolOptions(folder.path, { limits: { bytes: 10_000, ageMs: 1000 }, waiting: () => waiting }),
+    );
+    const open = sessionOpen();
+    await append(spool, open, 1);
+    waiting = { bytes: 9_900, oldestTime: undefined };
+    await append(spool, open, 2);
+    expect(spool.failure).toContain("DEWEY_SPOOL_MAX_MB");
+    waiting = { bytes: 100, oldestTime: Date.now() - 2000 };
+    await append(spool, open, 3);
+    expect(spool.failure).toContain("DEWEY_SPOOL_MAX_DAYS");
+    waiting = { bytes: 100, oldestTime: Date.now() };
+    await append(spool, open, 4);
+    expect([spool.failure, spool.lostFrames]).toEqual([undefined, 2]);
+    expect(entriesOf(spool.journal).map((entry) => [entry.kind, "frames" in entry && entry.frames])).toEqual([
+      ["open", false],
+      ["frame", false],
+      ["gap", 2],
+      ["frame", false],
+    ]);
+    spool.close();
+    spool.journal?.finish();
+  });
+
+  test("counts what other processes have in the folder", async () => {
+    using folder = spoolFolder();
+    const other = Journal.create(folder.path);
+    other.begin({ kind: "state", sessions: [] }).append(Buffer.alloc(20_000));
+    const spool = new Spool(spoolOptions(folder.path, { limits: { bytes: 10_000, ageMs: 1e12 } }));
+    await append(spool, sessionOpen(), 1);
+    expect(spool.failure).toContain("DEWEY_SPOOL_MAX_MB");
+    spool.close();
+    other.finish();
+  });
+
+  test("asks the disk before a frame goes on, if it is told so, and writes together what comes meanwhile", async () => {
+    using folder = spoolFolder();
+    let appends = 0;
+    const spool = new Spool(spoolOptions(folder.path, { sync: true, onAppend: () => (appends += 1) }));
+    const open = sessionOpen();
+    const passed: number[] = [];
+    const all = Array.from({ length: 20 }, async (_, index) => {
+      // A turn of the event loop each.
+      for (let turn = 0; turn < index; turn++) await new Promise(setImmediate);
+      await append(spool, open, index + 1);
+      passed.push(index + 1);
+      // Segments may change while the disk is at work.
+      if (index % 5 === 0) spool.rotate({ kind: "state", sessions: [] });
+    });
+    await Promise.all(all);
+    expect(passed).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
+    expect(appends).toBeLessThan(20);
+    spool.close();
+    spool.journal?.finish();
+  });
+
+  test("leaves nothing of an append that the disk refused half-way, and is read by others when it was killed", () => {
+    using folder = spoolFolder();
     const script = join(import.meta.dir, "../support/spool-host.ts");
+    // A limit on the size of files makes a write fail in the middle; it holds for a whole process.
     const child = Bun.spawnSync(
-      ["sh", "-c", `trap '' XFSZ; ulimit -f 100; exec "$0" "$@"`, process.execPath, script, folder],
+      ["sh", "-c", `trap '' XFSZ; ulimit -f 100; exec "$0" "$@"`, process.execPath, script, folder.path],
       { stdout: "pipe", stderr: "inherit" },
     );
-    expect(JSON.parse(child.stdout.toString())).toEqual([true, false, true]);
-    const [found] = Segment.adopt(folder);
-    expect(found?.read(0).entries).toMatchObject([{ sequence: 1 }, { sequence: 3 }]);
-    found?.remove();
+    expect(JSON.parse(child.stdout.toString())).toEqual([0, 1, 1]);
+    const [owner = ""] = Journal.owners(folder.path);
+    const journal = Journal.adopt(folder.path, owner);
+    expect(entriesOf(journal)).toMatchObject([
+      { kind: "open" },
+      { kind: "frame", sequence: 1 },
+      { kind: "gap", sequence: 2, frames: 1, bytes: 10_000_000 },
+      { kind: "frame", sequence: 3 },
+    ]);
+    journal?.finish();
   });
 });

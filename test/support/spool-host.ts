@@ -1,19 +1,15 @@
 import { Spool } from "../../src/proxy/spool.ts";
-import { quiet } from "./postgres.ts";
+import { frameEntry, sessionOpen, spoolOptions } from "./spool-folder.ts";
 
-// Appends a small, a large and a small entry to a spool, and prints which were written.
-const spool = new Spool(process.argv[2] ?? "", quiet, () => {});
-const written: boolean[] = [];
+// Appends a small, a large and a small entry to a spool, prints how many frames were lost after each, and is killed.
+const spool = new Spool(spoolOptions(process.argv[2] ?? ""));
+const open = sessionOpen();
+const lost: number[] = [];
 for (const [index, size] of [10, 10_000_000, 10].entries()) {
-  const entry = {
-    kind: "frame",
-    session: "s",
-    sequence: index + 1,
-    direction: "up",
-    time: 1,
-    frame: "x".repeat(size),
-  } as const;
-  written.push(await new Promise<boolean>((resolve) => spool.append(entry, resolve)));
+  await new Promise<void>((passed) =>
+    spool.append(open, frameEntry(open.session, index + 1, "x".repeat(size)), passed),
+  );
+  lost.push(spool.lostFrames);
 }
-console.log(JSON.stringify(written));
-spool.segment?.release();
+process.stdout.write(JSON.stringify(lost));
+process.kill(process.pid, "SIGKILL");

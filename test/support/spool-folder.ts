@@ -1,0 +1,34 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { FrameEntry, SessionOpen } from "../../src/proxy/entry.ts";
+import type { SpoolOptions } from "../../src/proxy/spool.ts";
+import { quiet } from "./postgres.ts";
+
+/** A folder of a test's own, in which the spool's does not exist yet; it is gone when the block ends. */
+export function spoolFolder(): { path: string } & Disposable {
+  const folder = mkdtempSync(join(tmpdir(), "dewey-spool-"));
+  return { path: join(folder, "spool"), [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+export function sessionOpen(session: string = Bun.randomUUIDv7(), upstream = "tools"): SessionOpen {
+  return { kind: "open", session, time: 1_767_225_600_000, upstream, record: "calls", wire: "websocket" };
+}
+
+export function frameEntry(session: string, sequence: number, frame: string): FrameEntry {
+  const time = 1_767_225_600_000 + sequence;
+  return { kind: "frame", session, sequence, direction: sequence % 2 === 1 ? "up" : "down", time, frame };
+}
+
+/** A spool without limits that matter, of which nothing is delivered. */
+export function spoolOptions(folder: string, options: Partial<SpoolOptions> = {}): SpoolOptions {
+  return {
+    folder,
+    limits: { bytes: 1e12, ageMs: 1e12 },
+    sync: false,
+    log: quiet,
+    onAppend: () => {},
+    waiting: () => ({ bytes: 0, oldestTime: undefined }),
+    ...options,
+  };
+}
