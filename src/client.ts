@@ -1,4 +1,3 @@
-import { LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
 import packageJson from "../package.json" with { type: "json" };
 import { DeweyError, errorCodeOf } from "./errors.ts";
 import type { ErrorCode } from "./errors.ts";
@@ -6,6 +5,12 @@ import { isObject, viewFrame } from "./wire/frame.ts";
 import type { Json } from "./wire/frame.ts";
 import type { Link } from "./wire/link.ts";
 import { dialWebSocket, withoutSecrets } from "./wire/websocket.ts";
+
+/**
+ * The SDK's newest revision of the protocol, said here, because loading the SDK for it takes longer than all else that a
+ * hook does. A test holds it against the SDK.
+ */
+export const PROTOCOL_VERSION = "2025-11-25";
 
 /** How long one call may take: longer than the server's own deadline, so that its answer says what is wrong. */
 const CALL_DEADLINE_MS = 30_000;
@@ -62,7 +67,7 @@ export class Client {
       });
       const session = new Session(link, deadlineMs ?? CALL_DEADLINE_MS, () => (this.#session = undefined));
       const { serverInfo } = await session.request("initialize", {
-        protocolVersion: LATEST_PROTOCOL_VERSION,
+        protocolVersion: PROTOCOL_VERSION,
         capabilities: {},
         clientInfo: { name: "dewey", version: packageJson.version },
       });

@@ -65,6 +65,12 @@ export interface ProxyConfig extends ListenConfig {
   logLevel: LogLevel;
 }
 
+/** What a client's hooks need: the server, and where to leave what is for it. */
+export interface HookConfig extends ClientConfig {
+  spoolDir: string;
+  dataDir: string;
+}
+
 /** What the commands need that only talk to a server. */
 export interface ClientConfig {
   url: string;
@@ -119,6 +125,7 @@ export const obeyed = {
     ...common,
   ],
   client: ["url", "token", "logLevel"],
+  hook: ["url", "token", "spoolDir", ...common],
 } as const satisfies Record<string, readonly SettingName[]>;
 
 /** Reads what `dewey serve` obeys. Throws one `invalid` error that names every mistake. */
@@ -161,6 +168,15 @@ export function proxyConfig(sources: Sources): ProxyConfig {
       dataDir,
       logLevel: values.logLevel,
     };
+  });
+}
+
+/** Reads what `dewey hook` obeys. */
+export function hookConfig(sources: Sources): HookConfig {
+  return reading(sources, (reader) => {
+    const { url, token, logLevel, ...values } = reader.read(obeyed.hook);
+    const dataDir = values.dataDir ?? defaultDataDir(sources.env);
+    return { url, token, logLevel, dataDir, spoolDir: values.spoolDir ?? join(dataDir, "spool") };
   });
 }
 

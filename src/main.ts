@@ -1,7 +1,6 @@
 import packageJson from "../package.json" with { type: "json" };
 import { parseCommandLine } from "./cli/command.ts";
 import type { Command } from "./cli/command.ts";
-import { commands } from "./cli/commands.ts";
 import { manual, overview } from "./cli/help.ts";
 import { asDeweyError, DeweyError, exitCode } from "./errors.ts";
 
@@ -14,16 +13,18 @@ async function main(args: string[]): Promise<number> {
   } catch (thrown) {
     const error = asDeweyError(thrown);
     process.stderr.write(`dewey: ${error.message}\n`);
-    return exitCode(error.code);
+    // A client takes a hook that fails for a verdict on its own work: exit code 2 makes Claude Code refuse the prompt.
+    return args[0] === "hook" ? 0 : exitCode(error.code);
   }
 }
 
 async function dispatch(args: string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === "--version" || name === "-V") return print(`dewey ${packageJson.version}\n`);
-  if (name === undefined || name === "--help" || name === "-h") return print(overview(commands, packageJson.version));
+  if (name === undefined || name === "--help" || name === "-h")
+    return print(overview(await allCommands(), packageJson.version));
   if (name === "help") return help(rest);
-  const command = commandNamed(name);
+  const command = await commandNamed(name);
   if (asksForHelp(rest)) return print(manual(command));
   return command.run({
     ...parseCommandLine(command, rest),
@@ -34,17 +35,24 @@ async function dispatch(args: string[]): Promise<number> {
   });
 }
 
-function help(args: string[]): number {
+async function help(args: string[]): Promise<number> {
   const [name, extra] = args;
   if (extra !== undefined) throw new DeweyError("invalid", `dewey help takes one command; see: dewey --help`);
-  return print(name === undefined ? overview(commands, packageJson.version) : manual(commandNamed(name)));
+  if (name === undefined) return print(overview(await allCommands(), packageJson.version));
+  return print(manual(await commandNamed(name)));
 }
 
-function commandNamed(name: string): Command {
-  const command = commands.find((each) => each.name === name);
+/** A client waits for its hooks at every step: they must not pay for making ready what the other commands need. */
+async function commandNamed(name: string): Promise<Command> {
+  if (name === "hook") return (await import("./cli/hook.ts")).hook;
+  const command = (await allCommands()).find((each) => each.name === name);
   if (command) return command;
   const what = name.startsWith("-") ? "flag" : "command";
   throw new DeweyError("invalid", `there is no ${what} ${JSON.stringify(name)}; see: dewey --help`);
+}
+
+async function allCommands(): Promise<readonly Command[]> {
+  return (await import("./cli/commands.ts")).commands;
 }
 
 /** Only before `--`: behind it stands a command line that is not ours. */

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Client } from "../src/client.ts";
+import { LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
+import { Client, PROTOCOL_VERSION } from "../src/client.ts";
 import { startListener } from "../src/mcp/listener.ts";
 import type { Listener } from "../src/mcp/listener.ts";
 import type { Store } from "../src/store/store.ts";
@@ -25,6 +26,10 @@ describe("Dewey's own client", () => {
   afterAll(async () => {
     await listener.stop();
     await store.close();
+  });
+
+  test("speaks the SDK's newest revision", () => {
+    expect(PROTOCOL_VERSION).toBe(LATEST_PROTOCOL_VERSION);
   });
 
   test("calls tools, many at a time, each with its own answer", async () => {

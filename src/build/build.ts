@@ -1,5 +1,5 @@
-import { copyFileSync, renameSync, statSync } from "node:fs";
-import { join, relative } from "node:path";
+import { copyFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { engineArchive, targets } from "./engine.ts";
 import type { Target } from "./engine.ts";
@@ -24,10 +24,14 @@ async function build(target: Target): Promise<void> {
   if (target === host) layForSource(archive);
   const outfile = join(root, "dist", target === host ? "dewey" : `dewey-${target}`);
   console.log(`Building ${relative(root, outfile)} …`);
+  // The names of chunks are hashes: those of earlier builds would pile up.
+  for (const map of new Bun.Glob("chunk-*.js.map").scanSync(dirname(outfile))) rmSync(join(dirname(outfile), map));
   await Bun.build({
     entrypoints: [join(root, "src/main.ts")],
     minify: true,
     bytecode: true,
+    // What a command does not use is not even read: a hook is waited for by the client at every step.
+    splitting: true,
     format: "esm",
     sourcemap: "linked",
     compile: {

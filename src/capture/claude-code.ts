@@ -1,16 +1,17 @@
+import { readFileSync } from "node:fs";
 import { describeRequest } from "../proxy/describe.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { Occurrences, conversationId, derivedId, parseRow, shallow, stated, timeOf } from "./captured.ts";
 import type { Captured, CapturedMessage, Reader } from "./captured.ts";
 
-const CLAUDE_CODE = "claude-code";
+export const CLAUDE_CODE = "claude-code";
 
 /** What Claude Code writes beside an agent's transcript, and what its file's name says. */
 export interface AgentFacts {
-  agentType?: string;
-  description?: string;
-  toolUseId?: string;
+  agentType?: unknown;
+  description?: unknown;
+  toolUseId?: unknown;
 }
 
 /** Rows that a conversation's own facts (folder, branch, version) are waited for at its beginning. */
@@ -36,6 +37,12 @@ const bookkeeping = new Set([
   "system",
   "tag",
 ]);
+
+/**
+ * Of Dewey's own tools the words stay in metadata, where nothing is searched: or every search would find the searches
+ * before it, and what they had found.
+ */
+const OWN_TOOL = /^mcp__dewey__/;
 
 const knownBlocks = new Set(["text", "thinking", "redacted_thinking", "tool_use", "tool_result", "image", "document"]);
 
@@ -80,6 +87,11 @@ export class ClaudeCodeReader implements Reader {
     this.#session = session;
     this.#agent = agent;
     this.#hooks = hooks;
+  }
+
+  /** A reader for a file, with what Claude Code has written beside it. Rows that name no session belong to `session`. */
+  static ofFile(path: string, session: string, hooks?: HookFacts): ClaudeCodeReader {
+    return new ClaudeCodeReader(session, factsBeside(path), hooks);
   }
 
   take(text: string): Captured[] {
@@ -152,7 +164,7 @@ export class ClaudeCodeReader implements Reader {
           conversation_id: conversation.id,
           session_id: conversation.session,
           ...(conversation.firstTime === undefined ? {} : { created_at: conversation.firstTime }),
-          metadata: { ...sessionFacts(row), ...agentFacts(conversation, this.#agent) },
+          metadata: { ...sessionFacts(row), ...agentFacts(conversation.session, conversation.agent, this.#agent) },
         },
       },
       ...held,
@@ -161,12 +173,12 @@ export class ClaudeCodeReader implements Reader {
 }
 
 /** The conversation of a sub-agent. */
-function agentConversationId(session: string, agent: string): string {
+export function agentConversationId(session: string, agent: string): string {
   return derivedId(CLAUDE_CODE, session, "agent", agent);
 }
 
 /** Where and with what a session is held; hooks say it in other words. */
-function sessionFacts(row: Json): Json {
+export function sessionFacts(row: Json): Json {
   return stated({
     source: CLAUDE_CODE,
     cwd: row["cwd"],
@@ -176,7 +188,7 @@ function sessionFacts(row: Json): Json {
 }
 
 /** The ids of what both hooks and transcripts tell of: from whoever they come, it is stored once. */
-const sharedIds = {
+export const sharedIds = {
   prompt: (conversation: string, promptId: string) => derivedId(conversation, "prompt", promptId),
   call: (conversation: string, toolUseId: string) => derivedId(conversation, "call", toolUseId),
   result: (conversation: string, toolUseId: string) => derivedId(conversation, "result", toolUseId),
@@ -191,28 +203,34 @@ export function toolCall(
   input: unknown,
 ): Pick<CapturedMessage, "content" | "metadata"> {
   const described = describeRequest("tools/call", tool, { arguments: input });
-  return { content: described.content, metadata: { tool, tool_use_id: toolUseId, ...described.metadata } };
+  return {
+    content: OWN_TOOL.test(tool) ? tool : described.content,
+    metadata: { tool, tool_use_id: toolUseId, ...described.metadata },
+  };
 }
 
 /** A tool's answer: its text, and in metadata what else it is made of. */
-export function toolResult(content: unknown): { content: string; metadata: Json } {
-  if (typeof content === "string") return { content: content || "(no content)", metadata: {} };
+export function toolResult(tool: string | undefined, content: unknown): { content: string; metadata: Json } {
   const blocks = Array.isArray(content) ? content : content === undefined ? [] : [content];
-  const texts = blocks.flatMap((block: unknown) => textOf(block) ?? []);
+  const text = blocks.flatMap((block: unknown) => textOf(block) ?? []).join("\n\n");
   const others = blocks.filter((block: unknown) => textOf(block) === undefined);
+  if (tool !== undefined && OWN_TOOL.test(tool)) {
+    return { content: `(${text.length} characters of Dewey's own)`, metadata: { own_result: shallow(content) } };
+  }
   return {
-    content: texts.join("\n\n") || others.map(blockName).join(" ") || "(no content)",
+    content: text || others.map(blockName).join(" ") || "(no content)",
     metadata: others.length > 0 ? { blocks: shallow(others) } : {},
   };
 }
 
-function agentFacts(conversation: Conversation, facts: AgentFacts = {}): Json {
-  if (conversation.agent === undefined) return {};
+/** What tells a sub-agent's conversation from its session's, and ties it to it. */
+export function agentFacts(session: string, agent: string | undefined, facts: AgentFacts = {}): Json {
+  if (agent === undefined) return {};
   return stated({
-    agent_id: conversation.agent,
+    agent_id: agent,
     agent_type: facts.agentType,
     agent_task: facts.description,
-    parent_conversation_id: conversationId(CLAUDE_CODE, conversation.session),
+    parent_conversation_id: conversationId(CLAUDE_CODE, session),
     parent_tool_use_id: facts.toolUseId,
   });
 }
@@ -283,7 +301,7 @@ function resultBlock(conversation: Conversation, row: Json, block: Json, hooks: 
   const toolUseId = String(block["tool_use_id"]);
   const call = conversation.calls.get(toolUseId);
   conversation.calls.delete(toolUseId);
-  const result = toolResult(block["content"]);
+  const result = toolResult(call?.tool, block["content"]);
   return {
     id: sharedIds.result(conversation.id, toolUseId),
     role: "tool",
@@ -416,4 +434,14 @@ function isText(value: unknown): value is string {
 function between(from: string | undefined, to: unknown): number | undefined {
   const end = timeOf(to);
   return from === undefined || end === undefined ? undefined : Math.max(0, Date.parse(end) - Date.parse(from));
+}
+
+/** What Claude Code writes beside a sub-agent's transcript. */
+function factsBeside(path: string): AgentFacts {
+  try {
+    const facts: unknown = JSON.parse(readFileSync(path.replace(/\.jsonl$/, ".meta.json"), "utf8"));
+    return isObject(facts) ? facts : {};
+  } catch {
+    return {};
+  }
 }

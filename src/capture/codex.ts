@@ -132,8 +132,8 @@ export class CodexReader implements Reader {
     const value = decoded(output) ?? output;
     const facts = isObject(value) && isObject(value["metadata"]) ? value["metadata"] : {};
     const result = isObject(value)
-      ? toolResult(value["output"] ?? value["content"] ?? JSON.stringify(value))
-      : toolResult(value);
+      ? toolResult(call?.tool, value["output"] ?? value["content"] ?? JSON.stringify(value))
+      : toolResult(call?.tool, value);
     const failed =
       (isObject(value) && value["success"] === false) ||
       (typeof facts["exit_code"] === "number" && facts["exit_code"] !== 0);

@@ -1,4 +1,4 @@
-import { createReadStream, readFileSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import { open, readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { decodeEntry } from "../proxy/entry.ts";
@@ -6,7 +6,6 @@ import { isObject } from "../wire/frame.ts";
 import type { Piece, Reader } from "./captured.ts";
 import { ChatGptReader, ClaudeExportReader } from "./chats.ts";
 import { ClaudeCodeReader } from "./claude-code.ts";
-import type { AgentFacts } from "./claude-code.ts";
 import { CodexReader } from "./codex.ts";
 import { DeweyReader } from "./dewey.ts";
 import { elements, lines } from "./rows.ts";
@@ -116,7 +115,7 @@ function lineReaderOf(line: string, source: Pick<Source, "name" | "path">): Read
   const stem = basename(source.name).replace(/\.jsonl$/, "");
   if (type === "dewey_export") return new DeweyReader();
   if (has("type") && (has("sessionId") || has("uuid") || has("leafUuid"))) {
-    return new ClaudeCodeReader(stem, agentFacts(source.path));
+    return source.path === undefined ? new ClaudeCodeReader(stem) : ClaudeCodeReader.ofFile(source.path, stem);
   }
   if (type === "session_meta" || (row && type === undefined && has("id") && has("timestamp")))
     return new CodexReader(stem);
@@ -129,17 +128,6 @@ function parsed(line: string): Record<string, unknown> | undefined {
     return isObject(value) ? value : undefined;
   } catch {
     return undefined;
-  }
-}
-
-/** What Claude Code writes beside a sub-agent's transcript. */
-function agentFacts(path: string | undefined): AgentFacts {
-  if (path === undefined) return {};
-  try {
-    const facts: unknown = JSON.parse(readFileSync(path.replace(/\.jsonl$/, ".meta.json"), "utf8"));
-    return isObject(facts) ? facts : {};
-  } catch {
-    return {};
   }
 }
 

@@ -2,6 +2,7 @@ import type { Command } from "./command.ts";
 import { context } from "./context.ts";
 import { exportCommand } from "./export.ts";
 import { health } from "./health.ts";
+import { hook } from "./hook.ts";
 import { importCommand } from "./import.ts";
 import { list } from "./list.ts";
 import { proxy } from "./proxy.ts";
@@ -30,6 +31,7 @@ export const commands: readonly Command[] = [
   stats,
   importCommand,
   exportCommand,
+  hook,
   health,
   unit,
 ];

@@ -5,6 +5,7 @@ import type { Captured, Piece } from "../capture/captured.ts";
 import { FollowedFile } from "../capture/follow.ts";
 import { Importer } from "../capture/importer.ts";
 import type { Place } from "../capture/importer.ts";
+import { Pause } from "../capture/pause.ts";
 import { filesAt, piecesOf, sourcesIn } from "../capture/sources.ts";
 import { asDeweyError, DeweyError } from "../errors.ts";
 import { clientCommand, jsonText } from "./client-command.ts";
@@ -62,6 +63,7 @@ class ImportRun {
   readonly #talk: Talk;
   readonly #watching: boolean;
   readonly #importer: Importer;
+  readonly #pause: Pause;
   readonly #followed = new Map<string, FollowedFile>();
   readonly #unknown = new Map<string, number>();
   readonly #faults: Fault[] = [];
@@ -76,6 +78,7 @@ class ImportRun {
   constructor(talk: Talk, watching: boolean) {
     this.#talk = talk;
     this.#watching = watching;
+    this.#pause = new Pause(talk.invocation.stopping);
     this.#importer = new Importer({
       call: (tool, args) => this.#call(tool, args),
       onRefused: (place, reason) => this.#fault({ source: place.source, row: place.row, reason }),
@@ -110,7 +113,7 @@ class ImportRun {
         await this.#take(path, file.more(), () => {});
       }
       await this.#importer.flush();
-      await this.#pause();
+      await this.#pause.for(WATCH_INTERVAL_MS);
     }
     for (const file of this.#followed.values()) await this.#piece(file.path, file.rest());
     await this.#importer.flush();
@@ -231,16 +234,7 @@ class ImportRun {
       } catch (thrown) {
         if (!this.#watching || this.#stopping || asDeweyError(thrown).code !== "unavailable") throw thrown;
       }
-      await this.#pause();
+      await this.#pause.for(WATCH_INTERVAL_MS);
     }
-  }
-
-  async #pause(): Promise<void> {
-    const { stopping } = this.#talk.invocation;
-    const stopped = Promise.withResolvers<void>();
-    const stop = () => stopped.resolve();
-    stopping.addEventListener("abort", stop, { once: true });
-    await Promise.race([Bun.sleep(WATCH_INTERVAL_MS), stopped.promise]);
-    stopping.removeEventListener("abort", stop);
   }
 }

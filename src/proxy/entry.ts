@@ -25,6 +25,8 @@ export interface FrameEntry {
   direction: Direction;
   time: number;
   frame: string;
+  /** A tool call that the client's own hooks record. */
+  claimed?: true;
 }
 
 export interface SessionClose {
@@ -75,6 +77,7 @@ export interface OpenCall {
   method: string;
   tool?: string;
   time: number;
+  claimed?: true;
 }
 
 export type Entry = SessionOpen | FrameEntry | SessionClose | GapEntry | StateEntry;

@@ -2,6 +2,7 @@ import { Client } from "../client.ts";
 import type { Log } from "../log.ts";
 import { Metrics } from "../metrics.ts";
 import type { Link } from "../wire/link.ts";
+import { Claims } from "./claims.ts";
 import { ProxyListener } from "./listener.ts";
 import type { ProxyListenerOptions } from "./listener.ts";
 import { runSession } from "./session.ts";
@@ -42,7 +43,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   const { log } = options;
   const states = new UpstreamStates();
   const metrics = new Metrics();
-  const tap = meteredTap(recorder.shipper, metrics);
+  const tap = meteredTap(recorder, metrics);
   const listener = new ProxyListener({
     ...options,
     sawUpstream: (name, reason) => states.saw(name, reason),
@@ -76,17 +77,24 @@ export function startProxy(options: ProxyOptions): Proxy {
 export async function runStdioSession(link: Link, upstream: Upstream, options: RecorderOptions): Promise<void> {
   const recorder = startRecorder(options);
   const facts = { upstream, wire: link.wire };
-  const tap = recordingTap(recorder.shipper.spool, facts);
+  const tap = recordingTap(recorder.shipper.spool, recorder.claims, facts);
   await relaySession({ link, facts, tap, log: options.log, states: new UpstreamStates() });
   await recorder.stop();
 }
 
-function startRecorder(options: RecorderOptions): { shipper: Shipper; stop(): Promise<void> } {
+interface RunningRecorder {
+  shipper: Shipper;
+  claims: Claims;
+  stop(): Promise<void>;
+}
+
+function startRecorder(options: RecorderOptions): RunningRecorder {
   const client = new Client(options.dewey);
   const shipper = new Shipper({ ...options.spool, client, log: options.log });
   shipper.start();
   return {
     shipper,
+    claims: new Claims(options.spool.folder),
     async stop() {
       await shipper.stop(STOP_GRACE_MS);
       await client.close();
@@ -95,7 +103,7 @@ function startRecorder(options: RecorderOptions): { shipper: Shipper; stop(): Pr
 }
 
 /** Taps that record, and count what passes by upstream and direction, with what the recorder counts itself. */
-function meteredTap(shipper: Shipper, metrics: Metrics): (facts: SessionFacts) => Tap {
+function meteredTap({ shipper, claims }: RunningRecorder, metrics: Metrics): (facts: SessionFacts) => Tap {
   const frames = metrics.counter("dewey_proxy_frames_total", "Frames relayed, by upstream and direction.");
   const bytes = metrics.counter("dewey_proxy_frame_bytes_total", "Bytes of frames relayed, by upstream and direction.");
   metrics.gauge("dewey_recorder_queued_bytes", "Bytes that wait for delivery.", () => shipper.health().queued_bytes);
@@ -111,7 +119,7 @@ function meteredTap(shipper: Shipper, metrics: Metrics): (facts: SessionFacts) =
     () => shipper.health().set_aside,
   );
   return (facts) =>
-    countingTap(recordingTap(shipper.spool, facts), (direction, size) => {
+    countingTap(recordingTap(shipper.spool, claims, facts), (direction, size) => {
       const labels = { upstream: facts.upstream.name, direction };
       frames(labels);
       bytes(labels, size);

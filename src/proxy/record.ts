@@ -178,8 +178,9 @@ function requestDeliveries(
     method: view.method,
     ...(tool === undefined ? {} : { tool }),
     time: entry.time,
+    ...(entry.claimed ? { claimed: true } : {}),
   });
-  if (!spoken.has(view.method) && session.open.record !== "all") return [];
+  if (entry.claimed || (!spoken.has(view.method) && session.open.record !== "all")) return [];
   const described = describeRequest(view.method, tool, params);
   const metadata = {
     ...frameFacts(session, entry, view.method, tool, view.id),
@@ -206,6 +207,7 @@ function responseDeliveries(
   if (!call || (!spoken.has(call.method) && call.method !== UNKNOWN_METHOD && session.open.record !== "all"))
     return beginning;
   const described = describeResult(view.message);
+  if (call.claimed) return [...begin(session), ...results(session, entry, call, described.content)];
   const metadata = {
     ...frameFacts(session, entry, call.method, call.tool, view.id),
     outcome: described.outcome,

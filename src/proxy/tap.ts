@@ -1,4 +1,5 @@
 import type { Wire } from "../wire/link.ts";
+import type { Claims } from "./claims.ts";
 import type { SessionOpen } from "./entry.ts";
 import { noTap } from "./session.ts";
 import type { Direction, Tap } from "./session.ts";
@@ -13,10 +14,10 @@ export interface SessionFacts {
 }
 
 /** The tap that records a session into the spool, or one that looks at nothing where nothing is to be recorded. */
-export function recordingTap(spool: Spool, facts: SessionFacts): Tap {
+export function recordingTap(spool: Spool, claims: Claims, facts: SessionFacts): Tap {
   const { upstream, wire, sessionKey } = facts;
   if (upstream.record === "none") return noTap;
-  return new SpoolTap(spool, {
+  return new SpoolTap(spool, claims, {
     kind: "open",
     session: Bun.randomUUIDv7(),
     time: Date.now(),
@@ -41,12 +42,14 @@ export function countingTap(tap: Tap, count: (direction: Direction, bytes: numbe
 /** Writes one session's frames to the spool before they go on. */
 class SpoolTap implements Tap {
   readonly #spool: Spool;
+  readonly #claims: Claims;
   readonly #open: SessionOpen;
   #sequence = 0;
   #isClosed = false;
 
-  constructor(spool: Spool, open: SessionOpen) {
+  constructor(spool: Spool, claims: Claims, open: SessionOpen) {
     this.#spool = spool;
+    this.#claims = claims;
     this.#open = open;
   }
 
@@ -54,8 +57,15 @@ class SpoolTap implements Tap {
     // What a server still says when its client has left reaches nobody, and is no part of the session.
     if (this.#isClosed) return pass();
     const { session } = this.#open;
-    const entry = { kind: "frame", session, sequence: this.#next(), direction, time: Date.now(), frame } as const;
+    const claimed = this.#isClaimed(direction, frame) ? { claimed: true as const } : {};
+    const sequence = this.#next();
+    const entry = { kind: "frame", session, sequence, direction, time: Date.now(), frame, ...claimed } as const;
     this.#spool.append(this.#open, entry, pass);
+  }
+
+  /** Where all frames are wanted, a tool use is one of them, whoever else records it. */
+  #isClaimed(direction: Direction, frame: string): boolean {
+    return direction === "up" && this.#open.record === "calls" && this.#claims.covers(frame);
   }
 
   closed(reason: string): void {

@@ -348,3 +348,32 @@ describe("a session's record", () => {
     ).toBe(false);
   });
 });
+
+test("a call that the client's own hooks record leaves no message, and its orchestration's results all the same", () => {
+  const list = entries([
+    ...handshake,
+    [">", call(1, "fiedler_send", { prompt: "x" })],
+    [
+      "<",
+      answer(
+        1,
+        text(
+          JSON.stringify({
+            status: "success",
+            correlation_id: "c",
+            results: [{ model: "m", status: "success", output_file: "f" }],
+          }),
+        ),
+      ),
+    ],
+    [">", call(2, "echo")],
+    ["<", answer(2, text("unclaimed"))],
+  ]).map((entry, index): Entry => (entry.kind === "frame" && index === 4 ? { ...entry, claimed: true } : entry));
+  const recorder = new Recorder();
+  // The call and its answer may lie in different pieces of the spool.
+  const first = record(list.slice(0, 5), recorder);
+  const second = record([recorder.state(), ...list.slice(5)]);
+  const said = messages([...first, ...second]).map((message) => message.content);
+  expect(said.filter((content) => !content.startsWith("Session"))).toEqual(["echo", "unclaimed"]);
+  expect(second.filter((each) => each.kind === "result")).toHaveLength(1);
+});

@@ -1,0 +1,213 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { asDeweyError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Json } from "../wire/frame.ts";
+import type { Captured, CapturedMessage } from "./captured.ts";
+import { ClaudeCodeReader, agentFacts, sessionFacts } from "./claude-code.ts";
+import { FollowedFile } from "./follow.ts";
+import { eventMessages, placeOf } from "./hook-messages.ts";
+import type { EventPlace } from "./hook-messages.ts";
+import type { HookEvent, HookQueue } from "./hook-queue.ts";
+import { Importer } from "./importer.ts";
+import { Pause } from "./pause.ts";
+
+/** How long a transcript is waited for to hold what a hook has told: the client writes it a moment later. */
+const CATCH_UP_MS = 3000;
+/** How often the queue, and meanwhile the transcripts, are looked at. */
+const POLL_INTERVAL_MS = 100;
+/** Pauses while the server is away: doubled each time. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 15_000;
+
+export interface DelivererOptions {
+  queue: HookQueue;
+  call(tool: string, args: Json): Promise<Json>;
+  log: Log;
+  /** Ends the work after so long without an event … */
+  idleMs: number;
+  /** … and after so long without a server; what is left waits for the next. */
+  patienceMs: number;
+  stopping: AbortSignal;
+}
+
+/** A session's or a sub-agent's transcript, and what of it has been taken. */
+interface Followed {
+  file: FollowedFile;
+  taken: Set<string>;
+}
+
+/**
+ * Brings what hooks have put into the queue to Dewey. The transcript is the record, since it has everything in order;
+ * events say when to read it, add what it lacks (how long tools took), and stand in for it where it is missing.
+ */
+export class Deliverer {
+  readonly #options: DelivererOptions;
+  readonly #importer: Importer;
+  readonly #transcripts = new Map<string, Followed>();
+  readonly #durationsMs = new Map<string, number>();
+  readonly #pause: Pause;
+  #awaySinceMs: number | undefined;
+
+  constructor(options: DelivererOptions) {
+    this.#options = options;
+    this.#pause = new Pause(options.stopping);
+    this.#importer = new Importer({
+      call: (tool, args) => this.#call(tool, args),
+      onRefused: (place, reason) => options.log.error("the store refuses a message", { ...place, reason }),
+    });
+  }
+
+  /** Works until nothing has come for a while. Throws `unavailable` when the server is away too long. */
+  async run(): Promise<void> {
+    let idleSinceMs = performance.now();
+    while (!this.#options.stopping.aborted && performance.now() - idleSinceMs < this.#options.idleMs) {
+      const waiting = this.#options.queue.waiting();
+      // A transcript may hold the end of a tool use whose event comes later in the queue.
+      for (const name of waiting) this.#noteDuration(this.#options.queue.read(name));
+      for (const name of waiting) await this.#deliver(name);
+      if (waiting.length > 0) idleSinceMs = performance.now();
+      else await this.#followAll();
+      await this.#pause.for(POLL_INTERVAL_MS);
+    }
+  }
+
+  async #deliver(name: string): Promise<void> {
+    const { queue, log } = this.#options;
+    try {
+      const event = queue.read(name);
+      if (event === undefined) throw new Error("it is no event");
+      await this.#take(event);
+      await this.#importer.flush();
+      queue.remove(name);
+    } catch (error) {
+      if (asDeweyError(error).code === "unavailable") throw error;
+      log.error("an event of a hook could not be delivered; it is put aside", { name, error });
+      queue.setAside(name);
+    }
+  }
+
+  async #take(event: HookEvent): Promise<void> {
+    const place = placeOf(event.event);
+    if (place === undefined) throw new Error("it names no session");
+    const followed = this.#transcript(place);
+    const expected = this.#expected(event, place);
+    const missing = () => expected.filter((message) => !followed?.taken.has(message.message_id));
+    for (const deadlineMs = performance.now() + CATCH_UP_MS; ; await this.#pause.for(POLL_INTERVAL_MS)) {
+      if (followed) await this.#follow(followed);
+      if (missing().length === 0 || performance.now() > deadlineMs || followed === undefined) break;
+    }
+    await this.#standIn(event, place, missing(), followed);
+    if (/^(Stop|SessionEnd)$/.test(String(event.event["hook_event_name"]))) await this.#followAgents(place);
+  }
+
+  /** What must be stored when the event is. A client that does not number its prompts leaves them to the transcript. */
+  #expected(event: HookEvent, { conversation, transcript }: EventPlace): CapturedMessage[] {
+    const isTied = typeof event.event["prompt_id"] === "string" || typeof event.event["tool_use_id"] === "string";
+    if (!isTied && transcript !== undefined && existsSync(transcript)) return [];
+    return eventMessages(event, conversation);
+  }
+
+  #noteDuration(event: HookEvent | undefined): void {
+    const { tool_use_id: toolUseId, duration_ms: durationMs } = event?.event ?? {};
+    if (typeof toolUseId === "string" && typeof durationMs === "number") this.#durationsMs.set(toolUseId, durationMs);
+  }
+
+  /** Stores from the event what the transcript does not have. */
+  async #standIn(event: HookEvent, place: EventPlace, missing: CapturedMessage[], followed: Followed | undefined) {
+    const where = { source: "hook", row: 0 };
+    if (missing.length === 0) return;
+    if (followed) await this.#import(followed, followed.file.rest().captured);
+    const { conversation, session, agent } = place;
+    await this.#importer.take(
+      {
+        kind: "conversation",
+        begin: {
+          conversation_id: conversation,
+          session_id: session,
+          created_at: event.time,
+          metadata: {
+            ...sessionFacts(event.event),
+            ...agentFacts(session, agent, { agentType: event.event["agent_type"] }),
+          },
+        },
+      },
+      where,
+    );
+    for (const message of missing) {
+      followed?.taken.add(message.message_id);
+      await this.#importer.take({ kind: "message", conversation, message }, where);
+    }
+  }
+
+  #transcript({ session, transcript }: EventPlace): Followed | undefined {
+    if (transcript === undefined) return undefined;
+    const known = this.#transcripts.get(transcript);
+    if (known) return known;
+    const hooks = { durationMs: (toolUseId: string) => this.#durationsMs.get(toolUseId) };
+    const reader = () => Promise.resolve(ClaudeCodeReader.ofFile(transcript, session, hooks));
+    const followed = { file: new FollowedFile(transcript, reader), taken: new Set<string>() };
+    this.#transcripts.set(transcript, followed);
+    return followed;
+  }
+
+  async #follow(followed: Followed): Promise<void> {
+    for await (const piece of followed.file.more()) await this.#import(followed, piece.captured, piece.number);
+    await this.#importer.flush();
+  }
+
+  async #import(followed: Followed, captured: Captured[], row = 0): Promise<void> {
+    const place = { source: followed.file.path, row };
+    for (const each of captured) {
+      if (each.kind === "message") followed.taken.add(each.message.message_id);
+      if (each.kind === "broken")
+        this.#options.log.warn("a row of a transcript is broken", { ...place, reason: each.reason });
+      await this.#importer.take(each, place);
+    }
+  }
+
+  /** Sub-agents write beside their session's transcript. */
+  async #followAgents({ transcript, session }: EventPlace): Promise<void> {
+    if (transcript === undefined) return;
+    const folder = join(transcript.replace(/\.jsonl$/, ""), "subagents");
+    for (const name of filesIn(folder)) {
+      if (!name.endsWith(".jsonl")) continue;
+      const followed = this.#transcript({
+        session,
+        agent: undefined,
+        conversation: "",
+        transcript: join(folder, name),
+      });
+      if (followed) await this.#follow(followed);
+    }
+  }
+
+  /** What the client writes between hooks, and behind the last. */
+  async #followAll(): Promise<void> {
+    for (const followed of this.#transcripts.values()) await this.#follow(followed);
+  }
+
+  async #call(tool: string, args: Json): Promise<Json> {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      try {
+        const reply = await this.#options.call(tool, args);
+        this.#awaySinceMs = undefined;
+        return reply;
+      } catch (error) {
+        if (asDeweyError(error).code !== "unavailable") throw error;
+        this.#awaySinceMs ??= performance.now();
+        const { stopping, patienceMs } = this.#options;
+        if (stopping.aborted || performance.now() - this.#awaySinceMs > patienceMs) throw error;
+      }
+      await this.#pause.for(pauseMs);
+    }
+  }
+}
+
+function filesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}

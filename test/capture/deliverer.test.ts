@@ -1,0 +1,228 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { appendFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { Deliverer } from "../../src/capture/deliverer.ts";
+import { HookQueue } from "../../src/capture/hook-queue.ts";
+import { Importer } from "../../src/capture/importer.ts";
+import { piecesOf, sourcesIn } from "../../src/capture/sources.ts";
+import { Client } from "../../src/client.ts";
+import { DeweyError } from "../../src/errors.ts";
+import { temporaryHome } from "../support/binary.ts";
+import { testListener } from "../support/listener.ts";
+import { engines, quiet } from "../support/postgres.ts";
+import { until } from "../support/rpc.ts";
+
+setDefaultTimeout(60_000);
+
+// The hook events and the transcripts of one talk, as Claude Code 2.1.197 made them.
+const recorded = (path: string) =>
+  readFileSync(join(import.meta.dir, "recorded", path), "utf8")
+    .trim()
+    .split("\n");
+const recordedSession = "971be6d3-ff25-495f-81bd-2d36c20f730a";
+const agentPath = "subagents/agent-a66551e7e85801901";
+type Event = Record<string, unknown>;
+
+const [engine] = engines;
+if (!engine) throw new Error("there is no PostgreSQL");
+let listener: Awaited<ReturnType<typeof testListener>>;
+let client: Client;
+beforeAll(async () => {
+  listener = await testListener(engine);
+  client = new Client({ url: listener.url });
+});
+afterAll(async () => {
+  await client.close();
+  await listener[Symbol.asyncDispose]();
+});
+
+/** A session of its own with the recorded talk in it: what the client writes, and the events that it sends. */
+function talk() {
+  const home = temporaryHome();
+  const session: string = crypto.randomUUID();
+  const transcript = join(home.path, `${session}.jsonl`);
+  const agentTranscript = join(home.path, session, `${agentPath}.jsonl`);
+  const ours = (text: string) =>
+    text
+      .replaceAll(/\/home\/ada\/\.claude\/projects\/-home-ada-project/g, home.path)
+      .replaceAll(recordedSession, session);
+  const queue = new HookQueue(join(home.path, "hooks"));
+  return {
+    home,
+    session,
+    transcript,
+    queue,
+    rows: recorded(`${recordedSession}.jsonl`).map(ours),
+    events: recorded("events.jsonl").map((line) => JSON.parse(ours(line)) as Event),
+    write: (rows: string[]) => appendFileSync(transcript, rows.map((row) => `${row}\n`).join("")),
+    writeAgent() {
+      mkdirSync(dirname(agentTranscript), { recursive: true });
+      writeFileSync(agentTranscript, `${recorded(`${recordedSession}/${agentPath}.jsonl`).map(ours).join("\n")}\n`);
+      const facts = recorded(`${recordedSession}/${agentPath}.meta.json`).join("\n");
+      writeFileSync(agentTranscript.replace(".jsonl", ".meta.json"), facts);
+    },
+    [Symbol.dispose]: () => home[Symbol.dispose](),
+  };
+}
+
+function deliverer(queue: HookQueue, options: Partial<ConstructorParameters<typeof Deliverer>[0]> = {}) {
+  const call = (tool: string, args: Event) => client.call(tool, args);
+  return new Deliverer({
+    queue,
+    call,
+    log: quiet,
+    idleMs: 300,
+    patienceMs: 60_000,
+    stopping: new AbortController().signal,
+    ...options,
+  });
+}
+
+interface Message {
+  role: string;
+  content: string;
+  metadata: Event;
+}
+
+async function read(conversation_id: string): Promise<Message[]> {
+  try {
+    return (await client.call("dewey_get_conversation", { conversation_id, full: true }))["messages"] as Message[];
+  } catch {
+    return [];
+  }
+}
+const spoken = (messages: Message[]) =>
+  messages
+    .filter((message) => message.role !== "system")
+    .map((message) => [message.role, message.content.split("\n")[0]]);
+const whole = [
+  ["user", "please use echo"],
+  ["assistant", "I will call echo."],
+  ["assistant", "mcp__everything__echo"],
+  ["tool", "hello"],
+  ["assistant", "Now bash."],
+  ["assistant", "Bash"],
+  ["tool", "from-bash"],
+  ["assistant", "Agent"],
+  ["tool", "Sub agent says hi."],
+  ["assistant", "Bash"],
+  ["tool", "Exit code 3"],
+  ["assistant", "All done, the echo said hello."],
+];
+
+describe("what hooks have left", () => {
+  test("becomes the session's conversation, in the order of its transcript, once each, with what only hooks know", async () => {
+    using told = talk();
+    told.write(told.rows);
+    told.writeAgent();
+    for (const event of told.events) told.queue.put(event);
+    await deliverer(told.queue).run();
+    const messages = await read(told.session);
+    expect(spoken(messages)).toEqual(whole);
+    expect(messages.find((message) => message.content === "from-bash")?.metadata).toMatchObject({
+      tool: "Bash",
+      // The hook's own; the transcript's times are 356 ms apart.
+      duration_ms: 173,
+      cwd: "/home/ada/project",
+      branch: "feature/x",
+      client_version: "2.1.197",
+    });
+    const listed = await client.call("dewey_list_conversations", { session_id: told.session });
+    const conversations = listed["conversations"] as { id: string; metadata: Event }[];
+    const agent = conversations.find((each) => each.id !== told.session);
+    expect(agent?.metadata).toMatchObject({ parent_conversation_id: told.session, parent_tool_use_id: "toolu_task1" });
+    expect(spoken(await read(agent?.id ?? ""))).toEqual([
+      ["user", "SUBAGENT say hi"],
+      ["assistant", "Sub agent says hi."],
+    ]);
+    expect(told.queue.waiting()).toEqual([]);
+
+    // A second deliverer that knows nothing of the first, and an import, find all of it there.
+    for (const event of told.events) told.queue.put(event);
+    await deliverer(told.queue).run();
+    const importer = new Importer({ call: (tool, args) => client.call(tool, args), onRefused: () => {} });
+    for await (const source of sourcesIn(told.transcript))
+      for await (const piece of piecesOf(source))
+        for (const each of piece.captured) await importer.take(each, { source: "", row: piece.number });
+    await importer.flush();
+    expect(importer).toMatchObject({ stored: 0, known: told.rows.length, refused: 0 });
+    expect(await read(told.session)).toEqual(messages);
+  });
+
+  test("is kept in order when the client writes its transcript later than it runs its hooks", async () => {
+    using told = talk();
+    const work = deliverer(told.queue, { idleMs: 1000 }).run();
+    const [prompt, ...rest] = told.events.filter((event) => event["hook_event_name"] !== "SessionStart");
+    told.queue.put(prompt ?? {});
+    await Bun.sleep(150);
+    told.write(told.rows.slice(0, 4));
+    await until("the prompt", async () => (await read(told.session)).length > 0);
+    for (const event of rest) told.queue.put(event);
+    await Bun.sleep(150);
+    told.write(told.rows.slice(4));
+    await work;
+    expect(spoken(await read(told.session))).toEqual(whole);
+  });
+
+  test("is taken from the events where there is no transcript, and not again when it comes after all", async () => {
+    using told = talk();
+    for (const event of told.events)
+      told.queue.put({ ...event, transcript_path: undefined, agent_transcript_path: undefined });
+    await deliverer(told.queue).run();
+    const fromHooks = whole.filter(([, text]) => text !== "I will call echo." && text !== "Now bash.");
+    expect(spoken(await read(told.session))).toEqual(fromHooks);
+    told.write(told.rows);
+    told.queue.put(told.events.at(-1) ?? {});
+    await deliverer(told.queue).run();
+    const messages = spoken(await read(told.session));
+    const sorted = (list: unknown[]) => list.map((each) => JSON.stringify(each)).toSorted();
+    expect(sorted(messages)).toEqual(sorted(whole));
+  });
+
+  test("waits while the server is away, and is given up for the next deliverer after a while, losing nothing", async () => {
+    using told = talk();
+    told.write(told.rows);
+    for (const event of told.events) told.queue.put(event);
+    const away = () => Promise.reject(new DeweyError("unavailable", "away"));
+    const before = told.queue.waiting().length;
+    expect(deliverer(told.queue, { call: away, patienceMs: 200 }).run()).rejects.toMatchObject({ code: "unavailable" });
+    await until("the end of patience", () => told.queue.waiting().length === before);
+    let failures = 3;
+    await deliverer(told.queue, { call: (tool, args) => (failures-- > 0 ? away() : client.call(tool, args)) }).run();
+    expect(spoken(await read(told.session))).toEqual(whole);
+  });
+
+  test("and is no event, or none of a session, is put aside and stops nothing", async () => {
+    using told = talk();
+    const folder = join(told.home.path, "hooks");
+    told.queue.put({ hook_event_name: "Stop" });
+    writeFileSync(join(folder, "0.event"), "torn {");
+    told.write(told.rows);
+    for (const event of told.events) told.queue.put(event);
+    await deliverer(told.queue).run();
+    expect(spoken(await read(told.session))).toEqual(whole);
+    expect(readdirSync(folder).filter((name) => name.endsWith(".refused"))).toHaveLength(2);
+    expect(told.queue.waiting()).toEqual([]);
+  });
+
+  test("of Dewey's own tools keeps its words out of what is searched", async () => {
+    using told = talk();
+    told.queue.put({
+      session_id: told.session,
+      hook_event_name: "PostToolUse",
+      tool_name: "mcp__dewey__dewey_search",
+      tool_use_id: "toolu_own",
+      tool_input: { query: "xylophone" },
+      tool_response: [{ type: "text", text: "a xylophone" }],
+      duration_ms: 3,
+    });
+    await deliverer(told.queue).run();
+    const messages = await read(told.session);
+    expect(messages.map((message) => message.content)).toEqual([
+      "mcp__dewey__dewey_search",
+      "(11 characters of Dewey's own)",
+    ]);
+    expect(JSON.stringify(messages.map((message) => message.metadata))).toContain("a xylophone");
+    expect((await client.call("dewey_search", { query: "xylophone" }))["total"]).toBe(0);
+  });
+});
