@@ -3,6 +3,7 @@ import followToTrash from "../../sql/0002_follow_to_trash.sql" with { type: "tex
 import contextHistory from "../../sql/0003_context_history.sql" with { type: "text" };
 import quickerWords from "../../sql/0004_quicker_words.sql" with { type: "text" };
 import storedIn from "../../sql/0005_stored_in.sql" with { type: "text" };
+import appendPlan from "../../sql/0006_append_plan.sql" with { type: "text" };
 import { DeweyError } from "../errors.ts";
 import type { SQL } from "bun";
 import type { Database } from "./database.ts";
@@ -17,6 +18,7 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0003_context_history", sql: contextHistory },
   { name: "0004_quicker_words", sql: quickerWords },
   { name: "0005_stored_in", sql: storedIn },
+  { name: "0006_append_plan", sql: appendPlan },
 ];
 
 /** Any number, the same for all: two servers that start at once migrate one after the other. */

@@ -97,7 +97,10 @@ function collect(stream: ReadableStream<Uint8Array>): Collected {
       collected.changed = next();
       woken();
     }
-    wake();
+    const woken = wake;
+    // Nothing comes any more: whoever waits on is not to be woken for nothing, again and again.
+    collected.changed = new Promise(() => {});
+    woken();
   })();
   return collected;
 }

@@ -1,0 +1,153 @@
+import type { Connection } from "../../src/store/connection.ts";
+import { connect } from "../support/postgres.ts";
+import { startServe, temporaryHome } from "../support/binary.ts";
+import { Rpc } from "../support/rpc.ts";
+import { closedLoop } from "./support/load.ts";
+import type { Load } from "./support/load.ts";
+import { embeddedConnection, toolFrame } from "./support/dewey.ts";
+import { pgbench } from "./support/pgbench.ts";
+import type { Row } from "./support/row.ts";
+import { Writer } from "./support/text.ts";
+
+const CONTENT_CHARACTERS = 400;
+const CONVERSATIONS = 64;
+const ROUNDS = 3;
+const WARM_UP_MS = 2000;
+const DURATION_MS = 4000;
+/** pgbench prepares every script on every connection: few are enough for texts that differ. */
+const texts = Array.from({ length: 10 }, (_, seed) => new Writer(seed).text(CONTENT_CHARACTERS));
+
+interface Round {
+  many: Load;
+  append50: number;
+  plain50: number;
+  one: Load;
+  append1: number;
+  plain1: number;
+  same: Load;
+}
+
+/**
+ * Storing one message a call, each answered after its commit, against pgbench that runs the very statement of Dewey's
+ * (`dewey_append`, one message), and the plainest one that could stand for it, without locks, ids of the caller's,
+ * repetitions or errors.
+ */
+export async function storing(): Promise<Row[]> {
+  using home = temporaryHome();
+  const { running, url } = await startServe(home.path);
+  await using _ = running;
+  const connection = embeddedConnection(home.path);
+  await prepare(url, connection);
+  const store = (clients: number, conversations: number) =>
+    closedLoop({
+      urls: Array.from({ length: clients }, () => url),
+      warmUpMs: WARM_UP_MS,
+      durationMs: DURATION_MS,
+      frame: (client, id) => storeFrame(conversationId(client % conversations), id),
+    });
+  const bench = (clients: number, scripts: string[]) =>
+    pgbench({ connection, clients, seconds: DURATION_MS / 1000, scripts });
+  const rounds: Round[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    rounds.push({
+      many: await store(50, 50),
+      append50: await bench(50, texts.map(appendScript)),
+      plain50: await bench(50, texts.map(plainScript)),
+      one: await store(1, 1),
+      append1: await bench(1, texts.map(appendScript)),
+      plain1: await bench(1, texts.map(plainScript)),
+      same: await store(64, 1),
+    });
+  }
+  const rate = (pick: (round: Round) => Load) => rounds.map((round) => pick(round).rate);
+  const of = (name: "append50" | "plain50" | "append1" | "plain1") => rounds.map((round) => round[name]);
+  const row = { unit: "calls/s", compare: "ratio" } as const;
+  const many = rate((round) => round.many);
+  const one = rate((round) => round.one);
+  await checkTurns(connection);
+  return [
+    {
+      ...row,
+      what: "storing: 50 clients, 50 conversations",
+      dewey: many,
+      against: "pgbench 50, same statement",
+      other: of("append50"),
+      bar: { atLeast: 2 },
+    },
+    { ...row, what: "… the same", dewey: many, against: "pgbench 50, plain insert", other: of("plain50") },
+    {
+      ...row,
+      what: "storing: 1 client",
+      dewey: one,
+      against: "pgbench 1, same statement",
+      other: of("append1"),
+      bar: { atLeast: 0.6 },
+    },
+    { ...row, what: "… the same", dewey: one, against: "pgbench 1, plain insert", other: of("plain1") },
+    {
+      ...row,
+      what: "storing: 64 clients, 1 conversation",
+      dewey: rate((round) => round.same),
+      against: "Dewey 50 on 50",
+      other: many,
+      bar: { atLeast: 1 / 3 },
+    },
+    {
+      ...row,
+      unit: "ms",
+      what: "storing: p99, 50 clients",
+      dewey: rounds.map(({ many }) => many.p99Ms),
+      against: "its p50",
+      other: rounds.map(({ many }) => many.p50Ms),
+    },
+  ];
+}
+
+function conversationId(number: number): string {
+  return `00000000-0000-4000-8000-${`${number}`.padStart(12, "0")}`;
+}
+
+function storeFrame(conversation_id: string, id: number): string {
+  return toolFrame(id, "dewey_store_message", { conversation_id, role: "user", content: texts[id % texts.length] });
+}
+
+async function prepare(url: string, connection: Connection): Promise<void> {
+  const dewey = await Rpc.open(url);
+  await dewey.initialize();
+  for (let number = 0; number < CONVERSATIONS; number++) {
+    await dewey.tool("dewey_begin_conversation", { conversation_id: conversationId(number) });
+  }
+  dewey.close();
+  await using sql = connect(connection);
+  const [row] =
+    await sql`select current_setting('fsync') as fsync, current_setting('synchronous_commit') as synchronous`;
+  if (row.fsync !== "on" || row.synchronous !== "on") throw new Error("the database does not wait for the disk");
+}
+
+/** Dewey's own statement with one message. */
+function appendScript(text: string): string {
+  return `select outcome, message_id, turn_number, created_at from dewey_append(array[0], array[${clientConversation}],
+    array[uuidv7()], array[null::integer], array['user'], array['${text}'], array[null::text], array[null::text],
+    array[null::text], array[null::timestamptz], array[null::text], array[null::text], array[false])`;
+}
+
+/** What somebody would write who only wants to number and insert. */
+function plainScript(text: string): string {
+  return `with c as (
+      update conversations set last_turn = last_turn + 1, message_count = message_count + 1
+      where id = ${clientConversation} returning id, last_turn
+    ) insert into messages (id, conversation_id, turn_number, role, content, search)
+    select uuidv7(), id, last_turn, 'user', '${text}', dewey_search_vector('${text}') from c
+    returning id, turn_number, created_at`;
+}
+
+const clientConversation = "('00000000-0000-4000-8000-' || lpad((:client_id)::text, 12, '0'))::uuid";
+
+/** Whoever is fast must also be right: turns without gap or repeat, and counters that agree with the rows. */
+async function checkTurns(connection: Connection): Promise<void> {
+  await using sql = connect(connection);
+  const wrong: unknown[] = await sql`
+    select c.id from conversations c join messages m on m.conversation_id = c.id group by c.id
+    having count(*) <> max(m.turn_number) or min(m.turn_number) <> 1 or count(*) <> c.message_count or c.last_turn <> count(*)`;
+  if (wrong.length > 0) throw new Error(`${wrong.length} conversations have wrong turns`);
+}

@@ -1,0 +1,93 @@
+/** One line of the table: a value of Dewey's beside that of a peer or a limit, measured in turns in the same run. */
+export interface Row {
+  what: string;
+  unit: string;
+  /** A value a round. */
+  dewey: number[];
+  /** What Dewey is compared with, and its values, round by round. */
+  against: string;
+  other: number[];
+  /** What the bar is about: Dewey's value over the other's, or Dewey's less the other's. */
+  compare: "ratio" | "difference";
+  /** What is promised of that; absent for what is only told. */
+  bar?: { atLeast: number } | { atMost: number };
+}
+
+/** A row with what its rounds come to. */
+export interface Judged extends Row {
+  /** The median of the rounds' own comparisons, so that a moment in which the machine was slow counts for both. */
+  result: number;
+  least: number;
+  most: number;
+  met?: boolean;
+}
+
+export function judge(row: Row): Judged {
+  const results = row.dewey.map((value, round) => {
+    const other = row.other[round] ?? row.other[0] ?? Number.NaN;
+    return row.compare === "ratio" ? value / other : value - other;
+  });
+  const result = median(results);
+  const judged = { ...row, result, least: Math.min(...results), most: Math.max(...results) };
+  if (row.bar === undefined) return judged;
+  return { ...judged, met: "atLeast" in row.bar ? result >= row.bar.atLeast : result <= row.bar.atMost };
+}
+
+/** Dewey's value against a fixed limit that it must not pass. */
+export function withinLimit(what: string, unit: string, dewey: number[], most: number): Row {
+  return { what, unit, dewey, against: "limit", other: [most], compare: "ratio", bar: { atMost: 1 } };
+}
+
+/** A value that has nothing beside it. */
+export function told(what: string, unit: string, dewey: number[]): Row {
+  return { what, unit, dewey, against: "", other: [], compare: "ratio" };
+}
+
+/** A table for people, as Markdown has it. */
+export function table(rows: Judged[]): string {
+  const head = ["what", "Dewey", "against", "", "ratio", "bar", "met"];
+  const lines = rows.map((row) => [
+    row.what,
+    values(row.dewey, row.unit),
+    row.against,
+    row.other.length === 0 ? "" : values(row.other, row.unit),
+    row.other.length === 0 ? "" : compared(row),
+    barText(row),
+    row.met === undefined ? "" : row.met ? "yes" : "NO",
+  ]);
+  const all = [head, ...lines];
+  const widths = head.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)));
+  const print = (line: string[]) => `| ${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
+  return [print(head), print(widths.map((width) => "-".repeat(width))), ...lines.map(print)].join("\n");
+}
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
+}
+
+/** The median, and behind it the least and the most. */
+function values(rounds: number[], unit: string): string {
+  const spread = rounds.length > 1 ? ` (${number(Math.min(...rounds))}–${number(Math.max(...rounds))})` : "";
+  return `${number(median(rounds))} ${unit}${spread}`;
+}
+
+function compared(row: Judged): string {
+  const sign = row.compare === "difference" ? ` ${row.unit}` : "";
+  const spread = row.dewey.length > 1 ? ` (${number(row.least)}–${number(row.most)})` : "";
+  return `${number(row.result)}${sign}${spread}`;
+}
+
+function barText({ bar, compare, unit, against }: Row): string {
+  if (bar === undefined) return "";
+  const sign = compare === "difference" ? ` ${unit}` : "";
+  if (against === "limit") return "at most 1";
+  return "atLeast" in bar ? `at least ${bar.atLeast}${sign}` : `at most ${bar.atMost}${sign}`;
+}
+
+function number(value: number): string {
+  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString("en");
+  return Number(value.toPrecision(3)).toString();
+}
