@@ -104,7 +104,7 @@ async function ask(
 }
 
 /** What keeps us from the server, when it is not the server itself that says what it lacks. */
-async function whyUnreachable({ url, token }: Address): Promise<DeweyError | undefined> {
+export async function whyUnreachable({ url, token }: Address): Promise<DeweyError | undefined> {
   if ((await askHealth(url)) === undefined) {
     const remedy = isLoopback(new URL(url).hostname)
       ? "start one with: dewey serve"

@@ -1,3 +1,4 @@
+import { backup } from "./backup.ts";
 import type { Command } from "./command.ts";
 import { context } from "./context.ts";
 import { exportCommand } from "./export.ts";
@@ -6,6 +7,7 @@ import { hook } from "./hook.ts";
 import { importCommand } from "./import.ts";
 import { list } from "./list.ts";
 import { proxy } from "./proxy.ts";
+import { recover } from "./recover.ts";
 import { restore } from "./restore.ts";
 import { rm } from "./rm.ts";
 import { search } from "./search.ts";
@@ -30,6 +32,8 @@ export const commands: readonly Command[] = [
   context,
   stats,
   importCommand,
+  backup,
+  recover,
   exportCommand,
   hook,
   health,

@@ -11,6 +11,7 @@ import type { Link } from "../wire/link.ts";
 import { linkTransport } from "../wire/transport.ts";
 import { acceptedWebSocket, selectSubprotocol } from "../wire/websocket.ts";
 import type { Accepted } from "../wire/websocket.ts";
+import { BackupRoutes } from "./backup-routes.ts";
 import { createMcpServer } from "./server.ts";
 
 export interface ListenerOptions {
@@ -29,7 +30,7 @@ export interface Listener {
   /** The WebSocket address, for people and logs. */
   url: string;
   port: number;
-  /** Clients that are connected over WebSocket, and open HTTP sessions. */
+  /** Clients that are connected over WebSocket, open HTTP sessions, and backups that are under way. */
   clients(): number;
   stop(): Promise<void>;
 }
@@ -46,6 +47,7 @@ export function startListener(options: ListenerOptions): Listener {
   metrics.gauge("dewey_clients", "Open WebSocket connections and HTTP sessions.", () => links.size + http.size);
   const onCall = (tool: string, outcome: string) => calls({ tool, outcome });
   const serve = () => createMcpServer({ store, version, log, onCall });
+  const backups = new BackupRoutes(store, log);
   const http = new HttpSessions({
     log,
     versions: SUPPORTED_PROTOCOL_VERSIONS,
@@ -57,15 +59,16 @@ export function startListener(options: ListenerOptions): Listener {
       void serveLink(link, serve, log).finally(() => links.delete(link));
     },
   });
-  const server = listen(options, router(options, http, accept, metrics));
+  const server = listen(options, router(options, { http, backups, accept, metrics }));
   return {
     url: `${options.tls ? "wss" : "ws"}://${server.hostname}:${server.port}/`,
     port: server.port ?? options.port,
-    clients: () => links.size + http.size,
+    clients: () => links.size + http.size + backups.size,
     async stop() {
       // No new connections; calls under way may end; then whatever is left is closed.
       await Promise.race([server.stop(), drained(server), Bun.sleep(STOP_DEADLINE_MS)]);
       http.stop();
+      await backups.stop();
       await server.stop(true);
     },
   };
@@ -93,7 +96,14 @@ async function serveLink(link: Link, serve: () => ReturnType<typeof createMcpSer
 
 type Fetch = (request: Request, server: BunServer<Accepted>) => Promise<Response | undefined>;
 
-function router(options: ListenerOptions, http: HttpSessions, accept: () => Accepted, metrics: Metrics): Fetch {
+interface Routes {
+  http: HttpSessions;
+  backups: BackupRoutes;
+  accept: () => Accepted;
+  metrics: Metrics;
+}
+
+function router(options: ListenerOptions, { http, backups, accept, metrics }: Routes): Fetch {
   const guard = createGuard({
     ...(options.token === undefined ? {} : { token: options.token }),
     allowedOrigins: options.allowedOrigins,
@@ -108,6 +118,7 @@ function router(options: ListenerOptions, http: HttpSessions, accept: () => Acce
     const isSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
     if (isSocket && (pathname === "/" || pathname === "/mcp")) return upgrade(request, server, accept());
     if (pathname === "/mcp") return http.handle(request, server);
+    if (pathname === "/backup" || pathname === "/recover") return backups.handle(request, server);
     return refusal(404, "there is WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz and GET /metrics");
   };
 }

@@ -5,14 +5,19 @@ import quickerWords from "../../sql/0004_quicker_words.sql" with { type: "text" 
 import storedIn from "../../sql/0005_stored_in.sql" with { type: "text" };
 import appendPlan from "../../sql/0006_append_plan.sql" with { type: "text" };
 import { DeweyError } from "../errors.ts";
-import type { SQL } from "bun";
+import type { SQL, TransactionSQL } from "bun";
 import type { Database } from "./database.ts";
+
+interface Migration {
+  name: string;
+  sql: string;
+}
 
 /**
  * Every migration, in order. The list is explicit because a compiled binary carries files but no folders; a test holds
  * it against the folder. A migration is never changed once it is released: the next one corrects it.
  */
-export const migrations: readonly { name: string; sql: string }[] = [
+export const migrations: readonly Migration[] = [
   { name: "0001_schema", sql: schema },
   { name: "0002_follow_to_trash", sql: followToTrash },
   { name: "0003_context_history", sql: contextHistory },
@@ -22,7 +27,13 @@ export const migrations: readonly { name: string; sql: string }[] = [
 ];
 
 /** Any number, the same for all: two servers that start at once migrate one after the other. */
-const MIGRATION_LOCK = 3_393_900_001;
+export const MIGRATION_LOCK = 3_393_900_001;
+
+/** Where it is written down which migrations a database has. */
+const RECORDS = `create table if not exists dewey_migrations (
+  name text primary key,
+  applied_at timestamptz not null default now()
+)`;
 
 /** Brings the database to the newest schema, each step in a transaction. Throws `conflict` when it is newer than we are. */
 export async function migrate(database: Database): Promise<{ applied: number; newest: string }> {
@@ -45,20 +56,23 @@ async function apply(database: Database): Promise<void> {
   await database.exclusive(async (sql) => {
     // Held by the session, so that it spans the transactions, and let go when the connection closes.
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
-    await sql`create table if not exists dewey_migrations (
-      name text primary key,
-      applied_at timestamptz not null default now()
-    )`;
+    await sql.unsafe(RECORDS);
     const applied = await appliedMigrations(sql);
     refuseNewer(applied);
     for (const migration of migrations) {
       if (applied.has(migration.name)) continue;
-      await sql.begin(async (transaction) => {
-        await transaction.unsafe(migration.sql);
-        await transaction`insert into dewey_migrations (name) values (${migration.name})`;
-      });
+      await sql.begin((transaction) => applyWithin(transaction, [migration]));
     }
   });
+}
+
+/** Applies migrations in the caller's transaction, in which nobody else may be at it. */
+export async function applyWithin(sql: TransactionSQL, chosen: readonly Migration[]): Promise<void> {
+  await sql.unsafe(RECORDS);
+  for (const migration of chosen) {
+    await sql.unsafe(migration.sql);
+    await sql`insert into dewey_migrations (name) values (${migration.name})`;
+  }
 }
 
 function refuseNewer(applied: Set<string>): void {

@@ -1,3 +1,5 @@
+import { recoverBackup, writeBackup } from "./backup.ts";
+import type { Recovered } from "./backup.ts";
 import { Contexts } from "./contexts.ts";
 import { Conversations } from "./conversations.ts";
 import { Database } from "./database.ts";
@@ -34,6 +36,10 @@ export interface Store {
   results: Results;
   tail: Tail;
   stats: Stats;
+  /** All of it as an archive: a consistent view of one moment. Throws `unavailable`. */
+  backup(): Promise<ReadableStream<Uint8Array>>;
+  /** Fills the store from an archive; when that fails nothing has changed. See `recoverBackup`. */
+  recover(archive: AsyncIterable<Uint8Array>, options: { force: boolean }): Promise<Recovered>;
   /** Throws `unavailable`, with the reason, while the database is away. */
   health(): Promise<StoreHealth>;
   close(): Promise<void>;
@@ -55,6 +61,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       results: new Results(database, redactor),
       tail: new Tail(database),
       stats: new Stats(database),
+      backup: () => writeBackup(database),
+      recover: (archive, { force }) => recoverBackup(database, archive, force),
       async health() {
         const [row] = await database.repeatable((sql) => sql`select current_setting('server_version') as version`);
         return { database: "ok", version: String(row.version).split(" ")[0] ?? "", migrations };

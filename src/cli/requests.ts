@@ -1,0 +1,30 @@
+import { DeweyError } from "../errors.ts";
+import type { ErrorCode } from "../errors.ts";
+import { whyUnreachable } from "./client-command.ts";
+import { httpAddress } from "./health.ts";
+
+/**
+ * Asks a route of the server at a WebSocket address, for what is too large for a tool's reply. It may take as long as it
+ * takes. Throws the server's own error, or says why there is no answer.
+ */
+export async function requestServer(
+  address: { url: string; token: string | undefined },
+  path: string,
+  init: { method: string; body?: Uint8Array<ArrayBuffer> },
+): Promise<Response> {
+  const headers = address.token === undefined ? {} : { authorization: `Bearer ${address.token}` };
+  const [pathname = "", search = ""] = path.split("?");
+  const url = httpAddress(address.url, pathname);
+  url.search = search;
+  let response: Response;
+  try {
+    response = await fetch(url, { ...init, headers, timeout: false });
+  } catch (cause) {
+    throw (await whyUnreachable(address)) ?? new DeweyError("unavailable", "the Dewey server went away", { cause });
+  }
+  if (response.ok) return response;
+  if (response.status === 401)
+    throw (await whyUnreachable(address)) ?? new DeweyError("unauthorized", "the token is refused");
+  const { error, code } = (await response.json().catch(() => ({}))) as { error?: string; code?: ErrorCode };
+  throw new DeweyError(code ?? "unavailable", error ?? `the server answered with ${response.status}`);
+}

@@ -1,0 +1,172 @@
+import type { Server as BunServer } from "bun";
+import { asDeweyError, DeweyError, httpStatus } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Recovered } from "../store/backup.ts";
+import type { Store } from "../store/store.ts";
+
+/** A recovery whose client has not been heard of for so long has lost it, and is undone. */
+const IDLE_LIMIT_MS = 60_000;
+/** The largest part of an archive in one request. */
+const MAX_PART_BYTES = 8 * 1024 * 1024;
+
+interface Recovery {
+  id: string;
+  received: number;
+  writer: WritableStreamDefaultWriter<Uint8Array>;
+  done: Promise<Recovered>;
+  idle: ReturnType<typeof setTimeout>;
+}
+
+/**
+ * `GET /backup` answers the store as an archive. `POST /recover` begins a recovery and answers its id; the archive then
+ * comes in parts (`PUT /recover?id=ID&offset=N`), and `POST /recover?id=ID` ends it and answers what was brought back;
+ * `DELETE /recover?id=ID` undoes it. A request of the whole archive's size would need the listener to take bodies of any size on all routes.
+ */
+export class BackupRoutes {
+  readonly #store: Store;
+  readonly #log: Log;
+  #recovery: Recovery | undefined;
+  #backups = 0;
+
+  constructor(store: Store, log: Log) {
+    this.#store = store;
+    this.#log = log;
+  }
+
+  /** Backups and recoveries that are under way. */
+  get size(): number {
+    return this.#backups + (this.#recovery ? 1 : 0);
+  }
+
+  /** Undoes a recovery that is under way. */
+  async stop(): Promise<void> {
+    await this.#abort("the server is stopping");
+  }
+
+  async handle(request: Request, server: BunServer<unknown>): Promise<Response> {
+    // The database may take its time, and the client's disk too.
+    server.timeout(request, 0);
+    try {
+      const { pathname, searchParams } = new URL(request.url);
+      if (pathname === "/backup" && request.method === "GET") return await this.#backup();
+      const id = searchParams.get("id");
+      if (pathname === "/recover" && request.method === "POST" && id === null) {
+        return this.#begin(searchParams.get("force") === "true");
+      }
+      if (pathname === "/recover" && request.method === "PUT") return await this.#part(id, searchParams, request);
+      if (pathname === "/recover" && request.method === "POST") return await this.#finish(id);
+      if (pathname === "/recover" && request.method === "DELETE") return await this.#undo(id);
+      throw new DeweyError("invalid", "there is GET /backup, and POST, PUT and DELETE /recover");
+    } catch (thrown) {
+      const error = asDeweyError(thrown);
+      if (error.code === "internal") this.#log.error("a backup or a recovery failed", { error });
+      return Response.json({ error: error.message, code: error.code }, { status: httpStatus(error.code) });
+    }
+  }
+
+  async #backup(): Promise<Response> {
+    const archive = (await this.#store.backup()).getReader();
+    this.#backups += 1;
+    const over = () => (this.#backups -= 1);
+    const log = this.#log;
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        try {
+          const { value } = await archive.read();
+          if (value !== undefined) return controller.enqueue(value);
+          controller.close();
+        } catch (error) {
+          log.error("a backup broke off", { error });
+          controller.error(error);
+        }
+        over();
+      },
+      async cancel() {
+        over();
+        await archive.cancel();
+      },
+    });
+    return new Response(body, { headers: { "content-type": "application/zstd" } });
+  }
+
+  #begin(force: boolean): Response {
+    if (this.#recovery) throw new DeweyError("conflict", "another recovery is under way; try again when it is over");
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const id = Bun.randomUUIDv7();
+    const done = this.#store.recover(readable, { force });
+    this.#recovery = { id, received: 0, writer: writable.getWriter(), done, idle: setTimeout(() => {}, 0) };
+    // Whoever asks next is told; until then nobody listens.
+    done.catch(() => {});
+    this.#touch(this.#recovery);
+    return Response.json({ id });
+  }
+
+  async #part(id: string | null, search: URLSearchParams, request: Request): Promise<Response> {
+    const recovery = this.#known(id);
+    if (search.get("offset") !== `${recovery.received}`) {
+      throw new DeweyError("conflict", `the next part should begin at ${recovery.received}`);
+    }
+    const bytes = await request.bytes();
+    if (bytes.length > MAX_PART_BYTES) throw new DeweyError("invalid", `a part takes at most ${MAX_PART_BYTES} bytes`);
+    recovery.received += bytes.length;
+    clearTimeout(recovery.idle);
+    await this.#unlessFailed(recovery, recovery.writer.write(bytes));
+    this.#touch(recovery);
+    return Response.json({ received: recovery.received });
+  }
+
+  async #finish(id: string | null): Promise<Response> {
+    const recovery = this.#known(id);
+    clearTimeout(recovery.idle);
+    await this.#unlessFailed(recovery, recovery.writer.close());
+    const recovered = await this.#unlessFailed(recovery, recovery.done);
+    this.#recovery = undefined;
+    this.#log.info("recovered from a backup", { madeAt: recovered.made_at });
+    return Response.json(recovered);
+  }
+
+  async #undo(id: string | null): Promise<Response> {
+    this.#known(id);
+    await this.#abort("its client asked for that");
+    return Response.json({ undone: true });
+  }
+
+  #known(id: string | null): Recovery {
+    if (this.#recovery === undefined || this.#recovery.id !== id) {
+      throw new DeweyError(
+        "not_found",
+        "there is no such recovery; it was undone when it was not heard of for a minute",
+      );
+    }
+    return this.#recovery;
+  }
+
+  /** When the recovery has failed, its reader reads no more, and a write would wait for ever. */
+  async #unlessFailed<Value>(recovery: Recovery, step: Promise<Value>): Promise<Value> {
+    const failed = recovery.done.then(() => new Promise<never>(() => {}));
+    step.catch(() => {});
+    try {
+      return await Promise.race([step, failed]);
+    } catch (error) {
+      await this.#abort("it has failed");
+      // The stream's own failure is only that nobody reads it any more.
+      await recovery.done;
+      throw error;
+    }
+  }
+
+  #touch(recovery: Recovery): void {
+    clearTimeout(recovery.idle);
+    recovery.idle = setTimeout(() => void this.#abort("its client was not heard of"), IDLE_LIMIT_MS);
+  }
+
+  async #abort(reason: string): Promise<void> {
+    const recovery = this.#recovery;
+    this.#recovery = undefined;
+    if (!recovery) return;
+    clearTimeout(recovery.idle);
+    this.#log.warn("a recovery was undone", { reason });
+    await recovery.writer.abort(new DeweyError("unavailable", `the recovery was undone: ${reason}`)).catch(() => {});
+    await recovery.done.catch(() => {});
+  }
+}
