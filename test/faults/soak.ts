@@ -13,6 +13,8 @@ const { values } = parseArgs({
   },
 });
 
+for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => process.exit(1));
+
 console.log(`seed ${values.seed}`);
 const { totals, violations, logs } = await run({
   seed: Number(values.seed),

@@ -74,6 +74,12 @@ export class World {
     this.#ledger = ledger;
     // PostgreSQL's own user passes through it when this runs as root.
     chmodSync(this.home, 0o711);
+    // Whatever becomes of us, nothing of this is left running.
+    process.once("exit", () => this.#end());
+  }
+
+  #end(): void {
+    for (const { pid } of processesOf(this.home)) signal(pid, "SIGKILL");
   }
 
   get serverUrl(): string {
@@ -273,7 +279,7 @@ export class World {
     for (const role of ["server", "websocket upstream", "http upstream"] as const) await this.#terminate(role);
     await within(END_DEADLINE_MS, "", async () => processesOf(this.home).length === 0).catch(() => {});
     const left = processesOf(this.home);
-    for (const { pid } of left) signal(pid, "SIGKILL");
+    this.#end();
     for (const name of cables) this.cable(name).stop();
     const processes = left.map(({ pid, command }) => `${pid} ${command.slice(0, 200)}`);
     return { processes, files: readdirSync(this.spool) };
