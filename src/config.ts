@@ -13,7 +13,7 @@ import { isLoopback } from "./wire/guard.ts";
 /** What a command was given: the process's environment and the flags, by their names. */
 export interface Sources {
   env: Record<string, string | undefined>;
-  flags: Record<string, string | boolean | undefined>;
+  flags: Record<string, string | boolean | string[] | undefined>;
 }
 
 type Values<Name extends SettingName> = {
@@ -59,10 +59,19 @@ interface SpoolConfig {
 
 export interface ProxyConfig extends ListenConfig {
   configFile: string | undefined;
+  /** For the upstream that the command line names by its address. */
+  upstreamHeaders: Record<string, string>;
   url: string;
   spool: SpoolConfig;
   dataDir: string;
   logLevel: LogLevel;
+}
+
+/** Settings that a client's configuration must hand on, because they are not the defaults. */
+export interface ConnectConfig {
+  url: string | undefined;
+  dataDir: string | undefined;
+  spoolDir: string | undefined;
 }
 
 /** What a client's hooks need: the server, and where to leave what is for it. */
@@ -117,6 +126,7 @@ export const obeyed = {
     "proxyPort",
     ...listening,
     "proxyConfig",
+    "upstreamHeaders",
     "url",
     "spoolDir",
     "spoolMaxMb",
@@ -126,6 +136,7 @@ export const obeyed = {
   ],
   client: ["url", "token", "logLevel"],
   hook: ["url", "token", "spoolDir", ...common],
+  connect: ["url", "dataDir", "spoolDir"],
 } as const satisfies Record<string, readonly SettingName[]>;
 
 /** Reads what `dewey serve` obeys. Throws one `invalid` error that names every mistake. */
@@ -159,6 +170,7 @@ export function proxyConfig(sources: Sources): ProxyConfig {
     return {
       ...listenConfig(values.proxyHost, values.proxyPort, values, sources, reader),
       configFile: values.proxyConfig,
+      upstreamHeaders: values.upstreamHeaders ?? {},
       url: values.url,
       spool: {
         folder: values.spoolDir ?? join(dataDir, "spool"),
@@ -168,6 +180,14 @@ export function proxyConfig(sources: Sources): ProxyConfig {
       dataDir,
       logLevel: values.logLevel,
     };
+  });
+}
+
+/** Reads what is written into a client's configuration: only what differs from what Dewey does by itself. */
+export function connectConfig(sources: Sources): ConnectConfig {
+  return reading(sources, (reader) => {
+    const { url, dataDir, spoolDir } = reader.read(obeyed.connect);
+    return { url: url === settings.url.default ? undefined : url, dataDir, spoolDir };
   });
 }
 

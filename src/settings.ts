@@ -69,6 +69,15 @@ const origins = text.transform((value, context) => {
   return list;
 });
 
+const headers = text.transform((value, context) => {
+  try {
+    return z.record(z.string(), z.string()).parse(JSON.parse(value));
+  } catch {
+    context.addIssue({ code: "custom", message: "should be a JSON object of texts" });
+    return z.NEVER;
+  }
+});
+
 /** All settings of all commands. */
 export const settings = {
   host: defaulted({
@@ -109,6 +118,13 @@ export const settings = {
     value: "FILE",
     summary: "upstream servers, in the clients' own `mcpServers` form",
     schema: text.min(1, "should be a file"),
+  }),
+  upstreamHeaders: optional({
+    env: "DEWEY_UPSTREAM_HEADERS",
+    value: "JSON",
+    summary: "headers for the upstream that `dewey proxy --stdio URL` names, as an object",
+    secret: true,
+    schema: headers,
   }),
   url: defaulted({
     env: "DEWEY_URL",

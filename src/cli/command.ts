@@ -9,6 +9,8 @@ export interface Flag {
   /** What stands for the value in help; absent for a switch. */
   value?: string;
   summary: string;
+  /** May be given more than once; its value is then a list. */
+  many?: true;
 }
 
 /** One command of the binary: what its help says, what it takes, and what it does. */
@@ -29,7 +31,7 @@ export interface Command {
 
 /** One call of a command. */
 export interface Invocation {
-  flags: Record<string, string | boolean | undefined>;
+  flags: Record<string, string | boolean | string[] | undefined>;
   operands: string[];
   /** What stood behind `--`: a command line that is not ours to read. */
   rest: string[] | undefined;
@@ -49,7 +51,7 @@ export function parseCommandLine(command: Command, args: string[]): Pick<Invocat
     throw usageError(command, `does not take "${parsed.positionals[command.operands]}"`);
   }
   return {
-    flags: parsed.values,
+    flags: parsed.values as Invocation["flags"],
     operands: parsed.positionals,
     rest: terminator === -1 ? undefined : args.slice(terminator + 1),
   };
@@ -75,7 +77,10 @@ function parse(command: Command, args: string[]) {
   const options = Object.fromEntries(
     Object.entries(flagsOf(command)).map(([name, flag]) => [
       name,
-      { type: flag.value === undefined ? ("boolean" as const) : ("string" as const) },
+      {
+        type: flag.value === undefined ? ("boolean" as const) : ("string" as const),
+        ...(flag.many ? { multiple: true } : {}),
+      },
     ]),
   );
   try {

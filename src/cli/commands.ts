@@ -1,5 +1,7 @@
 import { backup } from "./backup.ts";
 import type { Command } from "./command.ts";
+import { connect } from "./connect.ts";
+import { disconnect } from "./disconnect.ts";
 import { context } from "./context.ts";
 import { exportCommand } from "./export.ts";
 import { health } from "./health.ts";
@@ -23,6 +25,8 @@ export const commands: readonly Command[] = [
   up,
   serve,
   proxy,
+  connect,
+  disconnect,
   search,
   list,
   show,

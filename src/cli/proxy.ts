@@ -31,6 +31,7 @@ export const proxy: Command = {
   settings: obeyed.proxy,
   flags: {
     stdio: { summary: "serve the client that started this command" },
+    name: { value: "NAME", summary: "with --stdio and an address or a command: what to call that upstream" },
     "no-auth": { summary: "listen beyond loopback without a token" },
   },
   operands: 1,
@@ -84,15 +85,16 @@ async function recordStdio(invocation: Invocation, config: ProxyConfig, log: Log
 }
 
 function chosenUpstream(invocation: Invocation, config: ProxyConfig): Upstream {
-  const context = contextOf(config, invocation.env);
   const { rest, operands } = invocation;
   const [operand] = operands;
-  if (rest !== undefined) {
-    if (operand !== undefined || rest.length === 0)
-      throw usageError(proxy, "wants a command behind --, and nothing before it");
-    return commandLineUpstream(rest, context);
+  if (rest !== undefined && (operand !== undefined || rest.length === 0))
+    throw usageError(proxy, "wants a command behind --, and nothing before it");
+  const words = rest ?? (operand !== undefined && /^(ws|http)s?:\/\//.test(operand) ? operands : undefined);
+  if (words !== undefined) {
+    const name = invocation.flags["name"];
+    const upstream = commandLineUpstream(words, contextOf(config, invocation.env), config.upstreamHeaders);
+    return typeof name === "string" ? { ...upstream, name } : upstream;
   }
-  if (operand !== undefined && /^(ws|http)s?:\/\//.test(operand)) return commandLineUpstream([operand], context);
   const upstreams = readUpstreams(config, invocation.env);
   const name = operand ?? upstreams.defaultName;
   const upstream = name === undefined ? undefined : upstreams.byName.get(name);

@@ -98,10 +98,14 @@ export function defaultUpstreams(context: UpstreamContext): Upstreams {
 }
 
 /** An upstream that the command line names: an address, or a command and its arguments. */
-export function commandLineUpstream(words: string[], context: UpstreamContext): Upstream {
+export function commandLineUpstream(
+  words: string[],
+  context: UpstreamContext,
+  headers: Record<string, string> = {},
+): Upstream {
   const [first = "", ...args] = words;
   if (args.length === 0 && /^(ws|http)s?:\/\//.test(first)) {
-    return { name: URL.parse(first)?.host ?? first, wire: wireOf(first), url: first, headers: {}, record: "calls" };
+    return { name: URL.parse(first)?.host ?? first, wire: wireOf(first), url: first, headers, record: "calls" };
   }
   const name = first.split("/").at(-1) ?? first;
   return { name, wire: "stdio", command: first, args, env: context.env, cwd: undefined, record: "calls" };

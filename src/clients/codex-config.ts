@@ -1,0 +1,109 @@
+import { DeweyError } from "../errors.ts";
+import { isObject } from "../wire/frame.ts";
+import type { Json } from "../wire/frame.ts";
+
+// Codex keeps its configuration as TOML, with people's comments in it: only the lines that must change are changed. What
+// has come out is read again and held against what was meant, so that a form that is not foreseen changes nothing.
+
+/** The servers in a configuration of Codex. Throws `invalid` for what is no TOML. */
+export function codexServers(text: string, path: string): Record<string, Json> {
+  const { mcp_servers: servers } = parsed(text, path);
+  return Object.fromEntries(
+    Object.entries(isObject(servers) ? servers : {}).filter((entry): entry is [string, Json] => isObject(entry[1])),
+  );
+}
+
+/** The text with these servers: entries that are new, changed, or gone (undefined). */
+export function withCodexServers(text: string, path: string, changes: Record<string, Json | undefined>): string {
+  let result = text;
+  for (const [name, entry] of Object.entries(changes)) result = withServer(result, name, entry);
+  const before = codexServers(text, path);
+  const meant = Object.fromEntries(
+    Object.entries({ ...before, ...changes }).filter(([, entry]) => entry !== undefined),
+  );
+  if (!Bun.deepEquals(plain(codexServers(result, path)), plain(meant))) {
+    throw new DeweyError(
+      "invalid",
+      `${path} has a form that is not changed safely by a program; see dewey connect codex --print`,
+    );
+  }
+  return result;
+}
+
+function withServer(text: string, name: string, entry: Json | undefined): string {
+  const lines = text.split("\n");
+  const key = /^[\w-]+$/.test(name) ? name : JSON.stringify(name);
+  const header = new RegExp(
+    `^\\s*\\[\\s*mcp_servers\\s*\\.\\s*(?:${escaped(key)}|"${escaped(name)}")\\s*\\]\\s*(#.*)?$`,
+  );
+  const start = lines.findIndex((line) => header.test(line));
+  const written = entry === undefined ? [] : Object.entries(entry).map(([field, value]) => `${field} = ${toml(value)}`);
+  if (start === -1) {
+    if (entry === undefined) return text;
+    const separator = text === "" || text.endsWith("\n\n") ? "" : text.endsWith("\n") ? "\n" : "\n\n";
+    return `${text}${separator}[mcp_servers.${key}]\n${written.join("\n")}\n`;
+  }
+  const after = lines.slice(start + 1).findIndex((line) => /^\s*\[\[?[\w\s."'-]+\]\]?\s*(#.*)?$/.test(line));
+  const end = after === -1 ? lines.length : start + 1 + after;
+  if (entry === undefined) {
+    // With it goes the empty line that was put before it.
+    const from = lines[start - 1] === "" && start > 0 ? start - 1 : start;
+    return [...lines.slice(0, from), ...lines.slice(end === lines.length && lines.at(-1) === "" ? end - 1 : end)].join(
+      "\n",
+    );
+  }
+  const body = lines.slice(start + 1, end);
+  const kept = withoutFields(body, new Set(["command", "args", "url", "http_headers", "env", ...Object.keys(entry)]));
+  return [...lines.slice(0, start + 1), ...written, ...kept, ...lines.slice(end)].join("\n");
+}
+
+/** The lines of a table without those that give these fields; a value may go over several lines until its brackets close. */
+function withoutFields(lines: string[], fields: Set<string>): string[] {
+  const kept: string[] = [];
+  for (let index = 0; index < lines.length; index += 1) {
+    const line = lines[index] ?? "";
+    const [, field = ""] = /^\s*"?([\w-]+)"?\s*=/.exec(line) ?? [];
+    if (!fields.has(field)) {
+      kept.push(line);
+      continue;
+    }
+    for (let value = line; depth(value) > 0 && index + 1 < lines.length; value += `\n${lines[index]}`) index += 1;
+  }
+  return kept;
+}
+
+/** Brackets that are still open, those in strings aside. */
+function depth(text: string): number {
+  const bare = text.replaceAll(/"(?:[^"\\]|\\.)*"|'[^']*'/g, "").replaceAll(/#.*/g, "");
+  return (bare.match(/[[{]/g)?.length ?? 0) - (bare.match(/[\]}]/g)?.length ?? 0);
+}
+
+function toml(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(toml).join(", ")}]`;
+  if (isObject(value))
+    return `{ ${Object.entries(value)
+      .map(([key, each]) => `${JSON.stringify(key)} = ${toml(each)}`)
+      .join(", ")} }`;
+  // A basic string of TOML has the escapes of JSON.
+  return JSON.stringify(value);
+}
+
+function parsed(text: string, path: string): Json {
+  try {
+    return Bun.TOML.parse(text) as Json;
+  } catch (error) {
+    throw new DeweyError(
+      "invalid",
+      `${path} is no TOML that can be read: ${error instanceof Error ? error.message : ""}`,
+    );
+  }
+}
+
+/** Values without the prototypes that parsers give them. */
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}

@@ -1,0 +1,64 @@
+import { isObject } from "../wire/frame.ts";
+import type { Json } from "../wire/frame.ts";
+
+/** A hook is killed by the client after so long. It takes milliseconds, and seconds only when it starts a server. */
+const TIMEOUT_SECONDS = 10;
+
+/** The events of Claude Code that Dewey listens to, and for which tools. */
+const events: Record<string, { matcher?: string }> = {
+  SessionStart: {},
+  UserPromptSubmit: {},
+  // Only what a proxy may record too is claimed before it is called.
+  PreToolUse: { matcher: "mcp__.*" },
+  PostToolUse: {},
+  PostToolUseFailure: {},
+  Stop: {},
+  SubagentStop: {},
+  SessionEnd: {},
+};
+
+/** Claude Code's settings with Dewey's hooks in place, once, beside whatever hooks there are. */
+export function withHooks(settings: Json, command: string): Json {
+  const hooks = isObject(settings["hooks"]) ? settings["hooks"] : {};
+  const ours = { type: "command", command, timeout: TIMEOUT_SECONDS };
+  const merged = Object.entries(events).map(([event, { matcher }]): [string, unknown] => {
+    const groups = groupsOf(hooks[event]);
+    const wanted = { ...(matcher === undefined ? {} : { matcher }), hooks: [ours] };
+    // Where it stands already, it stays where it is.
+    if (groups.some((group) => Bun.deepEquals(group, wanted))) return [event, groups];
+    return [event, [...groups.flatMap(withoutOurs), wanted]];
+  });
+  return { ...settings, hooks: { ...hooks, ...Object.fromEntries(merged) } };
+}
+
+/** The settings without Dewey's hooks, and without what would then be empty. */
+export function withoutHooks(settings: Json): Json {
+  if (!isObject(settings["hooks"])) return settings;
+  const kept = Object.entries(settings["hooks"]).flatMap(([event, value]): [string, unknown][] => {
+    if (!groupsOf(value).some((group) => withoutOurs(group)[0] !== group)) return [[event, value]];
+    const groups = groupsOf(value).flatMap(withoutOurs);
+    return groups.length > 0 ? [[event, groups]] : [];
+  });
+  const { hooks: _, ...rest } = settings;
+  return kept.length > 0 ? { ...settings, hooks: Object.fromEntries(kept) } : rest;
+}
+
+function withoutOurs(group: unknown): unknown[] {
+  const hooks = isObject(group) && Array.isArray(group["hooks"]) ? group["hooks"] : [];
+  const others = hooks.filter((each: unknown) => !isOurs(each));
+  if (others.length === hooks.length) return [group];
+  return others.length === 0 || !isObject(group) ? [] : [{ ...group, hooks: others }];
+}
+
+/** By the command's form, so that those of a Dewey that lay elsewhere are known too. */
+function isOurs(hook: unknown): boolean {
+  return (
+    isObject(hook) &&
+    typeof hook["command"] === "string" &&
+    /(^|[/'" ])(dewey|main\.ts)['"]? hook\b/.test(hook["command"])
+  );
+}
+
+function groupsOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}

@@ -1,0 +1,41 @@
+import { isObject } from "../wire/frame.ts";
+import type { Json } from "../wire/frame.ts";
+import { PROTOCOL_VERSION } from "../client.ts";
+import { urlOf } from "./mcp-servers.ts";
+
+/** A server that does not answer within this time is left as it is. */
+const PROBE_DEADLINE_MS = 3000;
+
+/**
+ * Why a server that is reached by its address should stay direct: it signs in by OAuth, which the client does with the
+ * person in a browser; a proxy between would have no token. One that comes with its own authorization does not.
+ */
+export async function signInProblem(entry: Json): Promise<string | undefined> {
+  const url = urlOf(entry);
+  const headers = isObject(entry["headers"]) ? entry["headers"] : {};
+  if (url === undefined || !/^https?:/.test(url) || /\$\{?\w/.test(url)) return undefined;
+  if (Object.keys(headers).some((name) => /^(authorization|x-api-key)$/i.test(name))) return undefined;
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: {
+        ...(headers as Record<string, string>),
+        "content-type": "application/json",
+        accept: "application/json, text/event-stream",
+      },
+      body: JSON.stringify({
+        jsonrpc: "2.0",
+        id: 0,
+        method: "initialize",
+        params: { protocolVersion: PROTOCOL_VERSION, capabilities: {}, clientInfo: { name: "dewey", version: "0" } },
+      }),
+      signal: AbortSignal.timeout(PROBE_DEADLINE_MS),
+    });
+    await response.body?.cancel();
+    return response.status === 401 || response.status === 403
+      ? "signs in by OAuth, which only the client itself can do"
+      : undefined;
+  } catch {
+    return "does not answer, so that it is not known how it signs in; connect again when it does";
+  }
+}

@@ -1,0 +1,54 @@
+import { describe, expect, test } from "bun:test";
+import { withHooks, withoutHooks } from "../../src/clients/hooks.ts";
+
+const command = "'/opt/my tools/dewey' hook";
+const theirs = { matcher: "Bash", hooks: [{ type: "command", command: "notify hook" }] };
+const settings = { model: "opus", hooks: { PreToolUse: [theirs], Notification: [theirs] } };
+
+describe("the hooks in Claude Code's settings", () => {
+  test("are added beside those that are there, once", () => {
+    const once = withHooks(settings, command);
+    expect(once).toMatchObject({ model: "opus", hooks: { Notification: [theirs] } });
+    const { PreToolUse } = once["hooks"] as Record<string, unknown[]>;
+    expect(PreToolUse).toEqual([theirs, { matcher: "mcp__.*", hooks: [{ type: "command", command, timeout: 10 }] }]);
+    expect(Object.keys(once["hooks"] as object)).toEqual(
+      expect.arrayContaining([
+        "SessionStart",
+        "UserPromptSubmit",
+        "PostToolUse",
+        "PostToolUseFailure",
+        "Stop",
+        "SubagentStop",
+        "SessionEnd",
+      ]),
+    );
+    expect(withHooks(once, command)).toEqual(once);
+  });
+
+  test("of a Dewey that lay elsewhere are replaced", () => {
+    const moved = JSON.stringify(withHooks(withHooks(settings, command), "/usr/bin/dewey hook --url ws://x"));
+    expect(moved).not.toContain("my tools");
+    expect(moved).toContain("/usr/bin/dewey hook --url ws://x");
+  });
+
+  test("go without a trace, and leave others where they were", () => {
+    expect(withoutHooks(withHooks(settings, command))).toEqual(settings);
+    expect(withoutHooks(withHooks({}, command))).toEqual({});
+    const shared = {
+      hooks: {
+        Stop: [
+          {
+            hooks: [
+              { type: "command", command },
+              { type: "command", command: "bell" },
+            ],
+          },
+        ],
+        Empty: [],
+      },
+    };
+    expect(withoutHooks(shared)).toEqual({
+      hooks: { Stop: [{ hooks: [{ type: "command", command: "bell" }] }], Empty: [] },
+    });
+  });
+});

@@ -1,0 +1,90 @@
+import { describe, expect, test } from "bun:test";
+import { unproxied, withDewey, withProxy, withoutProxy } from "../../src/clients/mcp-servers.ts";
+import type { Servers } from "../../src/clients/mcp-servers.ts";
+
+const program = { command: ["/opt/dewey"], flags: ["--url", "ws://localhost:1"], spoolFlags: ["--spool-dir", "/s"] };
+const all = () => true;
+const noProblem = () => Promise.resolve(undefined);
+
+const servers: Servers = {
+  stdio: { command: "npx", args: ["-y", "server", "--", "x"], env: { KEY: "v" }, timeout: 5 },
+  bare: { type: "stdio", command: "serve" },
+  http: { type: "http", url: "https://example.org/mcp", headers: { Authorization: "Bearer ${T}" } },
+  ws: { type: "ws", url: "ws://localhost:7/" },
+};
+
+describe("servers behind the proxy", () => {
+  test("are started through it, with what else their entries say", async () => {
+    const done = await withProxy(servers, program, all, noProblem);
+    const flags = ["--url", "ws://localhost:1", "--spool-dir", "/s"];
+    expect(done.servers).toEqual({
+      stdio: {
+        command: "/opt/dewey",
+        args: ["proxy", "--stdio", "--name", "stdio", ...flags, "--", "npx", "-y", "server", "--", "x"],
+        env: { KEY: "v" },
+        timeout: 5,
+      },
+      bare: {
+        type: "stdio",
+        command: "/opt/dewey",
+        args: ["proxy", "--stdio", "--name", "bare", ...flags, "--", "serve"],
+      },
+      http: {
+        command: "/opt/dewey",
+        args: ["proxy", "--stdio", "--name", "http", ...flags, "https://example.org/mcp"],
+        env: { DEWEY_UPSTREAM_HEADERS: '{"Authorization":"Bearer ${T}"}' },
+      },
+      ws: { command: "/opt/dewey", args: ["proxy", "--stdio", "--name", "ws", ...flags, "ws://localhost:7/"] },
+    });
+    expect(done.proxied).toEqual(["stdio", "bare", "http", "ws"]);
+  });
+
+  test("are the same when it is done again, and are what they were when it is undone", async () => {
+    const once = withDewey((await withProxy(servers, program, all, noProblem)).servers, program);
+    const twice = withDewey((await withProxy(once, program, all, noProblem)).servers, program);
+    expect(twice).toEqual(once);
+    expect(withoutProxy(once, {}, program)).toEqual(servers);
+    // Another Dewey's entries are written anew for this one.
+    const moved = { ...program, command: ["/elsewhere/dewey"] };
+    expect(JSON.stringify((await withProxy(once, moved, all, noProblem)).servers["http"])).toContain(
+      "/elsewhere/dewey",
+    );
+  });
+
+  test("come back in the backup's own words where it means the same", async () => {
+    const gemini = { httpUrl: "https://example.org/mcp", trust: true };
+    const { servers: changed } = await withProxy({ g: gemini }, program, all, noProblem);
+    expect(withoutProxy(changed, { g: gemini }, program)).toEqual({ g: gemini });
+    expect(withoutProxy(changed, {}, program)).toEqual({
+      g: { type: "http", url: "https://example.org/mcp", trust: true },
+    });
+  });
+
+  test("stay direct where a proxy would break them, with the reason", async () => {
+    const direct = {
+      sse: { type: "sse", url: "https://example.org/events" },
+      oauth: { type: "http", url: "https://example.org/mcp", oauth: { clientId: "x" } },
+      probed: { type: "http", url: "https://example.org/other" },
+      odd: { something: true },
+    };
+    const done = await withProxy(direct, program, all, (entry) =>
+      Promise.resolve(entry["url"] === direct.probed.url ? "signs in" : undefined),
+    );
+    expect(done.servers).toEqual(direct);
+    expect(done.direct.map((each) => `${each.name}: ${each.reason}`)).toEqual([
+      "sse: speaks the older SSE, which is not relayed",
+      "oauth: signs in by OAuth, which only the client itself can do",
+      "probed: signs in",
+      "odd: is of a form that is not known",
+    ]);
+  });
+
+  test("are only those that are wanted, and never Dewey; another server of that name stays", async () => {
+    const mine = { dewey: { command: "other" }, ...servers };
+    const done = await withProxy(mine, program, (name) => name === "ws", noProblem);
+    expect(done.proxied).toEqual(["ws"]);
+    expect(done.servers).toMatchObject({ dewey: { command: "other" }, stdio: servers["stdio"] as object });
+    expect(withDewey(done.servers, program)).toBe(done.servers);
+    expect(unproxied({ command: "npx", args: ["proxy", "--stdio"] })).toBeUndefined();
+  });
+});
