@@ -37,13 +37,34 @@ export function createLog(options: LogOptions, bound: Fields = {}): Log {
   };
 }
 
+/** What waits at most for whoever reads the log; a client that never reads our stderr must not cost us memory. */
+const MAX_UNREAD_CHARACTERS = 4_000_000;
+
 /** The log of a process: on stderr, because stdout belongs to the protocol when a client has started us. */
 export function stderrLog(level: LogLevel): Log {
-  return createLog({
-    level,
-    format: process.stderr.isTTY ? "text" : "json",
-    write: (line) => process.stderr.write(line),
-  });
+  // Whoever read it may be gone; without this the next line would end the process.
+  process.stderr.on("error", () => {});
+  return createLog({ level, format: process.stderr.isTTY ? "text" : "json", write: writer(process.stderr) });
+}
+
+/** Writes lines, and leaves out those for which nobody makes room, saying how many when there is room again. */
+function writer(stream: NodeJS.WriteStream): (line: string) => void {
+  let unread = 0;
+  let left = 0;
+  const send = (line: string) => {
+    unread += line.length;
+    stream.write(line, () => (unread -= line.length));
+  };
+  return (line) => {
+    if (unread > MAX_UNREAD_CHARACTERS) {
+      left += 1;
+      return;
+    }
+    if (left > 0)
+      send(`${JSON.stringify({ level: "warn", event: "lines of the log that nobody read were left out", left })}\n`);
+    left = 0;
+    send(line);
+  };
 }
 
 function render(format: LogOptions["format"], level: LogLevel, event: string, fields: Fields): string {

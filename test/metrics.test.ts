@@ -25,3 +25,40 @@ test("counts and readings come out in Prometheus' text format, whatever is in a 
     ].join("\n"),
   );
 });
+
+test("durations come out as a histogram whose buckets add up", async () => {
+  const metrics = new Metrics();
+  const took = metrics.durations("dewey_call_duration_seconds", "Calls.");
+  for (const ms of [0.5, 10, 11, 500_000]) took({ tool: "a" }, ms);
+  const lines = (await metrics.response().text()).split("\n");
+  expect(lines[1]).toBe("# TYPE dewey_call_duration_seconds histogram");
+  const buckets = lines.filter((line) => line.startsWith('dewey_call_duration_seconds_bucket{tool="a",le='));
+  expect(buckets.map((line) => line.split(" ")[1])).toEqual([
+    "1",
+    "1",
+    "2",
+    "3",
+    "3",
+    "3",
+    "3",
+    "3",
+    "3",
+    "3",
+    "3",
+    "4",
+  ]);
+  expect(buckets.at(-1)).toContain('le="+Inf"');
+  expect(lines.slice(-3, -1)).toEqual([
+    'dewey_call_duration_seconds_sum{tool="a"} 500.0215',
+    'dewey_call_duration_seconds_count{tool="a"} 4',
+  ]);
+});
+
+test("a reading may have labels", async () => {
+  const metrics = new Metrics();
+  metrics.gauge("dewey_up", "Up.", () => [
+    [{ upstream: "a" }, 1],
+    [{ upstream: "b" }, 0],
+  ]);
+  expect(await metrics.response().text()).toEndWith('dewey_up{upstream="a"} 1\ndewey_up{upstream="b"} 0\n');
+});

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { foreignEnvironment, obeyed, proxyConfig } from "../config.ts";
 import type { ProxyConfig } from "../config.ts";
-import { DeweyError } from "../errors.ts";
+import { DeweyError, asDeweyError } from "../errors.ts";
 import { stderrLog } from "../log.ts";
 import type { Log } from "../log.ts";
 import { runStdioSession, startProxy } from "../proxy/proxy.ts";
@@ -13,7 +13,7 @@ import type { Command, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";
 import { ensureLocalServer } from "./local-server.ts";
 import { listenOptions } from "./server.ts";
-import { aborted, warnOfUnknownVariables } from "./signals.ts";
+import { aborted, onHangUp, warnOfUnknownVariables } from "./signals.ts";
 
 export const proxy: Command = {
   name: "proxy",
@@ -25,6 +25,7 @@ export const proxy: Command = {
   ],
   about: [
     "Listens for WebSocket on any path and Streamable HTTP on /mcp, both with ?upstream=NAME. GET /healthz tells how it is.",
+    "SIGHUP reads the upstreams again. SIGTERM takes no new sessions, gives calls that are under way ten seconds, and ends.",
     "With --stdio it serves the client that started it: put `dewey proxy --stdio --` before the command of a server to",
     "record that server. It starts a Dewey server when none answers at DEWEY_URL and the address is this machine's.",
   ].join("\n"),
@@ -58,9 +59,9 @@ export interface ConfiguredProxy {
   version: string;
 }
 
-/** Starts the proxy with the upstreams of its configuration. */
+/** Starts the proxy with the upstreams of its configuration, which it reads again when it is told so. */
 export function startConfiguredProxy({ config, env, log, version }: ConfiguredProxy): Proxy {
-  return startProxy({
+  const running = startProxy({
     ...listenOptions(config),
     upstreams: readUpstreams(config, env),
     spool: config.spool,
@@ -68,6 +69,17 @@ export function startConfiguredProxy({ config, env, log, version }: ConfiguredPr
     log,
     version,
   });
+  onHangUp(() => {
+    try {
+      running.configure(readUpstreams(config, env));
+      log.info("the configuration was read again", { file: config.configFile });
+    } catch (error) {
+      const reason = asDeweyError(error).message;
+      running.keepConfiguration(reason);
+      log.error("the configuration is as it was: what was read again is wrong", { reason });
+    }
+  });
+  return running;
 }
 
 /** Relays the client that started this command, until it leaves or we are asked to stop. */
@@ -79,8 +91,7 @@ async function recordStdio(invocation: Invocation, config: ProxyConfig, log: Log
     log.warn("there is no Dewey server; what is recorded waits on disk", { error }),
   );
   const link = ownStdio(log);
-  void aborted(invocation.stopping).then(() => link.close());
-  await runStdioSession(link, upstream, { spool, dewey: { url, token }, log });
+  await runStdioSession(link, upstream, { spool, dewey: { url, token }, log, stopping: aborted(invocation.stopping) });
   return 0;
 }
 

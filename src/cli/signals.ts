@@ -1,3 +1,4 @@
+import { closeSync, openSync } from "node:fs";
 import { unknownVariables } from "../config.ts";
 import type { Log } from "../log.ts";
 import type { Invocation } from "./command.ts";
@@ -14,4 +15,25 @@ export function aborted(signal: AbortSignal): Promise<void> {
 export function warnOfUnknownVariables(env: Invocation["env"], log: Log): void {
   for (const variable of unknownVariables(env))
     log.warn("this variable is no setting of Dewey; is it misspelt?", { variable });
+}
+
+/**
+ * Calls `reload` at every SIGHUP. A process whose terminal was closed gets that signal too, and is to stop then, as it
+ * would without this.
+ */
+export function onHangUp(reload: () => void): void {
+  const hadTerminal = hasTerminal();
+  process.on("SIGHUP", () => {
+    if (hadTerminal && !hasTerminal()) process.kill(process.pid, "SIGTERM");
+    else reload();
+  });
+}
+
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync("/dev/tty", "r"));
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -105,6 +105,7 @@ StartLimitIntervalSec=0
 [Service]
 Type=exec
 ExecStart=${command} proxy
+ExecReload=/bin/kill -HUP $MAINPID
 EnvironmentFile=-%E/dewey/proxy.env
 Restart=on-failure
 RestartSec=2

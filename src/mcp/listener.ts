@@ -45,7 +45,12 @@ export function startListener(options: ListenerOptions): Listener {
   const metrics = new Metrics();
   const calls = metrics.counter("dewey_tool_calls_total", "Calls of tools, by tool and outcome.");
   metrics.gauge("dewey_clients", "Open WebSocket connections and HTTP sessions.", () => links.size + http.size);
-  const onCall = (tool: string, outcome: string) => calls({ tool, outcome });
+  const durations = metrics.durations("dewey_tool_call_duration_seconds", "How long calls of tools took, by tool.");
+  const onCall = (tool: string, outcome: string, ms: number) => {
+    calls({ tool, outcome });
+    durations({ tool }, ms);
+  };
+  meterPools(metrics, store);
   const serve = () => createMcpServer({ store, version, log, onCall });
   const backups = new BackupRoutes(store, log);
   const http = new HttpSessions({
@@ -72,6 +77,22 @@ export function startListener(options: ListenerOptions): Listener {
       await server.stop(true);
     },
   };
+}
+
+function meterPools(metrics: Metrics, store: Store): void {
+  const pools = () => Object.entries(store.pools());
+  metrics.gauge("dewey_database_connections", "Connections to the database, by pool and state.", () =>
+    pools().flatMap(([pool, { busy, idle }]) => [
+      [{ pool, state: "busy" }, busy],
+      [{ pool, state: "idle" }, idle],
+    ]),
+  );
+  metrics.gauge("dewey_database_connections_max", "Connections that a pool may have.", () =>
+    pools().map(([pool, { most }]) => [{ pool }, most]),
+  );
+  metrics.gauge("dewey_database_waiting_calls", "Callers that wait for a connection, by pool.", () =>
+    pools().map(([pool, { waiting }]) => [{ pool }, waiting]),
+  );
 }
 
 /** Open sockets without a pending request do not keep the server: nothing of theirs would be lost. */

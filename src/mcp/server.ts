@@ -15,8 +15,8 @@ export interface McpServerOptions {
   store: Store;
   version: string;
   log: Log;
-  /** Told of every call that a tool has answered ("ok") or refused (the code of the error). */
-  onCall: (tool: string, outcome: string) => void;
+  /** Told of every call that a tool has answered ("ok") or refused (the code of the error), and how long it took. */
+  onCall: (tool: string, outcome: string, ms: number) => void;
 }
 
 /**
@@ -112,12 +112,13 @@ async function callDirectly(method: string, params: unknown, author: Author, opt
 }
 
 async function answer(tool: Tool, args: unknown, author: Author, { store, onCall }: McpServerOptions) {
+  const startedMs = performance.now();
   try {
     const output = await callTool(tool, store, args, author);
-    onCall(tool.name, "ok");
+    onCall(tool.name, "ok", performance.now() - startedMs);
     return output;
   } catch (error) {
-    onCall(tool.name, asDeweyError(error).code);
+    onCall(tool.name, asDeweyError(error).code, performance.now() - startedMs);
     throw error;
   }
 }

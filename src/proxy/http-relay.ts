@@ -30,7 +30,8 @@ const responseHopHeaders = new Set(
 );
 
 export interface HttpRelayOptions {
-  upstream: Upstream & { wire: "websocket" | "http" };
+  /** The upstream as it is configured now. */
+  upstream: () => Upstream & { wire: "websocket" | "http" };
   log: Log;
   tap(sessionKey: string | undefined): Tap;
   /** Told when the upstream answers, and when it does not, with the reason. */
@@ -94,7 +95,7 @@ export class HttpRelay {
 
   /** What begins a session waits for an upstream that is not up yet; what belongs to one is answered at once. */
   async #forward(request: Request, body: string | undefined): Promise<Response | Error> {
-    const { url, headers } = this.#options.upstream;
+    const { url, headers } = this.#options.upstream();
     const forwarded = new Headers([...request.headers].filter(([name]) => !hopHeaders.has(name)));
     for (const [name, value] of Object.entries(headers)) forwarded.set(name, value);
     const { method, signal } = request;
@@ -119,7 +120,7 @@ export class HttpRelay {
 
   /** What was asked is answered by an error that names the upstream, as on every other wire. */
   async #unreachable(tap: Tap, body: string | undefined, error: Error): Promise<Response> {
-    const { name, url } = this.#options.upstream;
+    const { name, url } = this.#options.upstream();
     this.#options.log.warn("the upstream is not available", { upstream: name, address: withoutSecrets(url), error });
     const view = viewFrame(body ?? "");
     const reason = isRefusedConnection(error) ? "cannot be reached" : "has broken the connection";
@@ -168,7 +169,7 @@ export class HttpRelay {
   }
 
   #brokenMessage(): string {
-    return `the upstream ${this.#options.upstream.name} is gone: it has broken the connection before its answer`;
+    return `the upstream ${this.#options.upstream().name} is gone: it has broken the connection before its answer`;
   }
 
   #remember(id: string, session: Session): void {

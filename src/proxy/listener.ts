@@ -20,7 +20,8 @@ export interface ProxyListenerOptions {
   token?: string;
   allowedOrigins: readonly string[];
   tls?: { cert: string; key: string };
-  upstreams: Upstreams;
+  /** The upstreams as they are configured now. */
+  upstreams: () => Upstreams;
   log: Log;
   /** Relays a session until it is over. */
   run: (link: Link, facts: SessionFacts) => Promise<void>;
@@ -28,11 +29,19 @@ export interface ProxyListenerOptions {
   tap: (facts: SessionFacts) => Tap;
   /** Told of an upstream behind HTTP when it answers, and when it does not, with the reason. */
   sawUpstream: (name: string, reason: string | undefined) => void;
-  health: () => Record<string, unknown>;
+  /** How the proxy is; it can relay when the status is "ok". */
+  health: () => { status: string } & Record<string, unknown>;
   metrics: Metrics;
 }
 
 type Socket = BunServer<Accepted>;
+type HttpUpstream = Upstream & { wire: "websocket" | "http" };
+
+/** The store groups conversations by keys of at most so many characters. */
+const MAX_SESSION_KEY_CHARACTERS = 500;
+/** How long sessions may take to say their last when the proxy stops. */
+const END_DEADLINE_MS = 2000;
+const SESSION_HEADER = "mcp-session-id";
 
 /** The proxy's port: WebSocket on any path, Streamable HTTP on `/mcp`, both with `?upstream=NAME`, and `/healthz`. */
 export class ProxyListener {
@@ -43,6 +52,10 @@ export class ProxyListener {
   /** HTTP clients of upstreams that speak something else: one endpoint each. */
   readonly #sessions = new Map<string, HttpSessions>();
   readonly #relays = new Map<string, HttpRelay>();
+  readonly #running = new Set<Promise<void>>();
+  /** Upstreams that sessions were begun with, also when they are configured no more. */
+  readonly #used = new Map<string, Upstream>();
+  #refuses = false;
 
   constructor(options: ProxyListenerOptions) {
     this.#options = options;
@@ -68,10 +81,16 @@ export class ProxyListener {
     return this.#links.size + http.reduce((sum, each) => sum + each.size, 0);
   }
 
+  /** From now on no session begins; those that are open go on. */
+  refuseSessions(): void {
+    this.#refuses = true;
+  }
+
   async stop(): Promise<void> {
     void this.#server.stop();
     for (const link of this.#links) link.close("the proxy is stopping");
     for (const each of [...this.#sessions.values(), ...this.#relays.values()]) each.stop();
+    await Promise.race([Promise.all(this.#running), Bun.sleep(END_DEADLINE_MS)]);
     await this.#server.stop(true);
   }
 
@@ -79,26 +98,46 @@ export class ProxyListener {
     const url = new URL(request.url);
     const refused = this.#guard(request, { open: url.pathname === "/healthz" });
     if (refused) return refused;
-    if (url.pathname === "/healthz") return Response.json({ status: "ok", ...this.#options.health() });
+    if (url.pathname === "/healthz") return this.#health();
     if (url.pathname === "/metrics") return this.#options.metrics.response();
     const isSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
     if (!isSocket && url.pathname !== "/mcp") {
       return refusal(404, "there is WebSocket on any path, Streamable HTTP on /mcp, GET /healthz and GET /metrics");
     }
-    const upstream = this.#upstream(url);
+    const isKnown = !isSocket && request.headers.has(SESSION_HEADER);
+    if (this.#refuses && !isKnown) return refusal(503, "the proxy is stopping; connect again in a moment");
+    const upstream = this.#upstream(url, isKnown);
     if (upstream instanceof Response) return upstream;
     const sessionKey = url.searchParams.get("session") || undefined;
+    if (sessionKey !== undefined && (sessionKey.length > MAX_SESSION_KEY_CHARACTERS || sessionKey.includes("\0"))) {
+      return refusal(400, `session should have at most ${MAX_SESSION_KEY_CHARACTERS} characters, and no U+0000`);
+    }
     if (isSocket) return this.#upgrade(request, server, upstream, sessionKey);
     if (upstream.wire === "http") return this.#relay(upstream).handle(request, server, sessionKey);
     return this.#endpoint(upstream).handle(request, server);
   }
 
-  #upstream(url: URL): Upstream | Response {
-    const { byName, defaultName } = this.#options.upstreams;
+  #health(): Response {
+    const health = this.#options.health();
+    return Response.json(health, { status: health.status === "ok" ? 200 : 503 });
+  }
+
+  /** The upstream that is meant. One that is configured no more still serves the HTTP sessions that were begun with it. */
+  #upstream(url: URL, isKnown: boolean): Upstream | Response {
+    const { byName, defaultName } = this.#options.upstreams();
     const name = url.searchParams.get("upstream") ?? defaultName;
     const known = [...byName.keys()].join(", ");
     if (name === undefined) return refusal(404, `say which upstream is meant, ?upstream=NAME; there are: ${known}`);
-    return byName.get(name) ?? refusal(404, `there is no upstream ${JSON.stringify(name)}; there are: ${known}`);
+    const upstream = byName.get(name) ?? (isKnown ? this.#used.get(name) : undefined);
+    if (!upstream) return refusal(404, `there is no upstream ${JSON.stringify(name)}; there are: ${known}`);
+    this.#used.set(name, upstream);
+    return upstream;
+  }
+
+  #run(link: Link, facts: SessionFacts): Promise<void> {
+    const running = this.#options.run(link, facts).finally(() => this.#running.delete(running));
+    this.#running.add(running);
+    return running;
   }
 
   #upgrade(request: Request, server: Socket, upstream: Upstream, sessionKey: string | undefined): Response | undefined {
@@ -107,7 +146,7 @@ export class ProxyListener {
     const data: Accepted = {
       opened: (link) => {
         this.#links.add(link);
-        void this.#options.run(link, { upstream, wire: link.wire, sessionKey }).finally(() => this.#links.delete(link));
+        void this.#run(link, { upstream, wire: link.wire, sessionKey }).finally(() => this.#links.delete(link));
       },
     };
     return server.upgrade(request, { data, headers: selected.headers })
@@ -115,32 +154,43 @@ export class ProxyListener {
       : refusal(400, "this is no WebSocket handshake");
   }
 
-  #relay(upstream: Upstream & { wire: "websocket" | "http" }): HttpRelay {
-    const known = this.#relays.get(upstream.name);
+  #relay(upstream: HttpUpstream): HttpRelay {
+    const { name } = upstream;
+    const known = this.#relays.get(name);
     if (known) return known;
     const { tap, log } = this.#options;
+    const now = () => {
+      const configured = this.#now(name);
+      return configured?.wire === "http" ? configured : upstream;
+    };
     const relay = new HttpRelay({
-      upstream,
+      upstream: now,
       log,
-      saw: (reason) => this.#options.sawUpstream(upstream.name, reason),
-      tap: (sessionKey) => tap({ upstream, wire: "http", sessionKey }),
+      saw: (reason) => this.#options.sawUpstream(name, reason),
+      tap: (sessionKey) => tap({ upstream: now(), wire: "http", sessionKey }),
     });
-    this.#relays.set(upstream.name, relay);
+    this.#relays.set(name, relay);
     return relay;
   }
 
   #endpoint(upstream: Upstream): HttpSessions {
-    const known = this.#sessions.get(upstream.name);
+    const { name } = upstream;
+    const known = this.#sessions.get(name);
     if (known) return known;
     const endpoint = new HttpSessions({
       log: this.#options.log,
       opened: (link, request) => {
         const sessionKey = new URL(request.url).searchParams.get("session") || undefined;
-        void this.#options.run(link, { upstream, wire: link.wire, sessionKey });
+        void this.#run(link, { upstream: this.#now(name) ?? upstream, wire: link.wire, sessionKey });
       },
     });
-    this.#sessions.set(upstream.name, endpoint);
+    this.#sessions.set(name, endpoint);
     return endpoint;
+  }
+
+  /** An upstream as it is configured now, or was last. */
+  #now(name: string): Upstream | undefined {
+    return this.#options.upstreams().byName.get(name) ?? this.#used.get(name);
   }
 
   #listen(): Socket {

@@ -3,18 +3,23 @@ import type { Log } from "../log.ts";
 import { Metrics } from "../metrics.ts";
 import type { Link } from "../wire/link.ts";
 import { Claims } from "./claims.ts";
+import { watchingTap } from "./call-watch.ts";
 import { ProxyListener } from "./listener.ts";
 import type { ProxyListenerOptions } from "./listener.ts";
-import { runSession } from "./session.ts";
-import type { Tap } from "./session.ts";
+import { Meter, meterRecorder } from "./meter.ts";
+import { RelayedSession } from "./relayed-session.ts";
 import { Shipper } from "./shipper.ts";
 import type { ShipperOptions } from "./shipper.ts";
-import { countingTap, recordingTap } from "./tap.ts";
+import { recordingTap } from "./tap.ts";
 import type { SessionFacts } from "./tap.ts";
-import { dialUpstream } from "./upstreams.ts";
 import { UpstreamStates } from "./upstream-states.ts";
-import type { Upstream } from "./upstreams.ts";
+import type { Upstream, Upstreams } from "./upstreams.ts";
 
+/** How long calls that are under way may take when the proxy stops, and how often it is looked whether any are. */
+const CALL_GRACE_MS = 10_000;
+const CALL_POLL_MS = 10;
+/** How long the last answers may take to leave. */
+const ANSWER_GRACE_MS = 50;
 /** How long delivery may go on when the proxy stops; what is left waits on disk for the next one. */
 const STOP_GRACE_MS = 3000;
 
@@ -25,48 +30,90 @@ export interface RecorderOptions {
 }
 
 export interface ProxyOptions
-  extends
-    RecorderOptions,
-    Pick<ProxyListenerOptions, "host" | "port" | "token" | "allowedOrigins" | "tls" | "upstreams"> {
+  extends RecorderOptions, Pick<ProxyListenerOptions, "host" | "port" | "token" | "allowedOrigins" | "tls"> {
   version: string;
+  upstreams: Upstreams;
 }
 
 export interface Proxy {
   port: number;
   url: string;
+  /** Takes other upstreams from now on: sessions of changed ones are connected anew as soon as nothing is under way. */
+  configure(upstreams: Upstreams): void;
+  /** Keeps the upstreams, and lets whoever asks for the proxy's health know why. */
+  keepConfiguration(reason: string): void;
+  /** Takes no new sessions, gives calls that are under way their time, and leaves the spool to the next proxy. */
   stop(): Promise<void>;
 }
 
 /** Starts the recorder and the port on which clients reach their upstreams through it. */
 export function startProxy(options: ProxyOptions): Proxy {
+  const { log, version } = options;
   const recorder = startRecorder(options);
-  const { log } = options;
   const states = new UpstreamStates();
   const metrics = new Metrics();
-  const tap = meteredTap(recorder, metrics);
+  const meter = new Meter(metrics);
+  const open = new Set<RelayedSession>();
+  let { upstreams } = options;
+  let configuration: { read: string; error: string | null } = { read: new Date().toISOString(), error: null };
+  let status: "ok" | "stopping" = "ok";
+  const upstreamHealth = () =>
+    [...upstreams.byName.values()].map(({ name, wire, record }) => ({ name, wire, record, ...states.of(name) }));
   const listener = new ProxyListener({
     ...options,
+    upstreams: () => upstreams,
     sawUpstream: (name, reason) => states.saw(name, reason),
-    tap,
     metrics,
-    run: (link, facts) => relaySession({ link, facts, tap: tap(facts), log, states }),
+    tap(facts) {
+      const { watch, tap } = begun(facts, { recorder, meter, log });
+      return watchingTap(tap, watch);
+    },
+    async run(link, facts) {
+      const session = new RelayedSession({
+        ...begun(facts, { recorder, meter, log }),
+        link,
+        upstream: () => upstreams.byName.get(facts.upstream.name) ?? facts.upstream,
+        states,
+      });
+      open.add(session);
+      await session.run();
+      open.delete(session);
+    },
     health: () => ({
-      version: options.version,
+      status: upstreams.byName.size === 0 ? "no upstream is configured" : status,
+      version,
       sessions: listener.sessions(),
-      upstreams: [...options.upstreams.byName.values()].map(({ name, wire, record }) => ({
-        name,
-        wire,
-        record,
-        ...states.of(name),
-      })),
+      configuration,
+      upstreams: upstreamHealth(),
       recorder: recorder.shipper.health(),
     }),
   });
   metrics.gauge("dewey_proxy_sessions", "Open sessions of clients.", () => listener.sessions());
+  metrics.gauge("dewey_proxy_open_requests", "Requests that have no answer yet.", () => meter.openRequests);
+  metrics.gauge(
+    "dewey_proxy_upstream_up",
+    "1 for an upstream that was last seen working, 0 for one that was not.",
+    () =>
+      upstreamHealth()
+        .filter(({ state }) => state !== "unused")
+        .map(({ name, state }) => [{ upstream: name }, Number(state === "up")]),
+  );
+  meterRecorder(metrics, () => recorder.shipper.health());
   return {
     port: listener.port,
     url: listener.url,
+    configure(changed) {
+      upstreams = changed;
+      configuration = { read: new Date().toISOString(), error: null };
+      for (const session of open) void session.refresh();
+    },
+    keepConfiguration(reason) {
+      configuration = { ...configuration, error: reason };
+    },
     async stop() {
+      status = "stopping";
+      listener.refuseSessions();
+      await settled(() => meter.openRequests);
       await listener.stop();
       await recorder.stop();
     },
@@ -74,11 +121,25 @@ export function startProxy(options: ProxyOptions): Proxy {
 }
 
 /** Relays one client that started this command, on its own stdin and stdout. Resolves when it has left. */
-export async function runStdioSession(link: Link, upstream: Upstream, options: RecorderOptions): Promise<void> {
+export async function runStdioSession(
+  link: Link,
+  upstream: Upstream,
+  options: RecorderOptions & { stopping: Promise<void> },
+): Promise<void> {
   const recorder = startRecorder(options);
   const facts = { upstream, wire: link.wire };
-  const tap = recordingTap(recorder.shipper.spool, recorder.claims, facts);
-  await relaySession({ link, facts, tap, log: options.log, states: new UpstreamStates() });
+  const meter = new Meter(new Metrics());
+  const session = new RelayedSession({
+    ...begun(facts, { recorder, meter, log: options.log }),
+    link,
+    upstream: () => upstream,
+    states: new UpstreamStates(),
+  });
+  void options.stopping.then(async () => {
+    await settled(() => meter.openRequests);
+    link.close();
+  });
+  await session.run();
   await recorder.stop();
 }
 
@@ -102,49 +163,19 @@ function startRecorder(options: RecorderOptions): RunningRecorder {
   };
 }
 
-/** Taps that record, and count what passes by upstream and direction, with what the recorder counts itself. */
-function meteredTap({ shipper, claims }: RunningRecorder, metrics: Metrics): (facts: SessionFacts) => Tap {
-  const frames = metrics.counter("dewey_proxy_frames_total", "Frames relayed, by upstream and direction.");
-  const bytes = metrics.counter("dewey_proxy_frame_bytes_total", "Bytes of frames relayed, by upstream and direction.");
-  metrics.gauge("dewey_recorder_queued_bytes", "Bytes that wait for delivery.", () => shipper.health().queued_bytes);
-  metrics.counted("dewey_recorder_messages_total", "Messages delivered.", () => shipper.health().delivered_messages);
-  metrics.counted(
-    "dewey_recorder_lost_frames_total",
-    "Frames relayed and not recorded.",
-    () => shipper.health().lost_frames,
-  );
-  metrics.counted(
-    "dewey_recorder_set_aside_total",
-    "Records that the store refused.",
-    () => shipper.health().set_aside,
-  );
-  return (facts) =>
-    countingTap(recordingTap(shipper.spool, claims, facts), (direction, size) => {
-      const labels = { upstream: facts.upstream.name, direction };
-      frames(labels);
-      bytes(labels, size);
-    });
+/** What a session that begins has: an id that its log and its conversation share, its tap and its watch. */
+function begun(facts: SessionFacts, { recorder, meter, log }: { recorder: RunningRecorder; meter: Meter; log: Log }) {
+  const session = Bun.randomUUIDv7();
+  const { name, record } = facts.upstream;
+  return {
+    log: log.with({ session, ...(record === "none" ? {} : { conversation: session }), upstream: name }),
+    ...meter.session(name, recordingTap(recorder.shipper.spool, recorder.claims, { ...facts, session })),
+  };
 }
 
-interface RelayedSession {
-  link: Link;
-  facts: SessionFacts;
-  tap: Tap;
-  log: Log;
-  states: UpstreamStates;
-}
-
-async function relaySession({ link, facts, tap, log, states }: RelayedSession): Promise<void> {
-  const { upstream } = facts;
-  const sessionLog = log.with({ upstream: upstream.name });
-  await runSession({
-    downstream: link,
-    upstreamName: upstream.name,
-    tap,
-    dial: () => dialUpstream(upstream, sessionLog),
-    onUpstream(reason) {
-      states.saw(upstream.name, reason);
-      if (reason !== undefined) sessionLog.warn("a session has no upstream", { reason });
-    },
-  });
+/** Resolves when no request is open any more and the last answers have left, or after the time that is given for it. */
+async function settled(openRequests: () => number): Promise<void> {
+  const deadlineMs = performance.now() + CALL_GRACE_MS;
+  while (openRequests() > 0 && performance.now() < deadlineMs) await Bun.sleep(CALL_POLL_MS);
+  await Bun.sleep(ANSWER_GRACE_MS);
 }

@@ -15,6 +15,12 @@ export interface Tap {
   closed(reason: string): void;
 }
 
+/** What is told of a client's requests, and of what the client is answered. */
+export interface RequestWatch {
+  asked(view: FrameView): void;
+  answered(view: FrameView): void;
+}
+
 /** A tap that looks at nothing. */
 export const noTap: Tap = { frame: (_direction, _text, pass) => pass(), closed: () => {} };
 
@@ -25,6 +31,7 @@ export interface SessionOptions {
   /** Connects to the upstream; what it throws is told to the client. Called again whenever the upstream is gone. */
   dial(): Promise<Link>;
   tap: Tap;
+  watch?: RequestWatch;
   /** Told when the upstream is there and when it is not, with the reason. */
   onUpstream(reason: string | undefined): void;
 }
@@ -166,7 +173,9 @@ class Session {
     this.#passing += 1;
     this.#options.tap.frame("up", text, () => {
       this.#passing -= 1;
-      this.#goUp(text, viewFrame(text));
+      const view = viewFrame(text);
+      this.#options.watch?.asked(view);
+      this.#goUp(text, view);
     });
   }
 
@@ -195,15 +204,16 @@ class Session {
     }
     // Settled now and not when the tap has passed it: should the upstream end meanwhile, its call has had an answer.
     this.#settle(view);
-    this.#tell(text, link);
+    this.#tell(text, view, link);
   }
 
   /** Sends to the client through the tap. */
-  #tell(text: string, link?: Link): void {
+  #tell(text: string, view: FrameView, link?: Link): void {
     this.#passing += 1;
     this.#options.tap.frame("down", text, () => {
       this.#passing -= 1;
       if (!this.#options.downstream.send(text)) link?.pause();
+      this.#options.watch?.answered(view);
     });
   }
 
@@ -249,7 +259,8 @@ class Session {
     for (const requestId of this.#questions.takeAll()) {
       this.#staleQuestions.add(requestId);
       const params = { requestId, reason: error.message };
-      this.#tell(JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params }));
+      const text = JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params });
+      this.#tell(text, viewFrame(text));
     }
   }
 
@@ -263,7 +274,8 @@ class Session {
   }
 
   #answer(id: unknown, error: DeweyError): void {
-    this.#tell(errorFrame(id, jsonRpcCode(error.code), error.message));
+    const text = errorFrame(id, jsonRpcCode(error.code), error.message);
+    this.#tell(text, viewFrame(text));
   }
 
   /** A client that has closed its stdin still reads its stdout: what it has asked is answered first. */

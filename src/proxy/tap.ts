@@ -14,12 +14,12 @@ export interface SessionFacts {
 }
 
 /** The tap that records a session into the spool, or one that looks at nothing where nothing is to be recorded. */
-export function recordingTap(spool: Spool, claims: Claims, facts: SessionFacts): Tap {
-  const { upstream, wire, sessionKey } = facts;
+export function recordingTap(spool: Spool, claims: Claims, facts: SessionFacts & { session: string }): Tap {
+  const { upstream, wire, sessionKey, session } = facts;
   if (upstream.record === "none") return noTap;
   return new SpoolTap(spool, claims, {
     kind: "open",
-    session: Bun.randomUUIDv7(),
+    session,
     time: Date.now(),
     upstream: upstream.name,
     record: upstream.record,

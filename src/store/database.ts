@@ -1,7 +1,7 @@
 import type { TransactionSQL } from "bun";
 import { DeweyError } from "../errors.ts";
 import { Late, Pool, connect, isConnectionLost, sqlState } from "./pool.ts";
-import type { Statement } from "./pool.ts";
+import type { PoolUse, Statement } from "./pool.ts";
 import type { Connection } from "./connection.ts";
 import type { Log } from "../log.ts";
 
@@ -97,6 +97,13 @@ export class Database {
     } catch (error) {
       throw translated(error);
     }
+  }
+
+  /** How much of each pool is in use. */
+  use(): Record<string, PoolUse> {
+    return this.#main === this.#searches
+      ? { main: this.#main.use() }
+      : { main: this.#main.use(), search: this.#searches.use() };
   }
 
   async close(): Promise<void> {

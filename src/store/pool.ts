@@ -20,6 +20,15 @@ export interface PoolOptions {
   log: Log;
 }
 
+/** How much of a pool is in use. */
+export interface PoolUse {
+  busy: number;
+  idle: number;
+  most: number;
+  /** Callers that wait for a connection. */
+  waiting: number;
+}
+
 interface Slot {
   sql: SQL;
   kept: boolean;
@@ -46,6 +55,12 @@ export class Pool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
+  }
+
+  use(): PoolUse {
+    const { size } = this.#slots;
+    const idle = this.#idle.length;
+    return { busy: size - idle, idle, most: this.#options.most, waiting: this.#waiting.length };
   }
 
   /** Does the work on a connection of its own, and throws `Late` when waiting and work together take longer than the limit. */

@@ -4,6 +4,7 @@ import { Contexts } from "./contexts.ts";
 import { Conversations } from "./conversations.ts";
 import { Database } from "./database.ts";
 import type { DatabaseOptions } from "./database.ts";
+import type { PoolUse } from "./pool.ts";
 import { Messages } from "./messages.ts";
 import { migrate } from "./migrations.ts";
 import type { Redactor } from "./redact.ts";
@@ -42,6 +43,8 @@ export interface Store {
   recover(archive: AsyncIterable<Uint8Array>, options: { force: boolean }): Promise<Recovered>;
   /** Throws `unavailable`, with the reason, while the database is away. */
   health(): Promise<StoreHealth>;
+  /** How much of each pool of connections is in use, by the pool's name. */
+  pools(): Record<string, PoolUse>;
   close(): Promise<void>;
 }
 
@@ -67,6 +70,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         const [row] = await database.repeatable((sql) => sql`select current_setting('server_version') as version`);
         return { database: "ok", version: String(row.version).split(" ")[0] ?? "", migrations };
       },
+      pools: () => database.use(),
       close: () => database.close(),
     };
   } catch (error) {

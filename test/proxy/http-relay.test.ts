@@ -22,7 +22,7 @@ function startRelay(url: string, options: Partial<HttpRelayOptions> = {}) {
   const ends: string[] = [];
   const saw: (string | undefined)[] = [];
   const relay = new HttpRelay({
-    upstream: { name: "tools", wire: "http", url, headers: { authorization: "Bearer up" }, record: "calls" },
+    upstream: () => ({ name: "tools", wire: "http", url, headers: { authorization: "Bearer up" }, record: "calls" }),
     log: quiet,
     saw: (reason) => saw.push(reason),
     tap: () => ({

@@ -9,7 +9,7 @@ type Message = { id?: Id; method?: string; params?: Record<string, unknown>; res
 /**
  * A real MCP server without an SDK, so that it answers any id as it came and shows what passed. Its tools:
  * `echo {text, ms}` (after so long), `slow {ms}`, `fail {}`, `progress {steps}` (to the caller's token), `ask {}` (samples from the client),
- * `image {}`, `fiedler_send {text}` (as echo), `die {}` (ends the process), `big {characters}`.
+ * `image {}`, `fiedler_send {text}` (as echo), `die {}` (ends the process), `big {characters}`, `env {name}`.
  */
 export function serveEcho(link: Link): void {
   const asked = new Map<Id, (result: unknown) => void>();
@@ -32,7 +32,7 @@ interface Wires {
   asked: Map<Id, (result: unknown) => void>;
 }
 
-const tools = ["echo", "slow", "fail", "progress", "ask", "image", "die", "big", "fiedler_send"].map((name) => ({
+const tools = ["echo", "slow", "fail", "progress", "ask", "image", "die", "big", "env", "fiedler_send"].map((name) => ({
   name,
   inputSchema: { type: "object" },
 }));
@@ -83,6 +83,8 @@ async function call(params: Record<string, unknown>, wires: Wires): Promise<obje
     // eslint-disable-next-line no-fallthrough
     case "big":
       return text("z".repeat(Number(args["characters"])));
+    case "env":
+      return text(process.env[String(args["name"])]);
     default:
       return { error: { code: -32_602, message: "no such tool" } };
   }

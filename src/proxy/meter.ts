@@ -1,0 +1,76 @@
+import type { Metrics } from "../metrics.ts";
+import { CallWatch } from "./call-watch.ts";
+import type { Tap } from "./session.ts";
+import type { RecorderHealth } from "./shipper.ts";
+import { countingTap } from "./tap.ts";
+
+/** What the proxy counts of its sessions and its recorder. Upstreams' names are the only labels that vary. */
+export class Meter {
+  readonly #watches = new Set<CallWatch>();
+  readonly #sessions: ReturnType<Metrics["counter"]>;
+  readonly #frames: ReturnType<Metrics["counter"]>;
+  readonly #bytes: ReturnType<Metrics["counter"]>;
+  readonly #calls: ReturnType<Metrics["durations"]>;
+
+  constructor(metrics: Metrics) {
+    this.#sessions = metrics.counter("dewey_proxy_sessions_total", "Sessions begun, by upstream.");
+    this.#frames = metrics.counter("dewey_proxy_frames_total", "Frames relayed, by upstream and direction.");
+    this.#bytes = metrics.counter(
+      "dewey_proxy_frame_bytes_total",
+      "Bytes of frames relayed, by upstream and direction.",
+    );
+    this.#calls = metrics.durations(
+      "dewey_proxy_call_duration_seconds",
+      "How long calls of tools took, by upstream and outcome.",
+    );
+  }
+
+  /** Requests that have no answer yet, of all sessions. */
+  get openRequests(): number {
+    return [...this.#watches].reduce((sum, watch) => sum + watch.size, 0);
+  }
+
+  /** Counts a session that begins: its watch, and its tap with the counting in front. */
+  session(upstream: string, tap: Tap): { watch: CallWatch; tap: Tap } {
+    this.#sessions({ upstream });
+    const watch = new CallWatch((outcome, ms) => this.#calls({ upstream, outcome }, ms));
+    this.#watches.add(watch);
+    const counting = countingTap(tap, (direction, bytes) => {
+      const labels = { upstream, direction };
+      this.#frames(labels);
+      this.#bytes(labels, bytes);
+    });
+    return {
+      watch,
+      tap: {
+        frame: (direction, text, pass) => counting.frame(direction, text, pass),
+        closed: (reason) => {
+          watch.close();
+          this.#watches.delete(watch);
+          counting.closed(reason);
+        },
+      },
+    };
+  }
+}
+
+/** What the recorder counts itself, read when it is asked for. */
+export function meterRecorder(metrics: Metrics, health: () => RecorderHealth): void {
+  const gauge = (name: string, help: string, read: (health: RecorderHealth) => number) =>
+    metrics.gauge(`dewey_recorder_${name}`, help, () => read(health()));
+  const counted = (name: string, help: string, read: (health: RecorderHealth) => number) =>
+    metrics.counted(`dewey_recorder_${name}`, help, () => read(health()));
+  gauge("recording", "1 while frames are recorded, 0 while they cannot be.", (is) => Number(is.recording));
+  gauge("queued_records", "Entries of the spool that wait for delivery.", (is) => is.queued_records);
+  gauge("queued_bytes", "Bytes of the spool that wait for delivery.", (is) => is.queued_bytes);
+  gauge("oldest_age_seconds", "Age of the oldest entry that waits.", (is) => is.oldest_age_seconds ?? 0);
+  gauge("last_delivery_timestamp_seconds", "When the store last took something; 0 before it ever did.", (is) =>
+    is.last_delivery === null ? 0 : Date.parse(is.last_delivery) / 1000,
+  );
+  counted("delivered_messages_total", "Messages that the store has taken.", (is) => is.delivered_messages);
+  counted("lost_frames_total", "Frames relayed and not recorded.", (is) => is.lost_frames);
+  counted("lost_frame_bytes_total", "Bytes of frames relayed and not recorded.", (is) => is.lost_bytes);
+  counted("damaged_bytes_total", "Bytes of the spool that could not be read.", (is) => is.damaged_bytes);
+  counted("dropped_records_total", "Records of conversations deleted for good.", (is) => is.dropped_records);
+  counted("set_aside_records_total", "Records that the store refused.", (is) => is.set_aside);
+}

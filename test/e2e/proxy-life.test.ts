@@ -1,0 +1,317 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { binary, plainEnvironment, start, startServe, temporaryHome } from "../support/binary.ts";
+import type { Running } from "../support/binary.ts";
+import { echoCommand } from "../support/echo-server.ts";
+import { freePort } from "../support/ports.ts";
+import { Rpc, until } from "../support/rpc.ts";
+import { canMount, smallDisk } from "../support/small-disk.ts";
+
+// How the compiled proxy begins, changes its mind and ends, and what it shows of itself meanwhile.
+
+const home = temporaryHome();
+const serverPort = freePort();
+const serverUrl = `ws://127.0.0.1:${serverPort}/`;
+let server: Running | undefined;
+beforeAll(async () => {
+  server = (await startServe(home.path, {}, ["--port", `${serverPort}`])).running;
+});
+afterAll(async () => {
+  await server?.stop();
+  home[Symbol.dispose]();
+});
+
+let files = 0;
+
+/** A proxy with a configuration of its own, in front of children that echo. */
+async function startProxy(
+  mcpServers: Record<string, unknown> = { echo: echoCommand },
+  options: { spool?: string; env?: Record<string, string> } = {},
+) {
+  files += 1;
+  const config = join(home.path, `mcp-${files}.json`);
+  const configure = (servers: unknown) => writeFileSync(config, JSON.stringify({ mcpServers: servers }));
+  configure(mcpServers);
+  const spool = options.spool ?? join(home.path, `spool-${files}`);
+  const running = start(["proxy", "--port", "0", "--config", config, "--url", serverUrl, "--spool-dir", spool], {
+    ...plainEnvironment(home.path),
+    ...options.env,
+  });
+  const [, url = ""] = await running.until("stderr", /"event":"relaying","url":"([^"]+)"/);
+  const http = url.replace("ws:", "http:");
+  return {
+    running,
+    url,
+    http,
+    spool,
+    config,
+    configure,
+    log: () =>
+      running
+        .stderr()
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line) as Record<string, unknown>),
+    health: async () => (await (await fetch(`${http}healthz`)).json()) as Health,
+    metrics: async () => (await fetch(`${http}metrics`)).text(),
+  };
+}
+
+interface Health {
+  status: string;
+  configuration: { error: string | null };
+  upstreams: { name: string; state: string; since: string | null; last_error: string | null }[];
+  recorder: Record<string, unknown>;
+}
+
+async function client(url: string, upstream = "echo"): Promise<Rpc> {
+  const rpc = await Rpc.open(`${url}?upstream=${upstream}`);
+  await rpc.initialize();
+  return rpc;
+}
+
+describe("SIGTERM", () => {
+  test("lets a call that is under way end, begins no session meanwhile, and leaves nothing in the spool", async () => {
+    const proxy = await startProxy();
+    const rpc = await client(proxy.url);
+    const slow = rpc.tool("slow", { ms: 1500 });
+    await until("the call", async () => (await proxy.metrics()).includes("dewey_proxy_open_requests 1"));
+    proxy.running.process.kill("SIGTERM");
+    await proxy.running.until("stderr", /"event":"stopping"/);
+    const health = await fetch(`${proxy.http}healthz`);
+    expect([health.status, ((await health.json()) as Health).status]).toEqual([503, "stopping"]);
+    expect(Rpc.open(proxy.url)).rejects.toThrow();
+    const refused = await fetch(`${proxy.http}mcp`, { method: "POST", body: "{}" });
+    expect([refused.status, await refused.text()]).toEqual([503, expect.stringContaining("is stopping")]);
+    expect(await slow).toEqual({ text: "slept" });
+    expect(await proxy.running.process.exited).toBe(0);
+    expect((await rpc.closed).reason).toContain("stopping");
+    expect(readdirSync(proxy.spool)).toEqual([]);
+  }, 60_000);
+
+  test("a second time ends the proxy at once", async () => {
+    const proxy = await startProxy();
+    const rpc = await client(proxy.url);
+    const slow = rpc.tool("slow", { ms: 60_000 }).catch((error: Error) => error.message);
+    await until("the call", async () => (await proxy.metrics()).includes("dewey_proxy_open_requests 1"));
+    proxy.running.process.kill("SIGTERM");
+    await proxy.running.until("stderr", /"event":"stopping"/);
+    proxy.running.process.kill("SIGTERM");
+    expect(await proxy.running.process.exited).toBe(143);
+    expect(await slow).toContain("closed");
+  }, 60_000);
+
+  test("lets a client on stdio have its answer too", async () => {
+    const child = Bun.spawn(
+      [
+        binary,
+        "proxy",
+        "--stdio",
+        "--url",
+        serverUrl,
+        "--spool-dir",
+        join(home.path, "stdio"),
+        "--",
+        echoCommand.command,
+        ...echoCommand.args,
+      ],
+      { env: plainEnvironment(home.path), stdin: "pipe", stdout: "pipe", stderr: "pipe" },
+    );
+    const call = { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "slow", arguments: { ms: 1000 } } };
+    void child.stdin.write(`${JSON.stringify(call)}\n`);
+    await child.stdin.flush();
+    const spool = join(home.path, "stdio");
+    await until("the call", () => {
+      const file =
+        readdirSync(home.path).includes("stdio") && readdirSync(spool).find((name) => name.endsWith(".spool"));
+      return file ? readFileSync(join(spool, file), "utf8").includes('"slow"') : false;
+    });
+    child.kill("SIGTERM");
+    expect(await new Response(child.stdout).text()).toContain("slept");
+    expect(await child.exited).toBe(0);
+  }, 60_000);
+});
+
+describe("SIGHUP", () => {
+  const named = (name: string) => ({ ...echoCommand, env: { NAME: name } });
+  const reload = async (proxy: Awaited<ReturnType<typeof startProxy>>, configured: unknown, event: RegExp) => {
+    proxy.configure(configured);
+    proxy.running.process.kill("SIGHUP");
+    await proxy.running.until("stderr", event);
+  };
+
+  test("takes new upstreams, connects changed ones anew when nothing is under way, and gives removed ones no sessions", async () => {
+    const proxy = await startProxy({ kept: named("k"), changed: named("one"), removed: named("r") });
+    const [kept, changed, removed] = await Promise.all(
+      ["kept", "changed", "removed"].map((name) => client(proxy.url, name)),
+    );
+    if (!kept || !changed || !removed) throw new Error("no clients");
+    const slow = changed.tool("slow", { ms: 1000 });
+    await until("the call", async () => (await proxy.metrics()).includes("dewey_proxy_open_requests 1"));
+    const children = () =>
+      proxy.log().filter(({ event }) => event === "the upstream's entry has changed; it is connected anew");
+    await reload(proxy, { kept: named("k"), changed: named("two"), added: named("a") }, /configuration was read again/);
+    const added = await client(proxy.url, "added");
+    expect(await added.tool("env", { name: "NAME" })).toEqual({ text: "a" });
+    // What was under way has ended where it began.
+    expect(children()).toEqual([]);
+    expect(await slow).toEqual({ text: "slept" });
+    await until("the new child", async () => (await changed.tool("env", { name: "NAME" }))["text"] === "two");
+    expect(children()).toMatchObject([{ upstream: "changed", session: expect.any(String) }]);
+    expect(await kept.tool("env", { name: "NAME" })).toEqual({ text: "k" });
+    // Who is there stays there; nobody else comes.
+    expect(await removed.tool("env", { name: "NAME" })).toEqual({ text: "r" });
+    expect(Rpc.open(`${proxy.url}?upstream=removed`)).rejects.toThrow();
+    expect((await proxy.health()).upstreams.map(({ name }) => name)).toEqual(["kept", "changed", "added"]);
+    await proxy.running.stop();
+  }, 60_000);
+
+  test("changes nothing when what it reads is wrong, and says why in the log and in the health", async () => {
+    const proxy = await startProxy();
+    const rpc = await client(proxy.url);
+    await reload(proxy, { echo: { command: "" } }, /what was read again is wrong/);
+    expect((await proxy.health()).configuration.error).toContain("mcpServers.echo.command should not be empty");
+    expect(await rpc.tool("echo", { text: "still" })).toEqual({ text: "still" });
+    rpc.close();
+    const another = await client(proxy.url);
+    await reload(proxy, { echo: echoCommand }, /configuration was read again/);
+    expect((await proxy.health()).configuration.error).toBeNull();
+    another.close();
+    await proxy.running.stop();
+  }, 60_000);
+});
+
+test("the metrics count sessions, frames, calls by outcome, and what the recorder does", async () => {
+  const proxy = await startProxy({ echo: echoCommand, quiet: { ...echoCommand, record: "none" } });
+  const rpc = await client(proxy.url);
+  await rpc.tool("echo", { text: "x" });
+  await rpc.tool("fail").catch(() => {});
+  await rpc.tool("die").catch(() => {});
+  const other = await client(proxy.url, "quiet");
+  await other.tool("echo", { text: "x" });
+  await until("the delivery", async () => (await proxy.health()).recorder["queued_bytes"] === 0);
+  const text = await proxy.metrics();
+  for (const line of [
+    'dewey_proxy_sessions_total{upstream="echo"} 1',
+    "dewey_proxy_sessions 2",
+    'dewey_proxy_frames_total{upstream="echo",direction="up"} 5',
+    'dewey_proxy_call_duration_seconds_count{upstream="echo",outcome="success"} 1',
+    'dewey_proxy_call_duration_seconds_count{upstream="echo",outcome="error"} 1',
+    'dewey_proxy_call_duration_seconds_count{upstream="echo",outcome="unavailable"} 1',
+    'dewey_proxy_call_duration_seconds_count{upstream="quiet",outcome="success"} 1',
+    "dewey_recorder_recording 1",
+    "dewey_recorder_queued_records 0",
+    "dewey_recorder_oldest_age_seconds 0",
+    "dewey_recorder_delivered_messages_total 7",
+    "dewey_recorder_lost_frames_total 0",
+  ]) {
+    expect(text).toContain(`${line}\n`);
+  }
+  expect(text).toMatch(/^dewey_recorder_last_delivery_timestamp_seconds 1\d{9}/m);
+  // Prometheus' own rules for its text: every family has its help and its type before its samples, and no sample twice.
+  const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  expect(new Set(samples.map((line) => line.split(" ")[0])).size).toBe(samples.length);
+  for (const line of samples) expect(line).toMatch(/^[a-z_]+(\{([a-z]+="[^"]*",?)+\})? -?[0-9.e+-]+$/);
+  const serverText = await (await fetch(`http://127.0.0.1:${serverPort}/metrics`)).text();
+  expect(serverText).toMatch(/^dewey_tool_call_duration_seconds_count\{tool="dewey_store_messages_bulk"\} [1-9]/m);
+  expect(serverText).toMatch(/^dewey_database_connections\{pool="main",state="idle"\} [0-9]/m);
+  await proxy.running.stop();
+}, 60_000);
+
+test("the log has a JSON line for each event, with session and conversation, and nothing of what was said", async () => {
+  const proxy = await startProxy();
+  const rpc = await client(proxy.url);
+  await rpc.tool("echo", { text: "a private word" });
+  await rpc.tool("die").catch(() => {});
+  await rpc.tool("echo", { text: "a private word" });
+  rpc.close();
+  await proxy.running.until("stderr", /"event":"a session has ended"/);
+  await proxy.running.stop();
+  const lines = proxy.log().filter((line) => "session" in line);
+  const [{ session } = {}] = lines;
+  expect(lines.every((line) => line["session"] === session && line["conversation"] === session)).toBe(true);
+  expect(lines.every((line) => line["upstream"] === "echo")).toBe(true);
+  expect(lines.map(({ event }) => event)).toEqual(
+    expect.arrayContaining(["a session begins", "a session has no upstream", "a session has ended"]),
+  );
+  expect(proxy.running.stderr()).not.toContain("private");
+  const found = await Rpc.open(serverUrl);
+  await found.initialize();
+  const { messages } = await found.tool("dewey_get_conversation", { conversation_id: session });
+  expect(messages).toHaveLength(8);
+  found.close();
+}, 60_000);
+
+test.skipIf(!canMount)(
+  "a full disk costs no call; the loss is in the health, and one message of the conversation says what it was",
+  async () => {
+    using disk = smallDisk(256);
+    const proxy = await startProxy({ echo: echoCommand }, { spool: join(disk.path, "spool") });
+    const rpc = await Rpc.open(`${proxy.url}?session=full`);
+    await rpc.initialize();
+    await rpc.tool("echo", { text: "before" });
+    await until("the delivery", async () => (await proxy.health()).recorder["queued_bytes"] === 0);
+    disk.fill();
+    const text = "x".repeat(8000);
+    for (let number = 0; number < 5; number++) expect(await rpc.tool("echo", { text })).toEqual({ text });
+    const { recorder } = await proxy.health();
+    expect(recorder).toMatchObject({ recording: false, not_recording_because: expect.stringContaining("ENOSPC") });
+    expect(recorder["lost_frames"]).toBe(10);
+    disk.free();
+    await until("the gap", async () => (await proxy.health()).recorder["recording"]);
+    await rpc.tool("echo", { text: "after" });
+    rpc.close();
+    const dewey = await Rpc.open(serverUrl);
+    await dewey.initialize();
+    const messages = await until("the conversation", async () => {
+      const reply = await dewey.tool("dewey_list_conversations", { session_id: "full" });
+      const [one] = reply["conversations"] as { id: string; message_count: number }[];
+      if (!one || one.message_count < 7) return false;
+      return (await dewey.tool("dewey_get_conversation", { conversation_id: one.id }))["messages"] as {
+        content: string;
+        metadata: object;
+      }[];
+    });
+    expect(messages.map(({ content }) => content.slice(0, 40))).toEqual([
+      expect.stringContaining("Session of"),
+      "echo\ntext: before",
+      "before",
+      expect.stringMatching(/^10 frames \(\d+ bytes\) were relayed/),
+      "echo\ntext: after",
+      "after",
+      expect.stringContaining("Session ended"),
+    ]);
+    expect(messages[3]?.metadata).toMatchObject({
+      event: "gap",
+      frames: 10,
+      from: expect.any(String),
+      to: expect.any(String),
+    });
+    dewey.close();
+    expect(await proxy.running.stop()).toBe(0);
+  },
+  60_000,
+);
+
+test("a proxy whose log nobody reads any more goes on", async () => {
+  const port = freePort();
+  const child = Bun.spawn([binary, "proxy", "--port", `${port}`, "--url", serverUrl], {
+    env: plainEnvironment(home.path),
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  const reader = child.stderr.getReader();
+  await reader.read();
+  await reader.cancel();
+  // Each of these would be a line of the log.
+  for (let number = 0; number < 5; number++) {
+    const rpc = await client(`ws://127.0.0.1:${port}/`, "dewey");
+    rpc.close();
+    await rpc.closed;
+  }
+  expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+}, 60_000);
