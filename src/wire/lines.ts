@@ -88,6 +88,7 @@ export class LineLink implements Link {
           this.#deliver(line);
         }
         if (splitter.pendingBytes > MAX_FRAME_BYTES) {
+          this.ended(`it has sent a frame of more than ${MAX_FRAME_BYTES} bytes`);
           this.close();
           return;
         }

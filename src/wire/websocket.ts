@@ -151,6 +151,8 @@ export interface DialOptions {
   url: string;
   headers?: Record<string, string>;
   deadlineMs?: number;
+  /** How often a server is asked whether it is there. */
+  pingIntervalMs?: number;
 }
 
 /**
@@ -159,9 +161,9 @@ export interface DialOptions {
  */
 export async function dialWebSocket(options: DialOptions): Promise<Link> {
   const first = await dial(options, [SUBPROTOCOL]);
-  if (first instanceof WebSocket) return new ClientLink(first);
+  if (first instanceof WebSocket) return new ClientLink(first, options.pingIntervalMs);
   const second = await dial(options, []);
-  if (second instanceof WebSocket) return new ClientLink(second);
+  if (second instanceof WebSocket) return new ClientLink(second, options.pingIntervalMs);
   throw new DeweyError("unavailable", `${withoutSecrets(options.url)} cannot be reached: ${second}`);
 }
 
@@ -201,12 +203,12 @@ class ClientLink implements Link {
   #unanswered = 0;
   #drainPoll: ReturnType<typeof setInterval> | undefined;
 
-  constructor(socket: WebSocket) {
+  constructor(socket: WebSocket, pingIntervalMs = PING_INTERVAL_MS) {
     this.#socket = socket;
     socket.addEventListener("message", (event: MessageEvent<unknown>) => this.#received(event.data));
     socket.addEventListener("close", (event) => this.#ended(closeReason(event.code, event.reason)));
     socket.addEventListener("pong", () => (this.#unanswered = 0));
-    this.#pings = setInterval(() => this.#ping(), PING_INTERVAL_MS);
+    this.#pings = setInterval(() => this.#ping(), pingIntervalMs);
   }
 
   open(handlers: LinkHandlers): void {

@@ -102,6 +102,11 @@ describe("a child on stdio", () => {
     await heard.end();
   });
 
+  test("that sends a line without end is ended, and said why", async () => {
+    const link = shell("exec tr '\\0' z </dev/zero");
+    expect(await listen(link).end()).toContain("more than 134217728 bytes");
+  }, 60_000);
+
   test("that ends tells how, and one that cannot be started is named", async () => {
     expect(await listen(shell("exit 3")).end()).toContain("exit code 3");
     expect(() => spawnStdio({ command: "no-such-command-here", args: [], env, log: quiet })).toThrow(

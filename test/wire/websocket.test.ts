@@ -104,6 +104,69 @@ describe("a link over WebSocket", () => {
     client.close();
   });
 
+  test("to a server that is gone without a word is ended by pings, and one that is only quiet is kept", async () => {
+    using server = startServer();
+    const handshake = (request: string) =>
+      new Bun.CryptoHasher("sha1")
+        .update(`${/sec-websocket-key: (.*)\r/i.exec(request)?.[1]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+        .digest("base64");
+    const dead = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: {
+        data(socket, bytes) {
+          const text = bytes.toString();
+          if (!text.startsWith("GET")) return;
+          const lines = ["HTTP/1.1 101 Switching Protocols", "upgrade: websocket", "connection: upgrade"];
+          const more = [`sec-websocket-accept: ${handshake(text)}`, "sec-websocket-protocol: mcp", "", ""];
+          socket.write([...lines, ...more].join("\r\n"));
+        },
+      },
+    });
+    const [gone, quiet] = await Promise.all(
+      [`ws://127.0.0.1:${dead.port}/`, server.url].map(async (url) => {
+        const link = await dialWebSocket({ url, pingIntervalMs: 50 });
+        return { link, heard: listen(link) };
+      }),
+    );
+    expect(await gone?.heard.end()).toContain("closed");
+    expect(quiet?.heard.closed).toBeUndefined();
+    quiet?.link.close();
+    dead.stop(true);
+  });
+
+  test("that a client opened and left without a word is ended by pings, and a quiet client's is kept", async () => {
+    const links: Link[] = [];
+    const server = Bun.serve<Accepted>({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: (request, server) =>
+        server.upgrade(request, { data: { opened: (link) => void links.push(link) } }) ? undefined : new Response(),
+      // The shortest time that Bun's clock tells apart; all else is as it is served.
+      websocket: { ...acceptedWebSocket, idleTimeout: 8 },
+    });
+    const dead = await Bun.connect({
+      hostname: "127.0.0.1",
+      port: server.port ?? 0,
+      socket: {
+        open(socket) {
+          const lines = ["GET / HTTP/1.1", "host: localhost", "upgrade: websocket", "connection: upgrade"];
+          const more = ["sec-websocket-version: 13", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==", "", ""];
+          socket.write([...lines, ...more].join("\r\n"));
+        },
+        data() {},
+      },
+    });
+    const first = listen(await until("the dead one", () => links[0]));
+    const quiet = new WebSocket(`ws://127.0.0.1:${server.port}/`);
+    const second = listen(await until("the quiet one", () => links[1]));
+    await first.end();
+    expect(second.closed).toBeUndefined();
+    quiet.close();
+    dead.terminate();
+    await server.stop(true);
+  }, 40_000);
+
   test("is dialled again without the subprotocol when the server does not know it", async () => {
     const server = Bun.serve<Accepted>({
       port: 0,
