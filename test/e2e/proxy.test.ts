@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { plainEnvironment, start, startServe, temporaryHome } from "../support/binary.ts";
 import type { Running } from "../support/binary.ts";
@@ -187,8 +187,6 @@ describe("dewey proxy", () => {
     expect(metrics).toMatch(/^dewey_proxy_frames_total\{upstream="child",direction="down"\} [1-9]/m);
     expect(metrics).toContain("dewey_proxy_sessions 1\n");
     expect(rpc.call("made/up", { x: 1 })).rejects.toMatchObject({ code: -32_601 });
-    const big = await rpc.tool("big", { characters: 50_000_000 });
-    expect(String(big["text"]).length).toBe(50_000_000);
     rpc.close();
     await running.stop();
   }, 60_000);
@@ -278,26 +276,4 @@ describe("dewey proxy", () => {
     rpc.close();
     await running.stop();
   }, 60_000);
-
-  test("leaves no child of two hundred sessions that were opened and dropped", async () => {
-    const { running, url } = await startProxy("dropped");
-    for (let round = 0; round < 10; round++) {
-      const clients = await Promise.all(Array.from({ length: 20 }, () => Rpc.open(`${url}?upstream=child`)));
-      await Promise.all(clients.slice(0, 5).map((rpc) => rpc.initialize()));
-      for (const rpc of clients) rpc.close();
-    }
-    const children = () =>
-      readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && parentOf(pid) === running.process.pid).length;
-    await until("no child", () => children() === 0);
-    expect(await running.stop()).toBe(0);
-  }, 60_000);
 });
-
-function parentOf(pid: string): number | undefined {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, "utf8");
-    return Number(/PPid:\s+(\d+)/.exec(status)?.[1]);
-  } catch {
-    return undefined;
-  }
-}

@@ -128,8 +128,8 @@ export function startTalkingWebSocket(): { url: string; stop(): Promise<void> } 
   return { url: `ws://127.0.0.1:${server.port}/`, stop: () => server.stop(true) };
 }
 
-/** The talking server over Streamable HTTP of the SDK's, on a free port. */
-export function startTalkingHttp(): { url: string; stop(): Promise<void> } {
+/** The talking server over Streamable HTTP of the SDK's, on a free port unless one is given. */
+export function startTalkingHttp(port = 0): { url: string; stop(): Promise<void> } {
   const sessions = new Map<string, WebStandardStreamableHTTPServerTransport>();
   const begin = async () => {
     const transport = new WebStandardStreamableHTTPServerTransport({
@@ -141,7 +141,7 @@ export function startTalkingHttp(): { url: string; stop(): Promise<void> } {
     return transport;
   };
   const server = Bun.serve({
-    port: 0,
+    port,
     hostname: "127.0.0.1",
     idleTimeout: 0,
     async fetch(request) {

@@ -1,23 +1,15 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createLog } from "../../src/log.ts";
 import { spawnStdio } from "../../src/wire/stdio.ts";
 import { listen } from "../support/links.ts";
 import { quiet } from "../support/postgres.ts";
+import { isRunning } from "../support/processes.ts";
 import { until } from "../support/rpc.ts";
 
 const env = { PATH: process.env["PATH"] ?? "" };
 const shell = (script: string, log = quiet) => spawnStdio({ command: "sh", args: ["-c", script], env, log });
 const frame = (text: string) => JSON.stringify({ jsonrpc: "2.0", method: text });
-
-function isRunning(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.[0] !== "Z";
-  } catch {
-    return false;
-  }
-}
 
 describe("a child on stdio", () => {
   test("gets frames as lines and answers with lines, of any size and any characters", async () => {

@@ -1,0 +1,244 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { plainEnvironment, start, temporaryHome } from "../support/binary.ts";
+import type { Running } from "../support/binary.ts";
+import { echoCommand, startEchoWebSocket } from "../support/echo-server.ts";
+import { freePort } from "../support/ports.ts";
+import { childrenOf, cpuMs, isRunning, openFiles, residentBytes, writtenBytes } from "../support/processes.ts";
+import { Rpc, until } from "../support/rpc.ts";
+import { startTalkingHttp } from "../support/talking-server.ts";
+
+// What upstreams and clients may do to the compiled proxy, done to it.
+
+const MB = 1_000_000;
+const home = temporaryHome();
+const starts = join(home.path, "starts");
+const pids = join(home.path, "pids");
+const restarting = freePort();
+const echo = startEchoWebSocket({ subprotocol: false });
+let proxy: Running;
+let url = "";
+
+const shell = (script: string) => ({ command: "sh", args: ["-c", script] });
+const frame = (method: string) => JSON.stringify({ jsonrpc: "2.0", method });
+
+beforeAll(async () => {
+  const mcpServers = {
+    child: echoCommand,
+    socket: { type: "ws", url: echo.url },
+    http: { type: "http", url: `http://127.0.0.1:${restarting}/mcp` },
+    looping: shell(`date +%s%N >>'${starts}'; echo 'no licence' >&2; exit 7`),
+    missing: { command: "no-such-command" },
+    flooding: { ...shell(`exec yes '${frame("x".repeat(10_000))}'`), record: "none" },
+    stubborn: shell(`trap '' TERM HUP INT; sleep 1000 & echo $$ $! >>'${pids}'; while :; do sleep 1000; done`),
+  };
+  const config = join(home.path, "mcp.json");
+  writeFileSync(config, JSON.stringify({ mcpServers }));
+  // There is no Dewey server: what is recorded waits on disk.
+  const args = ["--config", config, "--url", "ws://dewey.invalid:9020", "--data-dir", join(home.path, "data")];
+  proxy = start(["proxy", "--port", "0", ...args], plainEnvironment(home.path));
+  [, url = ""] = await proxy.until("stderr", /"event":"relaying","url":"([^"]+)"/);
+});
+afterAll(async () => {
+  await proxy.stop("SIGKILL");
+  await echo.stop();
+  home[Symbol.dispose]();
+});
+
+const open = (upstream: string) => Rpc.open(`${url}?upstream=${upstream}`);
+const httpUrl = (upstream: string) => `${url.replace("ws:", "http:")}mcp?upstream=${upstream}`;
+const linesOf = (file: string) => (existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : []);
+const refusal = (call: Promise<unknown>) =>
+  call.then(
+    () => "it was answered",
+    (error: Error) => error.message,
+  );
+
+async function initializeHttp(upstream: string): Promise<Record<string, string>> {
+  const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
+  const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } };
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params });
+  const response = await fetch(httpUrl(upstream), { method: "POST", headers, body });
+  await response.text();
+  return { ...headers, "mcp-session-id": response.headers.get("mcp-session-id") ?? "" };
+}
+
+/** Opens a connection that takes nothing: its socket is never read. */
+function unread(request: string): Promise<Bun.Socket> {
+  return Bun.connect({
+    hostname: "127.0.0.1",
+    port: Number(new URL(url).port),
+    socket: {
+      open(socket) {
+        socket.pause();
+        socket.write(`${request}\r\n\r\n`);
+      },
+      data() {},
+    },
+  });
+}
+
+describe("an upstream", () => {
+  test("that ends at once, again and again, is named with its end, started ever more slowly, and the client stays", async () => {
+    const rpc = await open("looping");
+    const message = await refusal(rpc.initialize());
+    expect(message).toMatch(/looping.*exit code 7/);
+    await until("four starts", () => linesOf(starts).length >= 4);
+    const times = linesOf(starts).map((line) => Number(line) / 1e6);
+    const pauses = times.slice(1, 4).map((time, index) => time - (times[index] ?? 0));
+    for (const [index, pause] of pauses.entries()) expect(pause).toBeGreaterThan(95 * 2 ** index);
+    expect(rpc.socket.readyState).toBe(WebSocket.OPEN);
+    // What it says on stderr is in the log, with its name.
+    await proxy.until("stderr", /"event":"stderr","upstream":"looping","command":"[^"]*sh","line":"no licence"/);
+    rpc.close();
+  }, 60_000);
+
+  test("that cannot be started is answered for, naming it and the command", async () => {
+    const rpc = await open("missing");
+    expect(await refusal(rpc.initialize())).toMatch(/missing.*no-such-command/);
+    rpc.close();
+  });
+
+  test("behind HTTP that restarts is told again what its client told, and the client stays where it is", async () => {
+    const first = startTalkingHttp(restarting);
+    const rpc = await open("http");
+    await rpc.initialize();
+    expect(await rpc.tool("echo", { text: "before" })).toEqual({ text: "before" });
+    await first.stop();
+    expect(await refusal(rpc.tool("echo", { text: "meanwhile" }))).toContain("http");
+    const second = startTalkingHttp(restarting);
+    await until("the other one", () => rpc.received.some((text) => text.includes("tools/list_changed")));
+    expect(await rpc.tool("echo", { text: "after" })).toEqual({ text: "after" });
+    rpc.close();
+    await second.stop();
+  }, 60_000);
+
+  test("that restarts within one breath has lost its session, and is told again", async () => {
+    const first = startTalkingHttp(restarting);
+    const rpc = await open("http");
+    await rpc.initialize();
+    await first.stop();
+    const second = startTalkingHttp(restarting);
+    // The first call may find that the session is gone; then it is answered, not repeated.
+    const answers = await until("an answer", async () => {
+      const message = await refusal(rpc.tool("echo", { text: "x" }));
+      return message === "it was answered" && rpc.received.filter((text) => text.includes('"error"'));
+    });
+    expect(answers.length).toBeLessThan(50);
+    rpc.close();
+    await second.stop();
+  }, 60_000);
+
+  for (const wire of ["websocket", "http"]) {
+    test(`that floods a client over ${wire} that does not read is held back, and memory stays where it was`, async () => {
+      const before = residentBytes(proxy.process.pid);
+      const lines =
+        wire === "http"
+          ? [
+              "GET /mcp?upstream=flooding HTTP/1.1",
+              ...Object.entries(await httpSession()).map(([k, v]) => `${k}: ${v}`),
+            ]
+          : [
+              "GET /?upstream=flooding HTTP/1.1",
+              "upgrade: websocket",
+              "connection: upgrade",
+              "sec-websocket-version: 13",
+              "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+            ];
+      const socket = await unread([...lines, "host: localhost"].join("\r\n"));
+      const child = await until("the child", () => flooders().at(-1));
+      // A child that is held back is stopped in its write.
+      await until("the child to be held back", async () => {
+        const written = writtenBytes(child);
+        await Bun.sleep(300);
+        return written > 0 && writtenBytes(child) === written;
+      });
+      expect(residentBytes(proxy.process.pid) - before).toBeLessThan(150 * MB);
+      socket.terminate();
+      if (wire === "http") await endHttpSession();
+      await until("no child", () => flooders().length === 0);
+    }, 60_000);
+  }
+
+  let session: Record<string, string> = {};
+  async function httpSession(): Promise<Record<string, string>> {
+    const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
+    const body = JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params: {} });
+    // The flood goes to this request's stream, which is left.
+    const leaving = new AbortController();
+    const init = { method: "POST", headers, body, signal: leaving.signal };
+    const response = await fetch(httpUrl("flooding"), init);
+    session = { accept: headers.accept, "mcp-session-id": response.headers.get("mcp-session-id") ?? "" };
+    leaving.abort();
+    return session;
+  }
+  const endHttpSession = () => fetch(httpUrl("flooding"), { method: "DELETE", headers: session });
+
+  function flooders(): number[] {
+    return childrenOf(proxy.process.pid)
+      .flatMap(childrenOf)
+      .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("yes"));
+  }
+});
+
+test("a result of 50 MB passes in both directions, at a cost that grows with its size only", async () => {
+  const rpc = await open("child");
+  await rpc.initialize();
+  const used: number[] = [];
+  for (const size of [5 * MB, 50 * MB]) {
+    const before = cpuMs(proxy.process.pid);
+    const { text } = await rpc.tool("echo", { text: "z".repeat(size) });
+    expect(String(text).length).toBe(size);
+    used.push(cpuMs(proxy.process.pid) - before);
+  }
+  // Ten times as much; a quadratic cost would be a hundred times as much.
+  expect((used[1] ?? 0) / (used[0] ?? 0)).toBeLessThan(40);
+  rpc.close();
+}, 180_000);
+
+test("a frame above the limit closes the client that sends it, with the code that says so, and nobody else", async () => {
+  const other = await open("socket");
+  await other.initialize();
+  const rpc = await open("socket");
+  rpc.socket.send("x".repeat(140 * MB));
+  expect([1009, 1006]).toContain((await rpc.closed).code);
+  const posted = await fetch(httpUrl("child"), { method: "POST", body: "x".repeat(140 * MB) }).then(
+    ({ status }) => status,
+    () => "cut off",
+  );
+  expect([413, "cut off"]).toContain(posted);
+  expect(await other.tool("echo", { text: "here" })).toEqual({ text: "here" });
+  other.close();
+}, 120_000);
+
+test("two hundred sessions that were opened and dropped leave no child, no file and no memory behind", async () => {
+  const { pid } = proxy.process;
+  const round = async () => {
+    const sockets = await Promise.all(["child", "child", "socket", "socket"].map(open));
+    await Promise.all(sockets.map((rpc) => rpc.initialize()));
+    for (const rpc of sockets) rpc.socket.terminate();
+    const { "mcp-session-id": id = "", ...headers } = await initializeHttp("socket");
+    await fetch(httpUrl("socket"), { method: "DELETE", headers: { ...headers, "mcp-session-id": id } });
+  };
+  // What the first sessions leave is what a running proxy holds.
+  for (let index = 0; index < 5; index++) await round();
+  await until("no child", () => childrenOf(pid).length === 0);
+  const before = { files: openFiles(pid), bytes: residentBytes(pid) };
+  for (let index = 0; index < 40; index++) await round();
+  await until("no child", () => childrenOf(pid).length === 0);
+  // The connections that fetch keeps for a while are this test's, not the proxy's.
+  await until("no file", () => openFiles(pid) <= before.files + 5);
+  expect(residentBytes(pid) - before.bytes).toBeLessThan(60 * MB);
+}, 120_000);
+
+test("a proxy that is killed leaves no child, also none that ignores every signal that it may ignore", async () => {
+  const rpcs = await Promise.all(["stubborn", "stubborn", "child"].map(open));
+  await until("both", () => linesOf(pids).length === 2);
+  const started = linesOf(pids).flatMap((line) => line.split(" ").map(Number));
+  const guards = childrenOf(proxy.process.pid);
+  expect([...started, ...guards].every(isRunning)).toBe(true);
+  proxy.process.kill("SIGKILL");
+  await until("no process", () => ![...started, ...guards].some(isRunning));
+  for (const rpc of rpcs) rpc.close();
+}, 60_000);
