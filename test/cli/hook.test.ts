@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 
 import { join } from "node:path";
 import { acquireLock } from "../../src/lock.ts";
 import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../support/binary.ts";
+import { deliverersOf, stopDeliverers } from "../support/deliverers.ts";
 import { startEchoWebSocket } from "../support/echo-server.ts";
 import { freePort } from "../support/ports.ts";
 import { Rpc, until } from "../support/rpc.ts";
@@ -68,26 +69,10 @@ function person(url = server.url) {
       return { stdout, stderr, code };
     },
     async [Symbol.asyncDispose]() {
-      for (const pid of deliverersOf(dataDir)) process.kill(pid, "SIGTERM");
-      await until("the end of the deliverer", () => deliverersOf(dataDir).length === 0);
+      await stopDeliverers(dataDir);
       folder[Symbol.dispose]();
     },
   };
-}
-
-/** The processes that deliver for a data folder, by their command lines. */
-function deliverersOf(dataDir: string): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-        return words.includes("--deliver") && words.includes(dataDir);
-      } catch {
-        return false;
-      }
-    });
 }
 
 const event = (session_id: string, more: object) => ({ session_id, cwd: "/home/ada/project", ...more });
