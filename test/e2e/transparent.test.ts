@@ -110,7 +110,7 @@ async function cancels({ client, call }: Awaited<ReturnType<typeof connect>>): P
   await until("the server to hear of it", async () => (await call("heard")).includes("the call was cancelled"));
 }
 
-describe("with a client over", () => {
+describe("litellm #23761, higress #3685: with a client over", () => {
   for (const [wire, transport] of Object.entries(clients)) {
     for (const upstream of ["stdio", "http", "websocket"]) {
       test(`${wire} and a server over ${upstream}, both sides' requests, progress, cancellations and notifications arrive`, async () => {

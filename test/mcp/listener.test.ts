@@ -158,7 +158,7 @@ for (const engine of engines) {
       ).toMatchObject({ field: "start_date" });
     });
 
-    test("give 64 clients over two servers the turns 1 to N of one conversation", async () => {
+    test("modelcontextprotocol/servers #1819: give 64 clients over two servers the turns 1 to N of one conversation", async () => {
       const conversation_id = await begin();
       const clients = await Promise.all(
         Array.from({ length: 64 }, (_, index) => connected(index % 2 ? served.url : second.url)),

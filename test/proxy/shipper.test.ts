@@ -89,7 +89,7 @@ const start = "Session of a client with tools over websocket.";
 const end = "Session ended: the proxy ended before the session did.";
 
 describe("the recorder", () => {
-  test("delivers as it records, frees the disk as it goes, and leaves nothing behind", async () => {
+  test("mcpproxy-go #1173: delivers as it records, frees the disk as it goes, and leaves nothing behind", async () => {
     const { shipper, leave } = startShipper();
     const open = sessionOpen();
     await recordCalls(shipper, open, 1, 60, LONG);

@@ -36,7 +36,7 @@ test("a secret is cut again and again, and what was cut is not cut twice", () =>
   expect(redact(twice.text)).toEqual({ text: twice.text, found: {} });
 });
 
-test("in metadata texts are cut wherever they are, and fields that are named like secrets whole", () => {
+test("cass #112: in metadata texts are cut wherever they are, and fields that are named like secrets whole", () => {
   const found = {};
   const { secret = "", text = "" } = trueCases[0] ?? {};
   const given = {

@@ -16,13 +16,22 @@ export function serveEcho(link: Link): void {
   const send = (message: object) => link.send(JSON.stringify({ jsonrpc: "2.0", ...message }));
   link.open({
     frame(text) {
-      const message = JSON.parse(text) as Message;
-      if (message.method === undefined) asked.get(message.id ?? null)?.(message.result);
+      const message = parse(text);
+      if (!message) send({ id: null, error: { code: -32_700, message: "the frame is not JSON" } });
+      else if (message.method === undefined) asked.get(message.id ?? null)?.(message.result);
       else if (message.id !== undefined) void answer(message, message.id, { text, link, send, asked });
     },
     drained: () => {},
     closed: () => {},
   });
+}
+
+function parse(text: string): Message | undefined {
+  try {
+    return JSON.parse(text) as Message;
+  } catch {
+    return undefined;
+  }
 }
 
 interface Wires {
