@@ -113,9 +113,16 @@ function withoutMeta(params: Json): Json | undefined {
   return Object.keys(rest).length === 0 ? undefined : rest;
 }
 
-/** A text as it is, anything else as JSON. */
+/** A text as it is, anything else as JSON; indented only where that does not make much of little. */
 function readable(value: unknown): string {
-  return typeof value === "string" ? value : (JSON.stringify(value, null, 1) ?? "");
+  if (typeof value === "string") return value;
+  return JSON.stringify(value, null, isDeep(value, MAX_DEPTH) ? 0 : 1) ?? "";
+}
+
+/** Whether a value is nested deeper than so many levels; it looks no deeper. */
+function isDeep(value: unknown, levels: number): boolean {
+  if (value === null || typeof value !== "object") return false;
+  return levels === 0 || Object.values(value).some((each) => isDeep(each, levels - 1));
 }
 
 /** JSON for metadata: long texts by length and hash, and what is too deep for the store as text. */

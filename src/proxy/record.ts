@@ -156,7 +156,13 @@ function sessionOf(state: SessionState, beginsAnew: boolean): Session {
 function frameDeliveries(session: Session, entry: FrameEntry): Delivery[] {
   const view = viewFrame(entry.frame);
   const messages = view.kind === "batch" ? view.messages : [view];
-  return messages.flatMap((each, index) => messageDeliveries(session, entry, each, index));
+  try {
+    return messages.flatMap((each, index) => messageDeliveries(session, entry, each, index));
+  } catch {
+    // Nested so deeply that JavaScript itself gives up. It must not stop what comes after it, and is kept as it came.
+    const metadata = frameFacts(session, entry, UNKNOWN_METHOD, undefined, undefined);
+    return [...begin(session), message(session, entry, 0, "system", entry.frame, metadata)];
+  }
 }
 
 function messageDeliveries(session: Session, entry: FrameEntry, view: FrameView, index: number): Delivery[] {

@@ -294,6 +294,21 @@ test.skipIf(!canMount)(
   60_000,
 );
 
+test("a frame that is nested to the end of JavaScript's patience harms nobody", async () => {
+  const proxy = await startProxy();
+  const rpc = await Rpc.open(`${proxy.url}?session=deep`);
+  await rpc.initialize();
+  const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+  rpc.socket.send(`{"jsonrpc":"2.0","id":"deep","method":"tools/call","params":{"name":"echo","arguments":${deep}}}`);
+  expect(await rpc.tool("echo", { text: "after" })).toEqual({ text: "after" });
+  await until("the delivery", async () => (await proxy.health()).recorder["queued_bytes"] === 0);
+  expect((await proxy.health()).recorder).toMatchObject({ set_aside: 0, lost_frames: 0 });
+  const long = await fetch(`${proxy.http}mcp?session=${"x".repeat(501)}`, { method: "POST", body: "{}" });
+  expect([long.status, await long.text()]).toEqual([400, expect.stringContaining("at most 500 characters")]);
+  rpc.close();
+  await proxy.running.stop();
+}, 60_000);
+
 test("a proxy whose log nobody reads any more goes on", async () => {
   const port = freePort();
   const child = Bun.spawn([binary, "proxy", "--port", `${port}`, "--url", serverUrl], {

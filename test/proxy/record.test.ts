@@ -224,6 +224,25 @@ describe("a session's record", () => {
     expect(answered?.metadata["structured"]).toBeUndefined();
   });
 
+  test("keeps what is nested to any depth, and goes on behind it", () => {
+    const nested = (depth: number) =>
+      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"deep","arguments":{"a":${"[".repeat(depth)}${"]".repeat(depth)}}}}`;
+    for (const depth of [10, 1000, 20_000, 200_000]) {
+      const made = messages(
+        record(
+          entries([
+            [">", nested(depth)],
+            [">", call(2, "after")],
+          ]),
+        ),
+      );
+      expect(made.map((each) => each.role)).toHaveLength(3);
+      expect(made[1]?.content).toContain("[[[[[".repeat(2).slice(0, depth > 64 ? 10 : 1));
+      expect(made[1]?.content.length).toBeLessThan(2 * depth + 400);
+      expect(made[2]?.content).toBe("after");
+    }
+  });
+
   test("makes each message of a batch a record of its own", () => {
     const list = entries([
       [
