@@ -1,4 +1,6 @@
 import type { Log } from "../log.ts";
+import { encodeEntry } from "./entry.ts";
+import type { Entry } from "./entry.ts";
 import type { Journal, Position } from "./journal.ts";
 import type { Outbox } from "./outbox.ts";
 import { Recorder } from "./record.ts";
@@ -79,7 +81,7 @@ export class Courier {
         this.#isReading = true;
         const piece = this.#piece(segment);
         for (const each of piece.entries) {
-          this.#take(this.recorder.take(each.entry), "time" in each.entry ? each.entry.time : 0, each.end);
+          this.#take(this.#records(each.entry), "time" in each.entry ? each.entry.time : 0, each.end);
           if (outbox.isFull) await outbox.room();
           if (journal.isClosed) return;
         }
@@ -116,6 +118,20 @@ export class Courier {
       onDamage(segment.bytes - offset);
       log.error("a piece of the spool cannot be read; it is passed over", { ...fields, error });
       return { entries: [], next: segment.bytes };
+    }
+  }
+
+  /** What one entry does to us must not keep us from those behind it, now and whenever the spool is read. */
+  #records(entry: Entry): Delivery[] {
+    try {
+      return this.recorder.take(entry);
+    } catch (error) {
+      this.#options.log.error("an entry of the spool is not understood; it is passed over", {
+        kind: entry.kind,
+        error,
+      });
+      this.#options.onDamage(encodeEntry(entry).length);
+      return [];
     }
   }
 

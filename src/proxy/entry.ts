@@ -109,8 +109,17 @@ export function decodeEntry(bytes: Buffer, offset: number): { entry: Entry; next
   // The checksum of nothing is zero, as is everything where a disk has lost a piece.
   if (payload.length === 0 || Bun.hash.crc32(payload) !== bytes.readUInt32BE(offset + 4)) return undefined;
   const end = payload.indexOf(LINE_FEED);
-  const head = JSON.parse((end === -1 ? payload : payload.subarray(0, end)).toString()) as Entry;
+  const head = parseHead(end === -1 ? payload : payload.subarray(0, end));
+  if (!head) return undefined;
   return { entry: end === -1 ? head : { ...(head as FrameEntry), frame: payload.subarray(end + 1).toString() }, next };
+}
+
+function parseHead(line: Buffer): Entry | undefined {
+  try {
+    return JSON.parse(line.toString()) as Entry;
+  } catch {
+    return undefined;
+  }
 }
 
 /** How many bytes the entry at an offset takes, as far as its header is there. */

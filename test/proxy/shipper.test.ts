@@ -3,7 +3,8 @@ import { readFileSync, readdirSync, statSync, unlinkSync, writeFileSync } from "
 import { join } from "node:path";
 import { Client } from "../../src/client.ts";
 import { createLog } from "../../src/log.ts";
-import type { SessionOpen } from "../../src/proxy/entry.ts";
+import { encodeEntry } from "../../src/proxy/entry.ts";
+import type { SessionOpen, StateEntry } from "../../src/proxy/entry.ts";
 import { Shipper } from "../../src/proxy/shipper.ts";
 import type { Store } from "../../src/store/store.ts";
 import { testListener } from "../support/listener.ts";
@@ -192,6 +193,21 @@ describe("the recorder", () => {
     expect(second.shipper.health().damaged_bytes).toBeGreaterThan(100);
     expect(log.filter((line) => line.includes("is damaged; what is behind it is saved"))).toHaveLength(1);
     expect(log.filter((line) => line.includes("was torn, and is cut off"))).toHaveLength(1);
+    await second.leave();
+  });
+
+  test("passes over an entry that it does not understand", async () => {
+    const first = startShipper(nowhere);
+    const open = sessionOpen();
+    await recordCalls(first.shipper, open, 1, 1);
+    const strange = { kind: "state", sessions: "none" } as unknown as StateEntry;
+    first.shipper.spool.journal?.current?.append(encodeEntry(strange));
+    await recordCalls(first.shipper, open, 2, 2);
+    await first.leave();
+    const second = startShipper();
+    await until("an empty folder", () => readdirSync(folder.path).length === 0);
+    expect(await contents(open.session)).toEqual([start, ...pairs(1, 2), end]);
+    expect(log.filter((line) => line.includes("not understood; it is passed over"))).not.toHaveLength(0);
     await second.leave();
   });
 
