@@ -91,21 +91,17 @@ class Session {
   readonly #deadlineMs: number;
   readonly #waiting = new Map<number, PromiseWithResolvers<Json>>();
   #next = 1;
+  readonly #onClosed: () => void;
   #closed = false;
 
   constructor(link: Link, deadlineMs: number, onClosed: () => void) {
     this.#link = link;
     this.#deadlineMs = deadlineMs;
+    this.#onClosed = onClosed;
     link.open({
       frame: (text) => this.#received(text),
       drained: () => {},
-      closed: (reason) => {
-        this.#closed = true;
-        onClosed();
-        for (const call of this.#waiting.values())
-          call.reject(new DeweyError("unavailable", `the Dewey server is away: ${reason}`));
-        this.#waiting.clear();
-      },
+      closed: (reason) => this.#ended(reason),
     });
   }
 
@@ -137,8 +133,20 @@ class Session {
 
   /** A connection on which an answer is overdue may be dead without telling; the next call gets a new one. */
   #late(call: PromiseWithResolvers<Json>, limitMs: number): void {
-    call.reject(new DeweyError("unavailable", `the Dewey server did not answer within ${limitMs / 1000} s`));
+    const reason = `did not answer within ${limitMs / 1000} s`;
+    call.reject(new DeweyError("unavailable", `the Dewey server ${reason}`));
+    // Now, not when the connection is closed: whoever does not answer may not answer that either.
+    this.#ended(`it ${reason}`);
     this.#link.close();
+  }
+
+  #ended(reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#onClosed();
+    for (const call of this.#waiting.values())
+      call.reject(new DeweyError("unavailable", `the Dewey server is away: ${reason}`));
+    this.#waiting.clear();
   }
 
   #received(text: string): void {

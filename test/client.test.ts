@@ -6,6 +6,7 @@ import type { Listener } from "../src/mcp/listener.ts";
 import type { Store } from "../src/store/store.ts";
 import { startEchoWebSocket } from "./support/echo-server.ts";
 import { failure } from "./support/failure.ts";
+import { Forwarder } from "./support/forwarder.ts";
 import { freePort } from "./support/ports.ts";
 import { engines, quiet, testStore } from "./support/postgres.ts";
 
@@ -80,6 +81,17 @@ describe("Dewey's own client", () => {
     const client = new Client({ url: `ws://127.0.0.1:${silent.port}/`, deadlineMs: 200 });
     expect((await failure(client.call("dewey_list_conversations", {}))).message).toContain("did not answer within 0.");
     await silent.stop(true);
+  });
+
+  test("calls on a new connection when the old one has gone dead without a sign", async () => {
+    const way = await Forwarder.to(port);
+    const client = new Client({ url: `ws://127.0.0.1:${way.port}/`, token: "secret", deadlineMs: 1000 });
+    await client.call("dewey_list_conversations", {});
+    way.strand();
+    expect(await failure(client.call("dewey_list_conversations", {}))).toMatchObject({ code: "unavailable" });
+    await client.call("dewey_list_conversations", {});
+    await client.close();
+    way.stop();
   });
 
   test("does not take another MCP server for Dewey", async () => {

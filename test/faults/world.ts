@@ -12,10 +12,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { binary, plainEnvironment } from "../support/binary.ts";
 import { echoCommand } from "../support/echo-server.ts";
+import { Forwarder } from "../support/forwarder.ts";
 import { freePort } from "../support/ports.ts";
 import { Rpc } from "../support/rpc.ts";
 import { Client } from "./client.ts";
-import { Forwarder } from "./forwarder.ts";
 import type { Ledger } from "./ledger.ts";
 import { processesOf, signal } from "./processes.ts";
 import type { Process } from "./processes.ts";
@@ -233,9 +233,14 @@ export class World {
     return recorder;
   }
 
+  /** Starts another proxy on the same spool. */
+  spawnProxy(): Bun.Subprocess {
+    return this.#spawn([binary, "proxy", "--port", "0", ...this.#proxyFlags(this.serverUrl)], "next-proxy");
+  }
+
   /** Runs another proxy on the same spool while something is done, as the next one that a person starts would run. */
   async withNextProxy(work: () => Promise<void>): Promise<void> {
-    const next = this.#spawn([binary, "proxy", "--port", "0", ...this.#proxyFlags(this.serverUrl)], "next-proxy");
+    const next = this.spawnProxy();
     try {
       await work();
     } finally {
@@ -244,13 +249,16 @@ export class World {
     }
   }
 
-  /** Segments that nobody has open any more. */
+  /** Segments of the spool whose journal no living process has locked. */
   leftSegments(): string[] {
     if (!existsSync(this.spool)) return [];
     const open = new Set(
       processesOf(this.home).flatMap((each) => (each.command.includes("proxy") ? each.files() : [])),
     );
-    return readdirSync(this.spool).filter((name) => name.endsWith(".spool") && !open.has(join(this.spool, name)));
+    return readdirSync(this.spool).filter((name) => {
+      const [, owner] = /^(.{36})-\d+\.spool$/.exec(name) ?? [];
+      return owner !== undefined && !open.has(join(this.spool, `${owner}.lock`));
+    });
   }
 
   /** Processes without a living parent among ours, but for the server that a stdio proxy has started, and its own. */

@@ -36,6 +36,11 @@ export class Forwarder {
     for (const socket of this.#sockets) socket.pause();
   }
 
+  /** Passes nothing on for the connections that there are, as when a way between has forgotten them; new ones pass. */
+  strand(): void {
+    for (const socket of this.#sockets) socket.pause();
+  }
+
   mend(): void {
     this.#isCut = false;
     this.#isHeld = false;
