@@ -11,6 +11,8 @@ export interface Call {
   state: "open" | "success" | "error" | "broken";
   /** Where its answer stands among its session's. */
   answeredPlace: number | undefined;
+  /** When it was last heard of. */
+  heardMs: number;
 }
 
 /** What all clients have told. */
@@ -21,13 +23,16 @@ export class Ledger {
   #answers = 0;
 
   take(report: Report): void {
+    const heardMs = performance.now();
     if (report.kind === "wrong") this.wrong.push(`${report.session} received ${report.frame}`);
     if (report.kind === "sent") {
       const { token, session, id, tool, characters } = report;
-      this.calls.set(token, { token, session, id, tool, characters, state: "open", answeredPlace: undefined });
+      const call = { token, session, id, tool, characters, state: "open", answeredPlace: undefined, heardMs } as const;
+      this.calls.set(token, call);
     }
     const call = "token" in report ? this.calls.get(report.token) : undefined;
     if (!call) return;
+    call.heardMs = heardMs;
     if (report.kind === "broken") call.state = "broken";
     if (report.kind === "answered") {
       call.state = report.outcome;
@@ -40,6 +45,15 @@ export class Ledger {
   ended(client: string): void {
     for (const call of this.calls.values()) {
       if (call.state === "open" && call.session.startsWith(`${client}x`)) call.state = "broken";
+    }
+  }
+
+  /** What was said since then may be stored or not, whatever the clients saw. */
+  forget(sinceMs: number): void {
+    for (const call of this.calls.values()) {
+      if (call.heardMs < sinceMs || call.state === "open") continue;
+      call.state = "broken";
+      call.answeredPlace = undefined;
     }
   }
 

@@ -113,8 +113,8 @@ export class StdioPeer extends StreamPeer {
     try {
       void this.#child.stdin.write(`${JSON.stringify(message)}\n`);
       void this.#child.stdin.flush();
-    } catch (error) {
-      this.ended(String(error));
+    } catch {
+      // It is no more. What it has said before may still be on its way, and its end follows.
     }
   }
 

@@ -1,8 +1,10 @@
 import { parseArgs } from "node:util";
+import { nastyRounds } from "./nasty.ts";
 import { run } from "./run.ts";
+import { randomRounds } from "./strikes.ts";
 
 // The long form of the fault harness: `bun run soak [--rounds N] [--seed S] [--strikes MOST] [--least LEAST]`, the last two
-// for one round. The same seed strikes the same at the same moments.
+// for one round. The same seed strikes the same at the same moments. With `--nasty` it plays the rounds of `nasty.ts`.
 
 const { values } = parseArgs({
   options: {
@@ -10,16 +12,18 @@ const { values } = parseArgs({
     seed: { type: "string", default: `${Date.now() % 1_000_000}` },
     strikes: { type: "string", default: "3" },
     least: { type: "string", default: "1" },
+    nasty: { type: "boolean", default: false },
   },
 });
+const seed = Number(values.seed);
+const strikes = { least: Number(values.least), most: Number(values.strikes) };
 
 for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => process.exit(1));
 
 console.log(`seed ${values.seed}`);
 const { totals, violations, logs } = await run({
-  seed: Number(values.seed),
-  rounds: Number(values.rounds),
-  strikes: { least: Number(values.least), most: Number(values.strikes) },
+  seed,
+  rounds: values.nasty ? nastyRounds : randomRounds(seed, Number(values.rounds), strikes),
   say: (line) => console.log(`${new Date().toISOString().slice(11, 23)} ${line}`),
 });
 for (const [name, count] of Object.entries(totals)) console.log(`${name.padEnd(24)} ${count}`);

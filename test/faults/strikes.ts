@@ -1,5 +1,6 @@
-import type { Random } from "./random.ts";
+import type { Ledger } from "./ledger.ts";
 import { signal } from "./processes.ts";
+import { Random } from "./random.ts";
 import { cables, roles } from "./world.ts";
 import type { Cable, Role, World } from "./world.ts";
 
@@ -10,7 +11,7 @@ type Blow =
   | { kind: "cut" | "hold"; cable: Cable };
 
 /** A blow, when it falls after the round's beginning, and how long it lasts. */
-export type Strike = Blow & {
+type Strike = Blow & {
   atMs: number;
   forMs: number;
   /** Which of several, as a share of them. */ choice: number;
@@ -33,24 +34,34 @@ export const blows: readonly Blow[] = [
 const LATEST_MS = 1000;
 const LONGEST_MS = 2500;
 
-/** Deals out blows like cards: each comes once before one comes again. */
-export class Deck {
-  readonly #random: Random;
-  #left: Blow[] = [];
+/** Something bad that happens, after which everything is brought back and looked at. */
+export interface Round {
+  title: string;
+  /** Lets it happen, and answers what kinds of strikes fell. */
+  play(world: World, ledger: Ledger): Promise<string[]>;
+}
 
-  constructor(random: Random) {
-    this.#random = random;
-  }
-
-  draw({ least, most }: { least: number; most: number }): Strike[] {
-    return Array.from({ length: this.#random.integer(least, most) }, () => {
-      if (this.#left.length === 0) this.#left = this.#random.shuffled(blows);
-      const blow = this.#left.pop();
-      if (!blow) throw new Error("the deck is empty");
-      const [atMs, forMs] = [this.#random.integer(0, LATEST_MS), this.#random.integer(0, LONGEST_MS)];
-      return { ...blow, atMs, forMs, choice: this.#random.next() };
-    });
-  }
+/** Rounds of strikes at random. Blows are dealt out like cards: each comes once before one comes again. */
+export function randomRounds(seed: number, count: number, strikes: { least: number; most: number }): Round[] {
+  const random = new Random(seed);
+  let deck: Blow[] = [];
+  const draw = (): Strike => {
+    if (deck.length === 0) deck = random.shuffled(blows);
+    const blow = deck.pop();
+    if (!blow) throw new Error("there are no blows");
+    const [atMs, forMs] = [random.integer(0, LATEST_MS), random.integer(0, LONGEST_MS)];
+    return { ...blow, atMs, forMs, choice: random.next() };
+  };
+  return Array.from({ length: count }, () => {
+    const drawn = Array.from({ length: random.integer(strikes.least, strikes.most) }, draw);
+    return {
+      title: drawn.map(described).join(", "),
+      async play(world) {
+        const fallen = await Promise.all(drawn.map(async (each) => ((await strike(world, each)) ? [each.kind] : [])));
+        return fallen.flat();
+      },
+    };
+  });
 }
 
 const signals = { kill: "SIGKILL", freeze: "SIGSTOP", stop: "SIGTERM" } as const;
@@ -59,7 +70,7 @@ const signals = { kill: "SIGKILL", freeze: "SIGSTOP", stop: "SIGTERM" } as const
  * Lets a strike fall and ends it, and answers whether there was anybody to be struck. What was killed is brought back by
  * whoever restores the world.
  */
-export async function strike(world: World, strike: Strike): Promise<boolean> {
+async function strike(world: World, strike: Strike): Promise<boolean> {
   await Bun.sleep(strike.atMs);
   if ("cable" in strike) {
     world.cable(strike.cable)[strike.kind]();
@@ -76,7 +87,7 @@ export async function strike(world: World, strike: Strike): Promise<boolean> {
   return true;
 }
 
-export function described(strike: Strike): string {
+function described(strike: Strike): string {
   const target = "cable" in strike ? strike.cable : strike.role;
   return `${strike.kind} ${target} at ${strike.atMs} ms for ${strike.forMs} ms`;
 }
