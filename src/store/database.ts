@@ -24,6 +24,8 @@ export interface DatabaseOptions {
 const SEARCH_TIMEOUT_MS = 5000;
 /** Each search has other words: a plan made for none of them would be a bad one, and compiling it takes longer than running. */
 const SEARCH_PLANNING = { jit: "off", plan_cache_mode: "force_custom_plan" };
+/** A new connection has to read PostgreSQL's dictionaries and map its memory, which takes longer than a search. */
+const KEPT_SEARCHES = 1;
 
 /**
  * The connections to one PostgreSQL. Whatever happens there, a caller has an answer within the deadline: the result, or
@@ -44,13 +46,28 @@ export class Database {
     const main = Math.max(1, maxConnections - searches);
     const timeout = Math.ceil(this.deadlineMs * STATEMENT_SHARE);
     const settings = { statement_timeout: timeout, lock_timeout: timeout };
-    this.#main = new Pool({ connection, kept: Math.min(minConnections, main), most: main, settings, log });
+    this.#main = new Pool({
+      connection,
+      kept: Math.min(minConnections, main),
+      most: main,
+      settings,
+      keepsStatements: true,
+      log,
+    });
     // Who allows one connection gets one.
     const searchSettings = { ...settings, statement_timeout: Math.min(timeout, SEARCH_TIMEOUT_MS), ...SEARCH_PLANNING };
     this.#searches =
       maxConnections === 1
         ? this.#main
-        : new Pool({ connection, kept: 0, most: searches, settings: searchSettings, log });
+        : // Each search is another statement, so keeping them would only fill the memory.
+          new Pool({
+            connection,
+            kept: KEPT_SEARCHES,
+            most: searches,
+            settings: searchSettings,
+            keepsStatements: false,
+            log,
+          });
   }
 
   /**
@@ -80,7 +97,7 @@ export class Database {
 
   /** Runs long work without a deadline on a connection that is opened for it and closed after it. */
   async exclusive<Result>(work: Statement<Result>): Promise<Result> {
-    const sql = connect(this.#options.connection, {}, 0);
+    const sql = connect(this.#options.connection, { settings: {}, keepsStatements: true, idleSeconds: 0 });
     try {
       return await work(sql);
     } catch (error) {

@@ -4,6 +4,7 @@ import contextHistory from "../../sql/0003_context_history.sql" with { type: "te
 import quickerWords from "../../sql/0004_quicker_words.sql" with { type: "text" };
 import storedIn from "../../sql/0005_stored_in.sql" with { type: "text" };
 import appendPlan from "../../sql/0006_append_plan.sql" with { type: "text" };
+import searchMetadata from "../../sql/0007_search_metadata.sql" with { type: "text" };
 import { DeweyError } from "../errors.ts";
 import type { SQL, TransactionSQL } from "bun";
 import type { Database } from "./database.ts";
@@ -24,6 +25,7 @@ export const migrations: readonly Migration[] = [
   { name: "0004_quicker_words", sql: quickerWords },
   { name: "0005_stored_in", sql: storedIn },
   { name: "0006_append_plan", sql: appendPlan },
+  { name: "0007_search_metadata", sql: searchMetadata },
 ];
 
 /** Any number, the same for all: two servers that start at once migrate one after the other. */

@@ -17,6 +17,8 @@ export interface PoolOptions {
   most: number;
   /** PostgreSQL's own settings for each connection. */
   settings: Record<string, number | string>;
+  /** Whether each connection keeps every statement that it has seen, to run it sooner when it comes again. */
+  keepsStatements: boolean;
   log: Log;
 }
 
@@ -155,7 +157,8 @@ export class Pool {
 
   #open(): Slot {
     const kept = [...this.#slots].filter((slot) => slot.kept).length < this.#options.kept;
-    const sql = connect(this.#options.connection, this.#options.settings, kept ? 0 : IDLE_LIMIT_SECONDS);
+    const { connection, settings, keepsStatements } = this.#options;
+    const sql = connect(connection, { settings, keepsStatements, idleSeconds: kept ? 0 : IDLE_LIMIT_SECONDS });
     const slot = { sql, kept };
     this.#slots.add(slot);
     return slot;
@@ -163,7 +166,10 @@ export class Pool {
 }
 
 /** One connection, opened by its first statement. */
-export function connect(connection: Connection, settings: PoolOptions["settings"], idleTimeout: number): SQL {
+export function connect(
+  connection: Connection,
+  options: Pick<PoolOptions, "settings" | "keepsStatements"> & { idleSeconds: number },
+): SQL {
   const socket = connection.host.startsWith("/");
   return new SQL({
     adapter: "postgres",
@@ -175,9 +181,10 @@ export function connect(connection: Connection, settings: PoolOptions["settings"
     database: connection.database,
     tls: connection.tls ?? false,
     max: 1,
-    idleTimeout,
+    idleTimeout: options.idleSeconds,
     connectionTimeout: CONNECT_DEADLINE_SECONDS,
-    connection: settings,
+    prepare: options.keepsStatements,
+    connection: options.settings,
   });
 }
 

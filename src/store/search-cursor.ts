@@ -27,6 +27,8 @@ const placeSchema: z.ZodType<Place> = z.strictObject({
     rows: count,
     averageLength: count.min(1),
     words: z.array(z.strictObject({ lexeme: z.string(), count })),
+    passing: z.number().min(0).max(1),
+    since: z.array(count),
   }),
   total: count,
   isLowerBound: z.boolean(),

@@ -46,16 +46,19 @@ export async function filterOf(
   }
   if (conversation_id !== undefined) conditions.push(`m.conversation_id = ${value(conversation_id, "uuid")}`);
   if (role !== undefined) conditions.push(`m.role = ${value(role, "text")}`);
-  if (source !== undefined) conditions.push(`m.metadata ->> 'source' = ${value(source, "text")}`);
-  if (tool !== undefined) conditions.push(`m.metadata ->> 'tool' = ${value(tool, "text")}`);
-  if (metadata !== undefined) {
-    conditions.push(`m.metadata @> ${value(storableMetadata(metadata).readable, "text")}::jsonb`);
+  // All as containment, which the index over words and metadata knows.
+  for (const part of [
+    source === undefined ? null : { source },
+    tool === undefined ? null : { tool },
+    metadata ?? null,
+  ]) {
+    if (part) conditions.push(`m.metadata @> ${value(storableMetadata(part).readable, "text")}::jsonb`);
   }
   if (start_date !== undefined) conditions.push(`m.created_at >= ${value(start_date, "timestamptz")}`);
   if (end_date !== undefined) conditions.push(`m.created_at < ${value(end_date, "timestamptz")}`);
   for (const required of query.required) conditions.push(`m.search @@ ${value(required, "text")}::tsquery`);
   const scopeMessages = await messagesIn(sql, narrowing);
-  return { condition: conditions.join(" and "), known, values, scopeMessages };
+  return { condition: conditions.join(" and "), known, values, scopeMessages, from: start_date, until: end_date };
 }
 
 /** The snapshot that the transaction sees, as PostgreSQL writes it: `xmin:xmax:`, and the numbers that are under way. */

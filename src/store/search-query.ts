@@ -90,3 +90,8 @@ export function inLabel(lexeme: string): string {
 function quoted(lexeme: string): string {
   return `'${lexeme.replaceAll("\\", "\\\\").replaceAll("'", "''")}'${isBeginning(lexeme) ? ":*" : ""}`;
 }
+
+/** A tsquery as a SQL literal. */
+export function tsquery(text: string): string {
+  return `'${text.replaceAll("'", "''")}'::tsquery`;
+}

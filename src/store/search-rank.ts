@@ -1,6 +1,8 @@
 import type { SQL } from "bun";
-import { allOf, anyOf, inLabel } from "./search-query.ts";
-import { MAX_COUNTED } from "./search-statistics.ts";
+import { BOUNDS, chooseParts, partsStatement } from "./search-candidates.ts";
+import type { Bounds, CountedWord, Part } from "./search-candidates.ts";
+import { anyOf, inLabel, tsquery } from "./search-query.ts";
+import { MAX_COUNTED, timeOfNewest } from "./search-statistics.ts";
 import type { Statistics } from "./search-statistics.ts";
 
 /** BM25's saturation and length, as they are in the literature for passages. */
@@ -13,13 +15,6 @@ const LABEL_WEIGHT = 3;
 const ANSWER_WEIGHT = 0.5;
 /** The best by their own words, whose neighbours are looked at. Looking at more was measured to change nothing. */
 const RERANKED = 100;
-/** Rows that are ranked by words of which some are rare; the other words only add to their scores. */
-const MAX_CANDIDATES = 5000;
-/** Matches that are gathered to take the newest of them. */
-const MAX_GATHERED = 30_000;
-/** For a word that is everywhere: so many of the newest matches, among so many of the newest messages. */
-const MAX_NEWEST = 2000;
-const MAX_WALKED = 100_000;
 /** A session or a conversation up to this size is ranked whole. */
 const MAX_SCOPE_MESSAGES = 10_000;
 /** `ts_rank` sums 1/j² over a lexeme's positions and divides by the limit of that sum. */
@@ -33,6 +28,8 @@ export interface Filter {
   values: unknown[];
   /** How many messages the named session or conversation holds, when one is named. */
   scopeMessages: number | undefined;
+  from: Date | undefined;
+  until: Date | undefined;
 }
 
 export interface Ranked {
@@ -51,7 +48,11 @@ export interface Basis {
   rows: number;
   averageLength: number;
   /** The words of the query that occur, the rarest first, and in how many messages. */
-  words: { lexeme: string; count: number }[];
+  words: CountedWord[];
+  /** Of all messages, the part that the filter lets pass, as far as the statistics know. */
+  passing: number;
+  /** From when on each part of the candidates is looked for, in ms since 1970; 0 is always. */
+  since: number[];
 }
 
 /** The words of a query that occur, the rarest first: in how many messages, and what each is worth. */
@@ -77,12 +78,18 @@ interface Turn {
   frequencies: number[];
 }
 
-/** How common the words are, of which the order is made. Whole numbers, so that a cursor can carry them. */
-export async function basisOf(sql: SQL, lexemes: string[], filter: Filter, statistics: Statistics): Promise<Basis> {
-  if (lexemes.length === 0) return { scoped: false, rows: 0, averageLength: 1, words: [] };
+/** How common the words are, of which the order is made, and which of their messages are ranked. */
+export async function basisOf(
+  sql: SQL,
+  lexemes: string[],
+  filter: Filter,
+  statistics: Statistics,
+  bounds = BOUNDS,
+): Promise<Basis> {
+  if (lexemes.length === 0) return { scoped: false, rows: 0, averageLength: 1, words: [], passing: 1, since: [] };
   const scoped = filter.scopeMessages !== undefined && filter.scopeMessages <= MAX_SCOPE_MESSAGES;
   const counts = scoped ? await countScoped(sql, lexemes, filter) : await countEverywhere(sql, lexemes, statistics);
-  return {
+  const basis = {
     scoped,
     rows: Math.round(scoped ? (filter.scopeMessages ?? 0) : statistics.rows),
     averageLength: Math.max(1, Math.round(statistics.averageLength)),
@@ -90,7 +97,49 @@ export async function basisOf(sql: SQL, lexemes: string[], filter: Filter, stati
       .map((lexeme, index) => ({ lexeme, count: Math.ceil(counts[index] ?? 0) }))
       .filter((word) => word.count > 0)
       .toSorted((a, b) => a.count - b.count),
+    passing: scoped ? 1 : await passingShare(sql, filter, statistics),
+    since: [],
   };
+  return {
+    ...basis,
+    since: scoped || basis.words.length === 0 ? [] : await sinceWhen(sql, basis, filter, statistics, bounds),
+  };
+}
+
+/** The planner's own estimate: it knows how common roles are, and dates, and looks into metadata that it has sampled. */
+async function passingShare(sql: SQL, filter: Filter, statistics: Statistics): Promise<number> {
+  if (filter.values.length === 0) return 1;
+  if (filter.scopeMessages !== undefined) return Math.min(1, filter.scopeMessages / Math.max(1, statistics.rows));
+  const [row] = await sql.unsafe(
+    `explain (format json) select from messages m where ${filter.condition}`,
+    filter.values,
+  );
+  const [{ Plan: plan }] = row["QUERY PLAN"];
+  return Math.min(1, plan["Plan Rows"] / Math.max(1, statistics.rows));
+}
+
+/** From when on each part is looked for: always, where its newest do not make a block, whatever the statistics say. */
+async function sinceWhen(
+  sql: SQL,
+  { words, rows, passing }: Basis,
+  filter: Filter,
+  statistics: Statistics,
+  bounds: Bounds,
+): Promise<number[]> {
+  const since: number[] = [];
+  for (const part of chooseParts(words, rows, passing, bounds)) {
+    const time = timeOfNewest(statistics, part.share, filter);
+    since.push(time === 0 || (await makesBlock(sql, part, time, filter)) ? time : 0);
+  }
+  return since;
+}
+
+async function makesBlock(sql: SQL, part: Part, since: number, filter: Filter): Promise<boolean> {
+  const [row] = await sql.unsafe(
+    `select count(*)::integer as found from (${partsStatement("m.id", [part], [since], filter, RERANKED)}) as newest`,
+    filter.values,
+  );
+  return row.found === RERANKED;
 }
 
 /**
@@ -104,12 +153,13 @@ export async function rank(
   basis: Basis,
   filter: Filter,
   page: { offset: number; limit: number },
+  bounds = BOUNDS,
 ): Promise<Ranked[]> {
   if (basis.words.length === 0) return [];
   const words = weigh(basis);
-  const matched = basis.scoped ? everyMatch(words, filter) : selectiveMatches(words, filter, basis.rows);
+  const ranked = (columns: string) => candidates(columns, basis, filter, bounds);
   const turns: (Turn & { passed: number })[] = await sql.unsafe(
-    turnsStatement(words, matched, filter, basis.averageLength, page),
+    turnsStatement(words, ranked, filter, basis.averageLength, page),
     filter.values,
   );
   const start = page.offset - Math.min(...turns.map((turn) => turn.passed));
@@ -119,17 +169,25 @@ export async function rank(
     .slice(start, start + page.limit);
 }
 
-/** How common a word is that is everywhere: known from the statistics, or counted as far as it matters. */
+/**
+ * How common a word is: known from the statistics, or counted as far as it costs little. What is beyond is put at as many
+ * in each page as there were so far, and at no more than the statistics would know of.
+ */
 async function countEverywhere(sql: SQL, lexemes: string[], statistics: Statistics): Promise<number[]> {
   const counts = lexemes.map((lexeme) => (statistics.frequencies.get(lexeme) ?? 0) * statistics.rows);
   const unknown = [...lexemes.keys()].filter((index) => counts[index] === 0);
   if (unknown.length === 0) return counts;
   const selects = unknown.map(
-    (index) => `select ${index} as index, count(*)::integer as count
-      from (select from messages where search @@ ${tsquery(anyOf([lexemes[index] ?? ""]))} limit ${MAX_COUNTED}) as counted`,
+    (index) => `select ${index} as index, count(*)::integer as count, max((place::text::point)[0])::integer + 1 as pages
+      from (select ctid as place from messages where search @@ ${tsquery(anyOf([lexemes[index] ?? ""]))} limit ${MAX_COUNTED})
+        as counted`,
   );
-  const counted: { index: number; count: number }[] = await sql.unsafe(selects.join(" union all "));
-  for (const { index, count } of counted) counts[index] = count;
+  const counted: { index: number; count: number; pages: number }[] = await sql.unsafe(selects.join(" union all "));
+  const most = statistics.leastFrequency * statistics.rows;
+  for (const { index, count, pages } of counted) {
+    const inAll = (count * statistics.pages) / Math.max(1, pages);
+    counts[index] = count < MAX_COUNTED ? count : Math.max(count, Math.min(most, inAll));
+  }
   return counts;
 }
 
@@ -154,46 +212,26 @@ function weigh({ words, rows }: Basis): Words {
   };
 }
 
-const CANDIDATE_COLUMNS = "m.conversation_id, m.turn_number, m.created_at, m.search";
-
-function everyMatch(words: Words, filter: Filter): string {
-  return `select ${CANDIDATE_COLUMNS} from messages m
-    where m.search @@ ${tsquery(anyOf(words.lexemes))} and ${filter.condition}`;
-}
-
-/**
- * A common word must not rank every message that holds it. The rarest words choose the candidates, as many of them as stay
- * within the limit, and the common ones only score. Where all are common, two of them together choose; where that is still
- * too much, the newest do.
- */
-function selectiveMatches(words: Words, filter: Filter, rows: number): string {
-  let sum = words.counts[0] ?? 0;
-  let choosing = 1;
-  for (; choosing < words.lexemes.length && sum + (words.counts[choosing] ?? 0) <= MAX_CANDIDATES; choosing += 1) {
-    sum += words.counts[choosing] ?? 0;
-  }
-  let match = anyOf(words.lexemes.slice(0, choosing));
-  if (sum > MAX_CANDIDATES && words.lexemes.length > 1) {
-    match = allOf(words.lexemes.slice(0, 2));
-    sum = (sum * (words.counts[1] ?? 0)) / Math.max(1, rows);
-  }
-  if (sum <= MAX_GATHERED) {
-    return `select * from (select ${CANDIDATE_COLUMNS} from messages m
-      where m.search @@ ${tsquery(match)} and ${filter.condition} limit ${MAX_GATHERED}) as gathered
-      order by created_at desc limit ${MAX_CANDIDATES}`;
-  }
-  return `select ${CANDIDATE_COLUMNS} from (select * from messages order by created_at desc limit ${MAX_WALKED}) as m
-    where m.search @@ ${tsquery(match)} and ${filter.condition} limit ${MAX_NEWEST}`;
+/** The columns of the messages that are ranked. */
+function candidates(
+  columns: string,
+  { scoped, words, rows, passing, since }: Basis,
+  filter: Filter,
+  bounds: Bounds,
+): string {
+  if (!scoped)
+    return partsStatement(columns, chooseParts(words, rows, passing, bounds), since, filter, bounds.gathered);
+  const every = [{ match: anyOf(words.map(({ lexeme }) => lexeme)), share: 1 }];
+  return partsStatement(columns, every, [], filter, MAX_SCOPE_MESSAGES);
 }
 
 /**
  * The blocks of candidates that a page lies in, each with its neighbours, and the hits that blocks before them have.
- * `search || ''` unpacks a row's words once for all the words that are looked for; the lateral's `offset 0` makes it look
- * up each window by the index.
+ * The lateral's `offset 0` makes it look up each window by the index.
  */
 function turnsStatement(
   words: Words,
-  matched: string,
+  ranked: (columns: string) => string,
   filter: Filter,
   average: number,
   { offset, limit }: { offset: number; limit: number },
@@ -205,13 +243,15 @@ function turnsStatement(
   const own = words.weights
     .map((weight, index) => `${weight} * ${K1 + 1} * f${index} / (f${index} + norm)`)
     .join(" + ");
-  return `with matched as materialized (${matched}),
-    scored as (
-      select conversation_id, turn_number, created_at, ${label("v")} as label,
-        ${words.lexemes.map((lexeme, index) => `${frequency("v", lexeme)} as f${index}`).join(", ")},
-        ${K1} * (${1 - B} + ${B} * length(v) / ${average}) as norm
-      from (select conversation_id, turn_number, created_at, search || ''::tsvector as v from matched offset 0) as unpacked
-    ),
+  const columns = [
+    "m.conversation_id",
+    "m.turn_number",
+    "m.created_at",
+    `${label("m.search")} as label`,
+    `${K1 * (1 - B)} + ${(K1 * B) / average}::float8 * length(m.search) as norm`,
+    ...words.lexemes.map((lexeme, index) => `${frequency("m.search", lexeme)} as f${index}`),
+  ];
+  return `with scored as (${ranked(columns.join(", "))}),
     placed as (
       select conversation_id, turn_number, (row_number() over (
         order by ${own} + ${LABEL_WEIGHT} * label desc, created_at desc, conversation_id, turn_number
@@ -269,9 +309,4 @@ function score(turns: Turn[], words: Words, average: number): Ranked[] {
     return [{ id: turn.id, time: turn.time, score: own(turn) + window(turn) + LABEL_WEIGHT * turn.label + answers }];
   });
   return scored.toSorted((a, b) => b.score - a.score || b.time - a.time || (a.id < b.id ? 1 : -1));
-}
-
-/** A tsquery as a SQL literal. */
-function tsquery(text: string): string {
-  return `'${text.replaceAll("'", "''")}'::tsquery`;
 }

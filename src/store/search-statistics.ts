@@ -4,16 +4,22 @@ import type { SQL } from "bun";
 const GOOD_FOR_MS = 60_000;
 /** Messages whose lengths are looked at for their average. */
 const SAMPLED_ROWS = 2000;
-/** A word that is not among the most common ones is counted, up to here. */
-export const MAX_COUNTED = 5000;
+/** A word that is not among the most common ones is counted, up to here: each count is a look at a row. */
+export const MAX_COUNTED = 500;
 
 /** What the ranking knows of all messages. */
 export interface Statistics {
   rows: number;
   /** Of the most common lexemes, the part of messages that holds each. */
   frequencies: ReadonlyMap<string, number>;
+  /** The least of these; 1 before the first ANALYZE. */
+  leastFrequency: number;
+  /** Pages of the table. */
+  pages: number;
   /** Distinct lexemes of a message, on average. */
   averageLength: number;
+  /** Times of messages, in ms since 1970, between each two of which there are equally many; none before the first ANALYZE. */
+  times: number[];
 }
 
 /**
@@ -21,15 +27,41 @@ export interface Statistics {
  * would have to touch.
  */
 export class StatisticsCache {
-  #known: { statistics: Statistics; untilMs: number } | undefined;
+  #known: { statistics: Statistics; version: string; untilMs: number } | undefined;
 
   async get(sql: SQL): Promise<Statistics> {
     const now = performance.now();
     if (this.#known && now < this.#known.untilMs) return this.#known.statistics;
-    const statistics = await read(sql);
-    this.#known = { statistics, untilMs: now + GOOD_FOR_MS };
+    // They are new only after an ANALYZE; asking for that costs nothing, reading them up to a tenth of a second.
+    const [row] =
+      await sql`select concat(reltuples, pg_stat_get_last_analyze_time(oid), pg_stat_get_last_autoanalyze_time(oid))
+      as version, reltuples > 0 as analyzed from pg_class where oid = 'messages'::regclass`;
+    const isNew = !row.analyzed || row.version !== this.#known?.version;
+    const statistics = isNew || !this.#known ? await read(sql) : this.#known.statistics;
+    this.#known = { statistics, version: row.version, untilMs: now + GOOD_FOR_MS };
     return statistics;
   }
+}
+
+/**
+ * From when on there is this share of the messages between two times, in ms since 1970. 0 when that is all of them, or when
+ * nothing is known.
+ */
+export function timeOfNewest(
+  { times }: Statistics,
+  share: number,
+  { from, until }: { from: Date | undefined; until: Date | undefined },
+): number {
+  if (share >= 1 || times.length < 2) return 0;
+  const placeOf = (time: Date | undefined, otherwise: number) => {
+    const place = time === undefined ? -1 : times.findIndex((bound) => bound >= time.getTime());
+    return place === -1 ? otherwise : place;
+  };
+  const first = from === undefined ? 0 : placeOf(from, times.length - 1);
+  const last = placeOf(until, times.length - 1);
+  const place = Math.max(0, last - share * Math.max(1, last - first));
+  const [before, after] = [times[Math.floor(place)] ?? 0, times[Math.ceil(place)] ?? 0];
+  return Math.floor(before + (after - before) * (place % 1));
 }
 
 async function read(sql: SQL): Promise<Statistics> {
@@ -37,9 +69,15 @@ async function read(sql: SQL): Promise<Statistics> {
   const [row] = await sql`
     select case when c.reltuples > 0 then c.reltuples::float8
         else (select count(*) from (select from messages limit 100000) as few)::float8 end as rows,
-      s.most_common_elems::text::text[] as elements, s.most_common_elem_freqs::float8[] as frequencies
-    from pg_class c left join pg_stats s
+      pg_relation_size(c.oid) / current_setting('block_size')::integer as pages,
+      s.most_common_elems::text::text[] as elements, s.most_common_elem_freqs::float8[] as frequencies,
+      array(select extract(epoch from bound) * 1000 from unnest(t.histogram_bounds::text::timestamptz[]) as bound)::float8[]
+        as times
+    from pg_class c
+    left join pg_stats s
       on s.tablename = c.relname and s.schemaname = c.relnamespace::regnamespace::text and s.attname = 'search'
+    left join pg_stats t
+      on t.tablename = c.relname and t.schemaname = c.relnamespace::regnamespace::text and t.attname = 'created_at'
     where c.oid = 'messages'::regclass`;
   const percent = Math.min(100, Math.max(0.001, (100 * SAMPLED_ROWS) / Math.max(1, row.rows)));
   const [sample] = await sql`select coalesce(avg(length(search)), 1)::float8 as average
@@ -49,6 +87,10 @@ async function read(sql: SQL): Promise<Statistics> {
   return {
     rows: row.rows,
     frequencies: new Map(elements.map((element, index) => [element, frequencies[index] ?? 0])),
+    // The list goes on with three figures about all elements; those of the frequencies are the first two.
+    leastFrequency: Math.min(1, ...frequencies.slice(0, elements.length)),
+    pages: Number(row.pages),
     averageLength: Math.max(1, sample.average),
+    times: [...(row.times ?? [])],
   };
 }

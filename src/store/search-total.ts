@@ -1,11 +1,12 @@
 import type { SQL } from "bun";
 import { EXACT_TOTAL_LIMIT } from "./reply.ts";
 import { anyOf } from "./search-query.ts";
-import type { Filter } from "./search-rank.ts";
-import type { Statistics } from "./search-statistics.ts";
+import type { Basis, Filter } from "./search-rank.ts";
 
 /** With a word that is in so many more messages than the limit, and no filter, there is nothing to count. */
 const COUNTLESS_MESSAGES = 2 * EXACT_TOTAL_LIMIT;
+/** With a filter the statistics say how many pass of all messages, and only guess how many of these. */
+const COUNTLESS_FILTERED = 3 * EXACT_TOTAL_LIMIT;
 
 export interface Total {
   total: number;
@@ -16,14 +17,10 @@ export interface Total {
 const countless: Total = { total: EXACT_TOTAL_LIMIT, isLowerBound: true };
 
 /** How many messages match in all, counted up to the limit of exact totals. */
-export async function countMatches(
-  sql: SQL,
-  lexemes: string[],
-  filter: Filter,
-  statistics: Statistics,
-): Promise<Total> {
-  if (lexemes.length === 0) return { total: 0, isLowerBound: false };
-  const commonest = Math.max(...lexemes.map((word) => (statistics.frequencies.get(word) ?? 0) * statistics.rows));
+export async function countMatches(sql: SQL, { words, scoped, passing }: Basis, filter: Filter): Promise<Total> {
+  if (words.length === 0) return { total: 0, isLowerBound: false };
+  const commonest = scoped ? 0 : (words.at(-1)?.count ?? 0);
+  if (filter.values.length > 0 && commonest * passing > COUNTLESS_FILTERED) return countless;
   if (filter.values.length === 0 && commonest > COUNTLESS_MESSAGES) {
     const [trash] = await sql`
       select coalesce(sum(message_count), 0)::integer as messages from conversations where deleted_at is not null`;
@@ -33,7 +30,7 @@ export async function countMatches(
     `select count(*)::integer as total from (
       select from messages m where m.search @@ $${filter.values.length + 1}::text::tsquery and ${filter.condition}
       limit ${EXACT_TOTAL_LIMIT + 1}) as counted`,
-    [...filter.values, anyOf(lexemes)],
+    [...filter.values, anyOf(words.map(({ lexeme }) => lexeme))],
   );
   return row.total > EXACT_TOTAL_LIMIT ? countless : { total: row.total, isLowerBound: false };
 }

@@ -91,7 +91,7 @@ export class Search {
     const basis = await basisOf(sql, words, filter, statistics);
     const total = await (isLiteral(query)
       ? countLiterally(sql, query.literal, filter)
-      : countMatches(sql, words, filter, statistics));
+      : countMatches(sql, basis, filter));
     return { snapshot: await currentSnapshot(sql), basis, ...total, offset };
   }
 }

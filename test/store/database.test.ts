@@ -56,6 +56,23 @@ for (const engine of engines) {
       expect(await untilServed(() => store.search.find({ query: "x", limit: 1, offset: 0 }))).toHaveProperty("total");
     });
 
+    test("has one connection for searches that stay quick, and keeps none of their statements on it", async () => {
+      await using database = Object.assign(new Database(storeOptions(await emptyDatabase(engine))), {
+        [Symbol.asyncDispose]: () => database.close(),
+      });
+      const backends = new Set<number>();
+      for (let search = 0; search < 5; search += 1) {
+        await database.search(async (sql) => {
+          await sql.unsafe(`select ${search} + $1::integer as answer`, [search]);
+          const [row] =
+            await sql`select pg_backend_pid() as backend, (select count(*) from pg_prepared_statements)::integer as kept`;
+          expect(row.kept).toBe(0);
+          backends.add(row.backend);
+        });
+      }
+      expect(backends.size).toBe(1);
+    });
+
     test("that ends every connection at once costs no caller an error when the call may be repeated", async () => {
       const connection = await emptyDatabase(engine);
       await using store = await testStore(engine, { connection, minConnections: 4, maxConnections: 8 });

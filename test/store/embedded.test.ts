@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, join } from "node:path";
-import { startEmbedded } from "../../src/store/embedded.ts";
+import { bufferSizeMb, startEmbedded } from "../../src/store/embedded.ts";
 import { placesIn } from "../../src/store/engine.ts";
 import type { Connection } from "../../src/store/connection.ts";
 import { failure } from "../support/failure.ts";
@@ -60,6 +60,15 @@ describe("the embedded PostgreSQL", () => {
       datlocale: "C.UTF-8",
       encoding: "UTF8",
     });
+  });
+
+  test("has memory for pages as its data grows, within an eighth of the machine's", () => {
+    const [mb, gb] = [2 ** 20, 2 ** 30];
+    expect(bufferSizeMb(40 * mb, 16 * gb)).toBe(128);
+    expect(bufferSizeMb(700 * mb, 16 * gb)).toBe(700);
+    expect(bufferSizeMb(20 * gb, 16 * gb)).toBe(1024);
+    expect(bufferSizeMb(20 * gb, 4 * gb)).toBe(512);
+    expect(bufferSizeMb(20 * gb, gb / 2)).toBe(128);
   });
 
   test("ends when its Dewey is killed with -9, with all its processes", async () => {

@@ -1,0 +1,91 @@
+import type { SQL } from "bun";
+import { searchable } from "../../src/store/search-text.ts";
+import { talk } from "./talk.ts";
+import type { TalkMessage } from "./talk.ts";
+
+/** Rows of one piece of COPY. */
+const ROWS_AT_ONCE = 5000;
+
+/**
+ * Fills an empty database of Dewey's with made-up talk, as it would be after so many messages were stored one by one and
+ * autovacuum had been there: tables in the order of time, indexes complete, statistics new.
+ */
+export async function loadTalk(sql: SQL, messages: number): Promise<void> {
+  await sql.unsafe(`create unlogged table talk (number integer, id uuid, conversation_id uuid, session_id text,
+    begun_at timestamptz, turn_number integer, role text, content text, searchable text, metadata jsonb, created_at timestamptz)`);
+  await copyInto(sql, messages);
+  await sql.begin(async (within) => {
+    // The talk refers to nothing that is missing, so nothing needs to be checked row by row.
+    await within.unsafe("set local session_replication_role = replica; set local maintenance_work_mem = '1GB'");
+    await within.unsafe(`insert into conversations (id, session_id, created_at, updated_at, last_turn, message_count)
+      select conversation_id, min(session_id), min(begun_at), max(created_at), max(turn_number), count(*)
+      from talk group by conversation_id order by min(begun_at)`);
+    const indexes: { definition: string; name: string }[] = await within.unsafe(
+      `select pg_get_indexdef(indexrelid) as definition, indexrelid::regclass::text as name
+        from pg_index where indrelid = 'messages'::regclass and not indisunique`,
+    );
+    for (const { name } of indexes) await within.unsafe(`drop index ${name}`);
+    await within.unsafe(`insert into messages
+        (id, conversation_id, turn_number, role, content, metadata, created_at, search)
+      select id, conversation_id, turn_number, role, content, metadata, created_at,
+        dewey_search_vector(coalesce(searchable, content))
+      from talk order by number`);
+    for (const { definition } of indexes) await within.unsafe(definition);
+  });
+  await sql.unsafe("drop table talk");
+  for (const table of ["conversations", "messages"]) await sql.unsafe(`vacuum analyze ${table}`);
+}
+
+/** The same messages as the prototype kept them, in a schema of their own, with its indexes. */
+export async function loadPrototype(sql: SQL): Promise<void> {
+  await sql.unsafe(`create schema prototype;
+    set maintenance_work_mem = '1GB';
+    create table prototype.conversations as
+      select id, session_id, created_at, updated_at, metadata from conversations order by created_at;
+    alter table prototype.conversations add primary key (id);
+    create index on prototype.conversations (session_id);
+    create table prototype.messages as
+      select id, conversation_id, turn_number, role, content, metadata, created_at from messages order by created_at;
+    alter table prototype.messages add primary key (id), add unique (conversation_id, turn_number);
+    create index on prototype.messages (created_at desc);
+    create index on prototype.messages (conversation_id, created_at);
+    create index on prototype.messages using gin (to_tsvector('english', content));
+    reset maintenance_work_mem`);
+  for (const table of ["conversations", "messages"]) await sql.unsafe(`vacuum analyze prototype.${table}`);
+}
+
+async function copyInto(sql: SQL, messages: number): Promise<void> {
+  const copy = sql`copy talk from stdin`.writable();
+  const writer = copy.getWriter();
+  let rows: string[] = [];
+  let number = 0;
+  for (const message of talk(messages)) {
+    rows.push(copyRow(number, message));
+    number += 1;
+    if (rows.length < ROWS_AT_ONCE) continue;
+    await writer.write(rows.join(""));
+    rows = [];
+  }
+  await writer.write(rows.join(""));
+  await writer.close();
+}
+
+/** A row in COPY's text form. The talk has no tabs, line ends or backslashes in it. */
+function copyRow(number: number, message: TalkMessage): string {
+  const { conversation, metadata } = message;
+  const time = (ms: number) => new Date(ms).toISOString();
+  const values = [
+    number,
+    message.id,
+    conversation.id,
+    conversation.sessionId,
+    time(conversation.timeMs),
+    message.turn,
+    message.role,
+    message.content,
+    searchable(message.content) ?? "\\N",
+    metadata === null ? "\\N" : JSON.stringify(metadata),
+    time(message.timeMs),
+  ];
+  return `${values.join("\t")}\n`;
+}
