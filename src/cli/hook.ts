@@ -52,6 +52,9 @@ export const hook: Command = {
   },
 };
 
+/** Where the queue is, and whom it is for. */
+type Places = Pick<HookConfig, "url" | "dataDir" | "spoolDir">;
+
 async function takeEvent(config: HookConfig, invocation: Invocation, log: Log): Promise<void> {
   const event: unknown = JSON.parse(await Bun.stdin.text());
   if (!isObject(event)) throw new Error("what came on stdin is no event");
@@ -63,21 +66,31 @@ async function takeEvent(config: HookConfig, invocation: Invocation, log: Log): 
   }
   if (name === "SessionStart") return printContext(event, config, invocation, log);
   new HookQueue(queueFolder(config)).put(event);
-  startDeliverer(config, invocation);
+  startDeliverer(config, invocation.env);
+}
+
+/** For who comes by when no hook does: brings what hooks have left while there was no server. Never throws. */
+export function deliverLeft(config: Places, env: Invocation["env"], log: Log): void {
+  try {
+    if (new HookQueue(queueFolder(config)).waiting().length > 0) startDeliverer(config, env);
+  } catch (error) {
+    log.warn("what hooks have left cannot be delivered", { error });
+  }
 }
 
 /** Starts a process that outlives this one, unless one is at work. */
-function startDeliverer(config: HookConfig, invocation: Invocation): void {
+function startDeliverer(config: Places, env: Invocation["env"]): void {
   const lock = acquireLock(lockFile(config));
   if (lock === undefined) return;
   lock.release();
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const output = openSync(join(config.dataDir, "hook.log"), "a", 0o600);
   const { url, dataDir, spoolDir } = config;
   const flags = ["--url", url, "--data-dir", dataDir, "--spool-dir", spoolDir];
   Bun.spawn([...selfCommand(), "hook", "--deliver", ...flags], {
     // Not the folder of the client: nothing of ours should keep it from being removed.
     cwd: dataDir,
-    env: invocation.env,
+    env,
     stdin: "ignore",
     stdout: "ignore",
     stderr: output,
@@ -144,11 +157,11 @@ async function startupContext(event: Json, config: HookConfig, invocation: Invoc
   }
 }
 
-function queueFolder(config: HookConfig): string {
+function queueFolder(config: Places): string {
   return join(config.spoolDir, "hooks");
 }
 
-function lockFile(config: HookConfig): string {
+function lockFile(config: Places): string {
   mkdirSync(queueFolder(config), { recursive: true, mode: 0o700 });
   return join(queueFolder(config), "deliver.lock");
 }

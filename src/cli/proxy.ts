@@ -11,6 +11,7 @@ import type { Upstream, UpstreamContext, Upstreams } from "../proxy/upstreams.ts
 import { ownStdio } from "../wire/stdio.ts";
 import type { Command, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";
+import { deliverLeft } from "./hook.ts";
 import { ensureLocalServer } from "./local-server.ts";
 import { listenOptions } from "./server.ts";
 import { aborted, onHangUp, warnOfUnknownVariables } from "./signals.ts";
@@ -61,6 +62,7 @@ export interface ConfiguredProxy {
 
 /** Starts the proxy with the upstreams of its configuration, which it reads again when it is told so. */
 export function startConfiguredProxy({ config, env, log, version }: ConfiguredProxy): Proxy {
+  deliverLeft({ ...config, spoolDir: config.spool.folder }, env, log);
   const running = startProxy({
     ...listenOptions(config),
     upstreams: readUpstreams(config, env),
@@ -86,6 +88,7 @@ export function startConfiguredProxy({ config, env, log, version }: ConfiguredPr
 async function recordStdio(invocation: Invocation, config: ProxyConfig, log: Log): Promise<number> {
   const upstream = chosenUpstream(invocation, config);
   const { url, token, dataDir, spool } = config;
+  deliverLeft({ url, dataDir, spoolDir: spool.folder }, invocation.env, log);
   // The client is not kept waiting: what it does before the server is up waits in the spool.
   void ensureLocalServer({ url, dataDir, env: invocation.env, log }).catch((error: unknown) =>
     log.warn("there is no Dewey server; what is recorded waits on disk", { error }),

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { HookQueue } from "../../src/capture/hook-queue.ts";
 import { acquireLock } from "../../src/lock.ts";
 import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../support/binary.ts";
 import { deliverersOf, stopDeliverers } from "../support/deliverers.ts";
@@ -146,6 +147,17 @@ describe("dewey hook", () => {
       messages: { content: string }[];
     };
     expect(messages.map((message) => message.content)).toEqual(["while away"]);
+  });
+
+  test("leaves to a proxy that starts what no later hook brings", async () => {
+    await using ada = person();
+    const session: string = crypto.randomUUID();
+    new HookQueue(ada.hooks).put(
+      event(session, { hook_event_name: "UserPromptSubmit", prompt_id: "p", prompt: "left over" }),
+    );
+    await using _proxy = start(["proxy", "--port", "0"], ada.env);
+    await until("an empty queue", () => ada.waiting().length === 0);
+    expect((await server.rpc.tool("dewey_search", { query: '"left over"' }))["total"]).toBe(1);
   });
 
   test("never fails the client, whatever it gets and whatever is wrong, and says so in its log", async () => {

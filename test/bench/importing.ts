@@ -1,0 +1,163 @@
+import { createReadStream, createWriteStream, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { CapturedMessage } from "../../src/capture/captured.ts";
+import { ClaudeCodeReader } from "../../src/capture/claude-code.ts";
+import { lines } from "../../src/capture/rows.ts";
+import { Client } from "../../src/client.ts";
+import { binary, plainEnvironment, startServe, temporaryHome } from "../support/binary.ts";
+import { told, withinLimit } from "./support/row.ts";
+import type { Row } from "./support/row.ts";
+import { Writer } from "./support/text.ts";
+
+const SESSIONS = 16;
+/** Rows of a session, of which some are sub-agents', some broken, and some of types that nobody knows. */
+const ROWS = 6250;
+const ROWS_OF_ALL = SESSIONS * ROWS;
+const ROWS_OF_AGENTS = 1000;
+/** One row of a file in so many is broken, and one of an unknown type. */
+const BROKEN_EVERY = 1000;
+const UNKNOWN_EVERY = 100;
+const BROKEN =
+  SESSIONS * (Math.floor((ROWS - ROWS_OF_AGENTS) / BROKEN_EVERY) + Math.floor(ROWS_OF_AGENTS / BROKEN_EVERY));
+const TEXT_CHARACTERS = 300;
+/** Messages of one bulk call of the plain client, as the import sends them. */
+const BATCH = 500;
+const MEMORY_LIMIT_MB = 300;
+const BYTES_PER_MB = 1_000_000;
+
+/** How fast 100,000 rows of transcripts are imported, beside a client that sends the same messages and does nothing else. */
+export async function importing(): Promise<Row[]> {
+  using home = temporaryHome();
+  const project = join(home.path, ".claude/projects/-bench");
+  const files = await writeTranscripts(project);
+  const { running, url } = await startServe(home.path);
+  try {
+    const plain = await sendPlainly(files, url);
+    const first = await importAll(home.path, url);
+    const again = await importAll(home.path, url);
+    if (first.rows !== ROWS_OF_ALL || first.broken !== BROKEN || again.messages !== 0)
+      throw new Error(
+        `the import is not what it should be: ${first.rows} rows, ${first.broken} broken, ${again.messages} new`,
+      );
+    const bytes = files.reduce((sum, file) => sum + statSync(file.path).size, 0);
+    return [
+      {
+        what: `import of ${ROWS_OF_ALL.toLocaleString("en-US")} rows (${Math.round(bytes / BYTES_PER_MB)} MB)`,
+        unit: "rows/s",
+        dewey: [first.rate],
+        against: "bulk calls alone",
+        other: [plain],
+        compare: "ratio",
+        bar: { atLeast: 0.7 },
+      },
+      told("… again, all known", "rows/s", [again.rate]),
+      withinLimit("… peak memory of the command", "MB", [first.peakMb], MEMORY_LIMIT_MB),
+    ];
+  } finally {
+    await running.stop();
+  }
+}
+
+interface Transcript {
+  path: string;
+  session: string;
+}
+
+async function writeTranscripts(project: string): Promise<Transcript[]> {
+  const writer = new Writer(1);
+  const files: Transcript[] = [];
+  for (let number = 0; number < SESSIONS; number += 1) {
+    const session: string = crypto.randomUUID();
+    mkdirSync(join(project, session, "subagents"), { recursive: true });
+    const own = join(project, `${session}.jsonl`);
+    const agent = join(project, session, "subagents/agent-a1.jsonl");
+    await writeRows(own, ROWS - ROWS_OF_AGENTS, (row) => rowText(writer, session, row));
+    await writeRows(agent, ROWS_OF_AGENTS, (row) =>
+      rowText(writer, session, row, { agentId: "a1", isSidechain: true }),
+    );
+    files.push({ path: own, session }, { path: agent, session });
+  }
+  return files;
+}
+
+async function writeRows(path: string, count: number, text: (row: number) => string): Promise<void> {
+  const stream = createWriteStream(path);
+  for (let row = 0; row < count; row += 1)
+    if (!stream.write(`${text(row)}\n`)) await new Promise((resolve) => stream.once("drain", resolve));
+  await new Promise<void>((resolve) => stream.end(() => resolve()));
+}
+
+/** Prompts, answers, calls and results in turn, with what Claude Code says beside them. */
+function rowText(writer: Writer, sessionId: string, row: number, more: object = {}): string {
+  if (row % BROKEN_EVERY === BROKEN_EVERY - 1) return '{"type":"assistant","message":{"content":[{"type":"te';
+  const common = {
+    uuid: crypto.randomUUID(),
+    sessionId,
+    cwd: "/home/ada/project",
+    gitBranch: "main",
+    version: "2.1.197",
+  };
+  const timestamp = new Date(1_760_000_000_000 + row * 1000).toISOString();
+  const about = {
+    parentUuid: null,
+    userType: "external",
+    promptId: `p${Math.floor(row / 4)}`,
+    timestamp,
+    ...common,
+    ...more,
+  };
+  if (row % UNKNOWN_EVERY === UNKNOWN_EVERY - 2)
+    return JSON.stringify({ type: "from-the-future", ...about, news: "x" });
+  const text = writer.text(TEXT_CHARACTERS);
+  const id = `toolu_${sessionId}_${Math.floor(row / 4)}`;
+  const content = [
+    [{ type: "text", text }],
+    [{ type: "text", text }],
+    [{ type: "tool_use", id, name: "Bash", input: { command: text } }],
+    [{ type: "tool_result", tool_use_id: id, content: text }],
+  ][row % 4];
+  const isUser = row % 4 === 0 || row % 4 === 3;
+  const usage = isUser ? {} : { model: "claude-opus-4-8", usage: { input_tokens: 10, output_tokens: 5 } };
+  return JSON.stringify({
+    type: isUser ? "user" : "assistant",
+    ...about,
+    message: { role: isUser ? "user" : "assistant", content, ...usage },
+  });
+}
+
+/** The same messages under other ids, made before anything is measured. Answers rows a second. */
+async function sendPlainly(files: Transcript[], url: string): Promise<number> {
+  const client = new Client({ url });
+  let elapsedMs = 0;
+  for (const { path, session } of files) {
+    const messages: CapturedMessage[] = [];
+    const reader = new ClaudeCodeReader(session);
+    for await (const row of lines(createReadStream(path)))
+      for (const each of reader.take(row.text ?? ""))
+        if (each.kind === "message") messages.push({ ...each.message, message_id: crypto.randomUUID() });
+    const { conversation_id } = await client.call("dewey_begin_conversation", {});
+    const startedMs = performance.now();
+    for (let start = 0; start < messages.length; start += BATCH)
+      await client.call("dewey_store_messages_bulk", {
+        conversation_id,
+        messages: messages.slice(start, start + BATCH),
+      });
+    elapsedMs += performance.now() - startedMs;
+  }
+  await client.close();
+  return (ROWS_OF_ALL * 1000) / elapsedMs;
+}
+
+async function importAll(home: string, url: string) {
+  const startedMs = performance.now();
+  const child = Bun.spawn([binary, "import", "--json"], {
+    env: { ...plainEnvironment(home), DEWEY_URL: url },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const reply = (await new Response(child.stdout).json()) as { rows: number; messages: number; broken: number };
+  await child.exited;
+  const rate = (reply.rows * 1000) / (performance.now() - startedMs);
+  return { ...reply, rate, peakMb: (child.resourceUsage()?.maxRSS ?? Number.NaN) / BYTES_PER_MB };
+}
