@@ -45,8 +45,11 @@ interface Lane {
   parcels: Parcel[];
   characters: number;
   pauseMs: number;
-  /** How many of the next messages go alone, so that only the one at fault is. */
-  alone: number;
+  /**
+   * How many messages go in one call: half as many after each failure that may be one message's fault, until it is alone,
+   * and twice as many after each success.
+   */
+  most: number;
   /** Calls that failed although others had been taken since the one before, and when that began. */
   strikes: number;
   struckSinceMs: number;
@@ -147,7 +150,7 @@ export class Outbox {
   async #send(lane: Lane): Promise<number> {
     const [first] = lane.parcels;
     if (!first) return 0;
-    const call = nextCall(first.delivery, laterDeliveries(lane), lane.alone > 0 ? 1 : Infinity);
+    const call = nextCall(first.delivery, laterDeliveries(lane), lane.most);
     try {
       await this.#options.client.call(call.tool, call.args);
     } catch (thrown) {
@@ -175,7 +178,7 @@ export class Outbox {
     const isOwnFault = lane.takenAtFailure !== undefined && this.#taken > lane.takenAtFailure;
     const isRepeated = lane.takenAtFailure !== undefined;
     lane.takenAtFailure = this.#taken;
-    if (isRepeated && call.messages > 1) lane.alone = call.messages;
+    if (isRepeated && call.messages > 1) lane.most = Math.ceil(call.messages / 2);
     if (!isOwnFault) {
       this.#pause(error);
       return 0;
@@ -219,7 +222,7 @@ export class Outbox {
       return 0;
     }
     if (call.messages > 1) {
-      lane.alone = call.messages;
+      lane.most = Math.ceil(call.messages / 2);
       return 0;
     }
     return this.#setAside(lane, call, error.message);
@@ -244,7 +247,7 @@ export class Outbox {
   }
 
   #settle(lane: Lane, call: DeliveryCall): void {
-    lane.alone = Math.max(0, lane.alone - call.deliveries);
+    lane.most *= 2;
     lane.strikes = 0;
     lane.pauseMs = FIRST_PAUSE_MS;
     for (const parcel of lane.parcels.splice(0, call.deliveries)) {
@@ -282,7 +285,7 @@ function newLane(conversation: string, parcel: Parcel): Lane {
     parcels: [parcel],
     characters: parcel.characters,
     pauseMs: FIRST_PAUSE_MS,
-    alone: 0,
+    most: Infinity,
     strikes: 0,
     struckSinceMs: 0,
     takenAtFailure: undefined,

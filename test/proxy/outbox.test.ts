@@ -15,7 +15,7 @@ interface Call {
   contents: string[];
 }
 /** What the store does with a call: takes it, refuses it, answers something that is no answer, or nothing, or hangs up. */
-type Behaviour = (call: Call) => "take" | "unavailable" | "internal" | "garbage" | "silence" | "hang up";
+type Behaviour = (call: Call) => "take" | "invalid" | "unavailable" | "internal" | "garbage" | "silence" | "hang up";
 
 const taken: Call[] = [];
 let behave: Behaviour;
@@ -148,4 +148,27 @@ test("holds as much in memory as it may, and says when there is room", async () 
   behave = () => "take";
   await outbox.room();
   await until("all of them", () => taken.flatMap((call) => call.contents).length === count);
+});
+
+test("messages go together again soon when the store is back, however often they failed together", async () => {
+  behave = () => "unavailable";
+  const outbox = new Outbox({ client, setAside, log: quiet });
+  const contents = Array.from({ length: 200 }, (_, index) => `${index}`);
+  const counts = put(outbox, "long", contents);
+  await until("several attempts", () => calls >= 4);
+  behave = () => "take";
+  await until("all of them", () => counts.settled === contents.length);
+  expect(contentsOf("long")).toEqual(contents);
+  expect(taken.length).toBeLessThanOrEqual(20);
+});
+
+test("of many messages the one that the store refuses is found in few calls, and the others are taken in their order", async () => {
+  behave = ({ contents }) => (contents.includes("bad") ? "invalid" : "take");
+  const outbox = new Outbox({ client, setAside, log: quiet });
+  const contents = Array.from({ length: 200 }, (_, index) => (index === 77 ? "bad" : `${index}`));
+  const counts = put(outbox, "long", contents);
+  await until("all of them", () => counts.settled === contents.length);
+  expect(contentsOf("long")).toEqual(contents.filter((content) => content !== "bad"));
+  expect(outbox.aside).toBe(1);
+  expect(calls).toBeLessThanOrEqual(60);
 });
