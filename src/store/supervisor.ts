@@ -35,18 +35,22 @@ interface Life {
   ended: Promise<string>;
 }
 
+export interface SupervisorOptions {
+  command: string[];
+  identity: Identity;
+  log: Log;
+  /** Takes out of the way what a PostgreSQL of a killed Dewey has left; it may go on leaving things while it ends. */
+  clear(): Promise<void>;
+}
+
 /** Keeps one PostgreSQL running until it is stopped. */
 export class Supervisor {
   #life: Life | undefined;
   #stopping = false;
-  readonly #command: string[];
-  readonly #identity: Identity;
-  readonly #log: Log;
+  readonly #options: SupervisorOptions;
 
-  constructor(command: string[], identity: Identity, log: Log) {
-    this.#command = command;
-    this.#identity = identity;
-    this.#log = log;
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
   }
 
   /**
@@ -56,6 +60,7 @@ export class Supervisor {
   async start(): Promise<void> {
     const deadlineMs = performance.now() + TAKEOVER_DEADLINE_MS;
     for (;;) {
+      await this.#options.clear();
       const life = this.#begin();
       const outcome = await within(START_DEADLINE_MS, life.ready);
       if (outcome === true) {
@@ -84,7 +89,7 @@ export class Supervisor {
       const reason = await life.ended;
       if (performance.now() - bornMs > LONGEST_RESTART_PAUSE_MS) pauseMs = FIRST_RESTART_PAUSE_MS;
       if (this.#stopping) return;
-      this.#log.error("the embedded PostgreSQL has died; it is started again", { reason, pauseMs });
+      this.#options.log.error("the embedded PostgreSQL has died; it is started again", { reason, pauseMs });
       await Bun.sleep(pauseMs);
       if (this.#stopping) return;
       pauseMs = Math.min(pauseMs * 2, LONGEST_RESTART_PAUSE_MS);
@@ -93,8 +98,8 @@ export class Supervisor {
   }
 
   #begin(): Life {
-    const { prefix, user } = this.#identity;
-    const child = Bun.spawn([...prefix, "/bin/sh", "-c", GUARD, "sh", ...this.#command], {
+    const { prefix, user } = this.#options.identity;
+    const child = Bun.spawn([...prefix, "/bin/sh", "-c", GUARD, "sh", ...this.#options.command], {
       cwd: "/",
       env: engineEnvironment,
       stdin: "pipe",
@@ -115,7 +120,7 @@ export class Supervisor {
     let gravest = "it said nothing";
     for await (const line of lines(child.stderr)) {
       if (/FATAL|PANIC|^(sh|unshare): /.test(line)) gravest = line;
-      this.#log.debug("PostgreSQL", { line });
+      this.#options.log.debug("PostgreSQL", { line });
       if (line.includes("database system is ready to accept connections")) onReady();
     }
     await child.exited;

@@ -10,6 +10,7 @@ import type { Store } from "../../src/store/store.ts";
 import type { Connection } from "../../src/store/connection.ts";
 import { failure } from "../support/failure.ts";
 import { connect, emptyDatabase, engines, testStore } from "../support/postgres.ts";
+import { everyRow } from "../support/rows.ts";
 
 setDefaultTimeout(60_000);
 
@@ -46,19 +47,6 @@ async function addLarge(connection: Connection, count: number, characters: numbe
     select c.id, c.last_turn - n, 'tool', (
       select string_agg(md5(n::text || '-' || i::text), '') from generate_series(1, ${characters / 32}::integer) i
     ) from into_conversation c, generate_series(0, ${count - 1}::integer) n`;
-}
-
-/** Every row of every table, as PostgreSQL writes it. */
-async function everything(connection: Connection): Promise<Record<string, string[]>> {
-  await using sql = connect(connection);
-  const rows: Record<string, string[]> = {};
-  for (const table of tables) {
-    const found: { text: string }[] = await sql.unsafe(
-      `select md5(t::text) || left(t::text, 300) as text from ${table} t order by 1`,
-    );
-    rows[table] = found.map((row) => row.text);
-  }
-  return rows;
 }
 
 /** The schema, whatever order it came in. */
@@ -100,13 +88,13 @@ for (const from of engines) {
       await using store = await testStore(from, { connection: source });
       await fill(store);
       await addLarge(source, 1, 6_000_000);
-      const before = await everything(source);
+      const before = await everyRow(source);
       const archive = await bytesOf(await store.backup());
       await using other = await testStore(to, { connection: target });
       const fresh = await schema(target);
       const recovered = await other.recover(inChunks(archive), { force: false });
       expect(recovered.tables).toEqual(tables.map((name) => ({ name, rows: before[name]?.length ?? 0 })));
-      expect(await everything(target)).toEqual(before);
+      expect(await everyRow(target)).toEqual(before);
       expect(await schema(target)).toEqual(fresh);
       const hits = await other.search.find({ query: "storeMessage", limit: 5, offset: 0 });
       expect(hits.total).toBe(1);
@@ -195,13 +183,13 @@ for (const engine of engines.slice(0, 1)) {
       const connection = await emptyDatabase(engine);
       await using other = await testStore(engine, { connection });
       await other.contexts.set({ name: "mine", content: "x", set_active: true });
-      const before = await everything(connection);
+      const before = await everyRow(connection);
       expect(await failure(other.recover(inChunks(archive), { force: false }))).toMatchObject({
         code: "conflict",
         message: expect.stringContaining("startup contexts"),
         field: "force",
       });
-      expect(await everything(connection)).toEqual(before);
+      expect(await everyRow(connection)).toEqual(before);
       await other.recover(inChunks(archive), { force: true });
       expect((await other.contexts.list({ include_content: false })).map((each) => each.name)).toEqual(["c"]);
     });
@@ -214,10 +202,10 @@ for (const engine of engines.slice(0, 1)) {
       const connection = await emptyDatabase(engine);
       await using other = await testStore(engine, { connection });
       await other.contexts.set({ name: "mine", content: "x", set_active: true });
-      const before = await everything(connection);
+      const before = await everyRow(connection);
       const refused = async (bytes: Uint8Array) => {
         const error = await failure(other.recover(inChunks(bytes), { force: true }));
-        expect(await everything(connection)).toEqual(before);
+        expect(await everyRow(connection)).toEqual(before);
         return error;
       };
       const damage = (offset: number) => {

@@ -12,7 +12,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, join } from "node:path";
-import { bufferSizeMb, startEmbedded } from "../../src/store/embedded.ts";
+import { bufferSizeMb } from "../../src/store/cluster.ts";
+import { startEmbedded } from "../../src/store/embedded.ts";
 import { placesIn } from "../../src/store/engine.ts";
 import type { Connection } from "../../src/store/connection.ts";
 import { failure } from "../support/failure.ts";
