@@ -1,4 +1,5 @@
 import { importing } from "./importing.ts";
+import { redacting } from "./redacting.ts";
 import { starting } from "./starting.ts";
 import { storing } from "./storing.ts";
 import { judge, table } from "./support/row.ts";
@@ -6,7 +7,7 @@ import type { Judged, Row } from "./support/row.ts";
 
 // `bun run bench [--only NAME] [--json]`: every promise about speed beside a peer or the limit, measured in one run.
 
-const benches: Record<string, () => Promise<Row[]>> = { storing, starting, importing };
+const benches: Record<string, () => Promise<Row[]>> = { storing, starting, importing, redacting };
 
 const args = process.argv.slice(2);
 const json = args.includes("--json");
