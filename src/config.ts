@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { DeweyError } from "./errors.ts";
 import type { LogLevel } from "./log.ts";
 import { settings } from "./settings.ts";
@@ -266,7 +266,7 @@ function readValues<Name extends SettingName>(
   const values: Record<string, unknown> = {};
   const before = problems.length;
   for (const name of names) {
-    const row: Setting<z.ZodType> = settings[name];
+    const row: Setting<z.ZodMiniType> = settings[name];
     const given = givenText(row, sources, problems);
     if (given === undefined) continue;
     const parsed = row.schema.safeParse(given.text);
@@ -282,7 +282,7 @@ function readValues<Name extends SettingName>(
 
 /** The text of a setting and where it came from: the flag, else the variable, else the file, else the default. */
 function givenText(
-  row: Setting<z.ZodType>,
+  row: Setting<z.ZodMiniType>,
   sources: Sources,
   problems: string[],
 ): { text: string; source: string } | undefined {

@@ -1,13 +1,15 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { z } from "zod";
+// The small form of zod: commands that a client waits for read their settings too, and the large one takes longer to load
+// than all else that they do.
+import * as z from "zod/mini";
 import { logLevels } from "./log.ts";
 
 /**
  * Every setting stands here once: its variable, its flag, its meaning, its default and what it must be. Commands name
  * the settings they obey, and their help is made from the same rows.
  */
-export interface Setting<Schema extends z.ZodType> {
+export interface Setting<Schema extends z.ZodMiniType> {
   /** The environment variable. */
   env: string;
   /** The command-line flag that goes over it, where people change it by hand. */
@@ -23,20 +25,24 @@ export interface Setting<Schema extends z.ZodType> {
   default?: string;
 }
 
-type Defaulted<Schema extends z.ZodType> = Setting<Schema> & { default: string };
+type Defaulted<Schema extends z.ZodMiniType> = Setting<Schema> & { default: string };
 
-const optional = <Schema extends z.ZodType>(row: Omit<Setting<Schema>, "default">): Setting<Schema> => row;
-const defaulted = <Schema extends z.ZodType>(row: Defaulted<Schema>): Defaulted<Schema> => row;
+const optional = <Schema extends z.ZodMiniType>(row: Omit<Setting<Schema>, "default">): Setting<Schema> => row;
+const defaulted = <Schema extends z.ZodMiniType>(row: Defaulted<Schema>): Defaulted<Schema> => row;
+
+const text = z.string();
+const named = (what: string) => text.check(z.minLength(1, `should be ${what}`));
 
 const integer = (least: number, most: number, what: string) =>
-  z
-    .string()
-    .regex(/^\d+$/, `should be ${what}`)
-    .transform(Number)
-    .refine((value) => value >= least && value <= most, `should be ${what}`);
+  z.pipe(
+    text.check(
+      z.regex(/^\d+$/, `should be ${what}`),
+      z.refine((value) => Number(value) >= least && Number(value) <= most, `should be ${what}`),
+    ),
+    z.transform(Number),
+  );
 
 const port = integer(0, 65_535, "a port number from 0 (any free one) to 65535");
-const text = z.string();
 
 /** Whether every part of an address can be read: a stray percent sign would throw later, far from its cause. */
 function decodable(url: URL): boolean {
@@ -47,36 +53,42 @@ function decodable(url: URL): boolean {
   }
 }
 
-const webSocketUrl = text.refine((value) => {
-  const url = URL.parse(value);
-  return url !== null && (url.protocol === "ws:" || url.protocol === "wss:");
-}, "should be a WebSocket address such as ws://localhost:9020");
+const webSocketUrl = text.check(
+  z.refine((value) => {
+    const url = URL.parse(value);
+    return url !== null && (url.protocol === "ws:" || url.protocol === "wss:");
+  }, "should be a WebSocket address such as ws://localhost:9020"),
+);
 
-const origins = text.transform((value, context) => {
-  const list = value
-    .split(",")
-    .map((part) => part.trim())
-    .filter(Boolean);
-  for (const origin of list) {
-    if (URL.parse(origin)?.origin !== origin) {
-      context.addIssue({
-        code: "custom",
-        message: "should be origins such as https://example.org, separated by commas",
-      });
+const origins = z.pipe(
+  text,
+  z.transform((value, context) => {
+    const list = value
+      .split(",")
+      .map((part) => part.trim())
+      .filter(Boolean);
+    for (const origin of list) {
+      if (URL.parse(origin)?.origin !== origin) {
+        const message = "should be origins such as https://example.org, separated by commas";
+        context.issues.push({ code: "custom", message, input: value });
+        return z.NEVER;
+      }
+    }
+    return list;
+  }),
+);
+
+const headers = z.pipe(
+  text,
+  z.transform((value, context) => {
+    try {
+      return z.record(z.string(), z.string()).parse(JSON.parse(value));
+    } catch {
+      context.issues.push({ code: "custom", message: "should be a JSON object of texts", input: value });
       return z.NEVER;
     }
-  }
-  return list;
-});
-
-const headers = text.transform((value, context) => {
-  try {
-    return z.record(z.string(), z.string()).parse(JSON.parse(value));
-  } catch {
-    context.addIssue({ code: "custom", message: "should be a JSON object of texts" });
-    return z.NEVER;
-  }
-});
+  }),
+);
 
 /** All settings of all commands. */
 export const settings = {
@@ -86,7 +98,7 @@ export const settings = {
     value: "ADDRESS",
     summary: "address to listen on",
     default: "127.0.0.1",
-    schema: text.min(1, "should be an address"),
+    schema: named("an address"),
   }),
   port: defaulted({
     env: "DEWEY_MCP_PORT",
@@ -102,7 +114,7 @@ export const settings = {
     value: "ADDRESS",
     summary: "address to listen on",
     default: "127.0.0.1",
-    schema: text.min(1, "should be an address"),
+    schema: named("an address"),
   }),
   proxyPort: defaulted({
     env: "DEWEY_PROXY_PORT",
@@ -117,7 +129,7 @@ export const settings = {
     flag: "config",
     value: "FILE",
     summary: "upstream servers, in the clients' own `mcpServers` form",
-    schema: text.min(1, "should be a file"),
+    schema: named("a file"),
   }),
   upstreamHeaders: optional({
     env: "DEWEY_UPSTREAM_HEADERS",
@@ -139,7 +151,7 @@ export const settings = {
     value: "TOKEN",
     summary: "token that every client must show, and that Dewey's own commands show",
     secret: true,
-    schema: text.regex(/^[\x21-\x7e]+$/, "should be visible ASCII characters without spaces"),
+    schema: text.check(z.regex(/^[\x21-\x7e]+$/, "should be visible ASCII characters without spaces")),
   }),
   allowedOrigins: defaulted({
     env: "DEWEY_ALLOWED_ORIGINS",
@@ -152,27 +164,33 @@ export const settings = {
     env: "DEWEY_TLS_CERT",
     value: "FILE",
     summary: "certificate (PEM) to serve TLS with",
-    schema: text.refine(existsSync, "should be a file that exists"),
+    schema: text.check(z.refine(existsSync, "should be a file that exists")),
   }),
   tlsKey: optional({
     env: "DEWEY_TLS_KEY",
     value: "FILE",
     summary: "key (PEM) of that certificate",
-    schema: text.refine(existsSync, "should be a file that exists"),
+    schema: text.check(z.refine(existsSync, "should be a file that exists")),
   }),
   dataDir: optional({
     env: "DEWEY_DATA_DIR",
     flag: "data-dir",
     value: "FOLDER",
     summary: "where Dewey keeps its files (default: $XDG_DATA_HOME/dewey, or /var/lib/dewey for root)",
-    schema: text.min(1, "should be a folder").transform((value) => resolve(value)),
+    schema: z.pipe(
+      named("a folder"),
+      z.transform((value) => resolve(value)),
+    ),
   }),
   spoolDir: optional({
     env: "DEWEY_SPOOL_DIR",
     flag: "spool-dir",
     value: "FOLDER",
     summary: "where the proxy queues what it records (default: `spool` in the data folder)",
-    schema: text.min(1, "should be a folder").transform((value) => resolve(value)),
+    schema: z.pipe(
+      named("a folder"),
+      z.transform((value) => resolve(value)),
+    ),
   }),
   spoolMaxMb: defaulted({
     env: "DEWEY_SPOOL_MAX_MB",
@@ -201,16 +219,18 @@ export const settings = {
     value: "URL",
     summary: "PostgreSQL to use instead of the embedded one, as one address",
     secret: true,
-    schema: text.refine((value) => {
-      const url = URL.parse(value);
-      return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== "" && decodable(url);
-    }, "should look like postgres://user:password@host:5432/database"),
+    schema: text.check(
+      z.refine((value) => {
+        const url = URL.parse(value);
+        return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== "" && decodable(url);
+      }, "should look like postgres://user:password@host:5432/database"),
+    ),
   }),
   dbHost: optional({
     env: "DEWEY_DB_HOST",
     value: "HOST",
     summary: "PostgreSQL to use instead of the embedded one (irina when only a password is given)",
-    schema: text.min(1, "should be a host"),
+    schema: named("a host"),
   }),
   dbPort: defaulted({ env: "DEWEY_DB_PORT", value: "PORT", summary: "its port", default: "5432", schema: port }),
   dbName: defaulted({
@@ -218,14 +238,14 @@ export const settings = {
     value: "NAME",
     summary: "its database",
     default: "winni",
-    schema: text.min(1, "should be a name"),
+    schema: named("a name"),
   }),
   dbUser: defaulted({
     env: "DEWEY_DB_USER",
     value: "NAME",
     summary: "its user",
     default: "dewey",
-    schema: text.min(1, "should be a name"),
+    schema: named("a name"),
   }),
   dbPassword: optional({
     env: "DEWEY_DB_PASSWORD",
@@ -273,7 +293,7 @@ export const settings = {
     env: "DEWEY_REDACT_PATTERNS",
     value: "FILE",
     summary: "more to take out: a JSON file of names and regular expressions",
-    schema: text.refine(existsSync, "should be a file that exists"),
+    schema: text.check(z.refine(existsSync, "should be a file that exists")),
   }),
   logLevel: defaulted({
     env: "DEWEY_LOG_LEVEL",
