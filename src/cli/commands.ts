@@ -1,8 +1,10 @@
 import { backup } from "./backup.ts";
 import type { Command } from "./command.ts";
+import { completionsOf } from "./completions.ts";
 import { connect } from "./connect.ts";
 import { disconnect } from "./disconnect.ts";
 import { context } from "./context.ts";
+import { doctor } from "./doctor.ts";
 import { exportCommand } from "./export.ts";
 import { health } from "./health.ts";
 import { hook } from "./hook.ts";
@@ -40,6 +42,8 @@ export const commands: readonly Command[] = [
   recover,
   exportCommand,
   hook,
+  doctor,
   health,
+  completionsOf(() => commands),
   unit,
 ];

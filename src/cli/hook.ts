@@ -157,7 +157,8 @@ async function startupContext(event: Json, config: HookConfig, invocation: Invoc
   }
 }
 
-function queueFolder(config: Places): string {
+/** Where hooks leave their events. */
+export function queueFolder(config: Places): string {
   return join(config.spoolDir, "hooks");
 }
 

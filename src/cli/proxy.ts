@@ -117,7 +117,8 @@ function chosenUpstream(invocation: Invocation, config: ProxyConfig): Upstream {
   throw new DeweyError("invalid", `there is no upstream ${JSON.stringify(name ?? "")}; there are: ${known}`);
 }
 
-function readUpstreams(config: ProxyConfig, env: Invocation["env"]): Upstreams {
+/** The upstreams that are configured. Throws `invalid` and names what is wrong. */
+export function readUpstreams(config: ProxyConfig, env: Invocation["env"]): Upstreams {
   const context = contextOf(config, env);
   const { configFile } = config;
   if (configFile === undefined) return defaultUpstreams(context);

