@@ -1,19 +1,24 @@
 import { startChains } from "../support/conformance-chains.ts";
-import { differences, runSuite, sessionSuite } from "../support/conformance-suite.ts";
+import { differences, runSuite, sessionSuite, statelessSuite } from "../support/conformance-suite.ts";
+import type { Suite } from "../support/conformance-suite.ts";
 
 // `bun run conformance`: what MCP's conformance suite finds through the proxy, beside what it finds without.
 
 await using chains = await startChains();
-const direct = await runSuite(sessionSuite, chains.direct);
-console.log(`direct: ${count(direct)}`);
-for (const [wires, url] of Object.entries(chains.proxied)) {
-  const proxied = await runSuite(sessionSuite, url);
-  const differing = differences(direct, proxied);
-  console.log(
-    `${wires}: ${count(proxied)}, ${differing.length} differences`,
-    ...differing.map((line) => `\n  ${line}`),
-  );
-  if (differing.length > 0) process.exitCode = 1;
+await compare("with sessions", sessionSuite, chains.direct, chains.proxied);
+await compare("without sessions (2026-07-28)", statelessSuite, chains.stateless.direct, {
+  "HTTP → HTTP": chains.stateless.proxied,
+});
+
+async function compare(name: string, suite: Suite, url: string, proxies: Record<string, string>): Promise<void> {
+  const direct = await runSuite(suite, url);
+  console.log(`${name}, direct: ${count(direct)}`);
+  for (const [wires, proxyUrl] of Object.entries(proxies)) {
+    const proxied = await runSuite(suite, proxyUrl);
+    const lines = differences(direct, proxied).map((line) => `\n  ${line}`);
+    console.log(`${name}, ${wires}: ${count(proxied)}, ${lines.length} differences`, ...lines);
+    if (lines.length > 0) process.exitCode = 1;
+  }
 }
 
 function count(checks: string[]): string {

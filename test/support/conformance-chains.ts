@@ -4,23 +4,30 @@ import { plainEnvironment, start, temporaryHome } from "./binary.ts";
 import type { Running } from "./binary.ts";
 import { conformanceCommand, startConformanceHttp } from "./conformance-server.ts";
 import { freePort } from "./ports.ts";
+import { startStatelessHttp } from "./stateless-server.ts";
 
 /** The addresses of one server: direct, and through the compiled proxy on different wires. */
 export interface Chains {
   direct: string;
   proxied: Record<string, string>;
+  /** A server of the revision without sessions. */
+  stateless: { direct: string; proxied: string };
 }
 
-/** Starts the conformance server and two proxies, of which one stands behind the other on a WebSocket. */
+/** Starts the conformance servers and two proxies, of which one stands behind the other on a WebSocket. */
 export async function startChains(): Promise<Chains & AsyncDisposable> {
   const home = temporaryHome();
   const server = startConformanceHttp();
+  const stateless = startStatelessHttp();
   const behind = await startProxy(home.path, "behind", { server: { type: "http", url: server.url } });
-  const front = await startProxy(home.path, "front", {
+  const upstreams = {
     http: { type: "http", url: server.url },
+    stateless: { type: "http", url: stateless.url },
     stdio: conformanceCommand,
     websocket: { type: "ws", url: `ws://localhost:${behind.port}/?upstream=server` },
-  });
+  };
+  // Some scenarios of the newer suite leave out the address's query, and with it the upstream's name.
+  const front = await startProxy(home.path, "front", upstreams, "stateless");
   const through = (upstream: string) => `http://localhost:${front.port}/mcp?upstream=${upstream}`;
   return {
     direct: server.url,
@@ -29,18 +36,25 @@ export async function startChains(): Promise<Chains & AsyncDisposable> {
       "HTTP → stdio": through("stdio"),
       "HTTP → WebSocket proxy → HTTP": through("websocket"),
     },
+    stateless: { direct: stateless.url, proxied: through("stateless") },
     async [Symbol.asyncDispose]() {
       await front.running.stop();
       await behind.running.stop();
       await server.stop();
+      await stateless.stop();
       home[Symbol.dispose]();
     },
   };
 }
 
-async function startProxy(home: string, name: string, mcpServers: object): Promise<{ running: Running; port: number }> {
+async function startProxy(
+  home: string,
+  name: string,
+  mcpServers: object,
+  defaultName?: string,
+): Promise<{ running: Running; port: number }> {
   const config = join(home, `${name}.json`);
-  writeFileSync(config, JSON.stringify({ mcpServers }));
+  writeFileSync(config, JSON.stringify({ mcpServers, default: defaultName }));
   const port = freePort();
   const args = ["proxy", "--port", `${port}`, "--config", config, "--data-dir", join(home, name)];
   const running = start([...args, "--url", `ws://127.0.0.1:${freePort()}`], {

@@ -14,6 +14,12 @@ export const sessionSuite: Suite = {
   args: ["--suite", "all"],
 };
 
+/** Every scenario of the revision without sessions. */
+export const statelessSuite: Suite = {
+  program: import.meta.resolve("conformance-next/dist/index.js").replace("file://", ""),
+  args: ["--suite", "all", "--spec-version", "2026-07-28"],
+};
+
 /** Runs the suite against a server; answers what it has checked and found, sorted: `scenario: check: STATUS`. */
 export async function runSuite(suite: Suite, url: string): Promise<string[]> {
   const folder = mkdtempSync(join(tmpdir(), "dewey-conformance-"));
