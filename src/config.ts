@@ -42,6 +42,7 @@ export interface ServeConfig extends ListenConfig {
   minConnections: number;
   maxConnections: number;
   deadlineMs: number;
+  searchDeadlineMs: number;
   trashDays: number;
   redact: boolean;
   /** More kinds of secrets, by their names. */
@@ -116,6 +117,7 @@ export const obeyed = {
     "dbMinConnections",
     "dbMaxConnections",
     "dbDeadlineSeconds",
+    "searchDeadlineSeconds",
     "trashDays",
     "redact",
     "redactPatterns",
@@ -153,6 +155,7 @@ export function serveConfig(sources: Sources): ServeConfig {
       minConnections: values.dbMinConnections,
       maxConnections: values.dbMaxConnections,
       deadlineMs: values.dbDeadlineSeconds * 1000,
+      searchDeadlineMs: values.searchDeadlineSeconds * 1000,
       trashDays: values.trashDays,
       redact: values.redact === "on",
       redactPatterns: readPatterns(values.redactPatterns, reader),

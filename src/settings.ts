@@ -275,6 +275,13 @@ export const settings = {
     default: "10",
     schema: integer(1, 600, "a number from 1 to 600"),
   }),
+  searchDeadlineSeconds: defaulted({
+    env: "DEWEY_SEARCH_DEADLINE_SECONDS",
+    value: "N",
+    summary: "how long one statement of a search may take",
+    default: "5",
+    schema: integer(1, 600, "a number from 1 to 600"),
+  }),
   trashDays: defaulted({
     env: "DEWEY_TRASH_DAYS",
     value: "N",

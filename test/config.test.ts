@@ -34,6 +34,7 @@ describe("the server's configuration", () => {
       minConnections: 1,
       maxConnections: 10,
       deadlineMs: 10_000,
+      searchDeadlineMs: 5000,
       trashDays: 30,
       logLevel: "info",
       token: undefined,

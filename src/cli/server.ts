@@ -37,11 +37,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     minConnections: config.minConnections,
     maxConnections: config.maxConnections,
     deadlineMs: config.deadlineMs,
+    searchDeadlineMs: config.searchDeadlineMs,
     trashDays: config.trashDays,
     redactor: config.redact ? createRedactor(config.redactPatterns) : noRedactor,
     log,
   });
   stack.defer(() => store.close());
+  const stopping = new AbortController();
+  void store.search.vocabulary.keep(stopping.signal);
+  stack.defer(() => stopping.abort());
   const purge = setInterval(() => void purgeTrash(store, log), PURGE_INTERVAL_MS);
   stack.defer(() => clearInterval(purge));
   const listener = startListener({ store, log, version, ...listenOptions(config) });

@@ -155,8 +155,14 @@ function upgrade(request: Request, server: BunServer<Accepted>, data: Accepted):
 async function health(options: ListenerOptions): Promise<Response> {
   const { store, version } = options;
   try {
-    const { database, version: postgres, migrations } = await store.health();
-    return Response.json({ status: "ok", version, database: { status: database, version: postgres }, migrations });
+    const { database, version: postgres, migrations, search } = await store.health();
+    return Response.json({
+      status: "ok",
+      version,
+      database: { status: database, version: postgres },
+      migrations,
+      search,
+    });
   } catch (thrown) {
     const reason = asDeweyError(thrown).message;
     return Response.json(

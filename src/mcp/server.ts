@@ -34,10 +34,12 @@ export async function createMcpServer(options: McpServerOptions): Promise<Server
   const authorOf = (session: string | undefined) => author(session ?? connection, server.getClientVersion());
   // `tools/call` too: set as a handler of its own, the SDK would hold request and result against its schemas again, which
   // takes a quarter of a call, and answer malformed parameters with -32603 where -32602 is right.
-  server.fallbackRequestHandler = async ({ method, params }, { sessionId }) =>
-    method === "tools/call"
-      ? callByName(params, authorOf(sessionId), options)
-      : callDirectly(method, params, authorOf(sessionId), options);
+  server.fallbackRequestHandler = async ({ method, params }, { sessionId, signal }) => {
+    const caller = { author: authorOf(sessionId), signal };
+    return method === "tools/call"
+      ? callByName(params, caller, options)
+      : callDirectly(method, params, caller, options);
+  };
   server.onerror = (error) => log.debug("a session's frame was not understood", { error });
   return server;
 }
@@ -67,13 +69,19 @@ function jsonSchema(schema: z.ZodType, io: "input" | "output") {
   return { ...rest, type: "object" as const };
 }
 
+interface Caller {
+  author: Author;
+  /** Aborts when the caller cancels the request or is gone. */
+  signal: AbortSignal;
+}
+
 const callParams = z.looseObject({
   name: z.string("should be a text"),
   arguments: z.record(z.string(), z.unknown(), "should be an object").optional(),
 });
 
 /** `tools/call`. What a model can correct is a result that says so; only a broken request is a protocol error. */
-async function callByName(params: unknown, author: Author, options: McpServerOptions): Promise<CallToolResult> {
+async function callByName(params: unknown, caller: Caller, options: McpServerOptions): Promise<CallToolResult> {
   const parsed = callParams.safeParse(params);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -85,7 +93,7 @@ async function callByName(params: unknown, author: Author, options: McpServerOpt
   const tool = tools.get(parsed.data.name);
   if (!tool) throw new McpError(ErrorCode.InvalidParams, `there is no tool ${JSON.stringify(parsed.data.name)}`);
   try {
-    const output = await answer(tool, parsed.data.arguments, author, options);
+    const output = await answer(tool, parsed.data.arguments, caller, options);
     return { content: [{ type: "text", text: JSON.stringify(output) }], structuredContent: output };
   } catch (thrown) {
     const { code, field, message } = told(thrown, tool, options.log);
@@ -95,11 +103,11 @@ async function callByName(params: unknown, author: Author, options: McpServerOpt
 }
 
 /** The prototype's clients name the tool as the method and take the bare value, without any handshake. */
-async function callDirectly(method: string, params: unknown, author: Author, options: McpServerOptions) {
+async function callDirectly(method: string, params: unknown, caller: Caller, options: McpServerOptions) {
   const tool = tools.get(method);
   if (!tool) throw new McpError(ErrorCode.MethodNotFound, `there is no method ${JSON.stringify(method)}`);
   try {
-    const output = await answer(tool, params, author, options);
+    const output = await answer(tool, params, caller, options);
     // The SDK's type wants an object, and the wire takes any JSON: "no context" is null.
     return (tool.bare ? tool.bare(output) : output) as Record<string, unknown>;
   } catch (thrown) {
@@ -111,10 +119,10 @@ async function callDirectly(method: string, params: unknown, author: Author, opt
   }
 }
 
-async function answer(tool: Tool, args: unknown, author: Author, { store, onCall }: McpServerOptions) {
+async function answer(tool: Tool, args: unknown, { author, signal }: Caller, { store, onCall }: McpServerOptions) {
   const startedMs = performance.now();
   try {
-    const output = await callTool(tool, store, args, author);
+    const output = await callTool(tool, store, args, author, signal);
     onCall(tool.name, "ok", performance.now() - startedMs);
     return output;
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { TransactionSQL } from "bun";
+import type { SQL, TransactionSQL } from "bun";
 import { DeweyError } from "../errors.ts";
 import { Late, Pool, connect, isConnectionLost, sqlState } from "./pool.ts";
 import type { PoolUse, Statement } from "./pool.ts";
@@ -17,11 +17,16 @@ export interface DatabaseOptions {
   maxConnections: number;
   /** How long a call may wait for the database before it fails as `unavailable`. */
   deadlineMs: number;
+  /**
+   * How long one statement of a search may take before it is ended: slow ones take the processors from everybody. Absent
+   * where nothing is searched.
+   */
+  searchDeadlineMs?: number;
   log: Log;
 }
 
-/** A search that takes longer than this is of no use to whoever waits for it. */
-const SEARCH_TIMEOUT_MS = 5000;
+/** How often a search is cancelled that goes on with its next statement. */
+const CANCEL_INTERVAL_MS = 50;
 /** Each search has other words: a plan made for none of them would be a bad one, and compiling it takes longer than running. */
 const SEARCH_PLANNING = { jit: "off", plan_cache_mode: "force_custom_plan" };
 /** A new connection has to read PostgreSQL's dictionaries and map its memory, which takes longer than a search. */
@@ -35,12 +40,14 @@ export class Database {
   /** How long a caller waits for an answer. */
   readonly deadlineMs: number;
   readonly #options: DatabaseOptions;
+  readonly #searchDeadlineMs: number;
   readonly #main: Pool;
   readonly #searches: Pool;
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
     this.deadlineMs = options.deadlineMs;
+    this.#searchDeadlineMs = options.searchDeadlineMs ?? options.deadlineMs;
     const { connection, log, maxConnections, minConnections } = options;
     const searches = Math.max(1, Math.floor(maxConnections / SEARCH_SHARE));
     const main = Math.max(1, maxConnections - searches);
@@ -55,7 +62,7 @@ export class Database {
       log,
     });
     // Who allows one connection gets one.
-    const searchSettings = { ...settings, statement_timeout: Math.min(timeout, SEARCH_TIMEOUT_MS), ...SEARCH_PLANNING };
+    const searchSettings = { ...settings, statement_timeout: this.#searchDeadlineMs, ...SEARCH_PLANNING };
     this.#searches =
       maxConnections === 1
         ? this.#main
@@ -90,9 +97,19 @@ export class Database {
     }
   }
 
-  /** Runs a search on the searches' own connections. */
-  async search<Result>(statement: Statement<Result>): Promise<Result> {
-    return this.#twice(this.#searches, statement, this.deadlineMs);
+  /**
+   * Runs a search on the searches' own connections. Once the signal aborts, what runs in the database for it is cancelled,
+   * and it fails as `unavailable`.
+   */
+  async search<Result>(statement: Statement<Result>, signal?: AbortSignal): Promise<Result> {
+    const work: Statement<Result> = signal ? (sql) => this.#cancellable(sql, statement, signal) : statement;
+    const limitMs = Math.max(this.deadlineMs, this.#searchDeadlineMs / STATEMENT_SHARE);
+    try {
+      return await this.#twice(this.#searches, work, limitMs);
+    } catch (error) {
+      const isSlow = error instanceof DeweyError && sqlState(error.cause) === QUERY_CANCELED;
+      throw isSlow ? tooSlow(this.#searchDeadlineMs) : error;
+    }
   }
 
   /** Runs long work without a deadline on a connection that is opened for it and closed after it. */
@@ -127,6 +144,32 @@ export class Database {
     await Promise.all([this.#main.close(this.deadlineMs), this.#searches.close(this.deadlineMs)]);
   }
 
+  async #cancellable<Result>(sql: SQL, work: Statement<Result>, signal: AbortSignal): Promise<Result> {
+    if (signal.aborted) throw cancelled();
+    const [{ pid }] = await sql`select pg_backend_pid() as pid`;
+    const ended = new AbortController();
+    let cancelling: Promise<void> | undefined;
+    const cancel = () => {
+      // Over a connection of its own, because those of the pools may all be taken. The next statement of the search is
+      // cancelled too, until none comes; where that fails, the search's deadline ends it.
+      cancelling = this.exclusive(async (other) => {
+        for (; !ended.signal.aborted; await Bun.sleep(CANCEL_INTERVAL_MS))
+          await other`select pg_cancel_backend(${pid})`;
+      }).catch(() => {});
+    };
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      return await work(sql);
+    } catch (error) {
+      throw signal.aborted ? cancelled() : error;
+    } finally {
+      ended.abort();
+      signal.removeEventListener("abort", cancel);
+      // Else the next search on this connection could be hit.
+      await cancelling;
+    }
+  }
+
   async #twice<Result>(pool: Pool, work: Statement<Result>, limitMs: number): Promise<Result> {
     const startedMs = performance.now();
     try {
@@ -150,6 +193,18 @@ export class Database {
     if (extraMs > 0) await sql.unsafe(`set local statement_timeout = ${timeoutMs}`);
     return work(sql);
   }
+}
+
+/** SQLSTATE of a statement that was cancelled, by its deadline or by somebody. */
+const QUERY_CANCELED = "57014";
+
+function tooSlow(limitMs: number): DeweyError {
+  const remedy = "ask with rarer words or narrow it, or raise DEWEY_SEARCH_DEADLINE_SECONDS";
+  return new DeweyError("unavailable", `the search needed longer than ${limitMs / 1000} s; ${remedy}`);
+}
+
+function cancelled(): DeweyError {
+  return new DeweyError("unavailable", "the search was cancelled by its caller");
 }
 
 /** Others wrote the same keys (23505) or rows (40001, 40P01) at the same moment; a second look sees what they wrote. */

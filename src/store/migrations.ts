@@ -5,6 +5,7 @@ import quickerWords from "../../sql/0004_quicker_words.sql" with { type: "text" 
 import storedIn from "../../sql/0005_stored_in.sql" with { type: "text" };
 import appendPlan from "../../sql/0006_append_plan.sql" with { type: "text" };
 import searchMetadata from "../../sql/0007_search_metadata.sql" with { type: "text" };
+import vocabulary from "../../sql/0008_vocabulary.sql" with { type: "text" };
 import { DeweyError } from "../errors.ts";
 import type { SQL, TransactionSQL } from "bun";
 import type { Database } from "./database.ts";
@@ -26,6 +27,7 @@ export const migrations: readonly Migration[] = [
   { name: "0005_stored_in", sql: storedIn },
   { name: "0006_append_plan", sql: appendPlan },
   { name: "0007_search_metadata", sql: searchMetadata },
+  { name: "0008_vocabulary", sql: vocabulary },
 ];
 
 /** Any number, the same for all: two servers that start at once migrate one after the other. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { DeweyError } from "../errors.ts";
+import type { Correction } from "./search-corrections.ts";
 import { snapshotPattern } from "./search-filter.ts";
 import type { Basis } from "./search-rank.ts";
 
@@ -15,6 +16,8 @@ export interface Place {
   /** As counted for the first page, and whether there may be more. */
   total: number;
   isLowerBound: boolean;
+  /** Words of the query that were looked for in another spelling. */
+  corrected: Correction[];
   offset: number;
 }
 
@@ -32,6 +35,7 @@ const placeSchema: z.ZodType<Place> = z.strictObject({
   }),
   total: count,
   isLowerBound: z.boolean(),
+  corrected: z.array(z.strictObject({ from: z.string(), to: z.string() })),
   offset: count,
 });
 

@@ -1,15 +1,17 @@
 import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
+import type { Log } from "../log.ts";
 import type { Database } from "./database.ts";
+import { correctionsOf } from "./search-corrections.ts";
+import type { Correction } from "./search-corrections.ts";
 import { decodeCursor, encodeCursor } from "./search-cursor.ts";
 import type { Place } from "./search-cursor.ts";
 import { currentSnapshot, filterOf } from "./search-filter.ts";
 import type { Narrowing } from "./search-filter.ts";
 import { readHits } from "./search-hits.ts";
-import type { SearchHit } from "./search-hits.ts";
+import type { HitOptions, SearchHit } from "./search-hits.ts";
 import { countLiterally, findLiterally, literalMarks } from "./search-literal.ts";
 import { findMarks } from "./search-marks.ts";
-import type { Sought } from "./search-marks.ts";
 import { parseQuery } from "./search-query.ts";
 import type { SearchQuery } from "./search-query.ts";
 import { basisOf, rank } from "./search-rank.ts";
@@ -17,6 +19,7 @@ import type { Basis, Filter } from "./search-rank.ts";
 import { StatisticsCache } from "./search-statistics.ts";
 import type { Statistics } from "./search-statistics.ts";
 import { countMatches } from "./search-total.ts";
+import { Vocabulary } from "./search-vocabulary.ts";
 
 /** Words of a query that are looked for: each costs a ranking of every candidate. */
 const MAX_WORDS = 32;
@@ -40,21 +43,25 @@ export interface SearchReply {
   limit: number;
   offset: number;
   total_is_lower_bound?: true;
+  /** Words that no message holds, and the ones that were looked for instead. */
+  corrected?: Correction[];
   /** Where to read on; absent when there is no more. */
   next_cursor?: string;
 }
 
 /** Finds messages: any word of the query may match, rare ones weigh more, and neighbours lend weight. */
 export class Search {
+  readonly vocabulary: Vocabulary;
   readonly #database: Database;
   readonly #statistics = new StatisticsCache();
 
-  constructor(database: Database) {
+  constructor(database: Database, log: Log) {
     this.#database = database;
+    this.vocabulary = new Vocabulary(database, log);
   }
 
-  /** Throws `invalid` for a cursor that does not belong to the request. */
-  async find(request: SearchRequest): Promise<SearchReply> {
+  /** Throws `invalid` for a cursor that does not belong to the request. Once the signal aborts, the database stops. */
+  async find(request: SearchRequest, signal?: AbortSignal): Promise<SearchReply> {
     const { query: text, limit, offset, cursor, context = 0, full = false, ...narrowing } = request;
     const asked = [text, narrowing];
     const going = cursor === undefined ? undefined : decodeCursor(cursor, asked);
@@ -68,9 +75,8 @@ export class Search {
       const ranked = await (isLiteral(query)
         ? findLiterally(sql, query.literal, filter, page)
         : rank(sql, place.basis, filter, page));
-      const mark = (texts: string[]) =>
-        isLiteral(query) ? literalMarks(texts, query.literal) : findMarks(sql, texts, soughtIn(place.basis));
-      const results = await readHits(sql, ranked.slice(0, limit), { mark, context, full });
+      const marker = isLiteral(query) ? literalMarker(query.literal) : wordMarker(sql, place.basis);
+      const results = await readHits(sql, ranked.slice(0, limit), { mark: marker.mark, context, full });
       const next = { ...place, offset: place.offset + results.length };
       return {
         results,
@@ -78,21 +84,47 @@ export class Search {
         limit,
         offset: place.offset,
         ...(place.isLowerBound ? { total_is_lower_bound: true } : {}),
+        ...(await this.#corrected(sql, text, place, marker.shown)),
         ...(ranked.length > results.length ? { next_cursor: encodeCursor(next, asked) } : {}),
       };
     };
-    return this.#database.search((sql) => sql.begin("isolation level repeatable read read only", search));
+    return this.#database.search((sql) => sql.begin("isolation level repeatable read read only", search), signal);
   }
 
   /** What the first page finds, and the later ones keep. */
   async #begin(sql: SQL, query: SearchQuery, filter: Filter, offset: number): Promise<Place> {
     const statistics = await this.#statistics.get(sql);
-    const words = rarest(query.words, statistics);
-    const basis = await basisOf(sql, words, filter, statistics);
+    const asked = rarest(query.words, statistics);
+    const exact = await basisOf(sql, asked, filter, statistics);
+    const unknown = asked.filter((lexeme) => exact.words.every((word) => word.lexeme !== lexeme));
+    const corrected = await correctionsOf(sql, unknown, filter);
+    const words = [...new Set([...asked, ...corrected.map(({ to }) => to)])];
+    const basis = corrected.length === 0 ? exact : await basisOf(sql, words, filter, statistics);
     const total = await (isLiteral(query)
       ? countLiterally(sql, query.literal, filter)
       : countMatches(sql, basis, filter));
-    return { snapshot: await currentSnapshot(sql), basis, ...total, offset };
+    return { snapshot: await currentSnapshot(sql), basis, ...total, corrected, offset };
+  }
+
+  /** The words as they were written in the query and in what was found. */
+  async #corrected(
+    sql: SQL,
+    text: string,
+    place: Place,
+    shown: Map<string, string>,
+  ): Promise<Pick<SearchReply, "corrected">> {
+    if (place.corrected.length === 0 || place.total === 0) return {};
+    const asked = wordMarker(sql, {
+      ...place.basis,
+      words: place.corrected.map(({ from }) => ({ lexeme: from, count: 1 })),
+    });
+    await asked.mark([text]);
+    return {
+      corrected: place.corrected.map(({ from, to }) => ({
+        from: asked.shown.get(from) ?? from,
+        to: shown.get(to) ?? to,
+      })),
+    };
   }
 }
 
@@ -107,9 +139,32 @@ function rarest(words: string[], statistics: Statistics): string[] {
   return words.toSorted((a, b) => frequency(a) - frequency(b)).slice(0, MAX_WORDS);
 }
 
-/** What a word is worth where it stands: the rarer, the more. */
-function soughtIn({ words, rows }: Basis): Sought[] {
-  return words.map(({ lexeme, count }) => ({ lexeme, weight: Math.log(1 + Math.max(rows, count) / count) }));
+/** Marks what was looked for, and remembers how each word is written that it has come by. */
+interface Marker {
+  mark: HitOptions["mark"];
+  shown: Map<string, string>;
+}
+
+function wordMarker(sql: SQL, { words, rows }: Basis): Marker {
+  // The rarer a word is, the more it says where it stands.
+  const sought = words.map(({ lexeme, count }) => ({ lexeme, weight: Math.log(1 + Math.max(rows, count) / count) }));
+  const shown = new Map<string, string>();
+  const mark = async (texts: string[]) => {
+    const marks = await findMarks(sql, texts, sought);
+    for (const [index, each] of marks.entries())
+      for (const {
+        start,
+        end,
+        sought: { lexeme },
+      } of each)
+        if (!shown.has(lexeme)) shown.set(lexeme, texts[index]?.slice(start, end).toLowerCase() ?? lexeme);
+    return marks;
+  };
+  return { mark, shown };
+}
+
+function literalMarker(text: string): Marker {
+  return { mark: (texts) => literalMarks(texts, text), shown: new Map() };
 }
 
 function bothGiven(): DeweyError {

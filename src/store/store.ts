@@ -10,6 +10,7 @@ import { migrate } from "./migrations.ts";
 import type { Redactor } from "./redact.ts";
 import { Results } from "./results.ts";
 import { Search } from "./search.ts";
+import { canCorrect, prepareCorrections } from "./search-corrections.ts";
 import { Stats } from "./stats.ts";
 import { Tail } from "./tail.ts";
 
@@ -26,6 +27,8 @@ interface StoreHealth {
   /** PostgreSQL's version, such as "18.4". */
   version: string;
   migrations: { applied: number; newest: string };
+  /** Whether searches correct typing errors, which takes the extension pg_trgm. */
+  search: { corrections: boolean };
 }
 
 /** What Dewey keeps. Records are named as the tables' columns are, so that no layer translates between them. */
@@ -55,11 +58,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   try {
     const migrations = await migrate(database);
     await database.warm();
+    await prepareCorrections(database, options.log);
     const messages = new Messages(database, redactor);
     return {
       conversations: new Conversations(database, options.trashDays, redactor),
       messages,
-      search: new Search(database),
+      search: new Search(database, options.log),
       contexts: new Contexts(database, redactor),
       results: new Results(database, redactor),
       tail: new Tail(database),
@@ -67,8 +71,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       backup: () => writeBackup(database),
       recover: (archive, { force }) => recoverBackup(database, archive, force),
       async health() {
-        const [row] = await database.repeatable((sql) => sql`select current_setting('server_version') as version`);
-        return { database: "ok", version: String(row.version).split(" ")[0] ?? "", migrations };
+        return database.repeatable(async (sql) => {
+          const [row] = await sql`select current_setting('server_version') as version`;
+          const search = { corrections: await canCorrect(sql) };
+          return { database: "ok", version: String(row.version).split(" ")[0] ?? "", migrations, search };
+        });
       },
       pools: () => database.use(),
       close: () => database.close(),

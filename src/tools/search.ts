@@ -98,9 +98,13 @@ export const search = defineTool({
     limit: z.int(),
     offset: z.int(),
     total_is_lower_bound: totalIsLowerBound,
+    corrected: z
+      .array(z.object({ from: z.string(), to: z.string() }))
+      .optional()
+      .describe("words that no message holds, and those that were looked for instead, as for typing errors"),
     next_cursor: z.string().optional().describe("there is more: call again with this as cursor"),
   }),
   annotations: reads,
   alwaysLoaded: true,
-  handle: (store, input) => store.search.find(input),
+  handle: (store, input, _, signal) => store.search.find(input, signal),
 });

@@ -21,8 +21,8 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
   annotations: ToolAnnotations;
   /** Clients that load tools when they need them should load this one at once. */
   alwaysLoaded?: true;
-  /** `author` is who calls, for what is kept with its author. */
-  handle(store: Store, input: z.output<Input>, author: Author): Promise<z.input<Output>>;
+  /** `author` is who calls, for what is kept with its author; `signal` aborts when the caller no longer waits. */
+  handle(store: Store, input: z.output<Input>, author: Author, signal: AbortSignal): Promise<z.input<Output>>;
   /** What a caller gets who names the tool as the JSON-RPC method, where that is not the same as the output. */
   bare?(output: z.input<Output>): unknown;
 }

@@ -23,13 +23,14 @@ export async function callTool(
   store: Store,
   args: unknown,
   author: Author,
+  signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
   const parsed = tool.input.safeParse(args ?? {});
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw issue ? argumentError(issue) : new DeweyError("invalid", "the arguments are wrong");
   }
-  return tool.handle(store, parsed.data, author);
+  return tool.handle(store, parsed.data, author, signal);
 }
 
 type Issue = { code?: string | undefined; path: PropertyKey[]; message: string; keys?: string[]; input?: unknown };

@@ -126,6 +126,7 @@ export function storeOptions(connection: Connection, options: Partial<StoreOptio
     minConnections: 1,
     maxConnections: 4,
     deadlineMs: 10_000,
+    searchDeadlineMs: 5000,
     trashDays: 30,
     redactor: createRedactor(),
     log: quiet,
