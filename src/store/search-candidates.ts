@@ -12,12 +12,12 @@ export interface Bounds {
 }
 
 /** What more would find, and what it would cost, was measured: see test/bench. */
-export const BOUNDS: Bounds = { candidates: 3000, newest: 300, gathered: 8000 };
+export const BOUNDS: Bounds = { candidates: 2000, newest: 200, gathered: 8000 };
 /** Ranks every match; for measuring what the bounds cost. */
 export const UNBOUNDED: Bounds = { candidates: Infinity, newest: Infinity, gathered: 1e9 };
 
 /** So many of the rarest words choose: there are two to the power of that combinations of them. */
-const MAX_CHOOSING = 8;
+const MAX_CHOOSING = 5;
 
 /** A word of a query, and how many messages hold it. */
 export interface CountedWord {

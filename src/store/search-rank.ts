@@ -118,7 +118,10 @@ async function passingShare(sql: SQL, filter: Filter, statistics: Statistics): P
   return Math.min(1, plan["Plan Rows"] / Math.max(1, statistics.rows));
 }
 
-/** From when on each part is looked for: always, where its newest do not make a block, whatever the statistics say. */
+/**
+ * From when on each part is looked for. The last one makes sure that there are hits: where its newest do not make a block,
+ * whatever the statistics say, it is looked for always.
+ */
 async function sinceWhen(
   sql: SQL,
   { words, rows, passing }: Basis,
@@ -126,12 +129,11 @@ async function sinceWhen(
   statistics: Statistics,
   bounds: Bounds,
 ): Promise<number[]> {
-  const since: number[] = [];
-  for (const part of chooseParts(words, rows, passing, bounds)) {
-    const time = timeOfNewest(statistics, part.share, filter);
-    since.push(time === 0 || (await makesBlock(sql, part, time, filter)) ? time : 0);
-  }
-  return since;
+  const parts = chooseParts(words, rows, passing, bounds);
+  const since = parts.map(({ share }) => timeOfNewest(statistics, share, filter));
+  const [last, time] = [parts.at(-1), since.at(-1)];
+  if (!last || !time || (await makesBlock(sql, last, time, filter))) return since;
+  return [...since.slice(0, -1), 0];
 }
 
 async function makesBlock(sql: SQL, part: Part, since: number, filter: Filter): Promise<boolean> {

@@ -7,6 +7,9 @@ const SAMPLED_ROWS = 2000;
 /** A word that is not among the most common ones is counted, up to here: each count is a look at a row. */
 export const MAX_COUNTED = 500;
 
+/** A larger share of the messages is not narrowed to. */
+const MAX_SHARE = 0.5;
+
 /** What the ranking knows of all messages. */
 export interface Statistics {
   rows: number;
@@ -44,15 +47,16 @@ export class StatisticsCache {
 }
 
 /**
- * From when on there is this share of the messages between two times, in ms since 1970. 0 when that is all of them, or when
- * nothing is known.
+ * From when on there is this share of the messages between two times, in ms since 1970. 0 when that is most of them, or
+ * when nothing is known.
  */
 export function timeOfNewest(
   { times }: Statistics,
   share: number,
   { from, until }: { from: Date | undefined; until: Date | undefined },
 ): number {
-  if (share >= 1 || times.length < 2) return 0;
+  // To find most of the messages by their time takes longer than to look at some more of them.
+  if (share > MAX_SHARE || times.length < 2) return 0;
   const placeOf = (time: Date | undefined, otherwise: number) => {
     const place = time === undefined ? -1 : times.findIndex((bound) => bound >= time.getTime());
     return place === -1 ? otherwise : place;

@@ -14,10 +14,10 @@ import { loadPrototype, loadTalk } from "./talk-database.ts";
 
 // `bun run bench:search-speed`: how fast `dewey_search` of the compiled binary is over a million messages of made-up talk,
 // beside the prototype's statements on the prototype's index over the same messages; how that grows; what the index costs
-// when storing; and which of the best hits the bounds of the ranking lose. `--messages N` takes another number, `--json`
-// prints the figures for programs, and `--data FOLDER` keeps the databases there for another run.
+// when storing; and which of the best hits the bounds of the ranking lose. `--messages N` (hundreds, 100,000 or more) takes
+// another number, `--queries N` asks so many of each kind, `--json` prints the figures for programs, and `--data FOLDER`
+// keeps the databases there for another run.
 
-const QUERIES_OF_EACH_KIND = 40;
 const LIMIT = 10;
 /** The bars: of the prototype's p95, of milliseconds, of growth by ten, of rows stored a second. */
 const MOST_OF_PROTOTYPE = 0.1;
@@ -41,13 +41,14 @@ interface Measured {
 const { values: options } = parseArgs({
   options: {
     messages: { type: "string", default: "1000000" },
+    queries: { type: "string", default: "40" },
     data: { type: "string" },
     json: { type: "boolean", default: false },
   },
 });
-const messages = Number(options.messages);
-if (!Number.isInteger(messages) || messages < 10_000) {
-  console.error("usage: bun run bench:search-speed [--messages N] [--data FOLDER] [--json], with N of at least 10000");
+const [messages, ofEachKind] = [Number(options.messages), Number(options.queries)];
+if (!(messages >= 100_000 && ofEachKind >= 1 && [messages / 100, ofEachKind].every(Number.isInteger))) {
+  console.error("usage: bun run bench:search-speed [--messages N] [--queries N] [--data FOLDER] [--json]");
   process.exit(2);
 }
 
@@ -67,7 +68,7 @@ async function measure(size: number, isWhole: boolean): Promise<Measured> {
   await using sql = connect(embeddedIn(home));
   const dewey = await Rpc.open(url);
   await dewey.initialize();
-  const queries = await makeQueries(sql, QUERIES_OF_EACH_KIND);
+  const queries = await makeQueries(sql, ofEachKind);
   const latencies = await ask(dewey, isWhole ? sql : undefined, queries);
   const kept = isWhole ? await keptByBounds(dewey, sql, queries, LIMIT) : undefined;
   dewey.close();
@@ -90,13 +91,14 @@ function embeddedIn(home: string) {
   return { host: join(home, "data/postgres/socket"), port: 5432, database: "winni", user: "dewey" };
 }
 
-/** Asks each query of Dewey and, in turns, of the prototype; the first few of each kind once before, to warm up. */
+/**
+ * Asks each query of Dewey and, in turns, of the prototype. To warm up, Dewey is asked all of them once before, and the
+ * prototype, which takes long and reads the same pages again and again, the first of each kind.
+ */
 async function ask(dewey: Rpc, sql: SQL | undefined, queries: Query[]): Promise<Pick<Measured, "dewey" | "prototype">> {
   const askDewey = (query: Query) => dewey.tool("dewey_search", { query: query.text, ...query.filters, limit: LIMIT });
-  for (const query of queries.slice(0, 2 * KINDS.length)) {
-    await askDewey(query);
-    if (sql) await askPrototype(sql, query, LIMIT);
-  }
+  for (const query of queries) await askDewey(query);
+  if (sql) for (const query of queries.slice(0, KINDS.length)) await askPrototype(sql, query, LIMIT);
   const deweyMs: number[] = [];
   const prototypeMs: number[] = [];
   for (const query of queries) {

@@ -5,8 +5,10 @@ import { wordOf } from "./talk.ts";
 export const KINDS = ["rare word", "common word", "common pair", "seven words", "filtered"] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** The words that stand in 5 to 13 of 100 messages; a word is rare with so many matches. */
-const COMMON_WORDS = 40;
+/** The commonest words, which stand in 1 to 13 of 100 messages, and the step from one to the next that is asked for. */
+const COMMON_WORDS = 200;
+const COMMON_STEP = 5;
+/** A word is rare with so many matches. */
 const RARE_LEAST = 2;
 const RARE_MOST = 50;
 const QUESTION_WORDS = 7;
@@ -31,7 +33,7 @@ export interface Query {
 /** The same queries each time, so many of each kind, in turns. */
 export async function makeQueries(sql: SQL, ofEach: number): Promise<Query[]> {
   const rare = await rareWords(sql, ofEach);
-  const common = (index: number) => wordOf(index % COMMON_WORDS);
+  const common = (index: number) => wordOf((index * COMMON_STEP) % COMMON_WORDS);
   const queries: Query[] = [];
   for (let index = 0; index < ofEach; index += 1) {
     const add = (kind: Kind, text: string, filters: Filters = {}) => queries.push({ kind, text, filters });

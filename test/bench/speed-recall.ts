@@ -10,7 +10,7 @@ import { KINDS } from "./speed-queries.ts";
 import type { Kind, Query } from "./speed-queries.ts";
 
 /** Ranking every match of a common word takes seconds. */
-const QUERIES_OF_EACH_KIND = 10;
+const QUERIES_OF_EACH_KIND = 5;
 
 /** What of the best hits is found, though not every match is ranked. */
 export interface Kept {
