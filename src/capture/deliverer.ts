@@ -12,8 +12,11 @@ import type { HookEvent, HookQueue } from "./hook-queue.ts";
 import { Importer } from "./importer.ts";
 import { Pause } from "./pause.ts";
 
-/** How long a transcript is waited for to hold what a hook has told: the client writes it a moment later. */
-const CATCH_UP_MS = 3000;
+/**
+ * How long a transcript is waited for to hold what a hook has told: the client writes it a moment later, on a busy machine
+ * seconds later, and what stands in for it is out of its order. Nobody is kept waiting by this.
+ */
+const CATCH_UP_MS = 10_000;
 /** How often the queue, and meanwhile the transcripts, are looked at. */
 const POLL_INTERVAL_MS = 100;
 /** Pauses while the server is away: doubled each time. */

@@ -160,6 +160,7 @@ describe("what hooks have left", () => {
     for (const event of rest) told.queue.put(event);
     await Bun.sleep(150);
     told.write(told.rows.slice(4));
+    told.writeAgent();
     await work;
     expect(spoken(await read(told.session))).toEqual(whole);
   });
@@ -182,6 +183,7 @@ describe("what hooks have left", () => {
   test("waits while the server is away, and is given up for the next deliverer after a while, losing nothing", async () => {
     using told = talk();
     told.write(told.rows);
+    told.writeAgent();
     for (const event of told.events) told.queue.put(event);
     const away = () => Promise.reject(new DeweyError("unavailable", "away"));
     const before = told.queue.waiting().length;
@@ -198,6 +200,7 @@ describe("what hooks have left", () => {
     told.queue.put({ hook_event_name: "Stop" });
     writeFileSync(join(folder, "0.event"), "torn {");
     told.write(told.rows);
+    told.writeAgent();
     for (const event of told.events) told.queue.put(event);
     await deliverer(told.queue).run();
     expect(spoken(await read(told.session))).toEqual(whole);
