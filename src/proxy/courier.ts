@@ -7,6 +7,9 @@ import { Recorder } from "./record.ts";
 import type { Delivery } from "./record.ts";
 import type { Piece, Segment } from "./segment.ts";
 
+/** How much is read before what it brings is to be delivered: enough for large calls. */
+const READ_AHEAD_BYTES = 1024 * 1024;
+
 /** An entry with records under way, and how far everything is delivered once it and all before it are. */
 interface Waypoint {
   position: Position;
@@ -72,10 +75,10 @@ export class Courier {
     return this.#oldest?.time;
   }
 
-  /** Reads on to the end of what is written. One call at a time. */
+  /** Reads on, as far as is read at once, or to the end of what is written. One call at a time. */
   async read(): Promise<void> {
     const { journal, outbox } = this.#options;
-    while (!journal.isClosed) {
+    for (let left = READ_AHEAD_BYTES; left > 0 && !journal.isClosed;) {
       const segment = journal.segment(this.#reading.segment);
       if (segment && this.#reading.offset < segment.bytes) {
         this.#isReading = true;
@@ -85,8 +88,11 @@ export class Courier {
           if (outbox.isFull) await outbox.room();
           if (journal.isClosed) return;
         }
+        left -= piece.next - this.#reading.offset;
         this.#reading.offset = piece.next;
         this.#isReading = false;
+        // The relay goes first.
+        await new Promise(setImmediate);
         continue;
       }
       const next = journal.after(this.#reading.segment);

@@ -15,20 +15,27 @@ export interface DeliveryCall {
   messages: number;
 }
 
+/** A delivery and how long its call is, as `charactersOf` has it. */
+export interface SizedDelivery {
+  delivery: Delivery;
+  characters: number;
+}
+
 /** The call for the first of a conversation's deliveries, and for as many messages behind it as go together. */
-export function nextCall(first: Delivery, more: Iterable<Delivery>, mostMessages: number): DeliveryCall {
+export function nextCall(waiting: readonly SizedDelivery[], mostMessages: number): DeliveryCall | undefined {
+  const first = waiting[0]?.delivery;
+  if (first === undefined) return undefined;
   if (first.kind === "begin") {
     const { conversation, sessionKey, metadata } = first;
     const key = sessionKey === undefined ? {} : { session_id: sessionKey };
     return call("dewey_begin_conversation", { conversation_id: conversation, ...key, metadata });
   }
   if (first.kind === "result") return call("dewey_store_fiedler_result", { ...first.result, follow_to_trash: true });
-  const messages: RecordedMessage[] = [fitting(first.message)];
-  let characters = charactersOf(first);
-  for (const delivery of more) {
-    if (delivery.kind !== "message" || messages.length === Math.min(mostMessages, MAX_BATCH_MESSAGES)) break;
-    characters += charactersOf(delivery);
-    if (characters > MAX_BATCH_CHARACTERS) break;
+  const messages: RecordedMessage[] = [];
+  let left = MAX_BATCH_CHARACTERS;
+  for (const { delivery, characters } of waiting.slice(0, Math.min(mostMessages, MAX_BATCH_MESSAGES))) {
+    left -= characters;
+    if (delivery.kind !== "message" || (left < 0 && messages.length > 0)) break;
     messages.push(fitting(delivery.message));
   }
   const args = { conversation_id: first.conversation, follow_to_trash: true, messages };

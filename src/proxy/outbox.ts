@@ -3,7 +3,7 @@ import { asDeweyError } from "../errors.ts";
 import type { DeweyError, ErrorCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { charactersOf, nextCall } from "./delivery-call.ts";
-import type { DeliveryCall } from "./delivery-call.ts";
+import type { DeliveryCall, SizedDelivery } from "./delivery-call.ts";
 import type { Delivery } from "./record.ts";
 import type { SetAside } from "./set-aside.ts";
 
@@ -33,9 +33,7 @@ export interface OutboxOptions {
 }
 
 /** One delivery on its way, and whom to tell when it is settled: stored, set aside or dropped. */
-interface Parcel {
-  delivery: Delivery;
-  characters: number;
+interface Parcel extends SizedDelivery {
   settled: () => void;
 }
 
@@ -113,6 +111,11 @@ export class Outbox {
     while (this.isFull || this.#isStopped) await this.#roomy.promise;
   }
 
+  /** Whether nothing is being sent, or about to be: what failed and waits for another try does not count. */
+  get isQuiet(): boolean {
+    return this.#inFlight === 0 && (this.#ready.length === 0 || this.#away !== undefined);
+  }
+
   /** Sends nothing more, and tells nobody what becomes of what is under way. */
   stop(): void {
     this.#isStopped = true;
@@ -148,9 +151,8 @@ export class Outbox {
 
   /** One call. Answers how long the lane should pause. */
   async #send(lane: Lane): Promise<number> {
-    const [first] = lane.parcels;
-    if (!first) return 0;
-    const call = nextCall(first.delivery, laterDeliveries(lane), lane.most);
+    const call = nextCall(lane.parcels, lane.most);
+    if (!call) return 0;
     try {
       await this.#options.client.call(call.tool, call.args);
     } catch (thrown) {
@@ -290,13 +292,6 @@ function newLane(conversation: string, parcel: Parcel): Lane {
     struckSinceMs: 0,
     takenAtFailure: undefined,
   };
-}
-
-function* laterDeliveries(lane: Lane): Generator<Delivery> {
-  for (let index = 1; index < lane.parcels.length; index++) {
-    const parcel = lane.parcels[index];
-    if (parcel) yield parcel.delivery;
-  }
 }
 
 function jittered(ms: number): number {

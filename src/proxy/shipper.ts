@@ -11,6 +11,13 @@ import type { SpoolLimits } from "./spool.ts";
 
 /** A segment that has grown to this is followed by another, so that the disk is freed as delivery goes on. */
 const SEGMENT_BYTES = 8 * 1024 * 1024;
+/**
+ * Pauses between readings of what is written: at least a moment, and until the store has taken what was read before,
+ * but not so long that one conversation that it does not take is felt by the others.
+ */
+const READ_PAUSE_MS = 10;
+const LONGEST_READ_PAUSE_MS = 1000;
+const QUIET_POLL_MS = 5;
 /** How many times as much as is written is read of a segment whose end is to be reached. */
 const FOLLOW_AHEAD = 2;
 /** How often journals of proxies that are no more are looked for, and how many are delivered side by side. */
@@ -156,15 +163,26 @@ export class Shipper {
     return { journal, courier: new Courier({ journal, outbox: this.#outbox, log, onDamage }), entries };
   }
 
-  /** One reading at a time follows this process's journal to its end. */
-  async #read({ courier }: Shipment): Promise<void> {
+  /** One reading at a time follows this process's journal. */
+  async #read(shipment: Shipment): Promise<void> {
     if (this.#isReading) return;
     this.#isReading = true;
-    // Not in the turn in which frames were written: they are to go on first.
-    await new Promise(setImmediate);
-    await courier.read();
+    await this.#readToEnd(shipment);
     this.#isReading = false;
     this.#rotate();
+  }
+
+  /**
+   * What is written while the store is at work on what was read before goes together in the next reading: many small
+   * calls would cost the relay the processor.
+   */
+  async #readToEnd({ courier, journal }: Shipment): Promise<void> {
+    do {
+      await Bun.sleep(READ_PAUSE_MS);
+      const lateMs = performance.now() + LONGEST_READ_PAUSE_MS;
+      while (!this.#outbox.isQuiet && performance.now() < lateMs && !this.#isStopping) await Bun.sleep(QUIET_POLL_MS);
+      await courier.read();
+    } while (!courier.isAtEnd && !journal.isClosed);
   }
 
   /**
@@ -245,7 +263,7 @@ export class Shipper {
     const bytes = journal.waitingBytes;
     log.info("delivering what an earlier proxy has left", { journal: journal.owner, bytes });
     entries = await journal.count();
-    await shipment.courier.read();
+    await this.#readToEnd(shipment);
     await shipment.courier.finish();
     if (this.#isStopping && !this.#adopted.has(shipment)) return;
     journal.finish();

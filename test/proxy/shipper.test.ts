@@ -149,11 +149,11 @@ describe("the recorder", () => {
     );
     for (let number = 2; segments().length < 2; number++)
       await recordCalls(first.shipper, open, number, number, LONG).then(() => Bun.sleep(2));
-    await recordFrame(first.shipper, open, 1001, '{"jsonrpc":"2.0","method":"notifications/x"}');
+    await recordFrame(first.shipper, open, 1_000_001, '{"jsonrpc":"2.0","method":"notifications/x"}');
     await recordFrame(
       first.shipper,
       open,
-      1002,
+      1_000_002,
       '{"jsonrpc":"2.0","id":"open","result":{"content":[{"type":"text","text":"at last"}]}}',
     );
     await first.leave();
