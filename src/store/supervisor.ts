@@ -15,12 +15,14 @@ const LONGEST_RESTART_PAUSE_MS = 5000;
 
 /**
  * Between us and PostgreSQL stands a shell that reads a pipe from us: it ends when we end, even by kill -9, and then
- * PostgreSQL is asked to stop. It needs nothing installed, and works alike on Linux and macOS.
+ * PostgreSQL is asked to stop. It needs nothing installed, and works alike on Linux and macOS. It asks again until
+ * PostgreSQL is gone: a shell starts what runs beside it deaf to this signal, and in its first moments PostgreSQL has not
+ * begun to listen to it.
  */
 const GUARD = `
 exec 3<&0
 "$@" 3<&- </dev/null & server=$!
-{ read -r _ <&3; kill -INT "$server"; } 2>/dev/null & reader=$!
+{ read -r _ <&3; while kill -INT "$server"; do sleep 1; done; } 2>/dev/null & reader=$!
 exec 3<&-
 wait "$server"; status=$?
 kill "$reader" 2>/dev/null
