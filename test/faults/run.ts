@@ -147,7 +147,7 @@ class Run {
       (call) => call.state === "success" && call.tool === "echo",
     );
     for (const call of answered.slice(-SEARCHED_CALLS)) {
-      const find = () => this.#world.dewey((rpc) => this.#audit.isFound(rpc, call)).catch(() => false);
+      const find = () => this.#world.dewey((rpc) => this.#audit.isFound(rpc, call));
       await within(SEARCH_DEADLINE_MS, `${call.token} is found`, find).catch((error: unknown) =>
         this.#violated("search", [String(error)]),
       );
@@ -158,7 +158,10 @@ class Run {
   async #end(): Promise<void> {
     try {
       await this.#world.finish();
-      await this.#world.dewey((rpc) => this.#audit.read(rpc, true));
+      await within(DELIVERY_DEADLINE_MS, "all that is stored is read", async () => {
+        await this.#world.dewey((rpc) => this.#audit.read(rpc, true));
+        return true;
+      });
       for (const [kind, found] of Object.entries(this.#audit.find())) this.#violated(kind, found as string[]);
     } catch (error) {
       this.#violated("failed", [String(error)]);

@@ -311,11 +311,17 @@ function orphansAmong(processes: Process[], server: number): Process[] {
   return processes.filter((each) => !hasRoot(each));
 }
 
-/** Asks until it is so. */
+/** Asks until it is so. An answer that fails is none: a busy database may have no time for it. */
 export async function within(limitMs: number, what: string, ask: () => Promise<boolean>): Promise<void> {
   const deadlineMs = performance.now() + limitMs;
-  while (!(await ask())) {
-    if (performance.now() > deadlineMs) throw new Error(`waited ${limitMs / 1000} s in vain until ${what}`);
+  for (;;) {
+    let reason = "";
+    try {
+      if (await ask()) return;
+    } catch (error) {
+      reason = `: ${String(error)}`;
+    }
+    if (performance.now() > deadlineMs) throw new Error(`waited ${limitMs / 1000} s in vain until ${what}${reason}`);
     await Bun.sleep(POLL_INTERVAL_MS);
   }
 }
