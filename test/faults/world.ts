@@ -263,12 +263,10 @@ export class World {
 
   /** Processes without a living parent among ours, but for the server that a stdio proxy has started, and its own. */
   async orphans(): Promise<string[]> {
-    let found: Process[] = [];
-    await within(END_DEADLINE_MS, "", async () => {
-      found = orphansAmong(processesOf(this.home), Number(readFileSync(join(this.#data, "owner"), "utf8")));
-      return found.length === 0;
-    }).catch(() => {});
-    return found.map(({ pid, command }) => `${pid} ${command.slice(0, 200)}`);
+    const server = Number(readFileSync(join(this.#data, "postgres", "owner"), "utf8"));
+    const find = () => orphansAmong(processesOf(this.home), server);
+    await within(END_DEADLINE_MS, "", async () => find().length === 0).catch(() => {});
+    return find().map(({ pid, command }) => `${pid} ${command.slice(0, 200)}`);
   }
 
   /** Lets the clients leave and stops the proxy, as a person would. Fails when not all of the spool is delivered then. */
