@@ -7,6 +7,7 @@ import type { Piece } from "./archive.ts";
 import type { Database } from "./database.ts";
 import { MIGRATION_LOCK, applyWithin, migrations } from "./migrations.ts";
 import { sqlState } from "./pool.ts";
+import { VOCABULARY_LOCK } from "./search-vocabulary.ts";
 
 /** Every table, in an order in which each comes after those that it refers to. A test holds it against the schema. */
 export const tables = [
@@ -17,6 +18,12 @@ export const tables = [
   "startup_context_folders",
   "fiedler_results",
 ] as const;
+
+/** Tables that are made from the others again by themselves. */
+export const derivedTables = ["dewey_vocabulary", "dewey_vocabulary_progress"] as const;
+
+/** A transaction's number means something in its own cluster only: what is recovered is stored by the recovery. */
+const LOCAL_COLUMN = "stored_in";
 
 /** What a store must not hold when it is to be filled: whatever people have put in. */
 const precious = ["conversations", "startup_contexts", "startup_context_history", "fiedler_results"] as const;
@@ -106,7 +113,8 @@ async function describe(sql: TransactionSQL): Promise<Manifest> {
   const described: Manifest["tables"] = [];
   for (const name of tables.filter((table) => known.names.includes(table))) {
     const columns: { name: string }[] = await sql`select attname as name from pg_attribute
-      where attrelid = ${name}::regclass and attnum > 0 and not attisdropped and attgenerated = '' order by attnum`;
+      where attrelid = ${name}::regclass and attnum > 0 and not attisdropped and attname <> ${LOCAL_COLUMN}
+      order by attnum`;
     const [count] = await sql.unsafe(`select count(*)::float8 as rows from ${name}`);
     described.push({ name, columns: columns.map((column) => column.name), rows: count.rows });
   }
@@ -173,6 +181,8 @@ export async function recoverPieces(
     sql.begin(async (within) => {
       // No server that starts meanwhile migrates what is being replaced.
       await within`select pg_advisory_xact_lock(${MIGRATION_LOCK})`;
+      // Who reads words from messages locks the same tables in another order.
+      await within`select pg_advisory_xact_lock(${VOCABULARY_LOCK})`;
       if (!force) await refuseFull(within);
       await within.unsafe(COPY_SETTINGS);
       await dropSchema(within);
@@ -243,7 +253,7 @@ async function refuseFull(sql: TransactionSQL): Promise<void> {
 
 /** Everything of Dewey's, and nothing else that may be in the same database. */
 async function dropSchema(sql: TransactionSQL): Promise<void> {
-  await sql.unsafe(`drop table if exists ${tables.join(", ")}, dewey_migrations`);
+  await sql.unsafe(`drop table if exists ${[...tables, ...derivedTables].join(", ")}, dewey_migrations`);
   const routines: { signature: string }[] = await sql`select oid::regprocedure::text as signature from pg_proc
     where pronamespace = current_schema()::regnamespace and proname like 'dewey\\_%'`;
   for (const { signature } of routines) await sql.unsafe(`drop routine ${signature}`);

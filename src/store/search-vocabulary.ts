@@ -2,7 +2,7 @@ import type { Log } from "../log.ts";
 import type { Database } from "./database.ts";
 
 /** Any number, the same for all: one server at a time reads the words. */
-const VOCABULARY_LOCK = 3_393_900_002;
+export const VOCABULARY_LOCK = 3_393_900_002;
 /** Blocks of the table that one statement reads: 2 MB, so that it stays far from the deadline. */
 const BLOCKS_AT_ONCE = 256;
 /** Blocks before the end that are read again, since messages that are stored at once may fill them side by side. */

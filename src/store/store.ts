@@ -69,7 +69,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       tail: new Tail(database),
       stats: new Stats(database),
       backup: () => writeBackup(database),
-      recover: (archive, { force }) => recoverBackup(database, archive, force),
+      async recover(archive, { force }) {
+        const recovered = await recoverBackup(database, archive, force);
+        await prepareCorrections(database, options.log);
+        return recovered;
+      },
       async health() {
         return database.repeatable(async (sql) => {
           const [row] = await sql`select current_setting('server_version') as version`;
