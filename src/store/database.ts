@@ -18,8 +18,8 @@ export interface DatabaseOptions {
   /** How long a call may wait for the database before it fails as `unavailable`. */
   deadlineMs: number;
   /**
-   * How long one statement of a search may take before it is ended: slow ones take the processors from everybody. Absent
-   * where nothing is searched.
+   * How long one statement of a search may take before it is ended: slow ones take the processors from everybody. Never
+   * more than any other statement may. Absent where nothing is searched.
    */
   searchDeadlineMs?: number;
   log: Log;
@@ -47,11 +47,11 @@ export class Database {
   constructor(options: DatabaseOptions) {
     this.#options = options;
     this.deadlineMs = options.deadlineMs;
-    this.#searchDeadlineMs = options.searchDeadlineMs ?? options.deadlineMs;
     const { connection, log, maxConnections, minConnections } = options;
     const searches = Math.max(1, Math.floor(maxConnections / SEARCH_SHARE));
     const main = Math.max(1, maxConnections - searches);
     const timeout = Math.ceil(this.deadlineMs * STATEMENT_SHARE);
+    this.#searchDeadlineMs = Math.min(options.searchDeadlineMs ?? timeout, timeout);
     const settings = { statement_timeout: timeout, lock_timeout: timeout };
     this.#main = new Pool({
       connection,
@@ -103,9 +103,8 @@ export class Database {
    */
   async search<Result>(statement: Statement<Result>, signal?: AbortSignal): Promise<Result> {
     const work: Statement<Result> = signal ? (sql) => this.#cancellable(sql, statement, signal) : statement;
-    const limitMs = Math.max(this.deadlineMs, this.#searchDeadlineMs / STATEMENT_SHARE);
     try {
-      return await this.#twice(this.#searches, work, limitMs);
+      return await this.#twice(this.#searches, work, this.deadlineMs);
     } catch (error) {
       const isSlow = error instanceof DeweyError && sqlState(error.cause) === QUERY_CANCELED;
       throw isSlow ? tooSlow(this.#searchDeadlineMs) : error;
