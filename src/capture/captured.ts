@@ -22,12 +22,20 @@ export interface CapturedConversation {
   metadata: Json | null;
 }
 
+/** A startup context, without its history. */
+export interface CapturedContext {
+  name: string;
+  content: string;
+  is_active: boolean;
+}
+
 /** What a reader has made of a piece of a source, in the order of the source. */
 export type Captured =
   | { kind: "conversation"; begin: CapturedConversation }
   | { kind: "message"; conversation: string; message: CapturedMessage }
-  /** What goes into a table of its own. */
-  | { kind: "call"; tool: string; args: Json }
+  | { kind: "context"; context: CapturedContext }
+  /** An orchestration result, as the store's tool takes it. */
+  | { kind: "result"; result: Json }
   /** Of a type that the reader does not know. It is kept as a message all the same; this only counts it. */
   | { kind: "unknown"; type: string }
   | { kind: "broken"; reason: string };

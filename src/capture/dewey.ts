@@ -1,6 +1,6 @@
 import type { Json } from "../wire/frame.ts";
 import { parseRow } from "./captured.ts";
-import type { Captured, CapturedConversation, CapturedMessage, Reader } from "./captured.ts";
+import type { Captured, CapturedContext, CapturedConversation, CapturedMessage, Reader } from "./captured.ts";
 
 /** The first line of an export: what it is, and in which version of the form. */
 export const EXPORT_HEADER = JSON.stringify({ type: "dewey_export", version: 1 });
@@ -25,6 +25,10 @@ export class DeweyReader implements Reader {
         return [{ kind: "conversation", begin: fields as unknown as CapturedConversation }];
       case "message":
         return [messageOf(fields)];
+      case "startup_context":
+        return [{ kind: "context", context: fields as unknown as CapturedContext }];
+      case "orchestration_result":
+        return [{ kind: "result", result: fields }];
       default:
         return [{ kind: "broken", reason: `an export has no rows of type ${JSON.stringify(type)}` }];
     }

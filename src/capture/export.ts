@@ -1,4 +1,6 @@
 import type { Json } from "../wire/frame.ts";
+import { stated } from "./captured.ts";
+import type { CapturedContext } from "./captured.ts";
 import { EXPORT_HEADER } from "./dewey.ts";
 
 /** A conversation as the server tells it, without its messages. */
@@ -46,6 +48,16 @@ export const jsonl: ExportFormat = {
   endConversation: () => "",
   end: () => "",
 };
+
+/** What is no part of a conversation, in JSON lines only: an import stores it with the tools of the same fields. */
+export function contextLine({ name, content, is_active }: CapturedContext): string {
+  return line({ type: "startup_context", name, content, is_active });
+}
+
+/** @see contextLine */
+export function resultLine({ id, ...fields }: { id: string }): string {
+  return line({ type: "orchestration_result", result_id: id, ...stated(fields) });
+}
 
 /** For reading, and for other programs that take Markdown: a message a section, what tools say in fences. */
 export const markdown: ExportFormat = {

@@ -1,7 +1,7 @@
-import { asDeweyError } from "../errors.ts";
-import { MAX_FRAME_BYTES } from "../wire/frame.ts";
+import { DeweyError, asDeweyError } from "../errors.ts";
+import { MAX_FRAME_BYTES, isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import type { Captured, CapturedConversation, CapturedMessage } from "./captured.ts";
+import type { Captured, CapturedContext, CapturedConversation, CapturedMessage } from "./captured.ts";
 
 /** Messages of one bulk call, and their characters: large enough to be quick, small enough to be sent again. */
 const MAX_BATCH_MESSAGES = 500;
@@ -42,6 +42,9 @@ export class Importer {
   stored = 0;
   known = 0;
   refused = 0;
+  /** Orchestration results and startup contexts that are in the store now, whether they were new or not. */
+  results = 0;
+  contexts = 0;
 
   constructor(options: ImporterOptions) {
     this.#options = options;
@@ -55,7 +58,8 @@ export class Importer {
   async take(captured: Captured, place: Place): Promise<void> {
     if (captured.kind === "message") await this.#add(captured.conversation, { message: captured.message, place });
     else if (captured.kind === "conversation") await this.#begin(captured.begin, place);
-    else if (captured.kind === "call") await this.#store(captured.tool, captured.args, place);
+    else if (captured.kind === "result") await this.#storeResult(captured.result, place);
+    else if (captured.kind === "context") await this.#storeContext(captured.context, place);
   }
 
   /** Resolves when everything that was taken is stored. */
@@ -76,13 +80,39 @@ export class Importer {
     this.#begun.add(begin.conversation_id);
   }
 
-  async #store(tool: string, args: Json, place: Place): Promise<void> {
+  async #storeResult(result: Json, place: Place): Promise<void> {
     await this.flush();
     try {
-      await this.#options.call(tool, args);
+      await this.#options.call("dewey_store_fiedler_result", result);
+    } catch (thrown) {
+      // The id is there, stored by a call that left the time to the store: ids are UUIDs, so it is this result.
+      if (asDeweyError(thrown).code !== "conflict") return this.#refuse(thrown, place);
+    }
+    this.results += 1;
+  }
+
+  /** What people have written here since stays as it is, and so does the choice of the active context. */
+  async #storeContext({ name, content, is_active }: CapturedContext, place: Place): Promise<void> {
+    try {
+      const known = await this.#context({ name });
+      if (known !== null && known["content"] !== content)
+        throw new DeweyError(
+          "conflict",
+          `the startup context ${JSON.stringify(name)} has another text here, and keeps it`,
+        );
+      const set_active = is_active && (await this.#context({})) === null;
+      if (known === null || set_active) {
+        await this.#options.call("dewey_set_startup_context", { name, content, set_active });
+      }
+      this.contexts += 1;
     } catch (thrown) {
       this.#refuse(thrown, place);
     }
+  }
+
+  async #context(which: { name?: string }): Promise<Json | null> {
+    const { context } = await this.#options.call("dewey_get_startup_context", which);
+    return isObject(context) ? context : null;
   }
 
   async #add(conversation: string, item: Waiting): Promise<void> {

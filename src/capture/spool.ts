@@ -28,7 +28,7 @@ function capturedOf(delivery: Delivery): Captured {
   const { conversation } = delivery;
   if (delivery.kind === "message") return { kind: "message", conversation, message: delivery.message };
   if (delivery.kind === "result") {
-    return { kind: "call", tool: "dewey_store_fiedler_result", args: { ...delivery.result } };
+    return { kind: "result", result: { ...delivery.result } };
   }
   const { sessionKey, metadata } = delivery;
   return {

@@ -1,7 +1,9 @@
-import { html, jsonl, markdown } from "../capture/export.ts";
+import { contextLine, html, jsonl, markdown, resultLine } from "../capture/export.ts";
 import type { ExportFormat } from "../capture/export.ts";
 import { DeweyError } from "../errors.ts";
+import type { StartupContext } from "../store/contexts.ts";
 import type { ConversationList } from "../store/conversations.ts";
+import type { FiedlerResult } from "../store/results.ts";
 import { startDate } from "../tools/fields.ts";
 import { clientCommand, textFlag } from "./client-command.ts";
 import type { Talk } from "./client-command.ts";
@@ -21,8 +23,9 @@ export const exportCommand = clientCommand({
   usage: ["dewey export [--session S] [--conversation ID] [--since DATE] [--format jsonl|markdown|html]"],
   about: [
     "Writes to stdout, the oldest conversation first, each with all of its messages. JSON lines can be imported again:",
-    "ids, times, turns and metadata are then what they were. What is in the trash is not exported; startup contexts and",
-    "their history are not conversations: dewey context shows them. --json is --format jsonl.",
+    "ids, times, turns and metadata are then what they were. JSON lines of everything hold the orchestration results and the",
+    "startup contexts too. What is in the trash is not exported, nor are the contexts' history and ties to folders: for a",
+    "copy of the whole store there is dewey backup. --json is --format jsonl.",
   ].join("\n"),
   flags: {
     session: { value: "S", summary: "only conversations with this session_id" },
@@ -40,6 +43,8 @@ export const exportCommand = clientCommand({
     await out.write(format.begin());
     for (const id of ids) await write(talk, format, id);
     await out.write(format.end());
+    const isAll = ["session", "conversation", "since"].every((name) => invocation.flags[name] === undefined);
+    if (isAll && format === jsonl) await writeOthers(talk);
   },
 });
 
@@ -59,6 +64,33 @@ async function write(talk: Talk, format: ExportFormat, id: string): Promise<void
     return;
   }
   await out.write(format.endConversation());
+}
+
+/** Orchestration results, the latest first, and startup contexts by their names. */
+async function writeOthers({ call, out }: Talk): Promise<void> {
+  const written = new Set<string>();
+  for (let [offset, limit] = [0, PAGE_LIMIT]; ;) {
+    const page = { full: true, limit, offset };
+    const { results } = await call<{ results: FiedlerResult[] }>("dewey_get_fiedler_results", page);
+    if (limit > 1 && results.some((result) => result.cut_bytes !== undefined)) {
+      // They are too much for one reply, so that those of this page come one by one.
+      limit = 1;
+      continue;
+    }
+    // What is stored meanwhile pushes the others back: some come twice, none is passed over.
+    const fresh = results.filter((result) => !written.has(result.id));
+    for (const result of fresh) written.add(result.id);
+    await out.write(fresh.map(resultLine).join(""));
+    if (results.length < limit) break;
+    offset += limit;
+    if (offset % PAGE_LIMIT === 0) limit = PAGE_LIMIT;
+  }
+  // A list of contexts cuts long texts.
+  const { contexts } = await call<{ contexts: { name: string }[] }>("dewey_list_startup_contexts", {});
+  for (const { name } of contexts) {
+    const { context } = await call<{ context: StartupContext | null }>("dewey_get_startup_context", { name });
+    if (context !== null) await out.write(contextLine(context));
+  }
 }
 
 /** The ids of the conversations that are asked for, by their age, so that two exports of the same are the same. */

@@ -127,6 +127,8 @@ class ImportRun {
       conversations: this.#importer.conversations,
       messages: this.#importer.stored,
       known: this.#importer.known,
+      results: this.#importer.results,
+      contexts: this.#importer.contexts,
       unknown: Object.fromEntries(this.#unknown),
       broken: this.#broken,
       refused: this.#importer.refused,
@@ -137,11 +139,16 @@ class ImportRun {
   }
 
   summary(): string {
-    const { stored, known, conversations, refused } = this.#importer;
+    const { stored, known, conversations, refused, results, contexts } = this.#importer;
+    const others = [
+      ...(results > 0 ? [counted(results, "orchestration result")] : []),
+      ...(contexts > 0 ? [counted(contexts, "startup context")] : []),
+    ];
     const unknown = [...this.#unknown].map(([type, count]) => `${type} (${count})`).join(", ");
     const faults = this.#broken + refused + this.#unreadable;
     return [
       `${counted(stored, "message")} imported, ${known.toLocaleString("en-US")} known already, in ${counted(conversations, "conversation")} from ${counted(this.#files, "file")}.`,
+      ...(others.length > 0 ? [`With them ${others.join(" and ")}.`] : []),
       ...(this.#passedOver > 0 ? [`${counted(this.#passedOver, "file")} passed over: nothing that is known.`] : []),
       ...(unknown === "" ? [] : [`Of types that are not known, and kept: ${unknown}.`]),
       ...(faults > 0 ? [`${counted(faults, "fault")}:`] : []),

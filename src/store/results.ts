@@ -50,6 +50,8 @@ export interface NewFiedlerResult {
   error_message?: string | undefined;
   metadata?: Metadata | undefined;
   conversation_id?: string | undefined;
+  /** ISO 8601. */
+  created_at?: string | undefined;
   /** Also of a conversation in the trash: it is hidden with it, and comes back with it. */
   follow_to_trash?: boolean | undefined;
 }
@@ -117,7 +119,10 @@ export class Results {
     });
   }
 
-  /** Inserts unless the id is there or the conversation is not, and answers the row that is there then, if any. */
+  /**
+   * Inserts unless the id is there or the conversation is not, and answers the row that is there then, if any. Times are
+   * kept as finely as a reply tells them, so that results that are brought elsewhere stay in their order.
+   */
   async #insert(
     id: string,
     hash: string,
@@ -127,11 +132,12 @@ export class Results {
     const { conversation_id = null, follow_to_trash = false } = input;
     return this.#database.repeatable(async (sql) => {
       await sql`insert into fiedler_results (id, correlation_id, model, prompt, output, tokens_prompt, tokens_completion,
-          duration_seconds, status, error_message, metadata, conversation_id, exact, sent_hash)
+          duration_seconds, status, error_message, metadata, conversation_id, exact, sent_hash, created_at)
         select ${id}::uuid, ${input.correlation_id}, ${input.model}, ${stored.prompt}, ${stored.output},
           ${input.tokens_prompt ?? null}::integer, ${input.tokens_completion ?? null}::integer,
           ${input.duration_seconds ?? null}::real, ${input.status ?? null}, ${stored.errorMessage},
-          ${stored.metadata}::text::jsonb, ${conversation_id}::uuid, ${stored.exact}, decode(${hash}, 'hex')
+          ${stored.metadata}::text::jsonb, ${conversation_id}::uuid, ${stored.exact}, decode(${hash}, 'hex'),
+          date_trunc('milliseconds', coalesce(${input.created_at ?? null}::timestamptz, now()))
         where ${conversation_id}::uuid is null
           or exists (select from conversations where id = ${conversation_id}
             and (deleted_at is null or ${follow_to_trash}))

@@ -44,6 +44,25 @@ const oddMessages = [
   { role: "system", content: "with a secret ghp_abcdefghijklmnopqrstuvwxyz0123456789" },
 ];
 
+/** Longer than a list of contexts gives. */
+const longContext = "Begin here. ".repeat(3000);
+
+/** More than a page. */
+function oddResults(conversation: string): Record<string, unknown>[] {
+  return [
+    {
+      model: "m",
+      output: "NUL \0",
+      prompt: "\uD800",
+      duration_seconds: 1.1,
+      tokens_prompt: 0,
+      metadata: { "\0": 1 },
+    },
+    { model: "m", output: "failed", status: "error", error_message: "no", conversation_id: conversation },
+    ...Array.from({ length: 120 }, (_, index) => ({ model: "small", output: `${index}` })),
+  ].map((result) => ({ correlation_id: "c", ...result }));
+}
+
 beforeAll(async () => {
   full = await serve();
   const { rpc, env } = full;
@@ -58,6 +77,9 @@ beforeAll(async () => {
   const many = Array.from({ length: 1200 }, (_, index) => ({ role: "user", content: `message ${index}` }));
   await rpc.tool("dewey_store_messages_bulk", { session_id: "many", messages: many });
   await run(["import", join(import.meta.dir, "../capture/recorded")], env);
+  for (const result of oddResults(odd)) await rpc.tool("dewey_store_fiedler_result", result);
+  await rpc.tool("dewey_set_startup_context", { name: "a name", content: longContext });
+  await rpc.tool("dewey_set_startup_context", { name: "another", content: "short ".repeat(6000), set_active: false });
 });
 
 afterAll(async () => {
@@ -75,16 +97,48 @@ describe("dewey export", () => {
       .map((line) => JSON.parse(line) as { type: string });
     expect(lines.filter((line) => line.type === "conversation")).toHaveLength(5);
     expect(lines.filter((line) => line.type === "message")).toHaveLength(oddMessages.length + 1 + 1200 + 20);
+    const results = lines.filter((line) => line.type === "orchestration_result");
+    expect(results).toHaveLength(oddResults(odd).length);
+    expect(lines.slice(-2)).toEqual([
+      { type: "startup_context", name: "a name", content: longContext, is_active: true },
+      { type: "startup_context", name: "another", content: "short ".repeat(6000), is_active: false },
+    ] as never);
 
     const path = join(home.path, "export.jsonl");
     writeFileSync(path, first.stdout);
     await using empty = await serve();
     const imported = await run(["import", path], empty.env);
-    expect(imported.stdout).toBe("1,225 messages imported, 0 known already, in 5 conversations from 1 file.\n");
+    expect(imported.stdout).toBe(
+      "1,225 messages imported, 0 known already, in 5 conversations from 1 file.\n" +
+        "With them 122 orchestration results and 2 startup contexts.\n",
+    );
     expect((await run(["export"], empty.env)).stdout).toBe(first.stdout);
     // And what was brought back is not brought twice.
     expect((await run(["import", path], empty.env)).stdout).toStartWith("0 messages imported, 1,225 known already");
     expect((await run(["export"], empty.env)).stdout).toBe(first.stdout);
+    // A store gets back its own, although it has set the times of the results itself.
+    expect(await run(["import", path], full.env)).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  test("brings a startup context back beside one of the same name that has another text", async () => {
+    const path = join(home.path, "contexts.jsonl");
+    const contexts = [
+      { name: "kept", content: "from elsewhere", is_active: true },
+      { name: "new", content: "from elsewhere", is_active: true },
+    ].map((context) => JSON.stringify({ type: "startup_context", ...context }));
+    writeFileSync(path, [JSON.stringify({ type: "dewey_export", version: 1 }), ...contexts, ""].join("\n"));
+    await using other = await serve();
+    await other.rpc.tool("dewey_set_startup_context", { name: "kept", content: "written here" });
+    const imported = await run(["import", path], other.env);
+    expect(imported.code).toBe(1);
+    expect(imported.stdout).toContain(
+      'contexts.jsonl:2: the startup context "kept" has another text here, and keeps it',
+    );
+    expect(imported.stdout).toContain("With them 1 startup context.");
+    const active = await other.rpc.tool("dewey_get_startup_context", {});
+    expect(active["context"]).toMatchObject({ name: "kept", content: "written here" });
+    const added = await other.rpc.tool("dewey_get_startup_context", { name: "new" });
+    expect(added["context"]).toMatchObject({ content: "from elsewhere", is_active: false });
   });
 
   test("takes a session, a conversation, or what has something new", async () => {
@@ -120,6 +174,16 @@ describe("dewey export", () => {
     expect(stdout).toContain("default-src 'none'");
     expect(stdout).toContain("<pre>ls\n````\n&lt;b&gt;</pre></details>");
     expect(stdout).toEndWith("</article>\n</body></html>\n");
+  });
+
+  test("gives results whole that are too large together for one reply", async () => {
+    const outputs = ["a", "b", "c", "d"].map((letter) => letter.repeat(9_000_000));
+    for (const output of outputs) {
+      await full.rpc.tool("dewey_store_fiedler_result", { correlation_id: "large", model: "m", output });
+    }
+    const { stdout } = await run(["export"], full.env);
+    for (const output of outputs) expect(stdout.includes(`"output":"${output}"`)).toBe(true);
+    expect(stdout).not.toContain("cut_bytes");
   });
 
   test("says what is wrong with what it was given", async () => {
