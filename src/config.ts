@@ -22,10 +22,18 @@ type Values<Name extends SettingName> = {
     : z.output<(typeof settings)[Key]["schema"]> | undefined;
 };
 
-/** Where a PostgreSQL is, or that the embedded one is to be run. */
-type DatabaseConfig =
-  | { kind: "embedded" }
-  | { kind: "server"; host: string; port: number; database: string; user: string; password: string; tls: boolean };
+/** Where a PostgreSQL is. */
+interface PostgresConfig {
+  host: string;
+  port: number;
+  database: string;
+  user: string;
+  password: string;
+  tls: boolean;
+}
+
+/** A PostgreSQL, or that the embedded one is to be run. */
+type DatabaseConfig = { kind: "embedded" } | ({ kind: "server" } & PostgresConfig);
 
 /** What serving on a port needs, for the server and the proxy alike. */
 export interface ListenConfig {
@@ -39,6 +47,7 @@ export interface ListenConfig {
 
 export interface ServeConfig extends ListenConfig {
   database: DatabaseConfig;
+  readReplica: PostgresConfig | undefined;
   minConnections: number;
   maxConnections: number;
   deadlineMs: number;
@@ -114,6 +123,7 @@ export const obeyed = {
     "dbName",
     "dbUser",
     "dbPassword",
+    "dbReadUrl",
     "dbMinConnections",
     "dbMaxConnections",
     "dbDeadlineSeconds",
@@ -152,6 +162,7 @@ export function serveConfig(sources: Sources): ServeConfig {
     return {
       ...listenConfig(values.host, values.port, values, sources, reader),
       database,
+      readReplica: readReplica(values.dbReadUrl, database, reader),
       minConnections: values.dbMinConnections,
       maxConnections: values.dbMaxConnections,
       deadlineMs: values.dbDeadlineSeconds * 1000,
@@ -335,7 +346,10 @@ function databaseConfig(
 ): DatabaseConfig {
   if (values.databaseUrl !== undefined) {
     if (values.dbHost !== undefined) reader.problem("DEWEY_DATABASE_URL and DEWEY_DB_HOST", "are both given; give one");
-    return databaseFromUrl(new URL(values.databaseUrl), values.dbPassword, reader);
+    const url = new URL(values.databaseUrl);
+    const [database, user] = [settings.dbName.default, settings.dbUser.default];
+    const defaults = { database, user, password: values.dbPassword, tls: false };
+    return { kind: "server", ...postgresFromUrl("DEWEY_DATABASE_URL", url, defaults, reader) };
   }
   if (values.dbHost === undefined && values.dbPassword === undefined) return { kind: "embedded" };
   if (values.dbPassword === undefined)
@@ -352,23 +366,34 @@ function databaseConfig(
   };
 }
 
-function databaseFromUrl(url: URL, separatePassword: string | undefined, reader: Reader): DatabaseConfig {
+/** A replica has the database, the users and the passwords of its primary, so its address may leave them out. */
+function readReplica(url: string | undefined, primary: DatabaseConfig, reader: Reader): PostgresConfig | undefined {
+  if (url === undefined) return undefined;
+  if (primary.kind === "server") return postgresFromUrl("DEWEY_DB_READ_URL", new URL(url), primary, reader);
+  reader.problem("DEWEY_DB_READ_URL", "should come with DEWEY_DATABASE_URL or DEWEY_DB_HOST, whose replica it names");
+  return undefined;
+}
+
+function postgresFromUrl(
+  variable: string,
+  url: URL,
+  defaults: Pick<PostgresConfig, "database" | "user" | "tls"> & { password: string | undefined },
+  reader: Reader,
+): PostgresConfig {
   for (const name of url.searchParams.keys()) {
-    if (name !== "sslmode") reader.problem("DEWEY_DATABASE_URL", `has the parameter ${name}; only sslmode is known`);
+    if (name !== "sslmode") reader.problem(variable, `has the parameter ${name}; only sslmode is known`);
   }
-  const sslmode = url.searchParams.get("sslmode") ?? "disable";
+  const sslmode = url.searchParams.get("sslmode") ?? (defaults.tls ? "require" : "disable");
   if (sslmode !== "disable" && sslmode !== "require") {
-    reader.problem("DEWEY_DATABASE_URL", "has an sslmode that is not known; give disable or require");
+    reader.problem(variable, "has an sslmode that is not known; give disable or require");
   }
-  const password = decodeURIComponent(url.password) || separatePassword;
-  if (password === undefined)
-    reader.problem("DEWEY_DATABASE_URL", "should hold a password (or give DEWEY_DB_PASSWORD)");
+  const password = decodeURIComponent(url.password) || defaults.password;
+  if (password === undefined) reader.problem(variable, "should hold a password (or give DEWEY_DB_PASSWORD)");
   return {
-    kind: "server",
     host: decodeURIComponent(url.hostname),
     port: url.port === "" ? Number(settings.dbPort.default) : Number(url.port),
-    database: decodeURIComponent(url.pathname.slice(1)) || settings.dbName.default,
-    user: decodeURIComponent(url.username) || settings.dbUser.default,
+    database: decodeURIComponent(url.pathname.slice(1)) || defaults.database,
+    user: decodeURIComponent(url.username) || defaults.user,
     password: password ?? "",
     tls: sslmode === "require",
   };

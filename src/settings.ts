@@ -53,6 +53,13 @@ function decodable(url: URL): boolean {
   }
 }
 
+const postgresUrl = text.check(
+  z.refine((value) => {
+    const url = URL.parse(value);
+    return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== "" && decodable(url);
+  }, "should look like postgres://user:password@host:5432/database"),
+);
+
 const webSocketUrl = text.check(
   z.refine((value) => {
     const url = URL.parse(value);
@@ -219,12 +226,14 @@ export const settings = {
     value: "URL",
     summary: "PostgreSQL to use instead of the embedded one, as one address",
     secret: true,
-    schema: text.check(
-      z.refine((value) => {
-        const url = URL.parse(value);
-        return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== "" && decodable(url);
-      }, "should look like postgres://user:password@host:5432/database"),
-    ),
+    schema: postgresUrl,
+  }),
+  dbReadUrl: optional({
+    env: "DEWEY_DB_READ_URL",
+    value: "URL",
+    summary: "a streaming replica of it to search, list and read in, as one address (what it leaves out is as there)",
+    secret: true,
+    schema: postgresUrl,
   }),
   dbHost: optional({
     env: "DEWEY_DB_HOST",

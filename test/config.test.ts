@@ -157,6 +157,35 @@ describe("the database's configuration", () => {
     );
   });
 
+  test("a replica's address has what it leaves out from the database", () => {
+    const primary = { DEWEY_DATABASE_URL: "postgres://me:p@db:5433/lib?sslmode=require" };
+    expect(serve({ ...primary, DEWEY_DB_READ_URL: "postgres://replica" }).readReplica).toEqual({
+      host: "replica",
+      port: 5432,
+      database: "lib",
+      user: "me",
+      password: "p",
+      tls: true,
+    });
+    const whole = "postgres://you:q@replica:5434/other?sslmode=disable";
+    expect(serve({ ...primary, DEWEY_DB_READ_URL_FILE: secretFile("replica", whole) }).readReplica).toMatchObject({
+      port: 5434,
+      database: "other",
+      user: "you",
+      password: "q",
+      tls: false,
+    });
+    expect(serve(primary).readReplica).toBeUndefined();
+  });
+
+  test("a replica's address without a database, or that is none, is refused without being printed", () => {
+    const alone = mistakes(() => serve({ DEWEY_DB_READ_URL: "postgres://me:s3cret@replica" }));
+    expect(alone).toContain("DEWEY_DB_READ_URL should come with DEWEY_DATABASE_URL or DEWEY_DB_HOST");
+    const wrong = mistakes(() => serve({ DEWEY_DB_PASSWORD: "p", DEWEY_DB_READ_URL: "http://me:s3cret@replica" }));
+    expect(wrong).toContain("DEWEY_DB_READ_URL should look like postgres://");
+    expect(alone + wrong).not.toContain("s3cret");
+  });
+
   test("more connections at start than at most are refused", () => {
     expect(mistakes(() => serve({ DEWEY_DB_MIN_CONNECTIONS: "9", DEWEY_DB_MAX_CONNECTIONS: "3" }))).toContain(
       "DEWEY_DB_MIN_CONNECTIONS should not be more",

@@ -92,6 +92,13 @@ async function database(invocation: Invocation): Promise<Finding> {
   const told = health?.["database"];
   if (isObject(told)) {
     if (told["status"] !== "ok") return fault(`the server says: ${String(told["reason"])}`, "its log says more");
+    const replica = health?.["replica"];
+    if (isObject(replica) && replica["status"] !== "ok") {
+      return fault(
+        `the read replica does not serve: ${String(replica["reason"])}`,
+        "reads go to the primary until it does; start it, or correct DEWEY_DB_READ_URL",
+      );
+    }
     const migrations = isObject(health?.["migrations"]) ? health["migrations"]["newest"] : undefined;
     return ok(`PostgreSQL ${String(told["version"])}, schema ${String(migrations)}`);
   }

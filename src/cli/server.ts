@@ -34,6 +34,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const connection = await startDatabase(options, stack);
   const store = await openStore({
     connection,
+    readConnection: config.readReplica,
     minConnections: config.minConnections,
     maxConnections: config.maxConnections,
     deadlineMs: config.deadlineMs,

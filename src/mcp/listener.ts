@@ -50,7 +50,7 @@ export function startListener(options: ListenerOptions): Listener {
     calls({ tool, outcome });
     durations({ tool }, ms);
   };
-  meterPools(metrics, store);
+  meterDatabase(metrics, store);
   const serve = () => createMcpServer({ store, version, log, onCall });
   const backups = new BackupRoutes(store, log);
   const http = new HttpSessions({
@@ -79,7 +79,12 @@ export function startListener(options: ListenerOptions): Listener {
   };
 }
 
-function meterPools(metrics: Metrics, store: Store): void {
+function meterDatabase(metrics: Metrics, store: Store): void {
+  if (store.reads()) {
+    metrics.counted("dewey_reads_total", "Searches, lists and reads, by the database that answered.", () =>
+      Object.entries(store.reads() ?? {}).map(([database, count]) => [{ database }, count]),
+    );
+  }
   const pools = () => Object.entries(store.pools());
   metrics.gauge("dewey_database_connections", "Connections to the database, by pool and state.", () =>
     pools().flatMap(([pool, { busy, idle }]) => [
@@ -155,13 +160,14 @@ function upgrade(request: Request, server: BunServer<Accepted>, data: Accepted):
 async function health(options: ListenerOptions): Promise<Response> {
   const { store, version } = options;
   try {
-    const { database, version: postgres, migrations, search } = await store.health();
+    const { database, version: postgres, migrations, search, replica } = await store.health();
     return Response.json({
       status: "ok",
       version,
       database: { status: database, version: postgres },
       migrations,
       search,
+      ...(replica ? { replica } : {}),
     });
   } catch (thrown) {
     const reason = asDeweyError(thrown).message;

@@ -2,6 +2,7 @@ import { DeweyError } from "../errors.ts";
 import type { Database } from "./database.ts";
 import { exactMetadata, storableMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
+import type { Reads } from "./reads.ts";
 import { redactMetadata } from "./redact.ts";
 import type { Redactor } from "./redact.ts";
 import { EXACT_TOTAL_LIMIT, REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, boundedTotal, largestWhole } from "./reply.ts";
@@ -42,11 +43,13 @@ const PURGE_AT_ONCE = 10;
 /** Conversations: what is begun, listed, put in the trash and brought back. */
 export class Conversations {
   readonly #database: Database;
+  readonly #reads: Reads;
   readonly #trashDays: number;
   readonly #redactor: Redactor;
 
-  constructor(database: Database, trashDays: number, redactor: Redactor) {
+  constructor(database: Database, reads: Reads, trashDays: number, redactor: Redactor) {
     this.#database = database;
+    this.#reads = reads;
     this.#redactor = redactor;
     this.#trashDays = trashDays;
   }
@@ -87,7 +90,7 @@ export class Conversations {
   }): Promise<ConversationList> {
     const { limit, offset } = input;
     const session = input.session_id ?? null;
-    return this.#database.repeatable(async (sql) => {
+    return this.#reads.lookUp(async (sql) => {
       const filter = session === null ? sql`deleted_at is null` : sql`deleted_at is null and session_id = ${session}`;
       const sizes: { id: string; metadata_bytes: number }[] = await sql`
         select id, coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes

@@ -22,6 +22,8 @@ export interface DatabaseOptions {
    * more than any other statement may. Absent where nothing is searched.
    */
   searchDeadlineMs?: number;
+  /** Whether what may run twice is tried again here; `false` where whoever asks tries elsewhere. */
+  repeats?: boolean;
   log: Log;
 }
 
@@ -79,11 +81,12 @@ export class Database {
 
   /**
    * Runs what may run twice, as every read may: it is tried again once after a lost connection, or after others changed
-   * the same rows at the same moment. `extraMs` is given beyond the deadline, for work whose size is known.
+   * the same rows at the same moment. `extraMs` is given beyond the deadline, for work whose size is known; less than 0 is
+   * taken from it, for what has been tried elsewhere before.
    */
   async repeatable<Result>(statement: Statement<Result>, extraMs = 0): Promise<Result> {
     const work: Statement<Result> =
-      extraMs === 0 ? statement : (sql) => sql.begin((transaction) => this.#allow(extraMs, transaction, statement));
+      extraMs > 0 ? (sql) => sql.begin((transaction) => this.#allow(extraMs, transaction, statement)) : statement;
     return this.#twice(this.#main, work, this.deadlineMs + extraMs);
   }
 
@@ -99,15 +102,19 @@ export class Database {
 
   /**
    * Runs a search on the searches' own connections. Once the signal aborts, what runs in the database for it is cancelled,
-   * and it fails as `unavailable`.
+   * and it fails as `unavailable`. `extraMs` is as for `repeatable`; `first` runs before all else on the connection.
    */
-  async search<Result>(statement: Statement<Result>, signal?: AbortSignal): Promise<Result> {
-    const work: Statement<Result> = signal ? (sql) => this.#cancellable(sql, statement, signal) : statement;
+  async search<Result>(
+    statement: Statement<Result>,
+    signal?: AbortSignal,
+    { extraMs = 0, first }: { extraMs?: number; first?: Statement<void> } = {},
+  ): Promise<Result> {
+    const search: Statement<Result> = signal ? (sql) => this.#cancellable(sql, statement, signal) : statement;
+    const work: Statement<Result> = first ? (sql) => first(sql).then(() => search(sql)) : search;
     try {
-      return await this.#twice(this.#searches, work, this.deadlineMs);
+      return await this.#twice(this.#searches, work, this.deadlineMs + extraMs);
     } catch (error) {
-      const isSlow = error instanceof DeweyError && sqlState(error.cause) === QUERY_CANCELED;
-      throw isSlow ? tooSlow(this.#searchDeadlineMs) : error;
+      throw wasTooSlow(error) ? tooSlow(this.#searchDeadlineMs, error) : error;
     }
   }
 
@@ -174,7 +181,8 @@ export class Database {
     try {
       return await pool.run(work, limitMs);
     } catch (error) {
-      if (!isConnectionLost(error) && !isCollision(error)) throw translated(error);
+      const mayHelp = isConnectionLost(error) || isCollision(error);
+      if (!mayHelp || this.#options.repeats === false) throw translated(error);
     }
     try {
       return await pool.run(work, Math.max(0, limitMs - (performance.now() - startedMs)));
@@ -197,17 +205,26 @@ export class Database {
 /** SQLSTATE of a statement that was cancelled, by its deadline or by somebody. */
 const QUERY_CANCELED = "57014";
 
-function tooSlow(limitMs: number): DeweyError {
+/** Whether a statement was ended by its own deadline, and so would be elsewhere. */
+export function wasTooSlow(error: unknown): boolean {
+  return error instanceof DeweyError && sqlState(error.cause) === QUERY_CANCELED;
+}
+
+function tooSlow(limitMs: number, error: unknown): DeweyError {
   const remedy = "ask with rarer words or narrow it, or raise DEWEY_SEARCH_DEADLINE_SECONDS";
-  return new DeweyError("unavailable", `the search needed longer than ${limitMs / 1000} s; ${remedy}`);
+  const cause = error instanceof DeweyError ? error.cause : error;
+  return new DeweyError("unavailable", `the search needed longer than ${limitMs / 1000} s; ${remedy}`, { cause });
 }
 
 function cancelled(): DeweyError {
   return new DeweyError("unavailable", "the search was cancelled by its caller");
 }
 
-/** Others wrote the same keys (23505) or rows (40001, 40P01) at the same moment; a second look sees what they wrote. */
-function isCollision(error: unknown): boolean {
+/**
+ * Others wrote the same keys (23505) or rows (40001, 40P01) at the same moment; a second look sees what they wrote. On a
+ * replica the last two mean that what was being read had to go, because it went on the primary.
+ */
+export function isCollision(error: unknown): boolean {
   return /^(23505|40001|40P01)$/.test(sqlState(error) ?? "");
 }
 

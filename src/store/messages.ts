@@ -4,6 +4,7 @@ import { storableMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { readConversation } from "./page.ts";
 import type { ConversationPage, PageRequest } from "./page.ts";
+import type { Reads } from "./reads.ts";
 import { redactMetadata } from "./redact.ts";
 import type { Redactor } from "./redact.ts";
 import { Writer, extraMs } from "./writer.ts";
@@ -25,11 +26,13 @@ interface BulkStored {
 /** The messages of conversations: stored one by one or in bulk, read in order. */
 export class Messages {
   readonly #database: Database;
+  readonly #reads: Reads;
   readonly #redactor: Redactor;
   readonly #writer: Writer;
 
-  constructor(database: Database, redactor: Redactor) {
+  constructor(database: Database, reads: Reads, redactor: Redactor) {
     this.#database = database;
+    this.#reads = reads;
     this.#redactor = redactor;
     this.#writer = new Writer(database, redactor);
   }
@@ -69,7 +72,7 @@ export class Messages {
 
   /** A page of a conversation in the order of its turns. Throws `not_found` for the conversation and the turn. */
   async page(input: PageRequest): Promise<ConversationPage> {
-    return this.#database.repeatable((sql) => readConversation(sql, input));
+    return this.#reads.lookUp((sql) => readConversation(sql, input));
   }
 
   async #unknown(conversationId: string, messages: NewMessage[]): Promise<NewMessage[]> {

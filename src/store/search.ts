@@ -2,6 +2,7 @@ import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "./database.ts";
+import type { Reads } from "./reads.ts";
 import { correctionsOf } from "./search-corrections.ts";
 import type { Correction } from "./search-corrections.ts";
 import { decodeCursor, encodeCursor } from "./search-cursor.ts";
@@ -52,11 +53,11 @@ export interface SearchReply {
 /** Finds messages: any word of the query may match, rare ones weigh more, and neighbours lend weight. */
 export class Search {
   readonly vocabulary: Vocabulary;
-  readonly #database: Database;
+  readonly #reads: Reads;
   readonly #statistics = new StatisticsCache();
 
-  constructor(database: Database, log: Log) {
-    this.#database = database;
+  constructor(database: Database, reads: Reads, log: Log) {
+    this.#reads = reads;
     this.vocabulary = new Vocabulary(database, log);
   }
 
@@ -67,10 +68,10 @@ export class Search {
     const going = cursor === undefined ? undefined : decodeCursor(cursor, asked);
     if (going && offset > 0) throw bothGiven();
     // One view for all of its statements: what is stored meanwhile must not make the total and the hits disagree.
-    const search = async (sql: SQL): Promise<SearchReply> => {
+    const search = async (sql: SQL, seen: string | undefined): Promise<SearchReply> => {
       const query = await parseQuery(sql, text);
-      const filter = await filterOf(sql, narrowing, query, going?.snapshot);
-      const place = going ?? (await this.#begin(sql, query, filter, offset));
+      const filter = await filterOf(sql, narrowing, query, going?.snapshot ?? seen);
+      const place = going ?? (await this.#begin(sql, query, filter, { offset, snapshot: seen }));
       const page = { offset: place.offset, limit: limit + 1 };
       const ranked = await (isLiteral(query)
         ? findLiterally(sql, query.literal, filter, page)
@@ -88,11 +89,19 @@ export class Search {
         ...(ranked.length > results.length ? { next_cursor: encodeCursor(next, asked) } : {}),
       };
     };
-    return this.#database.search((sql) => sql.begin("isolation level repeatable read read only", search), signal);
+    return this.#reads.search(
+      (sql, seen) => sql.begin("isolation level repeatable read read only", (within) => search(within, seen)),
+      signal,
+    );
   }
 
   /** What the first page finds, and the later ones keep. */
-  async #begin(sql: SQL, query: SearchQuery, filter: Filter, offset: number): Promise<Place> {
+  async #begin(
+    sql: SQL,
+    query: SearchQuery,
+    filter: Filter,
+    { offset, snapshot }: { offset: number; snapshot: string | undefined },
+  ): Promise<Place> {
     const statistics = await this.#statistics.get(sql);
     const asked = rarest(query.words, statistics);
     const exact = await basisOf(sql, asked, filter, statistics);
@@ -103,7 +112,7 @@ export class Search {
     const total = await (isLiteral(query)
       ? countLiterally(sql, query.literal, filter)
       : countMatches(sql, basis, filter));
-    return { snapshot: await currentSnapshot(sql), basis, ...total, corrected, offset };
+    return { snapshot: snapshot ?? (await currentSnapshot(sql)), basis, ...total, corrected, offset };
   }
 
   /** The words as they were written in the query and in what was found. */

@@ -1,4 +1,4 @@
-import type { Database } from "./database.ts";
+import type { Reads } from "./reads.ts";
 
 /** How much is kept, and what went on in the last days. */
 export interface StatsReply {
@@ -26,16 +26,16 @@ const MAX_TOOLS = 50;
 
 /** Counts. They read much, so they go over the searches' connections and have the searches' time. */
 export class Stats {
-  readonly #database: Database;
+  readonly #reads: Reads;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(reads: Reads) {
+    this.#reads = reads;
   }
 
   /** Of the last `days` days in the time zone, with today. */
   async read(input: { days: number; time_zone: string }): Promise<StatsReply> {
     const { days, time_zone } = input;
-    return this.#database.search(async (sql) => {
+    return this.#reads.search(async (sql) => {
       const [counts] = await sql`
         select count(*) filter (where deleted_at is null)::integer as conversations,
           count(*) filter (where deleted_at is not null)::integer as in_trash,

@@ -1,5 +1,6 @@
 import { recoverBackup, writeBackup } from "./backup.ts";
 import type { Recovered } from "./backup.ts";
+import type { Connection } from "./connection.ts";
 import { Contexts } from "./contexts.ts";
 import { Conversations } from "./conversations.ts";
 import { Database } from "./database.ts";
@@ -7,7 +8,11 @@ import type { DatabaseOptions } from "./database.ts";
 import type { PoolUse } from "./pool.ts";
 import { Messages } from "./messages.ts";
 import { migrate } from "./migrations.ts";
+import { Reads } from "./reads.ts";
+import type { ReadCounts } from "./reads.ts";
 import type { Redactor } from "./redact.ts";
+import { Replica } from "./replica.ts";
+import type { ReplicaHealth } from "./replica.ts";
 import { Results } from "./results.ts";
 import { Search } from "./search.ts";
 import { canCorrect, prepareCorrections } from "./search-corrections.ts";
@@ -15,6 +20,8 @@ import { Stats } from "./stats.ts";
 import { Tail } from "./tail.ts";
 
 export interface StoreOptions extends DatabaseOptions {
+  /** A streaming replica to read from. */
+  readConnection?: Connection | undefined;
   /** Days that a deleted conversation can be restored. */
   trashDays: number;
   /** Takes secrets out of every write. */
@@ -29,6 +36,8 @@ interface StoreHealth {
   migrations: { applied: number; newest: string };
   /** Whether searches correct typing errors, which takes the extension pg_trgm. */
   search: { corrections: boolean };
+  /** Of the replica, when one is configured. */
+  replica?: ReplicaHealth;
 }
 
 /** What Dewey keeps. Records are named as the tables' columns are, so that no layer translates between them. */
@@ -48,26 +57,34 @@ export interface Store {
   health(): Promise<StoreHealth>;
   /** How much of each pool of connections is in use, by the pool's name. */
   pools(): Record<string, PoolUse>;
+  /** How often reads were answered where; absent without a replica. */
+  reads(): ReadCounts | undefined;
   close(): Promise<void>;
 }
 
-/** Connects and migrates. Throws `unavailable` when the database is away, `conflict` when it is newer than this Dewey. */
+/**
+ * Connects and migrates. Throws `unavailable` when the database is away, `conflict` when it is newer than this Dewey, or
+ * when what is to be read from is no replica of it.
+ */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const database = new Database(options);
-  const { redactor } = options;
+  const { redactor, readConnection } = options;
+  let replica: Replica | undefined;
   try {
     const migrations = await migrate(database);
     await database.warm();
     await prepareCorrections(database, options.log);
-    const messages = new Messages(database, redactor);
+    replica = readConnection && (await Replica.open(database, readConnection, options));
+    const reads = new Reads(database, replica);
+    const messages = new Messages(database, reads, redactor);
     return {
-      conversations: new Conversations(database, options.trashDays, redactor),
+      conversations: new Conversations(database, reads, options.trashDays, redactor),
       messages,
-      search: new Search(database, options.log),
+      search: new Search(database, reads, options.log),
       contexts: new Contexts(database, redactor),
       results: new Results(database, redactor),
       tail: new Tail(database),
-      stats: new Stats(database),
+      stats: new Stats(reads),
       backup: () => writeBackup(database),
       async recover(archive, { force }) {
         const recovered = await recoverBackup(database, archive, force);
@@ -75,17 +92,21 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         return recovered;
       },
       async health() {
-        return database.repeatable(async (sql) => {
+        const health: StoreHealth = await database.repeatable(async (sql) => {
           const [row] = await sql`select current_setting('server_version') as version`;
           const search = { corrections: await canCorrect(sql) };
           return { database: "ok", version: String(row.version).split(" ")[0] ?? "", migrations, search };
         });
+        return replica ? { ...health, replica: await replica.health() } : health;
       },
-      pools: () => database.use(),
-      close: () => database.close(),
+      pools: () => ({ ...database.use(), ...replica?.use() }),
+      reads: () => (replica ? reads.counts() : undefined),
+      close: async () => {
+        await Promise.all([database.close(), replica?.close()]);
+      },
     };
   } catch (error) {
-    await database.close();
+    await Promise.all([database.close(), replica?.close()]);
     throw error;
   }
 }

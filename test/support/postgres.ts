@@ -41,9 +41,14 @@ const embedded: Engine = {
   },
 };
 
-const debian: Engine = { name: "Debian's PostgreSQL 15", start: startDebian };
+const hasDebian = existsSync(DEBIAN_PROGRAMS);
 
-export const engines: Engine[] = existsSync(DEBIAN_PROGRAMS) ? [embedded, debian] : [embedded];
+/** The one whose programs can make a replica: the embedded one has no `pg_basebackup`. */
+export const debian: Engine | undefined = hasDebian
+  ? { name: "Debian's PostgreSQL 15", start: startDebian }
+  : undefined;
+
+export const engines: Engine[] = debian ? [embedded, debian] : [embedded];
 
 /** A folder that PostgreSQL's own user may pass through when the tests run as root. */
 export function temporaryFolder(): string {
@@ -148,43 +153,51 @@ export function connect(connection: Connection): SQL {
 
 async function startDebian(folder: string): Promise<Cluster> {
   const data = join(folder, "data");
-  // PostgreSQL refuses root; `nobody` will do.
-  const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
-  if (user) chownSync(folder, user.uid, user.gid);
-  const init = Bun.spawnSync(
-    [
-      join(DEBIAN_PROGRAMS, "initdb"),
-      "-D",
-      data,
-      "-U",
-      "dewey",
-      "-A",
-      "trust",
-      "-E",
-      "UTF8",
-      "--locale=C.UTF-8",
-      "--no-sync",
-    ],
-    { cwd: "/", stdout: "ignore", stderr: "pipe", ...user },
-  );
-  if (init.exitCode !== 0) throw new Error(init.stderr.toString());
-  const child = Bun.spawn(
-    // It must not outlive the tests, even when they are killed.
-    [
-      "setpriv",
-      "--pdeathsig",
-      "INT",
-      join(DEBIAN_PROGRAMS, "postgres"),
-      "-D",
-      data,
-      "-k",
-      folder,
-      "-c",
-      "listen_addresses=",
-    ],
-    { cwd: "/", stdin: "ignore", stdout: "ignore", stderr: "pipe", ...user },
-  );
-  await untilReady(child.stderr);
+  giveToPostgres(folder);
+  runProgram("initdb", "-D", data, "-U", "dewey", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync");
+  return serveDebian(folder);
+}
+
+/** PostgreSQL refuses root; `nobody` will do. */
+const postgresUser = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
+
+export function giveToPostgres(folder: string): void {
+  if (postgresUser) chownSync(folder, postgresUser.uid, postgresUser.gid);
+}
+
+/** Runs one of PostgreSQL's programs to its end. */
+export function runProgram(name: string, ...args: string[]): void {
+  const { exitCode, stderr } = Bun.spawnSync([join(DEBIAN_PROGRAMS, name), ...args], {
+    cwd: "/",
+    stdout: "ignore",
+    stderr: "pipe",
+    ...postgresUser,
+  });
+  if (exitCode !== 0) throw new Error(stderr.toString());
+}
+
+/** Serves what lies in the folder's `data`, on a socket in the folder. `heard` is told what PostgreSQL logs. */
+export async function serveDebian(
+  folder: string,
+  settings: string[] = [],
+  heard: (text: string) => void = () => {},
+): Promise<Cluster> {
+  const args = [
+    "-D",
+    join(folder, "data"),
+    "-k",
+    folder,
+    ...["listen_addresses=", ...settings].flatMap((each) => ["-c", each]),
+  ];
+  // It must not outlive the tests, even when they are killed.
+  const child = Bun.spawn(["setpriv", "--pdeathsig", "INT", join(DEBIAN_PROGRAMS, "postgres"), ...args], {
+    cwd: "/",
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+    ...postgresUser,
+  });
+  await untilReady(child.stderr, heard);
   return {
     connection: { host: folder, port: 5432, database: "postgres", user: "dewey" },
     pid: () => child.pid,
@@ -196,21 +209,24 @@ async function startDebian(folder: string): Promise<Cluster> {
   };
 }
 
-async function untilReady(stderr: ReadableStream<Uint8Array>): Promise<void> {
-  let text = "";
+async function untilReady(stderr: ReadableStream<Uint8Array>, heard: (text: string) => void): Promise<void> {
   const decoder = new TextDecoder();
   const reader = stderr.getReader();
-  while (!text.includes("ready to accept connections")) {
+  let text = "";
+  const read = async () => {
     const { done, value } = await reader.read();
-    if (done) throw new Error(`PostgreSQL did not start: ${text}`);
-    text += decoder.decode(value);
+    const more = decoder.decode(value, { stream: true });
+    heard(more);
+    text += more;
+    return !done;
+  };
+  while (!/ready to accept (read-only )?connections/.test(text)) {
+    if (!(await read())) throw new Error(`PostgreSQL did not start: ${text}`);
   }
-  void drain(reader);
-}
-
-/** What is not read would fill the pipe and block the server. */
-async function drain(reader: { read(): Promise<{ done: boolean }> }): Promise<void> {
-  while (!(await reader.read()).done);
+  // What is not read would fill the pipe and block the server.
+  void (async () => {
+    while (await read()) text = "";
+  })();
 }
 
 function postmasterIn(data: string): number {
