@@ -6,9 +6,19 @@ import type { Captured, CapturedMessage, Reader } from "./captured.ts";
 
 const CODEX = "codex";
 
-const knownRows = new Set(["session_meta", "turn_context", "event_msg", "response_item", "compacted"]);
+const knownRows = new Set([
+  "session_meta",
+  "turn_context",
+  "world_state",
+  "token_usage_record",
+  "event_msg",
+  "response_item",
+  "compacted",
+]);
 const calls = new Set(["function_call", "custom_tool_call", "local_shell_call", "web_search_call"]);
 const outputs = new Set(["function_call_output", "custom_tool_call_output"]);
+/** How the output of a command begins (0.169): how long it took in seconds, and for one that has ended its exit code. */
+const outputHead = /^(?:Chunk ID: .*\n)?Wall time: ([\d.]+) seconds\n(?:Process exited with code (-?\d+)\n)?/;
 /** What Codex says in the user's name stands in such a tag. */
 const machineMade = /^<(environment_context|user_instructions|INSTRUCTIONS|turn_aborted)\b/;
 
@@ -114,8 +124,10 @@ export class CodexReader implements Reader {
   }
 
   #call(payload: Json, type: string, time: string | undefined): Made {
-    const { name, arguments: args, input, action, call_id, ...rest } = payload;
-    const tool = typeof name === "string" ? name : type.replace(/_call$/, "");
+    const { name, namespace, arguments: args, input, action, call_id, ...rest } = payload;
+    const plain = typeof name === "string" ? name : type.replace(/_call$/, "");
+    // The tools of a server stand in a namespace, mcp__SERVER, with which Claude Code names them too.
+    const tool = typeof namespace === "string" ? `${namespace}__${plain}` : plain;
     if (typeof call_id === "string") this.#tools.set(call_id, { tool, time });
     const call = toolCall(tool, typeof call_id === "string" ? call_id : "", decoded(args) ?? input ?? action);
     return {
@@ -130,7 +142,7 @@ export class CodexReader implements Reader {
     const call = this.#tools.get(String(call_id));
     this.#tools.delete(String(call_id));
     const value = decoded(output) ?? output;
-    const facts = isObject(value) && isObject(value["metadata"]) ? value["metadata"] : {};
+    const facts = isObject(value) && isObject(value["metadata"]) ? value["metadata"] : statedFacts(output);
     const result = isObject(value)
       ? toolResult(call?.tool, value["output"] ?? value["content"] ?? JSON.stringify(value))
       : toolResult(call?.tool, value);
@@ -153,6 +165,15 @@ export class CodexReader implements Reader {
       },
     };
   }
+}
+
+/** What the output of a command says of itself, in the names that older versions gave it. */
+function statedFacts(output: unknown): Json {
+  const [, seconds, exitCode] = (typeof output === "string" && outputHead.exec(output)) || [];
+  return {
+    ...(seconds === undefined ? {} : { duration_seconds: Number(seconds) }),
+    ...(exitCode === undefined ? {} : { exit_code: Number(exitCode) }),
+  };
 }
 
 function message(payload: Json, model: unknown): Made {

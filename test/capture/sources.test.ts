@@ -193,6 +193,49 @@ describe("a source is recognised by its content:", () => {
     ]);
   });
 
+  test("a session of Codex that calls a server's tool, and a command that fails", async () => {
+    // As Codex 0.169 wrote it, without the fields that nobody reads.
+    const item = (timestamp: string, payload: object) => ({ timestamp, ordinal: 1, type: "response_item", payload });
+    const captured = await readText(
+      rows(
+        { timestamp: "2026-11-25T13:01:41.558Z", ordinal: 0, type: "session_meta", payload: { id: "s", cwd: "/x" } },
+        { timestamp: "2026-11-25T13:01:41.721Z", ordinal: 4, type: "world_state", payload: { full: true } },
+        item("2026-11-25T13:01:42.059Z", {
+          type: "function_call",
+          name: "dewey_stats",
+          namespace: "mcp__dewey",
+          arguments: "{}",
+          call_id: "call_1",
+        }),
+        item("2026-11-25T13:01:42.063Z", {
+          type: "function_call",
+          name: "exec_command",
+          arguments: '{"cmd":"false"}',
+          call_id: "call_2",
+        }),
+        { timestamp: "2026-11-25T13:01:42.068Z", ordinal: 13, type: "token_usage_record", payload: {} },
+        item("2026-11-25T13:01:42.331Z", {
+          type: "function_call_output",
+          call_id: "call_1",
+          output: 'Wall time: 0.2408 seconds\nOutput:\n{"conversations":3}',
+        }),
+        item("2026-11-25T13:01:42.516Z", {
+          type: "function_call_output",
+          call_id: "call_2",
+          output: "Chunk ID: b75165\nWall time: 0.0500 seconds\nProcess exited with code 1\nOutput:\n",
+        }),
+      ),
+    );
+    const results = captured?.flatMap((each) =>
+      each.kind === "message" && each.message.role === "tool" ? [each.message.metadata] : [],
+    );
+    expect(results).toMatchObject([
+      { tool: "mcp__dewey__dewey_stats", outcome: "success", duration_ms: 241 },
+      { tool: "exec_command", outcome: "error", duration_ms: 50 },
+    ]);
+    expect(captured?.filter((each) => each.kind === "unknown")).toEqual([]);
+  });
+
   test("a session of an early Codex, whose items stand bare", async () => {
     const captured = await readText(
       rows(
