@@ -228,6 +228,39 @@ describe("dewey tail", () => {
     expect([await lines.stop("SIGINT"), await objects.stop("SIGINT")]).toEqual([0, 0]);
   });
 
+  test("goes on where it was when its server is restarted", async () => {
+    const itsHome = temporaryHome();
+    let server = await startServe(itsHome.path);
+    try {
+      const { url } = server;
+      const ask = async (tool: string, args: Record<string, unknown>) => {
+        const asking = await Rpc.open(url);
+        await asking.initialize();
+        const reply = await asking.tool(tool, args);
+        asking.close();
+        return reply;
+      };
+      const { conversation_id } = await ask("dewey_begin_conversation", {});
+      const say = (content: string) => ask("dewey_store_message", { conversation_id, role: "user", content });
+      await using tail = start(["tail"], { ...plainEnvironment(itsHome.path), DEWEY_URL: url });
+      await until("it to follow", async () => {
+        if (!tail.stdout().includes("before")) await say("before");
+        return tail.stdout().includes("before");
+      });
+      await server.running.stop();
+      await tail.until("stderr", /waiting for it/);
+      server = await startServe(itsHome.path, {}, ["--port", new URL(url).port]);
+      await say("while nobody had looked again");
+      await say("after");
+      await tail.until("stdout", /while nobody had looked again[^]*after/);
+      expect(tail.stdout().match(/while nobody/g)).toHaveLength(1);
+      expect(await tail.stop("SIGINT")).toBe(0);
+    } finally {
+      await server.running.stop();
+      itsHome[Symbol.dispose]();
+    }
+  });
+
   test("says at once what it cannot follow", async () => {
     expect(await dewey("tail", "--conversation", "x")).toMatchObject({
       code: 2,
