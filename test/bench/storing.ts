@@ -6,7 +6,9 @@ import { closedLoop } from "./support/load.ts";
 import type { Load } from "./support/load.ts";
 import { embeddedConnection, toolFrame } from "./support/dewey.ts";
 import { pgbench } from "./support/pgbench.ts";
+import type { Pgbench } from "./support/pgbench.ts";
 import type { Row } from "./support/row.ts";
+import { storeInServerMemory } from "./support/server-memory.ts";
 import { Writer } from "./support/text.ts";
 
 const CONTENT_CHARACTERS = 400;
@@ -14,23 +16,27 @@ const CONVERSATIONS = 64;
 const ROUNDS = 3;
 const WARM_UP_MS = 2000;
 const DURATION_MS = 4000;
+/** What the peer's file holds when it is not empty: it is read and written anew at each call. */
+const KNOWN_TO_PEER = 10_000;
 /** pgbench prepares every script on every connection: few are enough for texts that differ. */
 const texts = Array.from({ length: 10 }, (_, seed) => new Writer(seed).text(CONTENT_CHARACTERS));
 
 interface Round {
   many: Load;
-  append50: number;
-  plain50: number;
+  append50: Pgbench;
+  plain50: Pgbench;
   one: Load;
-  append1: number;
-  plain1: number;
+  append1: Pgbench;
+  plain1: Pgbench;
   same: Load;
+  peer: number;
+  peerKnowing: number;
 }
 
 /**
  * Storing one message a call, each answered after its commit, against pgbench that runs the very statement of Dewey's
  * (`dewey_append`, one message), and the plainest one that could stand for it, without locks, ids of the caller's,
- * repetitions or errors.
+ * repetitions or errors. The peer, MCP's own server-memory, has an easier job: one client, a file, no wait for the disk.
  */
 export async function storing(): Promise<Row[]> {
   using home = temporaryHome();
@@ -47,6 +53,8 @@ export async function storing(): Promise<Row[]> {
     });
   const bench = (clients: number, scripts: string[]) =>
     pgbench({ connection, clients, seconds: DURATION_MS / 1000, scripts });
+  const peer = (known: number) =>
+    storeInServerMemory({ known, warmUpMs: WARM_UP_MS, durationMs: DURATION_MS, text: textNumber });
   const rounds: Round[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     rounds.push({
@@ -57,10 +65,12 @@ export async function storing(): Promise<Row[]> {
       append1: await bench(1, texts.map(appendScript)),
       plain1: await bench(1, texts.map(plainScript)),
       same: await store(64, 1),
+      peer: await peer(0),
+      peerKnowing: await peer(KNOWN_TO_PEER),
     });
   }
   const rate = (pick: (round: Round) => Load) => rounds.map((round) => pick(round).rate);
-  const of = (name: "append50" | "plain50" | "append1" | "plain1") => rounds.map((round) => round[name]);
+  const of = (name: "append50" | "plain50" | "append1" | "plain1") => rounds.map((round) => round[name].rate);
   const row = { unit: "calls/s", compare: "ratio" } as const;
   const many = rate((round) => round.many);
   const one = rate((round) => round.one);
@@ -86,6 +96,20 @@ export async function storing(): Promise<Row[]> {
     { ...row, what: "… the same", dewey: one, against: "pgbench 1, plain insert", other: of("plain1") },
     {
       ...row,
+      what: "… the same",
+      dewey: one,
+      against: "server-memory, empty at first",
+      other: rounds.map((round) => round.peer),
+    },
+    {
+      ...row,
+      what: "… the same",
+      dewey: one,
+      against: `server-memory, knows ${KNOWN_TO_PEER.toLocaleString("en")}`,
+      other: rounds.map((round) => round.peerKnowing),
+    },
+    {
+      ...row,
       what: "storing: 64 clients, 1 conversation",
       dewey: rate((round) => round.same),
       against: "Dewey 50 on 50",
@@ -97,8 +121,24 @@ export async function storing(): Promise<Row[]> {
       unit: "ms",
       what: "storing: p99, 50 clients",
       dewey: rounds.map(({ many }) => many.p99Ms),
-      against: "its p50",
-      other: rounds.map(({ many }) => many.p50Ms),
+      against: "pgbench 50, same statement",
+      other: rounds.map(({ append50 }) => append50.p99Ms),
+    },
+    {
+      ...row,
+      unit: "ms",
+      what: "storing: p99, 1 client",
+      dewey: rounds.map(({ one }) => one.p99Ms),
+      against: "pgbench 1, same statement",
+      other: rounds.map(({ append1 }) => append1.p99Ms),
+    },
+    {
+      ...row,
+      unit: "ms",
+      what: "storing: p99, 64 on 1 conversation",
+      dewey: rounds.map(({ same }) => same.p99Ms),
+      against: "Dewey 50 on 50",
+      other: rounds.map(({ many }) => many.p99Ms),
     },
   ];
 }
@@ -108,7 +148,11 @@ function conversationId(number: number): string {
 }
 
 function storeFrame(conversation_id: string, id: number): string {
-  return toolFrame(id, "dewey_store_message", { conversation_id, role: "user", content: texts[id % texts.length] });
+  return toolFrame(id, "dewey_store_message", { conversation_id, role: "user", content: textNumber(id) });
+}
+
+function textNumber(number: number): string {
+  return texts[number % texts.length] ?? "";
 }
 
 async function prepare(url: string, connection: Connection): Promise<void> {

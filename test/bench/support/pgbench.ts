@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Connection } from "../../../src/store/connection.ts";
@@ -16,8 +16,15 @@ export interface PgbenchOptions {
   scripts: string[];
 }
 
-/** Transactions a second by Debian's pgbench, prepared, in one thread: it shares the machine with the database. */
-export async function pgbench({ connection, clients, seconds, scripts }: PgbenchOptions): Promise<number> {
+/** What pgbench came to. */
+export interface Pgbench {
+  /** Transactions a second. */
+  rate: number;
+  p99Ms: number;
+}
+
+/** Debian's pgbench, prepared, in one thread: it shares the machine with the database. */
+export async function pgbench({ connection, clients, seconds, scripts }: PgbenchOptions): Promise<Pgbench> {
   const folder = mkdtempSync(join(tmpdir(), "dewey-pgbench-"));
   try {
     const files = scripts.flatMap((script, index) => {
@@ -26,8 +33,9 @@ export async function pgbench({ connection, clients, seconds, scripts }: Pgbench
       return ["-f", file];
     });
     const { host, port, user, database } = connection;
-    const load = `-n -M prepared -P 1 -j 1 -c ${clients} -T ${WARM_UP_SECONDS + seconds}`.split(" ");
+    const load = `-n -M prepared -P 1 -l -j 1 -c ${clients} -T ${WARM_UP_SECONDS + seconds}`.split(" ");
     const child = Bun.spawn([PROGRAM, ...load, "-h", host, "-p", `${port}`, "-U", user, ...files, database], {
+      cwd: folder,
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
@@ -38,8 +46,20 @@ export async function pgbench({ connection, clients, seconds, scripts }: Pgbench
     const rates = [...errors.matchAll(/progress: [\d.]+ s, ([\d.]+) tps/g)].map((match) => Number(match[1]));
     const counted = rates.slice(WARM_UP_SECONDS, WARM_UP_SECONDS + seconds);
     if ((await child.exited) !== 0 || counted.length === 0) throw new Error(`pgbench: ${errors}`);
-    return counted.reduce((sum, rate) => sum + rate, 0) / counted.length;
+    return { rate: counted.reduce((sum, rate) => sum + rate, 0) / counted.length, p99Ms: p99Of(folder, seconds) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Of the transactions that ended in the last seconds, by the log: client, number, µs, script, and when it ended in s and µs. */
+function p99Of(folder: string, seconds: number): number {
+  const ended = readdirSync(folder)
+    .filter((name) => name.startsWith("pgbench_log"))
+    .flatMap((name) => readFileSync(join(folder, name), "utf8").trimEnd().split("\n"))
+    .map((line) => line.split(" ").map(Number))
+    .map(([, , tookUs = Number.NaN, , second = 0, us = 0]) => ({ tookUs, atSeconds: second + us / 1e6 }));
+  const last = ended.reduce((most, { atSeconds }) => Math.max(most, atSeconds), 0);
+  const took = ended.filter(({ atSeconds }) => atSeconds > last - seconds).map(({ tookUs }) => tookUs);
+  return (took.toSorted((a, b) => a - b)[Math.floor(took.length * 0.99)] ?? Number.NaN) / 1000;
 }

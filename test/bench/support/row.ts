@@ -84,7 +84,7 @@ function barText({ bar, compare, unit, against }: Row): string {
   if (bar === undefined) return "";
   const sign = compare === "difference" ? ` ${unit}` : "";
   if (against === "limit") return "at most 1";
-  return "atLeast" in bar ? `at least ${bar.atLeast}${sign}` : `at most ${bar.atMost}${sign}`;
+  return "atLeast" in bar ? `at least ${number(bar.atLeast)}${sign}` : `at most ${number(bar.atMost)}${sign}`;
 }
 
 function number(value: number): string {
