@@ -105,21 +105,20 @@ async function wanted(talk: Talk): Promise<string[]> {
     return [conversation];
   }
   const found = new Map<string, string>();
-  for (let offset = 0; ; offset += PAGE_LIMIT) {
+  let cursor: string | undefined;
+  do {
+    // By when they were begun, which does not change: whatever is stored meanwhile, none is passed over.
     const args = {
-      sort_by: "updated_at",
+      sort_by: "created_at",
       limit: PAGE_LIMIT,
-      offset,
       ...(session === undefined ? {} : { session_id: session }),
+      ...(cursor === undefined ? {} : { cursor }),
     };
-    const { conversations } = await talk.call<ConversationList>("dewey_list_conversations", args, {
-      "--session": "session_id",
-    });
-    // What is changed meanwhile moves to the front and pushes the others back: some come twice, none is passed over.
-    const fresh = conversations.filter((each) => since === undefined || Date.parse(each.updated_at) >= since);
-    for (const each of fresh) found.set(each.id, each.created_at);
-    if (fresh.length < PAGE_LIMIT) break;
-  }
+    const page = await talk.call<ConversationList>("dewey_list_conversations", args, { "--session": "session_id" });
+    for (const { id, created_at, updated_at } of page.conversations)
+      if (since === undefined || Date.parse(updated_at) >= since) found.set(id, created_at);
+    cursor = page.next_cursor;
+  } while (cursor !== undefined);
   return [...found]
     .toSorted(([idA, timeA], [idB, timeB]) => Date.parse(timeA) - Date.parse(timeB) || (idA < idB ? -1 : 1))
     .map(([id]) => id);

@@ -2,23 +2,24 @@
 const PAGE_LIMIT = 100;
 
 interface Page {
-  total: number;
   limit: number;
-  offset: number;
+  next_cursor?: string;
 }
 
 /** The first `limit` entries of a list, read page by page, as one reply whose array `key` holds all of them. */
 export async function pages<Key extends string, Item, Reply extends Page & Record<Key, Item[]>>(
   limit: number,
   key: Key,
-  read: (page: { limit: number; offset: number }) => Promise<Reply>,
+  read: (page: { limit: number; cursor?: string }) => Promise<Reply>,
 ): Promise<Reply> {
-  const first = await read({ limit: Math.min(limit, PAGE_LIMIT), offset: 0 });
+  const first = await read({ limit: Math.min(limit, PAGE_LIMIT) });
   const items: Item[] = [...first[key]];
-  while (items.length < limit && items.length > 0) {
-    const { [key]: more } = await read({ limit: Math.min(limit - items.length, PAGE_LIMIT), offset: items.length });
-    if (more.length === 0) break;
-    items.push(...more);
+  let { next_cursor: cursor } = first;
+  while (cursor !== undefined && items.length < limit) {
+    const page = await read({ limit: Math.min(limit - items.length, PAGE_LIMIT), cursor });
+    items.push(...page[key]);
+    cursor = page.next_cursor;
   }
-  return { ...first, [key]: items, limit };
+  const { next_cursor: _, ...reply } = first;
+  return { ...reply, [key]: items, limit, ...(cursor === undefined ? {} : { next_cursor: cursor }) } as Reply;
 }

@@ -1,6 +1,9 @@
 import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
-import { EXACT_TOTAL_LIMIT, boundedTotal } from "./reply.ts";
+import { z } from "zod";
+import { placeOf } from "./cursor.ts";
+import { countRows, listPlaceSchema, pageOf } from "./listing.ts";
+import type { Listed } from "./listing.ts";
 
 /** Who changed something: the client's connection, and what the client said of itself. Null where that is not known. */
 export interface Author {
@@ -27,14 +30,22 @@ export interface ContextVersion extends Author {
   content?: string;
 }
 
-export interface ContextHistory {
+export interface ContextHistory extends Listed {
   name: string;
   versions: ContextVersion[];
-  total: number;
+}
+
+export interface HistoryRequest {
+  name: string;
+  /** This one alone, with its content. */
+  version?: number | undefined;
   limit: number;
   offset: number;
-  total_is_lower_bound?: true;
+  /** `next_cursor` of the page before. */
+  cursor?: string | undefined;
 }
+
+const versionPlace = listPlaceSchema(z.int());
 
 interface VersionRow extends Omit<ContextVersion, "changed_at"> {
   changed_at: Date;
@@ -55,22 +66,26 @@ export async function noteChange(
     from startup_contexts c where c.name = any(${sql.array(names, "TEXT")})`;
 }
 
-/** The changes of a context, the latest first, or one of them with its content. Throws `not_found`. */
-export async function readHistory(
-  sql: SQL,
-  input: { name: string; version?: number | undefined; limit: number; offset: number },
-): Promise<ContextHistory> {
-  const { name, version, limit, offset } = input;
+/**
+ * The changes of a context, the latest first, or one of them with its content. Throws `not_found`, and `invalid` for a
+ * cursor that does not belong to the request.
+ */
+export async function readHistory(sql: SQL, input: HistoryRequest): Promise<ContextHistory> {
+  const { name, version, limit } = input;
+  const request = ["history", name, version];
+  const going = placeOf(input, request, versionPlace);
   const of = version === undefined ? sql`name = ${name}` : sql`name = ${name} and version = ${version}`;
-  const rows: VersionRow[] = await sql`
+  const wanted = going === undefined ? of : sql`${of} and version < ${going.after}`;
+  const found: VersionRow[] = await sql`
     select version, change, is_active, folder, changed_at, length(content) as content_length, session, client_name,
       client_version ${version === undefined ? sql`` : sql`, content`}
-    from startup_context_history where ${of} order by version desc limit ${limit} offset ${offset}`;
-  const [count] = await sql`select count(*)::integer as total
-    from (select from startup_context_history where ${of} limit ${EXACT_TOTAL_LIMIT + 1}) as counted`;
-  if (count.total === 0) throw nothingKept(name, version);
+    from startup_context_history where ${wanted} order by version desc limit ${limit + 1} offset ${input.offset}`;
+  const counted = going?.counted ?? (await countRows(sql, sql`from startup_context_history where ${of}`));
+  if (counted.total === 0) throw nothingKept(name, version);
+  const offset = going?.offset ?? input.offset;
+  const { rows, listed } = pageOf(found, (row) => row.version, { request, limit, offset, counted });
   const versions = rows.map((row) => ({ ...row, changed_at: row.changed_at.toISOString() }));
-  return { name, versions, ...boundedTotal(count.total), limit, offset };
+  return { name, versions, ...listed };
 }
 
 function nothingKept(name: string, version: number | undefined): DeweyError {

@@ -1,7 +1,7 @@
 import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
 import { noteChange, readHistory, unknownAuthor } from "./context-history.ts";
-import type { Author, ContextHistory } from "./context-history.ts";
+import type { Author, ContextHistory, HistoryRequest } from "./context-history.ts";
 import type { Database } from "./database.ts";
 import type { Redactor } from "./redact.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
@@ -108,13 +108,8 @@ export class Contexts {
     return { folder, name: name ?? null };
   }
 
-  /** The changes of a context, also of a deleted one. Throws `not_found`. */
-  async history(input: {
-    name: string;
-    version?: number | undefined;
-    limit: number;
-    offset: number;
-  }): Promise<ContextHistory> {
+  /** The changes of a context, also of a deleted one. Throws `not_found`, and `invalid` for a cursor that does not fit. */
+  async history(input: HistoryRequest): Promise<ContextHistory> {
     return this.#database.repeatable((sql) => readHistory(sql, input));
   }
 

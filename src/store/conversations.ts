@@ -1,11 +1,15 @@
+import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
+import { placeOf } from "./cursor.ts";
 import type { Database } from "./database.ts";
 import { exactMetadata, storableMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
+import { behind, countRows, keyTime, listPlaceSchema, pageOf, timeKey } from "./listing.ts";
+import type { Listed } from "./listing.ts";
 import type { Reads } from "./reads.ts";
 import { redactMetadata } from "./redact.ts";
 import type { Redactor } from "./redact.ts";
-import { EXACT_TOTAL_LIMIT, REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, boundedTotal, largestWhole } from "./reply.ts";
+import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, largestWhole } from "./reply.ts";
 
 interface ConversationSummary {
   id: string;
@@ -18,12 +22,17 @@ interface ConversationSummary {
   metadata_bytes?: number;
 }
 
-export interface ConversationList {
+export interface ConversationList extends Listed {
   conversations: ConversationSummary[];
-  total: number;
-  limit: number;
-  offset: number;
-  total_is_lower_bound?: true;
+}
+
+const conversationPlace = listPlaceSchema(timeKey);
+
+/** What of a conversation has to be known before it is read. */
+interface SizeRow {
+  id: string;
+  metadata_bytes: number;
+  time: string;
 }
 
 interface ConversationRow {
@@ -82,40 +91,30 @@ export class Conversations {
     return { conversation_id: id, session_id: session, created_at: row.created_at.toISOString() };
   }
 
+  /** The latest first. Throws `invalid` for a cursor that does not belong to the request. */
   async list(input: {
     session_id?: string | undefined;
     limit: number;
     offset: number;
+    /** `next_cursor` of the page before. */
+    cursor?: string | undefined;
     sort_by: "updated_at" | "created_at";
   }): Promise<ConversationList> {
-    const { limit, offset } = input;
-    const session = input.session_id ?? null;
+    const { session_id: session = null, limit, sort_by } = input;
+    const request = ["conversations", session, sort_by];
+    const going = placeOf(input, request, conversationPlace);
     return this.#reads.lookUp(async (sql) => {
       const filter = session === null ? sql`deleted_at is null` : sql`deleted_at is null and session_id = ${session}`;
-      const sizes: { id: string; metadata_bytes: number }[] = await sql`
-        select id, coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes
-        from conversations where ${filter} order by ${sql(input.sort_by)} desc, id desc limit ${limit} offset ${offset}`;
-      const most = largestWhole(
-        sizes.map((each) => each.metadata_bytes),
-        REPLY_BUDGET_BYTES - sizes.length * ROW_OVERHEAD_BYTES,
-      );
-      const rows: ConversationRow[] = await sql`
-        select id, session_id, created_at, updated_at, message_count,
-          case when octet_length(coalesce(metadata_exact, metadata::text)) <= ${most}::integer then metadata end as metadata,
-          case when octet_length(metadata_exact) <= ${most}::integer then metadata_exact end as metadata_exact
-        from conversations where id = any(${sql.array(
-          sizes.map((each) => each.id),
-          "UUID",
-        )})`;
-      const [count] = await sql`select count(*)::integer as total
-        from (select from conversations where ${filter} limit ${EXACT_TOTAL_LIMIT + 1}) as counted`;
-      const found = new Map(rows.map((row) => [row.id, row]));
-      const conversations = sizes.flatMap((size) => {
-        const row = found.get(size.id);
-        if (!row) return [];
-        return [size.metadata_bytes <= most ? summary(row) : { ...summary(row), metadata_bytes: size.metadata_bytes }];
-      });
-      return { conversations, ...boundedTotal(count.total), limit, offset };
+      const wanted = going === undefined ? filter : sql`${filter} and ${behind(sql, sort_by, going.after)}`;
+      const found: SizeRow[] = await sql`
+        select id, coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes,
+          ${keyTime(sql, sort_by)} as time
+        from conversations where ${wanted}
+        order by ${sql(sort_by)} desc, id desc limit ${limit + 1} offset ${input.offset}`;
+      const counted = going?.counted ?? (await countRows(sql, sql`from conversations where ${filter}`));
+      const offset = going?.offset ?? input.offset;
+      const { rows, listed } = pageOf(found, ({ time, id }) => ({ time, id }), { request, limit, offset, counted });
+      return { conversations: await readSummaries(sql, rows), ...listed };
     });
   }
 
@@ -183,6 +182,26 @@ export function notFound(conversationId: string): DeweyError {
 
 function taken(message: string): DeweyError {
   return new DeweyError("conflict", message, field);
+}
+
+/** With as much metadata as a reply has room for. */
+async function readSummaries(sql: SQL, sizes: SizeRow[]): Promise<ConversationSummary[]> {
+  const most = largestWhole(
+    sizes.map((each) => each.metadata_bytes),
+    REPLY_BUDGET_BYTES - sizes.length * ROW_OVERHEAD_BYTES,
+  );
+  const ids = sizes.map((each) => each.id);
+  const rows: ConversationRow[] = await sql`
+    select id, session_id, created_at, updated_at, message_count,
+      case when octet_length(coalesce(metadata_exact, metadata::text)) <= ${most}::integer then metadata end as metadata,
+      case when octet_length(metadata_exact) <= ${most}::integer then metadata_exact end as metadata_exact
+    from conversations where id = any(${sql.array(ids, "UUID")})`;
+  const found = new Map(rows.map((row) => [row.id, row]));
+  return sizes.flatMap(({ id, metadata_bytes }) => {
+    const row = found.get(id);
+    if (!row) return [];
+    return [metadata_bytes <= most ? summary(row) : { ...summary(row), metadata_bytes }];
+  });
 }
 
 function summary(row: ConversationRow): ConversationSummary {

@@ -6,6 +6,7 @@ import storedIn from "../../sql/0005_stored_in.sql" with { type: "text" };
 import appendPlan from "../../sql/0006_append_plan.sql" with { type: "text" };
 import searchMetadata from "../../sql/0007_search_metadata.sql" with { type: "text" };
 import vocabulary from "../../sql/0008_vocabulary.sql" with { type: "text" };
+import listKeys from "../../sql/0009_list_keys.sql" with { type: "text" };
 import { DeweyError } from "../errors.ts";
 import type { SQL, TransactionSQL } from "bun";
 import type { Database } from "./database.ts";
@@ -28,6 +29,7 @@ export const migrations: readonly Migration[] = [
   { name: "0006_append_plan", sql: appendPlan },
   { name: "0007_search_metadata", sql: searchMetadata },
   { name: "0008_vocabulary", sql: vocabulary },
+  { name: "0009_list_keys", sql: listKeys },
 ];
 
 /** Any number, the same for all: two servers that start at once migrate one after the other. */

@@ -1,19 +1,14 @@
 import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
 import { notFound } from "./conversations.ts";
+import { placeOf } from "./cursor.ts";
 import type { Database } from "./database.ts";
 import { sentHash, storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
+import { behind, countRows, keyTime, listPlaceSchema, pageOf, timeKey } from "./listing.ts";
+import type { Listed } from "./listing.ts";
 import type { Redactions, Redactor } from "./redact.ts";
-import {
-  EXACT_TOTAL_LIMIT,
-  FULL_REPLY_BYTES,
-  REPLY_BUDGET_BYTES,
-  ROW_OVERHEAD_BYTES,
-  beginning,
-  boundedTotal,
-  largestWhole,
-} from "./reply.ts";
+import { FULL_REPLY_BYTES, REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
 
 /** What one model answered in one orchestration. */
 export interface FiedlerResult {
@@ -64,6 +59,15 @@ interface ResultRow extends Omit<FiedlerResult, "created_at" | "cut_bytes"> {
   exact: string | null;
 }
 
+interface ResultFilter {
+  correlation_id?: string | undefined;
+  model?: string | undefined;
+  status?: string | undefined;
+  conversation_id?: string | undefined;
+}
+
+const resultPlace = listPlaceSchema(timeKey);
+
 /** Orchestration results: one row a model. */
 export class Results {
   readonly #database: Database;
@@ -90,32 +94,35 @@ export class Results {
     return { id, created_at: row.created_at.toISOString() };
   }
 
-  /** The newest first. `full` lifts the reply's budget, so that a long output can be had whole. */
-  async find(input: {
-    correlation_id?: string | undefined;
-    model?: string | undefined;
-    status?: string | undefined;
-    conversation_id?: string | undefined;
-    full?: boolean | undefined;
-    limit: number;
-    offset: number;
-  }): Promise<{ results: FiedlerResult[]; total: number; limit: number; offset: number; total_is_lower_bound?: true }> {
-    const { correlation_id = null, model = null, status = null, conversation_id = null, limit, offset } = input;
+  /**
+   * The newest first. `full` lifts the reply's budget, so that a long output can be had whole. Throws `invalid` for a
+   * cursor that does not belong to the request.
+   */
+  async find(
+    input: ResultFilter & {
+      full?: boolean | undefined;
+      limit: number;
+      offset: number;
+      /** `next_cursor` of the page before. */
+      cursor?: string | undefined;
+    },
+  ): Promise<Listed & { results: FiedlerResult[] }> {
+    const { correlation_id, model, status, conversation_id, limit } = input;
+    const request = ["results", { correlation_id, model, status, conversation_id }];
+    const going = placeOf(input, request, resultPlace);
     return this.#database.repeatable(async (sql) => {
-      // A result of a conversation in the trash is hidden with it.
-      const found = sql`from fiedler_results r where (${correlation_id}::text is null or r.correlation_id = ${correlation_id})
-        and (${model}::text is null or r.model = ${model})
-        and (${status}::text is null or r.status = ${status})
-        and (${conversation_id}::uuid is null or r.conversation_id = ${conversation_id})
-        and not exists (select from conversations c where c.id = r.conversation_id and c.deleted_at is not null)`;
-      const sizes: Size[] = await sql`
-        select r.id, coalesce(octet_length(r.prompt), 0) as prompt, octet_length(r.output) as output,
-          coalesce(octet_length(r.error_message), 0) as error_message,
-          coalesce(octet_length(r.metadata::text), 0) as metadata
-        ${found} order by r.created_at desc, r.id desc limit ${limit} offset ${offset}`;
-      const [count] = await sql`select count(*)::integer as total
-        from (select ${found} limit ${EXACT_TOTAL_LIMIT + 1}) as counted`;
-      return { results: await read(sql, sizes, input.full ?? false), ...boundedTotal(count.total), limit, offset };
+      const filter = matching(sql, input);
+      const wanted = going === undefined ? filter : sql`${filter} and ${behind(sql, "created_at", going.after)}`;
+      const found: (Size & { time: string })[] = await sql`
+        select id, coalesce(octet_length(prompt), 0) as prompt, octet_length(output) as output,
+          coalesce(octet_length(error_message), 0) as error_message,
+          coalesce(octet_length(metadata::text), 0) as metadata, ${keyTime(sql, "created_at")} as time
+        from fiedler_results r where ${wanted}
+        order by created_at desc, id desc limit ${limit + 1} offset ${input.offset}`;
+      const counted = going?.counted ?? (await countRows(sql, sql`from fiedler_results r where ${filter}`));
+      const offset = going?.offset ?? input.offset;
+      const { rows, listed } = pageOf(found, ({ time, id }) => ({ time, id }), { request, limit, offset, counted });
+      return { results: await read(sql, rows, input.full ?? false), ...listed };
     });
   }
 
@@ -145,6 +152,19 @@ export class Results {
       return sql`select created_at, sent_hash from fiedler_results where id = ${id}`;
     });
   }
+}
+
+/**
+ * What a row `r` has to be. Only the filters that are given stand in the statement, so that each has its index. A result
+ * of a conversation in the trash is hidden with it.
+ */
+function matching(sql: SQL, { correlation_id, model, status, conversation_id }: ResultFilter) {
+  let condition = sql`not exists (select from conversations c where c.id = r.conversation_id and c.deleted_at is not null)`;
+  if (correlation_id !== undefined) condition = sql`${condition} and correlation_id = ${correlation_id}`;
+  if (model !== undefined) condition = sql`${condition} and model = ${model}`;
+  if (status !== undefined) condition = sql`${condition} and status = ${status}`;
+  if (conversation_id !== undefined) condition = sql`${condition} and conversation_id = ${conversation_id}`;
+  return condition;
 }
 
 /** Without the secrets in any of its texts; the count is in the metadata, as for a message. */

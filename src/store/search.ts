@@ -1,11 +1,11 @@
 import type { SQL } from "bun";
-import { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { encodeCursor, placeOf } from "./cursor.ts";
 import type { Database } from "./database.ts";
 import type { Reads } from "./reads.ts";
 import { correctionsOf } from "./search-corrections.ts";
 import type { Correction } from "./search-corrections.ts";
-import { decodeCursor, encodeCursor } from "./search-cursor.ts";
+import { placeSchema } from "./search-cursor.ts";
 import type { Place } from "./search-cursor.ts";
 import { currentSnapshot, filterOf } from "./search-filter.ts";
 import type { Narrowing } from "./search-filter.ts";
@@ -65,8 +65,7 @@ export class Search {
   async find(request: SearchRequest, signal?: AbortSignal): Promise<SearchReply> {
     const { query: text, limit, offset, cursor, context = 0, full = false, ...narrowing } = request;
     const asked = [text, narrowing];
-    const going = cursor === undefined ? undefined : decodeCursor(cursor, asked);
-    if (going && offset > 0) throw bothGiven();
+    const going = placeOf({ cursor, offset }, asked, placeSchema);
     // One view for all of its statements: what is stored meanwhile must not make the total and the hits disagree.
     const search = async (sql: SQL, seen: string | undefined): Promise<SearchReply> => {
       const query = await parseQuery(sql, text);
@@ -174,10 +173,4 @@ function wordMarker(sql: SQL, { words, rows }: Basis): Marker {
 
 function literalMarker(text: string): Marker {
   return { mark: (texts) => literalMarks(texts, text), shown: new Map() };
-}
-
-function bothGiven(): DeweyError {
-  return new DeweyError("invalid", "offset should be left out with a cursor, which knows its place", {
-    field: "offset",
-  });
 }

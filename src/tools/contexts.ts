@@ -2,9 +2,11 @@ import { z } from "zod";
 import {
   changes,
   contentLength,
+  cursor,
   destroys,
   key,
   limit,
+  nextCursor,
   offset,
   plainContent,
   reads,
@@ -103,7 +105,13 @@ export const startupContextHistory = defineTool({
   description:
     "Reads every change of a startup context, the latest first, with who made it; with a version that one alone, with its " +
     "content. To bring a content back, set it again. A deleted context's history stays.",
-  input: z.strictObject({ name, version: whole(1, "only this version, with its content").optional(), limit, offset }),
+  input: z.strictObject({
+    name,
+    version: whole(1, "only this version, with its content").optional(),
+    limit,
+    offset,
+    cursor,
+  }),
   output: z.object({
     name: z.string(),
     versions: z.array(
@@ -124,6 +132,7 @@ export const startupContextHistory = defineTool({
     limit: z.int(),
     offset: z.int(),
     total_is_lower_bound: totalIsLowerBound,
+    next_cursor: nextCursor,
   }),
   annotations: reads,
   handle: (store, input) => store.contexts.history(input),

@@ -4,12 +4,14 @@ import {
   anyMetadata,
   changes,
   contentLength,
+  cursor,
   destroys,
   key,
   limit,
   metadata,
   metadataBytes,
   moment,
+  nextCursor,
   offset,
   reads,
   time,
@@ -88,6 +90,7 @@ export const listConversations = defineTool({
     session_id: key("only conversations with this session_id").optional(),
     limit,
     offset,
+    cursor,
     sort_by: z
       .enum(["updated_at", "created_at"], "should be updated_at or created_at")
       .default("updated_at")
@@ -109,6 +112,7 @@ export const listConversations = defineTool({
     limit: z.int(),
     offset: z.int(),
     total_is_lower_bound: totalIsLowerBound,
+    next_cursor: nextCursor,
   }),
   annotations: reads,
   handle: (store, input) => store.conversations.list(input),

@@ -80,6 +80,15 @@ export const offset = z
   .default(0)
   .describe("how many to pass over");
 
+/** Of lists. */
+export const cursor = z
+  .string()
+  .min(1, "should not be empty")
+  .optional()
+  .describe(
+    "next_cursor of the page before, with everything else as it was: quick however deep, and nothing comes twice",
+  );
+
 /** A count or a position. PostgreSQL's integer ends at 2147483647. */
 export const whole = (least: number, what: string) =>
   z
@@ -98,6 +107,7 @@ export const totalIsLowerBound = z
   .literal(true)
   .optional()
   .describe("there are more than total says: it is counted up to 10,000 only");
+export const nextCursor = z.string().optional().describe("there is more: call again with this as cursor");
 export const anyMetadata = z.record(z.string(), z.unknown()).nullable();
 export const metadataBytes = z
   .int()

@@ -7,6 +7,7 @@ import {
   key,
   limit,
   metadataBytes,
+  nextCursor,
   offset,
   reads,
   role,
@@ -102,7 +103,7 @@ export const search = defineTool({
       .array(z.object({ from: z.string(), to: z.string() }))
       .optional()
       .describe("words that no message holds, and those that were looked for instead, as for typing errors"),
-    next_cursor: z.string().optional().describe("there is more: call again with this as cursor"),
+    next_cursor: nextCursor,
   }),
   annotations: reads,
   alwaysLoaded: true,
