@@ -3,7 +3,7 @@ import type { ExportFormat } from "../capture/export.ts";
 import { DeweyError } from "../errors.ts";
 import type { StartupContext } from "../store/contexts.ts";
 import type { ConversationList } from "../store/conversations.ts";
-import type { FiedlerResult } from "../store/results.ts";
+import type { ResultList } from "../store/results.ts";
 import { startDate } from "../tools/fields.ts";
 import { clientCommand, textFlag } from "./client-command.ts";
 import type { Talk } from "./client-command.ts";
@@ -68,22 +68,21 @@ async function write(talk: Talk, format: ExportFormat, id: string): Promise<void
 
 /** Orchestration results, the latest first, and startup contexts by their names. */
 async function writeOthers({ call, out }: Talk): Promise<void> {
-  const written = new Set<string>();
-  for (let [offset, limit] = [0, PAGE_LIMIT]; ;) {
-    const page = { full: true, limit, offset };
-    const { results } = await call<{ results: FiedlerResult[] }>("dewey_get_fiedler_results", page);
-    if (limit > 1 && results.some((result) => result.cut_bytes !== undefined)) {
-      // They are too much for one reply, so that those of this page come one by one.
-      limit = 1;
+  let cursor: string | undefined;
+  // How many of those that are too much for one reply have to come one by one still.
+  let alone = 0;
+  for (;;) {
+    const limit = alone > 0 ? 1 : PAGE_LIMIT;
+    const args = { full: true, limit, ...(cursor === undefined ? {} : { cursor }) };
+    const page = await call<ResultList>("dewey_get_fiedler_results", args);
+    if (limit > 1 && page.results.some((result) => result.cut_bytes !== undefined)) {
+      alone = page.results.length;
       continue;
     }
-    // What is stored meanwhile pushes the others back: some come twice, none is passed over.
-    const fresh = results.filter((result) => !written.has(result.id));
-    for (const result of fresh) written.add(result.id);
-    await out.write(fresh.map(resultLine).join(""));
-    if (results.length < limit) break;
-    offset += limit;
-    if (offset % PAGE_LIMIT === 0) limit = PAGE_LIMIT;
+    await out.write(page.results.map(resultLine).join(""));
+    alone = Math.max(0, alone - limit);
+    cursor = page.next_cursor;
+    if (cursor === undefined) break;
   }
   // A list of contexts cuts long texts.
   const { contexts } = await call<{ contexts: { name: string }[] }>("dewey_list_startup_contexts", {});

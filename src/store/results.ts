@@ -11,7 +11,7 @@ import type { Redactions, Redactor } from "./redact.ts";
 import { FULL_REPLY_BYTES, REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
 
 /** What one model answered in one orchestration. */
-export interface FiedlerResult {
+interface FiedlerResult {
   id: string;
   correlation_id: string;
   model: string;
@@ -57,6 +57,10 @@ type Exact = Partial<Pick<FiedlerResult, CuttableColumn>>;
 interface ResultRow extends Omit<FiedlerResult, "created_at" | "cut_bytes"> {
   created_at: Date;
   exact: string | null;
+}
+
+export interface ResultList extends Listed {
+  results: FiedlerResult[];
 }
 
 interface ResultFilter {
@@ -106,7 +110,7 @@ export class Results {
       /** `next_cursor` of the page before. */
       cursor?: string | undefined;
     },
-  ): Promise<Listed & { results: FiedlerResult[] }> {
+  ): Promise<ResultList> {
     const { correlation_id, model, status, conversation_id, limit } = input;
     const request = ["results", { correlation_id, model, status, conversation_id }];
     const going = placeOf(input, request, resultPlace);
