@@ -1,10 +1,9 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import * as z from "zod/mini";
 import { DeweyError } from "./errors.ts";
 import type { LogLevel } from "./log.ts";
-import { settings } from "./settings.ts";
+import { Unfit, jsonTexts, settings } from "./settings.ts";
 import type { Setting, SettingName } from "./settings.ts";
 import { isLoopback } from "./wire/guard.ts";
 
@@ -18,8 +17,8 @@ export interface Sources {
 
 type Values<Name extends SettingName> = {
   [Key in Name]: (typeof settings)[Key] extends { default: string }
-    ? z.output<(typeof settings)[Key]["schema"]>
-    : z.output<(typeof settings)[Key]["schema"]> | undefined;
+    ? ReturnType<(typeof settings)[Key]["parse"]>
+    : ReturnType<(typeof settings)[Key]["parse"]> | undefined;
 };
 
 /** Where a PostgreSQL is. */
@@ -280,15 +279,15 @@ function readValues<Name extends SettingName>(
   const values: Record<string, unknown> = {};
   const before = problems.length;
   for (const name of names) {
-    const row: Setting<z.ZodMiniType> = settings[name];
+    const row: Setting<unknown> = settings[name];
     const given = givenText(row, sources, problems);
     if (given === undefined) continue;
-    const parsed = row.schema.safeParse(given.text);
-    if (parsed.success) values[name] = parsed.data;
-    else
-      problems.push(
-        `${given.source} ${parsed.error.issues[0]?.message}${row.secret ? "" : `, not ${JSON.stringify(given.text)}`}`,
-      );
+    try {
+      values[name] = row.parse(given.text);
+    } catch (error) {
+      if (!(error instanceof Unfit)) throw error;
+      problems.push(`${given.source} ${error.message}${row.secret ? "" : `, not ${JSON.stringify(given.text)}`}`);
+    }
   }
   if (problems.length > before) throw new Mistakes();
   return values as Values<Name>;
@@ -296,7 +295,7 @@ function readValues<Name extends SettingName>(
 
 /** The text of a setting and where it came from: the flag, else the variable, else the file, else the default. */
 function givenText(
-  row: Setting<z.ZodMiniType>,
+  row: Setting<unknown>,
   sources: Sources,
   problems: string[],
 ): { text: string; source: string } | undefined {
@@ -403,7 +402,7 @@ function postgresFromUrl(
 function readPatterns(file: string | undefined, reader: Reader): Record<string, RegExp> {
   if (file === undefined) return {};
   try {
-    const parsed = z.record(z.string(), z.string()).parse(JSON.parse(readFileSync(file, "utf8")));
+    const parsed = jsonTexts(readFileSync(file, "utf8"));
     return Object.fromEntries(Object.entries(parsed).map(([name, source]) => [name, new RegExp(source)]));
   } catch (error) {
     const reason = error instanceof SyntaxError ? `: ${error.message}` : "";

@@ -1,7 +1,6 @@
 import packageJson from "../package.json" with { type: "json" };
-import { parseCommandLine } from "./cli/command.ts";
 import type { Command } from "./cli/command.ts";
-import { manual, overview } from "./cli/help.ts";
+import { allCommands, commandNamed } from "./cli/commands.ts";
 import { asDeweyError, DeweyError, exitCode } from "./errors.ts";
 
 process.exit(await main(process.argv.slice(2)));
@@ -21,11 +20,11 @@ async function main(args: string[]): Promise<number> {
 async function dispatch(args: string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === "--version" || name === "-V") return print(`dewey ${packageJson.version}\n`);
-  if (name === undefined || name === "--help" || name === "-h")
-    return print(overview(await allCommands(), packageJson.version));
+  if (name === undefined || name === "--help" || name === "-h") return help([]);
   if (name === "help") return help(rest);
-  const command = await commandNamed(name);
-  if (asksForHelp(rest)) return print(manual(command));
+  if (asksForHelp(rest)) return help([name]);
+  const command = await knownCommand(name);
+  const { parseCommandLine } = await import("./cli/command.ts");
   return command.run({
     ...parseCommandLine(command, rest),
     env: process.env,
@@ -38,21 +37,16 @@ async function dispatch(args: string[]): Promise<number> {
 async function help(args: string[]): Promise<number> {
   const [name, extra] = args;
   if (extra !== undefined) throw new DeweyError("invalid", `dewey help takes one command; see: dewey --help`);
+  const { manual, overview } = await import("./cli/help.ts");
   if (name === undefined) return print(overview(await allCommands(), packageJson.version));
-  return print(manual(await commandNamed(name)));
+  return print(manual(await knownCommand(name)));
 }
 
-/** A client waits for its hooks at every step: they must not pay for making ready what the other commands need. */
-async function commandNamed(name: string): Promise<Command> {
-  if (name === "hook") return (await import("./cli/hook.ts")).hook;
-  const command = (await allCommands()).find((each) => each.name === name);
+async function knownCommand(name: string): Promise<Command> {
+  const command = await commandNamed(name);
   if (command) return command;
   const what = name.startsWith("-") ? "flag" : "command";
   throw new DeweyError("invalid", `there is no ${what} ${JSON.stringify(name)}; see: dewey --help`);
-}
-
-async function allCommands(): Promise<readonly Command[]> {
-  return (await import("./cli/commands.ts")).commands;
 }
 
 /** Only before `--`: behind it stands a command line that is not ours. */

@@ -1,15 +1,12 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-// The small form of zod: commands that a client waits for read their settings too, and the large one takes longer to load
-// than all else that they do.
-import * as z from "zod/mini";
 import { logLevels } from "./log.ts";
 
 /**
  * Every setting stands here once: its variable, its flag, its meaning, its default and what it must be. Commands name
  * the settings they obey, and their help is made from the same rows.
  */
-export interface Setting<Schema extends z.ZodMiniType> {
+export interface Setting<Value> {
   /** The environment variable. */
   env: string;
   /** The command-line flag that goes over it, where people change it by hand. */
@@ -19,28 +16,55 @@ export interface Setting<Schema extends z.ZodMiniType> {
   summary: string;
   /** Never printed, and also readable from the file that `${env}_FILE` names. */
   secret?: true;
-  /** Takes the text as it was given, or the default. */
-  schema: Schema;
+  /** Takes the text as it was given, or the default. Throws `Unfit`. */
+  parse(text: string): Value;
   /** The text that is taken when nothing is given; absent means that the setting may be missing. */
   default?: string;
 }
 
-type Defaulted<Schema extends z.ZodMiniType> = Setting<Schema> & { default: string };
+/** Why a text cannot be the setting's value: "should be …", as the sentence goes on behind the setting's name. */
+export class Unfit extends Error {}
 
-const optional = <Schema extends z.ZodMiniType>(row: Omit<Setting<Schema>, "default">): Setting<Schema> => row;
-const defaulted = <Schema extends z.ZodMiniType>(row: Defaulted<Schema>): Defaulted<Schema> => row;
+type Defaulted<Value> = Setting<Value> & { default: string };
 
-const text = z.string();
-const named = (what: string) => text.check(z.minLength(1, `should be ${what}`));
+const optional = <Value>(row: Omit<Setting<Value>, "default">): Setting<Value> => row;
+const defaulted = <Value>(row: Defaulted<Value>): Defaulted<Value> => row;
 
-const integer = (least: number, most: number, what: string) =>
-  z.pipe(
-    text.check(
-      z.regex(/^\d+$/, `should be ${what}`),
-      z.refine((value) => Number(value) >= least && Number(value) <= most, `should be ${what}`),
-    ),
-    z.transform(Number),
-  );
+// Texts are read by hand: every command reads its settings before all else, and loading zod would take a hook, which a
+// client waits for, a good part of its time.
+
+const text = (value: string): string => value;
+
+const checked =
+  (isFit: (value: string) => boolean, should: string) =>
+  (value: string): string => {
+    if (!isFit(value)) throw new Unfit(should);
+    return value;
+  };
+
+const named = (what: string) => checked((value) => value !== "", `should be ${what}`);
+
+const existingFile = checked(existsSync, "should be a file that exists");
+
+const folder = (value: string): string => resolve(named("a folder")(value));
+
+const oneOf =
+  <Choice extends string>(choices: readonly Choice[], should: string) =>
+  (value: string): Choice => {
+    const choice = choices.find((each) => each === value);
+    if (choice === undefined) throw new Unfit(should);
+    return choice;
+  };
+
+const onOrOff = oneOf(["on", "off"], "should be on or off");
+
+const integer =
+  (least: number, most: number, what: string) =>
+  (value: string): number => {
+    const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+    if (!(number >= least && number <= most)) throw new Unfit(`should be ${what}`);
+    return number;
+  };
 
 const port = integer(0, 65_535, "a port number from 0 (any free one) to 65535");
 
@@ -53,49 +77,44 @@ function decodable(url: URL): boolean {
   }
 }
 
-const postgresUrl = text.check(
-  z.refine((value) => {
-    const url = URL.parse(value);
-    return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== "" && decodable(url);
-  }, "should look like postgres://user:password@host:5432/database"),
-);
+const webSocketUrl = checked((value) => {
+  const url = URL.parse(value);
+  return url !== null && (url.protocol === "ws:" || url.protocol === "wss:");
+}, "should be a WebSocket address such as ws://localhost:9020");
 
-const webSocketUrl = text.check(
-  z.refine((value) => {
-    const url = URL.parse(value);
-    return url !== null && (url.protocol === "ws:" || url.protocol === "wss:");
-  }, "should be a WebSocket address such as ws://localhost:9020"),
-);
+const postgresUrl = checked((value) => {
+  const url = URL.parse(value);
+  return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== "" && decodable(url);
+}, "should look like postgres://user:password@host:5432/database");
 
-const origins = z.pipe(
-  text,
-  z.transform((value, context) => {
-    const list = value
-      .split(",")
-      .map((part) => part.trim())
-      .filter(Boolean);
-    for (const origin of list) {
-      if (URL.parse(origin)?.origin !== origin) {
-        const message = "should be origins such as https://example.org, separated by commas";
-        context.issues.push({ code: "custom", message, input: value });
-        return z.NEVER;
-      }
-    }
-    return list;
-  }),
-);
+function origins(value: string): string[] {
+  const list = value
+    .split(",")
+    .map((part) => part.trim())
+    .filter(Boolean);
+  if (list.some((origin) => URL.parse(origin)?.origin !== origin)) {
+    throw new Unfit("should be origins such as https://example.org, separated by commas");
+  }
+  return list;
+}
 
-const headers = z.pipe(
-  text,
-  z.transform((value, context) => {
-    try {
-      return z.record(z.string(), z.string()).parse(JSON.parse(value));
-    } catch {
-      context.issues.push({ code: "custom", message: "should be a JSON object of texts", input: value });
-      return z.NEVER;
-    }
-  }),
-);
+/** A JSON object all of whose values are texts. Throws a `SyntaxError` for what is no JSON, and `Unfit`. */
+export function jsonTexts(json: string): Record<string, string> {
+  const value: unknown = JSON.parse(json);
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isObject || Object.values(value).some((each) => typeof each !== "string")) {
+    throw new Unfit("should be a JSON object of texts");
+  }
+  return value as Record<string, string>;
+}
+
+function headers(value: string): Record<string, string> {
+  try {
+    return jsonTexts(value);
+  } catch {
+    throw new Unfit("should be a JSON object of texts");
+  }
+}
 
 /** All settings of all commands. */
 export const settings = {
@@ -105,7 +124,7 @@ export const settings = {
     value: "ADDRESS",
     summary: "address to listen on",
     default: "127.0.0.1",
-    schema: named("an address"),
+    parse: named("an address"),
   }),
   port: defaulted({
     env: "DEWEY_MCP_PORT",
@@ -113,7 +132,7 @@ export const settings = {
     value: "PORT",
     summary: "port to listen on",
     default: "9020",
-    schema: port,
+    parse: port,
   }),
   proxyHost: defaulted({
     env: "DEWEY_PROXY_HOST",
@@ -121,7 +140,7 @@ export const settings = {
     value: "ADDRESS",
     summary: "address to listen on",
     default: "127.0.0.1",
-    schema: named("an address"),
+    parse: named("an address"),
   }),
   proxyPort: defaulted({
     env: "DEWEY_PROXY_PORT",
@@ -129,21 +148,21 @@ export const settings = {
     value: "PORT",
     summary: "port to listen on",
     default: "9000",
-    schema: port,
+    parse: port,
   }),
   proxyConfig: optional({
     env: "DEWEY_PROXY_CONFIG",
     flag: "config",
     value: "FILE",
     summary: "upstream servers, in the clients' own `mcpServers` form",
-    schema: named("a file"),
+    parse: named("a file"),
   }),
   upstreamHeaders: optional({
     env: "DEWEY_UPSTREAM_HEADERS",
     value: "JSON",
     summary: "headers for the upstream that `dewey proxy --stdio URL` names, as an object",
     secret: true,
-    schema: headers,
+    parse: headers,
   }),
   url: defaulted({
     env: "DEWEY_URL",
@@ -151,53 +170,47 @@ export const settings = {
     value: "URL",
     summary: "where the Dewey server is",
     default: "ws://localhost:9020",
-    schema: webSocketUrl,
+    parse: webSocketUrl,
   }),
   token: optional({
     env: "DEWEY_TOKEN",
     value: "TOKEN",
     summary: "token that every client must show, and that Dewey's own commands show",
     secret: true,
-    schema: text.check(z.regex(/^[\x21-\x7e]+$/, "should be visible ASCII characters without spaces")),
+    parse: checked((value) => /^[\x21-\x7e]+$/.test(value), "should be visible ASCII characters without spaces"),
   }),
   allowedOrigins: defaulted({
     env: "DEWEY_ALLOWED_ORIGINS",
     value: "ORIGINS",
     summary: "web origins that may connect, separated by commas",
     default: "",
-    schema: origins,
+    parse: origins,
   }),
   tlsCert: optional({
     env: "DEWEY_TLS_CERT",
     value: "FILE",
     summary: "certificate (PEM) to serve TLS with",
-    schema: text.check(z.refine(existsSync, "should be a file that exists")),
+    parse: existingFile,
   }),
   tlsKey: optional({
     env: "DEWEY_TLS_KEY",
     value: "FILE",
     summary: "key (PEM) of that certificate",
-    schema: text.check(z.refine(existsSync, "should be a file that exists")),
+    parse: existingFile,
   }),
   dataDir: optional({
     env: "DEWEY_DATA_DIR",
     flag: "data-dir",
     value: "FOLDER",
     summary: "where Dewey keeps its files (default: $XDG_DATA_HOME/dewey, or /var/lib/dewey for root)",
-    schema: z.pipe(
-      named("a folder"),
-      z.transform((value) => resolve(value)),
-    ),
+    parse: folder,
   }),
   spoolDir: optional({
     env: "DEWEY_SPOOL_DIR",
     flag: "spool-dir",
     value: "FOLDER",
     summary: "where the proxy queues what it records (default: `spool` in the data folder)",
-    schema: z.pipe(
-      named("a folder"),
-      z.transform((value) => resolve(value)),
-    ),
+    parse: folder,
   }),
   spoolMaxMb: defaulted({
     env: "DEWEY_SPOOL_MAX_MB",
@@ -205,111 +218,111 @@ export const settings = {
     summary: "megabytes that may wait in that folder; then nothing more is recorded until some are delivered",
     // A week without a server, at 3 GB of frames a day.
     default: "20000",
-    schema: integer(1, 1_000_000_000, "a number of megabytes from 1 to 1000000000"),
+    parse: integer(1, 1_000_000_000, "a number of megabytes from 1 to 1000000000"),
   }),
   spoolMaxDays: defaulted({
     env: "DEWEY_SPOOL_MAX_DAYS",
     value: "N",
     summary: "days that the oldest may wait there; then nothing more is recorded until it is delivered",
     default: "60",
-    schema: integer(1, 36_500, "a number of days from 1 to 36500"),
+    parse: integer(1, 36_500, "a number of days from 1 to 36500"),
   }),
   spoolSync: defaulted({
     env: "DEWEY_SPOOL_SYNC",
     value: "on|off",
     summary: "relay a frame only when the disk has it, so that a power cut loses none; every frame waits for the disk",
     default: "off",
-    schema: z.enum(["on", "off"], "should be on or off"),
+    parse: onOrOff,
   }),
   databaseUrl: optional({
     env: "DEWEY_DATABASE_URL",
     value: "URL",
     summary: "PostgreSQL to use instead of the embedded one, as one address",
     secret: true,
-    schema: postgresUrl,
+    parse: postgresUrl,
   }),
   dbReadUrl: optional({
     env: "DEWEY_DB_READ_URL",
     value: "URL",
     summary: "a streaming replica of it to search, list and read in, as one address (what it leaves out is as there)",
     secret: true,
-    schema: postgresUrl,
+    parse: postgresUrl,
   }),
   dbHost: optional({
     env: "DEWEY_DB_HOST",
     value: "HOST",
     summary: "PostgreSQL to use instead of the embedded one (irina when only a password is given)",
-    schema: named("a host"),
+    parse: named("a host"),
   }),
-  dbPort: defaulted({ env: "DEWEY_DB_PORT", value: "PORT", summary: "its port", default: "5432", schema: port }),
+  dbPort: defaulted({ env: "DEWEY_DB_PORT", value: "PORT", summary: "its port", default: "5432", parse: port }),
   dbName: defaulted({
     env: "DEWEY_DB_NAME",
     value: "NAME",
     summary: "its database",
     default: "winni",
-    schema: named("a name"),
+    parse: named("a name"),
   }),
   dbUser: defaulted({
     env: "DEWEY_DB_USER",
     value: "NAME",
     summary: "its user",
     default: "dewey",
-    schema: named("a name"),
+    parse: named("a name"),
   }),
   dbPassword: optional({
     env: "DEWEY_DB_PASSWORD",
     value: "PASSWORD",
     summary: "its password",
     secret: true,
-    schema: text,
+    parse: text,
   }),
   dbMinConnections: defaulted({
     env: "DEWEY_DB_MIN_CONNECTIONS",
     value: "N",
     summary: "connections opened at start and kept",
     default: "1",
-    schema: integer(1, 1000, "a number from 1 to 1000"),
+    parse: integer(1, 1000, "a number from 1 to 1000"),
   }),
   dbMaxConnections: defaulted({
     env: "DEWEY_DB_MAX_CONNECTIONS",
     value: "N",
     summary: "connections at most",
     default: "10",
-    schema: integer(2, 1000, "a number from 2 to 1000 (searches have connections of their own)"),
+    parse: integer(2, 1000, "a number from 2 to 1000 (searches have connections of their own)"),
   }),
   dbDeadlineSeconds: defaulted({
     env: "DEWEY_DB_DEADLINE_SECONDS",
     value: "N",
     summary: "how long a call may wait for the database",
     default: "10",
-    schema: integer(1, 600, "a number from 1 to 600"),
+    parse: integer(1, 600, "a number from 1 to 600"),
   }),
   searchDeadlineSeconds: defaulted({
     env: "DEWEY_SEARCH_DEADLINE_SECONDS",
     value: "N",
     summary: "how long one statement of a search may take",
     default: "5",
-    schema: integer(1, 600, "a number from 1 to 600"),
+    parse: integer(1, 600, "a number from 1 to 600"),
   }),
   trashDays: defaulted({
     env: "DEWEY_TRASH_DAYS",
     value: "N",
     summary: "days that a deleted conversation can be restored",
     default: "30",
-    schema: integer(0, 36_500, "a number of days from 0 to 36500"),
+    parse: integer(0, 36_500, "a number of days from 0 to 36500"),
   }),
   redact: defaulted({
     env: "DEWEY_REDACT",
     value: "on|off",
     summary: "take secrets (tokens, keys, passwords) out of everything that is stored",
     default: "on",
-    schema: z.enum(["on", "off"], "should be on or off"),
+    parse: onOrOff,
   }),
   redactPatterns: optional({
     env: "DEWEY_REDACT_PATTERNS",
     value: "FILE",
     summary: "more to take out: a JSON file of names and regular expressions",
-    schema: text.check(z.refine(existsSync, "should be a file that exists")),
+    parse: existingFile,
   }),
   logLevel: defaulted({
     env: "DEWEY_LOG_LEVEL",
@@ -317,7 +330,7 @@ export const settings = {
     value: "LEVEL",
     summary: `least level that is logged: ${logLevels.join(", ")}`,
     default: "info",
-    schema: z.enum(logLevels, `should be one of ${logLevels.join(", ")}`),
+    parse: oneOf(logLevels, `should be one of ${logLevels.join(", ")}`),
   }),
 };
 

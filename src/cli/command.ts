@@ -2,7 +2,6 @@ import { parseArgs } from "node:util";
 import { DeweyError } from "../errors.ts";
 import { settings } from "../settings.ts";
 import type { Setting, SettingName } from "../settings.ts";
-import type * as z from "zod/mini";
 
 /** A flag that is no setting: it belongs to one command and has no variable. */
 export interface Flag {
@@ -59,7 +58,7 @@ export function parseCommandLine(command: Command, args: string[]): Pick<Invocat
 
 /** The flags of a command: those of its settings, and its own. One that two of its settings share would be ambiguous. */
 export function flagsOf(command: Command): Record<string, Flag> {
-  const rows: Setting<z.ZodMiniType>[] = command.settings
+  const rows: Setting<unknown>[] = command.settings
     .map((name) => settings[name])
     .filter((row) => row.flag !== undefined);
   const clear = rows.filter((row) => rows.every((other) => other === row || other.flag !== row.flag));

@@ -4,7 +4,7 @@ import { flagsOf, usageError } from "./command.ts";
 const shells = { bash, zsh, fish };
 
 /** The command is told all others when it runs: the table of commands holds it, too. */
-export function completionsOf(commands: () => readonly Command[]): Command {
+export function completionsOf(commands: () => Promise<readonly Command[]>): Command {
   const completions: Command = {
     name: "completions",
     summary: "prints what a shell needs to complete Dewey's commands and flags",
@@ -17,12 +17,12 @@ export function completionsOf(commands: () => readonly Command[]): Command {
     settings: [],
     flags: {},
     operands: 1,
-    run({ operands, print }) {
+    async run({ operands, print }) {
       const [shell = ""] = operands;
       const script = Object.entries(shells).find(([name]) => name === shell)?.[1];
       if (script === undefined) throw usageError(completions, "wants to know for which shell: bash, zsh or fish");
-      print(script(commands().map(words)));
-      return Promise.resolve(0);
+      print(script((await commands()).map(words)));
+      return 0;
     },
   };
   return completions;

@@ -1,6 +1,5 @@
 import { obeyed, terminalConfig } from "../config.ts";
 import { asDeweyError } from "../errors.ts";
-import { checks } from "./checks.ts";
 import type { Finding } from "./checks.ts";
 import { jsonText } from "./client-command.ts";
 import type { Command } from "./command.ts";
@@ -21,6 +20,7 @@ export const doctor: Command = {
     const terminal = terminalOf(terminalConfig(invocation.env));
     const out = standardOutput();
     const json = invocation.flags["json"] === true;
+    const { checks } = await import("./checks.ts");
     const findings: (Finding & { name: string })[] = [];
     for (const [name, check] of Object.entries(checks)) {
       const finding = await check(invocation).catch((error: unknown): Finding => ({

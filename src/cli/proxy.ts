@@ -13,7 +13,7 @@ import type { Command, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";
 import { deliverLeft } from "./hook.ts";
 import { ensureLocalServer } from "./local-server.ts";
-import { listenOptions } from "./server.ts";
+import { listenOptions } from "./listen.ts";
 import { aborted, onHangUp, warnOfUnknownVariables } from "./signals.ts";
 
 export const proxy: Command = {

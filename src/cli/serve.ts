@@ -7,7 +7,6 @@ import { noTap, runSession } from "../proxy/session.ts";
 import { ownStdio } from "../wire/stdio.ts";
 import { dialWebSocket } from "../wire/websocket.ts";
 import { ensureLocalServer } from "./local-server.ts";
-import { startServer } from "./server.ts";
 import type { RunningServer } from "./server.ts";
 import { aborted, warnOfUnknownVariables } from "./signals.ts";
 
@@ -37,6 +36,7 @@ export const serve: Command = {
     const log = stderrLog(config.logLevel);
     warnOfUnknownVariables(invocation.env, log);
     const idleExitMs = idleExit(invocation);
+    const { startServer } = await import("./server.ts");
     const running = await startServer({
       config,
       log,

@@ -1,16 +1,14 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ListenConfig, ServeConfig } from "../config.ts";
+import type { ServeConfig } from "../config.ts";
 import type { Log } from "../log.ts";
-import { startListener } from "../mcp/listener.ts";
 import type { Listener } from "../mcp/listener.ts";
 import { startEmbedded } from "../store/embedded.ts";
 import type { EmbeddedOptions } from "../store/embedded.ts";
 import { createRedactor, noRedactor } from "../store/redact.ts";
-import { openStore } from "../store/store.ts";
 import type { Connection } from "../store/connection.ts";
 import type { Store } from "../store/store.ts";
 import { isLoopback } from "../wire/guard.ts";
+import { listenOptions } from "./listen.ts";
 
 /** How often the trash is emptied of what is past its time: days are its unit, so an hour is soon enough. */
 const PURGE_INTERVAL_MS = 3_600_000;
@@ -31,7 +29,7 @@ export interface ServerOptions {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { config, log, version } = options;
   await using stack = new AsyncDisposableStack();
-  const connection = await startDatabase(options, stack);
+  const [connection, { openStore, startListener }] = await Promise.all([startDatabase(options, stack), loadParts()]);
   const store = await openStore({
     connection,
     readConnection: config.readReplica,
@@ -60,17 +58,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return { listener, stop: () => running.disposeAsync() };
 }
 
-/** What the listeners of server and proxy take alike. The files are read here, so that a bad one is said at start. */
-export function listenOptions(config: ListenConfig) {
-  return {
-    host: config.host,
-    port: config.port,
-    allowedOrigins: config.allowedOrigins,
-    ...(config.token === undefined ? {} : { token: config.token }),
-    ...(config.tls === undefined
-      ? {}
-      : { tls: { cert: readFileSync(config.tls.certFile, "utf8"), key: readFileSync(config.tls.keyFile, "utf8") } }),
-  };
+/**
+ * What can be made ready while PostgreSQL starts, and takes about as long. It begins a turn of the event loop later: by then
+ * PostgreSQL's process has begun.
+ */
+async function loadParts() {
+  await Bun.sleep(0);
+  const [{ openStore }, { startListener }] = await Promise.all([
+    import("../store/store.ts"),
+    import("../mcp/listener.ts"),
+  ]);
+  return { openStore, startListener };
 }
 
 async function startDatabase(options: ServerOptions, stack: AsyncDisposableStack): Promise<Connection> {

@@ -3,7 +3,6 @@ import { stderrLog } from "../log.ts";
 import type { Command } from "./command.ts";
 import { startConfiguredProxy } from "./proxy.ts";
 import { aborted, warnOfUnknownVariables } from "./signals.ts";
-import { startServer } from "./server.ts";
 
 const steps = {
   unpacking: "Unpacking the PostgreSQL that Dewey carries …",
@@ -29,6 +28,7 @@ export const up: Command = {
     const log = stderrLog(config.logLevel === "info" ? "warn" : config.logLevel);
     warnOfUnknownVariables(invocation.env, log);
     await using stack = new AsyncDisposableStack();
+    const { startServer } = await import("./server.ts");
     const server = await startServer({ config, log, version, onProgress: (step) => print(`${steps[step]}\n`) });
     stack.defer(() => server.stop());
     const url = `ws${config.tls ? "s" : ""}://localhost:${server.listener.port}`;

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseCommandLine } from "../../src/cli/command.ts";
-import { commands } from "../../src/cli/commands.ts";
+import { commandNamed } from "../../src/cli/commands.ts";
 import { unknownVariables } from "../../src/config.ts";
 import { settings } from "../../src/settings.ts";
 import { binary, plainEnvironment, run, start, temporaryHome } from "../support/binary.ts";
@@ -36,7 +36,7 @@ describe("what the units, the Dockerfile and the compose file name is known", ()
     });
   }
 
-  test("every command line in them is one that the binary takes", () => {
+  test("every command line in them is one that the binary takes", async () => {
     const lines = [
       ...execStarts(serveUnit),
       ...execStarts(proxyUnit),
@@ -52,7 +52,7 @@ describe("what the units, the Dockerfile and the compose file name is known", ()
       .filter((words) => words.length > 0 && words[0] !== "CMD-SHELL" && words[0] !== "pg_isready");
     expect(ours.length).toBeGreaterThan(3);
     for (const [name, ...args] of ours) {
-      const command = commands.find((each) => each.name === name);
+      const command = await commandNamed(name ?? "");
       if (!command) throw new Error(`there is no command ${name}`);
       parseCommandLine(command, args);
     }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { commands } from "../../src/cli/commands.ts";
+import { allCommands } from "../../src/cli/commands.ts";
 import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../support/binary.ts";
 import { freePort } from "../support/ports.ts";
 import { Rpc, until } from "../support/rpc.ts";
@@ -231,7 +231,7 @@ describe("the binary", () => {
     const env = { PATH: "/usr/bin:/bin" };
     expect((await run(["--version"], env)).stdout).toMatch(/^dewey \d+\.\d+\.\d+\n$/);
     expect((await run(["--help"], env)).stdout).toContain("serve");
-    for (const command of commands.map((command) => command.name)) {
+    for (const command of (await allCommands()).map((command) => command.name)) {
       const help = await run(["help", command], env);
       expect([help.code, help.stdout]).toEqual([0, expect.stringContaining(`usage: dewey ${command}`)]);
       expect((await run([command, "--help"], env)).stdout).toBe(help.stdout);

@@ -1,0 +1,15 @@
+import { readFileSync } from "node:fs";
+import type { ListenConfig } from "../config.ts";
+
+/** What the listeners of server and proxy take alike. The files are read here, so that a bad one is said at start. */
+export function listenOptions(config: ListenConfig) {
+  return {
+    host: config.host,
+    port: config.port,
+    allowedOrigins: config.allowedOrigins,
+    ...(config.token === undefined ? {} : { token: config.token }),
+    ...(config.tls === undefined
+      ? {}
+      : { tls: { cert: readFileSync(config.tls.certFile, "utf8"), key: readFileSync(config.tls.keyFile, "utf8") } }),
+  };
+}

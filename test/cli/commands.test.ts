@@ -1,0 +1,77 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { allCommands, commandNamed } from "../../src/cli/commands.ts";
+
+// What a command loads before it runs is what it statically imports, in the pieces that the bundler makes for the binary.
+
+const root = join(import.meta.dir, "../..");
+
+interface Piece {
+  inputs: Record<string, unknown>;
+  imports: { path: string; kind: string }[];
+}
+
+const { metafile } = await Bun.build({
+  entrypoints: [join(root, "src/main.ts")],
+  root,
+  target: "bun",
+  format: "esm",
+  splitting: true,
+  metafile: true,
+});
+const pieces: Record<string, Piece> = metafile?.outputs ?? {};
+
+/** The files that are made ready together with one, by their paths. */
+function loadedWith(file: string): string[] {
+  const first = Object.keys(pieces).find((path) => file in (pieces[path]?.inputs ?? {}));
+  if (first === undefined) throw new Error(`${file} is in no piece`);
+  const found = new Set([first]);
+  for (const path of found) {
+    for (const { path: next, kind } of pieces[path]?.imports ?? []) if (kind === "import-statement") found.add(next);
+  }
+  return [...found].flatMap((path) => Object.keys(pieces[path]?.inputs ?? {}));
+}
+
+const among = (files: string[], pattern: RegExp) => files.filter((file) => pattern.test(file));
+
+const PACKAGES = /node_modules\//;
+const SERVER = /node_modules\/@modelcontextprotocol\/|src\/(mcp|tools)\/|src\/store\/store\.ts/;
+
+describe("a command loads before it runs", () => {
+  test("next to nothing to tell the version", () => {
+    expect(loadedWith("src/main.ts").toSorted()).toEqual([
+      "package.json",
+      "src/cli/commands.ts",
+      "src/errors.ts",
+      "src/main.ts",
+    ]);
+  });
+
+  test("no package when it is a hook, which a client waits for, and none of what delivers", () => {
+    const files = [...loadedWith("src/cli/hook.ts"), ...loadedWith("src/cli/command.ts")];
+    expect(files).toContain("src/settings.ts");
+    expect(among(files, PACKAGES)).toEqual([]);
+    expect(among(files, /src\/(client|capture\/deliverer|store\/.*)\.ts/)).toEqual([]);
+  });
+
+  for (const name of ["proxy", "serve", "up"]) {
+    test(`none of the server's parts when it is ${name}: PostgreSQL starts meanwhile, or nobody needs them`, () => {
+      expect(among(loadedWith(`src/cli/${name}.ts`), SERVER)).toEqual([]);
+    });
+  }
+
+  test("what it needs, as the check would see", () => {
+    expect(among(loadedWith("src/mcp/listener.ts"), SERVER)).not.toEqual([]);
+    expect(among(loadedWith("src/mcp/listener.ts"), PACKAGES)).not.toEqual([]);
+  });
+});
+
+describe("the table of commands", () => {
+  test("has each command under its own name", async () => {
+    for (const command of await allCommands()) expect((await commandNamed(command.name))?.name).toBe(command.name);
+  });
+
+  test("has nothing under other names", async () => {
+    for (const name of ["nonsense", "", "toString", "__proto__"]) expect(await commandNamed(name)).toBeUndefined();
+  });
+});
