@@ -1,5 +1,6 @@
 import { importing } from "./importing.ts";
 import { redacting } from "./redacting.ts";
+import { relaying } from "./relaying.ts";
 import { starting } from "./starting.ts";
 import { storing } from "./storing.ts";
 import { judge, table } from "./support/row.ts";
@@ -7,7 +8,7 @@ import type { Judged, Row } from "./support/row.ts";
 
 // `bun run bench [--only NAME] [--json]`: every promise about speed beside a peer or the limit, measured in one run.
 
-const benches: Record<string, () => Promise<Row[]>> = { storing, starting, importing, redacting };
+const benches: Record<string, () => Promise<Row[]>> = { storing, relaying, starting, importing, redacting };
 
 const args = process.argv.slice(2);
 const json = args.includes("--json");

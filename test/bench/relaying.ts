@@ -1,0 +1,201 @@
+import { join } from "node:path";
+import { writeFileSync } from "node:fs";
+import { plainEnvironment, start, startServe, temporaryHome } from "../support/binary.ts";
+import { freePort } from "../support/ports.ts";
+import { connect } from "../support/postgres.ts";
+import { until } from "../support/rpc.ts";
+import { embeddedConnection, toolFrame } from "./support/dewey.ts";
+import { closedLoop } from "./support/load.ts";
+import type { Load } from "./support/load.ts";
+import { programPath, startCommand, startProgram } from "./support/program.ts";
+import type { Row } from "./support/row.ts";
+
+const ROUNDS = 3;
+const WARM_UP_MS = 500;
+const DURATION_MS = 1000;
+const MANY = 20;
+/** How long the store may take for what was recorded, after the load. */
+const DELIVERY_DEADLINE_MS = 240_000;
+const sizes = [
+  { name: "200 bytes", characters: 200 },
+  { name: "9 KB", characters: 9000 },
+];
+
+interface Round {
+  direct: Load;
+  bare: Load;
+  dewey: Load;
+}
+
+/**
+ * Calls through the proxy, which records every one, beside a relay that does nothing else, and beside supergateway for a
+ * server on stdio. Client, relay, server, recorder's store and database share the machine. At the end everything that
+ * was answered is in the database, or the bench fails.
+ */
+export async function relaying(): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const size of sizes) rows.push(...(await webSockets(size)));
+  rows.push(...(await stdio()));
+  return rows;
+}
+
+async function webSockets({ name, characters }: (typeof sizes)[number]): Promise<Row[]> {
+  await using upstream = await startProgram("echo-upstream", `${characters}`);
+  await using bare = await startProgram("bare-relay", upstream.url);
+  await using recorder = await startRecorder({ type: "ws", url: upstream.url });
+  const rows: Row[] = [];
+  for (const clients of [1, MANY]) {
+    const rounds: Round[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      rounds.push({
+        direct: await load(upstream.url, clients, characters),
+        bare: await load(bare.url, clients, characters),
+        dewey: await recorder.during((url) => load(url, clients, characters)),
+      });
+    }
+    rows.push(...(clients === 1 ? aloneRows(name, rounds) : manyRows(name, rounds)));
+  }
+  await recorder.check();
+  return rows;
+}
+
+function aloneRows(name: string, rounds: Round[]): Row[] {
+  const added = (pick: (round: Round) => Load) => rounds.map((round) => pick(round).p50Ms - round.direct.p50Ms);
+  return [
+    {
+      what: `relaying ${name}, 1 client: p50 added`,
+      unit: "ms",
+      dewey: added((round) => round.dewey),
+      against: "bare relay",
+      other: added((round) => round.bare),
+      compare: "ratio",
+      bar: { atMost: 2 },
+    },
+    {
+      what: `relaying ${name}, 1 client: p99`,
+      unit: "ms",
+      dewey: rounds.map((round) => round.dewey.p99Ms),
+      against: "bare relay",
+      other: rounds.map((round) => round.bare.p99Ms),
+      compare: "difference",
+      bar: { atMost: 2 },
+    },
+  ];
+}
+
+function manyRows(name: string, rounds: Round[]): Row[] {
+  return [
+    {
+      what: `relaying ${name}, ${MANY} clients`,
+      unit: "calls/s",
+      dewey: rounds.map((round) => round.dewey.rate),
+      against: "bare relay",
+      other: rounds.map((round) => round.bare.rate),
+      compare: "ratio",
+      bar: { atLeast: 0.6 },
+    },
+    {
+      what: `relaying ${name}, ${MANY} clients: p99`,
+      unit: "ms",
+      dewey: rounds.map((round) => round.dewey.p99Ms),
+      against: "bare relay",
+      other: rounds.map((round) => round.bare.p99Ms),
+      compare: "difference",
+      bar: { atMost: 2 },
+    },
+  ];
+}
+
+/** A server on stdio, behind Dewey and behind supergateway, on WebSocket. */
+async function stdio(): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const { name, characters } of sizes) {
+    const command = [process.execPath, programPath("echo-upstream"), `${characters}`, "--stdio"];
+    const port = freePort();
+    const gateway = join(import.meta.dir, "../../node_modules/.bin/supergateway");
+    const options = ["--outputTransport", "ws", "--port", `${port}`, "--messagePath", "/message"];
+    await using _ = await startCommand([gateway, "--stdio", command.join(" "), ...options], /(WebSocket endpoint)/);
+    await using recorder = await startRecorder({ command: command[0], args: command.slice(1) });
+    for (const clients of [1, MANY]) {
+      const rounds: { peer: Load; dewey: Load }[] = [];
+      for (let round = 0; round < ROUNDS; round++) {
+        rounds.push({
+          peer: await load(`ws://127.0.0.1:${port}/message`, clients, characters),
+          dewey: await recorder.during((url) => load(url, clients, characters)),
+        });
+      }
+      rows.push({
+        what: `relaying to stdio, ${name}, ${clients} client${clients === 1 ? "" : "s"}`,
+        unit: "calls/s",
+        dewey: rounds.map((round) => round.dewey.rate),
+        against: "supergateway",
+        other: rounds.map((round) => round.peer.rate),
+        compare: "ratio",
+        bar: { atLeast: 1 },
+      });
+    }
+    await recorder.check();
+  }
+  return rows;
+}
+
+function load(url: string, clients: number, characters: number): Promise<Load> {
+  const text = "y".repeat(characters);
+  return closedLoop({
+    urls: Array.from({ length: clients }, () => url),
+    warmUpMs: WARM_UP_MS,
+    durationMs: DURATION_MS,
+    frame: (_, id) => toolFrame(id, "echo", { text }),
+  });
+}
+
+/** A proxy that records one upstream into a server of its own. */
+async function startRecorder(upstream: object) {
+  await using stack = new AsyncDisposableStack();
+  const home = stack.use(temporaryHome());
+  const server = await startServe(home.path);
+  stack.defer(async () => void (await server.running.stop()));
+  const config = join(home.path, "proxy.json");
+  writeFileSync(config, JSON.stringify({ mcpServers: { up: upstream } }));
+  const flags = ["--port", "0", "--config", config, "--spool-dir", join(home.path, "spool"), "--url", server.url];
+  const proxy = start(["proxy", ...flags], plainEnvironment(home.path));
+  stack.defer(async () => void (await proxy.stop()));
+  const [, url = ""] = await proxy.until("stderr", /"event":"relaying","url":"([^"]+)"/);
+  const health = `${url.replace("ws", "http")}healthz`;
+  const queuedBytes = async () => {
+    const { recorder } = (await (await fetch(health)).json()) as {
+      recorder: { queued_bytes: number; lost_frames: number };
+    };
+    if (recorder.lost_frames > 0) throw new Error(`${recorder.lost_frames} frames were lost`);
+    return recorder.queued_bytes;
+  };
+  let answered = 0;
+  const owned = stack.move();
+  const delivered = async () => {
+    const deadlineMs = performance.now() + DELIVERY_DEADLINE_MS;
+    while ((await queuedBytes()) > 0) {
+      if (performance.now() > deadlineMs) throw new Error("what was recorded is not delivered in time");
+      await Bun.sleep(100);
+    }
+  };
+  return {
+    /** Loads the proxy, and waits until what it has recorded is delivered, so that the next has the machine to itself. */
+    async during(work: (url: string) => Promise<Load>): Promise<Load> {
+      const done = await work(`${url}?upstream=up`);
+      answered += done.byClient.reduce((sum, each) => sum + each, 0);
+      await delivered();
+      return done;
+    },
+    /** Every call that was answered is in the database, and its answer. */
+    async check(): Promise<void> {
+      await delivered();
+      await using sql = connect(embeddedConnection(home.path));
+      await until("the recorded calls", async () => {
+        const [row] = await sql`select count(*) filter (where role = 'user')::integer as calls,
+          count(*) filter (where role = 'assistant')::integer as answers from messages`;
+        return row.calls >= answered && row.answers >= answered;
+      });
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}

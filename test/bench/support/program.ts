@@ -1,0 +1,39 @@
+import { join } from "node:path";
+
+/** A program beside the benches, which prints its address; gone when the block ends. */
+export async function startProgram(name: string, ...args: string[]): Promise<{ url: string } & AsyncDisposable> {
+  return startCommand([process.execPath, programPath(name), ...args], /(ws:\/\/\S+)/);
+}
+
+export function programPath(name: string): string {
+  return join(import.meta.dir, "..", `${name}.ts`);
+}
+
+/** A command that prints something when it is ready: the first group is its address. */
+export async function startCommand(command: string[], ready: RegExp): Promise<{ url: string } & AsyncDisposable> {
+  // A group of its own, so that what it starts itself ends with it.
+  const child = Bun.spawn(["setsid", ...command], { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+  const reader = child.stdout.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  while (!ready.test(text)) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    text += decoder.decode(value, { stream: true });
+  }
+  void drain(reader);
+  const url = ready.exec(text)?.[1];
+  if (url === undefined) throw new Error(`${command.join(" ")} did not start: ${text}`);
+  return {
+    url,
+    async [Symbol.asyncDispose]() {
+      process.kill(-child.pid, "SIGKILL");
+      await child.exited;
+    },
+  };
+}
+
+/** What is not read would fill the pipe and block the program. */
+async function drain(reader: { read(): Promise<{ done: boolean }> }): Promise<void> {
+  while (!(await reader.read()).done);
+}
