@@ -8,6 +8,13 @@ interface Family {
   samples: () => Iterable<[string, number]>;
 }
 
+/** Durations of some labels: how many fall between two bounds, the last of them above all. */
+interface Series {
+  labels: Labels;
+  counts: number[];
+  sum: number;
+}
+
 /** A number that is kept elsewhere, or several with their labels. */
 type Reading = number | [Labels, number][];
 
@@ -24,28 +31,32 @@ const DURATION_BOUNDS_SECONDS = [0.001, 0.0025, 0.01, 0.025, 0.1, 0.25, 1, 2.5, 
 export class Metrics {
   readonly #families: Family[] = [];
 
-  /** A count that only grows; the answer adds to it. */
-  counter(name: string, help: string): (labels?: Labels, by?: number) => void {
+  /** A count that only grows. The answer gives what adds to it for labels: whoever counts often, asks for that once. */
+  counter(name: string, help: string): (labels?: Labels) => (by: number) => void {
     const counts = new Map<string, number>();
     this.#families.push({ name, help, type: "counter", samples: () => counts });
-    return (labels = {}, by = 1) => {
+    return (labels = {}) => {
       const key = labelText(labels);
-      counts.set(key, (counts.get(key) ?? 0) + by);
+      return (by) => void counts.set(key, (counts.get(key) ?? 0) + by);
     };
   }
 
-  /** Durations by how long they were; the answer takes one, in milliseconds. */
-  durations(name: string, help: string): (labels: Labels, ms: number) => void {
-    const series = new Map<string, { labels: Labels; buckets: number[]; sum: number; count: number }>();
+  /** Durations by how long they were. The answer gives what takes one of some labels, in milliseconds. */
+  durations(name: string, help: string): (labels: Labels) => (ms: number) => void {
+    const series = new Map<string, Series>();
     this.#families.push({ name, help, type: "histogram", samples: () => [...series.values()].flatMap(histogram) });
-    return (labels, ms) => {
+    return (labels) => {
       const key = labelText(labels);
-      const one = series.get(key) ?? { labels, buckets: DURATION_BOUNDS_SECONDS.map(() => 0), sum: 0, count: 0 };
-      series.set(key, one);
-      const seconds = ms / 1000;
-      one.sum += seconds;
-      one.count += 1;
-      one.buckets = one.buckets.map((n, index) => (seconds <= (DURATION_BOUNDS_SECONDS[index] ?? 0) ? n + 1 : n));
+      const one = series.get(key) ?? { labels, counts: [...DURATION_BOUNDS_SECONDS, Infinity].map(() => 0), sum: 0 };
+      return (ms) => {
+        // Only what has happened is told.
+        series.set(key, one);
+        const seconds = ms / 1000;
+        one.sum += seconds;
+        const bound = DURATION_BOUNDS_SECONDS.findIndex((each) => seconds <= each);
+        const at = bound === -1 ? DURATION_BOUNDS_SECONDS.length : bound;
+        one.counts[at] = (one.counts[at] ?? 0) + 1;
+      };
     };
   }
 
@@ -74,15 +85,14 @@ function readings(reading: Reading): [string, number][] {
   return reading.map(([labels, value]) => [labelText(labels), value]);
 }
 
-function histogram(series: { labels: Labels; buckets: number[]; sum: number; count: number }): [string, number][] {
-  const { labels, buckets, sum, count } = series;
+function histogram({ labels, counts, sum }: Series): [string, number][] {
   const bucket = (le: string, value: number): [string, number] => [`_bucket${labelText({ ...labels, le })}`, value];
-  return [
-    ...buckets.map((value, index) => bucket(String(DURATION_BOUNDS_SECONDS[index]), value)),
-    bucket("+Inf", count),
-    [`_sum${labelText(labels)}`, sum],
-    [`_count${labelText(labels)}`, count],
-  ];
+  let count = 0;
+  const buckets = counts.map((more, index) => {
+    count += more;
+    return bucket(index < DURATION_BOUNDS_SECONDS.length ? String(DURATION_BOUNDS_SECONDS[index]) : "+Inf", count);
+  });
+  return [...buckets, [`_sum${labelText(labels)}`, sum], [`_count${labelText(labels)}`, count]];
 }
 
 function labelText(labels: Labels): string {

@@ -4,9 +4,9 @@ import { Metrics } from "../src/metrics.ts";
 test("counts and readings come out in Prometheus' text format, whatever is in a label", async () => {
   const metrics = new Metrics();
   const calls = metrics.counter("dewey_calls_total", "Calls.");
-  calls({ tool: "a" });
-  calls({ tool: "a" }, 2);
-  calls({ tool: 'odd"\\\n' });
+  calls({ tool: "a" })(1);
+  calls({ tool: "a" })(2);
+  calls({ tool: 'odd"\\\n' })(1);
   metrics.gauge("dewey_open", "Open things.", () => 7);
   metrics.counted("dewey_seen_total", "Seen things.", () => 8);
   expect(await metrics.response().text()).toBe(
@@ -29,7 +29,7 @@ test("counts and readings come out in Prometheus' text format, whatever is in a 
 test("durations come out as a histogram whose buckets add up", async () => {
   const metrics = new Metrics();
   const took = metrics.durations("dewey_call_duration_seconds", "Calls.");
-  for (const ms of [0.5, 10, 11, 500_000]) took({ tool: "a" }, ms);
+  for (const ms of [0.5, 10, 11, 500_000]) took({ tool: "a" })(ms);
   const lines = (await metrics.response().text()).split("\n");
   expect(lines[1]).toBe("# TYPE dewey_call_duration_seconds histogram");
   const buckets = lines.filter((line) => line.startsWith('dewey_call_duration_seconds_bucket{tool="a",le='));

@@ -47,8 +47,8 @@ export function startListener(options: ListenerOptions): Listener {
   metrics.gauge("dewey_clients", "Open WebSocket connections and HTTP sessions.", () => links.size + http.size);
   const durations = metrics.durations("dewey_tool_call_duration_seconds", "How long calls of tools took, by tool.");
   const onCall = (tool: string, outcome: string, ms: number) => {
-    calls({ tool, outcome });
-    durations({ tool }, ms);
+    calls({ tool, outcome })(1);
+    durations({ tool })(ms);
   };
   meterDatabase(metrics, store);
   const serve = () => createMcpServer({ store, version, log, onCall });

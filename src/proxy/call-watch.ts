@@ -1,5 +1,5 @@
 import { jsonRpcCode } from "../errors.ts";
-import { isObject, viewFrame } from "../wire/frame.ts";
+import { isObject } from "../wire/frame.ts";
 import type { FrameView, Json } from "../wire/frame.ts";
 import type { RequestWatch, Tap } from "./session.ts";
 
@@ -40,8 +40,9 @@ export class CallWatch implements RequestWatch {
     if (view.kind === "batch") for (const each of view.messages) this.asked(each);
     if (view.kind !== "request") return;
     this.#open.set(JSON.stringify(view.id), { isCall: view.method === "tools/call", sinceMs: performance.now() });
+    if (this.#open.size <= MAX_OPEN) return;
     const [oldest] = this.#open.keys();
-    if (this.#open.size > MAX_OPEN && oldest !== undefined) this.#end(oldest, "unanswered");
+    if (oldest !== undefined) this.#end(oldest, "unanswered");
   }
 
   /** The client was sent a frame. */
@@ -76,11 +77,11 @@ function outcomeOf({ error, result }: Json): CallOutcome {
 /** A tap through which a watch sees frames that nobody else looks at. */
 export function watchingTap(tap: Tap, watch: RequestWatch): Tap {
   return {
-    frame(direction, text, pass) {
-      if (direction === "up") watch.asked(viewFrame(text));
-      tap.frame(direction, text, () => {
+    frame(direction, frame, pass) {
+      if (direction === "up") watch.asked(frame.view);
+      tap.frame(direction, frame, () => {
         pass();
-        if (direction === "down") watch.answered(viewFrame(text));
+        if (direction === "down") watch.answered(frame.view);
       });
     },
     closed: (reason) => tap.closed(reason),

@@ -1,9 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isObject } from "../wire/frame.ts";
+import type { FrameView } from "../wire/frame.ts";
 
-/** How Claude Code names its tool uses in the calls that it sends. It comes with every call, and its ids are plain. */
-const toolUse = /"claudecode\/toolUseId"\s*:\s*"([\w-]{1,200})"/;
-const TOOL_USE_KEY = '"claudecode/toolUseId"';
+/** How Claude Code names its tool uses in the `_meta` of the calls that it sends. It comes with every call. */
+const TOOL_USE_KEY = "claudecode/toolUseId";
+/** Its ids are plain, and become files' names. */
+const plainId = /^[\w-]{1,200}$/;
 
 /**
  * Tool uses that a client's hooks record, in the conversation of the client's own session. A hook claims each before it is
@@ -19,17 +22,18 @@ export class Claims {
 
   /** Only for an id as tool uses have it: it becomes a file's name. */
   claim(toolUseId: string): void {
-    if (!/^[\w-]{1,200}$/.test(toolUseId)) return;
+    if (!plainId.test(toolUseId)) return;
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     writeFileSync(join(this.#folder, toolUseId), "");
   }
 
-  /** Whether a frame is a call that is claimed. Frames without such an id cost a search for its key, and no look at the disk. */
-  covers(frame: string): boolean {
-    const at = frame.indexOf(TOOL_USE_KEY);
-    if (at === -1) return false;
-    const [, id] = toolUse.exec(frame.slice(at, at + TOOL_USE_KEY.length + 300)) ?? [];
-    return id !== undefined && existsSync(join(this.#folder, id));
+  /** Whether a frame is a call that is claimed. Frames without such an id cost no look at the disk. */
+  covers(view: FrameView): boolean {
+    if (view.kind === "batch") return view.messages.some((each) => this.covers(each));
+    if (view.kind !== "request" || !isObject(view.message["params"])) return false;
+    const meta = view.message["params"]["_meta"];
+    const id = isObject(meta) ? meta[TOOL_USE_KEY] : undefined;
+    return typeof id === "string" && plainId.test(id) && existsSync(join(this.#folder, id));
   }
 
   /** Forgets claims that are older: their calls have long been made, or never will be. */

@@ -7,9 +7,6 @@ import { Recorder } from "./record.ts";
 import type { Delivery } from "./record.ts";
 import type { Piece, Segment } from "./segment.ts";
 
-/** How much is read before what it brings is to be delivered: enough for large calls. */
-const READ_AHEAD_BYTES = 1024 * 1024;
-
 /** An entry with records under way, and how far everything is delivered once it and all before it are. */
 interface Waypoint {
   position: Position;
@@ -33,10 +30,11 @@ export interface CourierOptions {
  * ahead of delivery as far as the outbox has room.
  */
 export class Courier {
-  readonly recorder: Recorder;
+  readonly #recorder: Recorder;
   readonly #options: CourierOptions;
   #reading: Position;
   #readEntries = 0;
+  #readTime = 0;
   #isReading = false;
   /** How far everything is delivered. */
   #delivered: Position;
@@ -50,12 +48,12 @@ export class Courier {
   constructor(options: CourierOptions) {
     this.#options = options;
     const { start, lacksBeginning } = options.journal;
-    this.recorder = new Recorder({ beginsAnew: lacksBeginning });
+    this.#recorder = new Recorder({ beginsAnew: lacksBeginning });
     this.#reading = { segment: start.segment, offset: 0 };
     this.#delivered = { ...start };
   }
 
-  /** Whether everything that was written is read: then the recorder's state is that of the journal's end. */
+  /** Whether everything that was written is read. */
   get isAtEnd(): boolean {
     const { journal } = this.#options;
     const segment = journal.segment(this.#reading.segment);
@@ -75,15 +73,21 @@ export class Courier {
     return this.#oldest?.time;
   }
 
-  /** Reads on, as far as is read at once, or to the end of what is written. One call at a time. */
-  async read(): Promise<void> {
+  /** When what was read last was recorded. */
+  get readTime(): number {
+    return this.#readTime;
+  }
+
+  /** Reads on, about so many bytes, or to the end of what is written. One call at a time. */
+  async read(mostBytes: number): Promise<void> {
     const { journal, outbox } = this.#options;
-    for (let left = READ_AHEAD_BYTES; left > 0 && !journal.isClosed;) {
+    for (let left = mostBytes; left > 0 && !journal.isClosed;) {
       const segment = journal.segment(this.#reading.segment);
       if (segment && this.#reading.offset < segment.bytes) {
         this.#isReading = true;
-        const piece = this.#piece(segment);
+        const piece = this.#piece(segment, left);
         for (const each of piece.entries) {
+          if ("time" in each.entry) this.#readTime = each.entry.time;
           this.#take(this.#records(each.entry), "time" in each.entry ? each.entry.time : 0, each.end);
           if (outbox.isFull) await outbox.room();
           if (journal.isClosed) return;
@@ -103,16 +107,16 @@ export class Courier {
 
   /** Closes the sessions that a process has left open which is no more, and resolves when everything is delivered. */
   async finish(): Promise<void> {
-    for (const delivery of this.recorder.abandon()) this.#send([delivery], Date.now(), { ...this.#reading });
+    for (const delivery of this.#recorder.abandon()) this.#send([delivery], Date.now(), { ...this.#reading });
     while (this.#oldest !== undefined) await this.#empty.promise;
   }
 
-  #piece(segment: Segment): Piece {
+  #piece(segment: Segment, mostBytes: number): Piece {
     const { offset } = this.#reading;
     const { log, onDamage } = this.#options;
     const fields = { file: segment.file, offset };
     try {
-      const piece = segment.read(offset);
+      const piece = segment.read(offset, mostBytes);
       const { damage } = piece;
       if (!damage) return piece;
       onDamage(damage.bytes);
@@ -130,7 +134,7 @@ export class Courier {
   /** What one entry does to us must not keep us from those behind it, now and whenever the spool is read. */
   #records(entry: Entry): Delivery[] {
     try {
-      return this.recorder.take(entry);
+      return this.#recorder.take(entry);
     } catch (error) {
       this.#options.log.error("an entry of the spool is not understood; it is passed over", {
         kind: entry.kind,

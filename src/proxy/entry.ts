@@ -90,14 +90,62 @@ const LINE_FEED = 0x0a;
 
 /** An entry as bytes: its checksummed length, a line of JSON, and behind it the frame as it is. */
 export function encodeEntry(entry: Entry): Buffer {
-  const { kind, frame, ...head } = entry.kind === "frame" ? entry : { ...entry, frame: undefined };
-  const line = JSON.stringify({ kind, ...head });
-  const payload = Buffer.from(frame === undefined ? line : `${line}\n${frame}`);
-  const bytes = Buffer.allocUnsafe(HEADER_BYTES + payload.length);
-  bytes.writeUInt32BE(payload.length, 0);
-  bytes.writeUInt32BE(Bun.hash.crc32(payload), 4);
-  payload.copy(bytes, HEADER_BYTES);
-  return bytes;
+  const buffer = new EntryBuffer();
+  buffer.add(entry);
+  return Buffer.from(buffer.bytes);
+}
+
+/** What a buffer keeps for the next entries; one that has grown for large frames is given back. */
+const KEPT_BUFFER_BYTES = 1024 * 1024;
+
+/** Entries on their way to the disk, one behind the other, in memory that is used again and again. */
+export class EntryBuffer {
+  #memory = Buffer.allocUnsafe(HEADER_BYTES);
+  #length = 0;
+  /** How many there are. */
+  count = 0;
+
+  /** Valid until the next entry is added. */
+  get bytes(): Buffer {
+    return this.#memory.subarray(0, this.#length);
+  }
+
+  add(entry: Entry): void {
+    const line = headLine(entry);
+    const text = entry.kind === "frame" ? `${line}\n` : line;
+    const frame = entry.kind === "frame" ? entry.frame : "";
+    const start = this.#length + HEADER_BYTES;
+    this.#reserve(start + Buffer.byteLength(text) + Buffer.byteLength(frame));
+    const memory = this.#memory;
+    const frameStart = start + memory.write(text, start);
+    const end = frame === "" ? frameStart : frameStart + memory.write(frame, frameStart);
+    memory.writeUInt32BE(end - start, this.#length);
+    memory.writeUInt32BE(Bun.hash.crc32(memory.subarray(start, end)), this.#length + 4);
+    this.#length = end;
+    this.count += 1;
+  }
+
+  clear(): void {
+    this.#length = 0;
+    this.count = 0;
+    if (this.#memory.length > KEPT_BUFFER_BYTES) this.#memory = Buffer.allocUnsafe(KEPT_BUFFER_BYTES);
+  }
+
+  #reserve(bytes: number): void {
+    if (bytes <= this.#memory.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(bytes, 2 * this.#memory.length));
+    this.#memory.copy(larger, 0, 0, this.#length);
+    this.#memory = larger;
+  }
+}
+
+function headLine(entry: Entry): string {
+  if (entry.kind !== "frame") {
+    const { kind, ...rest } = entry;
+    return JSON.stringify({ kind, ...rest });
+  }
+  const { kind, session, sequence, direction, time, claimed } = entry;
+  return JSON.stringify({ kind, session, sequence, direction, time, claimed });
 }
 
 /** The entry at an offset and where the next begins; undefined when there is none whole: the rest of it is to come, or torn. */

@@ -193,5 +193,5 @@ export class HttpRelay {
 }
 
 function tapped(tap: Tap, direction: "up" | "down", text: string): Promise<void> {
-  return new Promise((resolve) => tap.frame(direction, text, resolve));
+  return new Promise((resolve) => tap.frame(direction, { text, view: viewFrame(text) }, resolve));
 }

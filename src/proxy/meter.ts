@@ -1,6 +1,6 @@
 import type { Metrics } from "../metrics.ts";
 import { CallWatch } from "./call-watch.ts";
-import type { Tap } from "./session.ts";
+import type { Direction, Tap } from "./session.ts";
 import type { RecorderHealth } from "./shipper.ts";
 import { countingTap } from "./tap.ts";
 
@@ -32,18 +32,22 @@ export class Meter {
 
   /** Counts a session that begins: its watch, and its tap with the counting in front. */
   session(upstream: string, tap: Tap): { watch: CallWatch; tap: Tap } {
-    this.#sessions({ upstream });
-    const watch = new CallWatch((outcome, ms) => this.#calls({ upstream, outcome }, ms));
+    this.#sessions({ upstream })(1);
+    const watch = new CallWatch((outcome, ms) => this.#calls({ upstream, outcome })(ms));
     this.#watches.add(watch);
+    const counters = (direction: Direction) => ({
+      frames: this.#frames({ upstream, direction }),
+      bytes: this.#bytes({ upstream, direction }),
+    });
+    const ways = { up: counters("up"), down: counters("down") };
     const counting = countingTap(tap, (direction, bytes) => {
-      const labels = { upstream, direction };
-      this.#frames(labels);
-      this.#bytes(labels, bytes);
+      ways[direction].frames(1);
+      ways[direction].bytes(bytes);
     });
     return {
       watch,
       tap: {
-        frame: (direction, text, pass) => counting.frame(direction, text, pass),
+        frame: (direction, frame, pass) => counting.frame(direction, frame, pass),
         closed: (reason) => {
           watch.close();
           this.#watches.delete(watch);

@@ -1,27 +1,13 @@
 import { createHash } from "node:crypto";
-import { isObject, viewFrame } from "../wire/frame.ts";
+import { isObject } from "../wire/frame.ts";
 import type { FrameView, Json } from "../wire/frame.ts";
 import { describeRequest, describeResult } from "./describe.ts";
-import type {
-  ClientFacts,
-  Entry,
-  FrameEntry,
-  OpenCall,
-  SessionClose,
-  SessionOpen,
-  SessionState,
-  StateEntry,
-  GapEntry,
-} from "./entry.ts";
+import type { Entry, FrameEntry, GapEntry, OpenCall, SessionClose } from "./entry.ts";
 import { fiedlerResults } from "./fiedler.ts";
 import type { FiedlerRow } from "./fiedler.ts";
+import { Ledger, UNKNOWN_METHOD } from "./ledger.ts";
+import type { Noted, NotedMessage, OpenSession } from "./ledger.ts";
 
-/** Requests of one side that are remembered until they are answered; many never are. The oldest are forgotten. */
-const MAX_OPEN_CALLS = 10_000;
-/** What stands for a request that is missing. */
-const UNKNOWN_METHOD = "unknown";
-/** What stands for the upstream of a session whose opening is damaged. */
-const UNKNOWN_UPSTREAM = "unknown";
 /** With `"record": "all"` a frame itself is kept up to this size. */
 const MAX_KEPT_FRAME_CHARACTERS = 1024 * 1024;
 
@@ -39,20 +25,6 @@ export interface RecordedMessage {
   metadata: Json;
 }
 
-/** Requests whose frames are recorded without `"record": "all"`: those in which somebody says or does something. */
-const spoken = new Set(["tools/call", "prompts/get", "resources/read", "sampling/createMessage", "elicitation/create"]);
-
-interface Session {
-  open: SessionOpen;
-  begun: boolean;
-  client: ClientFacts;
-  lastSequence: number;
-  lastTime: number;
-  /** Whether frames are missing: answers may come then whose questions were among them. */
-  hasGap: boolean;
-  calls: Map<string, OpenCall>;
-}
-
 export interface RecorderOptions {
   /** Whether what was before the first state may be missing from the store, so that conversations are begun once more. */
   beginsAnew: boolean;
@@ -63,39 +35,26 @@ export interface RecorderOptions {
  * records with the same ids, so that delivering them twice stores them once.
  */
 export class Recorder {
-  #beginsAnew: boolean;
-  #sessions = new Map<string, Session>();
+  readonly #ledger: Ledger;
 
   constructor(options: RecorderOptions = { beginsAnew: false }) {
-    this.#beginsAnew = options.beginsAnew;
+    this.#ledger = new Ledger(options);
   }
 
   /** The deliveries of one entry, in their order. */
   take(entry: Entry): Delivery[] {
-    if (entry.kind === "state") return this.#restore(entry);
-    if (entry.kind === "open") return this.#open(entry);
-    const session = this.#sessions.get(entry.session) ?? this.#found(entry);
-    // An entry that is there already, in a state or from an earlier reading.
-    if (entry.sequence <= session.lastSequence) return [];
-    session.lastSequence = entry.sequence;
-    session.lastTime = entry.time;
-    if (entry.kind === "close") return this.#close(session, entry);
-    if (entry.kind === "gap") session.hasGap = true;
-    if (entry.kind === "gap") return [...begin(session), gapMessage(session, entry)];
-    return frameDeliveries(session, entry);
-  }
-
-  /** What must be known of the entries so far to understand those that follow. */
-  state(): StateEntry {
-    return {
-      kind: "state",
-      sessions: [...this.#sessions.values()].map((session) => ({ ...session, calls: [...session.calls] })),
-    };
+    const noted = this.#ledger.take(entry);
+    if (!noted || entry.kind === "open" || entry.kind === "state") return [];
+    const { session } = noted;
+    const beginning = noted.begins ? begin(session) : [];
+    if (entry.kind === "close") return [...beginning, closeMessage(session, entry)];
+    if (entry.kind === "gap") return [...beginning, gapMessage(session, entry)];
+    return [...beginning, ...frameDeliveries(noted, entry)];
   }
 
   /** Ends the sessions that a process has left open which is no more. */
   abandon(): Delivery[] {
-    return [...this.#sessions.values()].flatMap((session) =>
+    return this.#ledger.sessions.flatMap((session) =>
       this.take({
         kind: "close",
         session: session.open.session,
@@ -105,115 +64,52 @@ export class Recorder {
       }),
     );
   }
-
-  #open(open: SessionOpen): Delivery[] {
-    if (!this.#sessions.has(open.session)) this.#sessions.set(open.session, newSession(open));
-    return [];
-  }
-
-  /** A session whose opening is in a damaged piece of the spool: what is left of it is recorded all the same. */
-  #found({ session: id, time }: FrameEntry | SessionClose | GapEntry): Session {
-    const open = { kind: "open", session: id, time, upstream: UNKNOWN_UPSTREAM, record: "calls" } as const;
-    const session = newSession({ ...open, wire: "unknown" });
-    this.#sessions.set(id, session);
-    return session;
-  }
-
-  /** A state says everything that is open, so that it also corrects what damage has hidden. */
-  #restore(entry: StateEntry): Delivery[] {
-    const sessions = entry.sessions.map((state) => sessionOf(state, this.#beginsAnew));
-    this.#sessions = new Map(sessions.map((session) => [session.open.session, session]));
-    this.#beginsAnew = false;
-    return [];
-  }
-
-  #close(session: Session, entry: SessionClose): Delivery[] {
-    this.#sessions.delete(entry.session);
-    return [
-      ...begin(session),
-      message(session, entry, 0, "system", `Session ended: ${entry.reason}.`, {
-        source: "proxy",
-        event: "session_end",
-      }),
-    ];
-  }
 }
 
-function newSession(open: SessionOpen): Session {
-  const hasGap = open.wire === "unknown";
-  return { open, begun: false, client: {}, lastSequence: 0, lastTime: open.time, hasGap, calls: new Map() };
-}
-
-function sessionOf(state: SessionState, beginsAnew: boolean): Session {
-  return {
-    ...state,
-    begun: state.begun && !beginsAnew,
-    client: state.client ?? {},
-    calls: new Map(state.calls),
-  };
-}
-
-function frameDeliveries(session: Session, entry: FrameEntry): Delivery[] {
-  const view = viewFrame(entry.frame);
-  const messages = view.kind === "batch" ? view.messages : [view];
+function frameDeliveries({ session, messages }: Noted, entry: FrameEntry): Delivery[] {
   try {
-    return messages.flatMap((each, index) => messageDeliveries(session, entry, each, index));
+    if (messages) return messages.flatMap((each) => messageDeliveries(session, entry, each));
   } catch {
-    // Nested so deeply that JavaScript itself gives up. It must not stop what comes after it, and is kept as it came.
-    const metadata = frameFacts(session, entry, UNKNOWN_METHOD, undefined, undefined);
-    return [...begin(session), message(session, entry, 0, "system", entry.frame, metadata)];
+    // As below: what is nested so deeply can be looked at, and not written anew.
   }
+  const metadata = frameFacts(session, entry, UNKNOWN_METHOD, undefined, undefined);
+  return [message(session, entry, 0, "system", entry.frame, metadata)];
 }
 
-function messageDeliveries(session: Session, entry: FrameEntry, view: FrameView, index: number): Delivery[] {
-  if (view.kind === "request") return requestDeliveries(session, entry, view, index);
-  if (view.kind === "response") return responseDeliveries(session, entry, view, index);
-  return session.open.record === "all" ? [...begin(session), otherMessage(session, entry, view, index)] : [];
+function messageDeliveries(session: OpenSession, entry: FrameEntry, noted: NotedMessage): Delivery[] {
+  if (!noted.isRecorded) return [];
+  const { view, index } = noted;
+  if (view.kind === "request") return [requestMessage(session, entry, view, noted)];
+  if (view.kind === "response") return responseDeliveries(session, entry, view, noted);
+  return [otherMessage(session, entry, view, index)];
 }
 
-function requestDeliveries(
-  session: Session,
+function requestMessage(
+  session: OpenSession,
   entry: FrameEntry,
   view: FrameView & { kind: "request" },
-  index: number,
-): Delivery[] {
+  { index, call }: NotedMessage,
+): Delivery {
   const params = isObject(view.message["params"]) ? view.message["params"] : {};
-  const tool = view.method === "tools/call" && typeof params["name"] === "string" ? params["name"] : undefined;
-  if (view.method === "initialize" && entry.direction === "up") noteClient(session, params);
-  noteCall(session, callKey(entry.direction, view.id), {
-    method: view.method,
-    ...(tool === undefined ? {} : { tool }),
-    time: entry.time,
-    ...(entry.claimed ? { claimed: true } : {}),
-  });
-  if (entry.claimed || (!spoken.has(view.method) && session.open.record !== "all")) return [];
-  const described = describeRequest(view.method, tool, params);
+  const described = describeRequest(view.method, call?.tool, params);
   const metadata = {
-    ...frameFacts(session, entry, view.method, tool, view.id),
+    ...frameFacts(session, entry, view.method, call?.tool, view.id),
     ...described.metadata,
     ...keptFrame(session, entry),
   };
   const role = entry.direction === "up" ? "user" : "system";
-  return [...begin(session), message(session, entry, index, role, described.content, metadata)];
+  return message(session, entry, index, role, described.content, metadata);
 }
 
 function responseDeliveries(
-  session: Session,
+  session: OpenSession,
   entry: FrameEntry,
   view: FrameView & { kind: "response" },
-  index: number,
+  { index, call }: NotedMessage,
 ): Delivery[] {
-  // A response goes against its request.
-  const key = callKey(entry.direction === "down" ? "up" : "down", view.id);
-  const call = session.calls.get(key) ?? lostCall(session, entry, view.message);
-  session.calls.delete(key);
-  if (call?.method === "initialize") noteAnswer(session, view.message["result"]);
-  // With the answer to initialize all is known that a conversation begins with.
-  const beginning = call?.method === "initialize" ? begin(session) : [];
-  if (!call || (!spoken.has(call.method) && call.method !== UNKNOWN_METHOD && session.open.record !== "all"))
-    return beginning;
+  if (!call) return [];
   const described = describeResult(view.message);
-  if (call.claimed) return [...begin(session), ...results(session, entry, call, described.content)];
+  if (call.claimed) return results(session, entry, call, described.content);
   const metadata = {
     ...frameFacts(session, entry, call.method, call.tool, view.id),
     outcome: described.outcome,
@@ -224,20 +120,13 @@ function responseDeliveries(
   const answered = entry.direction === "down" ? "assistant" : "user";
   const role = described.outcome === "success" ? answered : "tool";
   return [
-    ...begin(session),
     message(session, entry, index, role, described.content, metadata),
     ...results(session, entry, call, described.content),
   ];
 }
 
-/** What was asked is missing; an answer that is one of those that are recorded is recorded all the same. */
-function lostCall(session: Session, entry: FrameEntry, { error, result }: Json): OpenCall | undefined {
-  const isSpoken = error !== undefined || (isObject(result) && ("content" in result || "contents" in result));
-  return session.hasGap && isSpoken ? { method: UNKNOWN_METHOD, time: entry.time } : undefined;
-}
-
 /** What an orchestration has answered goes into its own table too, a row a model. */
-function results(session: Session, entry: FrameEntry, call: OpenCall, content: string): Delivery[] {
+function results(session: OpenSession, entry: FrameEntry, call: OpenCall, content: string): Delivery[] {
   if (call.tool !== "fiedler_send") return [];
   return fiedlerResults(content).map((row, index) => ({
     kind: "result",
@@ -247,7 +136,7 @@ function results(session: Session, entry: FrameEntry, call: OpenCall, content: s
 }
 
 /** Frames that are neither a request nor an answer, or not JSON-RPC at all: kept only when all is. */
-function otherMessage(session: Session, entry: FrameEntry, view: FrameView, index: number): Delivery {
+function otherMessage(session: OpenSession, entry: FrameEntry, view: FrameView, index: number): Delivery {
   const method = view.kind === "notification" ? view.method : view.kind;
   const params = view.kind === "notification" && isObject(view.message["params"]) ? view.message["params"] : {};
   const content =
@@ -256,7 +145,7 @@ function otherMessage(session: Session, entry: FrameEntry, view: FrameView, inde
   return message(session, entry, index, "system", content, metadata);
 }
 
-function gapMessage(session: Session, entry: GapEntry): Delivery {
+function gapMessage(session: OpenSession, entry: GapEntry): Delivery {
   const { frames, bytes } = entry;
   const [from, to] = [entry.fromTime, entry.time].map((time) => new Date(time).toISOString());
   return message(session, entry, 0, "system", `${frames} frames (${bytes} bytes) were relayed and not recorded here.`, {
@@ -269,10 +158,15 @@ function gapMessage(session: Session, entry: GapEntry): Delivery {
   });
 }
 
-/** The conversation and its first message, once. */
-function begin(session: Session): Delivery[] {
-  if (session.begun) return [];
-  session.begun = true;
+function closeMessage(session: OpenSession, entry: SessionClose): Delivery {
+  return message(session, entry, 0, "system", `Session ended: ${entry.reason}.`, {
+    source: "proxy",
+    event: "session_end",
+  });
+}
+
+/** The conversation and its first message. */
+function begin(session: OpenSession): Delivery[] {
   const { open, client } = session;
   const metadata = {
     source: "proxy",
@@ -308,7 +202,7 @@ function begin(session: Session): Delivery[] {
 }
 
 function message(
-  session: Session,
+  session: OpenSession,
   entry: { sequence: number; time: number },
   index: number,
   role: RecordedMessage["role"],
@@ -328,7 +222,13 @@ function message(
   };
 }
 
-function frameFacts(session: Session, entry: FrameEntry, method: string, tool: string | undefined, id: unknown): Json {
+function frameFacts(
+  session: OpenSession,
+  entry: FrameEntry,
+  method: string,
+  tool: string | undefined,
+  id: unknown,
+): Json {
   return {
     source: "proxy",
     upstream: session.open.upstream,
@@ -339,40 +239,15 @@ function frameFacts(session: Session, entry: FrameEntry, method: string, tool: s
   };
 }
 
-function keptFrame(session: Session, entry: FrameEntry): Json {
+function keptFrame(session: OpenSession, entry: FrameEntry): Json {
   return session.open.record === "all" && entry.frame.length <= MAX_KEPT_FRAME_CHARACTERS ? { frame: entry.frame } : {};
-}
-
-function noteCall(session: Session, key: string, call: OpenCall): void {
-  const { calls } = session;
-  // Behind the others, also when its id was used before.
-  calls.delete(key);
-  calls.set(key, call);
-  const [oldest] = calls.keys();
-  if (calls.size > MAX_OPEN_CALLS && oldest !== undefined) calls.delete(oldest);
-}
-
-function noteClient(session: Session, params: Json): void {
-  const info = isObject(params["clientInfo"]) ? params["clientInfo"] : {};
-  if (typeof info["name"] === "string") session.client.name = info["name"];
-  if (typeof info["version"] === "string") session.client.version = info["version"];
-}
-
-function noteAnswer(session: Session, result: unknown): void {
-  const version = isObject(result) ? result["protocolVersion"] : undefined;
-  if (typeof version === "string") session.client.protocolVersion = version;
-}
-
-/** The ids of both sides are spaces of their own, and 1 is not "1". */
-function callKey(direction: string, id: unknown): string {
-  return `${direction} ${JSON.stringify(id)}`;
 }
 
 /**
  * The id of a record: a UUIDv7 whose time is the entry's and whose other bits come from a hash, so that the same entry
  * always has the same.
  */
-function recordId(session: Session, entry: { sequence: number; time: number }, part: string): string {
+function recordId(session: OpenSession, entry: { sequence: number; time: number }, part: string): string {
   const hash = createHash("sha256").update(`${session.open.session} ${entry.sequence} ${part}`).digest();
   const bytes = Buffer.concat([Buffer.alloc(6), hash.subarray(0, 10)]);
   bytes.writeUIntBE(entry.time, 0, 6);

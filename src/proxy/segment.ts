@@ -56,9 +56,9 @@ export class Segment {
     return this.#open();
   }
 
-  /** The whole entries from an offset on: a piece, or one large entry. */
-  read(offset: number): Piece {
-    const bytes = this.#piece(offset);
+  /** The whole entries from an offset on: a piece of about so many bytes at most, or one large entry. */
+  read(offset: number, mostBytes = READ_BYTES): Piece {
+    const bytes = this.#piece(offset, Math.min(mostBytes, READ_BYTES));
     const entries: Piece["entries"] = [];
     let position = 0;
     for (let found = decodeEntry(bytes, position); found; found = decodeEntry(bytes, position)) {
@@ -103,8 +103,8 @@ export class Segment {
     return this.#descriptor;
   }
 
-  #piece(offset: number): Buffer {
-    const bytes = this.#bytes(offset, READ_BYTES);
+  #piece(offset: number, length = READ_BYTES): Buffer {
+    const bytes = this.#bytes(offset, Math.max(length, HEADER_BYTES));
     const first = entryBytes(bytes, 0) ?? 0;
     // What says that it goes beyond the end is damaged, however much it says.
     return first <= bytes.length || offset + first > this.bytes ? bytes : this.#bytes(offset, first);

@@ -1,6 +1,6 @@
 import { DeweyError, asDeweyError, jsonRpcCode } from "../errors.ts";
 import { errorFrame, requestIds, viewFrame } from "../wire/frame.ts";
-import type { FrameView } from "../wire/frame.ts";
+import type { FrameView, ViewedFrame } from "../wire/frame.ts";
 import type { Link } from "../wire/link.ts";
 import { Handshake } from "./handshake.ts";
 import { OpenRequests } from "./open-requests.ts";
@@ -11,7 +11,7 @@ export type Direction = "up" | "down";
 /** What sees a session's frames on their way. It may take a moment over each, and never changes or drops one. */
 export interface Tap {
   /** Calls `pass` when the frame may go on, in the order in which frames came. */
-  frame(direction: Direction, text: string, pass: () => void): void;
+  frame(direction: Direction, frame: ViewedFrame, pass: () => void): void;
   closed(reason: string): void;
 }
 
@@ -22,7 +22,7 @@ export interface RequestWatch {
 }
 
 /** A tap that looks at nothing. */
-export const noTap: Tap = { frame: (_direction, _text, pass) => pass(), closed: () => {} };
+export const noTap: Tap = { frame: (_direction, _frame, pass) => pass(), closed: () => {} };
 
 export interface SessionOptions {
   downstream: Link;
@@ -73,7 +73,7 @@ class Session {
   #upstream: Link | undefined;
   /** The upstream that is being initialized again. */
   #replaying: { link: Link; id: string; done: PromiseWithResolvers<void> } | undefined;
-  #waiting: { text: string; view: FrameView }[] = [];
+  #waiting: ViewedFrame[] = [];
   #waitingCharacters = 0;
   /** Frames that the tap has not passed yet. */
   #passing = 0;
@@ -164,29 +164,30 @@ class Session {
     this.#upstream = link;
     this.#outage = undefined;
     this.#options.onUpstream(undefined);
-    for (const { text, view } of this.#takeWaiting()) this.#goUp(text, view);
+    for (const frame of this.#takeWaiting()) this.#goUp(frame);
     if (initialize) for (const frame of this.#handshake.listChanges()) this.#options.downstream.send(frame);
   }
 
   /** Hears the client, through the tap. */
   #hear(text: string): void {
     this.#passing += 1;
-    this.#options.tap.frame("up", text, () => {
+    const frame = { text, view: viewFrame(text) };
+    this.#options.tap.frame("up", frame, () => {
       this.#passing -= 1;
-      const view = viewFrame(text);
-      this.#options.watch?.asked(view);
-      this.#goUp(text, view);
+      this.#options.watch?.asked(frame.view);
+      this.#goUp(frame);
     });
   }
 
-  #goUp(text: string, view: FrameView): void {
+  #goUp(frame: ViewedFrame): void {
+    const { text, view } = frame;
     if (view.kind === "response" && this.#staleQuestions.has(view.id)) {
       // Whoever asked is gone, and another may ask something else by the same id.
       this.#staleQuestions.answered(view);
       return;
     }
     if (!this.#upstream) {
-      this.#wait(text, view);
+      this.#wait(frame);
       return;
     }
     // A peer that reads slower than the other sends pauses the other.
@@ -204,16 +205,16 @@ class Session {
     }
     // Settled now and not when the tap has passed it: should the upstream end meanwhile, its call has had an answer.
     this.#settle(view);
-    this.#tell(text, view, link);
+    this.#tell({ text, view }, link);
   }
 
   /** Sends to the client through the tap. */
-  #tell(text: string, view: FrameView, link?: Link): void {
+  #tell(frame: ViewedFrame, link?: Link): void {
     this.#passing += 1;
-    this.#options.tap.frame("down", text, () => {
+    this.#options.tap.frame("down", frame, () => {
       this.#passing -= 1;
-      if (!this.#options.downstream.send(text)) link?.pause();
-      this.#options.watch?.answered(view);
+      if (!this.#options.downstream.send(frame.text)) link?.pause();
+      this.#options.watch?.answered(frame.view);
     });
   }
 
@@ -224,16 +225,16 @@ class Session {
     if (this.#handshake.isPending) this.#handshake.received(view);
   }
 
-  #wait(text: string, view: FrameView): void {
-    this.#waiting.push({ text, view });
-    this.#waitingCharacters += text.length;
+  #wait(frame: ViewedFrame): void {
+    this.#waiting.push(frame);
+    this.#waitingCharacters += frame.text.length;
     if (this.#waiting.length >= MAX_WAITING_FRAMES || this.#waitingCharacters >= MAX_WAITING_CHARACTERS) {
       this.#options.downstream.pause();
     }
     this.#refuseWaitingInTime();
   }
 
-  #takeWaiting(): { text: string; view: FrameView }[] {
+  #takeWaiting(): ViewedFrame[] {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingCharacters = 0;
@@ -260,7 +261,7 @@ class Session {
       this.#staleQuestions.add(requestId);
       const params = { requestId, reason: error.message };
       const text = JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params });
-      this.#tell(text, viewFrame(text));
+      this.#tell({ text, view: viewFrame(text) });
     }
   }
 
@@ -275,7 +276,7 @@ class Session {
 
   #answer(id: unknown, error: DeweyError): void {
     const text = errorFrame(id, jsonRpcCode(error.code), error.message);
-    this.#tell(text, viewFrame(text));
+    this.#tell({ text, view: viewFrame(text) });
   }
 
   /** A client that has closed its stdin still reads its stdout: what it has asked is answered first. */

@@ -3,23 +3,13 @@ import type { Log } from "../log.ts";
 import { Courier } from "./courier.ts";
 import { Journal } from "./journal.ts";
 import { Outbox } from "./outbox.ts";
-import { Recorder } from "./record.ts";
-import type { Segment } from "./segment.ts";
+import { Pace } from "./pace.ts";
 import { SetAside } from "./set-aside.ts";
 import { Spool } from "./spool.ts";
 import type { SpoolLimits } from "./spool.ts";
 
-/** A segment that has grown to this is followed by another, so that the disk is freed as delivery goes on. */
-const SEGMENT_BYTES = 8 * 1024 * 1024;
-/**
- * Pauses between readings of what is written: at least a moment, and until the store has taken what was read before,
- * but not so long that one conversation that it does not take is felt by the others.
- */
-const READ_PAUSE_MS = 10;
-const LONGEST_READ_PAUSE_MS = 1000;
-const QUIET_POLL_MS = 5;
-/** How many times as much as is written is read of a segment whose end is to be reached. */
-const FOLLOW_AHEAD = 2;
+/** When so much of what the spool may hold is taken, delivery goes before relaying. */
+const FILLING_SHARE = 0.5;
 /** How often journals of proxies that are no more are looked for, and how many are delivered side by side. */
 const ADOPT_INTERVAL_MS = 30_000;
 const MAX_ADOPTED = 4;
@@ -72,13 +62,11 @@ export class Shipper {
   readonly #options: ShipperOptions;
   readonly #outbox: Outbox;
   readonly #setAside: SetAside;
+  readonly #pace: Pace;
   #own: Shipment | undefined;
   readonly #adopted = new Set<Shipment>();
   #isReading = false;
-  #isFollowing = false;
   #isStopping = false;
-  /** A segment that could not be begun is tried again when the old one has grown by as much. */
-  #rotateAt = SEGMENT_BYTES;
   #adoption: ReturnType<typeof setInterval> | undefined;
   #damagedBytes = 0;
 
@@ -95,6 +83,11 @@ export class Shipper {
       onAppend: () => this.#appended(),
       waiting: () => ({ bytes: this.#own?.journal.waitingBytes ?? 0, oldestTime: this.#oldestTime() }),
     });
+    this.#pace = new Pace({
+      frames: () => this.spool.entries,
+      isQuiet: () => this.#outbox.isQuiet,
+      isFilling: () => (this.#own?.journal.waitingBytes ?? 0) > FILLING_SHARE * limits.bytes,
+    });
   }
 
   /** Begins to look for what earlier proxies have left. */
@@ -106,6 +99,7 @@ export class Shipper {
   /** Gives delivery so long, and leaves the rest for the next proxy. */
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true;
+    this.#pace.stop();
     clearInterval(this.#adoption);
     this.spool.close();
     const deadlineMs = performance.now() + graceMs;
@@ -154,7 +148,6 @@ export class Shipper {
     if (!journal) return;
     this.#own ??= this.#shipment(journal, () => this.spool.entries);
     void this.#read(this.#own);
-    this.#rotate();
   }
 
   #shipment(journal: Journal, entries: () => number): Shipment {
@@ -169,7 +162,6 @@ export class Shipper {
     this.#isReading = true;
     await this.#readToEnd(shipment);
     this.#isReading = false;
-    this.#rotate();
   }
 
   /**
@@ -177,68 +169,11 @@ export class Shipper {
    * calls would cost the relay the processor.
    */
   async #readToEnd({ courier, journal }: Shipment): Promise<void> {
+    const sinceMs = Date.now();
     do {
-      await Bun.sleep(READ_PAUSE_MS);
-      const lateMs = performance.now() + LONGEST_READ_PAUSE_MS;
-      while (!this.#outbox.isQuiet && performance.now() < lateMs && !this.#isStopping) await Bun.sleep(QUIET_POLL_MS);
-      await courier.read();
+      const bytes = await this.#pace.turn(Math.max(sinceMs, courier.readTime));
+      await courier.read(bytes);
     } while (!courier.isAtEnd && !journal.isClosed);
-  }
-
-  /**
-   * Begins a new segment when the old one is large. It opens with the sessions and calls that are open at its beginning,
-   * so that whoever finds it can deliver it although those before it are gone: the reader knows them when it has come
-   * to the end, and otherwise they are found by reading this one segment.
-   */
-  #rotate(): void {
-    const segment = this.#own?.journal.current;
-    if (!this.#own || !segment || segment.bytes < this.#rotateAt || this.#isFollowing) return;
-    if (this.#own.courier.isAtEnd) this.#begin(this.#own.courier.recorder, segment);
-    else void this.#follow(segment);
-  }
-
-  async #follow(segment: Segment): Promise<void> {
-    this.#isFollowing = true;
-    try {
-      const recorder = await this.#stateAtEnd(segment);
-      if (!this.#isStopping) this.#begin(recorder, segment);
-    } catch (error) {
-      this.#cannotRotate(segment, error);
-    }
-    this.#isFollowing = false;
-  }
-
-  /** Resolves in the very turn in which the end is reached. */
-  async #stateAtEnd(segment: Segment): Promise<Recorder> {
-    const recorder = new Recorder();
-    let [offset, grownFrom] = [0, segment.bytes];
-    while (offset < segment.bytes && !this.#isStopping) {
-      // More in each turn of the event loop than was written in the last, or the end would never be reached.
-      const until = offset + FOLLOW_AHEAD * (segment.bytes - grownFrom);
-      grownFrom = segment.bytes;
-      do {
-        const piece = segment.read(offset);
-        for (const { entry } of piece.entries) recorder.take(entry);
-        offset = piece.next;
-      } while (offset < Math.min(until, segment.bytes));
-      await new Promise(setImmediate);
-    }
-    return recorder;
-  }
-
-  #begin(recorder: Recorder, old: Segment): void {
-    try {
-      this.spool.rotate(recorder.state());
-      this.#rotateAt = SEGMENT_BYTES;
-    } catch (error) {
-      this.#cannotRotate(old, error);
-    }
-    if (this.#own) void this.#read(this.#own);
-  }
-
-  #cannotRotate(segment: Segment, error: unknown): void {
-    this.#options.log.warn("the spool could not begin a new segment; it goes on with the old one", { error });
-    this.#rotateAt = segment.bytes + SEGMENT_BYTES;
   }
 
   /** Takes over what is there of processes that are no more, a few at a time: the next round takes the rest. */

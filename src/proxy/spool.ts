@@ -1,10 +1,14 @@
 import { closeSync, fdatasync, fsyncSync, openSync } from "node:fs";
 import type { Log } from "../log.ts";
-import { encodeEntry } from "./entry.ts";
-import type { FrameEntry, GapEntry, SessionClose, SessionOpen, StateEntry } from "./entry.ts";
+import type { FrameView } from "../wire/frame.ts";
+import { EntryBuffer } from "./entry.ts";
+import type { FrameEntry, GapEntry, SessionClose, SessionOpen } from "./entry.ts";
 import { Journal } from "./journal.ts";
+import { Ledger } from "./ledger.ts";
 import type { Segment } from "./segment.ts";
 
+/** A segment that has grown to this is followed by another, so that the disk is freed as delivery goes on. */
+const SEGMENT_BYTES = 8 * 1024 * 1024;
 /** How often it is tried whether what could not be written can be now, when no frame comes that would try it. */
 const RETRY_MS = 1000;
 /** Sessions whose losses are remembered one by one; those of more are counted only. */
@@ -31,11 +35,14 @@ export interface SpoolOptions {
   waiting: () => { bytes: number; oldestTime: number | undefined };
 }
 
-type SessionEntry = FrameEntry | SessionClose;
-
-interface Pending {
+/** An entry that is to be written, and what is to happen then. */
+export interface Appended {
+  /** What begins the entry's session. */
   open: SessionOpen;
-  entry: SessionEntry;
+  entry: FrameEntry | SessionClose;
+  /** What the entry's frame is, where somebody has looked at it already. */
+  view?: FrameView;
+  /** Lets the frame go on. */
   pass: () => void;
 }
 
@@ -55,14 +62,17 @@ interface Loss {
 export class Spool {
   readonly #options: SpoolOptions;
   #journal: Journal | undefined;
-  #pending: Pending[] = [];
-  /** Sessions whose opening is written. */
-  readonly #opened = new Set<string>();
+  #pending: Appended[] = [];
+  /** What is open at the end of the journal, with which the next segment begins. */
+  readonly #ledger = new Ledger();
+  readonly #buffer = new EntryBuffer();
   readonly #losses = new Map<string, Loss>();
   #retry: ReturnType<typeof setInterval> | undefined;
   /** The segment that the disk is at work on. */
   #syncing: Segment | undefined;
   #isClosed = false;
+  /** A segment that could not be begun is tried again when the old one has grown by as much. */
+  #rotateAtBytes = SEGMENT_BYTES;
   #othersBytes = 0;
   #othersCheckedMs = -Infinity;
   /** Why nothing is recorded at the moment. */
@@ -82,25 +92,19 @@ export class Spool {
     return this.#journal;
   }
 
-  /** Takes an entry of the session that `open` begins; `pass` is called, in the order of the entries, when the frame may go on. */
-  append(open: SessionOpen, entry: SessionEntry, pass: () => void): void {
-    if (this.#isClosed) return pass();
-    this.#pending.push({ open, entry, pass });
+  /** Takes an entry; `pass` is called, in the order of the entries, when its frame may go on. */
+  append(appended: Appended): void {
+    if (this.#isClosed) return appended.pass();
+    this.#pending.push(appended);
     if (this.#pending.length === 1 && !this.#syncing) setImmediate(() => this.#flush());
-  }
-
-  /** Begins a new segment with what is open at the end of the old one. Throws when it cannot be made. */
-  rotate(state: StateEntry): void {
-    if (!this.#journal) return;
-    const old = this.#journal.current;
-    this.#begin(this.#journal, state);
-    if (this.#syncing !== old) old?.close();
   }
 
   /** Writes what waits, and takes nothing more: what is relayed from now on is not recorded. */
   close(): void {
     clearInterval(this.#retry);
     this.#syncing = undefined;
+    // The disk may be at work on the last segment.
+    this.#rotateAtBytes = Infinity;
     this.#flush(false);
     if (this.#losses.size > 0) this.#write([]);
     this.#isClosed = true;
@@ -116,79 +120,103 @@ export class Spool {
     const pending = this.#pending;
     if (pending.length === 0) return;
     this.#pending = [];
-    const written = this.#write(pending);
-    if (written && sync) this.#passSynced(pending);
-    else for (const { pass } of pending) pass();
-    if (written) this.#options.onAppend();
+    const isWritten = this.#write(pending);
+    if (isWritten && sync) return this.#passSynced(pending);
+    for (const { pass } of pending) pass();
+    if (isWritten) this.#written(pending);
+  }
+
+  /** After the frames have gone on: what is left to do may cost nobody time. */
+  #written(pending: Appended[]): void {
+    for (const { entry, view } of pending) this.#ledger.take(entry, view);
+    this.#options.onAppend();
   }
 
   /** What comes while the disk is at work goes together in the next write. */
-  #passSynced(pending: Pending[]): void {
+  #passSynced(pending: Appended[]): void {
     const segment = this.#journal?.current;
     if (!segment) return;
     this.#syncing = segment;
     fdatasync(segment.descriptor, (error) => {
       if (error) this.#options.log.error("the disk does not confirm what was written", { error });
-      if (segment !== this.#journal?.current) segment.close();
       this.#syncing = undefined;
       for (const { pass } of pending) pass();
+      this.#written(pending);
       this.#flush();
     });
   }
 
   /** Writes entries, with the openings and the gaps that belong before them. All or nothing. */
-  #write(pending: Pending[]): boolean {
+  #write(pending: Appended[]): boolean {
     try {
-      const bytes = Buffer.concat([...this.#gaps(), ...this.#encode(pending)]);
+      this.#encode(pending);
+      const { bytes } = this.#buffer;
       this.#refuseBeyondLimits(bytes.length);
-      this.#journal ??= Journal.create(this.#options.folder);
-      const segment = this.#journal.current ?? this.#begin(this.#journal, { kind: "state", sessions: [] });
-      segment.append(bytes);
+      this.#segment().append(bytes);
       this.#wrote(pending);
       return true;
     } catch (error) {
       this.#lost(pending, error as Error);
       return false;
+    } finally {
+      this.#buffer.clear();
     }
   }
 
-  #begin(journal: Journal, state: StateEntry): Segment {
-    const segment = journal.begin(state);
+  /** The segment to write to: another one when the last is large. */
+  #segment(): Segment {
+    this.#journal ??= Journal.create(this.#options.folder);
+    const { current } = this.#journal;
+    if (!current) return this.#begin(this.#journal);
+    if (current.bytes < this.#rotateAtBytes) return current;
+    try {
+      const next = this.#begin(this.#journal);
+      current.close();
+      this.#rotateAtBytes = SEGMENT_BYTES;
+      return next;
+    } catch (error) {
+      this.#options.log.warn("the spool could not begin a new segment; it goes on with the old one", { error });
+      this.#rotateAtBytes = current.bytes + SEGMENT_BYTES;
+      return current;
+    }
+  }
+
+  /**
+   * A segment opens with the sessions and calls that are open at its beginning, so that whoever finds it can deliver it
+   * although those before it are gone.
+   */
+  #begin(journal: Journal): Segment {
+    const segment = journal.begin(this.#ledger.state());
     this.entries += 1;
     if (this.#options.sync) syncFolder(this.#options.folder);
     return segment;
   }
 
-  #gaps(): Buffer[] {
-    return [...this.#losses.values()].flatMap(({ open, gap, close }) =>
-      [...(this.#opened.has(open.session) ? [] : [open]), ...(gap ? [gap] : []), ...(close ? [close] : [])].map(
-        encodeEntry,
-      ),
-    );
-  }
-
-  #encode(pending: Pending[]): Buffer[] {
-    const opening = new Set<string>();
-    return pending.flatMap(({ open, entry }) => {
-      const isKnown = this.#opened.has(open.session) || this.#losses.has(open.session) || opening.has(open.session);
-      if (isKnown) return [encodeEntry(entry)];
-      opening.add(open.session);
-      return [encodeEntry(open), encodeEntry(entry)];
-    });
-  }
-
-  #wrote(pending: Pending[]): void {
-    const { log } = this.#options;
+  #encode(pending: Appended[]): void {
+    const buffer = this.#buffer;
     for (const { open, gap, close } of this.#losses.values()) {
-      this.entries += (this.#opened.has(open.session) ? 0 : 1) + (gap ? 1 : 0) + (close ? 1 : 0);
-      if (close) this.#opened.delete(open.session);
-      else this.#opened.add(open.session);
+      if (!this.#ledger.has(open.session)) buffer.add(open);
+      if (gap) buffer.add(gap);
+      if (close) buffer.add(close);
     }
+    const opening = new Set<string>();
     for (const { open, entry } of pending) {
-      this.entries += this.#opened.has(open.session) ? 1 : 2;
-      if (entry.kind === "close") this.#opened.delete(open.session);
-      else this.#opened.add(open.session);
+      const { session } = open;
+      const isKnown = this.#ledger.has(session) || this.#losses.has(session) || opening.has(session);
+      if (!isKnown) {
+        buffer.add(open);
+        opening.add(session);
+      }
+      buffer.add(entry);
     }
+  }
+
+  #wrote(pending: Appended[]): void {
+    const { log } = this.#options;
+    this.entries += this.#buffer.count;
+    for (const { open, gap, close } of this.#losses.values())
+      for (const entry of [open, gap, close]) if (entry) this.#ledger.take(entry);
+    for (const { open } of pending) this.#ledger.take(open);
     if (this.failure !== undefined) log.info("frames are recorded again", { lost: this.lostFrames });
     this.failure = undefined;
     this.#losses.clear();
@@ -196,7 +224,7 @@ export class Spool {
     this.#retry = undefined;
   }
 
-  #lost(pending: Pending[], error: Error): void {
+  #lost(pending: Appended[], error: Error): void {
     if (this.failure === undefined)
       this.#options.log.error("frames cannot be recorded; they are relayed all the same", { error });
     this.failure = error.message;

@@ -1,6 +1,7 @@
+import type { FrameView, ViewedFrame } from "../wire/frame.ts";
 import type { Wire } from "../wire/link.ts";
 import type { Claims } from "./claims.ts";
-import type { SessionOpen } from "./entry.ts";
+import type { FrameEntry, SessionOpen } from "./entry.ts";
 import { noTap } from "./session.ts";
 import type { Direction, Tap } from "./session.ts";
 import type { Spool } from "./spool.ts";
@@ -31,9 +32,9 @@ export function recordingTap(spool: Spool, claims: Claims, facts: SessionFacts &
 /** A tap that counts what passes, in front of another. */
 export function countingTap(tap: Tap, count: (direction: Direction, bytes: number) => void): Tap {
   return {
-    frame(direction, text, pass) {
-      count(direction, Buffer.byteLength(text));
-      tap.frame(direction, text, pass);
+    frame(direction, frame, pass) {
+      count(direction, Buffer.byteLength(frame.text));
+      tap.frame(direction, frame, pass);
     },
     closed: (reason) => tap.closed(reason),
   };
@@ -53,19 +54,25 @@ class SpoolTap implements Tap {
     this.#open = open;
   }
 
-  frame(direction: Direction, frame: string, pass: () => void): void {
+  frame(direction: Direction, { text, view }: ViewedFrame, pass: () => void): void {
     // What a server still says when its client has left reaches nobody, and is no part of the session.
     if (this.#isClosed) return pass();
     const { session } = this.#open;
-    const claimed = this.#isClaimed(direction, frame) ? { claimed: true as const } : {};
-    const sequence = this.#next();
-    const entry = { kind: "frame", session, sequence, direction, time: Date.now(), frame, ...claimed } as const;
-    this.#spool.append(this.#open, entry, pass);
+    const entry: FrameEntry = {
+      kind: "frame",
+      session,
+      sequence: this.#next(),
+      direction,
+      time: Date.now(),
+      frame: text,
+      ...(this.#isClaimed(direction, view) ? { claimed: true } : {}),
+    };
+    this.#spool.append({ open: this.#open, entry, view, pass });
   }
 
   /** Where all frames are wanted, a tool use is one of them, whoever else records it. */
-  #isClaimed(direction: Direction, frame: string): boolean {
-    return direction === "up" && this.#open.record === "calls" && this.#claims.covers(frame);
+  #isClaimed(direction: Direction, view: FrameView): boolean {
+    return direction === "up" && this.#open.record === "calls" && this.#claims.covers(view);
   }
 
   closed(reason: string): void {
@@ -73,11 +80,8 @@ class SpoolTap implements Tap {
     if (this.#isClosed || this.#sequence === 0) return;
     this.#isClosed = true;
     const { session } = this.#open;
-    this.#spool.append(
-      this.#open,
-      { kind: "close", session, sequence: this.#next(), time: Date.now(), reason },
-      () => {},
-    );
+    const entry = { kind: "close", session, sequence: this.#next(), time: Date.now(), reason } as const;
+    this.#spool.append({ open: this.#open, entry, pass: () => {} });
   }
 
   #next(): number {

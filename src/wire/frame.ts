@@ -15,6 +15,12 @@ export type FrameView =
   | { kind: "batch"; messages: FrameView[] }
   | { kind: "invalid"; reason: "not JSON" | "not JSON-RPC" };
 
+/** A frame that was looked at, so that nobody looks at it twice. */
+export interface ViewedFrame {
+  text: string;
+  view: FrameView;
+}
+
 export type Json = Record<string, unknown>;
 
 /** JSON-RPC's own error codes. */

@@ -1,21 +1,16 @@
 import { join } from "node:path";
-import { writeFileSync } from "node:fs";
-import { plainEnvironment, start, startServe, temporaryHome } from "../support/binary.ts";
 import { freePort } from "../support/ports.ts";
-import { connect } from "../support/postgres.ts";
-import { until } from "../support/rpc.ts";
-import { embeddedConnection, toolFrame } from "./support/dewey.ts";
+import { toolFrame } from "./support/dewey.ts";
 import { closedLoop } from "./support/load.ts";
 import type { Load } from "./support/load.ts";
 import { programPath, startCommand, startProgram } from "./support/program.ts";
+import { startRecorder } from "./support/recorder.ts";
 import type { Row } from "./support/row.ts";
 
 const ROUNDS = 3;
-const WARM_UP_MS = 500;
-const DURATION_MS = 1000;
+const WARM_UP_MS = 300;
+const DURATION_MS = 700;
 const MANY = 20;
-/** How long the store may take for what was recorded, after the load. */
-const DELIVERY_DEADLINE_MS = 240_000;
 const sizes = [
   { name: "200 bytes", characters: 200 },
   { name: "9 KB", characters: 9000 },
@@ -42,7 +37,7 @@ export async function relaying(): Promise<Row[]> {
 async function webSockets({ name, characters }: (typeof sizes)[number]): Promise<Row[]> {
   await using upstream = await startProgram("echo-upstream", `${characters}`);
   await using bare = await startProgram("bare-relay", upstream.url);
-  await using recorder = await startRecorder({ type: "ws", url: upstream.url });
+  await using recorder = await startRecorder({ up: { type: "ws", url: upstream.url } });
   const rows: Row[] = [];
   for (const clients of [1, MANY]) {
     const rounds: Round[] = [];
@@ -50,7 +45,7 @@ async function webSockets({ name, characters }: (typeof sizes)[number]): Promise
       rounds.push({
         direct: await load(upstream.url, clients, characters),
         bare: await load(bare.url, clients, characters),
-        dewey: await recorder.during((url) => load(url, clients, characters)),
+        dewey: await recorder.during(() => load(recorder.address("up"), clients, characters)),
       });
     }
     rows.push(...(clients === 1 ? aloneRows(name, rounds) : manyRows(name, rounds)));
@@ -115,13 +110,13 @@ async function stdio(): Promise<Row[]> {
     const gateway = join(import.meta.dir, "../../node_modules/.bin/supergateway");
     const options = ["--outputTransport", "ws", "--port", `${port}`, "--messagePath", "/message"];
     await using _ = await startCommand([gateway, "--stdio", command.join(" "), ...options], /(WebSocket endpoint)/);
-    await using recorder = await startRecorder({ command: command[0], args: command.slice(1) });
+    await using recorder = await startRecorder({ up: { command: command[0], args: command.slice(1) } });
     for (const clients of [1, MANY]) {
       const rounds: { peer: Load; dewey: Load }[] = [];
       for (let round = 0; round < ROUNDS; round++) {
         rounds.push({
           peer: await load(`ws://127.0.0.1:${port}/message`, clients, characters),
-          dewey: await recorder.during((url) => load(url, clients, characters)),
+          dewey: await recorder.during(() => load(recorder.address("up"), clients, characters)),
         });
       }
       rows.push({
@@ -147,55 +142,4 @@ function load(url: string, clients: number, characters: number): Promise<Load> {
     durationMs: DURATION_MS,
     frame: (_, id) => toolFrame(id, "echo", { text }),
   });
-}
-
-/** A proxy that records one upstream into a server of its own. */
-async function startRecorder(upstream: object) {
-  await using stack = new AsyncDisposableStack();
-  const home = stack.use(temporaryHome());
-  const server = await startServe(home.path);
-  stack.defer(async () => void (await server.running.stop()));
-  const config = join(home.path, "proxy.json");
-  writeFileSync(config, JSON.stringify({ mcpServers: { up: upstream } }));
-  const flags = ["--port", "0", "--config", config, "--spool-dir", join(home.path, "spool"), "--url", server.url];
-  const proxy = start(["proxy", ...flags], plainEnvironment(home.path));
-  stack.defer(async () => void (await proxy.stop()));
-  const [, url = ""] = await proxy.until("stderr", /"event":"relaying","url":"([^"]+)"/);
-  const health = `${url.replace("ws", "http")}healthz`;
-  const queuedBytes = async () => {
-    const { recorder } = (await (await fetch(health)).json()) as {
-      recorder: { queued_bytes: number; lost_frames: number };
-    };
-    if (recorder.lost_frames > 0) throw new Error(`${recorder.lost_frames} frames were lost`);
-    return recorder.queued_bytes;
-  };
-  let answered = 0;
-  const owned = stack.move();
-  const delivered = async () => {
-    const deadlineMs = performance.now() + DELIVERY_DEADLINE_MS;
-    while ((await queuedBytes()) > 0) {
-      if (performance.now() > deadlineMs) throw new Error("what was recorded is not delivered in time");
-      await Bun.sleep(100);
-    }
-  };
-  return {
-    /** Loads the proxy, and waits until what it has recorded is delivered, so that the next has the machine to itself. */
-    async during(work: (url: string) => Promise<Load>): Promise<Load> {
-      const done = await work(`${url}?upstream=up`);
-      answered += done.byClient.reduce((sum, each) => sum + each, 0);
-      await delivered();
-      return done;
-    },
-    /** Every call that was answered is in the database, and its answer. */
-    async check(): Promise<void> {
-      await delivered();
-      await using sql = connect(embeddedConnection(home.path));
-      await until("the recorded calls", async () => {
-        const [row] = await sql`select count(*) filter (where role = 'user')::integer as calls,
-          count(*) filter (where role = 'assistant')::integer as answers from messages`;
-        return row.calls >= answered && row.answers >= answered;
-      });
-    },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
 }

@@ -1,6 +1,7 @@
-import { readFileSync, readdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../support/binary.ts";
+import { BYTES_PER_MB, familyOf, proportionalMb } from "./support/memory.ts";
 import { told, withinLimit } from "./support/row.ts";
 import type { Row } from "./support/row.ts";
 
@@ -11,7 +12,6 @@ const VERSION_LIMIT_MS = 50;
 const KNOWN_FOLDER_LIMIT_MS = 1000;
 const FRESH_FOLDER_LIMIT_MS = 5000;
 const PROXY_LIMIT_MS = 200;
-const BYTES_PER_MB = 1_000_000;
 
 /** How long the binary takes until it is of use, and what it takes of the machine while nobody uses it. */
 export async function starting(): Promise<Row[]> {
@@ -80,32 +80,4 @@ async function startProxy(home: string): Promise<Running> {
   const running = start(["proxy", "--port", "0", "--data-dir", join(home, "proxy")], plainEnvironment(home));
   await running.until("stderr", /"event":"relaying"/);
   return running;
-}
-
-/** A process and all that it has started, itself first. */
-function familyOf(pid: number): number[] {
-  const parents = new Map(processes().map((each) => [each, parentOf(each)]));
-  const family = [pid];
-  for (const member of family) for (const [each, parent] of parents) if (parent === member) family.push(each);
-  return family;
-}
-
-function processes(): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
-}
-
-function parentOf(pid: number): number | undefined {
-  try {
-    return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Memory that would be free without the process: shared pages count for their share only. */
-function proportionalMb(pid: number): number {
-  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-  return (Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1]) * 1024) / BYTES_PER_MB;
 }

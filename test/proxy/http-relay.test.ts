@@ -26,7 +26,7 @@ function startRelay(url: string, options: Partial<HttpRelayOptions> = {}) {
     log: quiet,
     saw: (reason) => saw.push(reason),
     tap: () => ({
-      frame(direction, text, pass) {
+      frame(direction, { text }, pass) {
         frames.push(`${direction} ${text}`);
         pass();
       },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { Ledger } from "../../src/proxy/ledger.ts";
 import { Recorder } from "../../src/proxy/record.ts";
 import type { Delivery, RecordedMessage } from "../../src/proxy/record.ts";
 import type { Entry, FrameEntry, SessionOpen } from "../../src/proxy/entry.ts";
@@ -285,10 +286,11 @@ describe("a session's record", () => {
 
   test("goes on from a state as if it had seen what was before, and repeats nothing of it", () => {
     const list = entries([...handshake, [">", call(1, "a")], ["<", answer(1, text("x"))]]);
-    const first = new Recorder();
-    const before = record(list.slice(0, 5), first);
+    const ledger = new Ledger();
+    for (const entry of list.slice(0, 5)) ledger.take(entry);
+    const before = record(list.slice(0, 5));
     const second = new Recorder();
-    const state = JSON.parse(JSON.stringify(first.state())) as Entry;
+    const state = JSON.parse(JSON.stringify(ledger.state())) as Entry;
     const after = record([state, ...list], second);
     expect([...before, ...after]).toEqual(record(list));
   });
@@ -388,10 +390,11 @@ test("a call that the client's own hooks record leaves no message, and its orche
     [">", call(2, "echo")],
     ["<", answer(2, text("unclaimed"))],
   ]).map((entry, index): Entry => (entry.kind === "frame" && index === 4 ? { ...entry, claimed: true } : entry));
-  const recorder = new Recorder();
   // The call and its answer may lie in different pieces of the spool.
-  const first = record(list.slice(0, 5), recorder);
-  const second = record([recorder.state(), ...list.slice(5)]);
+  const first = record(list.slice(0, 5));
+  const ledger = new Ledger();
+  for (const entry of list.slice(0, 5)) ledger.take(entry);
+  const second = record([ledger.state(), ...list.slice(5)]);
   const said = messages([...first, ...second]).map((message) => message.content);
   expect(said.filter((content) => !content.startsWith("Session"))).toEqual(["echo", "unclaimed"]);
   expect(second.filter((each) => each.kind === "result")).toHaveLength(1);

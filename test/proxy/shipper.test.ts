@@ -56,7 +56,9 @@ function startShipper(url = server.url): { shipper: Shipper; client: Client; lea
 }
 
 const recordFrame = (shipper: Shipper, open: SessionOpen, sequence: number, frame: string) =>
-  new Promise<void>((passed) => shipper.spool.append(open, frameEntry(open.session, sequence, frame), passed));
+  new Promise<void>((passed) =>
+    shipper.spool.append({ open, entry: frameEntry(open.session, sequence, frame), pass: passed }),
+  );
 
 /** Records calls of a session and their answers, from a number on. */
 async function recordCalls(shipper: Shipper, open: SessionOpen, from: number, to: number, text = ""): Promise<void> {
@@ -161,7 +163,7 @@ describe("the recorder", () => {
 
     const second = startShipper();
     await until("an empty folder", () => readdirSync(folder.path).length === 0);
-    const { messages } = await store.messages.page({ conversation_id: open.session });
+    const { messages } = await store.messages.page({ conversation_id: open.session, full: true });
     expect(messages[0]?.content).toBe(start);
     expect(messages.at(-2)).toMatchObject({ content: "at last", role: "assistant", metadata: { tool: "slow" } });
     expect(messages.at(-1)?.content).toBe(end);

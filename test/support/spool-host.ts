@@ -7,7 +7,7 @@ const open = sessionOpen();
 const lost: number[] = [];
 for (const [index, size] of [10, 10_000_000, 10].entries()) {
   await new Promise<void>((passed) =>
-    spool.append(open, frameEntry(open.session, index + 1, "x".repeat(size)), passed),
+    spool.append({ open, entry: frameEntry(open.session, index + 1, "x".repeat(size)), pass: passed }),
   );
   lost.push(spool.lostFrames);
 }

@@ -1,7 +1,12 @@
 import { join } from "node:path";
 
+export interface Program extends AsyncDisposable {
+  url: string;
+  pid: number;
+}
+
 /** A program beside the benches, which prints its address; gone when the block ends. */
-export async function startProgram(name: string, ...args: string[]): Promise<{ url: string } & AsyncDisposable> {
+export async function startProgram(name: string, ...args: string[]): Promise<Program> {
   return startCommand([process.execPath, programPath(name), ...args], /(ws:\/\/\S+)/);
 }
 
@@ -10,9 +15,8 @@ export function programPath(name: string): string {
 }
 
 /** A command that prints something when it is ready: the first group is its address. */
-export async function startCommand(command: string[], ready: RegExp): Promise<{ url: string } & AsyncDisposable> {
-  // A group of its own, so that what it starts itself ends with it.
-  const child = Bun.spawn(["setsid", ...command], { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+export async function startCommand(command: string[], ready: RegExp): Promise<Program> {
+  const child = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
   const reader = child.stdout.getReader();
   const decoder = new TextDecoder();
   let text = "";
@@ -26,8 +30,9 @@ export async function startCommand(command: string[], ready: RegExp): Promise<{ 
   if (url === undefined) throw new Error(`${command.join(" ")} did not start: ${text}`);
   return {
     url,
+    pid: child.pid,
     async [Symbol.asyncDispose]() {
-      process.kill(-child.pid, "SIGKILL");
+      child.kill("SIGKILL");
       await child.exited;
     },
   };

@@ -61,7 +61,7 @@ export function table(rows: Judged[]): string {
   return [print(head), print(widths.map((width) => "-".repeat(width))), ...lines.map(print)].join("\n");
 }
 
-function median(values: number[]): number {
+export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
   const upper = sorted[middle] ?? Number.NaN;

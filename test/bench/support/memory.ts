@@ -1,0 +1,31 @@
+import { readFileSync, readdirSync } from "node:fs";
+
+export const BYTES_PER_MB = 1_000_000;
+
+/** A process and all that it has started, itself first. */
+export function familyOf(pid: number): number[] {
+  const parents = new Map(processes().map((each) => [each, parentOf(each)]));
+  const family = [pid];
+  for (const member of family) for (const [each, parent] of parents) if (parent === member) family.push(each);
+  return family;
+}
+
+function processes(): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Memory that would be free without the process: shared pages count for their share only. */
+export function proportionalMb(pid: number): number {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+  return (Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1]) * 1024) / BYTES_PER_MB;
+}
