@@ -51,6 +51,8 @@ export interface ServeConfig extends ListenConfig {
   maxConnections: number;
   deadlineMs: number;
   searchDeadlineMs: number;
+  /** Absent when the database's own is to stay. */
+  searchLanguage: string | undefined;
   trashDays: number;
   redact: boolean;
   /** More kinds of secrets, by their names. */
@@ -96,6 +98,11 @@ export interface ClientConfig {
   logLevel: LogLevel;
 }
 
+/** What reindexing needs: a server, and the language if it is to be another. */
+export interface ReindexConfig extends ClientConfig {
+  language: string | undefined;
+}
+
 /** What a person's environment says of their terminal. These are everybody's variables, not settings of Dewey's. */
 export interface TerminalConfig {
   colour: boolean;
@@ -127,6 +134,7 @@ export const obeyed = {
     "dbMaxConnections",
     "dbDeadlineSeconds",
     "searchDeadlineSeconds",
+    "searchLanguage",
     "trashDays",
     "redact",
     "redactPatterns",
@@ -146,6 +154,7 @@ export const obeyed = {
     ...common,
   ],
   client: ["url", "token", "logLevel"],
+  reindex: ["url", "token", "searchLanguage", "logLevel"],
   hook: ["url", "token", "spoolDir", ...common],
   connect: ["url", "dataDir", "spoolDir"],
 } as const satisfies Record<string, readonly SettingName[]>;
@@ -166,6 +175,7 @@ export function serveConfig(sources: Sources): ServeConfig {
       maxConnections: values.dbMaxConnections,
       deadlineMs: values.dbDeadlineSeconds * 1000,
       searchDeadlineMs: values.searchDeadlineSeconds * 1000,
+      searchLanguage: values.searchLanguage,
       trashDays: values.trashDays,
       redact: values.redact === "on",
       redactPatterns: readPatterns(values.redactPatterns, reader),
@@ -216,6 +226,14 @@ export function hookConfig(sources: Sources): HookConfig {
 /** Reads what the commands obey that only talk to a server. */
 export function clientConfig(sources: Sources): ClientConfig {
   return reading(sources, (reader) => reader.read(obeyed.client));
+}
+
+/** Reads what `dewey reindex` obeys. */
+export function reindexConfig(sources: Sources): ReindexConfig {
+  return reading(sources, (reader) => {
+    const { searchLanguage, ...client } = reader.read(obeyed.reindex);
+    return { ...client, language: searchLanguage };
+  });
 }
 
 /** NO_COLOR counts when it holds anything (https://no-color.org); vi is the editor that POSIX promises. */

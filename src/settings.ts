@@ -304,6 +304,16 @@ export const settings = {
     default: "5",
     parse: integer(1, 600, "a number from 1 to 600"),
   }),
+  searchLanguage: optional({
+    env: "DEWEY_SEARCH_LANGUAGE",
+    flag: "search-language",
+    value: "LANGUAGE",
+    summary: "language whose word forms search knows, such as german or simple (a new database begins with english)",
+    parse: checked(
+      (value) => /^[a-z_][a-z0-9_]{0,62}$/.test(value),
+      "should be a language by PostgreSQL's name for it, such as english or german",
+    ),
+  }),
   trashDays: defaulted({
     env: "DEWEY_TRASH_DAYS",
     value: "N",

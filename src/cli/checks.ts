@@ -48,6 +48,7 @@ export const checks: Record<string, Check> = {
   versions,
   server,
   database,
+  search,
   engine,
   disk,
   spool,
@@ -113,6 +114,24 @@ async function database(invocation: Invocation): Promise<Finding> {
   } finally {
     await asked.close();
   }
+}
+
+async function search(invocation: Invocation): Promise<Finding> {
+  const told = (await healthAt(clientConfig(invocation).url))?.["search"];
+  if (!isObject(told)) return note("a server that runs knows");
+  const { language, reindexing, corrections } = told;
+  const { searchLanguage } = serveConfig(invocation);
+  if (searchLanguage !== undefined && searchLanguage !== language) {
+    const remedy = `run: dewey reindex, or set DEWEY_SEARCH_LANGUAGE=${String(language)}`;
+    return fault(`messages are searched in ${String(language)}, and ${searchLanguage} is set`, remedy);
+  }
+  if (isObject(reindexing)) {
+    return ok(
+      `in ${String(language)}; ${String(reindexing["walked"])} of ${String(reindexing["total"])} messages are so far`,
+    );
+  }
+  if (corrections !== true) return note(`in ${String(language)}; typing errors are not corrected without pg_trgm`);
+  return ok(`in ${String(language)}`);
 }
 
 async function engine(invocation: Invocation): Promise<Finding> {

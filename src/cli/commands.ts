@@ -22,6 +22,7 @@ const loaders: Record<string, () => Promise<Command>> = {
   backup: async () => (await import("./backup.ts")).backup,
   recover: async () => (await import("./recover.ts")).recover,
   export: async () => (await import("./export.ts")).exportCommand,
+  reindex: async () => (await import("./reindex.ts")).reindex,
   hook: async () => (await import("./hook.ts")).hook,
   doctor: async () => (await import("./doctor.ts")).doctor,
   health: async () => (await import("./health.ts")).health,

@@ -37,6 +37,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     maxConnections: config.maxConnections,
     deadlineMs: config.deadlineMs,
     searchDeadlineMs: config.searchDeadlineMs,
+    searchLanguage: config.searchLanguage,
     trashDays: config.trashDays,
     redactor: config.redact ? createRedactor(config.redactPatterns) : noRedactor,
     log,
@@ -44,6 +45,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   stack.defer(() => store.close());
   const stopping = new AbortController();
   void store.search.vocabulary.keep(stopping.signal);
+  void store.reindexer.keep(stopping.signal);
   stack.defer(() => stopping.abort());
   const purge = setInterval(() => void purgeTrash(store, log), PURGE_INTERVAL_MS);
   stack.defer(() => clearInterval(purge));

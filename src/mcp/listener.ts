@@ -12,6 +12,7 @@ import { linkTransport } from "../wire/transport.ts";
 import { acceptedWebSocket, selectSubprotocol } from "../wire/websocket.ts";
 import type { Accepted } from "../wire/websocket.ts";
 import { BackupRoutes } from "./backup-routes.ts";
+import { handleReindex } from "./reindex-route.ts";
 import { createMcpServer } from "./server.ts";
 
 export interface ListenerOptions {
@@ -30,7 +31,7 @@ export interface Listener {
   /** The WebSocket address, for people and logs. */
   url: string;
   port: number;
-  /** Clients that are connected over WebSocket, open HTTP sessions, and backups that are under way. */
+  /** Clients that are connected over WebSocket, open HTTP sessions, and backups and reindexing that are under way. */
   clients(): number;
   stop(): Promise<void>;
 }
@@ -68,7 +69,7 @@ export function startListener(options: ListenerOptions): Listener {
   return {
     url: `${options.tls ? "wss" : "ws"}://${server.hostname}:${server.port}/`,
     port: server.port ?? options.port,
-    clients: () => links.size + http.size + backups.size,
+    clients: () => links.size + http.size + backups.size + (store.reindexer.isWalking ? 1 : 0),
     async stop() {
       // No new connections; calls under way may end; then whatever is left is closed.
       await Promise.race([server.stop(), drained(server), Bun.sleep(STOP_DEADLINE_MS)]);
@@ -145,6 +146,7 @@ function router(options: ListenerOptions, { http, backups, accept, metrics }: Ro
     if (isSocket && (pathname === "/" || pathname === "/mcp")) return upgrade(request, server, accept());
     if (pathname === "/mcp") return http.handle(request, server);
     if (pathname === "/backup" || pathname === "/recover") return backups.handle(request, server);
+    if (pathname === "/reindex") return handleReindex(request, options.store, options.log);
     return refusal(404, "there is WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz and GET /metrics");
   };
 }

@@ -166,7 +166,7 @@ function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-function damaged(): DeweyError {
+export function damaged(): DeweyError {
   return new DeweyError("invalid", "the backup is damaged or cut off");
 }
 

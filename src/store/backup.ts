@@ -2,15 +2,18 @@ import type { TransactionSQL } from "bun";
 import { z } from "zod";
 import packageJson from "../../package.json" with { type: "json" };
 import { DeweyError } from "../errors.ts";
-import { MAX_PIECE_BYTES, foreign, packed, unpacked } from "./archive.ts";
+import { MAX_PIECE_BYTES, damaged, foreign, packed, unpacked } from "./archive.ts";
 import type { Piece } from "./archive.ts";
 import type { Database } from "./database.ts";
 import { MIGRATION_LOCK, applyWithin, migrations } from "./migrations.ts";
 import { sqlState } from "./pool.ts";
+import { LANGUAGE_LOCK, adoptLanguage } from "./search-language.ts";
 import { VOCABULARY_LOCK } from "./search-vocabulary.ts";
 
 /** Every table, in an order in which each comes after those that it refers to. A test holds it against the schema. */
 export const tables = [
+  // The first, because searches read it first: whoever locks in that order meets nobody in a circle.
+  "dewey_search_language",
   "conversations",
   "messages",
   "startup_contexts",
@@ -181,8 +184,9 @@ export async function recoverPieces(
     sql.begin(async (within) => {
       // No server that starts meanwhile migrates what is being replaced.
       await within`select pg_advisory_xact_lock(${MIGRATION_LOCK})`;
-      // Who reads words from messages locks the same tables in another order.
+      // Who reads words from messages, or makes them anew, locks the same tables in another order.
       await within`select pg_advisory_xact_lock(${VOCABULARY_LOCK})`;
+      await within`select pg_advisory_xact_lock(${LANGUAGE_LOCK})`;
       if (!force) await refuseFull(within);
       await within.unsafe(COPY_SETTINGS);
       await dropSchema(within);
@@ -198,6 +202,7 @@ export async function recoverPieces(
         within,
         migrations.filter(({ name }) => !then.has(name)),
       );
+      await adoptLanguage(within);
       // Search weighs words by what ANALYZE finds.
       for (const { name } of manifest.tables) await within.unsafe(`analyze ${name}`);
       return { made_at: manifest.made_at, tables: manifest.tables.map(({ name, rows }) => ({ name, rows })) };
@@ -229,8 +234,13 @@ export function parseManifest(piece: Piece): Manifest {
   }
   const parsed = manifestSchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const newer = z.object({ format: z.literal("dewey-backup"), dewey: z.string() }).safeParse(value);
+  const newer = z
+    .object({ ...manifestSchema.pick({ format: true, dewey: true, migrations: true }).shape, version: z.int() })
+    .safeParse(value);
   if (!newer.success) throw foreign();
+  // One of ours has nothing in it that we do not know.
+  const isOurs = newer.data.migrations.every((name) => migrations.some((migration) => migration.name === name));
+  if (isOurs && newer.data.version === manifestSchema.shape.version.value) throw damaged();
   throw new DeweyError(
     "conflict",
     `the backup was made by Dewey ${newer.data.dewey}, which this one does not understand`,
@@ -285,6 +295,8 @@ async function copyIn(sql: TransactionSQL, manifest: Manifest, pieces: AsyncGene
     const index = left.findIndex((table) => table.name === folder);
     const [table] = left.splice(0, index + 1).slice(-1);
     if (!table) throw foreign();
+    // What a migration puts in is in the archive too, as it was.
+    await sql.unsafe(`delete from ${table.name}`);
     // What the triggers would do is in the rows already.
     await sql.unsafe(`alter table ${table.name} disable trigger user`);
     const writer = sql

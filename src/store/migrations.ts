@@ -7,6 +7,7 @@ import appendPlan from "../../sql/0006_append_plan.sql" with { type: "text" };
 import searchMetadata from "../../sql/0007_search_metadata.sql" with { type: "text" };
 import vocabulary from "../../sql/0008_vocabulary.sql" with { type: "text" };
 import listKeys from "../../sql/0009_list_keys.sql" with { type: "text" };
+import searchLanguage from "../../sql/0010_search_language.sql" with { type: "text" };
 import { DeweyError } from "../errors.ts";
 import type { SQL, TransactionSQL } from "bun";
 import type { Database } from "./database.ts";
@@ -30,6 +31,7 @@ export const migrations: readonly Migration[] = [
   { name: "0007_search_metadata", sql: searchMetadata },
   { name: "0008_vocabulary", sql: vocabulary },
   { name: "0009_list_keys", sql: listKeys },
+  { name: "0010_search_language", sql: searchLanguage },
 ];
 
 /** Any number, the same for all: two servers that start at once migrate one after the other. */

@@ -8,6 +8,8 @@ export interface Place {
   /** Of PostgreSQL: which messages were there. */
   snapshot: string;
   basis: Basis;
+  /** The languages that words were looked for in: in others there are other words. */
+  languages: string[];
   /** As counted for the first page, and whether there may be more. */
   total: number;
   isLowerBound: boolean;
@@ -28,6 +30,7 @@ export const placeSchema: z.ZodType<Place> = z.strictObject({
     passing: z.number().min(0).max(1),
     since: z.array(count),
   }),
+  languages: z.array(z.string()),
   total: count,
   isLowerBound: z.boolean(),
   corrected: z.array(z.strictObject({ from: z.string(), to: z.string() })),

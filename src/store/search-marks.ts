@@ -2,6 +2,8 @@ import type { SQL } from "bun";
 import { isBeginning, wordsIn } from "./search-text.ts";
 import type { Word } from "./search-text.ts";
 
+/** Stems of this language are the beginnings of their words; of some others they are not, or nobody knows. */
+const BEGINNING_STEMS = "english";
 /** Different words that PostgreSQL is asked about for one reply. */
 const MAX_ASKED = 2000;
 
@@ -20,13 +22,22 @@ export interface Mark {
 
 /**
  * Where the words of a query stand in texts, in the order of each text. Only PostgreSQL knows which words it takes for
- * the same, so it is asked: once for all the texts, about the words that begin like one that is sought.
+ * the same, so it is asked: once for all the texts, in each language, about the words that begin like one that is sought
+ * and, where stems are not always beginnings, about the others too.
  */
-export async function findMarks(sql: SQL, texts: string[], sought: Sought[]): Promise<Mark[][]> {
+export async function findMarks(
+  sql: SQL,
+  texts: string[],
+  sought: Sought[],
+  languages: readonly string[],
+): Promise<Mark[][]> {
   const words = texts.map((text) => wordsIn(text));
   const mayBe = likeOneOf(sought);
-  const asked = new Set(words.flatMap((each) => each.filter((word) => mayBe(word.text)).map((word) => word.text)));
-  const known = await lexemesOf(sql, [...asked].slice(0, MAX_ASKED), sought);
+  const different = new Set(words.flatMap((each) => each.map((word) => word.text)));
+  const alike = [...different].filter(mayBe);
+  const areBeginnings = languages.every((language) => language === BEGINNING_STEMS);
+  const asked = areBeginnings ? alike : [...new Set([...alike, ...different])];
+  const known = await lexemesOf(sql, asked.slice(0, MAX_ASKED), sought, languages);
   return words.map((each) => each.flatMap((word) => markOf(word, known)).toSorted((a, b) => a.start - b.start));
 }
 
@@ -50,10 +61,17 @@ function likeOneOf(sought: Sought[]): (word: string) => boolean {
   };
 }
 
-async function lexemesOf(sql: SQL, words: string[], sought: Sought[]): Promise<Map<string, Sought>> {
+async function lexemesOf(
+  sql: SQL,
+  words: string[],
+  sought: Sought[],
+  languages: readonly string[],
+): Promise<Map<string, Sought>> {
   const rows: { word: string; lexemes: string[] }[] = await sql`
-    select word, tsvector_to_array(to_tsvector('english', word)) as lexemes
-    from unnest(${sql.array(words, "TEXT")}::text[]) as word`;
+    select word, array(
+      select unnest(tsvector_to_array(to_tsvector(language::regconfig, word)))
+      from unnest(${sql.array([...languages], "TEXT")}::text[]) as language
+    ) as lexemes from unnest(${sql.array(words, "TEXT")}::text[]) as word`;
   const found = new Map<string, Sought>();
   for (const { word, lexemes } of rows) {
     const match = sought.find(

@@ -1,5 +1,5 @@
 import type { SQL } from "bun";
-import { isBeginning, searched } from "./search-text.ts";
+import { accentedWords, isBeginning, searched } from "./search-text.ts";
 
 /** Characters of a query that are read; a longer text says nothing more with the rest. */
 const MAX_QUERY_CHARACTERS = 10_000;
@@ -12,6 +12,8 @@ export interface SearchQuery {
   words: string[];
   /** tsqueries that a message must satisfy: phrases in quotes, and words that a minus stands before. */
   required: string[];
+  /** The languages that it was read in: the one of new messages, and those of earlier ones. */
+  languages: string[];
   /** The text without operators: what is looked for where it holds no word. */
   literal: string;
 }
@@ -34,13 +36,43 @@ export async function parseQuery(sql: SQL, text: string): Promise<SearchQuery> {
   const groups = groupsOf(termsOf(readable));
   const wanted = groups.flat().filter((term) => !term.isUnwanted);
   const plain = wanted.map((term) => searched(term.text)).join(" ");
-  const conditions = groups.filter((group) => group.some((term) => term.isPhrase || term.isUnwanted)).map(condition);
-  const [row] = await sql`select
-    array(select lexeme from unnest(to_tsvector('english', ${plain})) order by positions[1], lexeme) as words,
-    array(select q::text from unnest(${sql.array(conditions.slice(0, MAX_CONDITIONS), "TEXT")}::text[]) g,
-      websearch_to_tsquery('english', g) q where numnode(q) > 0) as required`;
+  const conditions = groups.filter((group) => group.some((term) => term.isPhrase || term.isUnwanted));
+  const terms = conditions.slice(0, MAX_CONDITIONS).flat();
+  const accented = accentedWords(wanted.map((term) => term.text).join(" "));
+  // Stop words are listed with their accents, so they are told by those. Where a term is nothing but stop words in one
+  // language, it can ask nothing of the messages in that one, and so of none.
+  const [row] = await sql`
+    with languages as materialized (
+      select name::regconfig as language from dewey_search_language, unnest(language || earlier) as name
+    ), stopped as (
+      select language, tsvector_to_array(to_tsvector(language, bare)) as lexemes
+      from languages, unnest(${sql.array(accented, "TEXT")}::text[], ${sql.array(accented.map(searched), "TEXT")}::text[])
+        as words (accented, bare)
+      where to_tsvector(language, accented) = ''
+    )
+    select array(select language::text from languages) as languages,
+      array(
+        select lexeme from languages l, unnest(to_tsvector(language, ${plain}))
+        where not exists (select from stopped s where s.language = l.language and lexeme = any(s.lexemes))
+        group by lexeme order by min(positions[1]), lexeme
+      ) as words,
+      array(
+        select case when bool_and(numnode(query) > 0) then string_agg(distinct '(' || query::text || ')', ' | ') end
+        from unnest(${sql.array(
+          terms.map((term) => `"${searched(term.text)}"`),
+          "TEXT",
+        )}::text[]) with ordinality as terms (term, place), languages, websearch_to_tsquery(language, term) as query
+        group by place order by place
+      ) as terms`;
+  const read = new Map(terms.map((term, index) => [term, row.terms[index]]));
+  const required = conditions.slice(0, MAX_CONDITIONS).map((group) => condition(group, read));
   const said = conditions.length === 0 ? readable : wanted.map((term) => term.text).join(" ");
-  return { ...row, literal: said.trim() };
+  return {
+    words: [...row.words],
+    required: required.filter((each) => each !== ""),
+    languages: [...row.languages],
+    literal: said.trim(),
+  };
 }
 
 function termsOf(text: string): Term[] {
@@ -68,9 +100,14 @@ function groupsOf(terms: Term[]): Term[][] {
   return groups;
 }
 
-/** As `websearch_to_tsquery` reads it. All in quotes, since one word may be written out as several. */
-function condition(group: Term[]): string {
-  return group.map((term) => `${term.isUnwanted ? "-" : ""}"${searched(term.text)}"`).join(" or ");
+/** A tsquery for a group, of how its terms are read; empty when they ask nothing. */
+function condition(group: Term[], read: Map<Term, string | null>): string {
+  return group
+    .flatMap((term) => {
+      const query = read.get(term);
+      return query ? [term.isUnwanted ? `!(${query})` : `(${query})`] : [];
+    })
+    .join(" | ");
 }
 
 /** A tsquery that any of the lexemes satisfies. The quotes keep whatever is in a lexeme from being an operator. */

@@ -5,7 +5,7 @@
  */
 
 /** Of a content that must be written out, so much is: it is done while other callers wait, and takes a third of a second. */
-const MAX_SEARCHED_CHARACTERS = 250_000;
+export const MAX_SEARCHED_CHARACTERS = 250_000;
 /** Scripts that put no spaces between words. */
 const unspacedScripts =
   "\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Hangul}\\p{Script=Thai}\\p{Script=Lao}\\p{Script=Khmer}\\p{Script=Myanmar}ー";
@@ -42,6 +42,17 @@ export function searched(text: string): string {
       const written = pairs(run).map((pair) => pair.text);
       return ` ${written.length === 0 ? run : written.join(" ")} `;
     });
+}
+
+/** The words of a text that have accents, as they stand there. */
+export function accentedWords(text: string): string[] {
+  if (!mayHaveAccents.test(text)) return [];
+  const words =
+    text
+      .normalize("NFC")
+      .toLowerCase()
+      .match(/[\p{L}\p{M}]+/gu) ?? [];
+  return [...new Set(words)].filter((word) => mayHaveAccents.test(word));
 }
 
 /** Whether a word of a query stands for all that begin with it: one character of a script whose words are found by pairs. */

@@ -1,5 +1,6 @@
 import type { Log } from "../log.ts";
 import type { Database } from "./database.ts";
+import { pause } from "./pause.ts";
 
 /** Any number, the same for all: one server at a time reads the words. */
 export const VOCABULARY_LOCK = 3_393_900_002;
@@ -79,18 +80,4 @@ export class Vocabulary {
       return false;
     });
   }
-}
-
-/** Waits, but not beyond the end. */
-function pause(durationMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, durationMs);
-    signal.addEventListener("abort", done);
-    if (signal.aborted) done();
-  });
 }

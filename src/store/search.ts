@@ -16,7 +16,7 @@ import { findMarks } from "./search-marks.ts";
 import { parseQuery } from "./search-query.ts";
 import type { SearchQuery } from "./search-query.ts";
 import { basisOf, rank } from "./search-rank.ts";
-import type { Basis, Filter } from "./search-rank.ts";
+import type { Filter } from "./search-rank.ts";
 import { StatisticsCache } from "./search-statistics.ts";
 import type { Statistics } from "./search-statistics.ts";
 import { countMatches } from "./search-total.ts";
@@ -70,12 +70,12 @@ export class Search {
     const search = async (sql: SQL, seen: string | undefined): Promise<SearchReply> => {
       const query = await parseQuery(sql, text);
       const filter = await filterOf(sql, narrowing, query, going?.snapshot ?? seen);
-      const place = going ?? (await this.#begin(sql, query, filter, { offset, snapshot: seen }));
+      const place = await this.#place(sql, query, filter, going, { offset, snapshot: seen });
       const page = { offset: place.offset, limit: limit + 1 };
       const ranked = await (isLiteral(query)
         ? findLiterally(sql, query.literal, filter, page)
         : rank(sql, place.basis, filter, page));
-      const marker = isLiteral(query) ? literalMarker(query.literal) : wordMarker(sql, place.basis);
+      const marker = isLiteral(query) ? literalMarker(query.literal) : wordMarker(sql, place);
       const results = await readHits(sql, ranked.slice(0, limit), { mark: marker.mark, context, full });
       const next = { ...place, offset: place.offset + results.length };
       return {
@@ -92,6 +92,18 @@ export class Search {
       (sql, seen) => sql.begin("isolation level repeatable read read only", (within) => search(within, seen)),
       signal,
     );
+  }
+
+  /** Where a cursor says, else the beginning. When messages are in other languages by now, its words are looked up anew. */
+  async #place(
+    sql: SQL,
+    query: SearchQuery,
+    filter: Filter,
+    going: Place | undefined,
+    beginning: { offset: number; snapshot: string | undefined },
+  ): Promise<Place> {
+    if (going && Bun.deepEquals(going.languages, query.languages)) return going;
+    return this.#begin(sql, query, filter, going ?? beginning);
   }
 
   /** What the first page finds, and the later ones keep. */
@@ -111,7 +123,8 @@ export class Search {
     const total = await (isLiteral(query)
       ? countLiterally(sql, query.literal, filter)
       : countMatches(sql, basis, filter));
-    return { snapshot: snapshot ?? (await currentSnapshot(sql)), basis, ...total, corrected, offset };
+    const { languages } = query;
+    return { snapshot: snapshot ?? (await currentSnapshot(sql)), basis, languages, ...total, corrected, offset };
   }
 
   /** The words as they were written in the query and in what was found. */
@@ -122,10 +135,8 @@ export class Search {
     shown: Map<string, string>,
   ): Promise<Pick<SearchReply, "corrected">> {
     if (place.corrected.length === 0 || place.total === 0) return {};
-    const asked = wordMarker(sql, {
-      ...place.basis,
-      words: place.corrected.map(({ from }) => ({ lexeme: from, count: 1 })),
-    });
+    const words = place.corrected.map(({ from }) => ({ lexeme: from, count: 1 }));
+    const asked = wordMarker(sql, { ...place, basis: { ...place.basis, words } });
     await asked.mark([text]);
     return {
       corrected: place.corrected.map(({ from, to }) => ({
@@ -153,12 +164,12 @@ interface Marker {
   shown: Map<string, string>;
 }
 
-function wordMarker(sql: SQL, { words, rows }: Basis): Marker {
+function wordMarker(sql: SQL, { basis: { words, rows }, languages }: Pick<Place, "basis" | "languages">): Marker {
   // The rarer a word is, the more it says where it stands.
   const sought = words.map(({ lexeme, count }) => ({ lexeme, weight: Math.log(1 + Math.max(rows, count) / count) }));
   const shown = new Map<string, string>();
   const mark = async (texts: string[]) => {
-    const marks = await findMarks(sql, texts, sought);
+    const marks = await findMarks(sql, texts, sought, languages);
     for (const [index, each] of marks.entries())
       for (const {
         start,

@@ -13,9 +13,12 @@ import type { ReadCounts } from "./reads.ts";
 import type { Redactor } from "./redact.ts";
 import { Replica } from "./replica.ts";
 import type { ReplicaHealth } from "./replica.ts";
+import { Reindexer } from "./reindexer.ts";
 import { Results } from "./results.ts";
 import { Search } from "./search.ts";
 import { canCorrect, prepareCorrections } from "./search-corrections.ts";
+import { prepareLanguage, readReindexing } from "./search-language.ts";
+import type { Reindexing } from "./search-language.ts";
 import { Stats } from "./stats.ts";
 import { Tail } from "./tail.ts";
 
@@ -26,6 +29,8 @@ export interface StoreOptions extends DatabaseOptions {
   trashDays: number;
   /** Takes secrets out of every write. */
   redactor: Redactor;
+  /** Whose word forms search should know, by PostgreSQL's name; absent, it stays as the database has it. */
+  searchLanguage?: string | undefined;
 }
 
 /** How the database is. */
@@ -34,8 +39,13 @@ interface StoreHealth {
   /** PostgreSQL's version, such as "18.4". */
   version: string;
   migrations: { applied: number; newest: string };
-  /** Whether searches correct typing errors, which takes the extension pg_trgm. */
-  search: { corrections: boolean };
+  search: {
+    /** Whether searches correct typing errors, which takes the extension pg_trgm. */
+    corrections: boolean;
+    language: string;
+    /** How far the making of all words anew is, while it is under way. */
+    reindexing?: Pick<Reindexing, "earlier" | "walked" | "total">;
+  };
   /** Of the replica, when one is configured. */
   replica?: ReplicaHealth;
 }
@@ -45,6 +55,7 @@ export interface Store {
   conversations: Conversations;
   messages: Messages;
   search: Search;
+  reindexer: Reindexer;
   contexts: Contexts;
   results: Results;
   tail: Tail;
@@ -73,7 +84,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   try {
     const migrations = await migrate(database);
     await database.warm();
-    await prepareCorrections(database, options.log);
+    const prepareSearch = async () => {
+      await prepareLanguage(database, options.searchLanguage, options.log);
+      await prepareCorrections(database, options.log);
+    };
+    await prepareSearch();
     replica = readConnection && (await Replica.open(database, readConnection, options));
     const reads = new Reads(database, replica);
     const messages = new Messages(database, reads, redactor);
@@ -81,6 +96,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       conversations: new Conversations(database, reads, options.trashDays, redactor),
       messages,
       search: new Search(database, reads, options.log),
+      reindexer: new Reindexer(database, options.searchLanguage, options.log),
       contexts: new Contexts(database, redactor),
       results: new Results(database, redactor),
       tail: new Tail(database),
@@ -88,13 +104,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       backup: () => writeBackup(database),
       async recover(archive, { force }) {
         const recovered = await recoverBackup(database, archive, force);
-        await prepareCorrections(database, options.log);
+        await prepareSearch();
         return recovered;
       },
       async health() {
         const health: StoreHealth = await database.repeatable(async (sql) => {
           const [row] = await sql`select current_setting('server_version') as version`;
-          const search = { corrections: await canCorrect(sql) };
+          const { language, under_way, ...reindexing } = await readReindexing(sql);
+          const search = { corrections: await canCorrect(sql), language, ...(under_way ? { reindexing } : {}) };
           return { database: "ok", version: String(row.version).split(" ")[0] ?? "", migrations, search };
         });
         return replica ? { ...health, replica: await replica.health() } : health;

@@ -52,8 +52,8 @@ const NEWEST_TURNS = 1000;
 /**
  * Tells what was stored since an earlier look, each message once, whatever its own time and turn, and however
  * transactions overlap. No number in the rows can tell that: callers give ids and times, and a transaction that begins
- * first may end last. PostgreSQL's snapshots can: a row is new when the transaction that wrote it was not visible in the
- * earlier one. Nothing is written for it, and nobody is notified, so storing costs nothing more.
+ * first may end last. PostgreSQL's snapshots can: a message is new when the transaction that stored it was not visible in
+ * the earlier one (which the message says; its row may be written anew). Nobody is notified, so storing costs nothing more.
  */
 export class Tail {
   readonly #database: Database;
@@ -104,16 +104,12 @@ async function newRows(
 ): Promise<TailRow[]> {
   const { from, next, limit } = input;
   const since = from.at - LONGEST_TRANSACTION_SECONDS;
-  // xmin has 32 bits: the transaction's whole number is the greatest one with these bits that there can be yet.
   const found: { id: string; bytes: number }[] = await sql`
-    with latest as (
-      select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as number
-    ), recent as (
-      select m.id, m.created_at, m.conversation_id, m.turn_number, m.bytes,
-        (l.number - ((l.number - m.writer) & 4294967295))::text::xid8 as writer
-      from latest l, conversations c cross join lateral (
+    with recent as (
+      select m.id, m.created_at, m.conversation_id, m.turn_number, m.bytes, m.writer
+      from conversations c cross join lateral (
         select id, created_at, conversation_id, turn_number, octet_length(content) as bytes,
-          xmin::text::bigint as writer
+          stored_in::text::xid8 as writer
         from messages where conversation_id = c.id order by turn_number desc limit ${NEWEST_TURNS}
       ) m
       where c.updated_at > to_timestamp(${since}) and c.deleted_at is null

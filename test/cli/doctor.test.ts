@@ -34,6 +34,7 @@ describe("dewey doctor", () => {
       "versions",
       "server",
       "database",
+      "search",
       "engine",
       "disk",
       "spool",
@@ -48,6 +49,11 @@ describe("dewey doctor", () => {
         .map((line) => line.split(/ +/)[1]),
     ).toEqual(names);
     expect(stdout).toMatch(/✓ database +PostgreSQL 18\.\d+, schema \d{4}_/);
+    expect(stdout).toMatch(/✓ search +in english/);
+    const german = await report({ ...env, DEWEY_SEARCH_LANGUAGE: "german" });
+    expect(german.checks).toMatchObject({
+      search: { state: "fault", remedy: expect.stringContaining("dewey reindex") },
+    });
     expect(stdout).toMatch(/✓ versions +Dewey \d+\.\d+\.\d+, carrying PostgreSQL 18/);
     await run(["connect", "claude-code", "--url", url, "--data-dir", join(home.path, "data")], env);
     const connected = await report(env);
@@ -82,6 +88,7 @@ describe("dewey doctor", () => {
       configuration: { state: "fault", text: expect.stringContaining("DEWEY_TOKKEN"), remedy: expect.any(String) },
       server: { state: "fault", text: expect.stringContaining("start one with: dewey serve") },
       database: { state: "fault", text: expect.stringContaining("the database cannot be reached") },
+      search: { state: "note" },
       engine: { state: "note" },
       spool: { state: "fault", remedy: expect.stringContaining("dewey proxy") },
       upstreams: { state: "fault", text: expect.stringContaining("no-such-command") },

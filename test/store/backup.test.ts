@@ -133,6 +133,7 @@ for (const engine of engines.slice(0, 1)) {
       await using other = await testStore(engine, { connection });
       const { tables } = await other.recover(inChunks(Buffer.concat(parts)), { force: false });
       expect(tables.filter(({ rows }) => rows > 0)).toEqual([
+        { name: "dewey_search_language", rows: 1 },
         { name: "conversations", rows: 1 },
         { name: "messages", rows: 4 },
       ]);
@@ -246,7 +247,7 @@ for (const engine of engines.slice(0, 1)) {
             (manifest) => (manifest["tables"] = [{ name: "pg_authid", columns: ["rolname"], rows: 0 }]),
           ),
         ),
-      ).toMatchObject({ code: "conflict" });
+      ).toMatchObject({ code: "invalid" });
       const badRows = await rewritten((all) =>
         all.map((piece) => (piece.name.startsWith("conversations/") ? { ...piece, bytes: Buffer.from("x\n") } : piece)),
       );

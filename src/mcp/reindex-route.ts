@@ -1,0 +1,20 @@
+import { asDeweyError, DeweyError, httpStatus } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Store } from "../store/store.ts";
+
+/**
+ * `POST /reindex` begins to make the words of all messages anew, with `?language=NAME` in another language; `GET /reindex`
+ * says how far that is. Both answer at once: the work goes on in the background, whoever asks or not.
+ */
+export async function handleReindex(request: Request, store: Store, log: Log): Promise<Response> {
+  try {
+    const language = new URL(request.url).searchParams.get("language") ?? undefined;
+    if (request.method === "GET") return Response.json(await store.reindexer.state());
+    if (request.method === "POST") return Response.json(await store.reindexer.begin(language));
+    throw new DeweyError("invalid", "there is GET and POST /reindex");
+  } catch (thrown) {
+    const { code, message } = asDeweyError(thrown);
+    if (code === "internal") log.error("reindexing failed", { error: thrown });
+    return Response.json({ error: message, code }, { status: httpStatus(code) });
+  }
+}
