@@ -18,6 +18,8 @@ export interface LogOptions {
   /** One JSON object a line for machines, or a short readable line for a terminal. */
   format: "json" | "text";
   write(line: string): void;
+  /** What is to be written in a text's place, for a log of what others say: it may hold their secrets. */
+  mask?: ((text: string) => string) | undefined;
 }
 
 export function createLog(options: LogOptions, bound: Fields = {}): Log {
@@ -26,7 +28,7 @@ export function createLog(options: LogOptions, bound: Fields = {}): Log {
     (level: LogLevel) =>
     (event: string, fields: Fields = {}) => {
       if (logLevels.indexOf(level) < least) return;
-      options.write(`${render(options.format, level, event, { ...bound, ...fields })}\n`);
+      options.write(`${render(options, level, event, { ...bound, ...fields })}\n`);
     };
   return {
     debug: line("debug"),
@@ -41,10 +43,10 @@ export function createLog(options: LogOptions, bound: Fields = {}): Log {
 const MAX_UNREAD_CHARACTERS = 4_000_000;
 
 /** The log of a process: on stderr, because stdout belongs to the protocol when a client has started us. */
-export function stderrLog(level: LogLevel): Log {
+export function stderrLog(level: LogLevel, mask?: LogOptions["mask"]): Log {
   // Whoever read it may be gone; without this the next line would end the process.
   process.stderr.on("error", () => {});
-  return createLog({ level, format: process.stderr.isTTY ? "text" : "json", write: writer(process.stderr) });
+  return createLog({ level, format: process.stderr.isTTY ? "text" : "json", write: writer(process.stderr), mask });
 }
 
 /** Writes lines, and leaves out those for which nobody makes room, saying how many when there is room again. */
@@ -67,9 +69,10 @@ function writer(stream: NodeJS.WriteStream): (line: string) => void {
   };
 }
 
-function render(format: LogOptions["format"], level: LogLevel, event: string, fields: Fields): string {
+function render({ format, mask }: LogOptions, level: LogLevel, event: string, fields: Fields): string {
   const time = new Date().toISOString();
-  const plain = Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, describe(value)]));
+  const shown = (value: unknown) => (typeof value === "string" && mask ? mask(value) : value);
+  const plain = Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, shown(describe(value))]));
   if (format === "json") return JSON.stringify({ time, level, event, ...plain });
   const rest = Object.entries(plain).map(([key, value]) => `${key}=${word(value)}`);
   return [time.slice(11, 19), level === "info" ? "" : level.toUpperCase(), event, ...rest].filter(Boolean).join(" ");

@@ -43,3 +43,17 @@ test("a line break in a value cannot forge a line", () => {
     expect(lines.join("").trimEnd().split("\n")).toHaveLength(1);
   }
 });
+
+test("what is to be masked is masked in texts and in errors, and the rest is as it was", () => {
+  const { lines, log } = capture({ mask: (text) => text.replaceAll("s3cret", "…") });
+  log
+    .with({ session: "my s3cret" })
+    .info("s3cret is the event's own", { line: "a s3cret b", error: new Error("no s3cret"), n: 1 });
+  expect(JSON.parse(lines[0] ?? "")).toMatchObject({
+    event: "s3cret is the event's own",
+    session: "my …",
+    line: "a … b",
+    error: "no …",
+    n: 1,
+  });
+});

@@ -3,11 +3,12 @@ import { foreignEnvironment, obeyed, proxyConfig } from "../config.ts";
 import type { ProxyConfig } from "../config.ts";
 import { DeweyError, asDeweyError } from "../errors.ts";
 import { stderrLog } from "../log.ts";
-import type { Log } from "../log.ts";
+import type { Log, LogLevel } from "../log.ts";
 import { runStdioSession, startProxy } from "../proxy/proxy.ts";
 import type { Proxy } from "../proxy/proxy.ts";
 import { commandLineUpstream, defaultUpstreams, parseUpstreams } from "../proxy/upstreams.ts";
 import type { Upstream, UpstreamContext, Upstreams } from "../proxy/upstreams.ts";
+import { createRedactor } from "../store/redact.ts";
 import { ownStdio } from "../wire/stdio.ts";
 import type { Command, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";
@@ -39,7 +40,7 @@ export const proxy: Command = {
   operands: 1,
   async run(invocation) {
     const config = proxyConfig(invocation);
-    const log = stderrLog(config.logLevel);
+    const log = relayingLog(config.logLevel);
     warnOfUnknownVariables(invocation.env, log);
     if (invocation.flags["stdio"] === true) return recordStdio(invocation, config, log);
     const [operand] = [...invocation.operands, ...(invocation.rest ?? [])];
@@ -52,6 +53,12 @@ export const proxy: Command = {
     return 0;
   },
 };
+
+/** A log without secrets: what the servers behind the proxy print on stderr goes there, and errors in their words. */
+export function relayingLog(level: LogLevel): Log {
+  const redactor = createRedactor();
+  return stderrLog(level, (text) => redactor.text(text, {}));
+}
 
 export interface ConfiguredProxy {
   config: ProxyConfig;

@@ -1,7 +1,6 @@
 import { obeyed, proxyConfig, serveConfig } from "../config.ts";
-import { stderrLog } from "../log.ts";
 import type { Command } from "./command.ts";
-import { startConfiguredProxy } from "./proxy.ts";
+import { relayingLog, startConfiguredProxy } from "./proxy.ts";
 import { aborted, warnOfUnknownVariables } from "./signals.ts";
 
 const steps = {
@@ -25,7 +24,7 @@ export const up: Command = {
     const config = serveConfig(invocation);
     const proxySettings = proxyConfig(invocation);
     // What goes well is told in words on stdout; the log is for what does not.
-    const log = stderrLog(config.logLevel === "info" ? "warn" : config.logLevel);
+    const log = relayingLog(config.logLevel === "info" ? "warn" : config.logLevel);
     warnOfUnknownVariables(invocation.env, log);
     await using stack = new AsyncDisposableStack();
     const { startServer } = await import("./server.ts");

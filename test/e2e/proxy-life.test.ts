@@ -133,6 +133,20 @@ describe("SIGTERM", () => {
   }, 60_000);
 });
 
+test("what a child prints on stderr is in the log, without the secrets in it", async () => {
+  const secrets = [
+    "Authorization: Bearer 0a1b2c3d4e5f60718293a4b5c6d7e8f9",
+    "ghp_0123456789abcdefghijABCDEFGHIJ012345",
+  ];
+  const script = `echo 'asking with ${secrets.join(" and ")}' >&2; exec "$0" "$@"`;
+  const { command, args } = echoCommand;
+  const proxy = await startProxy({ echo: { command: "/bin/sh", args: ["-c", script, command, ...args] } });
+  await client(proxy.url);
+  await proxy.running.until("stderr", /"line":"asking with [^"]*\[redacted[^"]*\[redacted/);
+  for (const secret of secrets) expect(proxy.running.stderr()).not.toContain(secret.slice(-20));
+  expect(await proxy.running.stop()).toBe(0);
+});
+
 describe("SIGHUP", () => {
   const named = (name: string) => ({ ...echoCommand, env: { NAME: name } });
   const reload = async (proxy: Awaited<ReturnType<typeof startProxy>>, configured: unknown, event: RegExp) => {

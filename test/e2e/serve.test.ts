@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { allCommands } from "../../src/cli/commands.ts";
 import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../support/binary.ts";
+import { echoCommand } from "../support/echo-server.ts";
 import { freePort } from "../support/ports.ts";
 import { Rpc, until } from "../support/rpc.ts";
 
@@ -223,6 +224,40 @@ describe("dewey up", () => {
     const database = postmaster(home.path);
     expect(await running.stop("SIGINT")).toBe(0);
     await until("the end of PostgreSQL", () => !isAlive(database));
+  }, 60_000);
+
+  test("reads its upstreams again at SIGHUP, and lets a call that is under way end at SIGTERM", async () => {
+    using home = temporaryHome();
+    const config = join(home.path, "mcp.json");
+    const configure = (text: string) => writeFileSync(config, text);
+    configure(JSON.stringify({ mcpServers: { one: echoCommand } }));
+    const running = start(["up"], {
+      ...plainEnvironment(home.path),
+      DEWEY_MCP_PORT: `${freePort()}`,
+      DEWEY_PROXY_PORT: `${freePort()}`,
+      DEWEY_PROXY_CONFIG: config,
+      DEWEY_DATA_DIR: join(home.path, "data"),
+    });
+    const [, proxyUrl = ""] = await running.until("stdout", /proxy {3}(\S+) /);
+    configure("{ no JSON");
+    running.process.kill("SIGHUP");
+    await running.until("stderr", /"event":"the configuration is as it was: what was read again is wrong"/);
+    const one = await connected(`${proxyUrl}/?upstream=one`);
+    configure(JSON.stringify({ mcpServers: { one: echoCommand, two: echoCommand } }));
+    running.process.kill("SIGHUP");
+    const two = await until("the new upstream", () => connected(`${proxyUrl}/?upstream=two`).catch(() => undefined));
+    expect(await two.tool("echo", { text: "here" })).toEqual({ text: "here" });
+
+    const slow = one.tool("slow", { ms: 1500 });
+    const metrics = async () => (await fetch(`${proxyUrl.replace("ws", "http")}/metrics`)).text();
+    await until("the call", async () => (await metrics()).includes("dewey_proxy_open_requests 1"));
+    const database = postmaster(home.path);
+    running.process.kill("SIGTERM");
+    expect(await slow).toEqual({ text: "slept" });
+    expect(await running.process.exited).toBe(0);
+    await until("the end of PostgreSQL", () => !isAlive(database));
+    // The proxy goes before the server, which has what it recorded.
+    expect(readdirSync(join(home.path, "data/spool"))).toEqual([]);
   }, 60_000);
 });
 

@@ -135,7 +135,7 @@ describe("a link over WebSocket", () => {
     dead.stop(true);
   });
 
-  test("that a client opened and left without a word is ended by pings, and a quiet client's is kept", async () => {
+  test("that a client opened and left without a word is ended by pings, and a quiet client's or a paused one is kept", async () => {
     const links: Link[] = [];
     const server = Bun.serve<Accepted>({
       port: 0,
@@ -145,6 +145,12 @@ describe("a link over WebSocket", () => {
       // The shortest time that Bun's clock tells apart; all else is as it is served.
       websocket: { ...acceptedWebSocket, idleTimeout: 8 },
     });
+    // One from which nothing is read, because its upstream is slow, cannot show that it is there, and is not asked to.
+    const held = new WebSocket(`ws://127.0.0.1:${server.port}/`);
+    const paused = await until("the paused one", () => links[0]);
+    const kept = listen(paused);
+    paused.pause();
+    held.send("waits");
     const dead = await Bun.connect({
       hostname: "127.0.0.1",
       port: server.port ?? 0,
@@ -157,12 +163,15 @@ describe("a link over WebSocket", () => {
         data() {},
       },
     });
-    const first = listen(await until("the dead one", () => links[0]));
+    const first = listen(await until("the dead one", () => links[1]));
     const quiet = new WebSocket(`ws://127.0.0.1:${server.port}/`);
-    const second = listen(await until("the quiet one", () => links[1]));
+    const second = listen(await until("the quiet one", () => links[2]));
     await first.end();
-    expect(second.closed).toBeUndefined();
+    expect([second.closed, kept.closed]).toEqual([undefined, undefined]);
+    paused.resume();
+    expect(await kept.count(1)).toEqual(["waits"]);
     quiet.close();
+    held.close();
     dead.terminate();
     await server.stop(true);
   }, 40_000);
