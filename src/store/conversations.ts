@@ -154,14 +154,17 @@ export class Conversations {
     return { restored: row.trashed, message_count: row.message_count };
   }
 
-  /** Removes for good what has been in the trash longer than it is kept. Answers how many conversations went. */
+  /**
+   * Removes for good what has been in the trash longer than it is kept. Answers how many conversations went: what another
+   * server is at is left to that one.
+   */
   async purgeTrash(): Promise<number> {
     let purged = 0;
     for (;;) {
       const rows: unknown[] = await this.#database.repeatable(
         (sql) => sql`delete from conversations where id in (
             select id from conversations where deleted_at < now() - make_interval(days => ${this.#trashDays})
-            limit ${PURGE_AT_ONCE}
+            limit ${PURGE_AT_ONCE} for update skip locked
           ) returning id`,
       );
       purged += rows.length;

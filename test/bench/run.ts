@@ -3,6 +3,7 @@ import { long } from "./long.ts";
 import { many } from "./many.ts";
 import { redacting } from "./redacting.ts";
 import { relaying } from "./relaying.ts";
+import { servers } from "./servers.ts";
 import { starting } from "./starting.ts";
 import { storing } from "./storing.ts";
 import { judge, table } from "./support/row.ts";
@@ -10,7 +11,15 @@ import type { Judged, Row } from "./support/row.ts";
 
 // Every promise about speed beside a peer or the limit, measured in one run; bench.ts runs this.
 
-const benches: Record<string, () => Promise<Row[]>> = { storing, relaying, many, starting, importing, redacting };
+const benches: Record<string, () => Promise<Row[]>> = {
+  storing,
+  servers,
+  relaying,
+  many,
+  starting,
+  importing,
+  redacting,
+};
 /** Benches that run only when they are asked for: they take long. */
 const onRequest: Record<string, () => Promise<Row[]>> = { long };
 

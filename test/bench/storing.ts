@@ -1,25 +1,19 @@
-import type { Connection } from "../../src/store/connection.ts";
-import { connect } from "../support/postgres.ts";
 import { startServe, temporaryHome } from "../support/binary.ts";
-import { Rpc } from "../support/rpc.ts";
 import { closedLoop } from "./support/load.ts";
 import type { Load } from "./support/load.ts";
-import { embeddedConnection, toolFrame } from "./support/dewey.ts";
+import { embeddedConnection } from "./support/dewey.ts";
+import { beginConversations, checkTurns, conversationId, storeFrame, textNumber, texts } from "./support/messages.ts";
 import { pgbench } from "./support/pgbench.ts";
 import type { Pgbench } from "./support/pgbench.ts";
 import type { Row } from "./support/row.ts";
 import { storeInServerMemory } from "./support/server-memory.ts";
-import { Writer } from "./support/text.ts";
 
-const CONTENT_CHARACTERS = 400;
 const CONVERSATIONS = 64;
 const ROUNDS = 3;
 const WARM_UP_MS = 2000;
 const DURATION_MS = 4000;
 /** What the peer's file holds when it is not empty: it is read and written anew at each call. */
 const KNOWN_TO_PEER = 10_000;
-/** pgbench prepares every script on every connection: few are enough for texts that differ. */
-const texts = Array.from({ length: 10 }, (_, seed) => new Writer(seed).text(CONTENT_CHARACTERS));
 
 interface Round {
   many: Load;
@@ -43,7 +37,7 @@ export async function storing(): Promise<Row[]> {
   const { running, url } = await startServe(home.path);
   await using _ = running;
   const connection = embeddedConnection(home.path);
-  await prepare(url, connection);
+  await beginConversations(url, connection, CONVERSATIONS);
   const store = (clients: number, conversations: number) =>
     closedLoop({
       urls: Array.from({ length: clients }, () => url),
@@ -143,31 +137,6 @@ export async function storing(): Promise<Row[]> {
   ];
 }
 
-function conversationId(number: number): string {
-  return `00000000-0000-4000-8000-${`${number}`.padStart(12, "0")}`;
-}
-
-function storeFrame(conversation_id: string, id: number): string {
-  return toolFrame(id, "dewey_store_message", { conversation_id, role: "user", content: textNumber(id) });
-}
-
-function textNumber(number: number): string {
-  return texts[number % texts.length] ?? "";
-}
-
-async function prepare(url: string, connection: Connection): Promise<void> {
-  const dewey = await Rpc.open(url);
-  await dewey.initialize();
-  for (let number = 0; number < CONVERSATIONS; number++) {
-    await dewey.tool("dewey_begin_conversation", { conversation_id: conversationId(number) });
-  }
-  dewey.close();
-  await using sql = connect(connection);
-  const [row] =
-    await sql`select current_setting('fsync') as fsync, current_setting('synchronous_commit') as synchronous`;
-  if (row.fsync !== "on" || row.synchronous !== "on") throw new Error("the database does not wait for the disk");
-}
-
 /** Dewey's own statement with one message. */
 function appendScript(text: string): string {
   return `select outcome, message_id, turn_number, created_at from dewey_append(array[0], array[${clientConversation}],
@@ -186,12 +155,3 @@ function plainScript(text: string): string {
 }
 
 const clientConversation = "('00000000-0000-4000-8000-' || lpad((:client_id)::text, 12, '0'))::uuid";
-
-/** Whoever is fast must also be right: turns without gap or repeat, and counters that agree with the rows. */
-async function checkTurns(connection: Connection): Promise<void> {
-  await using sql = connect(connection);
-  const wrong: unknown[] = await sql`
-    select c.id from conversations c join messages m on m.conversation_id = c.id group by c.id
-    having count(*) <> max(m.turn_number) or min(m.turn_number) <> 1 or count(*) <> c.message_count or c.last_turn <> count(*)`;
-  if (wrong.length > 0) throw new Error(`${wrong.length} conversations have wrong turns`);
-}

@@ -1,6 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import type { Connection } from "../../src/store/connection.ts";
-import { plainEnvironment, run, startServe, temporaryHome } from "../support/binary.ts";
+import { databaseAddress, plainEnvironment, run, startServe, temporaryHome } from "../support/binary.ts";
 import { freePort } from "../support/ports.ts";
 import { debian, privateCluster } from "../support/postgres.ts";
 import type { Engine } from "../support/postgres.ts";
@@ -12,17 +11,14 @@ setDefaultTimeout(60_000);
 if (!debian)
   console.warn("DEWEY_DB_READ_URL is not tested: Debian's PostgreSQL 15, which can make a replica, is not here");
 
-const address = ({ host, user, database }: Connection, password: string) =>
-  `postgres://${user}:${password}@${encodeURIComponent(host)}/${database}`;
-
 describe.skipIf(!debian)("dewey serve with DEWEY_DB_READ_URL", () => {
   test("reads from the replica, says in /healthz and to dewey doctor how it is, and goes on without it", async () => {
     await using primary = await privateCluster(debian as Engine);
     await using standby = await startStandby(primary);
     using home = temporaryHome();
     const env = {
-      DEWEY_DATABASE_URL: address(primary.connection, "hunter1"),
-      DEWEY_DB_READ_URL: address(standby.connection, "hunter2"),
+      DEWEY_DATABASE_URL: databaseAddress(primary.connection, "hunter1"),
+      DEWEY_DB_READ_URL: databaseAddress(standby.connection, "hunter2"),
       DEWEY_PROXY_PORT: `${freePort()}`,
     };
     const { running, url } = await startServe(home.path, env);

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Connection } from "../../src/store/connection.ts";
 
 /** The compiled binary, as `bun run build` makes it. */
 export const binary = join(import.meta.dir, "../../dist/dewey");
@@ -78,6 +79,11 @@ export async function startServe(home: string, env: Record<string, string> = {},
   });
   const [, url = ""] = await running.until("stderr", /"event":"serving","url":"([^"]+)"/);
   return { running, url };
+}
+
+/** What `DEWEY_DATABASE_URL` is for a database behind a socket of this machine. PostgreSQL asks for no password there. */
+export function databaseAddress({ host, user, database }: Connection, password = "none"): string {
+  return `postgres://${user}:${password}@${encodeURIComponent(host)}/${database}`;
 }
 
 interface Collected {
