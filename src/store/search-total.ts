@@ -19,13 +19,10 @@ const countless: Total = { total: EXACT_TOTAL_LIMIT, isLowerBound: true };
 /** How many messages match in all, counted up to the limit of exact totals. */
 export async function countMatches(sql: SQL, { words, scoped, passing }: Basis, filter: Filter): Promise<Total> {
   if (words.length === 0) return { total: 0, isLowerBound: false };
-  const commonest = scoped ? 0 : (words.at(-1)?.count ?? 0);
-  if (filter.values.length > 0 && commonest * passing > COUNTLESS_FILTERED) return countless;
-  if (filter.values.length === 0 && commonest > COUNTLESS_MESSAGES) {
-    const [trash] = await sql`
-      select coalesce(sum(message_count), 0)::integer as messages from conversations where deleted_at is not null`;
-    if (commonest - trash.messages > COUNTLESS_MESSAGES) return countless;
-  }
+  const known = scoped ? 0 : (words.at(-1)?.count ?? 0) * passing;
+  const most = filter.values.length === 0 ? COUNTLESS_MESSAGES : COUNTLESS_FILTERED;
+  // The statistics know nothing of the trash; all of it may be among these.
+  if (known > most && known - (await messagesInTrash(sql)) > most) return countless;
   const [row] = await sql.unsafe(
     `select count(*)::integer as total from (
       select from messages m where m.search @@ $${filter.values.length + 1}::text::tsquery and ${filter.condition}
@@ -33,4 +30,10 @@ export async function countMatches(sql: SQL, { words, scoped, passing }: Basis, 
     [...filter.values, anyOf(words.map(({ lexeme }) => lexeme))],
   );
   return row.total > EXACT_TOTAL_LIMIT ? countless : { total: row.total, isLowerBound: false };
+}
+
+async function messagesInTrash(sql: SQL): Promise<number> {
+  const [row] = await sql`
+    select coalesce(sum(message_count), 0)::float8 as messages from conversations where deleted_at is not null`;
+  return row.messages;
 }

@@ -240,6 +240,29 @@ for (const engine of engines) {
       expect(await find("marmalade", { limit: 1 })).toMatchObject({ total: 10_000, total_is_lower_bound: true });
     });
 
+    test("has an exact total when most that matches is in the trash, with a filter and without", async () => {
+      const other = await emptyDatabase(engine);
+      await using full = await testStore(engine, { connection: other });
+      const { conversation_id } = await full.conversations.begin({});
+      await full.messages.storeBulk({ messages: [user("marmalade"), user("marmalade again")] });
+      await using sql = connect(other);
+      await sql`insert into messages (conversation_id, turn_number, role, content, search)
+        select ${conversation_id}::uuid, n, 'user', 'marmalade', to_tsvector('marmalade') from generate_series(1, 31000) n`;
+      await sql`update conversations set message_count = 31000 where id = ${conversation_id}`;
+      await sql`insert into conversations (id) select gen_random_uuid() from generate_series(1, 500)`;
+      await sql`analyze messages`;
+      const total = async (narrowing: object) => {
+        const reply = await full.search.find({ query: "marmalade", limit: 1, offset: 0, ...narrowing });
+        return [reply.total, reply.total_is_lower_bound];
+      };
+      const narrowings = [{}, { role: "user" }, { start_date: new Date(0) }];
+      for (const each of narrowings) expect(await total(each)).toEqual([10_000, true]);
+      await full.conversations.delete({ conversation_id, force: false });
+      // By the statistics hardly anything is in the trash: one conversation in five hundred.
+      await sql`analyze conversations`;
+      for (const each of narrowings) expect(await total(each)).toEqual([2, undefined]);
+    });
+
     test("cuts long hits to what a reply holds, with their length, and leaves short ones whole", async () => {
       const long = `saxophone ${"é".repeat(300_000)}`;
       await store.messages.storeBulk({
