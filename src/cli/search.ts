@@ -49,12 +49,18 @@ export const search = clientCommand({
       call<SearchReply>("dewey_search", { ...args, ...page }, { ...flags, "--metadata": "metadata" }),
     );
     if (json) return out.write(jsonText(reply));
+    for (const { from, to } of reply.corrected ?? []) await out.write(`${correction(from, to, terminal)}\n\n`);
     for (const hit of reply.results) await out.write(drawn(hit, terminal));
     const more = reply.total_is_lower_bound ? "more than " : "";
     const shown = reply.results.length < reply.total ? `${reply.results.length} of ${more}` : "";
     await out.write(terminal.paint("quiet", `${shown}${counted(reply.total, "match", "matches")}\n`));
   },
 });
+
+/** A word that no message holds, and the one that was looked for instead. */
+function correction(from: string, to: string, { paint }: Terminal): string {
+  return `Nothing holds ${oneLine(from)}; this is what holds ${paint("match", oneLine(to))}`;
+}
 
 function parsedObject(text: string): unknown {
   try {

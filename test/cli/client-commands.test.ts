@@ -93,6 +93,33 @@ describe("dewey search", () => {
     });
   });
 
+  test("says which word was looked for in place of a mistyped one", async () => {
+    const corrected = await until("the words to be known", async () => {
+      const { stdout } = await dewey("search", "flakky");
+      return stdout.includes("mend") && stdout;
+    });
+    expect(corrected).toStartWith("Nothing holds flakky; this is what holds flaky\n\nuser  ");
+    expect(JSON.parse((await dewey("search", "flakky", "--json")).stdout).corrected).toEqual([
+      { from: "flakky", to: "flaky" },
+    ]);
+    expect((await dewey("search", "flaky")).stdout).toStartWith("user  ");
+  });
+
+  test("reads on beyond what the server gives in one reply, each hit once", async () => {
+    await rpc.tool("dewey_store_messages_bulk", {
+      session_id: "paged",
+      messages: Array.from({ length: 150 }, (_, n) => ({
+        role: "user",
+        content: `pageable ${n} ${"x ".repeat(2000)}`,
+      })),
+    });
+    const reply = JSON.parse((await dewey("search", "pageable", "--limit", "140", "--json")).stdout);
+    expect(new Set(reply.results.map((hit: { message_id: string }) => hit.message_id)).size).toBe(140);
+    expect(reply).toMatchObject({ total: 150, next_cursor: expect.any(String) });
+    const shown = (await dewey("search", "pageable", "--limit", "200")).stdout;
+    expect(shown).toEndWith("\n150 matches\n");
+  });
+
   test("names the flag when the server refuses what it gave", async () => {
     expect(await dewey("search", "x", "--since", "yesterdayish")).toMatchObject({
       code: 2,
