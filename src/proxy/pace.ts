@@ -1,5 +1,5 @@
-/** From so many frames a second on the relay is under load: a person and an agent make a few, one quick client thousands. */
-const BUSY_FRAMES_PER_SECOND = 2000;
+/** From so many frames a second on the relay is under load: people and agents make a few, one quick client thousands. */
+const BUSY_FRAMES_PER_SECOND = 500;
 /** Over how long that is looked at. */
 const SAMPLE_MS = 50;
 /**

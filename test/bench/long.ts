@@ -12,7 +12,7 @@ const MINUTES = 30;
 const SETTLED_SHARE = 1 / 6;
 /** Memory goes up and down with every collection of garbage: the median over this part of the time counts. */
 const WINDOW_SHARE = 1 / 30;
-const SAMPLE_MS = 1000;
+const SAMPLE_MS = 2000;
 /** How much memory at the end may be above that of minute five. */
 const MOST_GROWTH = 1.1;
 const ECHO_CHARACTERS = 2000;
@@ -21,7 +21,7 @@ const CALLS_A_SESSION = 50;
 const LARGE_EVERY = 10;
 const clients = { proxied: 10, stdio: 2, server: 6 };
 /** What a client does between two calls. */
-const PAUSE_MS = { proxied: 100, stdio: 200, server: 150 };
+const PAUSE_MS = { proxied: 300, stdio: 500, server: 500 };
 
 /**
  * Mixed load for a while (`--minutes N`, thirty if nothing else is said): sessions through the proxy to a server on

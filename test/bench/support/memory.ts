@@ -24,8 +24,12 @@ function parentOf(pid: number): number | undefined {
   }
 }
 
-/** Memory that would be free without the process: shared pages count for their share only. */
+/** Memory that would be free without the process: shared pages count for their share only. Nothing when it has ended. */
 export function proportionalMb(pid: number): number {
-  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-  return (Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1]) * 1024) / BYTES_PER_MB;
+  try {
+    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+    return (Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) * 1024) / BYTES_PER_MB;
+  } catch {
+    return 0;
+  }
 }
