@@ -10,6 +10,7 @@ import { clientConfig, hookConfig, proxyConfig, serveConfig, unknownVariables } 
 import { createLog } from "../log.ts";
 import { Database } from "../store/database.ts";
 import { ENGINE_VERSION, earlierPlaces, placesIn } from "../store/engine.ts";
+import { Replica } from "../store/replica.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { withoutSecrets } from "../wire/websocket.ts";
@@ -48,6 +49,7 @@ export const checks: Record<string, Check> = {
   versions,
   server,
   database,
+  replica,
   search,
   engine,
   disk,
@@ -93,13 +95,6 @@ async function database(invocation: Invocation): Promise<Finding> {
   const told = health?.["database"];
   if (isObject(told)) {
     if (told["status"] !== "ok") return fault(`the server says: ${String(told["reason"])}`, "its log says more");
-    const replica = health?.["replica"];
-    if (isObject(replica) && replica["status"] !== "ok") {
-      return fault(
-        `the read replica does not serve: ${String(replica["reason"])}`,
-        "reads go to the primary until it does; start it, or correct DEWEY_DB_READ_URL",
-      );
-    }
     const migrations = isObject(health?.["migrations"]) ? health["migrations"]["newest"] : undefined;
     return ok(`PostgreSQL ${String(told["version"])}, schema ${String(migrations)}`);
   }
@@ -132,6 +127,30 @@ async function search(invocation: Invocation): Promise<Finding> {
   }
   if (corrections !== true) return note(`in ${String(language)}; typing errors are not corrected without pg_trgm`);
   return ok(`in ${String(language)}`);
+}
+
+/** Asked like the database: a wrong one keeps a server from starting. */
+async function replica(invocation: Invocation): Promise<Finding> {
+  const told = (await healthAt(clientConfig(invocation).url))?.["replica"];
+  if (isObject(told)) return replicaFinding(told["status"] === "ok" ? undefined : String(told["reason"]));
+  const { database: primary, readReplica } = serveConfig(invocation);
+  if (readReplica === undefined || primary.kind === "embedded") return note("not used: there is no DEWEY_DB_READ_URL");
+  const options = { minConnections: 1, maxConnections: 2, deadlineMs: DATABASE_DEADLINE_MS, log: nothing };
+  const { kind: _, ...connection } = primary;
+  const database = new Database({ ...options, connection });
+  try {
+    const opened = await Replica.open(database, readReplica, { ...options, connection });
+    const { reason } = await opened.health();
+    await opened.close();
+    return replicaFinding(reason);
+  } finally {
+    await database.close();
+  }
+}
+
+function replicaFinding(reason: string | undefined): Finding {
+  if (reason === undefined) return ok("reads go there while it has all that is committed");
+  return fault(`it does not serve, and reads go to the primary: ${reason}`, "start it, or correct DEWEY_DB_READ_URL");
 }
 
 async function engine(invocation: Invocation): Promise<Finding> {

@@ -34,6 +34,7 @@ describe("dewey doctor", () => {
       "versions",
       "server",
       "database",
+      "replica",
       "search",
       "engine",
       "disk",

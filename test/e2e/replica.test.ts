@@ -23,11 +23,11 @@ describe.skipIf(!debian)("dewey serve with DEWEY_DB_READ_URL", () => {
     };
     const { running, url } = await startServe(home.path, env);
     await using _ = running;
-    const doctor = async () => {
-      const asking = { ...plainEnvironment(home.path), ...env, DEWEY_URL: url };
+    const doctor = async (changed: Record<string, string> = {}) => {
+      const asking = { ...plainEnvironment(home.path), ...env, DEWEY_URL: url, ...changed };
       const { stdout, stderr } = await run(["doctor"], asking);
       expect(stderr).toBe("");
-      return /^.*\bdatabase\b.*$/m.exec(stdout)?.[0];
+      return /^\S+ replica\b.*$/m.exec(stdout)?.[0];
     };
     const rpc = await Rpc.open(url);
     await rpc.initialize();
@@ -37,19 +37,21 @@ describe.skipIf(!debian)("dewey serve with DEWEY_DB_READ_URL", () => {
       expect(await rpc.tool("dewey_search", { query: "bittern" })).toMatchObject({ total: 1 });
       found = standby.statements().some((text) => text.includes("ts_rank"));
     }
-    expect(await doctor()).toContain("✓ database");
+    expect(await doctor()).toContain("✓ replica");
 
     await standby.kill();
     expect(await rpc.tool("dewey_search", { query: "bittern" })).toMatchObject({ total: 1 });
-    expect(await doctor()).toMatch(
-      /✗ database +the read replica does not serve: .*start it, or correct DEWEY_DB_READ_URL/,
-    );
+    expect(await doctor()).toMatch(/✗ replica +it does not serve, .*start it, or correct DEWEY_DB_READ_URL/);
     await running.until("stderr", /"event":"the read replica does not serve; reads go to the primary"/);
     await standby.restart();
     await running.until("stderr", /"event":"the read replica serves again"/);
     rpc.close();
     expect(await running.stop()).toBe(0);
     expect(running.stderr()).not.toMatch(/hunter/);
+
+    // Without a server it is asked directly.
+    expect(await doctor()).toContain("✓ replica");
+    expect(await doctor({ DEWEY_DB_READ_URL: env.DEWEY_DATABASE_URL })).toContain("it is no standby");
 
     // The primary itself is no replica.
     const wrong = await run(["serve", "--port", "0"], {
