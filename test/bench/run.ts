@@ -1,3 +1,5 @@
+import { bulk } from "./bulk.ts";
+import { growth } from "./growth.ts";
 import { importing } from "./importing.ts";
 import { long } from "./long.ts";
 import { many } from "./many.ts";
@@ -13,6 +15,8 @@ import type { Judged, Row } from "./support/row.ts";
 
 const benches: Record<string, () => Promise<Row[]>> = {
   storing,
+  bulk,
+  growth,
   servers,
   relaying,
   many,

@@ -1,0 +1,32 @@
+import type { Connection } from "../../../src/store/connection.ts";
+
+const PROGRAM = "/usr/lib/postgresql/15/bin/psql";
+
+/** One COPY of a file into a table, by Debian's psql, as a transaction of its own. */
+export async function copyIn(connection: Connection, table: string, columns: string[], file: string): Promise<void> {
+  await psql(connection, `copy ${table} (${columns.join(", ")}) from stdin`, {
+    stdin: Bun.file(file),
+    stdout: "ignore",
+  });
+}
+
+/** What a query answers, as a file for COPY. */
+export async function copyOut(connection: Connection, query: string, file: string): Promise<void> {
+  await psql(connection, `copy (${query}) to stdout`, { stdin: "ignore", stdout: Bun.file(file) });
+}
+
+interface Streams {
+  stdin: Bun.BunFile | "ignore";
+  stdout: Bun.BunFile | "ignore";
+}
+
+async function psql(connection: Connection, command: string, streams: Streams): Promise<void> {
+  const { host, port, user, database } = connection;
+  const child = Bun.spawn([PROGRAM, "-X", "-q", "-h", host, "-p", `${port}`, "-U", user, "-c", command, database], {
+    ...streams,
+    stderr: "pipe",
+    env: { PATH: process.env["PATH"] ?? "" },
+  });
+  const errors = await new Response(child.stderr).text();
+  if ((await child.exited) !== 0) throw new Error(`psql: ${errors}`);
+}
