@@ -7,17 +7,22 @@ import type { Connection } from "../../src/store/connection.ts";
 import { startServe, temporaryHome } from "../support/binary.ts";
 import { connect } from "../support/postgres.ts";
 import { embeddedConnection } from "./support/dewey.ts";
+import { sizeOption } from "./support/options.ts";
+import { familyCpuMs } from "./support/processor.ts";
 import { copyIn, copyOut } from "./support/psql.ts";
 import type { Row } from "./support/row.ts";
 import { Writer } from "./support/text.ts";
 
-const MESSAGES = 100_000;
+/** `--messages N` says another number. */
+const DEFAULT_MESSAGES = 100_000;
 const CONTENT_CHARACTERS = 400;
 /** Messages of one call. */
-const BATCH = 2000;
+const BATCH = 1000;
 /** Calls of the one client that overlap: while the database stores one, the next is written and read. */
 const CALLS_AT_ONCE = 2;
 const ROUNDS = 3;
+/** Fewer are over before a trend shows. */
+const LEAST_MESSAGES = 10_000;
 const COLUMNS = ["id", "conversation_id", "turn_number", "role", "content"];
 const conversation = "00000000-0000-4000-8000-000000000000";
 
@@ -28,6 +33,7 @@ const conversation = "00000000-0000-4000-8000-000000000000";
  * table empty.
  */
 export async function bulk(): Promise<Row[]> {
+  const count = sizeOption("messages", DEFAULT_MESSAGES, LEAST_MESSAGES);
   using home = temporaryHome();
   const { running, url } = await startServe(home.path);
   await using _ = running;
@@ -36,7 +42,7 @@ export async function bulk(): Promise<Row[]> {
   const client = new Client({ url });
   try {
     await prepare(connection);
-    const texts = writeTexts();
+    const texts = writeTexts(count);
     const plain = await writeRows(join(folder, "plain"), texts);
     const copy = (columns: string[], file: string) => copyIn(connection, "messages", columns, file);
     await begin(connection);
@@ -45,20 +51,23 @@ export async function bulk(): Promise<Row[]> {
     const whole = join(folder, "whole");
     await copyOut(connection, `select ${searchable.join(", ")} from messages order by turn_number`, whole);
 
-    const rounds: { dewey: number; copy: number; bare: number }[] = [];
+    const measured = (work: () => Promise<void>) => measure(connection, running.process.pid, count, work);
+    const rounds: { dewey: Measured; copy: Measured; bare: Measured }[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       rounds.push({
-        dewey: await rate(connection, () => storeAll(client, texts)),
-        copy: await rate(connection, () => copy(COLUMNS, plain)),
-        bare: await rate(connection, () => copy(searchable, whole)),
+        dewey: await measured(() => storeAll(client, texts)),
+        copy: await measured(() => copy(COLUMNS, plain)),
+        bare: await measured(() => copy(searchable, whole)),
       });
     }
-    const what = `bulk: ${MESSAGES.toLocaleString("en")} messages, ${BATCH.toLocaleString("en")} a call`;
+    const what = `bulk: ${count.toLocaleString("en")} messages, ${BATCH.toLocaleString("en")} a call`;
     const row = { unit: "messages/s", compare: "ratio", against: "COPY, same table" } as const;
-    const of = (name: "dewey" | "copy" | "bare") => rounds.map((round) => round[name]);
+    const rates = (name: "dewey" | "copy" | "bare") => rounds.map((round) => round[name].rate);
+    const cpuUs = (name: "dewey" | "copy") => rounds.map((round) => round[name].cpuUs);
     return [
-      { ...row, what, dewey: of("dewey"), other: of("copy"), bar: { atLeast: 0.5 } },
-      { ...row, what: "… the same", dewey: of("dewey"), against: "COPY, words ready-made", other: of("bare") },
+      { ...row, what, dewey: rates("dewey"), other: rates("copy"), bar: { atLeast: 0.5 } },
+      { ...row, what: "… the same", dewey: rates("dewey"), against: "COPY, words ready-made", other: rates("bare") },
+      { ...row, what: "… processor, server and database", unit: "µs", dewey: cpuUs("dewey"), other: cpuUs("copy") },
     ];
   } finally {
     await client.close();
@@ -75,21 +84,33 @@ async function prepare(connection: Connection): Promise<void> {
       for each row when (new.search is null) execute function bench_words()`);
 }
 
-/** Messages a second, from an empty table on; throws when not all are there afterwards. */
-async function rate(connection: Connection, work: () => Promise<void>): Promise<number> {
+interface Measured {
+  /** Messages a second. */
+  rate: number;
+  /** Processor time that the server and its PostgreSQL took for a message: it depends less on what else the machine does. */
+  cpuUs: number;
+}
+
+/** From an empty table on; throws when not all messages are there afterwards. */
+async function measure(
+  connection: Connection,
+  server: number,
+  count: number,
+  work: () => Promise<void>,
+): Promise<Measured> {
   await begin(connection);
+  const cpuBeforeMs = familyCpuMs(server);
   const startedMs = performance.now();
   await work();
   const elapsedMs = performance.now() - startedMs;
+  const cpuMs = familyCpuMs(server) - cpuBeforeMs;
   await using sql = connect(connection);
   const [row] =
     await sql`select count(*)::integer as stored, count(search)::integer as with_words, max(turn_number) as last
     from messages`;
-  if (row.stored !== MESSAGES || row.with_words !== MESSAGES || row.last !== MESSAGES)
-    throw new Error(
-      `of ${MESSAGES} messages ${row.stored} are there, ${row.with_words} with words, to turn ${row.last}`,
-    );
-  return (MESSAGES * 1000) / elapsedMs;
+  if (row.stored !== count || row.with_words !== count || row.last !== count)
+    throw new Error(`of ${count} messages ${row.stored} are there, ${row.with_words} with words, to turn ${row.last}`);
+  return { rate: (count * 1000) / elapsedMs, cpuUs: (cpuMs * 1000) / count };
 }
 
 async function begin(connection: Connection): Promise<void> {
@@ -112,9 +133,9 @@ async function storeAll(client: Client, texts: string[]): Promise<void> {
   await Promise.all(Array.from({ length: CALLS_AT_ONCE }, storeSome));
 }
 
-function writeTexts(): string[] {
+function writeTexts(count: number): string[] {
   const writer = new Writer(5);
-  return Array.from({ length: MESSAGES }, () => writer.text(CONTENT_CHARACTERS));
+  return Array.from({ length: count }, () => writer.text(CONTENT_CHARACTERS));
 }
 
 async function writeRows(path: string, texts: string[]): Promise<string> {

@@ -5,6 +5,7 @@ import { connect } from "../support/postgres.ts";
 import { embeddedConnection } from "./support/dewey.ts";
 import { BUSY_SESSION, conversationId, fillStore } from "./support/grown-store.ts";
 import type { Size } from "./support/grown-store.ts";
+import { sizeOption } from "./support/options.ts";
 import type { Row } from "./support/row.ts";
 import { Writer } from "./support/text.ts";
 
@@ -45,7 +46,10 @@ interface Case {
  * moment in which the machine is slow counts for both.
  */
 export async function growth(): Promise<Row[]> {
-  const size = { conversations: sizeOption("conversations"), turns: sizeOption("turns") };
+  const size = {
+    conversations: sizeOption("conversations", DEFAULT_SIZE, LEAST_SIZE),
+    turns: sizeOption("turns", DEFAULT_SIZE, LEAST_SIZE),
+  };
   const small = { conversations: size.conversations / GROWTH, turns: size.turns / GROWTH };
   await using stores = await open([small, size]);
   const [little, much] = stores.grown;
@@ -104,14 +108,6 @@ const cases: Case[] = [
   { what: "delete to the trash", call: (store) => remove(store, false) },
   { what: "delete for good", call: (store) => remove(store, true) },
 ];
-
-function sizeOption(name: string): number {
-  const place = process.argv.indexOf(`--${name}`);
-  const value = place === -1 ? DEFAULT_SIZE : Number(process.argv[place + 1]);
-  if (!Number.isInteger(value / GROWTH) || value < LEAST_SIZE)
-    throw new Error(`--${name} wants a number from ${LEAST_SIZE} on that ends in 0`);
-  return value;
-}
 
 function someConversation({ random, size }: Grown): string {
   // Those with the highest numbers are deleted in the end.
