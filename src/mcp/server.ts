@@ -1,5 +1,5 @@
 import { Server } from "@modelcontextprotocol/sdk/server/index.js";
-import { ErrorCode, ListToolsRequestSchema, McpError } from "@modelcontextprotocol/sdk/types.js";
+import { ErrorCode, ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import { z } from "zod";
 import { asDeweyError, jsonRpcCode } from "../errors.ts";
@@ -76,22 +76,27 @@ interface Caller {
 }
 
 const callParams = z.looseObject({
-  name: z.string("should be a text"),
-  arguments: z.record(z.string(), z.unknown(), "should be an object").optional(),
+  name: z.string("should be the name of a tool"),
+  arguments: z
+    .record(z.string(), z.unknown(), 'should be an object that names each argument, such as {"query": "words"}')
+    .optional(),
 });
 
 /** `tools/call`. What a model can correct is a result that says so; only a broken request is a protocol error. */
 async function callByName(params: unknown, caller: Caller, options: McpServerOptions): Promise<CallToolResult> {
-  const parsed = callParams.safeParse(params);
+  const parsed = callParams.safeParse(params ?? {});
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw new McpError(
+    throw protocolError(
       ErrorCode.InvalidParams,
-      `params.${issue?.path.join(".") ?? ""} ${issue?.message ?? "is wrong"}`,
+      `${["params", ...(issue?.path ?? [])].join(".")} ${issue?.message ?? "is wrong"}`,
     );
   }
   const tool = tools.get(parsed.data.name);
-  if (!tool) throw new McpError(ErrorCode.InvalidParams, `there is no tool ${JSON.stringify(parsed.data.name)}`);
+  if (!tool) {
+    const name = JSON.stringify(parsed.data.name);
+    throw protocolError(ErrorCode.InvalidParams, `there is no tool ${name}; tools/list names those that there are`);
+  }
   try {
     const output = await answer(tool, parsed.data.arguments, caller, options);
     return { content: [{ type: "text", text: JSON.stringify(output) }], structuredContent: output };
@@ -105,18 +110,23 @@ async function callByName(params: unknown, caller: Caller, options: McpServerOpt
 /** The prototype's clients name the tool as the method and take the bare value, without any handshake. */
 async function callDirectly(method: string, params: unknown, caller: Caller, options: McpServerOptions) {
   const tool = tools.get(method);
-  if (!tool) throw new McpError(ErrorCode.MethodNotFound, `there is no method ${JSON.stringify(method)}`);
+  if (!tool) throw protocolError(ErrorCode.MethodNotFound, `there is no method ${JSON.stringify(method)}`);
   try {
     const output = await answer(tool, params, caller, options);
     // The SDK's type wants an object, and the wire takes any JSON: "no context" is null.
     return (tool.bare ? tool.bare(output) : output) as Record<string, unknown>;
   } catch (thrown) {
     const { code, field, message } = told(thrown, tool, options.log);
-    throw Object.assign(new Error(message), {
-      code: jsonRpcCode(code),
-      data: { code, ...(field === undefined ? {} : { field }) },
-    });
+    throw protocolError(jsonRpcCode(code), message, { code, ...(field === undefined ? {} : { field }) });
   }
+}
+
+/**
+ * What the SDK answers as an error of JSON-RPC. Its own `McpError` begins each message with "MCP error -32602:", and the
+ * clients that are made with it put that before what they receive once more.
+ */
+function protocolError(code: number, message: string, data?: object): Error {
+  return Object.assign(new Error(message), { code, ...(data === undefined ? {} : { data }) });
 }
 
 async function answer(tool: Tool, args: unknown, { author, signal }: Caller, { store, onCall }: McpServerOptions) {

@@ -240,10 +240,30 @@ describe("the protocol", () => {
 
   test("answers an unknown tool, malformed parameters and an unknown method as errors of their own", async () => {
     const rpc = await connected(served.url);
-    expect(rpc.call("tools/call", { name: "nope", arguments: {} })).rejects.toMatchObject({ code: -32_602 });
-    expect(rpc.call("tools/call", { name: 7 })).rejects.toMatchObject({ code: -32_602 });
-    expect(rpc.call("tools/call", { name: "dewey_search", arguments: [] })).rejects.toMatchObject({ code: -32_602 });
-    expect(rpc.call("nope")).rejects.toMatchObject({ code: -32_601 });
+    const error = (method: string, params?: object) =>
+      rpc.call(method, params as Json).then(
+        () => undefined,
+        ({ code, message }: { code: number; message: string }) => ({ code, message }),
+      );
+    expect(await error("tools/call", { name: "nope", arguments: {} })).toEqual({
+      code: -32_602,
+      message: 'there is no tool "nope"; tools/list names those that there are',
+    });
+    expect(await error("tools/call", { name: 7 })).toEqual({
+      code: -32_602,
+      message: "params.name should be the name of a tool",
+    });
+    for (const args of [[], "query", 7, null]) {
+      expect(await error("tools/call", { name: "dewey_search", arguments: args })).toEqual({
+        code: -32_602,
+        message: 'params.arguments should be an object that names each argument, such as {"query": "words"}',
+      });
+    }
+    expect(await error("nope")).toEqual({ code: -32_601, message: 'there is no method "nope"' });
+    expect(await error("dewey_get_conversation", { conversation_id: 7 })).toMatchObject({
+      code: -32_602,
+      message: expect.not.stringContaining("MCP error"),
+    });
     await rpc.call("ping");
     rpc.close();
   });
@@ -348,6 +368,8 @@ describe("the protocol", () => {
       "mcp-session-id": opened.headers.get("mcp-session-id") ?? "",
       "mcp-protocol-version": "2025-11-25",
     };
+    // The answer is a stream, which begins before it is there: until then the id of the request is taken.
+    await opened.text();
     expect((await post(ping, session)).status).toBe(200);
     expect((await fetch(served.httpUrl, { method: "DELETE", headers: session })).status).toBe(200);
     expect((await post(ping, session)).status).toBe(404);
