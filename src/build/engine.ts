@@ -63,7 +63,7 @@ async function pack(source: string): Promise<Uint8Array> {
   try {
     layOut(source, folder);
     const tar = join(folder, "engine.tar");
-    run(["tar", "-cf", tar, "bin", "lib", "share"], folder);
+    run(["tar", "--format=ustar", "-cf", tar, "bin", "lib", "share"], folder);
     return await Bun.zstdCompress(readFileSync(tar), { level: COMPRESSION_LEVEL });
   } finally {
     rmSync(folder, { recursive: true, force: true });

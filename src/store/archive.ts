@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { DeweyError } from "../errors.ts";
+import { BLOCK_BYTES, Reader, headerSum, padding, parseHeader } from "./tar.ts";
 
 // A tar of named pieces, compressed with zstd, whose last piece holds the SHA-256 of all others as `sha256sum` writes
 // them: `tar --zstd -xf FILE && sha256sum -c SHA256SUMS` needs nothing of Dewey's. It is written and read piece by piece,
@@ -15,7 +16,6 @@ export interface Piece {
 export const MAX_PIECE_BYTES = 4 * 1024 * 1024;
 
 const SUMS = "SHA256SUMS";
-const BLOCK_BYTES = 512;
 /** A zstd frame begins so (RFC 8878). */
 const MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
 
@@ -50,11 +50,10 @@ async function* tar(pieces: AsyncIterable<Piece>): AsyncGenerator<Uint8Array<Arr
 
 /** The pieces of an archive, in their order. Throws `invalid` for what is none, is cut off or damaged. */
 export async function* unpacked(archive: AsyncIterable<Uint8Array>): AsyncGenerator<Piece> {
-  const reader = new Reader(decompressed(archive));
+  const reader = new Reader(decompressed(archive), "the backup");
   let sums = "";
   for (;;) {
-    const header = await reader.take(BLOCK_BYTES);
-    const { name, size } = parseHeader(header);
+    const { name, size } = pieceHeader(await reader.take(BLOCK_BYTES));
     const bytes = await reader.take(size);
     await reader.take(padding(size));
     if (name === SUMS) {
@@ -101,31 +100,6 @@ async function* checked(
   }
 }
 
-/** Takes a stream apart by lengths. */
-class Reader {
-  readonly #chunks: AsyncGenerator<Uint8Array>;
-  #rest: Uint8Array = new Uint8Array();
-
-  constructor(chunks: AsyncGenerator<Uint8Array>) {
-    this.#chunks = chunks;
-  }
-
-  /** Exactly so many bytes. Throws `invalid` when the stream ends before. */
-  async take(bytes: number): Promise<Uint8Array> {
-    const parts = [this.#rest];
-    let held = this.#rest.length;
-    while (held < bytes) {
-      const next = await this.#chunks.next();
-      if (next.done === true) throw new DeweyError("invalid", "the backup is cut off");
-      parts.push(next.value);
-      held += next.value.length;
-    }
-    const all = parts.length === 1 ? this.#rest : Buffer.concat(parts);
-    this.#rest = all.subarray(bytes);
-    return all.subarray(0, bytes);
-  }
-}
-
 /** A file as tar has it (POSIX ustar): a block that describes it, and its bytes in whole blocks. */
 function entry({ name, bytes }: Piece): Uint8Array<ArrayBuffer> {
   const block = Buffer.alloc(BLOCK_BYTES + bytes.length + padding(bytes.length));
@@ -139,27 +113,11 @@ function entry({ name, bytes }: Piece): Uint8Array<ArrayBuffer> {
   return block;
 }
 
-function parseHeader(header: Uint8Array): { name: string; size: number } {
-  const text = Buffer.from(header).toString("latin1");
-  const name = text.slice(0, 100).replace(/\0.*$/s, "");
-  const size = Number.parseInt(text.slice(124, 136), 8);
-  const sum = Number.parseInt(text.slice(148, 156), 8);
-  if (!text.startsWith("ustar", 257) || sum !== headerSum(header)) throw damaged();
-  if (name !== SUMS && !(size <= MAX_PIECE_BYTES)) throw foreign();
-  return { name, size };
-}
-
-/** The sum of a header's bytes, in which the sum's own place counts as spaces. */
-function headerSum(block: Uint8Array): number {
-  let sum = 0;
-  for (let index = 0; index < BLOCK_BYTES; index += 1) {
-    sum += index >= 148 && index < 156 ? 0x20 : (block[index] ?? 0);
-  }
-  return sum;
-}
-
-function padding(bytes: number): number {
-  return (BLOCK_BYTES - (bytes % BLOCK_BYTES)) % BLOCK_BYTES;
+function pieceHeader(block: Uint8Array): { name: string; size: number } {
+  const header = parseHeader(block);
+  if (!header) throw damaged();
+  if (header.name !== SUMS && !(header.size <= MAX_PIECE_BYTES)) throw foreign();
+  return header;
 }
 
 function sha256(bytes: Uint8Array): string {

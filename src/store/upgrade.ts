@@ -28,9 +28,9 @@ const DEADLINE_MS = 30_000;
  */
 export async function carryOver(options: CarryOverOptions): Promise<void> {
   const { dataDir, from, to, identity, log } = options;
-  const unfinished = initialize(dataDir, to, identity);
+  const unfinished = await initialize(dataDir, to, identity);
   await copy(options, unfinished);
-  finish(unfinished, to.cluster);
+  await finish(unfinished, to.cluster);
   log.info("carried over to a newer PostgreSQL", { from: from.cluster, to: to.cluster });
   removeEarlier(dataDir, to);
   removeLeftovers(dataDir, to);
