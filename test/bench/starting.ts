@@ -1,83 +1,183 @@
-import { statSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../support/binary.ts";
+import { binary, plainEnvironment, start, startServe, temporaryHome } from "../support/binary.ts";
+import { deliverersOf, stopDeliverers } from "../support/deliverers.ts";
+import { until } from "../support/rpc.ts";
+import { buildBare } from "./support/bare.ts";
 import { BYTES_PER_MB, familyOf, proportionalMb } from "./support/memory.ts";
-import { told, withinLimit } from "./support/row.ts";
+import { engineTar, freshStartMs, knownStartMs } from "./support/postgres-by-hand.ts";
 import type { Row } from "./support/row.ts";
 
-const ROUNDS = 5;
+// How long the binary takes until it is of use, and what it takes of the machine while nobody uses it; in turns with the
+// least that a program made with Bun takes (`bare-program.ts`), and with PostgreSQL's own programs.
+
+const COMMAND_ROUNDS = 25;
+const PROXY_ROUNDS = 11;
+const KNOWN_ROUNDS = 7;
 /** A start on a fresh folder unpacks a PostgreSQL and makes a database: that takes seconds. */
 const FRESH_ROUNDS = 3;
-const VERSION_LIMIT_MS = 50;
+
+const COMMAND_LIMIT_MS = 50;
+const PROXY_LIMIT_MS = 200;
 const KNOWN_FOLDER_LIMIT_MS = 1000;
 const FRESH_FOLDER_LIMIT_MS = 5000;
-const PROXY_LIMIT_MS = 200;
 
-/** How long the binary takes until it is of use, and what it takes of the machine while nobody uses it. */
+const BARE = "a bare Bun program";
+const BY_HAND = "PostgreSQL by hand";
+
+/** Values of Dewey's, and in turns with them those of what it is compared with. */
+interface Pair {
+  dewey: number[];
+  other: number[];
+}
+
 export async function starting(): Promise<Row[]> {
-  using home = temporaryHome();
-  const version: number[] = [];
-  const proxy: number[] = [];
-  const known: number[] = [];
-  const fresh: number[] = [];
-  const memory = { server: [] as number[], database: [] as number[], proxy: [] as number[] };
-  for (let round = 0; round < FRESH_ROUNDS; round++) {
-    using empty = temporaryHome();
-    fresh.push(await msOf(async () => (await startServe(empty.path)).running, stop));
-  }
-  await (await startServe(home.path)).running.stop();
-  for (let round = 0; round < ROUNDS; round++) {
-    version.push(await msOf(() => run(["--version"], plainEnvironment(home.path))));
-    proxy.push(
-      await msOf(
-        () => startProxy(home.path),
-        async (running) => {
-          memory.proxy.push(proportionalMb(running.process.pid));
-          await running.stop();
-        },
-      ),
+  const folder = mkdtempSync(join(tmpdir(), "dewey-starting-"));
+  using home = passableHome();
+  try {
+    const bare = await buildBare(folder);
+    const tar = await engineTar(folder);
+    const fresh = await freshStarts(tar);
+    await (await startServe(home.path)).running.stop();
+    const known = await knownStarts(home.path);
+    const proxy = await proxyStarts(bare, home.path);
+    const version = await pairs(
+      COMMAND_ROUNDS,
+      () => commandMs([binary, "--version"], home.path),
+      () => commandMs([bare], home.path),
     );
-    known.push(
-      await msOf(
-        async () => (await startServe(home.path)).running,
-        async (running) => {
-          const [server = Number.NaN, ...database] = familyOf(running.process.pid).map(proportionalMb);
-          memory.server.push(server);
-          memory.database.push(database.reduce((sum, each) => sum + each, 0));
-          await running.stop();
-        },
-      ),
-    );
+    const hook = await hooks(bare, home.path);
+    const size = (path: string) => statSync(path).size / BYTES_PER_MB;
+    return [
+      row("dewey --version", "ms", version, BARE, COMMAND_LIMIT_MS),
+      row("dewey hook, a deliverer at work", "ms", hook, BARE, COMMAND_LIMIT_MS),
+      row("proxy ready", "ms", proxy.ready, `${BARE} that listens`, PROXY_LIMIT_MS),
+      row("server ready, known folder", "ms", known.ready, BY_HAND, KNOWN_FOLDER_LIMIT_MS),
+      row("server ready, fresh folder", "ms", fresh, `tar, initdb, ${BY_HAND}`, FRESH_FOLDER_LIMIT_MS),
+      row("size of the binary", "MB", { dewey: [size(binary)], other: [size(bare)] }, BARE),
+      row("idle proxy, memory", "MB", proxy.memory, `${BARE} that listens`),
+      row("idle server, memory", "MB", { dewey: known.serverMb, other: proxy.memory.other }, `${BARE} that listens`),
+      row("its PostgreSQL, all processes", "MB", { dewey: known.databaseMb, other: [] }, ""),
+    ];
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  return [
-    withinLimit("dewey --version", "ms", version, VERSION_LIMIT_MS),
-    withinLimit("server ready, known folder", "ms", known, KNOWN_FOLDER_LIMIT_MS),
-    withinLimit("server ready, fresh folder", "ms", fresh, FRESH_FOLDER_LIMIT_MS),
-    withinLimit("proxy ready", "ms", proxy, PROXY_LIMIT_MS),
-    told("size of the binary", "MB", [statSync(binary).size / BYTES_PER_MB]),
-    told("idle server, memory", "MB", memory.server),
-    told("its PostgreSQL, all processes", "MB", memory.database),
-    told("idle proxy, memory", "MB", memory.proxy),
-  ];
 }
 
-type Running = Awaited<ReturnType<typeof startServe>>["running"];
-
-async function stop(running: Running): Promise<void> {
-  await running.stop();
+/** A home that others may pass through: PostgreSQL runs as somebody else when the bench is root's. */
+function passableHome() {
+  const home = temporaryHome();
+  chmodSync(home.path, 0o711);
+  return home;
 }
 
-/** How long the work takes, without what is done with its result afterwards. */
-async function msOf<Result>(work: () => Promise<Result>, after?: (result: Result) => Promise<void>): Promise<number> {
+function row(what: string, unit: string, { dewey, other }: Pair, against: string, within?: number): Row {
+  const bar = within === undefined ? {} : { bar: { within } };
+  return { what, unit, dewey, against, other, compare: "ratio", ...bar };
+}
+
+async function pairs(rounds: number, dewey: () => Promise<number>, other: () => Promise<number>): Promise<Pair> {
+  const pair: Pair = { dewey: [], other: [] };
+  for (let round = 0; round < rounds; round++) {
+    pair.dewey.push(await dewey());
+    pair.other.push(await other());
+  }
+  return pair;
+}
+
+/** From the start of a program to its end. */
+async function commandMs(command: string[], home: string, stdin = "", env: Record<string, string> = {}) {
   const startedMs = performance.now();
-  const result = await work();
+  const child = Bun.spawn(command, {
+    env: { ...plainEnvironment(home), ...env },
+    stdin: Buffer.from(stdin),
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  await Promise.all([new Response(child.stdout).text(), child.exited]);
+  if (child.exitCode !== 0) throw new Error(`${command.join(" ")} ended with ${child.exitCode}`);
+  return performance.now() - startedMs;
+}
+
+/** As a session's hooks find it: a server runs, and a deliverer waits for what they leave. */
+async function hooks(bare: string, home: string): Promise<Pair> {
+  const { running, url } = await startServe(home);
+  const dataDir = join(home, "data");
+  const env = { DEWEY_URL: url, DEWEY_DATA_DIR: dataDir };
+  const session_id = crypto.randomUUID();
+  const event = () => {
+    const [prompt_id, prompt] = [crypto.randomUUID(), "mend the test"];
+    return JSON.stringify({ session_id, cwd: home, hook_event_name: "UserPromptSubmit", prompt_id, prompt });
+  };
+  try {
+    await commandMs([binary, "hook"], home, event(), env);
+    await until("a deliverer", () => deliverersOf(dataDir).length > 0);
+    return await pairs(
+      COMMAND_ROUNDS,
+      () => commandMs([binary, "hook"], home, event(), env),
+      () => commandMs([bare, "read"], home, event()),
+    );
+  } finally {
+    await stopDeliverers(dataDir);
+    await running.stop();
+  }
+}
+
+async function proxyStarts(bare: string, home: string): Promise<{ ready: Pair; memory: Pair }> {
+  const env = plainEnvironment(home);
+  const memory: Pair = { dewey: [], other: [] };
+  const ready = await pairs(
+    PROXY_ROUNDS,
+    () =>
+      msUntil(/"event":"relaying"/, memory.dewey, () =>
+        start(["proxy", "--port", "0", "--data-dir", join(home, "proxy")], env),
+      ),
+    () => msUntil(/listening on/, memory.other, () => start(["listen"], env, undefined, bare)),
+  );
+  return { ready, memory };
+}
+
+/** From the start of a program to a line on its stderr. Its memory is looked at then, and it is stopped. */
+async function msUntil(line: RegExp, memoryMb: number[], begin: () => ReturnType<typeof start>): Promise<number> {
+  const startedMs = performance.now();
+  const running = begin();
+  await running.until("stderr", line);
   const ms = performance.now() - startedMs;
-  await after?.(result);
+  memoryMb.push(proportionalMb(running.process.pid));
+  await running.stop();
   return ms;
 }
 
-async function startProxy(home: string): Promise<Running> {
-  const running = start(["proxy", "--port", "0", "--data-dir", join(home, "proxy")], plainEnvironment(home));
-  await running.until("stderr", /"event":"relaying"/);
-  return running;
+async function knownStarts(home: string) {
+  const serverMb: number[] = [];
+  const databaseMb: number[] = [];
+  const dewey = async () => {
+    const startedMs = performance.now();
+    const { running } = await startServe(home);
+    const ms = performance.now() - startedMs;
+    const [server = Number.NaN, ...database] = familyOf(running.process.pid).map(proportionalMb);
+    serverMb.push(server);
+    databaseMb.push(database.reduce((sum, each) => sum + each, 0));
+    await running.stop();
+    return ms;
+  };
+  const ready = await pairs(KNOWN_ROUNDS, dewey, () => knownStartMs(home));
+  return { ready, serverMb, databaseMb };
+}
+
+async function freshStarts(tar: string): Promise<Pair> {
+  const dewey = async () => {
+    using home = passableHome();
+    const startedMs = performance.now();
+    const { running } = await startServe(home.path);
+    const ms = performance.now() - startedMs;
+    await running.stop();
+    return ms;
+  };
+  const byHand = async () => {
+    using home = passableHome();
+    return await freshStartMs(tar, home.path);
+  };
+  return pairs(FRESH_ROUNDS, dewey, byHand);
 }

@@ -28,9 +28,9 @@ export function plainEnvironment(home: string): Record<string, string> {
   return { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: home, XDG_DATA_HOME: join(home, ".local", "share") };
 }
 
-/** Starts the binary. */
-export function start(args: string[], env: Record<string, string>, cwd?: string): Running {
-  const child = Bun.spawn([binary, ...args], {
+/** Starts the binary, or another program in its place. */
+export function start(args: string[], env: Record<string, string>, cwd?: string, program = binary): Running {
+  const child = Bun.spawn([program, ...args], {
     env,
     stdin: "ignore",
     stdout: "pipe",

@@ -9,8 +9,8 @@ export interface Row {
   other: number[];
   /** What the bar is about: Dewey's value over the other's, or Dewey's less the other's. */
   compare: "ratio" | "difference";
-  /** What is promised of that; absent for what is only told. */
-  bar?: { atLeast: number } | { atMost: number };
+  /** What is promised of that, or of Dewey's own value (`within`); absent for what is only told. */
+  bar?: { atLeast: number } | { atMost: number } | { within: number };
 }
 
 /** A row with what its rounds come to. */
@@ -30,7 +30,12 @@ export function judge(row: Row): Judged {
   const result = median(results);
   const judged = { ...row, result, least: Math.min(...results), most: Math.max(...results) };
   if (row.bar === undefined) return judged;
-  return { ...judged, met: "atLeast" in row.bar ? result >= row.bar.atLeast : result <= row.bar.atMost };
+  return { ...judged, met: meets(row.bar, result, median(row.dewey)) };
+}
+
+function meets(bar: NonNullable<Row["bar"]>, result: number, dewey: number): boolean {
+  if ("within" in bar) return dewey <= bar.within;
+  return "atLeast" in bar ? result >= bar.atLeast : result <= bar.atMost;
 }
 
 /** Dewey's value against a fixed limit that it must not pass. */
@@ -83,6 +88,7 @@ function compared(row: Judged): string {
 function barText({ bar, compare, unit, against }: Row): string {
   if (bar === undefined) return "";
   const sign = compare === "difference" ? ` ${unit}` : "";
+  if ("within" in bar) return `at most ${bar.within} ${unit}`;
   if (against === "limit") return "at most 1";
   return "atLeast" in bar ? `at least ${number(bar.atLeast)}${sign}` : `at most ${number(bar.atMost)}${sign}`;
 }
