@@ -173,6 +173,7 @@ export class Shipper {
     do {
       const bytes = await this.#pace.turn(Math.max(sinceMs, courier.readTime));
       await courier.read(bytes);
+      await this.#pace.settled();
     } while (!courier.isAtEnd && !journal.isClosed);
   }
 

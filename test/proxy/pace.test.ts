@@ -8,10 +8,14 @@ function paceAt(framesPerSecond: number, options: Partial<PaceOptions> = {}): Pa
   return new Pace({ frames, isQuiet: () => true, isFilling: () => false, ...options });
 }
 
-test("delivery takes small turns while the relay is under load, and large ones when it is not", async () => {
+test("delivery takes small turns, and seldom, while frames pass, and large ones when none do", async () => {
   const busy = paceAt(100_000);
-  const [small, large] = await Promise.all([busy.turn(Date.now()), paceAt(100).turn(Date.now())]);
-  expect(small).toBeLessThan(large / 10);
+  // The rate is known after a moment.
+  await Bun.sleep(60);
+  const startedMs = performance.now();
+  const small = await busy.turn(Date.now());
+  expect(performance.now() - startedMs).toBeGreaterThan(900);
+  expect(small).toBeLessThan((await paceAt(0).turn(Date.now())) / 10);
 });
 
 test("delivery goes before relaying when what waits is old, the spool fills up, or the recorder stops", async () => {
@@ -26,14 +30,22 @@ test("delivery goes before relaying when what waits is old, the spool fills up, 
   expect(await Promise.all(turns)).toEqual([usual, usual, usual]);
 });
 
-test("what is read next waits until the store has taken what was read before, or for a while", async () => {
+test("the longer the store takes while frames pass, the longer delivery pauses", async () => {
   let isQuiet = false;
-  const pace = paceAt(0, { isQuiet: () => isQuiet });
-  let isOver = false;
-  const turn = pace.turn(Date.now()).then(() => (isOver = true));
-  for (let time = 0; time < 10; time++) await new Promise(setImmediate);
-  expect(isOver).toBe(false);
+  const pace = paceAt(100, { isQuiet: () => isQuiet });
+  const pauseMs = async () => {
+    const startedMs = performance.now();
+    await pace.turn(Date.now());
+    return performance.now() - startedMs;
+  };
+  await pauseMs();
+  const settled = pace.settled();
+  await Bun.sleep(200);
   isQuiet = true;
-  await turn;
-  await paceAt(0, { isQuiet: () => false }).turn(Date.now());
+  await settled;
+  expect(await pauseMs()).toBeGreaterThan(600);
+});
+
+test("what the store does not take is not waited for for ever", async () => {
+  await paceAt(0, { isQuiet: () => false }).settled();
 });
