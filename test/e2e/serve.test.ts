@@ -231,7 +231,7 @@ describe("dewey up", () => {
     const config = join(home.path, "mcp.json");
     const configure = (text: string) => writeFileSync(config, text);
     configure(JSON.stringify({ mcpServers: { one: echoCommand } }));
-    const running = start(["up"], {
+    await using running = start(["up"], {
       ...plainEnvironment(home.path),
       DEWEY_MCP_PORT: `${freePort()}`,
       DEWEY_PROXY_PORT: `${freePort()}`,
