@@ -8,6 +8,7 @@ import searchMetadata from "../../sql/0007_search_metadata.sql" with { type: "te
 import vocabulary from "../../sql/0008_vocabulary.sql" with { type: "text" };
 import listKeys from "../../sql/0009_list_keys.sql" with { type: "text" };
 import searchLanguage from "../../sql/0010_search_language.sql" with { type: "text" };
+import rareRoles from "../../sql/0011_rare_roles.sql" with { type: "text" };
 import { DeweyError } from "../errors.ts";
 import type { SQL, TransactionSQL } from "bun";
 import type { Database } from "./database.ts";
@@ -32,6 +33,7 @@ export const migrations: readonly Migration[] = [
   { name: "0008_vocabulary", sql: vocabulary },
   { name: "0009_list_keys", sql: listKeys },
   { name: "0010_search_language", sql: searchLanguage },
+  { name: "0011_rare_roles", sql: rareRoles },
 ];
 
 /** Any number, the same for all: two servers that start at once migrate one after the other. */

@@ -53,7 +53,7 @@ for (const engine of engines) {
       sql = connect(connection);
       // "common" in all, "old" in the first half, and "left" and "right" never together.
       const messages = Array.from({ length: 2000 }, (_, index) => ({
-        role: "user",
+        role: index === 5 ? "system" : "user",
         content: `common ${index < 1000 ? "old" : "new"} ${index % 2 === 0 ? "left" : "right"} ${index}`,
         created_at: new Date(Date.UTC(2024, 0, 1) + index * 60_000).toISOString(),
         metadata: { tool: index === 3 ? "seldom" : "often" },
@@ -103,6 +103,13 @@ for (const engine of engines) {
       expect(found).toHaveLength(10);
       for (const number of found) expect(number).toBeLessThan(100);
       expect(await find("common", { tool: "seldom" })).toEqual([3]);
+    });
+
+    test("of a common word within a rare role are found by that, not among all that hold the word", async () => {
+      expect(await find("common", { role: "system" })).toEqual([5]);
+      const filter = await filterOf(sql, { role: "system" }, { required: [] }, undefined);
+      const explain = `explain (format json) select from messages m where m.search @@ 'common' and ${filter.condition}`;
+      expect(JSON.stringify(await sql.unsafe(explain, filter.values))).toContain("messages_of_rare_roles");
     });
   });
 }
