@@ -46,12 +46,12 @@ export async function fillStore(sql: SQL, { conversations, turns }: Size): Promi
       from generate_series(1, ${conversations}) n`);
     await within.unsafe(`insert into messages (id, conversation_id, turn_number, role, content, search, created_at)
       select gen_random_uuid(), ${id("n")}, 1, 'user', content, search, ${time("n")}
-      from generate_series(1, ${conversations}) n join texts on place = n % ${TEXTS} + 1`);
+      from generate_series(1, ${conversations}) n join texts on place = n % ${TEXTS} + 1 order by n`);
     await within.unsafe(`insert into conversations (id, created_at, last_turn, message_count)
       values (${id("0")}, ${time("0")}, ${turns}, ${turns})`);
     await within.unsafe(`insert into messages (id, conversation_id, turn_number, role, content, search, created_at)
       select gen_random_uuid(), ${id("0")}, n, 'user', content, search, ${time("n")}
-      from generate_series(1, ${turns}) n join texts on place = n % ${TEXTS} + 1`);
+      from generate_series(1, ${turns}) n join texts on place = n % ${TEXTS} + 1 order by n`);
     for (const { definition } of indexes) await within.unsafe(definition);
   });
   for (const table of ["conversations", "messages"]) await sql.unsafe(`vacuum analyze ${table}`);
