@@ -33,7 +33,7 @@ export async function pgbench({ connection, clients, seconds, scripts }: Pgbench
       return ["-f", file];
     });
     const { host, port, user, database } = connection;
-    const load = `-n -M prepared -P 1 -l -j 1 -c ${clients} -T ${WARM_UP_SECONDS + seconds}`.split(" ");
+    const load = `-n -M prepared -l -j 1 -c ${clients} -T ${WARM_UP_SECONDS + seconds}`.split(" ");
     const child = Bun.spawn([PROGRAM, ...load, "-h", host, "-p", `${port}`, "-U", user, ...files, database], {
       cwd: folder,
       stdin: "ignore",
@@ -42,18 +42,15 @@ export async function pgbench({ connection, clients, seconds, scripts }: Pgbench
       env: { PATH: process.env["PATH"] ?? "" },
     });
     const [, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-    // A line a second: "progress: 4.0 s, 5120.0 tps, lat …".
-    const rates = [...errors.matchAll(/progress: [\d.]+ s, ([\d.]+) tps/g)].map((match) => Number(match[1]));
-    const counted = rates.slice(WARM_UP_SECONDS, WARM_UP_SECONDS + seconds);
-    if ((await child.exited) !== 0 || counted.length === 0) throw new Error(`pgbench: ${errors}`);
-    return { rate: counted.reduce((sum, rate) => sum + rate, 0) / counted.length, p99Ms: p99Of(folder, seconds) };
+    if ((await child.exited) !== 0) throw new Error(`pgbench: ${errors}`);
+    return lastSeconds(folder, seconds);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** Of the transactions that ended in the last seconds, by the log: client, number, µs, script, and when it ended in s and µs. */
-function p99Of(folder: string, seconds: number): number {
+/** By the log, a line a transaction: client, number, µs, script, and when it ended in s and µs. */
+function lastSeconds(folder: string, seconds: number): Pgbench {
   const ended = readdirSync(folder)
     .filter((name) => name.startsWith("pgbench_log"))
     .flatMap((name) => readFileSync(join(folder, name), "utf8").trimEnd().split("\n"))
@@ -61,5 +58,6 @@ function p99Of(folder: string, seconds: number): number {
     .map(([, , tookUs = Number.NaN, , second = 0, us = 0]) => ({ tookUs, atSeconds: second + us / 1e6 }));
   const last = ended.reduce((most, { atSeconds }) => Math.max(most, atSeconds), 0);
   const took = ended.filter(({ atSeconds }) => atSeconds > last - seconds).map(({ tookUs }) => tookUs);
-  return (took.toSorted((a, b) => a - b)[Math.floor(took.length * 0.99)] ?? Number.NaN) / 1000;
+  const p99Us = took.toSorted((a, b) => a - b)[Math.floor(took.length * 0.99)] ?? Number.NaN;
+  return { rate: took.length / seconds, p99Ms: p99Us / 1000 };
 }
