@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { asDeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { pause } from "../pause.ts";
 import type { Json } from "../wire/frame.ts";
 import type { Captured, CapturedMessage } from "./captured.ts";
 import { ClaudeCodeReader, agentFacts, sessionFacts } from "./claude-code.ts";
@@ -10,7 +11,6 @@ import { eventMessages, placeOf } from "./hook-messages.ts";
 import type { EventPlace } from "./hook-messages.ts";
 import type { HookEvent, HookQueue } from "./hook-queue.ts";
 import { Importer } from "./importer.ts";
-import { Pause } from "./pause.ts";
 
 /**
  * How long a transcript is waited for to hold what a hook has told: the client writes it a moment later, on a busy machine
@@ -49,12 +49,10 @@ export class Deliverer {
   readonly #importer: Importer;
   readonly #transcripts = new Map<string, Followed>();
   readonly #durationsMs = new Map<string, number>();
-  readonly #pause: Pause;
   #awaySinceMs: number | undefined;
 
   constructor(options: DelivererOptions) {
     this.#options = options;
-    this.#pause = new Pause(options.stopping);
     this.#importer = new Importer({
       call: (tool, args) => this.#call(tool, args),
       onRefused: (place, reason) => options.log.error("the store refuses a message", { ...place, reason }),
@@ -71,7 +69,7 @@ export class Deliverer {
       for (const name of waiting) await this.#deliver(name);
       if (waiting.length > 0) idleSinceMs = performance.now();
       else await this.#followAll();
-      await this.#pause.for(POLL_INTERVAL_MS);
+      await pause(POLL_INTERVAL_MS, this.#options.stopping);
     }
   }
 
@@ -96,7 +94,7 @@ export class Deliverer {
     const followed = this.#transcript(place);
     const expected = this.#expected(event, place);
     const missing = () => expected.filter((message) => !followed?.taken.has(message.message_id));
-    for (const deadlineMs = performance.now() + CATCH_UP_MS; ; await this.#pause.for(POLL_INTERVAL_MS)) {
+    for (const deadlineMs = performance.now() + CATCH_UP_MS; ; await pause(POLL_INTERVAL_MS, this.#options.stopping)) {
       if (followed) await this.#follow(followed);
       if (missing().length === 0 || performance.now() > deadlineMs || followed === undefined) break;
     }
@@ -202,7 +200,7 @@ export class Deliverer {
         const { stopping, patienceMs } = this.#options;
         if (stopping.aborted || performance.now() - this.#awaySinceMs > patienceMs) throw error;
       }
-      await this.#pause.for(pauseMs);
+      await pause(pauseMs, this.#options.stopping);
     }
   }
 }

@@ -5,9 +5,9 @@ import type { Captured, Piece } from "../capture/captured.ts";
 import { FollowedFile } from "../capture/follow.ts";
 import { Importer } from "../capture/importer.ts";
 import type { Place } from "../capture/importer.ts";
-import { Pause } from "../capture/pause.ts";
 import { filesAt, piecesOf, sourcesIn } from "../capture/sources.ts";
 import { asDeweyError, DeweyError } from "../errors.ts";
+import { pause } from "../pause.ts";
 import { clientCommand, jsonText } from "./client-command.ts";
 import type { Talk } from "./client-command.ts";
 import { ProgressBar } from "./progress.ts";
@@ -63,7 +63,6 @@ class ImportRun {
   readonly #talk: Talk;
   readonly #watching: boolean;
   readonly #importer: Importer;
-  readonly #pause: Pause;
   readonly #followed = new Map<string, FollowedFile>();
   readonly #unknown = new Map<string, number>();
   readonly #faults: Fault[] = [];
@@ -78,7 +77,6 @@ class ImportRun {
   constructor(talk: Talk, watching: boolean) {
     this.#talk = talk;
     this.#watching = watching;
-    this.#pause = new Pause(talk.invocation.stopping);
     this.#importer = new Importer({
       call: (tool, args) => this.#call(tool, args),
       onRefused: (place, reason) => this.#fault({ source: place.source, row: place.row, reason }),
@@ -113,7 +111,7 @@ class ImportRun {
         await this.#take(path, file.more(), () => {});
       }
       await this.#importer.flush();
-      await this.#pause.for(WATCH_INTERVAL_MS);
+      await pause(WATCH_INTERVAL_MS, this.#talk.invocation.stopping);
     }
     for (const file of this.#followed.values()) await this.#piece(file.path, file.rest());
     await this.#importer.flush();
@@ -241,7 +239,7 @@ class ImportRun {
       } catch (thrown) {
         if (!this.#watching || this.#stopping || asDeweyError(thrown).code !== "unavailable") throw thrown;
       }
-      await this.#pause.for(WATCH_INTERVAL_MS);
+      await pause(WATCH_INTERVAL_MS, this.#talk.invocation.stopping);
     }
   }
 }

@@ -1,7 +1,7 @@
 import type { SQL, TransactionSQL } from "bun";
 import type { Log } from "../log.ts";
 import type { Database } from "./database.ts";
-import { pause } from "./pause.ts";
+import { pause } from "../pause.ts";
 import { LANGUAGE_LOCK, beginReindexing, readReindexing } from "./search-language.ts";
 import type { Reindexing } from "./search-language.ts";
 import { MAX_SEARCHED_CHARACTERS, searchable } from "./search-text.ts";

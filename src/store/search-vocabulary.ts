@@ -1,6 +1,6 @@
 import type { Log } from "../log.ts";
 import type { Database } from "./database.ts";
-import { pause } from "./pause.ts";
+import { pause } from "../pause.ts";
 
 /** Any number, the same for all: one server at a time reads the words. */
 export const VOCABULARY_LOCK = 3_393_900_002;
