@@ -1,6 +1,6 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { toolCall, toolResult } from "./claude-code.ts";
+import { toolCall, toolResult } from "./blocks.ts";
 import { Occurrences, conversationId, derivedId, parseRow, shallow, stated, timeOf } from "./captured.ts";
 import type { Captured, CapturedMessage, Reader } from "./captured.ts";
 

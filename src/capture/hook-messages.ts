@@ -1,8 +1,9 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
+import { toolCall, toolResult } from "./blocks.ts";
 import { conversationId, derivedId, shallow, stated } from "./captured.ts";
 import type { CapturedMessage } from "./captured.ts";
-import { CLAUDE_CODE, agentConversationId, sessionFacts, sharedIds, toolCall, toolResult } from "./claude-code.ts";
+import { CLAUDE_CODE, agentConversationId, sessionFacts, sharedIds } from "./claude-code-facts.ts";
 import type { HookEvent } from "./hook-queue.ts";
 
 /** The conversation that an event belongs to, and where its transcript is. */
