@@ -1,38 +1,16 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { DeweyError } from "./errors.ts";
+import { databaseConfig, readReplica } from "./database-config.ts";
+import type { DatabaseConfig, PostgresConfig } from "./database-config.ts";
+import { reading } from "./given.ts";
+import type { Reader, Sources, Values } from "./given.ts";
 import type { LogLevel } from "./log.ts";
-import { Unfit, jsonTexts, settings } from "./settings.ts";
-import type { Setting, SettingName } from "./settings.ts";
+import { jsonTexts, settings } from "./settings.ts";
+import type { SettingName } from "./settings.ts";
 import { isLoopback } from "./wire/guard.ts";
 
 // The only reader of the environment: it takes what the commands were given, by the rows of `settings`, to frozen values.
-
-/** What a command was given: the process's environment and the flags, by their names. */
-export interface Sources {
-  env: Record<string, string | undefined>;
-  flags: Record<string, string | boolean | string[] | undefined>;
-}
-
-type Values<Name extends SettingName> = {
-  [Key in Name]: (typeof settings)[Key] extends { default: string }
-    ? ReturnType<(typeof settings)[Key]["parse"]>
-    : ReturnType<(typeof settings)[Key]["parse"]> | undefined;
-};
-
-/** Where a PostgreSQL is. */
-interface PostgresConfig {
-  host: string;
-  port: number;
-  database: string;
-  user: string;
-  password: string;
-  tls: boolean;
-}
-
-/** A PostgreSQL, or that the embedded one is to be run. */
-type DatabaseConfig = { kind: "embedded" } | ({ kind: "server" } & PostgresConfig);
 
 /** What serving on a port needs, for the server and the proxy alike. */
 export interface ListenConfig {
@@ -262,84 +240,6 @@ export function unknownVariables(env: Sources["env"]): string[] {
   return Object.keys(env).filter((name) => name.startsWith("DEWEY_") && !known.has(name));
 }
 
-/** Collects mistakes while values are read, so that all of them can be named at once. */
-interface Reader {
-  read<Name extends SettingName>(names: readonly Name[]): Values<Name>;
-  problem(name: string, message: string): void;
-}
-
-/** Stops before a config is made of wrong values: what `read` returned for a mistake is never used. */
-class Mistakes extends Error {}
-
-function reading<Config extends object>(sources: Sources, build: (reader: Reader) => Config): Readonly<Config> {
-  const problems: string[] = [];
-  const reader: Reader = {
-    read: (names) => readValues(names, sources, problems),
-    problem: (name, message) => problems.push(`${name} ${message}`),
-  };
-  let config: Config | undefined;
-  try {
-    config = build(reader);
-  } catch (error) {
-    if (!(error instanceof Mistakes)) throw error;
-  }
-  if (config === undefined || problems.length > 0) {
-    throw new DeweyError("invalid", `The configuration is wrong:\n${problems.map((line) => `  ${line}`).join("\n")}`);
-  }
-  return Object.freeze(config);
-}
-
-function readValues<Name extends SettingName>(
-  names: readonly Name[],
-  sources: Sources,
-  problems: string[],
-): Values<Name> {
-  const values: Record<string, unknown> = {};
-  const before = problems.length;
-  for (const name of names) {
-    const row: Setting<unknown> = settings[name];
-    const given = givenText(row, sources, problems);
-    if (given === undefined) continue;
-    try {
-      values[name] = row.parse(given.text);
-    } catch (error) {
-      if (!(error instanceof Unfit)) throw error;
-      problems.push(`${given.source} ${error.message}${row.secret ? "" : `, not ${JSON.stringify(given.text)}`}`);
-    }
-  }
-  if (problems.length > before) throw new Mistakes();
-  return values as Values<Name>;
-}
-
-/** The text of a setting and where it came from: the flag, else the variable, else the file, else the default. */
-function givenText(
-  row: Setting<unknown>,
-  sources: Sources,
-  problems: string[],
-): { text: string; source: string } | undefined {
-  const flag = row.flag === undefined ? undefined : sources.flags[row.flag];
-  if (typeof flag === "string") return { text: flag, source: `--${row.flag}` };
-  // An empty variable means that none is given: compose files and units pass them on like that.
-  const variable = sources.env[row.env] || undefined;
-  const file = row.secret ? sources.env[`${row.env}_FILE`] || undefined : undefined;
-  if (variable !== undefined && file !== undefined)
-    problems.push(`${row.env} and ${row.env}_FILE are both given; give one`);
-  if (variable !== undefined) return { text: variable, source: row.env };
-  const content = file === undefined ? undefined : secretFile(`${row.env}_FILE`, file, problems);
-  if (content !== undefined) return { text: content, source: `${row.env}_FILE` };
-  return row.default === undefined ? undefined : { text: row.default, source: row.env };
-}
-
-/** A secret from its file, without the line end that editors add. An empty file means that there is none. */
-function secretFile(name: string, file: string, problems: string[]): string | undefined {
-  try {
-    return readFileSync(file, "utf8").replace(/\r?\n$/, "") || undefined;
-  } catch {
-    problems.push(`${name} should be a file that can be read, not ${JSON.stringify(file)}`);
-    return undefined;
-  }
-}
-
 function listenConfig(
   host: string,
   port: number,
@@ -355,65 +255,6 @@ function listenConfig(
   }
   const tls = values.tlsCert && values.tlsKey ? { certFile: values.tlsCert, keyFile: values.tlsKey } : undefined;
   return { host, port, token: values.token, allowedOrigins: values.allowedOrigins, tls };
-}
-
-function databaseConfig(
-  values: Values<"databaseUrl" | "dbHost" | "dbPort" | "dbName" | "dbUser" | "dbPassword">,
-  reader: Reader,
-): DatabaseConfig {
-  if (values.databaseUrl !== undefined) {
-    if (values.dbHost !== undefined) reader.problem("DEWEY_DATABASE_URL and DEWEY_DB_HOST", "are both given; give one");
-    const url = new URL(values.databaseUrl);
-    const [database, user] = [settings.dbName.default, settings.dbUser.default];
-    const defaults = { database, user, password: values.dbPassword, tls: false };
-    return { kind: "server", ...postgresFromUrl("DEWEY_DATABASE_URL", url, defaults, reader) };
-  }
-  if (values.dbHost === undefined && values.dbPassword === undefined) return { kind: "embedded" };
-  if (values.dbPassword === undefined)
-    reader.problem("DEWEY_DB_PASSWORD", "should be given for the database at DEWEY_DB_HOST");
-  return {
-    kind: "server",
-    // The name of the database's machine where the prototype ran.
-    host: values.dbHost ?? "irina",
-    port: values.dbPort,
-    database: values.dbName,
-    user: values.dbUser,
-    password: values.dbPassword ?? "",
-    tls: false,
-  };
-}
-
-/** A replica has the database, the users and the passwords of its primary, so its address may leave them out. */
-function readReplica(url: string | undefined, primary: DatabaseConfig, reader: Reader): PostgresConfig | undefined {
-  if (url === undefined) return undefined;
-  if (primary.kind === "server") return postgresFromUrl("DEWEY_DB_READ_URL", new URL(url), primary, reader);
-  reader.problem("DEWEY_DB_READ_URL", "should come with DEWEY_DATABASE_URL or DEWEY_DB_HOST, whose replica it names");
-  return undefined;
-}
-
-function postgresFromUrl(
-  variable: string,
-  url: URL,
-  defaults: Pick<PostgresConfig, "database" | "user" | "tls"> & { password: string | undefined },
-  reader: Reader,
-): PostgresConfig {
-  for (const name of url.searchParams.keys()) {
-    if (name !== "sslmode") reader.problem(variable, `has the parameter ${name}; only sslmode is known`);
-  }
-  const sslmode = url.searchParams.get("sslmode") ?? (defaults.tls ? "require" : "disable");
-  if (sslmode !== "disable" && sslmode !== "require") {
-    reader.problem(variable, "has an sslmode that is not known; give disable or require");
-  }
-  const password = decodeURIComponent(url.password) || defaults.password;
-  if (password === undefined) reader.problem(variable, "should hold a password (or give DEWEY_DB_PASSWORD)");
-  return {
-    host: decodeURIComponent(url.hostname),
-    port: url.port === "" ? Number(settings.dbPort.default) : Number(url.port),
-    database: decodeURIComponent(url.pathname.slice(1)) || defaults.database,
-    user: decodeURIComponent(url.username) || defaults.user,
-    password: password ?? "",
-    tls: sslmode === "require",
-  };
 }
 
 /** `{"ticket number": "T-\\d{6}"}`: each name is what stands in the place of what its expression matches. */

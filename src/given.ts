@@ -1,0 +1,98 @@
+import { readFileSync } from "node:fs";
+import { DeweyError } from "./errors.ts";
+import { Unfit, settings } from "./settings.ts";
+import type { Setting, SettingName } from "./settings.ts";
+
+// What was given for settings: by flags, in the environment, in files; and every mistake in it at once.
+
+/** What a command was given: the process's environment and the flags, by their names. */
+export interface Sources {
+  env: Record<string, string | undefined>;
+  flags: Record<string, string | boolean | string[] | undefined>;
+}
+
+/** The values of some settings, by their names: undefined for what has no default and was not given. */
+export type Values<Name extends SettingName> = {
+  [Key in Name]: (typeof settings)[Key] extends { default: string }
+    ? ReturnType<(typeof settings)[Key]["parse"]>
+    : ReturnType<(typeof settings)[Key]["parse"]> | undefined;
+};
+
+/** Collects mistakes while values are read, so that all of them can be named at once. */
+export interface Reader {
+  read<Name extends SettingName>(names: readonly Name[]): Values<Name>;
+  problem(name: string, message: string): void;
+}
+
+/** Stops before a config is made of wrong values: what `read` returned for a mistake is never used. */
+class Mistakes extends Error {}
+
+/** Makes a configuration of what was given. Throws one `invalid` error that names every mistake. */
+export function reading<Config extends object>(sources: Sources, build: (reader: Reader) => Config): Readonly<Config> {
+  const problems: string[] = [];
+  const reader: Reader = {
+    read: (names) => readValues(names, sources, problems),
+    problem: (name, message) => problems.push(`${name} ${message}`),
+  };
+  let config: Config | undefined;
+  try {
+    config = build(reader);
+  } catch (error) {
+    if (!(error instanceof Mistakes)) throw error;
+  }
+  if (config === undefined || problems.length > 0) {
+    throw new DeweyError("invalid", `The configuration is wrong:\n${problems.map((line) => `  ${line}`).join("\n")}`);
+  }
+  return Object.freeze(config);
+}
+
+function readValues<Name extends SettingName>(
+  names: readonly Name[],
+  sources: Sources,
+  problems: string[],
+): Values<Name> {
+  const values: Record<string, unknown> = {};
+  const before = problems.length;
+  for (const name of names) {
+    const row: Setting<unknown> = settings[name];
+    const given = givenText(row, sources, problems);
+    if (given === undefined) continue;
+    try {
+      values[name] = row.parse(given.text);
+    } catch (error) {
+      if (!(error instanceof Unfit)) throw error;
+      problems.push(`${given.source} ${error.message}${row.secret ? "" : `, not ${JSON.stringify(given.text)}`}`);
+    }
+  }
+  if (problems.length > before) throw new Mistakes();
+  return values as Values<Name>;
+}
+
+/** The text of a setting and where it came from: the flag, else the variable, else the file, else the default. */
+function givenText(
+  row: Setting<unknown>,
+  sources: Sources,
+  problems: string[],
+): { text: string; source: string } | undefined {
+  const flag = row.flag === undefined ? undefined : sources.flags[row.flag];
+  if (typeof flag === "string") return { text: flag, source: `--${row.flag}` };
+  // An empty variable means that none is given: compose files and units pass them on like that.
+  const variable = sources.env[row.env] || undefined;
+  const file = row.secret ? sources.env[`${row.env}_FILE`] || undefined : undefined;
+  if (variable !== undefined && file !== undefined)
+    problems.push(`${row.env} and ${row.env}_FILE are both given; give one`);
+  if (variable !== undefined) return { text: variable, source: row.env };
+  const content = file === undefined ? undefined : secretFile(`${row.env}_FILE`, file, problems);
+  if (content !== undefined) return { text: content, source: `${row.env}_FILE` };
+  return row.default === undefined ? undefined : { text: row.default, source: row.env };
+}
+
+/** A secret from its file, without the line end that editors add. An empty file means that there is none. */
+function secretFile(name: string, file: string, problems: string[]): string | undefined {
+  try {
+    return readFileSync(file, "utf8").replace(/\r?\n$/, "") || undefined;
+  } catch {
+    problems.push(`${name} should be a file that can be read, not ${JSON.stringify(file)}`);
+    return undefined;
+  }
+}
