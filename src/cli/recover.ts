@@ -44,10 +44,10 @@ export const recover: Command = {
   },
 };
 
-/** The server speaks of a backup and of force; the person has written a file and flags. */
+/** The server speaks of a backup; the person has named a file. */
 function told(error: DeweyError, file: string): DeweyError {
-  const said = error.message.replace("say force", "say --force");
-  return new DeweyError(error.code, error.code === "invalid" ? `${file}: ${said}; nothing was changed` : said);
+  if (error.code !== "invalid") return error;
+  return new DeweyError("invalid", `${file}: ${error.message}; nothing was changed`);
 }
 
 function openFile(file: string): number {

@@ -38,13 +38,8 @@ export const reindex: Command = {
 
 async function begin(config: ReindexConfig): Promise<Reindexing> {
   const named = config.language === undefined ? "" : `?language=${encodeURIComponent(config.language)}`;
-  try {
-    const response = await requestServer(config, `/reindex${named}`, { method: "POST" });
-    return (await response.json()) as Reindexing;
-  } catch (error) {
-    if (!(error instanceof DeweyError) || error.code !== "invalid") throw error;
-    throw new DeweyError("invalid", error.message.replace("language", "DEWEY_SEARCH_LANGUAGE"));
-  }
+  const response = await requestServer(config, `/reindex${named}`, { method: "POST" });
+  return (await response.json()) as Reindexing;
 }
 
 /** Follows the server's work to its end. */

@@ -13,8 +13,8 @@ export async function handleReindex(request: Request, store: Store, log: Log): P
     if (request.method === "POST") return Response.json(await store.reindexer.begin(language));
     throw new DeweyError("invalid", "there is GET and POST /reindex");
   } catch (thrown) {
-    const { code, message } = asDeweyError(thrown);
+    const { code, message, field } = asDeweyError(thrown);
     if (code === "internal") log.error("reindexing failed", { error: thrown });
-    return Response.json({ error: message, code }, { status: httpStatus(code) });
+    return Response.json({ error: message, code, field }, { status: httpStatus(code) });
   }
 }

@@ -253,10 +253,8 @@ async function refuseFull(sql: TransactionSQL): Promise<void> {
     if (!found.found) continue;
     throw new DeweyError(
       "conflict",
-      `the store is not empty: there are ${table.replaceAll("_", " ")}; say force to replace all that is in it`,
-      {
-        field: "force",
-      },
+      `the store is not empty: there are ${table.replaceAll("_", " ")}; to replace all that is in it, say --force`,
+      { field: "force" },
     );
   }
 }

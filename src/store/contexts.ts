@@ -142,7 +142,7 @@ export class Contexts {
       if (row.is_active && !force) {
         throw new DeweyError(
           "conflict",
-          `${JSON.stringify(name)} is the active context; say force to delete it all the same`,
+          `say force to delete ${JSON.stringify(name)} all the same: it is the active context`,
           { field: "force" },
         );
       }

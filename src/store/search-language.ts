@@ -34,7 +34,7 @@ export async function readReindexing(sql: SQL): Promise<Reindexing> {
 export async function prepareLanguage(database: Database, wanted: string | undefined, log: Log): Promise<void> {
   if (wanted === undefined) return;
   const { language, isFresh } = await database.repeatable(async (sql) => {
-    await refuseUnknown(sql, wanted, (message) => `The configuration is wrong:\n  DEWEY_SEARCH_LANGUAGE ${message}`);
+    await refuseUnknown(sql, wanted);
     const [row] = await sql`select not exists (select from messages) as fresh`;
     return { ...(await readReindexing(sql)), isFresh: row.fresh };
   });
@@ -57,7 +57,7 @@ export async function beginReindexing(database: Database, named: string | undefi
     await sql`select pg_advisory_xact_lock(${LANGUAGE_LOCK})`;
     const before = await readReindexing(sql);
     const language = named ?? before.language;
-    await refuseUnknown(sql, language, (message) => `language ${message}`);
+    await refuseUnknown(sql, language);
     if (before.under_way && before.language === language) return before;
     await sql`update dewey_search_language set language = ${language}, started_at = clock_timestamp(), walked_to = null,
       earlier = array(select distinct unnest(earlier || language) except select ${language}),
@@ -83,11 +83,13 @@ export async function adoptLanguage(sql: TransactionSQL): Promise<void> {
   await sql`select dewey_search_with(language::regconfig) from dewey_search_language`;
 }
 
-async function refuseUnknown(sql: SQL, language: string, complain: (message: string) => string): Promise<void> {
+/** Whether a server's setting or a request names it, a person has said it with the setting or its flag. */
+async function refuseUnknown(sql: SQL, language: string): Promise<void> {
   const known = await languagesOf(sql);
   if (known.includes(language)) return;
-  const message = `should be one that the database knows (${known.join(", ")}), not ${JSON.stringify(language)}`;
-  throw new DeweyError("invalid", complain(message), { field: "language" });
+  const should = `should be one that the database knows (${known.join(", ")}), not ${JSON.stringify(language)}`;
+  const remedy = "name one with DEWEY_SEARCH_LANGUAGE or --search-language";
+  throw new DeweyError("invalid", `the search language ${should}; ${remedy}`, { field: "language" });
 }
 
 async function languagesOf(sql: SQL): Promise<string[]> {

@@ -65,7 +65,7 @@ describe("dewey backup and dewey recover", () => {
     const before = await kept();
     expect(await run(["recover", file], toEnv)).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining("say --force to replace"),
+      stderr: expect.stringMatching(/^dewey: the store is not empty: .*, say --force\n$/),
     });
     expect(await kept()).toBe(before);
     const { stdout } = await run(["recover", file, "--force", "--json"], toEnv);

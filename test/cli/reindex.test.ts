@@ -84,8 +84,12 @@ describe("dewey reindex", () => {
     const before = await state();
     expect(await dewey("reindex", "--search-language", "klingon")).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/^dewey: DEWEY_SEARCH_LANGUAGE should be .*\bfrench\b.*, not "klingon"\n$/),
+      stderr: expect.stringMatching(
+        /^dewey: the search language should be .*\bfrench\b.*, not "klingon"; .*--search-language\n$/,
+      ),
     });
+    const refused = await fetch(route("/reindex?language=klingon"), { method: "POST", headers });
+    expect(await refused.json()).toMatchObject({ code: "invalid", field: "language" });
     expect(await dewey("reindex", "--search-language", "no; drop")).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("--search-language should be a language by PostgreSQL's name"),
@@ -124,7 +128,7 @@ describe("DEWEY_SEARCH_LANGUAGE", () => {
     });
     expect(wrong).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/DEWEY_SEARCH_LANGUAGE should be .*\bgerman\b.*, not "klingon"/),
+      stderr: expect.stringMatching(/should be .*\bgerman\b.*, not "klingon"; .*DEWEY_SEARCH_LANGUAGE/),
     });
     ({ running: server, url } = await startServe(home.path, { ...secret, DEWEY_SEARCH_LANGUAGE: "german" }));
     expect(server.stderr()).toMatch(/"level":"warn".*dewey reindex.*DEWEY_SEARCH_LANGUAGE=english/);
