@@ -93,13 +93,16 @@ class ImportRun {
     const files = found.flatMap((each) => each.files);
     this.#bar = new ProgressBar(files.reduce((sum, file) => sum + file.bytes, 0));
     let before = 0;
-    for (const { path, bytes } of files) {
-      if (this.#stopping) break;
-      await this.#file(path, before, named && paths.includes(path));
-      before += bytes;
+    try {
+      for (const { path, bytes } of files) {
+        if (this.#stopping) break;
+        await this.#file(path, before, named && paths.includes(path));
+        before += bytes;
+      }
+      await this.#importer.flush();
+    } finally {
+      this.#bar.clear();
     }
-    await this.#importer.flush();
-    this.#bar.clear();
   }
 
   /** Goes on with what is appended, and with files that are new. */

@@ -79,7 +79,7 @@ async function send(
       offset += length;
       bar.show(offset, () => `${bytesText(offset)} of ${bytesText(total)}`);
     }
-    bar.show(total, () => "making indexes …");
+    bar.say(total, () => "making indexes …");
     const ended = await requestServer(config, `/recover?id=${id}`, { method: "POST" });
     return (await ended.json()) as Recovered;
   } catch (error) {

@@ -170,9 +170,24 @@ describe("dewey backup and dewey recover", () => {
 });
 
 describe.skipIf(tmux === null)("on a terminal", () => {
-  test("a bar shows how far a recovery is", async () => {
-    using screen = openTerminal([binary, "recover", file, "--force"], toEnv);
-    await screen.until(/[█░]{24} +\d+ % {2}[^\n]+/);
-    expect(await screen.until(/\[ended 0\]/)).toContain("The server holds");
+  test("a bar shows how far a backup is, and goes when it is written", async () => {
+    using screen = openTerminal([binary, "backup", join(home.path, "shown.backup")], env);
+    expect(await screen.until(/\[ended 0\]/)).toMatch(/^\S*shown\.backup holds 1 conversation, 50 messages/);
+    expect(shares(screen.written(), /[█░]{24} +(\d+) % {2}[\d,]+ rows?, [\d.]+ [kM]?B/g)).not.toEqual([]);
   });
+
+  test("a bar shows how far a recovery is, and goes when it is done", async () => {
+    using screen = openTerminal([binary, "recover", file, "--force"], toEnv);
+    expect(await screen.until(/\[ended 0\]/)).toMatch(/^The server holds/);
+    const written = screen.written();
+    expect(shares(written, /[█░]{24} +(\d+) % {2}[\d.]+ MB of [\d.]+ MB/g)).not.toEqual([]);
+    expect(written).toMatch(/█{24} 100 % {2}making indexes …/);
+  });
+
+  /** How many percent each bar has shown; they only grow. */
+  function shares(written: string, bar: RegExp): number[] {
+    const percent = [...written.matchAll(bar)].map(([, share]) => Number(share));
+    expect(percent).toEqual(percent.toSorted((a, b) => a - b));
+    return percent;
+  }
 });

@@ -376,6 +376,32 @@ describe.skipIf(tmux === null)("on a terminal", () => {
     expect(screen.coloured()).toMatch(/\u001B\[33mflaky\u001B/);
   });
 
+  test("what is stored appears as it is stored, a line cut at the width for each message, until Ctrl-C", async () => {
+    const begun = await rpc.tool("dewey_begin_conversation", { session_id: "looked at live" });
+    const conversation_id = String(begun["conversation_id"]);
+    using screen = shown(["tail", "--session", "looked at live"], {}, 100);
+    await screen.until(/^Following what is stored; Ctrl-C ends\.$/m);
+    // Whatever is stored before it follows is not shown, so it is told until it is seen.
+    await until("it to follow", async () => {
+      if (!screen.text().includes("heard"))
+        await rpc.tool("dewey_store_message", { conversation_id, role: "user", content: "heard" });
+      return screen.text().includes("heard");
+    });
+    const failed = {
+      role: "tool",
+      content: `late ${"word ".repeat(40)}`,
+      metadata: { tool: "echo", outcome: "error" },
+    };
+    await rpc.tool("dewey_store_message", { conversation_id, ...failed });
+    expect(await screen.until(/late/)).toMatch(
+      new RegExp(`^\\S+ \\S+  ${conversation_id}  tool echo error  late.*…$`, "m"),
+    );
+    // oxlint-disable-next-line no-control-regex
+    expect(screen.coloured()).toMatch(/\u001B\[31mtool echo error\u001B/);
+    screen.type("C-c");
+    await screen.until(/\[ended 0\]/);
+  });
+
   test.skipIf(Bun.which("less") === null)(
     "a long text goes through the pager, which keeps Ctrl-C and is left with q",
     async () => {

@@ -191,14 +191,28 @@ describe("dewey import", () => {
   });
 });
 
-test.skipIf(tmux === null)("on a terminal a bar shows how far an import is, and goes when it is done", async () => {
-  const path = file(
-    "large.jsonl",
-    Array.from({ length: 6000 }, (_, index) => row(session, `${index}`, "word ".repeat(20))).join(""),
-  );
-  using screen = openTerminal([binary, "import", path], env);
-  await screen.until(/[█░]{24} +\d+ % {2}[\d,]+ messages new/);
-  const text = await screen.until(/\[ended 0\]/);
-  expect(text).toContain("6,000 messages imported");
-  expect(text).not.toContain("░");
+describe.skipIf(tmux === null)("on a terminal", () => {
+  const large = (rows: number) =>
+    file(
+      "large.jsonl",
+      Array.from({ length: rows }, (_, index) => row(session, `${index}`, "word ".repeat(20))).join(""),
+    );
+
+  test("a bar shows how far an import is, and goes when it is done", async () => {
+    using screen = openTerminal([binary, "import", large(6000)], env);
+    const text = await screen.until(/\[ended 0\]/);
+    expect(text).toMatch(/^6,000 messages imported/);
+    expect(text).not.toContain("░");
+    expect(screen.written()).toMatch(/[█░]{24} +\d+ % {2}[\d,]+ messages? new, [\d,]+ known/);
+  });
+
+  test("the bar goes, too, before it is said what ended an import", async () => {
+    using other = temporaryHome();
+    const { running, url } = await startServe(other.path);
+    using screen = openTerminal([binary, "import", large(40_000)], { ...env, DEWEY_URL: url });
+    await screen.until(/[█░]{24} +\d+ % {2}[\d,]+ messages new/);
+    running.process.kill("SIGKILL");
+    expect(await screen.until(/\[ended 69\]/)).toMatch(/^dewey: no Dewey server answers at /);
+    await running.process.exited;
+  });
 });

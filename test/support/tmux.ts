@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "./rpc.ts";
@@ -11,6 +11,8 @@ export interface Screen {
   /** What the terminal shows, as text, or with the sequences of its colours. */
   text(): string;
   coloured(): string;
+  /** Everything that was written to the terminal so far, whether it stayed or not. */
+  written(): string;
   /** Waits until the screen matches, and answers what it shows. */
   until(pattern: RegExp): Promise<string>;
   type(...keys: string[]): void;
@@ -43,10 +45,14 @@ export function openTerminal(command: string[], env: Record<string, string>, col
     "TERM=screen",
     ...variables,
     ...inside,
+    ";",
+    "pipe-pane",
+    `cat > ${join(folder, "written")}`,
   );
   const screen: Screen = {
     text: () => control("capture-pane", "-p"),
     coloured: () => control("capture-pane", "-p", "-e"),
+    written: () => readFileSync(join(folder, "written"), "utf8"),
     async until(pattern) {
       try {
         return await until(`${pattern} on the screen`, () => pattern.test(screen.text()) && screen.text());
