@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { allCommands } from "../../src/cli/commands.ts";
 import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../support/binary.ts";
 import { echoCommand } from "../support/echo-server.ts";
 import { freePort } from "../support/ports.ts";
@@ -262,16 +261,11 @@ describe("dewey up", () => {
 });
 
 describe("the binary", () => {
-  test("tells its version and its help, and what each command obeys", async () => {
+  test("tells its version, and which commands there are", async () => {
     const env = { PATH: "/usr/bin:/bin" };
     expect((await run(["--version"], env)).stdout).toMatch(/^dewey \d+\.\d+\.\d+\n$/);
-    expect((await run(["--help"], env)).stdout).toContain("serve");
-    for (const command of (await allCommands()).map((command) => command.name)) {
-      const help = await run(["help", command], env);
-      expect([help.code, help.stdout]).toEqual([0, expect.stringContaining(`usage: dewey ${command}`)]);
-      expect((await run([command, "--help"], env)).stdout).toBe(help.stdout);
-    }
-  }, 120_000);
+    expect((await run(["--help"], env)).stdout).toMatch(/^ {2}serve +\S/m);
+  });
 
   test("answers an unknown command, flag or operand with one line and exit code 2", async () => {
     const env = { PATH: "/usr/bin:/bin" };
