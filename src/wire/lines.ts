@@ -141,6 +141,11 @@ export class LineSplitter {
     return lines;
   }
 
+  /** What has come of a line whose end has not. */
+  take(): string {
+    return this.#finish(new Uint8Array());
+  }
+
   #finish(last: Uint8Array): string {
     const bytes = this.#parts.length === 0 ? last : Buffer.concat([...this.#parts, last]);
     this.#parts = [];

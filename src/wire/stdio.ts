@@ -1,13 +1,12 @@
 import { closeSync } from "node:fs";
 import { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { LineLink, LineSplitter } from "./lines.ts";
+import { LineLink } from "./lines.ts";
 import type { Link } from "./link.ts";
+import { logStderr } from "./stderr.ts";
 
 /** How long a child may take to end by itself when its stdin has ended, and again when it was told to terminate. */
 const END_GRACE_MS = 2000;
-/** Of a child's stderr, a line is logged up to here. */
-const MAX_LOGGED_CHARACTERS = 2000;
 
 /**
  * Stands between us and a child, with the child's own stdin, stdout and stderr passed through. It watches a pipe from
@@ -72,7 +71,7 @@ function childLink(child: Child, command: string, log: Log): Link {
     },
     onNoise: (bytes) => log.warn("a line on the command's stdout is no frame; it is not passed on", { command, bytes }),
   });
-  void logLines(child.stderr, log, command);
+  void logStderr(child.stderr, log, command);
   void child.exited.then(() => {
     const [, , , guardPipe] = child.stdio;
     if (typeof guardPipe === "number") closeSync(guardPipe);
@@ -107,14 +106,6 @@ function killGroup(child: Child, signal: NodeJS.Signals): void {
     process.kill(-child.pid, signal);
   } catch {
     // The group has ended already.
-  }
-}
-
-async function logLines(stream: ReadableStream<Uint8Array>, log: Log, command: string): Promise<void> {
-  const splitter = new LineSplitter();
-  for await (const chunk of stream) {
-    for (const line of splitter.push(chunk))
-      log.info("stderr", { command, line: line.slice(0, MAX_LOGGED_CHARACTERS) });
   }
 }
 

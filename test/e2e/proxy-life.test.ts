@@ -6,6 +6,7 @@ import type { Running } from "../support/binary.ts";
 import { echoCommand } from "../support/echo-server.ts";
 import { freePort } from "../support/ports.ts";
 import { Rpc, until } from "../support/rpc.ts";
+import { trueCases } from "../support/secrets.ts";
 import { canMount, smallDisk } from "../support/small-disk.ts";
 
 // How the compiled proxy begins, changes its mind and ends, and what it shows of itself meanwhile.
@@ -138,12 +139,15 @@ test("what a child prints on stderr is in the log, without the secrets in it", a
     "Authorization: Bearer 0a1b2c3d4e5f60718293a4b5c6d7e8f9",
     "ghp_0123456789abcdefghijABCDEFGHIJ012345",
   ];
-  const script = `echo 'asking with ${secrets.join(" and ")}' >&2; exec "$0" "$@"`;
+  const key = trueCases.find(({ kind }) => kind === "private key")?.secret ?? "";
+  const script = `echo 'asking with ${secrets.join(" and ")}' >&2; echo '${key}' >&2; exec "$0" "$@"`;
   const { command, args } = echoCommand;
   const proxy = await startProxy({ echo: { command: "/bin/sh", args: ["-c", script, command, ...args] } });
   await client(proxy.url);
   await proxy.running.until("stderr", /"line":"asking with [^"]*\[redacted[^"]*\[redacted/);
-  for (const secret of secrets) expect(proxy.running.stderr()).not.toContain(secret.slice(-20));
+  await proxy.running.until("stderr", /"line":"\[redacted: private key\]"/);
+  for (const secret of [...secrets, ...key.split("\n").slice(1, -1)])
+    expect(proxy.running.stderr()).not.toContain(secret.slice(-20));
   expect(await proxy.running.stop()).toBe(0);
 });
 

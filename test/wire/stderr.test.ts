@@ -1,0 +1,70 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { createLog } from "../../src/log.ts";
+import type { Link } from "../../src/wire/link.ts";
+import { spawnStdio } from "../../src/wire/stdio.ts";
+import { until } from "../support/rpc.ts";
+import { trueCases } from "../support/secrets.ts";
+
+const links: Link[] = [];
+afterEach(() => {
+  for (const link of links.splice(0)) link.close();
+});
+
+/** What is logged of a child's stderr, once it has said "the last". */
+async function logged(script: string, text = ""): Promise<string[]> {
+  const lines: string[] = [];
+  const write = (line: string) => {
+    const said = JSON.parse(line) as { event: string; line: string };
+    if (said.event === "stderr") lines.push(said.line);
+  };
+  const log = createLog({ level: "debug", format: "json", write });
+  const env = { PATH: process.env["PATH"] ?? "", TEXT: text };
+  links.push(spawnStdio({ command: "sh", args: ["-c", `${script}; echo 'the last' >&2; cat`], env, log }));
+  await until("the last line", () => lines.at(-1)?.endsWith("the last"));
+  return lines;
+}
+const print = (lines: string[]) => logged(`printf '%s\\n' "$TEXT" >&2`, lines.join("\n"));
+
+const key = trueCases.find(({ kind }) => kind === "private key")?.secret.split("\n") ?? [];
+const [first = "", ...rest] = key;
+
+describe("of what a command prints on stderr", () => {
+  test("a private key over several lines is hidden, however it is written, and nothing of what is around it", async () => {
+    const pgp = [first.replace("RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"), "", ...rest.slice(0, -1), "=aB3d"];
+    const forms = [
+      key,
+      key.map((line) => `npm ERR! ${line}`),
+      key.map((line) => `    '${line}\\n' +`),
+      [first, "Proc-Type: 4,ENCRYPTED", "DEK-Info: AES-128-CBC,1234", "", ...rest],
+      [...pgp, (rest.at(-1) ?? "").replace("RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK")],
+    ];
+    for (const lines of forms)
+      expect(await print(["before", ...lines, "after"])).toEqual([
+        "before",
+        lines[0] ?? "",
+        "[redacted: private key]",
+        "after",
+        "the last",
+      ]);
+  });
+
+  test("what is said of keys is told, and a key without end hides no more than a key has", async () => {
+    const prose = [`a key begins with ${first}`, "at once", first, "in a line of its own"];
+    expect(await print(prose)).toEqual([...prose, "the last"]);
+    const endless = await print([first, ...Array.from({ length: 400 }, () => rest[0] ?? "")]);
+    expect(endless.length).toBeGreaterThan(100);
+    expect(endless.length).toBeLessThan(200);
+  });
+
+  test("a line without end costs no memory, and is told once, up to a word", async () => {
+    const before = process.memoryUsage().rss;
+    const line = `a token=${"s".repeat(1980)}`;
+    const lines = await logged(`printf %s '${line} cut' >&2; head -c 500000000 /dev/zero | tr '\\0' z >&2; echo >&2`);
+    expect(lines).toEqual([`${line} …`, "the last"]);
+    expect(process.memoryUsage().rss - before).toBeLessThan(200_000_000);
+  }, 60_000);
+
+  test("the last words are told, also when no line end follows them", async () => {
+    expect(await logged("printf 'and ' >&2; printf 'the last' >&2; exit 1")).toEqual(["and the last"]);
+  });
+});
