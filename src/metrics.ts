@@ -44,13 +44,17 @@ export class Metrics {
   /** Durations by how long they were. The answer gives what takes one of some labels, in milliseconds. */
   durations(name: string, help: string): (labels: Labels) => (ms: number) => void {
     const series = new Map<string, Series>();
-    this.#families.push({ name, help, type: "histogram", samples: () => [...series.values()].flatMap(histogram) });
+    this.#families.push({
+      name,
+      help,
+      type: "histogram",
+      samples: () => [...series.values()].filter(({ counts }) => counts.some(Boolean)).flatMap(histogram),
+    });
     return (labels) => {
       const key = labelText(labels);
       const one = series.get(key) ?? { labels, counts: [...DURATION_BOUNDS_SECONDS, Infinity].map(() => 0), sum: 0 };
+      series.set(key, one);
       return (ms) => {
-        // Only what has happened is told.
-        series.set(key, one);
         const seconds = ms / 1000;
         one.sum += seconds;
         const bound = DURATION_BOUNDS_SECONDS.findIndex((each) => seconds <= each);

@@ -4,7 +4,8 @@ import type { FrameView, Json } from "../wire/frame.ts";
 import type { RequestWatch, Tap } from "./session.ts";
 
 /** How a call of a tool ended. "unavailable" is Dewey's own word, when the upstream is not there to answer. */
-export type CallOutcome = "success" | "error" | "unavailable" | "unanswered";
+export const callOutcomes = ["success", "error", "unavailable", "unanswered"] as const;
+export type CallOutcome = (typeof callOutcomes)[number];
 
 /** Requests of one session that are remembered until they are answered; of more, the oldest count as unanswered. */
 const MAX_OPEN = 10_000;
@@ -18,7 +19,8 @@ interface OpenRequest {
 export class CallWatch implements RequestWatch {
   readonly #open = new Map<string, OpenRequest>();
   readonly #ended: (outcome: CallOutcome, ms: number) => void;
-  #idle = Promise.withResolvers<void>();
+  /** Set while somebody waits for it. */
+  #idle: PromiseWithResolvers<void> | undefined;
 
   /** `ended` is told of every call of a tool that has ended. */
   constructor(ended: (outcome: CallOutcome, ms: number) => void) {
@@ -32,7 +34,10 @@ export class CallWatch implements RequestWatch {
 
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
-    while (this.#open.size > 0) await this.#idle.promise;
+    while (this.#open.size > 0) {
+      this.#idle ??= Promise.withResolvers();
+      await this.#idle.promise;
+    }
   }
 
   /** The client has sent a frame. */
@@ -62,8 +67,8 @@ export class CallWatch implements RequestWatch {
     this.#open.delete(id);
     if (request.isCall) this.#ended(outcome, performance.now() - request.sinceMs);
     if (this.#open.size > 0) return;
-    this.#idle.resolve();
-    this.#idle = Promise.withResolvers();
+    this.#idle?.resolve();
+    this.#idle = undefined;
   }
 }
 

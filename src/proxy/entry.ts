@@ -144,8 +144,10 @@ function headLine(entry: Entry): string {
     const { kind, ...rest } = entry;
     return JSON.stringify({ kind, ...rest });
   }
-  const { kind, session, sequence, direction, time, claimed } = entry;
-  return JSON.stringify({ kind, session, sequence, direction, time, claimed });
+  // Written out, as it stands in the way of every frame; nothing in it needs to be escaped.
+  const { session, sequence, direction, time, claimed } = entry;
+  const rest = claimed ? ',"claimed":true}' : "}";
+  return `{"kind":"frame","session":"${session}","sequence":${sequence},"direction":"${direction}","time":${time}${rest}`;
 }
 
 /** The entry at an offset and where the next begins; undefined when there is none whole: the rest of it is to come, or torn. */

@@ -1,7 +1,8 @@
 import type { Server } from "bun";
 import type { Log } from "../log.ts";
-import { errorFrame, requestIds, viewFrame } from "../wire/frame.ts";
+import { errorFrame, requestIds } from "../wire/frame.ts";
 import { fetchUpstream, isRefusedConnection } from "../wire/http-request.ts";
+import { outlineFrame } from "../wire/outline.ts";
 import { withoutSecrets } from "../wire/websocket.ts";
 import { RelayedStream } from "./relayed-stream.ts";
 import type { Tap } from "./session.ts";
@@ -122,7 +123,7 @@ export class HttpRelay {
   async #unreachable(tap: Tap, body: string | undefined, error: Error): Promise<Response> {
     const { name, url } = this.#options.upstream();
     this.#options.log.warn("the upstream is not available", { upstream: name, address: withoutSecrets(url), error });
-    const view = viewFrame(body ?? "");
+    const view = outlineFrame(body ?? "");
     const reason = isRefusedConnection(error) ? "cannot be reached" : "has broken the connection";
     const text = errorFrame(
       view.kind === "request" ? view.id : null,
@@ -147,7 +148,7 @@ export class HttpRelay {
     if (response.body !== null && type.startsWith("text/event-stream")) {
       session.streams += 1;
       const relayed = new RelayedStream(response.body, {
-        unanswered: body === undefined ? [] : requestIds(viewFrame(body)),
+        unanswered: body === undefined ? [] : requestIds(outlineFrame(body)),
         refusal: (id) => errorFrame(id, UPSTREAM_UNREACHABLE, this.#brokenMessage()),
         take: (frame) => tapped(session.tap, "down", frame),
         over() {
@@ -193,5 +194,5 @@ export class HttpRelay {
 }
 
 function tapped(tap: Tap, direction: "up" | "down", text: string): Promise<void> {
-  return new Promise((resolve) => tap.frame(direction, { text, view: viewFrame(text) }, resolve));
+  return new Promise((resolve) => tap.frame(direction, { text, view: outlineFrame(text) }, resolve));
 }

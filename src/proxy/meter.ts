@@ -1,5 +1,5 @@
 import type { Metrics } from "../metrics.ts";
-import { CallWatch } from "./call-watch.ts";
+import { CallWatch, callOutcomes } from "./call-watch.ts";
 import type { Direction, Tap } from "./session.ts";
 import type { RecorderHealth } from "./shipper.ts";
 import { countingTap } from "./tap.ts";
@@ -33,7 +33,8 @@ export class Meter {
   /** Counts a session that begins: its watch, and its tap with the counting in front. */
   session(upstream: string, tap: Tap): { watch: CallWatch; tap: Tap } {
     this.#sessions({ upstream })(1);
-    const watch = new CallWatch((outcome, ms) => this.#calls({ upstream, outcome })(ms));
+    const durations = new Map(callOutcomes.map((outcome) => [outcome, this.#calls({ upstream, outcome })]));
+    const watch = new CallWatch((outcome, ms) => durations.get(outcome)?.(ms));
     this.#watches.add(watch);
     const counters = (direction: Direction) => ({
       frames: this.#frames({ upstream, direction }),

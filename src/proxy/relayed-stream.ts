@@ -1,4 +1,4 @@
-import { viewFrame } from "../wire/frame.ts";
+import { outlineFrame } from "../wire/outline.ts";
 import { SseReader } from "../wire/sse.ts";
 
 /** A client that takes nothing for so long, while something waits for it, is cut off. */
@@ -64,7 +64,7 @@ export class RelayedStream {
 
   #note(frame: string): void {
     if (this.#unanswered.size === 0) return;
-    const view = viewFrame(frame);
+    const view = outlineFrame(frame);
     for (const each of view.kind === "batch" ? view.messages : [view])
       if (each.kind === "response") this.#unanswered.delete(JSON.stringify(each.id));
   }

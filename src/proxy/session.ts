@@ -1,7 +1,8 @@
 import { DeweyError, asDeweyError, jsonRpcCode } from "../errors.ts";
-import { errorFrame, requestIds, viewFrame } from "../wire/frame.ts";
+import { errorFrame, requestIds } from "../wire/frame.ts";
 import type { FrameView, ViewedFrame } from "../wire/frame.ts";
 import type { Link } from "../wire/link.ts";
+import { outlineFrame } from "../wire/outline.ts";
 import { Handshake } from "./handshake.ts";
 import { OpenRequests } from "./open-requests.ts";
 
@@ -171,7 +172,7 @@ class Session {
   /** Hears the client, through the tap. */
   #hear(text: string): void {
     this.#passing += 1;
-    const frame = { text, view: viewFrame(text) };
+    const frame = { text, view: outlineFrame(text) };
     this.#options.tap.frame("up", frame, () => {
       this.#passing -= 1;
       this.#options.watch?.asked(frame.view);
@@ -198,7 +199,7 @@ class Session {
   }
 
   #goDown(text: string, link: Link): void {
-    const view = viewFrame(text);
+    const view = outlineFrame(text);
     if (this.#handshake.isReplay(view)) {
       if (view.kind === "response" && view.id === this.#replaying?.id) this.#replaying?.done.resolve();
       return;
@@ -261,7 +262,7 @@ class Session {
       this.#staleQuestions.add(requestId);
       const params = { requestId, reason: error.message };
       const text = JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params });
-      this.#tell({ text, view: viewFrame(text) });
+      this.#tell({ text, view: outlineFrame(text) });
     }
   }
 
@@ -276,7 +277,7 @@ class Session {
 
   #answer(id: unknown, error: DeweyError): void {
     const text = errorFrame(id, jsonRpcCode(error.code), error.message);
-    this.#tell({ text, view: viewFrame(text) });
+    this.#tell({ text, view: outlineFrame(text) });
   }
 
   /** A client that has closed its stdin still reads its stdout: what it has asked is answered first. */

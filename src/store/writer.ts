@@ -21,6 +21,17 @@ const EXTRA_MS_PER_CHARACTER = 0.001;
 const MAX_OWN_TURN = 1_000_000_000;
 /** Groups under way at once: while one waits for the disk the next is sent. More would only make them smaller. */
 const MAX_GROUPS_IN_FLIGHT = 2;
+/**
+ * What a group costs the database besides its rows is as much as seven rows cost. With so many it hardly counts any more:
+ * such a group waits for nobody, and goes beside another.
+ */
+const AMPLE_ROWS = 16;
+/**
+ * How long a smaller group waits for callers that were just answered and may call again at once, at most and as a part of
+ * the time that the group before it took: what a caller waits more is little of what it waits anyway.
+ */
+const MAX_GATHER_MS = 2;
+const GATHER_SHARE = 0.5;
 
 /** A message as a caller gives it. */
 export interface NewMessage {
@@ -94,7 +105,11 @@ export class Writer {
   readonly #database: Database;
   readonly #redactor: Redactor;
   #waiting: Append[] = [];
+  #isSending = false;
   #inFlight = 0;
+  /** Callers that waited or were answered when the last group ended, and whether they are waited for. */
+  #expected = 0;
+  #gathering: ReturnType<typeof setTimeout> | undefined;
   #idsInFlight = new Set<string>();
   #conversationsInFlight = new Set<string>();
 
@@ -108,7 +123,8 @@ export class Writer {
     const append = prepare(conversationId, messages, options, this.#redactor);
     this.#waiting.push(append);
     // At the end of this turn of the event loop, so that calls that arrived together go together.
-    if (this.#waiting.length === 1) queueMicrotask(() => this.#send());
+    if (!this.#isSending) queueMicrotask(() => this.#send());
+    this.#isSending = true;
     // A group has the deadline from when it is sent; its callers have it from when they called.
     const limitMs = this.#database.deadlineMs + extraMs(append.characters);
     const timer = setTimeout(() => {
@@ -126,20 +142,44 @@ export class Writer {
   }
 
   #send(): void {
-    while (this.#inFlight < MAX_GROUPS_IN_FLIGHT && this.#waiting.length > 0) {
+    this.#isSending = false;
+    while (this.#isReady()) {
       const group = this.#takeGroup();
       if (group.length === 0) return;
       this.#inFlight += 1;
       const ids = group.flatMap((append) => append.rows.map((row) => row.id));
       for (const id of ids) this.#idsInFlight.add(id);
       for (const append of group) this.#conversationsInFlight.add(append.conversation);
+      const sentMs = performance.now();
       void this.#commit(group).finally(() => {
         for (const id of ids) this.#idsInFlight.delete(id);
         for (const append of group) this.#conversationsInFlight.delete(append.conversation);
         this.#inFlight -= 1;
+        this.#gather(group.length, performance.now() - sentMs);
         this.#send();
       });
     }
+  }
+
+  /** Waits a moment for the callers of a group that has been answered. */
+  #gather(answered: number, tookMs: number): void {
+    this.#expected = this.#waiting.length + answered;
+    clearTimeout(this.#gathering);
+    this.#gathering = setTimeout(
+      () => {
+        this.#gathering = undefined;
+        this.#send();
+      },
+      Math.min(MAX_GATHER_MS, GATHER_SHARE * tookMs),
+    );
+  }
+
+  #isReady(): boolean {
+    if (this.#waiting.length === 0) return false;
+    let rows = 0;
+    const isAmple = this.#waiting.some((append) => (rows += append.rows.length) >= AMPLE_ROWS);
+    if (isAmple) return this.#inFlight < MAX_GROUPS_IN_FLIGHT;
+    return this.#inFlight === 0 && (this.#gathering === undefined || this.#waiting.length >= this.#expected);
   }
 
   /**

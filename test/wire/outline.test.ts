@@ -1,0 +1,48 @@
+import { describe, expect, test } from "bun:test";
+import { viewFrame } from "../../src/wire/frame.ts";
+import { outlineFrame } from "../../src/wire/outline.ts";
+
+const long = `${'a "quoted" word, a \\ and a\nline. '.repeat(5)}${"x".repeat(9000)}`;
+const call = (text: string, id: unknown = 7) =>
+  JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params: { name: "echo", arguments: { text } } });
+
+describe("the outline of a frame", () => {
+  test("is the frame without the long texts of a call or of an answer", () => {
+    expect(outlineFrame(call(long))).toEqual(viewFrame(call("")));
+    const answer = (text: string) =>
+      JSON.stringify({ jsonrpc: "2.0", id: "a", result: { content: [{ text }, { text: "b" }] } });
+    expect(outlineFrame(answer(long))).toEqual(viewFrame(answer("")));
+    const error = (message: string) => JSON.stringify({ jsonrpc: "2.0", id: 1, error: { code: -32_000, message } });
+    expect(outlineFrame(error(long))).toEqual(viewFrame(error("")));
+  });
+
+  test("keeps numbers that JavaScript cannot hold as ids", () => {
+    const text = call(long).replace('"id":7', '"id":12345678901234567890');
+    const view = outlineFrame(text);
+    expect(JSON.stringify(view.kind === "request" ? view.id : undefined)).toBe("12345678901234567890");
+  });
+
+  test("is all of a frame that may have to be said again, of a batch, of a short one, and of one with a long id", () => {
+    const initialize = {
+      jsonrpc: "2.0",
+      id: 0,
+      method: "initialize",
+      params: { clientInfo: { name: "a", icon: long } },
+    };
+    const frames = [JSON.stringify(initialize), `[${call(long)},${call("b", 8)}]`, call("short"), call(long, long)];
+    for (const frame of frames) expect(outlineFrame(frame)).toEqual(viewFrame(frame));
+  });
+
+  test("is all of a frame with many quotes, and says what is no JSON", () => {
+    const quotes = call('"'.repeat(3000));
+    expect(outlineFrame(quotes)).toEqual(viewFrame(quotes));
+    for (const broken of [call(long).slice(0, -1), call(long).slice(0, -10), `"${long}`, `${call(long)}"`])
+      expect(outlineFrame(broken)).toEqual({ kind: "invalid", reason: "not JSON" });
+  });
+
+  test("sees that a quote behind an even number of backslashes ends a string", () => {
+    const text = call(`${"x".repeat(3000)}\\`);
+    expect(outlineFrame(text)).toEqual(viewFrame(call("")));
+    expect(outlineFrame(call(`${"x".repeat(3000)}\\"`))).toEqual(viewFrame(call("")));
+  });
+});
