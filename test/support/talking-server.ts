@@ -9,6 +9,7 @@ import {
   SubscribeRequestSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 import type { ServerNotification, ServerRequest } from "@modelcontextprotocol/sdk/types.js";
+import { MAX_FRAME_BYTES } from "../../src/wire/frame.ts";
 import { linkTransport } from "../../src/wire/transport.ts";
 import { acceptedWebSocket } from "../../src/wire/websocket.ts";
 import type { Accepted } from "../../src/wire/websocket.ts";
@@ -136,6 +137,7 @@ export function startTalkingHttp(port = 0): { url: string; stop(): Promise<void>
       sessionIdGenerator: () => crypto.randomUUID(),
       onsessioninitialized: (id) => void sessions.set(id, transport),
       eventStore: new ReplayStore(),
+      maxRequestBodySize: MAX_FRAME_BYTES,
     });
     await createTalkingServer().connect(transport);
     return transport;
