@@ -229,7 +229,8 @@ function candidates(
 
 /**
  * The blocks of candidates that a page lies in, each with its neighbours, and the hits that blocks before them have.
- * The lateral's `offset 0` makes it look up each window by the index.
+ * The lateral's `offset 0` makes it look up each window by the index. Whether a turn is a hit is asked by `in`, which looks
+ * it up in a hash; as a join it was compared with every hit where the planner expected few.
  */
 function turnsStatement(
   words: Words,
@@ -269,15 +270,15 @@ function turnsStatement(
         select block, count(*) as size, sum(count(*)) over (order by block) - count(*) as passed from hits group by block
       ) as sized where passed < ${offset + limit} and passed + size > ${offset}
     )
-    select turn.*, blocks.block::integer, blocks.passed::integer, own.block is not null as is_hit
+    select turn.*, blocks.block::integer, blocks.passed::integer,
+      (turn.conversation, turn.turn, blocks.block) in (select conversation_id, turn_number, block from hits) as is_hit
     from blocks join hits as best on best.own_block = blocks.block cross join lateral (
       select m.id, m.conversation_id as conversation, m.turn_number as turn, extract(epoch from m.created_at)::float8 as time,
         length(m.search) as length, m.search @@ '''?'''::tsquery as asks, ${label("m.search")} as label,
         array[${words.lexemes.map((lexeme) => frequency("m.search", lexeme)).join(", ")}]::float8[] as frequencies
       from messages m where m.conversation_id = best.conversation_id
         and m.turn_number between best.turn_number - ${REACH} and best.turn_number + ${REACH} and ${filter.known} offset 0
-    ) as turn left join hits own
-      on own.conversation_id = turn.conversation and own.turn_number = turn.turn and own.block = blocks.block`;
+    ) as turn`;
 }
 
 /** The hits of a block in their order; the other turns only lend them weight. */
