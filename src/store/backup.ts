@@ -116,7 +116,7 @@ async function describe(sql: TransactionSQL): Promise<Manifest> {
   const described: Manifest["tables"] = [];
   for (const name of tables.filter((table) => known.names.includes(table))) {
     const columns: { name: string }[] = await sql`select attname as name from pg_attribute
-      where attrelid = ${name}::regclass and attnum > 0 and not attisdropped and attname <> ${LOCAL_COLUMN}
+      where attrelid = ${name}::regclass and attnum > 0 and not attisdropped and attgenerated = '' and attname <> ${LOCAL_COLUMN}
       order by attnum`;
     const [count] = await sql.unsafe(`select count(*)::float8 as rows from ${name}`);
     described.push({ name, columns: columns.map((column) => column.name), rows: count.rows });

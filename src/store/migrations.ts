@@ -10,6 +10,7 @@ import listKeys from "../../sql/0009_list_keys.sql" with { type: "text" };
 import searchLanguage from "../../sql/0010_search_language.sql" with { type: "text" };
 import rareRoles from "../../sql/0011_rare_roles.sql" with { type: "text" };
 import fewerIndexes from "../../sql/0012_fewer_indexes.sql" with { type: "text" };
+import calls from "../../sql/0013_calls.sql" with { type: "text" };
 import { DeweyError } from "../errors.ts";
 import type { SQL, TransactionSQL } from "bun";
 import type { Database } from "./database.ts";
@@ -36,6 +37,7 @@ export const migrations: readonly Migration[] = [
   { name: "0010_search_language", sql: searchLanguage },
   { name: "0011_rare_roles", sql: rareRoles },
   { name: "0012_fewer_indexes", sql: fewerIndexes },
+  { name: "0013_calls", sql: calls },
 ];
 
 /** Any number, the same for all: two servers that start at once migrate one after the other. */

@@ -26,9 +26,9 @@ const MAX_TOOLS = 50;
 
 /** Counts. They read much, so they go over the searches' connections and have the searches' time. */
 export class Stats {
-  readonly #reads: Reads;
+  readonly #reads: Pick<Reads, "search">;
 
-  constructor(reads: Reads) {
+  constructor(reads: Pick<Reads, "search">) {
     this.#reads = reads;
   }
 
@@ -42,36 +42,39 @@ export class Stats {
           coalesce(sum(message_count) filter (where deleted_at is null), 0)::float8 as messages,
           pg_database_size(current_database())::float8 as database_bytes
         from conversations`;
+      // All of a day from the index alone, less the few whose conversations are in the trash.
       const perDay: { day: string; messages: number }[] = await sql`
-        with today as (
-          select (now() at time zone ${time_zone})::date as day
+        with begin as (
+          select (now() at time zone ${time_zone})::date - ${days - 1}::integer as day
         ), counted as (
-          select (m.created_at at time zone ${time_zone})::date as day, count(*)::integer as messages
-          from messages m
-          where m.created_at >= ((select day from today) - ${days - 1}::integer)::timestamp at time zone ${time_zone}
-            and m.conversation_id not in (select id from conversations where deleted_at is not null)
+          select (created_at at time zone ${time_zone})::date as day, count(*) as messages
+          from messages
+          where created_at >= (select day from begin)::timestamp at time zone ${time_zone}
+          group by 1
+        ), in_trash as (
+          select (m.created_at at time zone ${time_zone})::date as day, count(*) as messages
+          from conversations c join messages m on m.conversation_id = c.id
+          where c.deleted_at is not null
+            and m.created_at >= (select day from begin)::timestamp at time zone ${time_zone}
           group by 1
         )
-        select to_char(series.day, 'YYYY-MM-DD') as day, coalesce(c.messages, 0) as messages
-        from today, generate_series(today.day - ${days - 1}::integer, today.day, interval '1 day') as series (day)
+        select to_char(series.day, 'YYYY-MM-DD') as day,
+          (coalesce(c.messages, 0) - coalesce(t.messages, 0))::integer as messages
+        from begin, generate_series(begin.day, begin.day + ${days - 1}::integer, interval '1 day') as series (day)
         left join counted c on c.day = series.day::date
+        left join in_trash t on t.day = series.day::date
         order by series.day`;
       // A call is counted by its result, which says how it went and how long it took.
       const tools: ToolStats[] = await sql`
-        with results as (
-          select metadata ->> 'tool' as tool, metadata ->> 'outcome' as outcome,
-            case when jsonb_typeof(metadata -> 'duration_ms') = 'number'
-              then (metadata ->> 'duration_ms')::float8 end as duration_ms
-          from messages
-          where created_at >= ((now() at time zone ${time_zone})::date - ${days - 1}::integer)::timestamp
-              at time zone ${time_zone}
-            and metadata ? 'outcome' and metadata ? 'tool'
-            and conversation_id not in (select id from conversations where deleted_at is not null)
-        )
-        select tool, count(*)::integer as calls, count(*) filter (where outcome <> 'success')::integer as errors,
-          percentile_disc(0.5) within group (order by duration_ms) as p50_ms,
-          percentile_disc(0.95) within group (order by duration_ms) as p95_ms
-        from results group by tool order by calls desc, tool limit ${MAX_TOOLS}`;
+        select called_tool as tool, count(*)::integer as calls, count(*) filter (where call_failed)::integer as errors,
+          percentile_disc(0.5) within group (order by call_ms) as p50_ms,
+          percentile_disc(0.95) within group (order by call_ms) as p95_ms
+        from messages
+        where created_at >= ((now() at time zone ${time_zone})::date - ${days - 1}::integer)::timestamp
+            at time zone ${time_zone}
+          and called_tool is not null and call_failed is not null
+          and conversation_id not in (select id from conversations where deleted_at is not null)
+        group by called_tool order by calls desc, tool limit ${MAX_TOOLS}`;
       return { ...counts, days: [...perDay], tools: [...tools] };
     });
   }

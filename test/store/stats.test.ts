@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { engines, testStore } from "../support/postgres.ts";
+import { Stats } from "../../src/store/stats.ts";
+import type { Reads } from "../../src/store/reads.ts";
+import { connect, emptyDatabase, engines, testStore } from "../support/postgres.ts";
 
 for (const engine of engines) {
   describe(`statistics on ${engine.name}`, () => {
@@ -44,6 +46,59 @@ for (const engine of engines) {
         ["Pacific/Kiritimati", "Etc/GMT+12"].map((time_zone) => store.stats.read({ days: 1, time_zone })),
       );
       expect(east?.days[0]?.day).not.toBe(west?.days[0]?.day);
+    });
+
+    test("take whatever stands in a call's metadata, and tell it as far as it can be told", async () => {
+      await using store = await testStore(engine);
+      const outcome = "success";
+      const metadata = [
+        { tool: "t".repeat(100_000), outcome, duration_ms: 1e308 },
+        { tool: "instant", outcome, duration_ms: 5e-324 },
+        { tool: "backwards", outcome, duration_ms: -5 },
+        { tool: "worded", outcome, duration_ms: "7" },
+        { tool: "worded", outcome: { code: 1 }, duration_ms: null },
+        { tool: ["a", "list"], outcome },
+        { tool: null, outcome },
+        { tool: "of no outcome" },
+        { outcome },
+      ];
+      await store.messages.storeBulk({
+        messages: metadata.map((each) => ({ role: "tool", content: "done", metadata: each })),
+      });
+      const { tools } = await store.stats.read({ days: 1, time_zone: "UTC" });
+      const call = (tool: string, p_ms: number | null) => ({ tool, calls: 1, errors: 0, p50_ms: p_ms, p95_ms: p_ms });
+      expect(new Set(tools)).toEqual(
+        new Set([
+          call("t".repeat(200), 1e12),
+          call("instant", 0),
+          call("backwards", 0),
+          call('["a", "list"]', null),
+          { tool: "worded", calls: 2, errors: 1, p50_ms: null, p95_ms: null },
+        ]),
+      );
+    });
+
+    test("look at no message's text or metadata, which may be large", async () => {
+      const connection = await emptyDatabase(engine);
+      await using store = await testStore(engine, { connection });
+      const result = { role: "tool", content: "done", metadata: { tool: "echo", outcome: "success", duration_ms: 3 } };
+      await store.messages.storeBulk({ messages: [result, result] });
+      await using sql = connect(connection);
+      const role = `counting_${crypto.randomUUID().replaceAll("-", "")}`;
+      await sql.unsafe(`create role ${role}`);
+      await sql.unsafe(`grant select on conversations to ${role}`);
+      const columns = "conversation_id, created_at, called_tool, call_failed, call_ms";
+      await sql.unsafe(`grant select (${columns}) on messages to ${role}`);
+      const reads: Pick<Reads, "search"> = {
+        search: (statement) =>
+          sql.begin(async (within) => {
+            await within.unsafe(`set local role ${role}`);
+            return statement(within, undefined);
+          }),
+      };
+      const { messages, tools } = await new Stats(reads).read({ days: 1, time_zone: "UTC" });
+      expect([messages, tools]).toEqual([2, [{ tool: "echo", calls: 2, errors: 0, p50_ms: 3, p95_ms: 3 }]]);
+      await sql.unsafe(`drop owned by ${role}; drop role ${role}`);
     });
   });
 }
