@@ -32,6 +32,8 @@ const AMPLE_ROWS = 16;
  */
 const MAX_GATHER_MS = 2;
 const GATHER_SHARE = 0.5;
+/** A group that takes longer waits for somebody else's lock, most likely, and then holds up no small one. */
+const SLOW_GROUP_MS = 100;
 
 /** A message as a caller gives it. */
 export interface NewMessage {
@@ -107,6 +109,7 @@ export class Writer {
   #waiting: Append[] = [];
   #isSending = false;
   #inFlight = 0;
+  #isSlow = false;
   /** Callers that waited or were answered when the last group ended, and whether they are waited for. */
   #expected = 0;
   #gathering: ReturnType<typeof setTimeout> | undefined;
@@ -151,10 +154,16 @@ export class Writer {
       for (const id of ids) this.#idsInFlight.add(id);
       for (const append of group) this.#conversationsInFlight.add(append.conversation);
       const sentMs = performance.now();
+      const slow = setTimeout(() => {
+        this.#isSlow = true;
+        this.#send();
+      }, SLOW_GROUP_MS);
       void this.#commit(group).finally(() => {
         for (const id of ids) this.#idsInFlight.delete(id);
         for (const append of group) this.#conversationsInFlight.delete(append.conversation);
+        clearTimeout(slow);
         this.#inFlight -= 1;
+        this.#isSlow = false;
         this.#gather(group.length, performance.now() - sentMs);
         this.#send();
       });
@@ -175,10 +184,10 @@ export class Writer {
   }
 
   #isReady(): boolean {
-    if (this.#waiting.length === 0) return false;
+    if (this.#waiting.length === 0 || this.#inFlight === MAX_GROUPS_IN_FLIGHT) return false;
     let rows = 0;
     const isAmple = this.#waiting.some((append) => (rows += append.rows.length) >= AMPLE_ROWS);
-    if (isAmple) return this.#inFlight < MAX_GROUPS_IN_FLIGHT;
+    if (isAmple || this.#isSlow) return true;
     return this.#inFlight === 0 && (this.#gathering === undefined || this.#waiting.length >= this.#expected);
   }
 
