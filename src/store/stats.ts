@@ -1,3 +1,5 @@
+import { DeweyError } from "../errors.ts";
+import { wasTooSlow } from "./database.ts";
 import type { Reads } from "./reads.ts";
 
 /** How much is kept, and what went on in the last days. */
@@ -32,9 +34,18 @@ export class Stats {
     this.#reads = reads;
   }
 
-  /** Of the last `days` days in the time zone, with today. */
+  /** Of the last `days` days in the time zone, with today. Throws `unavailable` when they are too many to count in time. */
   async read(input: { days: number; time_zone: string }): Promise<StatsReply> {
-    const { days, time_zone } = input;
+    try {
+      return await this.#count(input);
+    } catch (error) {
+      if (!wasTooSlow(error)) throw error;
+      const remedy = "ask for fewer days, or raise DEWEY_SEARCH_DEADLINE_SECONDS";
+      throw new DeweyError("unavailable", `counting needed longer than a search may; ${remedy}`, { cause: error });
+    }
+  }
+
+  #count({ days, time_zone }: { days: number; time_zone: string }): Promise<StatsReply> {
     return this.#reads.search(async (sql) => {
       const [counts] = await sql`
         select count(*) filter (where deleted_at is null)::integer as conversations,

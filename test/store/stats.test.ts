@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Stats } from "../../src/store/stats.ts";
 import type { Reads } from "../../src/store/reads.ts";
+import { failure } from "../support/failure.ts";
 import { connect, emptyDatabase, engines, testStore } from "../support/postgres.ts";
 
 for (const engine of engines) {
@@ -99,6 +100,17 @@ for (const engine of engines) {
       const { messages, tools } = await new Stats(reads).read({ days: 1, time_zone: "UTC" });
       expect([messages, tools]).toEqual([2, [{ tool: "echo", calls: 2, errors: 0, p50_ms: 3, p95_ms: 3 }]]);
       await sql.unsafe(`drop owned by ${role}; drop role ${role}`);
+    });
+
+    test("that take too long are refused with what helps", async () => {
+      const connection = await emptyDatabase(engine);
+      await using store = await testStore(engine, { connection, searchDeadlineMs: 100 });
+      await using sql = connect(connection);
+      const error = await sql.begin(async (within) => {
+        await within`lock table messages in access exclusive mode`;
+        return failure(store.stats.read({ days: 30, time_zone: "UTC" }));
+      });
+      expect(error).toMatchObject({ code: "unavailable", message: expect.stringContaining("ask for fewer days") });
     });
   });
 }
