@@ -234,15 +234,20 @@ class ImportRun {
     this.#bar.show(bytes, () => `${counted(stored, "message")} new, ${known.toLocaleString("en-US")} known`);
   }
 
-  /** With --watch a server that is away is waited for; without, that is the person's to see to. */
+  /**
+   * A call without an answer is made once more, as all that is stored is recognised: a connection that broke, or a machine
+   * that slept, does not end an import of hours. With --watch a server that is away is waited for; without, that is the
+   * person's to see to.
+   */
   async #call(tool: string, args: Record<string, unknown>): Promise<Record<string, unknown>> {
-    for (;;) {
+    for (let isSecond = false; ; isSecond = true) {
       try {
         return await this.#talk.call(tool, args);
       } catch (thrown) {
-        if (!this.#watching || this.#stopping || asDeweyError(thrown).code !== "unavailable") throw thrown;
+        if (asDeweyError(thrown).code !== "unavailable" || this.#stopping || (isSecond && !this.#watching))
+          throw thrown;
       }
-      await pause(WATCH_INTERVAL_MS, this.#talk.invocation.stopping);
+      if (isSecond) await pause(WATCH_INTERVAL_MS, this.#talk.invocation.stopping);
     }
   }
 }

@@ -3,6 +3,7 @@ import { appendFileSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../support/binary.ts";
 import type { Running } from "../support/binary.ts";
+import { Forwarder } from "../support/forwarder.ts";
 import { freePort } from "../support/ports.ts";
 import { Rpc, until } from "../support/rpc.ts";
 import { openTerminal, tmux } from "../support/tmux.ts";
@@ -169,6 +170,28 @@ describe("dewey import", () => {
     await until("the row that is whole now", async () => (await contents(first)).length === 2);
     expect(await watching.stop("SIGINT")).toBe(0);
     expect(watching.stdout()).toEndWith("3 messages imported, 0 known already, in 2 conversations from 1 file.\n");
+  });
+
+  test("goes on when its connection breaks meanwhile, and stores everything once", async () => {
+    const id = crypto.randomUUID();
+    const rows = Array.from({ length: 20_000 }, (_, index) => row(id, `${index}`, `row ${index}`));
+    const path = file("interrupted.jsonl", rows.join(""));
+    const count = async () => {
+      const { conversations } = await rpc.tool("dewey_list_conversations", { session_id: id });
+      return (conversations as { message_count: number }[])[0]?.message_count ?? 0;
+    };
+    const cable = await Forwarder.to(Number(new URL(env["DEWEY_URL"] ?? "").port));
+    const importing = run(["import", path, "--json"], { ...env, DEWEY_URL: `ws://127.0.0.1:${cable.port}` });
+    await until("the first rows", async () => (await count()) > 0);
+    cable.cut();
+    cable.mend();
+    const { stdout, stderr, code } = await importing;
+    expect([code, stderr]).toEqual([0, ""]);
+    const { messages, known } = JSON.parse(stdout) as { messages: number; known: number };
+    // What was stored and not answered is known when it is sent again.
+    expect(messages + known).toBe(rows.length);
+    expect(await count()).toBe(rows.length);
+    cable.stop();
   });
 
   test("says what is wrong with what it was given", async () => {
