@@ -1,5 +1,4 @@
 import { allOf, anyOf, tsquery } from "./search-query.ts";
-import type { Filter } from "./search-rank.ts";
 
 /** How many messages are ranked: each costs a look at its row. */
 export interface Bounds {
@@ -12,7 +11,7 @@ export interface Bounds {
 }
 
 /** What more would find, and what it would cost, was measured: see test/bench. */
-export const BOUNDS: Bounds = { candidates: 2000, newest: 200, gathered: 4000 };
+export const BOUNDS: Bounds = { candidates: 2000, newest: 200, gathered: 3000 };
 /** Ranks every match; for measuring what the bounds cost. */
 export const UNBOUNDED: Bounds = { candidates: Infinity, newest: Infinity, gathered: 1e9 };
 
@@ -66,12 +65,12 @@ export function chooseParts(words: CountedWord[], rows: number, passing: number,
   return [chosen, { match: others, share: Math.min(1, bounds.newest / matching) }];
 }
 
-/** Columns of `messages m` for the rows of the parts, each from its time on, in ms since 1970. */
+/** Columns of `messages m` for the rows of the parts that pass, each from its time on, in ms since 1970. */
 export function partsStatement(
   columns: string,
   parts: Part[],
   since: number[],
-  filter: Filter,
+  condition: string,
   gathered: number,
 ): string {
   return parts
@@ -79,7 +78,7 @@ export function partsStatement(
       const from = since[index] ?? 0;
       const newer = from === 0 ? "" : ` and m.created_at >= to_timestamp(${from / 1000})`;
       return `(select ${columns} from messages m
-        where m.search @@ ${tsquery(match)} and ${filter.condition}${newer} limit ${gathered})`;
+        where m.search @@ ${tsquery(match)} and ${condition}${newer} limit ${gathered})`;
     })
     .join(" union all ");
 }

@@ -34,15 +34,17 @@ export async function filterOf(
   const values: unknown[] = [];
   const value = (given: unknown, type: string) => `$${values.push(given)}::${type}`;
   const known = snapshot === undefined ? "true" : await storedBefore(sql, snapshot);
+  const byIndex: string[] = [];
+  const bySieve: string[] = [];
   const conditions = [
     "not exists (select from conversations c where c.id = m.conversation_id and c.deleted_at is not null)",
     ...(snapshot === undefined ? [] : [known]),
   ];
   const { session_id, conversation_id, role, source, tool, metadata, start_date, end_date } = narrowing;
   if (session_id !== undefined) {
-    conditions.push(
-      `m.conversation_id = any (array(select id from conversations where session_id = ${value(session_id, "text")}))`,
-    );
+    const ids = `select id from conversations where session_id = ${value(session_id, "text")}`;
+    byIndex.push(`m.conversation_id = any (array(${ids}))`);
+    bySieve.push(`(m.conversation_id in (${ids})) is true`);
   }
   if (conversation_id !== undefined) conditions.push(`m.conversation_id = ${value(conversation_id, "uuid")}`);
   if (role !== undefined) conditions.push(`m.role = ${value(role, "text")}`);
@@ -58,7 +60,15 @@ export async function filterOf(
   if (end_date !== undefined) conditions.push(`m.created_at < ${value(end_date, "timestamptz")}`);
   for (const required of query.required) conditions.push(`m.search @@ ${value(required, "text")}::tsquery`);
   const scopeMessages = await messagesIn(sql, narrowing);
-  return { condition: conditions.join(" and "), known, values, scopeMessages, from: start_date, until: end_date };
+  return {
+    condition: [...conditions, ...byIndex].join(" and "),
+    sieve: [...conditions, ...bySieve].join(" and "),
+    known,
+    values,
+    scopeMessages,
+    from: start_date,
+    until: end_date,
+  };
 }
 
 /** The snapshot that the transaction sees, as PostgreSQL writes it: `xmin:xmax:`, and the numbers that are under way. */

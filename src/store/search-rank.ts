@@ -23,6 +23,11 @@ const RANK_SCALE = 1.644934;
 /** A condition on `messages m`, as SQL of ours with places for the caller's values. */
 export interface Filter {
   condition: string;
+  /**
+   * The same, for messages that words or times have found: it is asked of each. To find those of a large session by an index
+   * takes longer than that.
+   */
+  sieve: string;
   /** Of the messages that the search knows, also as neighbours: those that were there at its first page. */
   known: string;
   values: unknown[];
@@ -138,7 +143,7 @@ async function sinceWhen(
 
 async function makesBlock(sql: SQL, part: Part, since: number, filter: Filter): Promise<boolean> {
   const [row] = await sql.unsafe(
-    `select count(*)::integer as found from (${partsStatement("m.id", [part], [since], filter, RERANKED)}) as newest`,
+    `select count(*)::integer as found from (${partsStatement("m.id", [part], [since], filter.sieve, RERANKED)}) as newest`,
     filter.values,
   );
   return row.found === RERANKED;
@@ -198,7 +203,7 @@ async function countScoped(sql: SQL, lexemes: string[], filter: Filter): Promise
   const columns = lexemes.map((lexeme) => `count(*) filter (where m.search @@ ${tsquery(anyOf([lexeme]))})::integer`);
   const [row] = await sql.unsafe(
     `select array[${columns.join(", ")}] as counts from messages m
-      where m.search @@ ${tsquery(anyOf(lexemes))} and ${filter.condition}`,
+      where ${holdsAny(lexemes)} and ${filter.condition}`,
     filter.values,
   );
   return row.counts;
@@ -214,6 +219,14 @@ function weigh({ words, rows }: Basis): Words {
   };
 }
 
+/**
+ * Within a session or a conversation the words are asked of each message, by which `is true` keeps PostgreSQL from
+ * looking them up: that takes as long as there are messages with them anywhere.
+ */
+export function holdsAny(lexemes: string[]): string {
+  return `(m.search @@ ${tsquery(anyOf(lexemes))}) is true`;
+}
+
 /** The columns of the messages that are ranked. */
 function candidates(
   columns: string,
@@ -222,9 +235,8 @@ function candidates(
   bounds: Bounds,
 ): string {
   if (!scoped)
-    return partsStatement(columns, chooseParts(words, rows, passing, bounds), since, filter, bounds.gathered);
-  const every = [{ match: anyOf(words.map(({ lexeme }) => lexeme)), share: 1 }];
-  return partsStatement(columns, every, [], filter, MAX_SCOPE_MESSAGES);
+    return partsStatement(columns, chooseParts(words, rows, passing, bounds), since, filter.sieve, bounds.gathered);
+  return `select ${columns} from messages m where ${holdsAny(words.map(({ lexeme }) => lexeme))} and ${filter.condition}`;
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { SQL } from "bun";
 import { EXACT_TOTAL_LIMIT } from "./reply.ts";
-import { anyOf } from "./search-query.ts";
+import { anyOf, tsquery } from "./search-query.ts";
+import { holdsAny } from "./search-rank.ts";
 import type { Basis, Filter } from "./search-rank.ts";
 
 /** With a word that is in so many more messages than the limit, and no filter, there is nothing to count. */
@@ -23,11 +24,12 @@ export async function countMatches(sql: SQL, { words, scoped, passing }: Basis, 
   const most = filter.values.length === 0 ? COUNTLESS_MESSAGES : COUNTLESS_FILTERED;
   // The statistics know nothing of the trash; all of it may be among these.
   if (known > most && known - (await messagesInTrash(sql)) > most) return countless;
+  const lexemes = words.map(({ lexeme }) => lexeme);
+  const matches = scoped ? holdsAny(lexemes) : `m.search @@ ${tsquery(anyOf(lexemes))}`;
   const [row] = await sql.unsafe(
     `select count(*)::integer as total from (
-      select from messages m where m.search @@ $${filter.values.length + 1}::text::tsquery and ${filter.condition}
-      limit ${EXACT_TOTAL_LIMIT + 1}) as counted`,
-    [...filter.values, anyOf(words.map(({ lexeme }) => lexeme))],
+      select from messages m where ${matches} and ${filter.condition} limit ${EXACT_TOTAL_LIMIT + 1}) as counted`,
+    filter.values,
   );
   return row.total > EXACT_TOTAL_LIMIT ? countless : { total: row.total, isLowerBound: false };
 }
