@@ -1,4 +1,14 @@
-import { closeSync, constants, mkdirSync, openSync, readFileSync, readdirSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { acquireLock } from "../lock.ts";
 import type { Lock } from "../lock.ts";
@@ -82,17 +92,26 @@ export class Journal {
     return undefined;
   }
 
-  /** Bytes in a folder that wait for delivery, whoever's they are, but for one owner's. */
+  /**
+   * Bytes in a folder that wait for delivery, whoever's they are, but for one owner's. The folder is listed once: hundreds
+   * of proxies may have left something while the store was away, and the relay waits for the answer.
+   */
   static waitingBytes(folder: string, except: string | undefined): number {
-    return Journal.owners(folder)
-      .filter((owner) => owner !== except)
-      .reduce((sum, owner) => {
-        const cursor = readCursor(join(folder, `${owner}.cursor`));
-        const sizes = [...segmentsOf(folder, owner)].map(([number, { bytes }]) =>
-          number < cursor.segment ? 0 : number === cursor.segment ? Math.max(0, bytes - cursor.offset) : bytes,
-        );
-        return sum + sizes.reduce((total, bytes) => total + bytes, 0);
-      }, 0);
+    makeFolder(folder);
+    const cursors = new Map<string, Position>();
+    let sum = 0;
+    for (const name of readdirSync(folder)) {
+      const [, owner, number] = SEGMENT_NAME.exec(name) ?? [];
+      if (owner === undefined || owner === except) continue;
+      const cursor = cursors.get(owner) ?? readCursor(join(folder, `${owner}.cursor`));
+      cursors.set(owner, cursor);
+      const ahead = Number(number) - cursor.segment;
+      if (ahead < 0) continue;
+      // It may have been removed since the folder was listed.
+      const size = statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0;
+      sum += ahead === 0 ? Math.max(0, size - cursor.offset) : size;
+    }
+    return sum;
   }
 
   /** The segment that is written to, when there is one. */
