@@ -48,6 +48,14 @@ interface Session {
   streams: number;
 }
 
+/** One request on its way. */
+interface Exchange {
+  session: Session;
+  body: string | undefined;
+  /** Called when it is answered. */
+  over: () => void;
+}
+
 /**
  * Forwards Streamable HTTP to Streamable HTTP: bodies as they are, headers but for those of the connection, session ids
  * as the upstream gives them. Nothing of MCP is interpreted on the way, so revisions that Dewey does not know pass; the
@@ -83,15 +91,23 @@ export class HttpRelay {
     const body = request.method === "POST" ? await request.text() : undefined;
     if (body !== undefined) await tapped(session.tap, "up", body);
     const response = await this.#forward(request, body);
+    const given = response instanceof Error ? null : response.headers.get(SESSION_HEADER);
+    const over = () => {
+      session.usedMs = performance.now();
+      // What belongs to no session is one by itself.
+      if (given === null && !known) session.tap.closed("the request was answered");
+    };
     // A client that has left says nothing of the upstream, and reads no answer.
-    if (request.signal.aborted) return new Response(null, { status: 499 });
-    this.#options.saw(response instanceof Error ? response.message : undefined);
-    if (response instanceof Error) return this.#unreachable(session.tap, body, response);
-    const given = response.headers.get(SESSION_HEADER);
+    if (request.signal.aborted) {
+      over();
+      return new Response(null, { status: 499 });
+    }
+    if (response instanceof Error) return this.#unreachable(response, { session, body, over });
+    this.#options.saw(undefined);
     if (given !== null) this.#remember(given, session);
     if (id !== null && (request.method === "DELETE" || response.status === 404))
       this.#forget(id, "the client ended it");
-    return this.#answer(response, { session, body, isAlone: given === null && !known });
+    return this.#answer(response, { session, body, over });
   }
 
   /** What begins a session waits for an upstream that is not up yet; what belongs to one is answered at once. */
@@ -120,31 +136,26 @@ export class HttpRelay {
   }
 
   /** What was asked is answered by an error that names the upstream, as on every other wire. */
-  async #unreachable(tap: Tap, body: string | undefined, error: Error): Promise<Response> {
+  async #unreachable(error: Error, { session, body = "", over }: Exchange): Promise<Response> {
     const { name, url } = this.#options.upstream();
+    this.#options.saw(error.message);
     this.#options.log.warn("the upstream is not available", { upstream: name, address: withoutSecrets(url), error });
-    const view = outlineFrame(body ?? "");
     const reason = isRefusedConnection(error) ? "cannot be reached" : "has broken the connection";
-    const text = errorFrame(
-      view.kind === "request" ? view.id : null,
-      UPSTREAM_UNREACHABLE,
-      `the upstream ${name} is not available: ${withoutSecrets(url)} ${reason}`,
-    );
-    await tapped(tap, "down", text);
+    const message = `the upstream ${name} is not available: ${withoutSecrets(url)} ${reason}`;
+    const view = outlineFrame(body);
+    const refusals = requestIds(view).map((id) => errorFrame(id, UPSTREAM_UNREACHABLE, message));
+    const [first = errorFrame(null, UPSTREAM_UNREACHABLE, message)] = refusals;
+    const text = view.kind === "batch" && refusals.length > 0 ? `[${refusals.join(",")}]` : first;
+    await tapped(session.tap, "down", text);
+    over();
     return new Response(text, { status: 502, headers: { "content-type": "application/json" } });
   }
 
-  async #answer(
-    response: Response,
-    { session, body, isAlone }: { session: Session; body: string | undefined; isAlone: boolean },
-  ): Promise<Response> {
+  async #answer(response: Response, exchange: Exchange): Promise<Response> {
+    const { session, body, over } = exchange;
     const headers = new Headers([...response.headers].filter(([name]) => !responseHopHeaders.has(name)));
     const { status } = response;
     const type = response.headers.get("content-type") ?? "";
-    const over = () => {
-      session.usedMs = performance.now();
-      if (isAlone) session.tap.closed("the request was answered");
-    };
     if (response.body !== null && type.startsWith("text/event-stream")) {
       session.streams += 1;
       const relayed = new RelayedStream(response.body, {
@@ -163,7 +174,12 @@ export class HttpRelay {
       over();
       return new Response(response.body, { status, headers });
     }
-    const text = await response.text();
+    let text: string;
+    try {
+      text = await response.text();
+    } catch (error) {
+      return this.#unreachable(error as Error, exchange);
+    }
     await tapped(session.tap, "down", text);
     over();
     return new Response(text, { status, headers });

@@ -121,6 +121,8 @@ describe("Streamable HTTP to Streamable HTTP", () => {
       expect.stringMatching(/"id":9007199254740993.*tools.*cannot be reached/),
     ]);
     expect(relayed.saw.at(-1)).toBeDefined();
+    // It belongs to no session that is known, and is over.
+    expect(relayed.ends).toHaveLength(1);
     const waiting = post(relayed.url, call);
     await Bun.sleep(300);
     using upstream = startServer(() => json('{"up":true}'), port);
@@ -141,6 +143,33 @@ describe("Streamable HTTP to Streamable HTTP", () => {
     expect(resumable).toBe("id: 1\ndata: \n\n");
     without.stop(true);
     within.stop(true);
+  });
+
+  test("answers each request of what an upstream has answered by half, naming it, and ends as it would have", async () => {
+    const breaking = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: {
+        data(socket) {
+          socket.write("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{");
+          socket.end();
+        },
+      },
+    });
+    await using relayed = startRelay(`http://127.0.0.1:${breaking.port}/`);
+    const refusal = (id: string) => expect.stringMatching(new RegExp(`"id":${id}[,}].*tools is not available.*broken`));
+    const alone = await post(relayed.url, call);
+    expect([alone.status, await alone.text()]).toEqual([502, refusal("9007199254740993")]);
+    const batch = await post(
+      relayed.url,
+      `[${call},{"jsonrpc":"2.0","method":"n"},{"jsonrpc":"2.0","id":"b","method":"x"}]`,
+    );
+    const text = await batch.text();
+    expect((JSON.parse(text) as unknown[]).length).toBe(2);
+    expect([text, text]).toEqual([refusal("9007199254740993"), refusal('"b"')]);
+    expect(relayed.frames.at(-1)).toBe(`down ${text}`);
+    expect([relayed.saw.at(-1), relayed.ends.length]).toEqual([expect.any(String), 2]);
+    breaking.stop(true);
   });
 
   test("does not read more of an upstream than its client takes, and gives up one that takes nothing", async () => {
