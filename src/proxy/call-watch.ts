@@ -44,7 +44,7 @@ export class CallWatch implements RequestWatch {
   asked(view: FrameView): void {
     if (view.kind === "batch") for (const each of view.messages) this.asked(each);
     if (view.kind !== "request") return;
-    this.#open.set(JSON.stringify(view.id), { isCall: view.method === "tools/call", sinceMs: performance.now() });
+    this.#open.set(view.key, { isCall: view.method === "tools/call", sinceMs: performance.now() });
     if (this.#open.size <= MAX_OPEN) return;
     const [oldest] = this.#open.keys();
     if (oldest !== undefined) this.#end(oldest, "unanswered");
@@ -53,7 +53,7 @@ export class CallWatch implements RequestWatch {
   /** The client was sent a frame. */
   answered(view: FrameView): void {
     if (view.kind === "batch") for (const each of view.messages) this.answered(each);
-    if (view.kind === "response") this.#end(JSON.stringify(view.id), outcomeOf(view.message));
+    if (view.kind === "response") this.#end(view.key, outcomeOf(view.message));
   }
 
   /** The session is over. */

@@ -87,6 +87,10 @@ export const HEADER_BYTES = 8;
 /** What every entry's payload begins with. */
 export const ENTRY_BEGINNING = Buffer.from('{"kind":"');
 const LINE_FEED = 0x0a;
+/** UTF-8 takes at most so many bytes for a UTF-16 code unit. */
+const MOST_BYTES_PER_CHARACTER = 3;
+/** Of longer text the bytes are counted, so that no memory is taken for nothing. */
+const UNCOUNTED_CHARACTERS = 64 * 1024;
 
 /** An entry as bytes: its checksummed length, a line of JSON, and behind it the frame as it is. */
 export function encodeEntry(entry: Entry): Buffer {
@@ -115,7 +119,7 @@ export class EntryBuffer {
     const text = entry.kind === "frame" ? `${line}\n` : line;
     const frame = entry.kind === "frame" ? entry.frame : "";
     const start = this.#length + HEADER_BYTES;
-    this.#reserve(start + Buffer.byteLength(text) + Buffer.byteLength(frame));
+    this.#reserve(start + mostBytes(text) + mostBytes(frame));
     const memory = this.#memory;
     const frameStart = start + memory.write(text, start);
     const end = frame === "" ? frameStart : frameStart + memory.write(frame, frameStart);
@@ -137,6 +141,10 @@ export class EntryBuffer {
     this.#memory.copy(larger, 0, 0, this.#length);
     this.#memory = larger;
   }
+}
+
+function mostBytes(text: string): number {
+  return text.length > UNCOUNTED_CHARACTERS ? Buffer.byteLength(text) : MOST_BYTES_PER_CHARACTER * text.length;
 }
 
 function headLine(entry: Entry): string {

@@ -22,7 +22,7 @@ export class Handshake {
     const params = isObject(view.message["params"]) ? view.message["params"] : {};
     const uri = String(params["uri"]);
     if (view.method === "initialize") {
-      this.#initializeId = JSON.stringify(view.id);
+      this.#initializeId = view.key;
       this.#initialize = view.message;
     } else if (view.method === "logging/setLevel") this.#logLevel = view.message;
     else if (view.method === "resources/subscribe") this.#subscriptions.set(uri, view.message);
@@ -31,7 +31,7 @@ export class Handshake {
 
   /** Sees what the server answers. */
   received(view: FrameView): void {
-    if (view.kind !== "response" || this.#initializeId !== JSON.stringify(view.id)) return;
+    if (view.kind !== "response" || this.#initializeId !== view.key) return;
     this.#initializeId = undefined;
     const { result } = view.message;
     if (isObject(result)) this.#capabilities = isObject(result["capabilities"]) ? result["capabilities"] : {};

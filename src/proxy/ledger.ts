@@ -155,13 +155,10 @@ function notedRequest(
   const params = isObject(view.message["params"]) ? view.message["params"] : {};
   const tool = view.method === "tools/call" && typeof params["name"] === "string" ? params["name"] : undefined;
   if (view.method === "initialize" && entry.direction === "up") noteClient(session, params);
-  const call: OpenCall = {
-    method: view.method,
-    ...(tool === undefined ? {} : { tool }),
-    time: entry.time,
-    ...(entry.claimed ? { claimed: true } : {}),
-  };
-  noteCall(session, callKey(entry.direction, view.id), call);
+  const call: OpenCall = { method: view.method, time: entry.time };
+  if (tool !== undefined) call.tool = tool;
+  if (entry.claimed) call.claimed = true;
+  noteCall(session, callKey(entry.direction, view.key), call);
   const isRecorded = !entry.claimed && (spoken.has(view.method) || session.open.record === "all");
   if (isRecorded) session.begun = true;
   return { view, index, call, isRecorded };
@@ -174,7 +171,7 @@ function notedResponse(
   index: number,
 ): NotedMessage {
   // A response goes against its request.
-  const key = callKey(entry.direction === "down" ? "up" : "down", view.id);
+  const key = callKey(entry.direction === "down" ? "up" : "down", view.key);
   const call = session.calls.get(key) ?? lostCall(session, entry, view.message);
   session.calls.delete(key);
   if (call?.method === "initialize") noteAnswer(session, view.message["result"]);
@@ -211,7 +208,7 @@ function noteAnswer(session: OpenSession, result: unknown): void {
   if (typeof version === "string") session.client.protocolVersion = version;
 }
 
-/** The ids of both sides are spaces of their own, and 1 is not "1". */
-function callKey(direction: string, id: unknown): string {
-  return `${direction} ${JSON.stringify(id)}`;
+/** The ids of both sides are spaces of their own. */
+function callKey(direction: string, key: string): string {
+  return `${direction} ${key}`;
 }

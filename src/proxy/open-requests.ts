@@ -1,4 +1,3 @@
-import { requestIds } from "../wire/frame.ts";
 import type { FrameView } from "../wire/frame.ts";
 
 /** The requests of one side that went to the other and have no answer yet. */
@@ -6,28 +5,31 @@ export class OpenRequests {
   readonly #ids = new Map<string, unknown>();
 
   asked(view: FrameView): void {
-    for (const id of requestIds(view)) this.add(id);
+    if (view.kind === "batch") for (const each of view.messages) this.asked(each);
+    else if (view.kind === "request") this.#ids.set(view.key, view.id);
   }
 
   add(id: unknown): void {
     this.#ids.set(JSON.stringify(id), id);
   }
 
-  forget(ids: unknown[]): void {
-    for (const id of ids) this.#ids.delete(JSON.stringify(id));
+  /** Requests with the same ids are others. */
+  forget(view: FrameView): void {
+    if (view.kind === "batch") for (const each of view.messages) this.forget(each);
+    else if (view.kind === "request") this.#ids.delete(view.key);
   }
 
   answered(view: FrameView): void {
     if (view.kind === "batch") for (const each of view.messages) this.answered(each);
-    else if (view.kind === "response") this.#ids.delete(JSON.stringify(view.id));
+    else if (view.kind === "response") this.#ids.delete(view.key);
   }
 
   get size(): number {
     return this.#ids.size;
   }
 
-  has(id: unknown): boolean {
-    return this.#ids.has(JSON.stringify(id));
+  has(key: string): boolean {
+    return this.#ids.has(key);
   }
 
   /** The ids of all that are open, which are no longer open then. */

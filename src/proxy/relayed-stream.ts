@@ -66,7 +66,7 @@ export class RelayedStream {
     if (this.#unanswered.size === 0) return;
     const view = outlineFrame(frame);
     for (const each of view.kind === "batch" ? view.messages : [view])
-      if (each.kind === "response") this.#unanswered.delete(JSON.stringify(each.id));
+      if (each.kind === "response") this.#unanswered.delete(each.key);
   }
 
   async #break(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {

@@ -182,7 +182,7 @@ class Session {
 
   #goUp(frame: ViewedFrame): void {
     const { text, view } = frame;
-    if (view.kind === "response" && this.#staleQuestions.has(view.id)) {
+    if (view.kind === "response" && this.#staleQuestions.has(view.key)) {
       // Whoever asked is gone, and another may ask something else by the same id.
       this.#staleQuestions.answered(view);
       return;
@@ -222,7 +222,7 @@ class Session {
   #settle(view: FrameView): void {
     this.#open.answered(view);
     this.#questions.asked(view);
-    this.#staleQuestions.forget(requestIds(view));
+    this.#staleQuestions.forget(view);
     if (this.#handshake.isPending) this.#handshake.received(view);
   }
 

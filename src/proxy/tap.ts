@@ -65,8 +65,8 @@ class SpoolTap implements Tap {
       direction,
       time: Date.now(),
       frame: text,
-      ...(this.#isClaimed(direction, view) ? { claimed: true } : {}),
     };
+    if (this.#isClaimed(direction, view)) entry.claimed = true;
     this.#spool.append({ open: this.#open, entry, view, pass });
   }
 

@@ -6,12 +6,13 @@ export const MAX_FRAME_BYTES = 128 * 1024 * 1024;
 
 /**
  * What a frame is, as far as whoever relays needs to know. The frame itself is never changed by looking at it. An `id` is
- * the message's; one that JavaScript's numbers cannot hold is an object that `JSON.stringify` writes as it came.
+ * the message's; one that JavaScript's numbers cannot hold is an object that `JSON.stringify` writes as it came. The `key` is
+ * the id's JSON: 1 is not "1".
  */
 export type FrameView =
-  | { kind: "request"; id: unknown; method: string; message: Json }
+  | { kind: "request"; id: unknown; key: string; method: string; message: Json }
   | { kind: "notification"; method: string; message: Json }
-  | { kind: "response"; id: unknown; isError: boolean; message: Json }
+  | { kind: "response"; id: unknown; key: string; isError: boolean; message: Json }
   | { kind: "batch"; messages: FrameView[] }
   | { kind: "invalid"; reason: "not JSON" | "not JSON-RPC" };
 
@@ -48,11 +49,11 @@ function viewMessage(value: unknown, exactId: unknown): FrameView {
   const id = exactId ?? value["id"];
   if (typeof method === "string") {
     return "id" in value
-      ? { kind: "request", id, method, message: value }
+      ? { kind: "request", id, key: JSON.stringify(id), method, message: value }
       : { kind: "notification", method, message: value };
   }
   if ("id" in value && ("result" in value || "error" in value)) {
-    return { kind: "response", id, isError: "error" in value, message: value };
+    return { kind: "response", id, key: JSON.stringify(id), isError: "error" in value, message: value };
   }
   return { kind: "invalid", reason: "not JSON-RPC" };
 }

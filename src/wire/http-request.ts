@@ -41,7 +41,7 @@ class Refusal extends Error {
     const said = isObject(error) ? String(error["message"]) : body;
     super(`HTTP ${status}${said === "" ? "" : `: ${said.slice(0, MAX_REASON_CHARACTERS)}`}`);
     this.body = body;
-    this.answers = view.kind === "response" ? JSON.stringify(view.id) : undefined;
+    this.answers = view.kind === "response" ? view.key : undefined;
   }
 }
 

@@ -158,7 +158,7 @@ export class HttpSessionLink implements Link {
   #streamOf(view: FrameView): Stream {
     if (view.kind === "batch") return view.messages.map((each) => this.#streamOf(each)).at(-1) ?? this.#standalone;
     if (view.kind === "response") {
-      const asked = this.#byRequest.get(JSON.stringify(view.id));
+      const asked = this.#byRequest.get(view.key);
       if (asked) return asked;
     }
     const asking = [...this.#streams.values()].filter((stream) => stream !== this.#standalone);
@@ -173,7 +173,7 @@ export class HttpSessionLink implements Link {
   #settle(view: FrameView): void {
     if (view.kind === "batch") for (const each of view.messages) this.#settle(each);
     if (view.kind !== "response") return;
-    const id = JSON.stringify(view.id);
+    const id = view.key;
     const stream = this.#byRequest.get(id);
     if (!stream) return;
     this.#byRequest.delete(id);
@@ -209,7 +209,7 @@ function give(stream: Stream, number: number, frame: string): void {
 function noteRequests(view: FrameView, stream: Stream): void {
   if (view.kind === "batch") for (const each of view.messages) noteRequests(each, stream);
   if (view.kind !== "request") return;
-  stream.unanswered.add(JSON.stringify(view.id));
+  stream.unanswered.add(view.key);
   const token = paramsOf(paramsOf(view.message, "params"), "_meta")["progressToken"];
   if (token !== undefined) stream.progressTokens.add(JSON.stringify(token));
 }

@@ -116,7 +116,7 @@ class HttpClientLink implements Link {
     }
     if (view.kind === "notification") await Promise.race([Promise.all(this.#arriving), Bun.sleep(ARRIVAL_PATIENCE_MS)]);
     const isInitialize = view.kind === "request" && view.method === "initialize";
-    if (isInitialize) this.#initializeId = JSON.stringify(view.id);
+    if (isInitialize) this.#initializeId = view.key;
     const done = this.#exchange(frame, view);
     if (isInitialize || (view.kind !== "request" && view.kind !== "batch")) await done;
   }
@@ -255,7 +255,7 @@ class HttpClientLink implements Link {
       if (view.kind === "invalid" && view.reason === "not JSON") return;
       for (const each of view.kind === "batch" ? view.messages : [view]) {
         if (each.kind !== "response") continue;
-        const id = JSON.stringify(each.id);
+        const id = each.key;
         unanswered.delete(id);
         if (id === this.#initializeId) this.#noteVersion(each.message);
       }
