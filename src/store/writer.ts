@@ -109,6 +109,7 @@ export class Writer {
   #waiting: Append[] = [];
   #isSending = false;
   #inFlight = 0;
+  #rowsInFlight = 0;
   #isSlow = false;
   /** Callers that waited or were answered when the last group ended, and whether they are waited for. */
   #expected = 0;
@@ -149,7 +150,9 @@ export class Writer {
     while (this.#isReady()) {
       const group = this.#takeGroup();
       if (group.length === 0) return;
+      const rows = rowsOf(group);
       this.#inFlight += 1;
+      this.#rowsInFlight += rows;
       const ids = group.flatMap((append) => append.rows.map((row) => row.id));
       for (const id of ids) this.#idsInFlight.add(id);
       for (const append of group) this.#conversationsInFlight.add(append.conversation);
@@ -163,6 +166,7 @@ export class Writer {
         for (const append of group) this.#conversationsInFlight.delete(append.conversation);
         clearTimeout(slow);
         this.#inFlight -= 1;
+        this.#rowsInFlight -= rows;
         this.#isSlow = false;
         this.#gather(group.length, performance.now() - sentMs);
         this.#send();
@@ -185,9 +189,7 @@ export class Writer {
 
   #isReady(): boolean {
     if (this.#waiting.length === 0 || this.#inFlight === MAX_GROUPS_IN_FLIGHT) return false;
-    let rows = 0;
-    const isAmple = this.#waiting.some((append) => (rows += append.rows.length) >= AMPLE_ROWS);
-    if (isAmple || this.#isSlow) return true;
+    if (this.#isSlow || rowsOf(this.#waiting) >= Math.max(AMPLE_ROWS, this.#rowsInFlight)) return true;
     return this.#inFlight === 0 && (this.#gathering === undefined || this.#waiting.length >= this.#expected);
   }
 
@@ -253,6 +255,10 @@ export class Writer {
     }
     for (const append of group) await this.#commit([append]);
   }
+}
+
+function rowsOf(appends: Append[]): number {
+  return appends.reduce((sum, append) => sum + append.rows.length, 0);
 }
 
 /** How much longer than the deadline the storing of so many characters may take. */
