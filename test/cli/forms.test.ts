@@ -15,6 +15,10 @@ import { Rpc } from "../support/rpc.ts";
 setDefaultTimeout(60_000);
 
 const commands = await allCommands();
+/** A client takes a hook that fails for a verdict on its own work. */
+const neverFails = new Set(["hook"]);
+
+const home = temporaryHome();
 /** What is called with an operand or more: enough to get as far as the server. */
 const operands: Record<string, string[]> = {
   search: ["word"],
@@ -23,13 +27,9 @@ const operands: Record<string, string[]> = {
   restore: [crypto.randomUUID()],
   context: ["list"],
   import: [join(import.meta.dir, "../capture/recorded")],
-  backup: ["/dev/null/nowhere"],
+  backup: [join(home.path, "a.backup")],
   recover: [import.meta.path],
 };
-/** A client takes a hook that fails for a verdict on its own work. */
-const neverFails = new Set(["hook"]);
-
-const home = temporaryHome();
 const plain = plainEnvironment(home.path);
 let server: Running;
 let env: Record<string, string>;
@@ -95,10 +95,9 @@ describe("every command that asks the server", () => {
 
   for (const { name, flags } of asking) {
     test(`says how to start one when none answers, on stderr alone, also to programs: ${name}`, async () => {
-      const given = name === "backup" ? [join(home.path, "unwritten")] : (operands[name] ?? []);
       const away = { ...plain, DEWEY_URL: `ws://localhost:${freePort()}` };
       for (const json of "json" in flags ? [[], ["--json"]] : [[]]) {
-        const { stdout, stderr, code } = await run([name, ...given, ...json], away);
+        const { stdout, stderr, code } = await run([name, ...(operands[name] ?? []), ...json], away);
         expect([code, stdout]).toEqual([69, ""]);
         expect(stderr).toMatch(/^dewey: .*start (one|a server) with: dewey serve\n$/);
       }
