@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream, mkdirSync, statSync } from "node:fs";
+import { createReadStream, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { CapturedMessage } from "../../src/capture/captured.ts";
 import { ClaudeCodeReader } from "../../src/capture/claude-code.ts";
@@ -8,15 +8,13 @@ import { binary, plainEnvironment, startServe, temporaryHome } from "../support/
 import { told, withinLimit } from "./support/row.ts";
 import type { Row } from "./support/row.ts";
 import { Writer } from "./support/text.ts";
+import { BROKEN_EVERY, rowText, writeRows } from "./support/transcript.ts";
 
 const SESSIONS = 16;
 /** Rows of a session, of which some are sub-agents', some broken, and some of types that nobody knows. */
 const ROWS = 6250;
 const ROWS_OF_ALL = SESSIONS * ROWS;
 const ROWS_OF_AGENTS = 1000;
-/** One row of a file in so many is broken, and one of an unknown type. */
-const BROKEN_EVERY = 1000;
-const UNKNOWN_EVERY = 100;
 const BROKEN =
   SESSIONS * (Math.floor((ROWS - ROWS_OF_AGENTS) / BROKEN_EVERY) + Math.floor(ROWS_OF_AGENTS / BROKEN_EVERY));
 const TEXT_CHARACTERS = 300;
@@ -71,58 +69,14 @@ async function writeTranscripts(project: string): Promise<Transcript[]> {
     mkdirSync(join(project, session, "subagents"), { recursive: true });
     const own = join(project, `${session}.jsonl`);
     const agent = join(project, session, "subagents/agent-a1.jsonl");
-    await writeRows(own, ROWS - ROWS_OF_AGENTS, (row) => rowText(writer, session, row));
-    await writeRows(agent, ROWS_OF_AGENTS, (row) =>
-      rowText(writer, session, row, { agentId: "a1", isSidechain: true }),
+    const said = () => writer.text(TEXT_CHARACTERS);
+    await writeRows(own, { rows: ROWS - ROWS_OF_AGENTS }, (row) => rowText(said(), session, row));
+    await writeRows(agent, { rows: ROWS_OF_AGENTS }, (row) =>
+      rowText(said(), session, row, { agentId: "a1", isSidechain: true }),
     );
     files.push({ path: own, session }, { path: agent, session });
   }
   return files;
-}
-
-async function writeRows(path: string, count: number, text: (row: number) => string): Promise<void> {
-  const stream = createWriteStream(path);
-  for (let row = 0; row < count; row += 1)
-    if (!stream.write(`${text(row)}\n`)) await new Promise((resolve) => stream.once("drain", resolve));
-  await new Promise<void>((resolve) => stream.end(() => resolve()));
-}
-
-/** Prompts, answers, calls and results in turn, with what Claude Code says beside them. */
-function rowText(writer: Writer, sessionId: string, row: number, more: object = {}): string {
-  if (row % BROKEN_EVERY === BROKEN_EVERY - 1) return '{"type":"assistant","message":{"content":[{"type":"te';
-  const common = {
-    uuid: crypto.randomUUID(),
-    sessionId,
-    cwd: "/home/ada/project",
-    gitBranch: "main",
-    version: "2.1.197",
-  };
-  const timestamp = new Date(1_760_000_000_000 + row * 1000).toISOString();
-  const about = {
-    parentUuid: null,
-    userType: "external",
-    promptId: `p${Math.floor(row / 4)}`,
-    timestamp,
-    ...common,
-    ...more,
-  };
-  if (row % UNKNOWN_EVERY === UNKNOWN_EVERY - 2)
-    return JSON.stringify({ type: "from-the-future", ...about, news: "x" });
-  const text = writer.text(TEXT_CHARACTERS);
-  const id = `toolu_${sessionId}_${Math.floor(row / 4)}`;
-  const content = [
-    [{ type: "text", text }],
-    [{ type: "text", text }],
-    [{ type: "tool_use", id, name: "Bash", input: { command: text } }],
-    [{ type: "tool_result", tool_use_id: id, content: text }],
-  ][row % 4];
-  const isUser = row % 4 === 0 || row % 4 === 3;
-  const usage = isUser ? {} : { model: "claude-opus-4-8", usage: { input_tokens: 10, output_tokens: 5 } };
-  return JSON.stringify({
-    type: isUser ? "user" : "assistant",
-    ...about,
-    message: { role: isUser ? "user" : "assistant", content, ...usage },
-  });
 }
 
 /** The same messages under other ids, made before anything is measured. Answers rows a second. */

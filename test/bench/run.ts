@@ -1,6 +1,7 @@
 import { bulk } from "./bulk.ts";
 import { growth } from "./growth.ts";
 import { importing } from "./importing.ts";
+import { large } from "./large.ts";
 import { long } from "./long.ts";
 import { many } from "./many.ts";
 import { redacting } from "./redacting.ts";
@@ -25,7 +26,7 @@ const benches: Record<string, () => Promise<Row[]>> = {
   redacting,
 };
 /** Benches that run only when they are asked for: they take long. */
-const onRequest: Record<string, () => Promise<Row[]>> = { long };
+const onRequest: Record<string, () => Promise<Row[]>> = { long, large };
 
 const args = process.argv.slice(2);
 const json = args.includes("--json");
