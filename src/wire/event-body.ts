@@ -2,6 +2,8 @@ import { MAX_FRAME_BYTES } from "./frame.ts";
 
 /** A client that takes nothing for so long, while something waits for it, is cut off. It is looked once in this time. */
 const STALL_LIMIT_MS = 60_000;
+/** What is handed on at once: so that a client that takes slowly is seen to take something, however long a frame is. */
+const PIECE_BYTES = 256 * 1024;
 /** What may wait for a client whose source cannot be paused: two of the largest frames. Then it is cut off. */
 const MAX_QUEUE_BYTES = 2 * MAX_FRAME_BYTES;
 
@@ -44,7 +46,8 @@ export class EventBody {
   write(text: string): void {
     if (this.#ending) return;
     const bytes = this.#encoder.encode(text);
-    this.#queue.push(bytes);
+    for (let start = 0; start < bytes.length; start += PIECE_BYTES)
+      this.#queue.push(bytes.subarray(start, start + PIECE_BYTES));
     this.queuedBytes += bytes.length;
     this.#stallCheck ??= this.#watch();
     this.#wake();

@@ -1,4 +1,5 @@
 import { MAX_FRAME_BYTES, asLine } from "./frame.ts";
+import { Inbox } from "./inbox.ts";
 import type { Link, LinkHandlers } from "./link.ts";
 
 const NEWLINE = 0x0a;
@@ -19,18 +20,15 @@ export interface LineStreams {
 export class LineLink implements Link {
   readonly wire = "stdio";
   readonly #streams: LineStreams;
-  #handlers: LinkHandlers | undefined;
-  #resumed = Promise.withResolvers<void>();
-  #paused = false;
+  readonly #inbox = new Inbox();
   #closed = false;
-  #told = false;
 
   constructor(streams: LineStreams) {
     this.#streams = streams;
   }
 
   open(handlers: LinkHandlers): void {
-    this.#handlers = handlers;
+    this.#inbox.open(handlers);
     void this.#read();
   }
 
@@ -42,7 +40,7 @@ export class LineLink implements Link {
       const flushed = output.flush();
       if (!(flushed instanceof Promise)) return true;
       flushed.then(
-        () => this.#handlers?.drained(),
+        () => this.#inbox.drained(),
         () => this.ended("it reads no more"),
       );
       return false;
@@ -53,14 +51,11 @@ export class LineLink implements Link {
   }
 
   pause(): void {
-    if (this.#paused) return;
-    this.#paused = true;
-    this.#resumed = Promise.withResolvers();
+    this.#inbox.pause();
   }
 
   resume(): void {
-    this.#paused = false;
-    this.#resumed.resolve();
+    this.#inbox.resume();
   }
 
   close(): void {
@@ -72,10 +67,7 @@ export class LineLink implements Link {
 
   /** Tells the end, once. What was asked before the input ended can still be answered, until the link is closed. */
   ended(reason: string): void {
-    if (this.#told) return;
-    this.#told = true;
-    this.resume();
-    this.#handlers?.closed(reason);
+    this.#inbox.closed(reason);
   }
 
   async #read(): Promise<void> {
@@ -83,7 +75,7 @@ export class LineLink implements Link {
     try {
       for await (const chunk of this.#streams.input) {
         for (const line of splitter.push(chunk)) {
-          if (this.#paused) await this.#resumed.promise;
+          if (this.#inbox.isFull) await this.#inbox.room();
           if (this.#closed) return;
           this.#deliver(line);
         }
@@ -101,7 +93,7 @@ export class LineLink implements Link {
 
   #deliver(line: string): void {
     if (line === "") return;
-    if (isFrame(line)) this.#handlers?.frame(line);
+    if (isFrame(line)) this.#inbox.frame(line);
     else this.#streams.onNoise(line.length);
   }
 }

@@ -89,15 +89,20 @@ function endOf(child: Child, command: string): string {
 
 /** As MCP asks for: close its stdin, then terminate it, then kill it. */
 async function endChild(child: Child): Promise<void> {
-  try {
-    await child.stdin.end();
-  } catch {
-    // It has closed its stdin itself.
-  }
+  void endInput(child);
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     const ended = await Promise.race([child.exited, Bun.sleep(END_GRACE_MS).then(() => "late" as const)]);
     if (ended !== "late") return;
     killGroup(child, signal);
+  }
+}
+
+/** A child that reads no more never takes what is on its way to it, and need not be waited for. */
+async function endInput(child: Child): Promise<void> {
+  try {
+    await child.stdin.end();
+  } catch {
+    // It has closed its stdin itself.
   }
 }
 

@@ -80,6 +80,8 @@ class ServerLink implements Link {
   readonly #socket: ServerWebSocket<Accepted>;
   readonly #inbox = new Inbox();
   #stallCheck: ReturnType<typeof setInterval> | undefined;
+  /** Whether the client has taken something since it was last looked. */
+  #hasTaken = false;
 
   constructor(socket: ServerWebSocket<Accepted>) {
     this.#socket = socket;
@@ -97,11 +99,12 @@ class ServerLink implements Link {
   }
 
   pause(): void {
-    this.#socket.pause();
+    this.#inbox.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.#inbox.resume();
+    if (!this.#inbox.isFull) this.#socket.resume();
   }
 
   close(reason?: string): void {
@@ -111,9 +114,11 @@ class ServerLink implements Link {
   received(data: string | Buffer): void {
     if (typeof data === "string") this.#inbox.frame(data);
     else this.#socket.close(CLOSE_UNSUPPORTED_DATA, "MCP sends text frames");
+    if (this.#inbox.isFull) this.#socket.pause();
   }
 
   drained(): void {
+    this.#hasTaken = true;
     if (this.#socket.getBufferedAmount() >= HIGH_WATER_BYTES) return;
     this.#endWatch();
     this.#inbox.drained();
@@ -125,12 +130,11 @@ class ServerLink implements Link {
   }
 
   #watch(): ReturnType<typeof setInterval> {
-    let before = this.#socket.getBufferedAmount();
+    this.#hasTaken = false;
     return setInterval(() => {
-      const now = this.#socket.getBufferedAmount();
-      if (now < before) before = now;
       // A close would wait behind what the client does not take.
-      else this.#socket.terminate();
+      if (!this.#hasTaken) this.#socket.terminate();
+      this.#hasTaken = false;
     }, this.#socket.data.stallLimitMs ?? STALL_LIMIT_MS);
   }
 

@@ -15,6 +15,7 @@ const MB = 1_000_000;
 const home = temporaryHome();
 const starts = join(home.path, "starts");
 const pids = join(home.path, "pids");
+const counted = join(home.path, "counted");
 const restarting = freePort();
 const echo = startEchoWebSocket({ subprotocol: false });
 let proxy: Running;
@@ -31,6 +32,7 @@ beforeAll(async () => {
     looping: shell(`date +%s%N >>'${starts}'; echo 'no licence' >&2; exit 7`),
     missing: { command: "no-such-command" },
     flooding: { ...shell(`exec yes '${frame("x".repeat(10_000))}'`), record: "none" },
+    deaf: { ...shell(`trap 'exec wc -c >"${counted}"' USR1; while :; do sleep 0.05; done`), record: "none" },
     stubborn: shell(`trap '' TERM HUP INT; sleep 1000 & echo $$ $! >>'${pids}'; while :; do sleep 1000; done`),
   };
   const config = join(home.path, "mcp.json");
@@ -161,6 +163,30 @@ describe("an upstream", () => {
     }, 60_000);
   }
 
+  test("that reads nothing holds its client back, with memory where it was; nothing is lost, and it ends with its client", async () => {
+    const before = residentBytes(proxy.process.pid);
+    const deaf = () => grandchildren(`${Bun.which("sh")}\0-c\0trap 'exec wc`);
+    const rpc = await open("deaf");
+    const big = frame("x".repeat(MB));
+    for (let index = 0; index < 200; index++) rpc.socket.send(big);
+    await until("the client to be held back", async () => {
+      const waiting = rpc.socket.bufferedAmount;
+      await Bun.sleep(300);
+      return waiting > 100 * MB && rpc.socket.bufferedAmount === waiting;
+    });
+    expect(residentBytes(proxy.process.pid) - before).toBeLessThan(100 * MB);
+    const first = await until("its child", () => deaf()[0]);
+    const quiet = await open("deaf");
+    for (let index = 0; index < 2; index++) quiet.socket.send(big);
+    await until("another child", () => deaf().length === 2);
+    quiet.socket.terminate();
+    await until("its end", () => deaf().length === 1);
+    process.kill(first, "SIGUSR1");
+    await until("all to be read", () => rpc.socket.bufferedAmount === 0);
+    rpc.close();
+    await until("the count", () => linesOf(counted)[0]?.trim() === `${200 * (big.length + 1)}`);
+  }, 60_000);
+
   let session: Record<string, string> = {};
   async function httpSession(): Promise<Record<string, string>> {
     const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
@@ -175,10 +201,11 @@ describe("an upstream", () => {
   }
   const endHttpSession = () => fetch(httpUrl("flooding"), { method: "DELETE", headers: session });
 
-  function flooders(): number[] {
+  const flooders = () => grandchildren("yes");
+  function grandchildren(command: string): number[] {
     return childrenOf(proxy.process.pid)
       .flatMap(childrenOf)
-      .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("yes"));
+      .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith(command));
   }
 });
 

@@ -263,6 +263,34 @@ describe("a session over Streamable HTTP", () => {
     socket.terminate();
   });
 
+  test("of a client that takes slowly goes on with its stream, however long a frame is", async () => {
+    await using endpoint = startEndpoint({ stallLimitMs: 300 });
+    const { link } = await endpoint.open();
+    let taken = "";
+    const beganMs = performance.now();
+    const socket = await Bun.connect({
+      hostname: "127.0.0.1",
+      port: endpoint.port,
+      socket: {
+        open(socket) {
+          const headers = Object.entries({ ...endpoint.headers, host: "localhost" });
+          socket.write(`GET / HTTP/1.1\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`);
+        },
+        data(socket, bytes) {
+          taken = `${taken.slice(-100)}${bytes.toString("latin1")}`;
+          socket.pause();
+          setTimeout(() => socket.resume(), 10);
+        },
+      },
+    });
+    await until("the stream", () => taken.includes("200 OK"));
+    for (const text of ["y".repeat(40_000_000), "the last"])
+      link.send(`{"jsonrpc":"2.0","method":"n","params":"${text}"}`);
+    await until("everything to be taken", () => taken.includes("the last"));
+    expect(performance.now() - beganMs).toBeGreaterThan(600);
+    socket.terminate();
+  }, 60_000);
+
   test("reads no further while its server is slow", async () => {
     await using endpoint = startEndpoint();
     const { link, heard } = await endpoint.open();

@@ -94,6 +94,15 @@ describe("a child on stdio", () => {
     await heard.end();
   });
 
+  test("that ends while the link is paused is seen to end, behind what it has said", async () => {
+    const link = shell(`read -r _; echo '${frame("the last")}'; exit 3`);
+    const heard = listen(link);
+    link.pause();
+    link.send(frame("go on"));
+    expect(await heard.end()).toContain("exit code 3");
+    expect(heard.frames).toEqual([frame("the last")]);
+  });
+
   test("that sends a line without end is ended, and said why", async () => {
     const link = shell("exec tr '\\0' z </dev/zero");
     expect(await listen(link).end()).toContain("more than 134217728 bytes");
@@ -117,6 +126,17 @@ describe("a child on stdio", () => {
     link.close();
     await until("the end of both", () => !pids.some(isRunning));
   }, 15_000);
+
+  test("that reads no more is ended all the same, whatever is on its way to it", async () => {
+    const link = shell(`printf '{"jsonrpc":"2.0","method":"%s"}\\n' $$; exec sleep 1000`);
+    const heard = listen(link);
+    const [text = ""] = await heard.count(1);
+    const pid = Number((JSON.parse(text) as { method: string }).method);
+    expect(link.send(frame("x".repeat(1_000_000)))).toBe(false);
+    expect(isRunning(pid)).toBe(true);
+    link.close();
+    await until("its end", () => !isRunning(pid));
+  }, 30_000);
 
   test("ends, with what it has started, when the process that started it is killed", async () => {
     const script = `trap '' TERM; sleep 1000 & printf '{"jsonrpc":"2.0","method":"%s %s"}\\n' $$ $!; while :; do sleep 1000; done`;
