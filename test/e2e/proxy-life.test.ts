@@ -134,7 +134,63 @@ describe("SIGTERM", () => {
   }, 60_000);
 });
 
-test("what a child prints on stderr is in the log, without the secrets in it", async () => {
+test("a store that is killed and starts again in the middle has everything once and in order", async () => {
+  const proxy = await startProxy();
+  const rpc = await Rpc.open(`${proxy.url}?session=middle`);
+  await rpc.initialize();
+  const calls = async (from: number) => {
+    for (let number = from; number < from + 20; number++)
+      expect(await rpc.tool("echo", { text: `${number}` })).toEqual({ text: `${number}` });
+  };
+  await calls(0);
+  await server?.stop("SIGKILL");
+  await calls(20);
+  await until("a failed delivery", async () => (await proxy.health()).recorder["last_error"] !== null);
+  server = (await startServe(home.path, {}, ["--port", `${serverPort}`])).running;
+  await calls(40);
+  await until("the delivery", async () => (await proxy.health()).recorder["queued_bytes"] === 0);
+  const dewey = await Rpc.open(serverUrl);
+  await dewey.initialize();
+  const { conversations } = await dewey.tool("dewey_list_conversations", { session_id: "middle" });
+  const [{ id } = { id: "" }] = conversations as { id: string }[];
+  const { messages } = await dewey.tool("dewey_get_conversation", { conversation_id: id, full: true });
+  const answers = (messages as { role: string; content: string }[]).filter(({ role }) => role === "assistant");
+  expect(answers.map(({ content }) => content)).toEqual(Array.from({ length: 60 }, (_, number) => `${number}`));
+  expect(conversations).toHaveLength(1);
+  for (const each of [dewey, rpc]) each.close();
+  await proxy.running.stop();
+}, 60_000);
+
+test("the health tells how each upstream and the recorder are, and is good for as long as anything can be relayed", async () => {
+  const lost = { type: "ws", url: `ws://127.0.0.1:${freePort()}/` };
+  const proxy = await startProxy({ echo: echoCommand, lost, quiet: echoCommand });
+  const rpc = await client(proxy.url);
+  await client(proxy.url, "lost").catch(() => {});
+  await until("the delivery", async () => (await proxy.health()).recorder["last_delivery"] !== null);
+  const response = await fetch(`${proxy.http}healthz`);
+  const health = (await response.json()) as Health;
+  expect([response.status, health.status]).toEqual([200, "ok"]);
+  const since = expect.stringMatching(/^20.*Z$/);
+  expect(health.upstreams).toMatchObject([
+    { name: "echo", wire: "stdio", state: "up", since, last_error: null },
+    { name: "lost", wire: "websocket", state: "down", since, last_error: expect.stringContaining("cannot be reached") },
+    { name: "quiet", wire: "stdio", state: "unused", since: null, last_error: null },
+  ]);
+  expect(health.recorder).toMatchObject({
+    recording: true,
+    queued_records: expect.any(Number),
+    queued_bytes: expect.any(Number),
+    oldest_age_seconds: null,
+    last_delivery: since,
+    last_error: null,
+    lost_frames: 0,
+    set_aside: 0,
+  });
+  rpc.close();
+  await proxy.running.stop();
+}, 60_000);
+
+test("what a child prints on stderr is in the log with its upstream's name, and without the secrets in it", async () => {
   const secrets = [
     "Authorization: Bearer 0a1b2c3d4e5f60718293a4b5c6d7e8f9",
     "ghp_0123456789abcdefghijABCDEFGHIJ012345",
@@ -144,7 +200,7 @@ test("what a child prints on stderr is in the log, without the secrets in it", a
   const { command, args } = echoCommand;
   const proxy = await startProxy({ echo: { command: "/bin/sh", args: ["-c", script, command, ...args] } });
   await client(proxy.url);
-  await proxy.running.until("stderr", /"line":"asking with [^"]*\[redacted[^"]*\[redacted/);
+  await proxy.running.until("stderr", /"upstream":"echo".*"line":"asking with [^"]*\[redacted[^"]*\[redacted/);
   await proxy.running.until("stderr", /"line":"\[redacted: private key\]"/);
   for (const secret of [...secrets, ...key.split("\n").slice(1, -1)])
     expect(proxy.running.stderr()).not.toContain(secret.slice(-20));

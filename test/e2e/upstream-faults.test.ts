@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { acceptedWebSocket } from "../../src/wire/websocket.ts";
+import type { Accepted } from "../../src/wire/websocket.ts";
 import { plainEnvironment, start, temporaryHome } from "../support/binary.ts";
 import type { Running } from "../support/binary.ts";
-import { echoCommand, startEchoWebSocket } from "../support/echo-server.ts";
+import { echoCommand, serveEcho, startEchoWebSocket } from "../support/echo-server.ts";
 import { freePort } from "../support/ports.ts";
 import { childrenOf, cpuMs, isRunning, openFiles, residentBytes, writtenBytes } from "../support/processes.ts";
 import { Rpc, until } from "../support/rpc.ts";
@@ -17,6 +19,7 @@ const starts = join(home.path, "starts");
 const pids = join(home.path, "pids");
 const counted = join(home.path, "counted");
 const restarting = freePort();
+const coming = freePort();
 const echo = startEchoWebSocket({ subprotocol: false });
 let proxy: Running;
 let url = "";
@@ -29,6 +32,8 @@ beforeAll(async () => {
     child: echoCommand,
     socket: { type: "ws", url: echo.url },
     http: { type: "http", url: `http://127.0.0.1:${restarting}/mcp` },
+    coming: { type: "ws", url: `ws://127.0.0.1:${coming}/`, headers: { "x-key": "from ${PLACE}" } },
+    comingHttp: { type: "http", url: `http://127.0.0.1:${coming}/`, headers: { "x-key": "from ${PLACE}" } },
     looping: shell(`date +%s%N >>'${starts}'; echo 'no licence' >&2; exit 7`),
     missing: { command: "no-such-command" },
     flooding: { ...shell(`exec yes '${frame("x".repeat(10_000))}'`), record: "none" },
@@ -39,7 +44,8 @@ beforeAll(async () => {
   writeFileSync(config, JSON.stringify({ mcpServers }));
   // There is no Dewey server: what is recorded waits on disk.
   const args = ["--config", config, "--url", "ws://dewey.invalid:9020", "--data-dir", join(home.path, "data")];
-  proxy = start(["proxy", "--port", "0", ...args], plainEnvironment(home.path));
+  const env = { ...plainEnvironment(home.path), PLACE: "the environment" };
+  proxy = start(["proxy", "--port", "0", ...args], env);
   [, url = ""] = await proxy.until("stderr", /"event":"relaying","url":"([^"]+)"/);
 });
 afterAll(async () => {
@@ -115,6 +121,31 @@ describe("an upstream", () => {
     rpc.close();
     await second.stop();
   }, 60_000);
+
+  test("that is not up yet is waited for, with the frames that are meant for it and with its headers", async () => {
+    const seen: Record<string, string | null> = {};
+    const rpc = await open("coming");
+    const initialized = rpc.initialize();
+    const http = initializeHttp("comingHttp");
+    await Bun.sleep(500);
+    const late = Bun.serve<Accepted>({
+      port: coming,
+      hostname: "127.0.0.1",
+      async fetch(request, server) {
+        const wire = request.headers.has("upgrade") ? "websocket" : "http";
+        seen[wire] = request.headers.get("x-key");
+        if (wire === "http") return Response.json({ jsonrpc: "2.0", id: 0, result: {} });
+        return server.upgrade(request, { data: { opened: serveEcho } }) ? undefined : new Response();
+      },
+      websocket: acceptedWebSocket,
+    });
+    expect(await initialized).toMatchObject({ serverInfo: { name: "echo" } });
+    await http;
+    // What stands for a variable of the environment is its value.
+    expect(seen).toEqual({ websocket: "from the environment", http: "from the environment" });
+    rpc.close();
+    await late.stop(true);
+  }, 30_000);
 
   test("that restarts within one breath has lost its session, and is told again", async () => {
     const first = startTalkingHttp(restarting);
