@@ -28,7 +28,7 @@ interface ContextRow extends Omit<StartupContext, "created_at" | "updated_at"> {
 }
 
 /** Any number, the same for all: changes of contexts go one after the other. */
-const CHANGES_LOCK = 3_393_900_002;
+const CHANGES_LOCK = 3_393_900_005;
 /** Folders that a list tells of one context; it is a reply for reading, not the whole register. */
 const MAX_LISTED_FOLDERS = 20;
 

@@ -20,8 +20,8 @@ const code =
 /** Of those, what is no ordinary hyphenated word, number, date or abbreviation. */
 const isCode = /[_\\@]|::|[/].*[/]|[a-z][A-Z]|\p{L}{2}[./]\p{L}{2}|\p{L}.*-.*\d|\d.*-.*\p{L}/u;
 const humps = /(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/;
-/** Nothing of the above is in a text without any of these. */
-const worthALook = /[^\p{ASCII}]|[_\\@/]|::|[a-z][A-Z]|[A-Za-z]{2}\.[A-Za-z]{2}|\d-[A-Za-z]|[A-Za-z]-\d|\d[a-z]+-/u;
+/** Nothing of the above is in a text without any of these. It has no flag `u`, with which the whole took twice as long. */
+const worthALook = /[\u0080-\uffff_\\@/]|::|[a-z][A-Z]|[A-Za-z]{2}\.[A-Za-z]{2}|\d-[A-Za-z]|[A-Za-z]-\d|\d[a-z]+-/;
 
 /** A content as PostgreSQL's parser should see it, or null when that is the content itself. */
 export function searchable(given: string): string | null {
