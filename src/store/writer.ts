@@ -32,8 +32,8 @@ const AMPLE_ROWS = 16;
  */
 const MAX_GATHER_MS = 2;
 const GATHER_SHARE = 0.5;
-/** A group that takes longer waits for somebody else's lock, most likely, and then holds up no small one. */
-const SLOW_GROUP_MS = 100;
+/** A group that takes longer is a bulk call, or waits for somebody else's lock, and then holds up no small one. */
+const SLOW_GROUP_MS = 25;
 
 /** A message as a caller gives it. */
 export interface NewMessage {
@@ -99,8 +99,8 @@ interface Outcome {
 }
 
 /**
- * Stores messages in groups. Calls that arrive while a group is being committed go together in the next one; each caller
- * is answered after the commit that holds its own messages. A caller's fault is its own: the database judges every
+ * Stores messages in groups. Calls that arrive while a group is being committed go together in the next one, or beside it
+ * when they are as many; each caller is answered after the commit that holds its own messages. A caller's fault is its own: the database judges every
  * caller of a group by itself, and when a whole group fails it is tried again caller by caller.
  */
 export class Writer {
