@@ -100,8 +100,9 @@ interface Outcome {
 
 /**
  * Stores messages in groups. Calls that arrive while a group is being committed go together in the next one, or beside it
- * when they are as many; each caller is answered after the commit that holds its own messages. A caller's fault is its own: the database judges every
- * caller of a group by itself, and when a whole group fails it is tried again caller by caller.
+ * when they are as many or it takes long; each caller is answered after the commit that holds its own messages. A caller's
+ * fault is its own: the database judges every caller of a group by itself, and when a whole group fails it is tried again
+ * caller by caller.
  */
 export class Writer {
   readonly #database: Database;
