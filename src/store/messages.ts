@@ -7,8 +7,9 @@ import type { ConversationPage, PageRequest } from "./page.ts";
 import type { Reads } from "./reads.ts";
 import { redactMetadata } from "./redact.ts";
 import type { Redactor } from "./redact.ts";
-import { Writer, extraMs } from "./writer.ts";
-import type { NewMessage, StoredMessage } from "./writer.ts";
+import { extraMs } from "./append.ts";
+import type { NewMessage, StoredMessage } from "./append.ts";
+import { Writer } from "./writer.ts";
 
 /** More ids than these would fill a reply with what its caller hardly reads. */
 const MAX_IDS_IN_REPLY = 100;
