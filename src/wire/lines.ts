@@ -3,6 +3,8 @@ import { Inbox } from "./inbox.ts";
 import type { Link, LinkHandlers } from "./link.ts";
 
 const NEWLINE = 0x0a;
+/** How long a peer that takes no more may go on speaking. One that has ended, as nearly all such have, is quiet at once. */
+const LAST_WORDS_MS = 2000;
 
 /** The two streams of a wire on which a frame is a line. */
 export interface LineStreams {
@@ -21,6 +23,8 @@ export class LineLink implements Link {
   readonly wire = "stdio";
   readonly #streams: LineStreams;
   readonly #inbox = new Inbox();
+  #reading: Promise<void> | undefined;
+  #isBroken = false;
   #closed = false;
 
   constructor(streams: LineStreams) {
@@ -29,11 +33,11 @@ export class LineLink implements Link {
 
   open(handlers: LinkHandlers): void {
     this.#inbox.open(handlers);
-    void this.#read();
+    this.#reading = this.#read();
   }
 
   send(frame: string): boolean {
-    if (this.#closed) return true;
+    if (this.#closed || this.#isBroken) return true;
     try {
       const { output } = this.#streams;
       void output.write(`${asLine(frame)}\n`);
@@ -41,11 +45,11 @@ export class LineLink implements Link {
       if (!(flushed instanceof Promise)) return true;
       flushed.then(
         () => this.#inbox.drained(),
-        () => this.ended("it reads no more"),
+        () => void this.#break(),
       );
       return false;
     } catch {
-      this.ended("it reads no more");
+      void this.#break();
       return true;
     }
   }
@@ -68,6 +72,15 @@ export class LineLink implements Link {
   /** Tells the end, once. What was asked before the input ended can still be answered, until the link is closed. */
   ended(reason: string): void {
     this.#inbox.closed(reason);
+  }
+
+  /** What it has said before comes first, and how its output ends tells more than that it takes no more. */
+  async #break(): Promise<void> {
+    if (this.#isBroken) return;
+    this.#isBroken = true;
+    await Promise.race([this.#reading, Bun.sleep(LAST_WORDS_MS)]);
+    this.ended("it reads no more");
+    this.close();
   }
 
   async #read(): Promise<void> {

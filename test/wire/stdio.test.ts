@@ -103,6 +103,25 @@ describe("a child on stdio", () => {
     expect(heard.frames).toEqual([frame("the last")]);
   });
 
+  test("that reads no more when it ends is heard to its last word, and seen to end as it does", async () => {
+    const link = shell(`exec <&-; echo '${frame("deaf")}'; sleep 0.3; echo '${frame("the last")}'; exit 7`);
+    const heard = listen(link);
+    await heard.count(1);
+    link.send(frame("go on"));
+    expect(await heard.end()).toContain("exit code 7");
+    expect(heard.frames).toEqual([frame("deaf"), frame("the last")]);
+  });
+
+  test("that reads no more and stays is given up, and ended", async () => {
+    const link = shell(`exec <&-; printf '{"jsonrpc":"2.0","method":"%s"}\\n' $$; exec sleep 1000`);
+    const heard = listen(link);
+    const [said = ""] = await heard.count(1);
+    link.send(frame("go on"));
+    expect(await heard.end()).toBe("it reads no more");
+    const { method } = JSON.parse(said) as { method: string };
+    await until("its end", () => !isRunning(Number(method)));
+  }, 30_000);
+
   test("that sends a line without end is ended, and said why", async () => {
     const link = shell("exec tr '\\0' z </dev/zero");
     expect(await listen(link).end()).toContain("more than 134217728 bytes");
