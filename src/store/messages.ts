@@ -4,6 +4,7 @@ import { storableMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { readConversation } from "./page.ts";
 import type { ConversationPage, PageRequest } from "./page.ts";
+import type { IndexSorter } from "./index-sorter.ts";
 import type { Reads } from "./reads.ts";
 import { redactMetadata } from "./redact.ts";
 import type { Redactor } from "./redact.ts";
@@ -31,11 +32,11 @@ export class Messages {
   readonly #redactor: Redactor;
   readonly #writer: Writer;
 
-  constructor(database: Database, reads: Reads, redactor: Redactor) {
+  constructor(database: Database, reads: Reads, redactor: Redactor, sorter: IndexSorter) {
     this.#database = database;
     this.#reads = reads;
     this.#redactor = redactor;
-    this.#writer = new Writer(database, redactor);
+    this.#writer = new Writer(database, redactor, sorter);
   }
 
   /** Throws `not_found` for the conversation, `conflict` for a turn or an id that is taken. */

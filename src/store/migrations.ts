@@ -11,6 +11,7 @@ import searchLanguage from "../../sql/0010_search_language.sql" with { type: "te
 import rareRoles from "../../sql/0011_rare_roles.sql" with { type: "text" };
 import fewerIndexes from "../../sql/0012_fewer_indexes.sql" with { type: "text" };
 import calls from "../../sql/0013_calls.sql" with { type: "text" };
+import longerList from "../../sql/0014_longer_list.sql" with { type: "text" };
 import { DeweyError } from "../errors.ts";
 import type { SQL, TransactionSQL } from "bun";
 import type { Database } from "./database.ts";
@@ -38,6 +39,7 @@ export const migrations: readonly Migration[] = [
   { name: "0011_rare_roles", sql: rareRoles },
   { name: "0012_fewer_indexes", sql: fewerIndexes },
   { name: "0013_calls", sql: calls },
+  { name: "0014_longer_list", sql: longerList },
 ];
 
 /** Any number, the same for all: two servers that start at once migrate one after the other. */

@@ -6,6 +6,7 @@ import { Conversations } from "./conversations.ts";
 import { Database } from "./database.ts";
 import type { DatabaseOptions } from "./database.ts";
 import type { PoolUse } from "./pool.ts";
+import { IndexSorter } from "./index-sorter.ts";
 import { Messages } from "./messages.ts";
 import { migrate } from "./migrations.ts";
 import { Reads } from "./reads.ts";
@@ -91,10 +92,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await prepareSearch();
     replica = readConnection && (await Replica.open(database, readConnection, options));
     const reads = new Reads(database, replica);
-    const messages = new Messages(database, reads, redactor);
+    const sorter = new IndexSorter(database, options.log);
     return {
       conversations: new Conversations(database, reads, options.trashDays, redactor),
-      messages,
+      messages: new Messages(database, reads, redactor, sorter),
       search: new Search(database, reads, options.log),
       reindexer: new Reindexer(database, options.searchLanguage, options.log),
       contexts: new Contexts(database, redactor),

@@ -4,6 +4,7 @@ import { appendRows, extraMs, prepare, settle } from "./append.ts";
 import type { Append, AppendOptions, NewMessage, Outcome, StoredMessage } from "./append.ts";
 import { translated } from "./database.ts";
 import type { Database } from "./database.ts";
+import type { IndexSorter } from "./index-sorter.ts";
 import type { Redactor } from "./redact.ts";
 import { Late } from "./pool.ts";
 
@@ -36,6 +37,7 @@ const SLOW_GROUP_MS = 25;
 export class Writer {
   readonly #database: Database;
   readonly #redactor: Redactor;
+  readonly #sorter: IndexSorter;
   #waiting: Append[] = [];
   #isSending = false;
   #inFlight = 0;
@@ -47,9 +49,10 @@ export class Writer {
   #idsInFlight = new Set<string>();
   #conversationsInFlight = new Set<string>();
 
-  constructor(database: Database, redactor: Redactor) {
+  constructor(database: Database, redactor: Redactor, sorter: IndexSorter) {
     this.#database = database;
     this.#redactor = redactor;
+    this.#sorter = sorter;
   }
 
   /** Appends to one conversation, all or nothing. */
@@ -72,6 +75,7 @@ export class Writer {
   async appendWithin(sql: SQL, conversationId: string, messages: NewMessage[]): Promise<StoredMessage[]> {
     const append = prepare(conversationId, messages, { single: false, followToTrash: false }, this.#redactor);
     settle(append, await appendRows(sql, [append.rows]));
+    this.#sorter.stored(append.characters);
     return append.settle.promise;
   }
 
@@ -159,10 +163,10 @@ export class Writer {
   }
 
   async #commit(group: Append[]): Promise<void> {
+    const characters = group.reduce((sum, append) => sum + append.characters, 0);
     let outcomes: Outcome[];
     try {
       const groups = group.map((append) => append.rows);
-      const characters = group.reduce((sum, append) => sum + append.characters, 0);
       outcomes = await this.#database.repeatable((sql) => appendRows(sql, groups), extraMs(characters));
     } catch (error) {
       await this.#commitApart(group, error);
@@ -173,6 +177,7 @@ export class Writer {
       settle(append, outcomes.slice(next, next + append.rows.length));
       next += append.rows.length;
     }
+    this.#sorter.stored(characters);
   }
 
   /** One caller's rows made the whole group fail, or the database is away: then there is no sense in asking it again. */

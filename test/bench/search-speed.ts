@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { SQL } from "bun";
+import { Database } from "../../src/store/database.ts";
+import { IndexSorter } from "../../src/store/index-sorter.ts";
 import { openStore } from "../../src/store/store.ts";
 import { startServe, temporaryHome } from "../support/binary.ts";
 import { connect, storeOptions } from "../support/postgres.ts";
@@ -142,8 +144,10 @@ async function measureStoring() {
   }
   await using dewey = connect({ ...connection, database: databases[0] });
   await using plain = connect({ ...connection, database: databases[1] });
-  const compared = await compareStoring(dewey, plain);
-  await Promise.all([dewey.close(), plain.close(), sql.close()]);
+  const options = storeOptions({ ...connection, database: databases[0] });
+  const database = new Database(options);
+  const compared = await compareStoring(dewey, new IndexSorter(database, options.log), plain);
+  await Promise.all([database.close(), dewey.close(), plain.close(), sql.close()]);
   await running.stop();
   return compared;
 }

@@ -1,4 +1,5 @@
 import type { SQL } from "bun";
+import type { IndexSorter } from "../../src/store/index-sorter.ts";
 import { searchable } from "../../src/store/search-text.ts";
 import { talk } from "./talk.ts";
 import type { TalkMessage } from "./talk.ts";
@@ -17,10 +18,11 @@ export interface Storing {
 }
 
 /**
- * Stores the same messages in two of Dewey's databases by Dewey's own function, in turns: in one as Dewey has it, in the
- * other with nothing for search but `to_tsvector('english', content)`, stored, and a GIN index on it.
+ * Stores the same messages in two of Dewey's databases by Dewey's own function, in turns: in one as Dewey has it, with what
+ * its server does beside it, in the other with nothing for search but `to_tsvector('english', content)`, stored, and a GIN
+ * index on it as PostgreSQL makes it.
  */
-export async function compareStoring(dewey: SQL, plain: SQL): Promise<Storing> {
+export async function compareStoring(dewey: SQL, sorter: IndexSorter, plain: SQL): Promise<Storing> {
   await makePlain(plain);
   const times = { dewey: [] as number[], plain: [] as number[] };
   let batch: TalkMessage[] = [];
@@ -33,7 +35,10 @@ export async function compareStoring(dewey: SQL, plain: SQL): Promise<Storing> {
     for (const sql of [dewey, plain]) await begin(sql, [...new Set(fresh)]);
     for (const id of fresh) begun.add(id);
     const both = [
-      async () => times.dewey.push(await store(dewey, batch, searchable)),
+      async () => {
+        times.dewey.push(await store(dewey, batch, searchable));
+        sorter.stored(batch.reduce((sum, each) => sum + charactersOf(each), 0));
+      },
       async () => times.plain.push(await store(plain, batch, () => null)),
     ];
     // Who goes first changes, so that neither finds the disk busier.
@@ -50,6 +55,12 @@ export async function compareStoring(dewey: SQL, plain: SQL): Promise<Storing> {
     plain: rate(times.plain),
     ratio: Math.min(mean(times.plain) / mean(times.dewey), median(times.plain) / median(times.dewey)),
   };
+}
+
+/** As the store counts them. */
+function charactersOf({ content, metadata }: TalkMessage): number {
+  const texts = [content, metadata && JSON.stringify(metadata), searchable(content)];
+  return texts.reduce((sum, text) => sum + (text?.length ?? 0), 0);
 }
 
 /** Takes away whatever Dewey has for search beyond a stored tsvector with its index. */
