@@ -111,7 +111,9 @@ export class Conversations {
           ${keyTime(sql, sort_by)} as time
         from conversations where ${wanted}
         order by ${sql(sort_by)} desc, id desc limit ${limit + 1} offset ${input.offset}`;
-      const counted = going?.counted ?? (await countRows(sql, sql`from conversations where ${filter}`));
+      // The oldest are counted, which seldom change: an index alone then knows them, however many there are beside.
+      const counted =
+        going?.counted ?? (await countRows(sql, sql`from conversations where ${filter} order by created_at`));
       const offset = going?.offset ?? input.offset;
       const { rows, listed } = pageOf(found, ({ time, id }) => ({ time, id }), { request, limit, offset, counted });
       return { conversations: await readSummaries(sql, rows), ...listed };
