@@ -35,11 +35,12 @@ export class StatisticsCache {
   async get(sql: SQL): Promise<Statistics> {
     const now = performance.now();
     if (this.#known && now < this.#known.untilMs) return this.#known.statistics;
-    // They are new only after an ANALYZE; asking for that costs nothing, reading them up to a tenth of a second.
+    // They are new only after an ANALYZE; asking for that costs nothing, reading them up to a tenth of a second. A replica
+    // does not know when the primary had its last one, so what it says then is always new.
     const [row] =
       await sql`select concat(reltuples, pg_stat_get_last_analyze_time(oid), pg_stat_get_last_autoanalyze_time(oid))
-      as version, reltuples > 0 as analyzed from pg_class where oid = 'messages'::regclass`;
-    const isNew = !row.analyzed || row.version !== this.#known?.version;
+      as version, reltuples > 0 and not pg_is_in_recovery() as dated from pg_class where oid = 'messages'::regclass`;
+    const isNew = !row.dated || row.version !== this.#known?.version;
     const statistics = isNew || !this.#known ? await read(sql) : this.#known.statistics;
     this.#known = { statistics, version: row.version, untilMs: now + GOOD_FOR_MS };
     return statistics;
