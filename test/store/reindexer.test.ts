@@ -3,7 +3,17 @@ import { createLog } from "../../src/log.ts";
 import { openStore } from "../../src/store/store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { failure } from "../support/failure.ts";
-import { connect, emptyDatabase, engines, storeOptions, testStore } from "../support/postgres.ts";
+import {
+  connect,
+  debian,
+  emptyDatabase,
+  engines,
+  privateCluster,
+  storeOptions,
+  testStore,
+} from "../support/postgres.ts";
+import type { Engine } from "../support/postgres.ts";
+import { startStandby } from "../support/replica.ts";
 import { until } from "../support/rpc.ts";
 
 setDefaultTimeout(60_000);
@@ -282,3 +292,64 @@ for (const engine of engines) {
     });
   });
 }
+
+// Without Debian's PostgreSQL 15 there is no replica; `reads.test.ts` says so.
+describe.skipIf(!debian)("the language of searches on a replica", () => {
+  const engine = debian as Engine;
+
+  test("changes while searches run there: none fails or misses anything, and they know the word forms then", async () => {
+    await using primary = await privateCluster(engine);
+    // What a search there stands in the way of is replayed at once, so that the search is what gives way.
+    await using standby = await startStandby(primary, ["max_standby_streaming_delay=0"]);
+    const addresses = { connection: primary.connection, readConnection: standby.connection };
+    await using store = await testStore(engine, { ...addresses, maxConnections: 10 });
+    await until("the replica", async () => (await store.health()).replica?.status === "ok");
+    const { conversation_id } = await store.messages.storeBulk({ messages: many(2000) });
+    const total = async (query: string) => (await store.search.find({ query, limit: 1, offset: 0 })).total;
+    const readThere = () => store.reads()?.replica ?? 0;
+    // Planned there before the change.
+    expect([await total("Häuser"), await total("Haus")]).toEqual([2000, 0]);
+
+    const ended = new AbortController();
+    const again = async (work: () => Promise<void>) => {
+      while (!ended.signal.aborted) await work();
+    };
+    let houses = 0;
+    let stored = 0;
+    const busy = [
+      again(async () => expect(await total("Nachricht")).toBe(2000)),
+      again(async () => expect(await total('"viele Häuser" -fluss')).toBe(2000)),
+      // What has come to be found is found by whoever asks next, wherever that is answered.
+      again(async () => {
+        const found = await total("Haus");
+        expect(found).toBeGreaterThanOrEqual(houses);
+        houses = found;
+      }),
+      again(async () => {
+        stored += 1;
+        await store.messages.store({ conversation_id, ...user(`neu${stored} und Häuser`) });
+        expect(await find(store, `neu${stored}`)).toEqual([`neu${stored} und Häuser`]);
+      }),
+      // What the walk leaves behind goes meanwhile, on the replica too, where searches may still see it.
+      again(async () => {
+        await using sql = connect(primary.connection);
+        await sql`vacuum messages`;
+      }),
+    ];
+    const before = readThere();
+    await store.reindexer.begin("german");
+    await until("a search there between the change and the walk", () => readThere() > before);
+    const walking = walk(store);
+    await until("some of the words", () => houses > 200 && houses < 2000);
+    const midst = readThere();
+    await walking;
+    expect(readThere()).toBeGreaterThan(midst);
+    ended.abort();
+    await Promise.all(busy);
+
+    const after = readThere();
+    expect(await total("Haus")).toBe(2000 + stored);
+    expect(await total("Hauses")).toBe(2000 + stored);
+    await until("a search there after the walk", async () => (await total("Haus")) > 0 && readThere() > after);
+  });
+});
