@@ -28,6 +28,12 @@ const GATHER_SHARE = 0.5;
 /** A group that takes longer is a bulk call, or waits for somebody else's lock, and then holds up no small one. */
 const SLOW_GROUP_MS = 25;
 
+/** A group that is being committed. */
+interface UnderWay {
+  rows: number;
+  isSlow: boolean;
+}
+
 /**
  * Stores messages in groups. Calls that arrive while a group is being committed go together in the next one, or beside it
  * when they are as many or it takes long; each caller is answered after the commit that holds its own messages. A caller's
@@ -40,9 +46,7 @@ export class Writer {
   readonly #sorter: IndexSorter;
   #waiting: Append[] = [];
   #isSending = false;
-  #inFlight = 0;
-  #rowsInFlight = 0;
-  #isSlow = false;
+  readonly #underWay = new Set<UnderWay>();
   /** Callers that waited or were answered when the last group ended, and whether they are waited for. */
   #expected = 0;
   #gathering: ReturnType<typeof setTimeout> | undefined;
@@ -84,24 +88,21 @@ export class Writer {
     while (this.#isReady()) {
       const group = this.#takeGroup();
       if (group.length === 0) return;
-      const rows = rowsOf(group);
-      this.#inFlight += 1;
-      this.#rowsInFlight += rows;
+      const underWay = { rows: rowsOf(group), isSlow: false };
+      this.#underWay.add(underWay);
       const ids = group.flatMap((append) => append.rows.map((row) => row.id));
       for (const id of ids) this.#idsInFlight.add(id);
       for (const append of group) this.#conversationsInFlight.add(append.conversation);
       const sentMs = performance.now();
       const slow = setTimeout(() => {
-        this.#isSlow = true;
+        underWay.isSlow = true;
         this.#send();
       }, SLOW_GROUP_MS);
       void this.#commit(group).finally(() => {
         for (const id of ids) this.#idsInFlight.delete(id);
         for (const append of group) this.#conversationsInFlight.delete(append.conversation);
         clearTimeout(slow);
-        this.#inFlight -= 1;
-        this.#rowsInFlight -= rows;
-        this.#isSlow = false;
+        this.#underWay.delete(underWay);
         this.#gather(group.length, performance.now() - sentMs);
         this.#send();
       });
@@ -121,10 +122,12 @@ export class Writer {
     );
   }
 
+  /** An ample group goes beside one that is no larger; a small one when only slow ones are under way, and it waits for nobody. */
   #isReady(): boolean {
-    if (this.#waiting.length === 0 || this.#inFlight === MAX_GROUPS_IN_FLIGHT) return false;
-    if (this.#isSlow || rowsOf(this.#waiting) >= Math.max(AMPLE_ROWS, this.#rowsInFlight)) return true;
-    return this.#inFlight === 0 && (this.#gathering === undefined || this.#waiting.length >= this.#expected);
+    if (this.#waiting.length === 0 || this.#underWay.size === MAX_GROUPS_IN_FLIGHT) return false;
+    const ahead = [...this.#underWay].find((group) => !group.isSlow);
+    if (rowsOf(this.#waiting) >= Math.max(AMPLE_ROWS, ahead?.rows ?? 0)) return true;
+    return ahead === undefined && (this.#gathering === undefined || this.#waiting.length >= this.#expected);
   }
 
   /**

@@ -3,8 +3,7 @@ import type { Connection } from "../../src/store/connection.ts";
 import { openStore } from "../../src/store/store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { failure } from "../support/failure.ts";
-import { until } from "../support/rpc.ts";
-import { connect, emptyDatabase, engines, storeOptions, testStore } from "../support/postgres.ts";
+import { emptyDatabase, engines, storeOptions, testStore } from "../support/postgres.ts";
 
 for (const engine of engines) {
   describe(`messages on ${engine.name}`, () => {
@@ -66,41 +65,6 @@ for (const engine of engines) {
       );
       for (const id of ids)
         expect((await read(id)).map((message) => message.turn)).toEqual(Array.from({ length: 50 }, (_, i) => i + 1));
-    });
-
-    test("of a conversation that somebody has locked hold up those of no other", async () => {
-      const [locked, free] = [await begin(), await begin()];
-      await using sql = connect(connection);
-      await using other = connect(connection);
-      const held = Promise.withResolvers<void>();
-      const lock = Promise.withResolvers<void>();
-      const holding = sql.begin(async (within) => {
-        await within`select from conversations where id = ${locked} for update`;
-        held.resolve();
-        await lock.promise;
-      });
-      await held.promise;
-      const waiting = store.messages.store({ conversation_id: locked, ...user("waits") });
-      await until("the wait for the lock", async () => {
-        const rows =
-          await other`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%dewey_append%'`;
-        return rows.length > 0;
-      });
-      expect((await store.messages.store({ conversation_id: free, ...user("does not") })).turn_number).toBe(1);
-      lock.resolve();
-      await holding;
-      expect((await waiting).turn_number).toBe(1);
-    });
-
-    test("of callers that call at the same moment go together in one transaction", async () => {
-      const callers = 12;
-      const ids = await Promise.all(Array.from({ length: callers }, begin));
-      for (let call = 0; call < 20; call++)
-        await Promise.all(ids.map((conversation_id) => store.messages.store({ conversation_id, ...user(`${call}`) })));
-      await using sql = connect(connection);
-      const [row] = await sql`select count(*)::integer as messages, count(distinct stored_in)::integer as groups
-        from messages where conversation_id = any (${sql.array(ids, "UUID")}::uuid[])`;
-      expect(row).toEqual({ messages: 20 * callers, groups: 20 });
     });
 
     test("of one conversation are numbered in the order of their calls, also when nobody waits for an answer", async () => {
@@ -177,17 +141,6 @@ for (const engine of engines) {
         first_turn: 9,
         last_turn: 10_008,
       });
-    });
-
-    test("one bad call in a group fails alone", async () => {
-      const conversation_id = await begin();
-      const calls = Array.from({ length: 50 }, (_, index) =>
-        store.messages.store({ conversation_id: index === 25 ? crypto.randomUUID() : conversation_id, ...user("x") }),
-      );
-      const settled = await Promise.allSettled(calls);
-      expect(settled.filter((each) => each.status === "rejected")).toHaveLength(1);
-      expect(settled[25]).toMatchObject({ reason: { code: "not_found", field: "conversation_id" } });
-      expect(await read(conversation_id)).toHaveLength(49);
     });
 
     test("a call repeated with its id answers the same and stores nothing, over two servers and in any case of the id", async () => {
