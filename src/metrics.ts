@@ -33,11 +33,15 @@ export class Metrics {
 
   /** A count that only grows. The answer gives what adds to it for labels: whoever counts often, asks for that once. */
   counter(name: string, help: string): (labels?: Labels) => (by: number) => void {
-    const counts = new Map<string, number>();
-    this.#families.push({ name, help, type: "counter", samples: () => counts });
+    const counts = new Map<string, { value: number }>();
+    const counted = () => [...counts].filter(([, { value }]) => value > 0);
+    const samples = () => counted().map(([labels, { value }]): [string, number] => [labels, value]);
+    this.#families.push({ name, help, type: "counter", samples });
     return (labels = {}) => {
       const key = labelText(labels);
-      return (by) => void counts.set(key, (counts.get(key) ?? 0) + by);
+      const count = counts.get(key) ?? { value: 0 };
+      counts.set(key, count);
+      return (by) => void (count.value += by);
     };
   }
 

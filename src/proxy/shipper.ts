@@ -138,9 +138,14 @@ export class Shipper {
     return [...(this.#own ? [this.#own] : []), ...this.#adopted];
   }
 
+  /** Asked for each write of the spool: it makes nothing anew. */
   #oldestTime(): number | undefined {
-    const times = this.#shipments().flatMap(({ courier }) => courier.oldestTime ?? []);
-    return times.length === 0 ? undefined : Math.min(...times);
+    let oldest = this.#own?.courier.oldestTime;
+    for (const { courier } of this.#adopted) {
+      const time = courier.oldestTime ?? Infinity;
+      if (time < (oldest ?? Infinity)) oldest = time;
+    }
+    return oldest;
   }
 
   #appended(): void {

@@ -36,11 +36,10 @@ export function viewFrame(text: string): FrameView {
   } catch {
     return { kind: "invalid", reason: "not JSON" };
   }
-  const messages = Array.isArray(value) ? value : [value];
-  const ids = messages.some(hasInexactId) ? exactIds(text) : undefined;
-  const views = messages.map((message, index) => viewMessage(message, ids?.[index]));
-  if (Array.isArray(value) && views.length > 0) return { kind: "batch", messages: views };
-  return views[0] ?? { kind: "invalid", reason: "not JSON-RPC" };
+  if (!Array.isArray(value)) return viewMessage(value, hasInexactId(value) ? exactIds(text)[0] : undefined);
+  if (value.length === 0) return { kind: "invalid", reason: "not JSON-RPC" };
+  const ids = value.some(hasInexactId) ? exactIds(text) : undefined;
+  return { kind: "batch", messages: value.map((message, index) => viewMessage(message, ids?.[index])) };
 }
 
 function viewMessage(value: unknown, exactId: unknown): FrameView {
@@ -49,13 +48,18 @@ function viewMessage(value: unknown, exactId: unknown): FrameView {
   const id = exactId ?? value["id"];
   if (typeof method === "string") {
     return "id" in value
-      ? { kind: "request", id, key: JSON.stringify(id), method, message: value }
+      ? { kind: "request", id, key: keyOf(id), method, message: value }
       : { kind: "notification", method, message: value };
   }
   if ("id" in value && ("result" in value || "error" in value)) {
-    return { kind: "response", id, key: JSON.stringify(id), isError: "error" in value, message: value };
+    return { kind: "response", id, key: keyOf(id), isError: "error" in value, message: value };
   }
   return { kind: "invalid", reason: "not JSON-RPC" };
+}
+
+/** As `JSON.stringify` writes it, which is asked for what is no number. */
+function keyOf(id: unknown): string {
+  return typeof id === "number" ? String(id) : JSON.stringify(id);
 }
 
 /** The ids of the requests in a frame: one, or several in a batch. */
