@@ -2,7 +2,7 @@ import type { Log } from "../log.ts";
 import type { Database } from "./database.ts";
 
 /**
- * Of stored messages, after which the list is sorted. In talk that is about 4 MB of list: every search reads it, 5 ms for
+ * Of messages, after which the list is sorted. In talk that is about 4 MB of list: every search reads it, 5 ms for
  * so much, and to sort more often costs more in all, since each time the places of all common words are written anew.
  */
 const SORTED_CHARACTERS = 2_000_000;
@@ -24,7 +24,7 @@ export class IndexSorter {
     this.#log = log;
   }
 
-  /** Takes note of what was stored, and begins to sort when it is much. Nobody waits for that, and it fails nobody. */
+  /** Takes note of new words, and begins to sort when they are many. Nobody waits for that, and it fails nobody. */
   stored(characters: number): void {
     this.#characters += characters;
     if (this.#characters < SORTED_CHARACTERS || this.#isSorting) return;

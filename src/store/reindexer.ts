@@ -1,6 +1,7 @@
 import type { SQL, TransactionSQL } from "bun";
 import type { Log } from "../log.ts";
 import type { Database } from "./database.ts";
+import type { IndexSorter } from "./index-sorter.ts";
 import { pause } from "../pause.ts";
 import { LANGUAGE_LOCK, beginReindexing, readReindexing } from "./search-language.ts";
 import type { Reindexing } from "./search-language.ts";
@@ -30,15 +31,17 @@ export class Reindexer {
   readonly #database: Database;
   readonly #log: Log;
   readonly #wanted: string | undefined;
+  readonly #sorter: IndexSorter;
   #woken = new AbortController();
   #isWalking = false;
   /** The transactions that were writing when a walk began. */
   #writers: { startedAt: string; transactions: Set<string> } | undefined;
 
   /** `wanted` is the language that is set, if one is. */
-  constructor(database: Database, wanted: string | undefined, log: Log) {
+  constructor(database: Database, wanted: string | undefined, sorter: IndexSorter, log: Log) {
     this.#database = database;
     this.#wanted = wanted;
+    this.#sorter = sorter;
     this.#log = log;
   }
 
@@ -94,6 +97,7 @@ export class Reindexer {
         return "done";
       }
       await makeWords(sql, messages);
+      this.#sorter.stored(messages.reduce((sum, { beginning }) => sum + beginning.length, 0));
       await sql`update dewey_search_language set walked_to = ${last.id}, walked = walked + ${messages.length}`;
       return "more";
     }, STEP_EXTRA_MS);

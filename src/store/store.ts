@@ -97,7 +97,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       conversations: new Conversations(database, reads, options.trashDays, redactor),
       messages: new Messages(database, reads, redactor, sorter),
       search: new Search(database, reads, options.log),
-      reindexer: new Reindexer(database, options.searchLanguage, options.log),
+      reindexer: new Reindexer(database, options.searchLanguage, sorter, options.log),
       contexts: new Contexts(database, redactor),
       results: new Results(database, redactor),
       tail: new Tail(database),
