@@ -5,6 +5,7 @@ import { ClaudeCodeReader } from "../../src/capture/claude-code.ts";
 import { lines } from "../../src/capture/rows.ts";
 import { Client } from "../../src/client.ts";
 import { binary, plainEnvironment, startServe, temporaryHome } from "../support/binary.ts";
+import { BYTES_PER_MB, peakMb } from "./support/memory.ts";
 import { told, withinLimit } from "./support/row.ts";
 import type { Row } from "./support/row.ts";
 import { Writer } from "./support/text.ts";
@@ -21,7 +22,8 @@ const TEXT_CHARACTERS = 300;
 /** Messages of one bulk call of the plain client, as the import sends them. */
 const BATCH = 500;
 const MEMORY_LIMIT_MB = 300;
-const BYTES_PER_MB = 1_000_000;
+/** How often the command's memory is looked at. */
+const SAMPLE_MS = 20;
 
 /** How fast 100,000 rows of transcripts are imported, beside a client that sends the same messages and does nothing else. */
 export async function importing(): Promise<Row[]> {
@@ -110,8 +112,11 @@ async function importAll(home: string, url: string) {
     stdout: "pipe",
     stderr: "inherit",
   });
+  let peak = 0;
+  const watching = setInterval(() => (peak = Math.max(peak, peakMb(child.pid))), SAMPLE_MS);
   const reply = (await new Response(child.stdout).json()) as { rows: number; messages: number; broken: number };
   await child.exited;
+  clearInterval(watching);
   const rate = (reply.rows * 1000) / (performance.now() - startedMs);
-  return { ...reply, rate, peakMb: (child.resourceUsage()?.maxRSS ?? Number.NaN) / BYTES_PER_MB };
+  return { ...reply, rate, peakMb: peak };
 }

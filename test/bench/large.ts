@@ -1,7 +1,7 @@
-import { mkdirSync, readFileSync, statSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { binary, plainEnvironment, startServe, temporaryHome } from "../support/binary.ts";
-import { BYTES_PER_MB, familyOf, proportionalMb } from "./support/memory.ts";
+import { BYTES_PER_MB, familyOf, peakMb, proportionalMb } from "./support/memory.ts";
 import { median, told } from "./support/row.ts";
 import type { Row } from "./support/row.ts";
 import { Writer } from "./support/text.ts";
@@ -75,7 +75,7 @@ async function importOne(
       ]),
       told("… the same", "MB/s", [bytes / BYTES_PER_MB / seconds]),
       { what: "… memory of the command at the end", ...growth((each) => each.command) },
-      told("… its peak", "MB", [(child.resourceUsage()?.maxRSS ?? Number.NaN) / BYTES_PER_MB]),
+      told("… its peak", "MB", [Math.max(...samples.map((each) => each.commandPeak))]),
       { what: "… memory of the server at the end", ...growth((each) => each.server) },
       told("… its peak", "MB", [peakMb(server)]),
       told("… its PostgreSQL at the most", "MB", [Math.max(...samples.map((each) => each.database))]),
@@ -87,13 +87,19 @@ async function importOne(
 
 interface Sample {
   command: number;
+  commandPeak: number;
   server: number;
   database: number;
 }
 
 function sample(command: number, server: number): Sample {
   const [own = Number.NaN, ...database] = familyOf(server).map(proportionalMb);
-  return { command: proportionalMb(command), server: own, database: database.reduce((sum, each) => sum + each, 0) };
+  return {
+    command: proportionalMb(command),
+    commandPeak: peakMb(command),
+    server: own,
+    database: database.reduce((sum, each) => sum + each, 0),
+  };
 }
 
 /** The median of what was seen in the time before a share of the whole. */
@@ -101,11 +107,6 @@ function window(samples: Sample[], share: number, pick: (sample: Sample) => numb
   const end = Math.round(samples.length * share);
   const length = Math.max(1, Math.round(samples.length * WINDOW_SHARE));
   return median(samples.slice(Math.max(0, end - length), end).map(pick));
-}
-
-function peakMb(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return (Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) * 1024) / BYTES_PER_MB;
 }
 
 function option(name: string, usual: number): number {

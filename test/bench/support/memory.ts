@@ -33,3 +33,16 @@ export function proportionalMb(pid: number): number {
     return 0;
   }
 }
+
+/**
+ * The most memory that the process itself has had; nothing when it has ended. What `resourceUsage` says of a child is that of
+ * its parent, if that is more: the kernel counts what the two shared before the child became another program.
+ */
+export function peakMb(pid: number): number {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    return (Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024) / BYTES_PER_MB;
+  } catch {
+    return 0;
+  }
+}
