@@ -26,12 +26,7 @@ function parentOf(pid: number): number | undefined {
 
 /** Memory that would be free without the process: shared pages count for their share only. Nothing when it has ended. */
 export function proportionalMb(pid: number): number {
-  try {
-    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-    return (Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) * 1024) / BYTES_PER_MB;
-  } catch {
-    return 0;
-  }
+  return fieldMb(`/proc/${pid}/smaps_rollup`, /^Pss:\s+(\d+) kB/m);
 }
 
 /**
@@ -39,9 +34,12 @@ export function proportionalMb(pid: number): number {
  * its parent, if that is more: the kernel counts what the two shared before the child became another program.
  */
 export function peakMb(pid: number): number {
+  return fieldMb(`/proc/${pid}/status`, /^VmHWM:\s+(\d+) kB/m);
+}
+
+function fieldMb(file: string, pattern: RegExp): number {
   try {
-    const status = readFileSync(`/proc/${pid}/status`, "utf8");
-    return (Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024) / BYTES_PER_MB;
+    return (Number(pattern.exec(readFileSync(file, "utf8"))?.[1] ?? 0) * 1024) / BYTES_PER_MB;
   } catch {
     return 0;
   }
