@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { freePort } from "../support/ports.ts";
+import { until } from "../support/rpc.ts";
 import { toolFrame } from "./support/dewey.ts";
 import { closedLoop } from "./support/load.ts";
 import type { Load } from "./support/load.ts";
@@ -34,14 +35,14 @@ interface Round {
 }
 
 /**
- * Calls through the proxy, which records every one, beside a relay that does nothing else, and beside supergateway for a
- * server on stdio. Client, relay, server, recorder's store and database share the machine. At the end everything that
+ * Calls through the proxy, which records every one, beside a relay that does nothing else, and beside peers for a server on
+ * stdio. Client, relay, server, recorder's store and database share the machine. At the end everything that
  * was answered is in the database, or the bench fails.
  */
 export async function relaying(): Promise<Row[]> {
   const rows: Row[] = [];
   for (const size of sizes) rows.push(...(await webSockets(size)));
-  for (const size of sizes) rows.push(...(await stdio(size)));
+  for (const peer of peers) for (const size of sizes) rows.push(...(await stdio(size, peer)));
   return rows;
 }
 
@@ -49,7 +50,7 @@ async function webSockets({ name, characters }: Size): Promise<Row[]> {
   await using upstream = await startProgram("echo-upstream", `${characters}`);
   await using bare = await startProgram("bare-relay", upstream.url);
   await using recorder = await startRecorder({ up: { type: "ws", url: upstream.url } });
-  await compiled(bare.url, recorder);
+  await compiled(bare.url, recorder.address("up"), recorder);
   const rows: Row[] = [];
   for (const clients of [1, MANY]) {
     const rounds: Round[] = [];
@@ -113,30 +114,70 @@ function manyRows(name: string, rounds: Round[]): Row[] {
   ];
 }
 
-/** A server on stdio, behind Dewey and behind supergateway, on WebSocket. */
-async function stdio({ name, characters }: Size): Promise<Row[]> {
-  const command = [process.execPath, programPath("echo-upstream"), `${characters}`, "--stdio"];
+/** A program from npm that puts a command on a wire, as it is. */
+interface Peer {
+  name: string;
+  wire: string;
+  command(port: number, server: string[]): string[];
+  ready: RegExp;
+  address(port: number): string;
+  /** Where the proxy does the same. */
+  ours(recorder: Recorder): string;
+}
+
+const program = (name: string) => join(import.meta.dir, "../../node_modules/.bin", name);
+const peers: Peer[] = [
+  {
+    name: "supergateway",
+    wire: "WebSocket",
+    command: (port, server) => {
+      const options = ["--outputTransport", "ws", "--port", `${port}`, "--messagePath", "/message"];
+      return [program("supergateway"), "--stdio", server.join(" "), ...options];
+    },
+    ready: /(WebSocket endpoint)/,
+    address: (port) => `ws://127.0.0.1:${port}/message`,
+    ours: (recorder) => recorder.address("up"),
+  },
+  {
+    // Its sessions share one command, where Dewey's have one each.
+    name: "mcp-proxy",
+    wire: "HTTP",
+    command: (port, server) => {
+      const options = ["--server", "stream", "--host", "127.0.0.1", "--port", `${port}`];
+      return [program("mcp-proxy"), ...options, "--", ...server];
+    },
+    ready: /(starting server)/,
+    address: (port) => `http://127.0.0.1:${port}/mcp`,
+    ours: (recorder) => recorder.httpAddress("up"),
+  },
+];
+
+/** A server on stdio, behind Dewey and behind a peer. */
+async function stdio({ name, characters }: Size, peer: Peer): Promise<Row[]> {
+  const server = [process.execPath, programPath("echo-upstream"), `${characters}`, "--stdio"];
   const port = freePort();
-  const peer = `ws://127.0.0.1:${port}/message`;
-  const gateway = join(import.meta.dir, "../../node_modules/.bin/supergateway");
-  const options = ["--outputTransport", "ws", "--port", `${port}`, "--messagePath", "/message"];
-  await using _ = await startCommand([gateway, "--stdio", command.join(" "), ...options], /(WebSocket endpoint)/);
-  await using recorder = await startRecorder({ up: { command: command[0], args: command.slice(1) } });
-  await compiled(peer, recorder);
+  const theirs = peer.address(port);
+  await using _ = await startCommand(peer.command(port, server), peer.ready);
+  // It may say so a moment before it listens.
+  const isListening = () => fetch(`http://127.0.0.1:${port}/`).then(Boolean, () => false);
+  await until(peer.name, isListening);
+  await using recorder = await startRecorder({ up: { command: server[0], args: server.slice(1) } });
+  const ours = peer.ours(recorder);
+  await compiled(theirs, ours, recorder);
   const rows: Row[] = [];
   for (const clients of [1, MANY]) {
     const rounds: { peer: Load; dewey: Load }[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       rounds.push({
-        peer: await load(peer, clients, characters, STDIO_WARM_UP_MS),
-        dewey: await recorder.during(() => load(recorder.address("up"), clients, characters, STDIO_WARM_UP_MS)),
+        peer: await load(theirs, clients, characters, STDIO_WARM_UP_MS),
+        dewey: await recorder.during(() => load(ours, clients, characters, STDIO_WARM_UP_MS)),
       });
     }
     rows.push({
-      what: `relaying to stdio, ${name}, ${clients} client${clients === 1 ? "" : "s"}`,
+      what: `relaying ${peer.wire} to stdio, ${name}, ${clients} client${clients === 1 ? "" : "s"}`,
       unit: "calls/s",
       dewey: rounds.map((round) => round.dewey.rate),
-      against: "supergateway",
+      against: peer.name,
       other: rounds.map((round) => round.peer.rate),
       compare: "ratio",
       bar: { atLeast: 1 },
@@ -147,9 +188,9 @@ async function stdio({ name, characters }: Size): Promise<Row[]> {
 }
 
 /** Short calls through both, which are soon delivered. */
-async function compiled(other: string, recorder: Recorder): Promise<void> {
-  await load(other, MANY, COMPILING_CHARACTERS, COMPILING_MS);
-  await recorder.during(() => load(recorder.address("up"), MANY, COMPILING_CHARACTERS, COMPILING_MS));
+async function compiled(theirs: string, ours: string, recorder: Recorder): Promise<void> {
+  await load(theirs, MANY, COMPILING_CHARACTERS, COMPILING_MS);
+  await recorder.during(() => load(ours, MANY, COMPILING_CHARACTERS, COMPILING_MS));
 }
 
 function load(url: string, clients: number, characters: number, warmUpMs = WARM_UP_MS): Promise<Load> {

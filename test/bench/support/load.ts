@@ -9,7 +9,7 @@ export interface Load {
 }
 
 export interface LoadOptions {
-  /** Where each client connects. */
+  /** Where each client connects: by WebSocket, or by Streamable HTTP where it begins with http. */
   urls: string[];
   /** What runs before anything is counted, so that code is compiled and plans are made. */
   warmUpMs: number;
@@ -19,13 +19,16 @@ export interface LoadOptions {
 }
 
 /**
- * Clients that each wait for an answer before they ask again, over WebSocket. They look at an answer only as far as it
+ * Clients that each wait for an answer before they ask again. They look at an answer only as far as it
  * takes to know that it is none of failure, so that the generator takes little of the machine that it shares with what
  * it measures.
  */
 export async function closedLoop(options: LoadOptions): Promise<Load> {
-  const clients = await Promise.all(
-    options.urls.map((url, client) => Caller.open(url, (id) => options.frame(client, id))),
+  const clients: Caller[] = await Promise.all(
+    options.urls.map((url, client) => {
+      const frame = (id: number) => options.frame(client, id);
+      return url.startsWith("http") ? HttpCaller.open(url, frame) : SocketCaller.open(url, frame);
+    }),
   );
   const running = clients.map((client) => client.run());
   await Bun.sleep(options.warmUpMs);
@@ -41,8 +44,25 @@ export async function closedLoop(options: LoadOptions): Promise<Load> {
   return { rate: (latenciesMs.length * 1000) / elapsedMs, p50Ms: at(0.5), p99Ms: at(0.99), byClient };
 }
 
-/** One client: a connection on which one call is under way at a time. */
-class Caller {
+/** One client, of which one call is under way at a time. */
+interface Caller {
+  latenciesMs: number[];
+  /** Asks again and again. Throws when an answer is a failure, or the connection is lost. */
+  run(): Promise<void>;
+  reset(): void;
+  /** Ends after the call that is under way. */
+  stop(): void;
+}
+
+const INITIALIZE = JSON.stringify({
+  jsonrpc: "2.0",
+  id: 0,
+  method: "initialize",
+  params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "bench", version: "1" } },
+});
+const INITIALIZED = '{"jsonrpc":"2.0","method":"notifications/initialized"}';
+
+class SocketCaller implements Caller {
   readonly #socket: WebSocket;
   readonly #frame: (id: number) => string;
   readonly #done = Promise.withResolvers<void>();
@@ -57,7 +77,7 @@ class Caller {
   }
 
   /** Connects, and goes through MCP's handshake. */
-  static async open(url: string, frame: (id: number) => string): Promise<Caller> {
+  static async open(url: string, frame: (id: number) => string): Promise<SocketCaller> {
     const socket = new WebSocket(url, { protocols: ["mcp"], perMessageDeflate: false });
     await new Promise<void>((resolve, reject) => {
       socket.onopen = () => resolve();
@@ -66,14 +86,12 @@ class Caller {
     const answered = new Promise<void>((resolve) => {
       socket.onmessage = () => resolve();
     });
-    const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "bench", version: "1" } };
-    socket.send(JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params }));
+    socket.send(INITIALIZE);
     await answered;
-    socket.send('{"jsonrpc":"2.0","method":"notifications/initialized"}');
-    return new Caller(socket, frame);
+    socket.send(INITIALIZED);
+    return new SocketCaller(socket, frame);
   }
 
-  /** Asks again and again. Throws when an answer is a failure, or the connection is lost. */
   run(): Promise<void> {
     this.#socket.onmessage = ({ data }: MessageEvent<string>) => this.#answered(data);
     this.#socket.onclose = ({ code, reason }) =>
@@ -86,7 +104,6 @@ class Caller {
     this.latenciesMs = [];
   }
 
-  /** Ends after the call that is under way. */
   stop(): void {
     this.#stopping = true;
   }
@@ -100,11 +117,62 @@ class Caller {
 
   #answered(text: string): void {
     this.latenciesMs.push(performance.now() - this.#askedMs);
-    // The beginning and the end hold whatever tells a failure; the middle may be long.
-    const ends = text.length > 1000 ? text.slice(0, 500) + text.slice(-500) : text;
-    if (ends.includes('"isError":true') || ends.includes('"error":')) {
-      this.#done.reject(new Error(`a call failed: ${text.slice(0, 500)}`));
-    } else if (this.#stopping) this.#socket.close();
+    if (isFailure(text)) this.#done.reject(new Error(`a call failed: ${text.slice(0, 500)}`));
+    else if (this.#stopping) this.#socket.close();
     else this.#ask();
+  }
+}
+
+/** The beginning and the end hold whatever tells a failure; the middle may be long. */
+function isFailure(text: string): boolean {
+  const ends = text.length > 1000 ? text.slice(0, 500) + text.slice(-500) : text;
+  return ends.includes('"isError":true') || ends.includes('"error":');
+}
+
+/** An answer is read to its end, as JSON or as a stream of events, whichever the server prefers. */
+class HttpCaller implements Caller {
+  readonly #url: string;
+  readonly #headers: Record<string, string>;
+  readonly #frame: (id: number) => string;
+  #stopping = false;
+  latenciesMs: number[] = [];
+
+  private constructor(url: string, headers: Record<string, string>, frame: (id: number) => string) {
+    this.#url = url;
+    this.#headers = headers;
+    this.#frame = frame;
+  }
+
+  static async open(url: string, frame: (id: number) => string): Promise<HttpCaller> {
+    const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
+    const response = await fetch(url, { method: "POST", headers, body: INITIALIZE });
+    await response.text();
+    const session = { "mcp-session-id": response.headers.get("mcp-session-id") ?? "" };
+    const caller = new HttpCaller(url, { ...headers, ...session, "mcp-protocol-version": "2025-11-25" }, frame);
+    await caller.#post(INITIALIZED);
+    return caller;
+  }
+
+  async run(): Promise<void> {
+    for (let id = 1; !this.#stopping; id++) {
+      const startedMs = performance.now();
+      const text = await this.#post(this.#frame(id));
+      this.latenciesMs.push(performance.now() - startedMs);
+      if (isFailure(text)) throw new Error(`a call failed: ${text.slice(0, 500)}`);
+    }
+    await fetch(this.#url, { method: "DELETE", headers: this.#headers });
+  }
+
+  reset(): void {
+    this.latenciesMs = [];
+  }
+
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  async #post(body: string): Promise<string> {
+    const response = await fetch(this.#url, { method: "POST", headers: this.#headers, body });
+    return response.text();
   }
 }

@@ -11,8 +11,9 @@ import type { Load } from "./load.ts";
 const DELIVERY_DEADLINE_MS = 240_000;
 
 export interface Recorder extends AsyncDisposable {
-  /** The proxy's address of an upstream. */
+  /** The proxy's address of an upstream, for WebSocket and for Streamable HTTP. */
   address(upstream: string): string;
+  httpAddress(upstream: string): string;
   /** The server's. */
   serverUrl: string;
   proxy: Running;
@@ -40,6 +41,7 @@ export async function startRecorder(mcpServers: Record<string, object>): Promise
   const owned = stack.move();
   return {
     address: (upstream) => `${url}?upstream=${upstream}`,
+    httpAddress: (upstream) => `${url.replace("ws", "http")}mcp?upstream=${upstream}`,
     serverUrl: server.url,
     proxy,
     server: server.running,
