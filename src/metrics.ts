@@ -34,8 +34,8 @@ export class Metrics {
   /** A count that only grows. The answer gives what adds to it for labels: whoever counts often, asks for that once. */
   counter(name: string, help: string): (labels?: Labels) => (by: number) => void {
     const counts = new Map<string, { value: number }>();
-    const counted = () => [...counts].filter(([, { value }]) => value > 0);
-    const samples = () => counted().map(([labels, { value }]): [string, number] => [labels, value]);
+    const samples = () =>
+      [...counts].flatMap(([labels, { value }]): [string, number][] => (value > 0 ? [[labels, value]] : []));
     this.#families.push({ name, help, type: "counter", samples });
     return (labels = {}) => {
       const key = labelText(labels);

@@ -122,7 +122,7 @@ export class Writer {
     );
   }
 
-  /** An ample group goes beside one that is no larger; a small one when only slow ones are under way, and it waits for nobody. */
+  /** An ample group goes beside one that is no larger; a small one when only slow ones are, and no callers are waited for. */
   #isReady(): boolean {
     if (this.#waiting.length === 0 || this.#underWay.size === MAX_GROUPS_IN_FLIGHT) return false;
     const ahead = [...this.#underWay].find((group) => !group.isSlow);

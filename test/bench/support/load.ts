@@ -173,6 +173,8 @@ class HttpCaller implements Caller {
 
   async #post(body: string): Promise<string> {
     const response = await fetch(this.#url, { method: "POST", headers: this.#headers, body });
-    return response.text();
+    const text = await response.text();
+    if (!response.ok) throw new Error(`a call failed: ${response.status} ${text.slice(0, 500)}`);
+    return text;
   }
 }
