@@ -1,4 +1,4 @@
-import { describeRequest } from "../proxy/describe.ts";
+import { describeRequest } from "../proxy/delivery/describe.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { shallow } from "./captured.ts";

@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { open, readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { decodeEntry } from "../proxy/entry.ts";
+import { decodeEntry } from "../proxy/spool/entry.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Piece, Reader } from "./captured.ts";
 import { ChatGptReader, ClaudeExportReader } from "./chats.ts";

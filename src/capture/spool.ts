@@ -1,6 +1,6 @@
-import { decodeEntry } from "../proxy/entry.ts";
-import { Recorder } from "../proxy/record.ts";
-import type { Delivery } from "../proxy/record.ts";
+import { decodeEntry } from "../proxy/spool/entry.ts";
+import { Recorder } from "../proxy/delivery/record.ts";
+import type { Delivery } from "../proxy/delivery/record.ts";
 import type { Captured, Piece } from "./captured.ts";
 
 /**

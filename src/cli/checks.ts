@@ -8,9 +8,9 @@ import { DEWEY } from "../clients/mcp-servers.ts";
 import type { Servers } from "../clients/mcp-servers.ts";
 import { clientConfig, hookConfig, proxyConfig, serveConfig, unknownVariables } from "../config.ts";
 import { createLog } from "../log.ts";
-import { Database } from "../store/database.ts";
-import { ENGINE_VERSION, earlierPlaces, placesIn } from "../store/engine.ts";
-import { Replica } from "../store/replica.ts";
+import { Database } from "../store/database/database.ts";
+import { ENGINE_VERSION, earlierPlaces, placesIn } from "../store/engine/engine.ts";
+import { Replica } from "../store/database/replica.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { withoutSecrets } from "../wire/websocket.ts";
@@ -18,9 +18,9 @@ import { whyUnreachable } from "./client-command.ts";
 import { clientKind, hookCommand, programFor, serversIn } from "./clients.ts";
 import type { ClientKind } from "./clients.ts";
 import type { Invocation } from "./command.ts";
-import { askHealth } from "./health.ts";
-import { queueFolder } from "./hook.ts";
-import { readUpstreams } from "./proxy.ts";
+import { askHealth } from "./commands/health.ts";
+import { queueFolder } from "./commands/hook.ts";
+import { readUpstreams } from "./commands/proxy.ts";
 import { bytesText, counted } from "./terminal.ts";
 
 /** What a check has found. A note is neither well nor at fault: something that is not used. */

@@ -1,7 +1,7 @@
 import type { Server as BunServer } from "bun";
 import { asDeweyError, DeweyError, httpStatus } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { Recovered } from "../store/backup.ts";
+import type { Recovered } from "../store/backup/backup.ts";
 import type { Store } from "../store/store.ts";
 
 /** A recovery whose client has not been heard of for so long has lost it, and is undone. */

@@ -8,10 +8,10 @@ import { HttpSessions } from "../wire/http-sessions.ts";
 import type { Link } from "../wire/link.ts";
 import { acceptedWebSocket, selectSubprotocol } from "../wire/websocket.ts";
 import type { Accepted } from "../wire/websocket.ts";
-import { HttpRelay } from "./http-relay.ts";
-import type { SessionFacts } from "./tap.ts";
-import type { Tap } from "./session.ts";
-import type { Upstream, Upstreams } from "./upstreams.ts";
+import { HttpRelay } from "./relay/http-relay.ts";
+import type { SessionFacts } from "./spool/tap.ts";
+import type { Tap } from "./relay/session.ts";
+import type { Upstream, Upstreams } from "./relay/upstreams.ts";
 
 export interface ProxyListenerOptions {
   host: string;

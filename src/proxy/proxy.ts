@@ -2,18 +2,18 @@ import { Client } from "../client.ts";
 import type { Log } from "../log.ts";
 import { Metrics } from "../metrics.ts";
 import type { Link } from "../wire/link.ts";
-import { Claims } from "./claims.ts";
-import { watchingTap } from "./call-watch.ts";
+import { Claims } from "./spool/claims.ts";
+import { watchingTap } from "./relay/call-watch.ts";
 import { ProxyListener } from "./listener.ts";
 import type { ProxyListenerOptions } from "./listener.ts";
 import { Meter, meterRecorder } from "./meter.ts";
-import { RelayedSession } from "./relayed-session.ts";
-import { Shipper } from "./shipper.ts";
-import type { ShipperOptions } from "./shipper.ts";
-import { recordingTap } from "./tap.ts";
-import type { SessionFacts } from "./tap.ts";
-import { UpstreamStates } from "./upstream-states.ts";
-import type { Upstream, Upstreams } from "./upstreams.ts";
+import { RelayedSession } from "./relay/relayed-session.ts";
+import { Shipper } from "./delivery/shipper.ts";
+import type { ShipperOptions } from "./delivery/shipper.ts";
+import { recordingTap } from "./spool/tap.ts";
+import type { SessionFacts } from "./spool/tap.ts";
+import { UpstreamStates } from "./relay/upstream-states.ts";
+import type { Upstream, Upstreams } from "./relay/upstreams.ts";
 
 /** How long calls that are under way may take when the proxy stops, and how often it is looked whether any are. */
 const CALL_GRACE_MS = 10_000;

@@ -2,8 +2,8 @@ import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
 import { noteChange, readHistory, unknownAuthor } from "./context-history.ts";
 import type { Author, ContextHistory, HistoryRequest } from "./context-history.ts";
-import type { Database } from "./database.ts";
-import type { Redactor } from "./redact.ts";
+import type { Database } from "./database/database.ts";
+import type { Redactor } from "./redact/redact.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
 
 export interface StartupContext {

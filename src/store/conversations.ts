@@ -1,14 +1,14 @@
 import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
 import { placeOf } from "./cursor.ts";
-import type { Database } from "./database.ts";
+import type { Database } from "./database/database.ts";
 import { exactMetadata, storableMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { behind, countRows, keyTime, listPlaceSchema, pageOf, timeKey } from "./listing.ts";
 import type { Listed } from "./listing.ts";
-import type { Reads } from "./reads.ts";
-import { redactMetadata } from "./redact.ts";
-import type { Redactor } from "./redact.ts";
+import type { Reads } from "./database/reads.ts";
+import { redactMetadata } from "./redact/redact.ts";
+import type { Redactor } from "./redact/redact.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, largestWhole } from "./reply.ts";
 
 interface ConversationSummary {

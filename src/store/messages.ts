@@ -1,16 +1,16 @@
 import { DeweyError } from "../errors.ts";
-import type { Database } from "./database.ts";
+import type { Database } from "./database/database.ts";
 import { storableMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { readConversation } from "./page.ts";
 import type { ConversationPage, PageRequest } from "./page.ts";
-import type { IndexSorter } from "./index-sorter.ts";
-import type { Reads } from "./reads.ts";
-import { redactMetadata } from "./redact.ts";
-import type { Redactor } from "./redact.ts";
-import { extraMs } from "./append.ts";
-import type { NewMessage, StoredMessage } from "./append.ts";
-import { Writer } from "./writer.ts";
+import type { IndexSorter } from "./search/index-sorter.ts";
+import type { Reads } from "./database/reads.ts";
+import { redactMetadata } from "./redact/redact.ts";
+import type { Redactor } from "./redact/redact.ts";
+import { extraMs } from "./append/append.ts";
+import type { NewMessage, StoredMessage } from "./append/append.ts";
+import { Writer } from "./append/writer.ts";
 
 /** More ids than these would fill a reply with what its caller hardly reads. */
 const MAX_IDS_IN_REPLY = 100;

@@ -2,12 +2,12 @@ import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
 import { notFound } from "./conversations.ts";
 import { placeOf } from "./cursor.ts";
-import type { Database } from "./database.ts";
+import type { Database } from "./database/database.ts";
 import { sentHash, storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { behind, countRows, keyTime, listPlaceSchema, pageOf, timeKey } from "./listing.ts";
 import type { Listed } from "./listing.ts";
-import type { Redactions, Redactor } from "./redact.ts";
+import type { Redactions, Redactor } from "./redact/redact.ts";
 import { FULL_REPLY_BYTES, REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
 
 /** What one model answered in one orchestration. */

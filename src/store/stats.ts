@@ -1,6 +1,6 @@
 import { DeweyError } from "../errors.ts";
-import { wasTooSlow } from "./database.ts";
-import type { Reads } from "./reads.ts";
+import { wasTooSlow } from "./database/database.ts";
+import type { Reads } from "./database/reads.ts";
 
 /** How much is kept, and what went on in the last days. */
 export interface StatsReply {

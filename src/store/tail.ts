@@ -1,6 +1,6 @@
 import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
-import type { Database } from "./database.ts";
+import type { Database } from "./database/database.ts";
 import { exactMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, largestWhole } from "./reply.ts";

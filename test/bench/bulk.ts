@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "../../src/client.ts";
-import type { Connection } from "../../src/store/connection.ts";
+import type { Connection } from "../../src/store/database/connection.ts";
 import { startServe, temporaryHome } from "../support/binary.ts";
 import { connect } from "../support/postgres.ts";
 import { embeddedConnection } from "./support/dewey.ts";

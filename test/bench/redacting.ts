@@ -1,4 +1,4 @@
-import { createRedactor } from "../../src/store/redact.ts";
+import { createRedactor } from "../../src/store/redact/redact.ts";
 import { redactionRates } from "../support/secret-corpus.ts";
 import { withinLimit } from "./support/row.ts";
 import type { Row } from "./support/row.ts";

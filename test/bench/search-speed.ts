@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { SQL } from "bun";
-import { Database } from "../../src/store/database.ts";
-import { IndexSorter } from "../../src/store/index-sorter.ts";
+import { Database } from "../../src/store/database/database.ts";
+import { IndexSorter } from "../../src/store/search/index-sorter.ts";
 import { openStore } from "../../src/store/store.ts";
 import { startServe, temporaryHome } from "../support/binary.ts";
 import { connect, storeOptions } from "../support/postgres.ts";

@@ -1,10 +1,10 @@
 import type { SQL } from "bun";
-import { UNBOUNDED } from "../../src/store/search-candidates.ts";
-import { filterOf } from "../../src/store/search-filter.ts";
-import { parseQuery } from "../../src/store/search-query.ts";
-import { basisOf, rank } from "../../src/store/search-rank.ts";
-import type { Ranked } from "../../src/store/search-rank.ts";
-import { StatisticsCache } from "../../src/store/search-statistics.ts";
+import { UNBOUNDED } from "../../src/store/search/candidates.ts";
+import { filterOf } from "../../src/store/search/filter.ts";
+import { parseQuery } from "../../src/store/search/query.ts";
+import { basisOf, rank } from "../../src/store/search/rank.ts";
+import type { Ranked } from "../../src/store/search/rank.ts";
+import { StatisticsCache } from "../../src/store/search/statistics.ts";
 import type { Rpc } from "../support/rpc.ts";
 import { KINDS } from "./speed-queries.ts";
 import type { Kind, Query } from "./speed-queries.ts";

@@ -1,6 +1,6 @@
 import type { SQL } from "bun";
-import type { IndexSorter } from "../../src/store/index-sorter.ts";
-import { searchable } from "../../src/store/search-text.ts";
+import type { IndexSorter } from "../../src/store/search/index-sorter.ts";
+import { searchable } from "../../src/store/search/text.ts";
 import { talk } from "./talk.ts";
 import type { TalkMessage } from "./talk.ts";
 

@@ -1,5 +1,5 @@
 import type { SQL } from "bun";
-import { searchable } from "../../src/store/search-text.ts";
+import { searchable } from "../../src/store/search/text.ts";
 import { talk } from "./talk.ts";
 import type { TalkMessage } from "./talk.ts";
 

@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Captured } from "../../src/capture/captured.ts";
 import { filesAt, piecesOf, sourcesIn } from "../../src/capture/sources.ts";
-import { encodeEntry } from "../../src/proxy/entry.ts";
-import type { Entry } from "../../src/proxy/entry.ts";
+import { encodeEntry } from "../../src/proxy/spool/entry.ts";
+import type { Entry } from "../../src/proxy/spool/entry.ts";
 import { temporaryHome } from "../support/binary.ts";
 import { zip } from "../support/zip.ts";
 

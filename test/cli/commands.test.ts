@@ -48,7 +48,7 @@ describe("a command loads before it runs", () => {
   });
 
   test("no package when it is a hook, which a client waits for, and none of what delivers", () => {
-    const files = [...loadedWith("src/cli/hook.ts"), ...loadedWith("src/cli/command.ts")];
+    const files = [...loadedWith("src/cli/commands/hook.ts"), ...loadedWith("src/cli/command.ts")];
     expect(files).toContain("src/settings.ts");
     expect(among(files, PACKAGES)).toEqual([]);
     expect(among(files, /src\/(client|capture\/deliverer|store\/.*)\.ts/)).toEqual([]);
@@ -56,7 +56,7 @@ describe("a command loads before it runs", () => {
 
   for (const name of ["proxy", "serve", "up"]) {
     test(`none of the server's parts when it is ${name}: PostgreSQL starts meanwhile, or nobody needs them`, () => {
-      expect(among(loadedWith(`src/cli/${name}.ts`), SERVER)).toEqual([]);
+      expect(among(loadedWith(`src/cli/commands/${name}.ts`), SERVER)).toEqual([]);
     });
   }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { SQL } from "bun";
-import type { Connection } from "../../src/store/connection.ts";
+import type { Connection } from "../../src/store/database/connection.ts";
 import type { Store } from "../../src/store/store.ts";
 import { failure } from "../support/failure.ts";
 import { connect, emptyDatabase, engines, testStore } from "../support/postgres.ts";

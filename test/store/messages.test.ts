@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Connection } from "../../src/store/connection.ts";
+import type { Connection } from "../../src/store/database/connection.ts";
 import { openStore } from "../../src/store/store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { failure } from "../support/failure.ts";

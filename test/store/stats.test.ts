@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Stats } from "../../src/store/stats.ts";
-import type { Reads } from "../../src/store/reads.ts";
+import type { Reads } from "../../src/store/database/reads.ts";
 import { failure } from "../support/failure.ts";
 import { connect, emptyDatabase, engines, testStore } from "../support/postgres.ts";
 

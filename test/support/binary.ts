@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Connection } from "../../src/store/connection.ts";
+import type { Connection } from "../../src/store/database/connection.ts";
 
 /** The compiled binary, as `bun run build` makes it. */
 export const binary = join(import.meta.dir, "../../dist/dewey");

@@ -1,5 +1,5 @@
 import { createLog } from "../../src/log.ts";
-import { startEmbedded } from "../../src/store/embedded.ts";
+import { startEmbedded } from "../../src/store/engine/embedded.ts";
 
 // A Dewey that is nothing but its PostgreSQL, in the folder that it is given: tests start it as a process of its own,
 // to kill it, to have several at once, or to run it as somebody else. It says in a line each how far it is, and stops

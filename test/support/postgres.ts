@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { SQL } from "bun";
 import { createLog } from "../../src/log.ts";
 import type { Log } from "../../src/log.ts";
-import { startEmbedded } from "../../src/store/embedded.ts";
-import { placesIn } from "../../src/store/engine.ts";
-import { createRedactor } from "../../src/store/redact.ts";
+import { startEmbedded } from "../../src/store/engine/embedded.ts";
+import { placesIn } from "../../src/store/engine/engine.ts";
+import { createRedactor } from "../../src/store/redact/redact.ts";
 import { openStore } from "../../src/store/store.ts";
-import type { Connection } from "../../src/store/connection.ts";
+import type { Connection } from "../../src/store/database/connection.ts";
 import type { Store, StoreOptions } from "../../src/store/store.ts";
 
 /** A running PostgreSQL of a test's own, which it may kill, freeze or stop. */

@@ -1,5 +1,5 @@
-import { tables } from "../../src/store/backup.ts";
-import type { Connection } from "../../src/store/connection.ts";
+import { tables } from "../../src/store/backup/backup.ts";
+import type { Connection } from "../../src/store/database/connection.ts";
 import { connect } from "./postgres.ts";
 
 /** Every row of every table, as PostgreSQL writes it, but for the transaction that stored it: that is the cluster's own. */

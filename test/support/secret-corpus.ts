@@ -1,4 +1,4 @@
-import type { Redactions, Redactor } from "../../src/store/redact.ts";
+import type { Redactions, Redactor } from "../../src/store/redact/redact.ts";
 
 // Texts as they pass through tools and talks, half of them with a secret, to tell how many a redactor misses and how often
 // it cuts what is none. They are made up, in the shapes that real ones have, and put together here, so that no scanner

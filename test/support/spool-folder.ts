@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { FrameEntry, SessionOpen } from "../../src/proxy/entry.ts";
-import type { SpoolOptions } from "../../src/proxy/spool.ts";
+import type { FrameEntry, SessionOpen } from "../../src/proxy/spool/entry.ts";
+import type { SpoolOptions } from "../../src/proxy/spool/spool.ts";
 import { quiet } from "./postgres.ts";
 
 /** A folder of a test's own, in which the spool's does not exist yet; it is gone when the block ends. */

@@ -1,4 +1,4 @@
-import { Spool } from "../../src/proxy/spool.ts";
+import { Spool } from "../../src/proxy/spool/spool.ts";
 import { frameEntry, sessionOpen, spoolOptions } from "./spool-folder.ts";
 
 // Appends a small, a large and a small entry to a spool, prints how many frames were lost after each, and is killed.

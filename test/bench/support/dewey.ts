@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Connection } from "../../../src/store/connection.ts";
+import type { Connection } from "../../../src/store/database/connection.ts";
 
 /** The PostgreSQL inside the `dewey serve` that has its data in this home. */
 export function embeddedConnection(home: string): Connection {

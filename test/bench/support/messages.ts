@@ -1,4 +1,4 @@
-import type { Connection } from "../../../src/store/connection.ts";
+import type { Connection } from "../../../src/store/database/connection.ts";
 import { connect } from "../../support/postgres.ts";
 import { Rpc } from "../../support/rpc.ts";
 import { toolFrame } from "./dewey.ts";

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Connection } from "../../../src/store/connection.ts";
+import type { Connection } from "../../../src/store/database/connection.ts";
 
 const PROGRAM = "/usr/lib/postgresql/15/bin/pgbench";
 

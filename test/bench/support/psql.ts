@@ -1,4 +1,4 @@
-import type { Connection } from "../../../src/store/connection.ts";
+import type { Connection } from "../../../src/store/database/connection.ts";
 
 const PROGRAM = "/usr/lib/postgresql/15/bin/psql";
 

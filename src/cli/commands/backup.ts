@@ -1,0 +1,102 @@
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { clientConfig, obeyed } from "../../config.ts";
+import { DeweyError } from "../../errors.ts";
+import { MANIFEST, parseManifest } from "../../store/backup/backup.ts";
+import type { Manifest } from "../../store/backup/backup.ts";
+import { unpacked } from "../../store/backup/archive.ts";
+import { jsonText } from "../client-command.ts";
+import type { Command } from "../command.ts";
+import { usageError } from "../command.ts";
+import { ProgressBar } from "../progress.ts";
+import { requestServer } from "../requests.ts";
+import { bytesText, counted } from "../terminal.ts";
+
+export const backup: Command = {
+  name: "backup",
+  summary: "writes all that a server keeps into a file, while it runs",
+  usage: ["dewey backup FILE [--json]"],
+  about: [
+    "One consistent view of everything, which dewey recover brings into any PostgreSQL that Dewey supports. The file is a",
+    "tar with zstd: tar --zstd -xf FILE && sha256sum -c SHA256SUMS. It is written beside FILE and takes its place when it",
+    "is whole and was read back.",
+  ].join("\n"),
+  settings: obeyed.client,
+  flags: { json: { summary: "print JSON, for programs" } },
+  operands: 1,
+  async run(invocation) {
+    const [file] = invocation.operands;
+    if (file === undefined) throw usageError(backup, "wants a file to write");
+    const address = clientConfig(invocation);
+    const place = openPlace(`${file}.part`);
+    try {
+      const response = await requestServer(address, "/backup", { method: "GET" });
+      if (response.body === null) throw new DeweyError("internal", "the server's answer has no content");
+      const written = await keep(response.body, place.descriptor, invocation.stopping);
+      fsyncSync(place.descriptor);
+      renameSync(place.name, file);
+      const { manifest, bytes } = written;
+      const rows = (name: string) => manifest.tables.find((table) => table.name === name)?.rows ?? 0;
+      const holds = `${counted(rows("conversations"), "conversation")}, ${counted(rows("messages"), "message")}`;
+      const text = `${file} holds ${holds} (${bytesText(bytes)})\n`;
+      invocation.print(invocation.flags["json"] === true ? jsonText({ file, bytes, ...manifest }) : text);
+      return 0;
+    } finally {
+      closeSync(place.descriptor);
+      rmSync(place.name, { force: true });
+    }
+  },
+};
+
+/** Only its owner may read it: it holds all that was said. */
+function openPlace(name: string): { name: string; descriptor: number } {
+  try {
+    return { name, descriptor: openSync(name, "w", 0o600) };
+  } catch (cause) {
+    throw new DeweyError("invalid", `${name} cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
+  }
+}
+
+/** Writes the archive and reads it at the same time, so that a file that is there is one that can be recovered. */
+async function keep(
+  body: AsyncIterable<Uint8Array>,
+  descriptor: number,
+  stopping: AbortSignal,
+): Promise<{ manifest: Manifest; bytes: number }> {
+  let bytes = 0;
+  async function* written(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of body) {
+      if (stopping.aborted) throw new DeweyError("unavailable", "stopped; no backup was written");
+      for (let from = 0; from < chunk.length;) from += writeSync(descriptor, chunk, from);
+      bytes += chunk.length;
+      yield chunk;
+    }
+  }
+  let manifest: Manifest | undefined;
+  let rows = 0;
+  let bar = new ProgressBar(0);
+  try {
+    for await (const piece of unpacked(written())) {
+      if (piece.name === MANIFEST) {
+        manifest = parseManifest(piece);
+        bar = new ProgressBar(manifest.tables.reduce((sum, table) => sum + table.rows, 0));
+      }
+      rows += lineEnds(piece.bytes);
+      bar.show(rows, () => `${counted(rows, "row")}, ${bytesText(bytes)}`);
+    }
+  } catch (cause) {
+    if (cause instanceof DeweyError && cause.code === "unavailable") throw cause;
+    const reason = "the backup broke off; the server's log says why";
+    throw new DeweyError("unavailable", `${reason}, and no file was written`, { cause });
+  } finally {
+    bar.clear();
+  }
+  if (manifest === undefined) throw new DeweyError("internal", "the server's backup has no manifest");
+  return { manifest, bytes };
+}
+
+/** COPY writes a row a line. */
+function lineEnds(bytes: Uint8Array): number {
+  let count = 0;
+  for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) count += 1;
+  return count;
+}

@@ -1,0 +1,132 @@
+import { ConfigFile, BACKUP_SUFFIX } from "../../clients/config-file.ts";
+import { withHooks } from "../../clients/hooks.ts";
+import { DEWEY, withDewey, withProxy } from "../../clients/mcp-servers.ts";
+import type { Outcome, Program, Servers } from "../../clients/mcp-servers.ts";
+import { signInProblem } from "../../clients/sign-in.ts";
+import { obeyed } from "../../config.ts";
+import { DeweyError } from "../../errors.ts";
+import { codexServers } from "../../clients/codex-config.ts";
+import { jsonText } from "../client-command.ts";
+import { changedText, clientKind, hookCommand, programFor, serversIn } from "../clients.ts";
+import type { ClientKind } from "../clients.ts";
+import type { Command } from "../command.ts";
+import { usageError } from "../command.ts";
+
+export const connect: Command = {
+  name: "connect",
+  summary: "connects a client: Dewey itself, its MCP servers through the proxy, and hooks that keep its talk",
+  usage: ["dewey connect CLIENT [--project] [--upstream NAME …] [--print] [--json]"],
+  about: [
+    "CLIENT is claude-code, codex, gemini, or the path of any client's file with mcpServers. What is in its configuration",
+    `stays; beside each file that is changed lies what it was before (${BACKUP_SUFFIX}). Doing it again changes nothing.`,
+    "Servers that sign in by OAuth stay direct, and are told. Claude Code gets hooks, too. DEWEY_TOKEN is not written",
+    "anywhere: a client needs it in its environment. dewey disconnect CLIENT takes everything back.",
+  ].join("\n"),
+  settings: obeyed.connect,
+  flags: {
+    project: { summary: "in this folder's configuration instead of the person's" },
+    upstream: { value: "NAME", summary: "only this server goes through the proxy; may be given again", many: true },
+    print: { summary: "print what would be written, and write nothing" },
+    json: { summary: "print JSON, for programs" },
+  },
+  operands: 1,
+  async run(invocation) {
+    const { flags, print } = invocation;
+    const [name] = invocation.operands;
+    if (name === undefined)
+      throw usageError(connect, "wants to know which client: claude-code, codex, gemini, or a file");
+    const kind = clientKind(name, flags["project"] === true, invocation.env);
+    const program = programFor(invocation);
+    const wanted = Array.isArray(flags["upstream"]) ? flags["upstream"] : undefined;
+    const plan = await planned(kind, program, wanted);
+    const changes = plan.files.filter(({ file, text }) => text !== (file.text ?? ""));
+    if (flags["print"] !== true) for (const { file, text } of changes) file.write(text);
+    if (flags["json"] === true) print(jsonText(report(plan)));
+    else print(flags["print"] === true ? plan.files.map(drawn).join("\n") : told(kind, name, plan));
+    return 0;
+  },
+};
+
+interface PlannedFile {
+  file: ConfigFile;
+  text: string;
+}
+
+interface Plan extends Outcome {
+  files: PlannedFile[];
+  hooks: boolean;
+  /** Whether a server of that name that is not ours stands in Dewey's place. */
+  taken: boolean;
+}
+
+/** What the files will hold. Nothing is written before all of it is known, so that a mistake in one changes none. */
+async function planned(kind: ClientKind, program: Program, wanted: string[] | undefined): Promise<Plan> {
+  const file = new ConfigFile(kind.servers);
+  const outcome: Outcome = { proxied: [], direct: [] };
+  refuseUnknown(kind, file, wanted);
+  let taken = false;
+  const text = await changedText(kind, file, async (servers: Servers, isOwn) => {
+    const done = await withProxy(servers, program, (each) => wanted?.includes(each) ?? true, signInProblem);
+    outcome.proxied.push(...done.proxied);
+    outcome.direct.push(...done.direct);
+    if (!isOwn) return done.servers;
+    const after = withDewey(done.servers, program);
+    taken = DEWEY in done.servers && after === done.servers;
+    return after;
+  });
+  const files = [{ file, text }];
+  if (kind.hooks === undefined) return { ...outcome, files, hooks: false, taken };
+  const settings = new ConfigFile(kind.hooks);
+  const before = settings.json();
+  const after = withHooks(before, hookCommand(program));
+  files.push({
+    file: settings,
+    text: Bun.deepEquals(after, before) ? (settings.text ?? "") : settings.jsonText(after),
+  });
+  return { ...outcome, files, hooks: true, taken };
+}
+
+function refuseUnknown(kind: ClientKind, file: ConfigFile, wanted: string[] = []): void {
+  const places = kind.form === "json" ? serversIn(file.json()) : [codexServers(file.text ?? "", file.path)];
+  const known = new Set(places.flatMap((servers) => Object.keys(servers)));
+  const unknown = wanted.find((name) => !known.has(name));
+  if (unknown === undefined) return;
+  const there = [...known].join(", ") || "none";
+  throw new DeweyError("invalid", `${file.path} has no server ${JSON.stringify(unknown)}; there are: ${there}`);
+}
+
+function report({ files, proxied, direct, hooks }: Plan): Record<string, unknown> {
+  return {
+    files: files.map(({ file, text }) => ({ path: file.path, changed: text !== (file.text ?? "") })),
+    proxied,
+    direct,
+    hooks,
+  };
+}
+
+/** Of a large file only what concerns us: the rest is the person's own. */
+function drawn({ file, text }: PlannedFile): string {
+  if (!text.startsWith("{")) return `# ${file.path}\n${text}`;
+  const config = JSON.parse(text) as Record<string, unknown>;
+  const ours = Object.entries(config).filter(([key]) => key === "mcpServers" || key === "hooks");
+  return `# ${file.path}\n${jsonText(Object.fromEntries(ours))}`;
+}
+
+function told(kind: ClientKind, name: string, { files, proxied, direct, hooks, taken }: Plan): string {
+  const changed = files.filter(({ file, text }) => text !== (file.text ?? ""));
+  const lines = files.map((each) => {
+    const backup = each.file.text === undefined ? "" : `; before: ${each.file.path}${BACKUP_SUFFIX}`;
+    return `  ${each.file.path}  (${changed.includes(each) ? `written${backup}` : "as it was"})`;
+  });
+  return [
+    changed.length > 0 ? `${kind.label} is connected to Dewey.` : `${kind.label} was connected to Dewey already.`,
+    ...lines,
+    ...(taken ? [`  There is another server by the name of ${DEWEY}; it stays.`] : []),
+    `  Through the proxy: ${proxied.join(", ") || "no server"}.`,
+    ...direct.map((server) => `  Direct: ${server.name}, which ${server.reason}.`),
+    ...(hooks ? ["  Hooks keep its prompts, answers and tool uses, and give it its startup context."] : []),
+    ...(kind.hint === undefined ? [] : [`  ${kind.hint}`]),
+    `Sessions that begin now have it. To take it back: dewey disconnect ${name}`,
+    "",
+  ].join("\n");
+}

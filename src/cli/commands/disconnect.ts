@@ -1,0 +1,106 @@
+import { codexServers } from "../../clients/codex-config.ts";
+import { ConfigFile, BACKUP_SUFFIX } from "../../clients/config-file.ts";
+import { withoutHooks } from "../../clients/hooks.ts";
+import { withoutProxy } from "../../clients/mcp-servers.ts";
+import type { Program, Servers } from "../../clients/mcp-servers.ts";
+import { obeyed } from "../../config.ts";
+import { isObject } from "../../wire/frame.ts";
+import type { Json } from "../../wire/frame.ts";
+import { jsonText } from "../client-command.ts";
+import { changedText, clientKind, programFor, serversIn } from "../clients.ts";
+import type { ClientKind } from "../clients.ts";
+import type { Command } from "../command.ts";
+import { usageError } from "../command.ts";
+
+export const disconnect: Command = {
+  name: "disconnect",
+  summary: "takes back what dewey connect did to a client's configuration",
+  usage: ["dewey disconnect CLIENT [--project] [--json]"],
+  about: [
+    "What was changed since stays: only Dewey's own entry, the proxy before other servers, and Dewey's hooks go. Where",
+    "nothing else was changed, a file is again what it was, byte for byte.",
+  ].join("\n"),
+  settings: obeyed.connect,
+  flags: {
+    project: { summary: "in this folder's configuration instead of the person's" },
+    json: { summary: "print JSON, for programs" },
+  },
+  operands: 1,
+  async run(invocation) {
+    const { flags, print } = invocation;
+    const [name] = invocation.operands;
+    if (name === undefined)
+      throw usageError(disconnect, "wants to know which client: claude-code, codex, gemini, or a file");
+    const kind = clientKind(name, flags["project"] === true, invocation.env);
+    const files = await restored(kind, programFor(invocation));
+    const changed = files.filter(({ file, text }) => text !== file.text && file.text !== undefined);
+    for (const { file, text } of changed) {
+      if (text === undefined) file.remove();
+      else file.write(text);
+    }
+    if (flags["json"] === true) {
+      print(jsonText({ files: files.map((each) => ({ path: each.file.path, changed: changed.includes(each) })) }));
+      return 0;
+    }
+    const lines = changed.map(
+      ({ file, text }) =>
+        `  ${file.path}  (${text === undefined ? "removed: it was Dewey's" : `written; before: ${file.path}${BACKUP_SUFFIX}`})`,
+    );
+    const first =
+      changed.length > 0
+        ? `${kind.label} is no longer connected to Dewey.`
+        : `${kind.label} was not connected to Dewey.`;
+    print([first, ...lines, ""].join("\n"));
+    return 0;
+  },
+};
+
+interface RestoredFile {
+  file: ConfigFile;
+  /** Undefined for a file that holds nothing else. */
+  text: string | undefined;
+}
+
+async function restored(kind: ClientKind, program: Program): Promise<RestoredFile[]> {
+  const file = new ConfigFile(kind.servers);
+  const backup = file.backup();
+  const old: Servers = kind.form === "json" ? oldServers(backup) : codexServers(backup ?? "", file.path);
+  const text = await changedText(kind, file, (servers) => Promise.resolve(withoutProxy(servers, old, program)));
+  const files = [{ file, text: settled(file, text, kind.form) }];
+  if (kind.hooks === undefined) return files;
+  const settings = new ConfigFile(kind.hooks);
+  const before = settings.json();
+  const after = withoutHooks(before);
+  const changed = Bun.deepEquals(after, before) ? settings.text : settings.jsonText(after);
+  return [...files, { file: settings, text: changed === undefined ? undefined : settled(settings, changed, "json") }];
+}
+
+/** The backup's very bytes where it says the same, and nothing where only we had written. */
+function settled(file: ConfigFile, text: string, form: ClientKind["form"]): string | undefined {
+  if (text === (file.text ?? "")) return file.text;
+  const backup = file.backup();
+  if (form === "toml") return text.trim() === "" && backup === undefined ? undefined : text;
+  const config = withoutEmpty(JSON.parse(text) as Json, parsed(backup));
+  if (backup === undefined && Object.keys(config).length === 0) return undefined;
+  return backup !== undefined && Bun.deepEquals(parsed(backup), config) ? backup : file.jsonText(config);
+}
+
+/** An empty list of servers goes when it was not there before us. */
+function withoutEmpty(config: Json, before: Json): Json {
+  const { mcpServers, ...rest } = config;
+  const isEmpty = isObject(mcpServers) && Object.keys(mcpServers).length === 0;
+  return isEmpty && !("mcpServers" in before) ? rest : config;
+}
+
+function oldServers(backup: string | undefined): Servers {
+  return Object.assign({}, ...serversIn(parsed(backup)).toReversed()) as Servers;
+}
+
+function parsed(text: string | undefined): Json {
+  try {
+    const value: unknown = JSON.parse(text ?? "{}");
+    return isObject(value) ? value : {};
+  } catch {
+    return {};
+  }
+}

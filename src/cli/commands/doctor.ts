@@ -1,0 +1,47 @@
+import { obeyed, terminalConfig } from "../../config.ts";
+import { asDeweyError } from "../../errors.ts";
+import type { Finding } from "../checks.ts";
+import { jsonText } from "../client-command.ts";
+import type { Command } from "../command.ts";
+import { standardOutput } from "../output.ts";
+import { printable, terminalOf } from "../terminal.ts";
+import type { Terminal } from "../terminal.ts";
+
+export const doctor: Command = {
+  name: "doctor",
+  summary: "looks for what is wrong, and says the remedy",
+  usage: ["dewey doctor [--json]"],
+  about:
+    "A line for each thing: the configuration, the server and what it needs, the proxy, and the clients. Exits 1 if any is at fault.",
+  settings: [...new Set([...obeyed.serve, ...obeyed.proxy, ...obeyed.client])],
+  flags: { json: { summary: "print JSON, for programs" } },
+  operands: 0,
+  async run(invocation) {
+    const terminal = terminalOf(terminalConfig(invocation.env));
+    const out = standardOutput();
+    const json = invocation.flags["json"] === true;
+    const { checks } = await import("../checks.ts");
+    const findings: (Finding & { name: string })[] = [];
+    for (const [name, check] of Object.entries(checks)) {
+      const finding = await check(invocation).catch((error: unknown): Finding => ({
+        state: "fault",
+        text: asDeweyError(error).message,
+      }));
+      findings.push({ name, ...finding });
+      if (!json) await out.write(line(name, finding, terminal));
+    }
+    if (json) await out.write(jsonText({ checks: findings }));
+    return findings.some((finding) => finding.state === "fault") ? 1 : 0;
+  },
+};
+
+const marks = { ok: ["good", "✓"], note: ["quiet", "·"], fault: ["bad", "✗"] } as const;
+
+function line(name: string, { state, text, remedy }: Finding, { paint }: Terminal): string {
+  const [look, mark] = marks[state];
+  const end = remedy === undefined ? "" : `; ${remedy}`;
+  return `${paint(look, `${mark} ${name.padEnd(NAME_CHARACTERS)}`)}  ${printable(text).replaceAll(/\s*\n\s*/g, " ")}${end}\n`;
+}
+
+/** As long as the longest name of a check. */
+const NAME_CHARACTERS = 13;

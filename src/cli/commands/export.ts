@@ -1,0 +1,132 @@
+import { contextLine, html, jsonl, markdown, resultLine } from "../../capture/export.ts";
+import type { ExportFormat } from "../../capture/export.ts";
+import { DeweyError } from "../../errors.ts";
+import type { StartupContext } from "../../store/contexts.ts";
+import type { ConversationList } from "../../store/conversations.ts";
+import type { ResultList } from "../../store/results.ts";
+import { startDate } from "../../tools/fields.ts";
+import { clientCommand, textFlag } from "../client-command.ts";
+import type { Talk } from "../client-command.ts";
+import { usageError } from "../command.ts";
+import { pagesOf } from "./show.ts";
+
+const formats: Record<string, ExportFormat> = { jsonl, markdown, html };
+
+/** What the server gives of a list in one reply at most. */
+const PAGE_LIMIT = 100;
+/** Messages that are asked for at once. */
+const PAGE_MESSAGES = 500;
+
+export const exportCommand = clientCommand({
+  name: "export",
+  summary: "writes conversations as JSON lines, Markdown or a web page",
+  usage: ["dewey export [--session S] [--conversation ID] [--since DATE] [--format jsonl|markdown|html]"],
+  about: [
+    "Writes to stdout, the oldest conversation first, each with all of its messages. JSON lines can be imported again:",
+    "ids, times, turns and metadata are then what they were. JSON lines of everything hold the orchestration results and the",
+    "startup contexts too. What is in the trash is not exported, nor are the contexts' history and ties to folders: for a",
+    "copy of the whole store there is dewey backup. --json is --format jsonl.",
+  ].join("\n"),
+  flags: {
+    session: { value: "S", summary: "only conversations with this session_id" },
+    conversation: { value: "ID", summary: "only this conversation" },
+    since: { value: "DATE", summary: "only conversations that have something new since then (ISO 8601)" },
+    format: { value: "FORMAT", summary: "jsonl (the default), markdown or html" },
+  },
+  operands: 0,
+  async work(talk) {
+    const { invocation, out } = talk;
+    const format = formats[textFlag(invocation, "format") ?? "jsonl"];
+    if (format === undefined) throw usageError(exportCommand, `writes ${Object.keys(formats).join(", ")}`);
+    if (talk.json && format !== jsonl) throw usageError(exportCommand, "takes --json or --format, not both");
+    const ids = await wanted(talk);
+    await out.write(format.begin());
+    for (const id of ids) await write(talk, format, id);
+    await out.write(format.end());
+    const isAll = ["session", "conversation", "since"].every((name) => invocation.flags[name] === undefined);
+    if (isAll && format === jsonl) await writeOthers(talk);
+  },
+});
+
+async function write(talk: Talk, format: ExportFormat, id: string): Promise<void> {
+  const { out } = talk;
+  let begun = false;
+  try {
+    for await (const page of pagesOf(talk, { conversation_id: id, full: true, limit: PAGE_MESSAGES })) {
+      if (!begun) await out.write(format.conversation(page));
+      begun = true;
+      await out.write(page.messages.map((message) => format.message(page, message)).join(""));
+    }
+  } catch (error) {
+    // It was deleted since it was listed, unless it was asked for by its id.
+    const isGone = error instanceof DeweyError && error.code === "not_found" && !begun;
+    if (!isGone || textFlag(talk.invocation, "conversation") !== undefined) throw error;
+    return;
+  }
+  await out.write(format.endConversation());
+}
+
+/** Orchestration results, the latest first, and startup contexts by their names. */
+async function writeOthers({ call, out }: Talk): Promise<void> {
+  let cursor: string | undefined;
+  // How many of those that are too much for one reply have to come one by one still.
+  let alone = 0;
+  for (;;) {
+    const limit = alone > 0 ? 1 : PAGE_LIMIT;
+    const args = { full: true, limit, ...(cursor === undefined ? {} : { cursor }) };
+    const page = await call<ResultList>("dewey_get_fiedler_results", args);
+    if (limit > 1 && page.results.some((result) => result.cut_bytes !== undefined)) {
+      alone = page.results.length;
+      continue;
+    }
+    await out.write(page.results.map(resultLine).join(""));
+    alone = Math.max(0, alone - limit);
+    cursor = page.next_cursor;
+    if (cursor === undefined) break;
+  }
+  // A list of contexts cuts long texts.
+  const { contexts } = await call<{ contexts: { name: string }[] }>("dewey_list_startup_contexts", {});
+  for (const { name } of contexts) {
+    const { context } = await call<{ context: StartupContext | null }>("dewey_get_startup_context", { name });
+    if (context !== null) await out.write(contextLine(context));
+  }
+}
+
+/** The ids of the conversations that are asked for, by their age, so that two exports of the same are the same. */
+async function wanted(talk: Talk): Promise<string[]> {
+  const { invocation } = talk;
+  const conversation = textFlag(invocation, "conversation");
+  const session = textFlag(invocation, "session");
+  const since = sinceMs(textFlag(invocation, "since"));
+  if (conversation !== undefined) {
+    if (session !== undefined || since !== undefined)
+      throw usageError(exportCommand, "takes --conversation alone: it names one conversation");
+    return [conversation];
+  }
+  const found = new Map<string, string>();
+  let cursor: string | undefined;
+  do {
+    // By when they were begun, which does not change: whatever is stored meanwhile, none is passed over.
+    const args = {
+      sort_by: "created_at",
+      limit: PAGE_LIMIT,
+      ...(session === undefined ? {} : { session_id: session }),
+      ...(cursor === undefined ? {} : { cursor }),
+    };
+    const page = await talk.call<ConversationList>("dewey_list_conversations", args, { "--session": "session_id" });
+    for (const { id, created_at, updated_at } of page.conversations)
+      if (since === undefined || Date.parse(updated_at) >= since) found.set(id, created_at);
+    cursor = page.next_cursor;
+  } while (cursor !== undefined);
+  return [...found]
+    .toSorted(([idA, timeA], [idB, timeB]) => Date.parse(timeA) - Date.parse(timeB) || (idA < idB ? -1 : 1))
+    .map(([id]) => id);
+}
+
+function sinceMs(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const parsed = startDate.safeParse(text);
+  if (!parsed.success)
+    throw new DeweyError("invalid", `--since ${parsed.error.issues[0]?.message}`, { field: "--since" });
+  return parsed.data.getTime();
+}

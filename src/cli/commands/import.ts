@@ -1,0 +1,253 @@
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import type { Captured, Piece } from "../../capture/captured.ts";
+import { FollowedFile } from "../../capture/follow.ts";
+import { Importer } from "../../capture/importer.ts";
+import type { Place } from "../../capture/importer.ts";
+import { filesAt, piecesOf, sourcesIn } from "../../capture/sources.ts";
+import { asDeweyError, DeweyError } from "../../errors.ts";
+import { pause } from "../../pause.ts";
+import { clientCommand, jsonText } from "../client-command.ts";
+import type { Talk } from "../client-command.ts";
+import { ProgressBar } from "../progress.ts";
+import { counted } from "../terminal.ts";
+
+/** Faults that are told one by one; of the others there is the number. */
+const MAX_TOLD_FAULTS = 20;
+/** How often files are looked at with --watch, and a server that is away is asked again. */
+const WATCH_INTERVAL_MS = 1000;
+
+export const importCommand = clientCommand({
+  name: "import",
+  summary: "brings in what other programs have written",
+  usage: ["dewey import [--watch] [--json] [PATH …]"],
+  about: [
+    "A PATH is a file or a folder: transcripts of Claude Code (without a PATH all of ~/.claude/projects), sessions of Codex,",
+    "data exports of Claude and ChatGPT (the zip, or what is in it), what `dewey export --format jsonl` wrote, or the spool",
+    "of a proxy. What it is shows in the content. Importing again adds what is new. Rows that are broken are told with their",
+    "line and passed over; rows of unknown types are kept and counted.",
+  ].join("\n"),
+  flags: { watch: { summary: "go on with what is added to the files, until Ctrl-C" } },
+  operands: Infinity,
+  async work(talk) {
+    const { invocation, json, out } = talk;
+    const given = [...invocation.operands, ...(invocation.rest ?? [])].map((path) => resolve(path));
+    const paths = given.length > 0 ? given : [claudeProjects(invocation.env)];
+    const missing = paths.find((path) => !existsSync(path));
+    if (missing !== undefined) {
+      const hint = given.length > 0 ? "" : "; name what is to be imported: dewey import PATH";
+      throw new DeweyError("not_found", `there is no ${missing}${hint}`);
+    }
+    const watch = invocation.flags["watch"] === true;
+    const run = new ImportRun(talk, watch);
+    await run.all(paths, given.length > 0);
+    await out.write(json ? jsonText(run.report()) : run.summary());
+    if (watch) await run.watch(paths);
+    return run.failed ? 1 : 0;
+  },
+});
+
+function claudeProjects(env: Record<string, string | undefined>): string {
+  return join(env["CLAUDE_CONFIG_DIR"] || join(env["HOME"] || homedir(), ".claude"), "projects");
+}
+
+interface Fault {
+  source: string;
+  row?: number;
+  reason: string;
+}
+
+/** One run of the command: what it reads, counts and tells. */
+class ImportRun {
+  readonly #talk: Talk;
+  readonly #watching: boolean;
+  readonly #importer: Importer;
+  readonly #followed = new Map<string, FollowedFile>();
+  readonly #unknown = new Map<string, number>();
+  readonly #faults: Fault[] = [];
+  #bar = new ProgressBar(0);
+  #files = 0;
+  #rows = 0;
+  #broken = 0;
+  #unreadable = 0;
+  /** Files in a folder that are none of ours. */
+  #passedOver = 0;
+
+  constructor(talk: Talk, watching: boolean) {
+    this.#talk = talk;
+    this.#watching = watching;
+    this.#importer = new Importer({
+      call: (tool, args) => this.#call(tool, args),
+      onRefused: (place, reason) => this.#fault({ source: place.source, row: place.row, reason }),
+    });
+  }
+
+  get failed(): boolean {
+    return this.#importer.refused + this.#unreadable > 0;
+  }
+
+  /** Reads everything once. `named` says that the person has named the paths, so that each must be something known. */
+  async all(paths: string[], named: boolean): Promise<void> {
+    const found = await Promise.all(paths.map(async (path) => ({ path, files: await filesAt(path) })));
+    const files = found.flatMap((each) => each.files);
+    this.#bar = new ProgressBar(files.reduce((sum, file) => sum + file.bytes, 0));
+    let before = 0;
+    try {
+      for (const { path, bytes } of files) {
+        if (this.#stopping) break;
+        await this.#file(path, before, named && paths.includes(path));
+        before += bytes;
+      }
+      await this.#importer.flush();
+    } finally {
+      this.#bar.clear();
+    }
+  }
+
+  /** Goes on with what is appended, and with files that are new. */
+  async watch(paths: string[]): Promise<void> {
+    while (!this.#stopping) {
+      for (const { path } of (await Promise.all(paths.map(filesAt))).flat()) {
+        if (!path.endsWith(".jsonl")) continue;
+        const file = this.#follow(path);
+        await this.#take(path, file.more(), () => {});
+      }
+      await this.#importer.flush();
+      await pause(WATCH_INTERVAL_MS, this.#talk.invocation.stopping);
+    }
+    for (const file of this.#followed.values()) await this.#piece(file.path, file.rest());
+    await this.#importer.flush();
+    if (!this.#talk.json) await this.#talk.out.write(this.summary());
+  }
+
+  report(): Record<string, unknown> {
+    return {
+      files: this.#files,
+      rows: this.#rows,
+      conversations: this.#importer.conversations,
+      messages: this.#importer.stored,
+      known: this.#importer.known,
+      results: this.#importer.results,
+      contexts: this.#importer.contexts,
+      unknown: Object.fromEntries(this.#unknown),
+      broken: this.#broken,
+      refused: this.#importer.refused,
+      unreadable: this.#unreadable,
+      passed_over: this.#passedOver,
+      faults: this.#faults,
+    };
+  }
+
+  summary(): string {
+    const { stored, known, conversations, refused, results, contexts } = this.#importer;
+    const others = [
+      ...(results > 0 ? [counted(results, "orchestration result")] : []),
+      ...(contexts > 0 ? [counted(contexts, "startup context")] : []),
+    ];
+    const unknown = [...this.#unknown].map(([type, count]) => `${type} (${count})`).join(", ");
+    const faults = this.#broken + refused + this.#unreadable;
+    return [
+      `${counted(stored, "message")} imported, ${known.toLocaleString("en-US")} known already, in ${counted(conversations, "conversation")} from ${counted(this.#files, "file")}.`,
+      ...(others.length > 0 ? [`With them ${others.join(" and ")}.`] : []),
+      ...(this.#passedOver > 0 ? [`${counted(this.#passedOver, "file")} passed over: nothing that is known.`] : []),
+      ...(unknown === "" ? [] : [`Of types that are not known, and kept: ${unknown}.`]),
+      ...(faults > 0 ? [`${counted(faults, "fault")}:`] : []),
+      ...this.#faults.map(({ source, row, reason }) => `  ${source}${row === undefined ? "" : `:${row}`}: ${reason}`),
+      ...(faults > this.#faults.length ? [`  and ${faults - this.#faults.length} more`] : []),
+      "",
+    ].join("\n");
+  }
+
+  get #stopping(): boolean {
+    return this.#talk.invocation.stopping.aborted;
+  }
+
+  async #file(path: string, before: number, named: boolean): Promise<void> {
+    try {
+      if (this.#watching && path.endsWith(".jsonl")) {
+        await this.#take(path, this.#follow(path).more(), (end) => this.#show(before + end));
+        this.#files += 1;
+        return;
+      }
+      let known = 0;
+      for await (const source of sourcesIn(path)) {
+        const isPlain = source.path !== undefined;
+        if (await this.#take(source.name, piecesOf(source), (end) => this.#show(before + (isPlain ? end : 0))))
+          known += 1;
+      }
+      this.#files += known > 0 ? 1 : 0;
+      if (known === 0 && named)
+        throw new DeweyError("invalid", "is nothing that dewey import knows; see: dewey help import");
+      if (known === 0) this.#passedOver += 1;
+    } catch (thrown) {
+      const error = asDeweyError(thrown);
+      if (error.code === "unavailable" || error.code === "unauthorized") throw error;
+      this.#unreadable += 1;
+      this.#fault({ source: path, reason: error.message });
+    }
+  }
+
+  /** Everything in a source; answers whether it is something known. */
+  async #take(
+    name: string,
+    pieces: AsyncGenerator<Piece, boolean | void>,
+    progress: (end: number) => void,
+  ): Promise<boolean> {
+    for (;;) {
+      const { done, value } = await pieces.next();
+      if (done) return value !== false;
+      await this.#piece(name, value);
+      progress(value.end);
+      if (this.#stopping) return true;
+    }
+  }
+
+  async #piece(source: string, piece: Piece): Promise<void> {
+    this.#rows += 1;
+    const place = { source, row: piece.number };
+    for (const captured of piece.captured) {
+      this.#count(captured, place);
+      await this.#importer.take(captured, place);
+    }
+  }
+
+  #count(captured: Captured, place: Place): void {
+    if (captured.kind === "unknown") this.#unknown.set(captured.type, (this.#unknown.get(captured.type) ?? 0) + 1);
+    if (captured.kind !== "broken") return;
+    this.#broken += 1;
+    this.#fault({ ...place, reason: captured.reason });
+  }
+
+  #fault(fault: Fault & Partial<Place>): void {
+    if (this.#faults.length < MAX_TOLD_FAULTS) this.#faults.push(fault);
+  }
+
+  #follow(path: string): FollowedFile {
+    const known = this.#followed.get(path) ?? new FollowedFile(path);
+    this.#followed.set(path, known);
+    return known;
+  }
+
+  #show(bytes: number): void {
+    const { stored, known } = this.#importer;
+    this.#bar.show(bytes, () => `${counted(stored, "message")} new, ${known.toLocaleString("en-US")} known`);
+  }
+
+  /**
+   * A call without an answer is made once more, as all that is stored is recognised: a connection that broke, or a machine
+   * that slept, does not end an import of hours. With --watch a server that is away is waited for; without, that is the
+   * person's to see to.
+   */
+  async #call(tool: string, args: Record<string, unknown>): Promise<Record<string, unknown>> {
+    for (let isSecond = false; ; isSecond = true) {
+      try {
+        return await this.#talk.call(tool, args);
+      } catch (thrown) {
+        if (asDeweyError(thrown).code !== "unavailable" || this.#stopping || (isSecond && !this.#watching))
+          throw thrown;
+      }
+      if (isSecond) await pause(WATCH_INTERVAL_MS, this.#talk.invocation.stopping);
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import type { ConversationList } from "../../store/conversations.ts";
+import { clientCommand, jsonText, limitFlag, textFlag } from "../client-command.ts";
+import { usageError } from "../command.ts";
+import { pages } from "../pages.ts";
+import { counted, localTime, oneLine, table } from "../terminal.ts";
+
+const DEFAULT_LIMIT = 20;
+
+export const list = clientCommand({
+  name: "list",
+  summary: "lists conversations, the latest first",
+  usage: ["dewey list [--session S] [--sort updated|created] [--limit N] [--json]"],
+  flags: {
+    session: { value: "S", summary: "only conversations with this session_id" },
+    sort: { value: "updated|created", summary: "latest by what (default updated)" },
+    limit: { value: "N", summary: `how many at most (default ${DEFAULT_LIMIT})` },
+  },
+  operands: 0,
+  paged: true,
+  async work({ call, out, terminal, json, invocation }) {
+    const session = textFlag(invocation, "session");
+    const sort = textFlag(invocation, "sort") ?? "updated";
+    if (sort !== "updated" && sort !== "created") throw usageError({ name: "list" }, "sorts by updated or by created");
+    const args = { sort_by: `${sort}_at`, ...(session === undefined ? {} : { session_id: session }) };
+    const limit = limitFlag({ name: "list" }, invocation) ?? DEFAULT_LIMIT;
+    const reply = await pages(limit, "conversations", (page) =>
+      call<ConversationList>("dewey_list_conversations", { ...page, ...args }, { "--session": "session_id" }),
+    );
+    if (json) return out.write(jsonText(reply));
+    if (reply.conversations.length === 0) return out.write("There are no conversations.\n");
+    const rows = reply.conversations.map((each) => [
+      each.id,
+      localTime(sort === "created" ? each.created_at : each.updated_at),
+      each.message_count.toLocaleString("en-US"),
+      about(each.metadata, each.session_id),
+    ]);
+    await out.write(
+      table(terminal, ["CONVERSATION", sort === "created" ? "CREATED" : "UPDATED", "MESSAGES", "ABOUT"], rows),
+    );
+    const more = reply.total_is_lower_bound ? "more than " : "";
+    const shown = reply.conversations.length < reply.total ? `${rows.length} of ${more}` : "";
+    await out.write(terminal.paint("quiet", `${shown}${counted(reply.total, "conversation")}\n`));
+  },
+});
+
+/** What tells a person which conversation it is: what the recorder and importers keep of it, and the caller's own key. */
+export function about(metadata: Record<string, unknown> | null, session: string | null): string {
+  const known = ["title", "client_name", "upstream", "cwd", "source"].map((name) => metadata?.[name]);
+  return [...known, session]
+    .filter((part) => typeof part === "string" && part !== "")
+    .map((part) => oneLine(String(part)))
+    .join(" · ");
+}

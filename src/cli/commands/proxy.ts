@@ -1,0 +1,149 @@
+import { readFileSync } from "node:fs";
+import { foreignEnvironment, obeyed, proxyConfig } from "../../config.ts";
+import type { ProxyConfig } from "../../config.ts";
+import { DeweyError, asDeweyError } from "../../errors.ts";
+import { stderrLog } from "../../log.ts";
+import type { Log, LogLevel } from "../../log.ts";
+import { runStdioSession, startProxy } from "../../proxy/proxy.ts";
+import type { Proxy } from "../../proxy/proxy.ts";
+import { commandLineUpstream, defaultUpstreams, parseUpstreams } from "../../proxy/relay/upstreams.ts";
+import type { Upstream, UpstreamContext, Upstreams } from "../../proxy/relay/upstreams.ts";
+import { createRedactor } from "../../store/redact/redact.ts";
+import { ownStdio } from "../../wire/stdio.ts";
+import type { Command, Invocation } from "../command.ts";
+import { usageError } from "../command.ts";
+import { deliverLeft } from "./hook.ts";
+import { ensureLocalServer } from "../local-server.ts";
+import { listenOptions } from "../listen.ts";
+import { aborted, onHangUp, warnOfUnknownVariables } from "../signals.ts";
+
+export const proxy: Command = {
+  name: "proxy",
+  summary: "the recorder: relays MCP clients to MCP servers and records what passes",
+  usage: [
+    "dewey proxy [flags]",
+    "dewey proxy --stdio [flags] [NAME | URL]",
+    "dewey proxy --stdio [flags] -- COMMAND [ARGUMENT …]",
+  ],
+  about: [
+    "Listens for WebSocket on any path and Streamable HTTP on /mcp, both with ?upstream=NAME. GET /healthz tells how it is.",
+    "SIGHUP reads the upstreams again. SIGTERM takes no new sessions, gives calls that are under way ten seconds, and ends.",
+    "With --stdio it serves the client that started it: put `dewey proxy --stdio --` before the command of a server to",
+    "record that server. It starts a Dewey server when none answers at DEWEY_URL and the address is this machine's.",
+  ].join("\n"),
+  settings: obeyed.proxy,
+  flags: {
+    stdio: { summary: "serve the client that started this command" },
+    name: { value: "NAME", summary: "with --stdio and an address or a command: what to call that upstream" },
+    "no-auth": { summary: "listen beyond loopback without a token" },
+  },
+  operands: 1,
+  async run(invocation) {
+    const config = proxyConfig(invocation);
+    const log = relayingLog(config.logLevel);
+    warnOfUnknownVariables(invocation.env, log);
+    if (invocation.flags["stdio"] === true) return recordStdio(invocation, config, log);
+    const [operand] = [...invocation.operands, ...(invocation.rest ?? [])];
+    if (operand !== undefined) throw usageError(proxy, `takes ${JSON.stringify(operand)} only with --stdio`);
+    const running = startConfiguredProxy({ config, env: invocation.env, log, version: invocation.version });
+    log.info("relaying", { url: running.url });
+    await aborted(invocation.stopping);
+    log.info("stopping");
+    await running.stop();
+    return 0;
+  },
+};
+
+/** A log without secrets: what the servers behind the proxy print on stderr goes there, and errors in their words. */
+export function relayingLog(level: LogLevel): Log {
+  const redactor = createRedactor();
+  return stderrLog(level, (text) => redactor.text(text, {}));
+}
+
+export interface ConfiguredProxy {
+  config: ProxyConfig;
+  env: Invocation["env"];
+  log: Log;
+  version: string;
+}
+
+/** Starts the proxy with the upstreams of its configuration, which it reads again when it is told so. */
+export function startConfiguredProxy({ config, env, log, version }: ConfiguredProxy): Proxy {
+  deliverLeft({ ...config, spoolDir: config.spool.folder }, env, log);
+  const running = startProxy({
+    ...listenOptions(config),
+    upstreams: readUpstreams(config, env),
+    spool: config.spool,
+    dewey: { url: config.url, token: config.token },
+    log,
+    version,
+  });
+  onHangUp(() => {
+    try {
+      running.configure(readUpstreams(config, env));
+      log.info("the configuration was read again", { file: config.configFile });
+    } catch (error) {
+      const reason = asDeweyError(error).message;
+      running.keepConfiguration(reason);
+      log.error("the configuration is as it was: what was read again is wrong", { reason });
+    }
+  });
+  return running;
+}
+
+/** Relays the client that started this command, until it leaves or we are asked to stop. */
+async function recordStdio(invocation: Invocation, config: ProxyConfig, log: Log): Promise<number> {
+  const upstream = chosenUpstream(invocation, config);
+  const { url, token, dataDir, spool } = config;
+  deliverLeft({ url, dataDir, spoolDir: spool.folder }, invocation.env, log);
+  // The client is not kept waiting: what it does before the server is up waits in the spool.
+  void ensureLocalServer({ url, dataDir, env: invocation.env, log }).catch((error: unknown) =>
+    log.warn("there is no Dewey server; what is recorded waits on disk", { error }),
+  );
+  const link = ownStdio(log);
+  await runStdioSession(link, upstream, { spool, dewey: { url, token }, log, stopping: aborted(invocation.stopping) });
+  return 0;
+}
+
+function chosenUpstream(invocation: Invocation, config: ProxyConfig): Upstream {
+  const { rest, operands } = invocation;
+  const [operand] = operands;
+  if (rest !== undefined && (operand !== undefined || rest.length === 0))
+    throw usageError(proxy, "wants a command behind --, and nothing before it");
+  const words = rest ?? (operand !== undefined && /^(ws|http)s?:\/\//.test(operand) ? operands : undefined);
+  if (words !== undefined) {
+    const name = invocation.flags["name"];
+    const upstream = commandLineUpstream(words, contextOf(config, invocation.env), config.upstreamHeaders);
+    return typeof name === "string" ? { ...upstream, name } : upstream;
+  }
+  const upstreams = readUpstreams(config, invocation.env);
+  const name = operand ?? upstreams.defaultName;
+  const upstream = name === undefined ? undefined : upstreams.byName.get(name);
+  if (upstream) return upstream;
+  const known = [...upstreams.byName.keys()].join(", ");
+  throw new DeweyError("invalid", `there is no upstream ${JSON.stringify(name ?? "")}; there are: ${known}`);
+}
+
+/** The upstreams that are configured. Throws `invalid` and names what is wrong. */
+export function readUpstreams(config: ProxyConfig, env: Invocation["env"]): Upstreams {
+  const context = contextOf(config, env);
+  const { configFile } = config;
+  if (configFile === undefined) return defaultUpstreams(context);
+  let text: string;
+  try {
+    text = readFileSync(configFile, "utf8");
+  } catch (cause) {
+    throw new DeweyError(
+      "invalid",
+      `DEWEY_PROXY_CONFIG should be a file that can be read, not ${JSON.stringify(configFile)}`,
+      {
+        cause,
+      },
+    );
+  }
+  return parseUpstreams(text, configFile, context);
+}
+
+function contextOf(config: ProxyConfig, env: Invocation["env"]): UpstreamContext {
+  return { env: foreignEnvironment(env), dewey: { url: config.url, token: config.token } };
+}

@@ -1,0 +1,92 @@
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { clientConfig, obeyed } from "../../config.ts";
+import type { ClientConfig } from "../../config.ts";
+import { DeweyError } from "../../errors.ts";
+import type { Recovered } from "../../store/backup/backup.ts";
+import { jsonText } from "../client-command.ts";
+import type { Command } from "../command.ts";
+import { usageError } from "../command.ts";
+import { ProgressBar } from "../progress.ts";
+import { requestServer } from "../requests.ts";
+import { bytesText, counted, localTime } from "../terminal.ts";
+
+/** Of the file, so much goes in one request. */
+const PART_BYTES = 4 * 1024 * 1024;
+
+export const recover: Command = {
+  name: "recover",
+  summary: "brings a backup into a server that is empty",
+  usage: ["dewey recover FILE [--force] [--json]"],
+  about: "All or nothing: when anything is wrong with the file, the server keeps what it had. Others wait meanwhile.",
+  settings: obeyed.client,
+  flags: {
+    force: { summary: "replace all that the server keeps" },
+    json: { summary: "print JSON, for programs" },
+  },
+  operands: 1,
+  async run(invocation) {
+    const [file] = invocation.operands;
+    if (file === undefined) throw usageError(recover, "wants the file of a backup");
+    const config = clientConfig(invocation);
+    const descriptor = openFile(file);
+    try {
+      const recovered = await send(descriptor, config, invocation.flags["force"] === true, invocation.stopping);
+      const rows = (name: string) => recovered.tables.find((table) => table.name === name)?.rows ?? 0;
+      const holds = `${counted(rows("conversations"), "conversation")}, ${counted(rows("messages"), "message")}`;
+      const text = `The server holds what it held on ${localTime(recovered.made_at)}: ${holds}\n`;
+      invocation.print(invocation.flags["json"] === true ? jsonText(recovered) : text);
+      return 0;
+    } catch (error) {
+      throw error instanceof DeweyError ? told(error, file) : error;
+    } finally {
+      closeSync(descriptor);
+    }
+  },
+};
+
+/** The server speaks of a backup; the person has named a file. */
+function told(error: DeweyError, file: string): DeweyError {
+  if (error.code !== "invalid") return error;
+  return new DeweyError("invalid", `${file}: ${error.message}; nothing was changed`);
+}
+
+function openFile(file: string): number {
+  try {
+    return openSync(file, "r");
+  } catch (cause) {
+    throw new DeweyError("invalid", `${file} cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
+  }
+}
+
+async function send(
+  descriptor: number,
+  config: ClientConfig,
+  force: boolean,
+  stopping: AbortSignal,
+): Promise<Recovered> {
+  const total = fstatSync(descriptor).size;
+  const bar = new ProgressBar(total);
+  const begun = await requestServer(config, `/recover?force=${force}`, { method: "POST" });
+  const { id } = (await begun.json()) as { id: string };
+  const part = new Uint8Array(PART_BYTES);
+  try {
+    for (let offset = 0; ;) {
+      const length = readSync(descriptor, part, 0, PART_BYTES, offset);
+      if (length === 0) break;
+      if (stopping.aborted) throw new DeweyError("unavailable", "stopped; the server undoes what was sent");
+      const body = part.slice(0, length);
+      await requestServer(config, `/recover?id=${id}&offset=${offset}`, { method: "PUT", body });
+      offset += length;
+      bar.show(offset, () => `${bytesText(offset)} of ${bytesText(total)}`);
+    }
+    bar.say(total, () => "making indexes …");
+    const ended = await requestServer(config, `/recover?id=${id}`, { method: "POST" });
+    return (await ended.json()) as Recovered;
+  } catch (error) {
+    // A server that has undone it already has nothing to undo.
+    await requestServer(config, `/recover?id=${id}`, { method: "DELETE" }).catch(() => {});
+    throw error;
+  } finally {
+    bar.clear();
+  }
+}

@@ -1,0 +1,85 @@
+import { obeyed, reindexConfig } from "../../config.ts";
+import type { ReindexConfig } from "../../config.ts";
+import { DeweyError } from "../../errors.ts";
+import type { Reindexing } from "../../store/search/language.ts";
+import { jsonText } from "../client-command.ts";
+import type { Command } from "../command.ts";
+import { ProgressBar } from "../progress.ts";
+import { requestServer } from "../requests.ts";
+import { counted } from "../terminal.ts";
+
+/** How often the server is asked how far it is. */
+const INTERVAL_MS = 200;
+/** Where no terminal shows a bar, a line is written so often. */
+const LINE_INTERVAL_MS = 10_000;
+
+export const reindex: Command = {
+  name: "reindex",
+  summary: "makes the words that search knows anew, in another language if you like, while the server runs",
+  usage: ["dewey reindex [--search-language LANGUAGE] [--json]"],
+  about: [
+    "Messages are stored and found meanwhile: those that are not done yet by the word forms of the earlier language. The",
+    "server does the work; when it or this command is ended, it goes on at the next start, and dewey reindex shows how far it",
+    "is. Without a language the words are made anew in the one that the server is set to, else in the one that is in use.",
+  ].join("\n"),
+  settings: obeyed.reindex,
+  flags: { json: { summary: "print JSON, for programs" } },
+  operands: 0,
+  async run(invocation) {
+    const config = reindexConfig(invocation);
+    const json = invocation.flags["json"] === true;
+    const report = json || process.stderr.isTTY ? () => {} : lines(invocation.print);
+    const state = await walked(config, await begin(config), report, invocation.stopping);
+    const text = `All ${counted(state.total, "message")} can be searched in ${state.language}\n`;
+    invocation.print(json ? jsonText(state) : text);
+    return 0;
+  },
+};
+
+async function begin(config: ReindexConfig): Promise<Reindexing> {
+  const named = config.language === undefined ? "" : `?language=${encodeURIComponent(config.language)}`;
+  const response = await requestServer(config, `/reindex${named}`, { method: "POST" });
+  return (await response.json()) as Reindexing;
+}
+
+/** Follows the server's work to its end. */
+async function walked(
+  config: ReindexConfig,
+  begun: Reindexing,
+  report: (text: string) => void,
+  stopping: AbortSignal,
+): Promise<Reindexing> {
+  const bar = new ProgressBar(begun.total);
+  const howFar = ({ walked, total }: Reindexing) =>
+    `${walked.toLocaleString("en-US")} of ${counted(total, "message")} in ${begun.language}`;
+  let state = begun;
+  try {
+    while (state.under_way) {
+      const text = howFar(state);
+      bar.show(state.walked, () => text);
+      report(text);
+      await Bun.sleep(INTERVAL_MS);
+      if (stopping.aborted) throw new DeweyError("unavailable", `stopped looking; ${GOES_ON}`);
+      const response = await requestServer(config, "/reindex", { method: "GET" });
+      state = (await response.json()) as Reindexing;
+    }
+    return state;
+  } catch (error) {
+    if (!(error instanceof DeweyError) || error.code !== "unavailable" || stopping.aborted) throw error;
+    throw new DeweyError("unavailable", `${error.message}; what is done is kept, and ${GOES_ON}`);
+  } finally {
+    bar.clear();
+  }
+}
+
+const GOES_ON = "the server goes on with it: dewey reindex shows how far it is";
+
+/** Prints a line now and then. */
+function lines(print: (text: string) => void): (text: string) => void {
+  let printedMs = -Infinity;
+  return (text) => {
+    if (performance.now() - printedMs < LINE_INTERVAL_MS) return;
+    printedMs = performance.now();
+    print(`${text}\n`);
+  };
+}

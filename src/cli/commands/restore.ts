@@ -1,0 +1,26 @@
+import { clientCommand, jsonText, wantedOperands } from "../client-command.ts";
+import { counted } from "../terminal.ts";
+
+interface Restored {
+  restored: boolean;
+  message_count: number;
+}
+
+export const restore = clientCommand({
+  name: "restore",
+  summary: "brings conversations back from the trash",
+  usage: ["dewey restore ID … [--json]"],
+  operands: Infinity,
+  async work({ call, out, json, invocation }) {
+    for (const id of wantedOperands({ name: "restore" }, invocation, "the id of a conversation; dewey rm told it")) {
+      const reply = await call<Restored>(
+        "dewey_restore_conversation",
+        { conversation_id: id },
+        { ID: "conversation_id" },
+      );
+      const what = reply.restored ? "is back" : "was not in the trash";
+      const messages = counted(reply.message_count, "message");
+      await out.write(json ? jsonText({ conversation_id: id, ...reply }) : `${id} (${messages}) ${what}\n`);
+    }
+  },
+});

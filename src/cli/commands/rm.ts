@@ -1,0 +1,33 @@
+import { clientCommand, jsonText, wantedOperands } from "../client-command.ts";
+import { counted, localTime } from "../terminal.ts";
+
+interface Deleted {
+  deleted: true;
+  messages_deleted: number;
+  restorable_until?: string;
+}
+
+export const rm = clientCommand({
+  name: "rm",
+  summary: "puts conversations in the trash",
+  usage: ["dewey rm ID … [--force] [--json]"],
+  about: "dewey restore brings them back, until DEWEY_TRASH_DAYS of the server have passed.",
+  flags: { force: { summary: "gone at once and for good, also from the trash" } },
+  operands: Infinity,
+  async work({ call, out, json, invocation }) {
+    const force = invocation.flags["force"] === true;
+    for (const id of wantedOperands({ name: "rm" }, invocation, "the id of a conversation; dewey list tells it")) {
+      const reply = await call<Deleted>(
+        "dewey_delete_conversation",
+        { conversation_id: id, force },
+        { ID: "conversation_id" },
+      );
+      const messages = counted(reply.messages_deleted, "message");
+      const fate =
+        reply.restorable_until === undefined
+          ? "gone for good"
+          : `in the trash until ${localTime(reply.restorable_until)}; bring it back with: dewey restore ${id}`;
+      await out.write(json ? jsonText({ conversation_id: id, ...reply }) : `${id} (${messages}) is ${fate}\n`);
+    }
+  },
+});

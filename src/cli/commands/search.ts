@@ -1,0 +1,89 @@
+import { DeweyError } from "../../errors.ts";
+import type { SearchReply } from "../../store/search/search.ts";
+import { clientCommand, jsonText, limitFlag, textFlag, wantedOperands } from "../client-command.ts";
+import { about } from "./list.ts";
+import { pages } from "../pages.ts";
+import type { Terminal } from "../terminal.ts";
+import { counted, localTime, oneLine, printable } from "../terminal.ts";
+
+const DEFAULT_LIMIT = 10;
+
+/** The tool's fields by the flags that give them. */
+const filters = {
+  session: { field: "session_id", value: "S", summary: "only conversations with this session_id" },
+  conversation: { field: "conversation_id", value: "ID", summary: "only this conversation" },
+  role: { field: "role", value: "ROLE", summary: "only messages of this role: user, assistant, system or tool" },
+  source: { field: "source", value: "NAME", summary: "only messages of this source, such as proxy" },
+  tool: { field: "tool", value: "NAME", summary: "only recorded calls of this tool and their results" },
+  since: { field: "start_date", value: "DATE", summary: "only what was said at this time or later (ISO 8601)" },
+  until: { field: "end_date", value: "DATE", summary: "only what was said at this time or earlier (ISO 8601)" },
+} as const;
+
+export const search = clientCommand({
+  name: "search",
+  summary: "finds what was said, the best match first",
+  usage: ["dewey search [flags] WORD …", "dewey search [flags] -- WORD … -UNWANTED"],
+  about: `Any of the words may match, and rare ones weigh more; '"a phrase"' must be there, and -word, behind --, must not.`,
+  flags: {
+    ...filters,
+    metadata: { value: "JSON", summary: "only messages whose metadata holds this object" },
+    limit: { value: "N", summary: `how many at most (default ${DEFAULT_LIMIT})` },
+  },
+  operands: Infinity,
+  paged: true,
+  async work({ call, out, terminal, json, invocation }) {
+    const query = wantedOperands({ name: "search" }, invocation, "words to look for").join(" ");
+    const given = Object.entries(filters).flatMap(([flag, { field }]) => {
+      const text = textFlag(invocation, flag);
+      return text === undefined ? [] : [[field, text] as const];
+    });
+    const metadata = textFlag(invocation, "metadata");
+    const args = {
+      query,
+      ...Object.fromEntries(given),
+      ...(metadata === undefined ? {} : { metadata: parsedObject(metadata) }),
+    };
+    const flags = Object.fromEntries(Object.entries(filters).map(([flag, { field }]) => [`--${flag}`, field]));
+    const limit = limitFlag({ name: "search" }, invocation) ?? DEFAULT_LIMIT;
+    const reply = await pages(limit, "results", (page) =>
+      call<SearchReply>("dewey_search", { ...args, ...page }, { ...flags, "--metadata": "metadata" }),
+    );
+    if (json) return out.write(jsonText(reply));
+    for (const { from, to } of reply.corrected ?? []) await out.write(`${correction(from, to, terminal)}\n\n`);
+    for (const hit of reply.results) await out.write(drawn(hit, terminal));
+    const more = reply.total_is_lower_bound ? "more than " : "";
+    const shown = reply.results.length < reply.total ? `${reply.results.length} of ${more}` : "";
+    await out.write(terminal.paint("quiet", `${shown}${counted(reply.total, "match", "matches")}\n`));
+  },
+});
+
+/** A word that no message holds, and the one that was looked for instead. */
+function correction(from: string, to: string, { paint }: Terminal): string {
+  return `Nothing holds ${oneLine(from)}; this is what holds ${paint("match", oneLine(to))}`;
+}
+
+function parsedObject(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new DeweyError("invalid", `--metadata should be a JSON object, not ${JSON.stringify(text)}`);
+  }
+}
+
+/** A hit: who, when and where, then the words around the match. */
+function drawn(hit: SearchReply["results"][number], terminal: Terminal): string {
+  const { paint } = terminal;
+  const place = about(hit.conversation_metadata, hit.session_id);
+  const head = [paint("name", oneLine(hit.role)), localTime(hit.created_at), ...(place === "" ? [] : [place])];
+  const where = `dewey show ${hit.conversation_id} --turn ${hit.turn}`;
+  return `${terminal.fit(head.join("  "))}\n${highlighted(hit.snippet, terminal)}\n${paint("quiet", where)}\n\n`;
+}
+
+/** The server marks the words that match with **asterisks**; on a terminal they stand out instead. */
+function highlighted(snippet: string, terminal: Terminal): string {
+  const text = printable(snippet).replaceAll(/\s*\n\s*/g, " ");
+  const lit = terminal.interactive
+    ? text.replaceAll(/\*\*([^*]+)\*\*/g, (_, words: string) => terminal.paint("match", words))
+    : text;
+  return terminal.interactive ? Bun.wrapAnsi(`  ${lit}`, terminal.columns) : `  ${lit}`;
+}

@@ -1,0 +1,101 @@
+import { clientConfig, obeyed, serveConfig } from "../../config.ts";
+import type { ServeConfig } from "../../config.ts";
+import { stderrLog } from "../../log.ts";
+import type { Command, Invocation } from "../command.ts";
+import { usageError } from "../command.ts";
+import { noTap, runSession } from "../../proxy/relay/session.ts";
+import { ownStdio } from "../../wire/stdio.ts";
+import { dialWebSocket } from "../../wire/websocket.ts";
+import { ensureLocalServer } from "../local-server.ts";
+import type { RunningServer } from "../server.ts";
+import { aborted, warnOfUnknownVariables } from "../signals.ts";
+
+/** How often a server that ends when idle looks whether anybody is there. */
+const IDLE_CHECK_MS = 1000;
+
+export const serve: Command = {
+  name: "serve",
+  summary: "the librarian: keeps conversations in PostgreSQL and answers MCP clients",
+  usage: ["dewey serve [flags]", "dewey serve --stdio [flags]"],
+  about: [
+    "Listens for MCP over WebSocket on / and /mcp and over Streamable HTTP on /mcp; GET /healthz tells how it is.",
+    "Without a database in the environment it runs the PostgreSQL that the binary carries, in the data folder.",
+    "With --stdio it relays its stdin and stdout to the server at DEWEY_URL, and starts one when none runs there and",
+    "the address is this machine's; that one ends ten minutes after its last client left.",
+  ].join("\n"),
+  settings: [...obeyed.serve, "url"],
+  flags: {
+    stdio: { summary: "serve the client that started this command, through the server at DEWEY_URL" },
+    "no-auth": { summary: "listen beyond loopback without a token" },
+    "idle-exit": { value: "SECONDS", summary: "end when no client has been there for so long" },
+  },
+  operands: 0,
+  async run(invocation) {
+    if (invocation.flags["stdio"] === true) return relayStdio(invocation);
+    const config = serveConfig(invocation);
+    const log = stderrLog(config.logLevel);
+    warnOfUnknownVariables(invocation.env, log);
+    const idleExitMs = idleExit(invocation);
+    const { startServer } = await import("../server.ts");
+    const running = await startServer({
+      config,
+      log,
+      version: invocation.version,
+      onProgress: (step) => log.info(`the embedded PostgreSQL: ${step}`),
+    });
+    log.info("serving", { url: running.listener.url, database: databaseName(config) });
+    await Promise.race([aborted(invocation.stopping), idleExitMs === undefined ? forever : idle(running, idleExitMs)]);
+    log.info("stopping");
+    await running.stop();
+    return 0;
+  },
+};
+
+const forever = new Promise<never>(() => {});
+
+/** Relays the client that started this command to the server, which is started when it is not there. */
+async function relayStdio(invocation: Invocation): Promise<number> {
+  // Read in full, so that a mistake is told here and not in the log of the server that would be started.
+  const { dataDir, logLevel } = serveConfig(invocation);
+  const { url, token } = clientConfig(invocation);
+  const log = stderrLog(logLevel);
+  const downstream = ownStdio(log);
+  void aborted(invocation.stopping).then(() => downstream.close());
+  await runSession({
+    downstream,
+    upstreamName: "dewey",
+    tap: noTap,
+    onUpstream: (reason) => {
+      if (reason !== undefined) log.warn("the server is away", { reason });
+    },
+    async dial() {
+      await ensureLocalServer({ url, dataDir, env: invocation.env, log });
+      return dialWebSocket({ url, ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }) });
+    },
+  });
+  return 0;
+}
+
+function idleExit(invocation: Invocation): number | undefined {
+  const given = invocation.flags["idle-exit"];
+  if (typeof given !== "string") return undefined;
+  if (!/^[1-9]\d{0,6}$/.test(given)) throw usageError(serve, "wants a number of seconds behind --idle-exit");
+  return Number(given) * 1000;
+}
+
+/** Resolves when no client has been there for the given time. */
+function idle(running: RunningServer, limitMs: number): Promise<void> {
+  let seenMs = performance.now();
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {
+      if (running.listener.clients() > 0) seenMs = performance.now();
+      if (performance.now() - seenMs < limitMs) return;
+      clearInterval(timer);
+      resolve();
+    }, IDLE_CHECK_MS);
+  });
+}
+
+function databaseName(config: ServeConfig): string {
+  return config.database.kind === "embedded" ? "embedded" : `${config.database.host}:${config.database.port}`;
+}

@@ -1,0 +1,124 @@
+import type { ConversationPage } from "../../store/page.ts";
+import { clientCommand, numberFlag, wantedOperands } from "../client-command.ts";
+import type { Talk } from "../client-command.ts";
+import { about } from "./list.ts";
+import { counted, localTime, oneLine, printable } from "../terminal.ts";
+import type { Terminal } from "../terminal.ts";
+
+type Message = ConversationPage["messages"][number];
+
+/** Messages that are asked for at once, so that a long conversation is never held whole. */
+const PAGE_MESSAGES = 200;
+
+export const show = clientCommand({
+  name: "show",
+  summary: "shows a conversation, whole, in the order of its turns",
+  usage: ["dewey show ID [--turn N | --after N] [--unfold] [--json]"],
+  about:
+    "Tool calls and their results are folded to one line each. On a terminal Markdown is drawn; elsewhere it stays.",
+  flags: {
+    turn: { value: "N", summary: "only this turn, unfolded" },
+    after: { value: "N", summary: "only what comes after this turn" },
+    unfold: { summary: "tool calls and their results whole" },
+  },
+  operands: 1,
+  paged: true,
+  async work(talk) {
+    const { invocation, json } = talk;
+    const [id] = wantedOperands(show, invocation, "the id of a conversation; dewey list and dewey search tell it");
+    const turn = numberFlag(show, invocation, "turn");
+    const after = numberFlag(show, invocation, "after");
+    const unfold = turn !== undefined || invocation.flags["unfold"] === true;
+    const request = { conversation_id: id, full: true, ...(turn === undefined ? { limit: PAGE_MESSAGES } : { turn }) };
+    await (json ? writeJson : (talk: Talk, all: Pages) => draw(talk, all, unfold))(talk, pagesOf(talk, request, after));
+  },
+});
+
+type Pages = AsyncGenerator<ConversationPage>;
+
+/** A conversation's pages, each asked for when the one before it is written. */
+export async function* pagesOf({ call }: Talk, request: Record<string, unknown>, after?: number): Pages {
+  let from = after;
+  do {
+    const page: ConversationPage = await call(
+      "dewey_get_conversation",
+      { ...request, ...(from === undefined ? {} : { after_turn: from }) },
+      { ID: "conversation_id", "--turn": "turn", "--after": "after_turn" },
+    );
+    yield page;
+    from = page.next_after_turn;
+  } while (from !== undefined);
+}
+
+/** One JSON object, written while it is read: a message a line. */
+async function writeJson({ out }: Talk, all: Pages): Promise<void> {
+  let separator = "";
+  for await (const { messages, next_after_turn: _, ...conversation } of all) {
+    if (separator === "") await out.write(`${JSON.stringify(conversation).slice(0, -1)},"messages":[`);
+    for (const message of messages) {
+      await out.write(`${separator || "\n"}${JSON.stringify(message)}`);
+      separator = ",\n";
+    }
+    separator ||= "\n";
+  }
+  await out.write("\n]}\n");
+}
+
+async function draw({ out, terminal }: Talk, all: Pages, unfold: boolean): Promise<void> {
+  let begun = false;
+  for await (const page of all) {
+    if (!begun) await out.write(beginning(page, terminal));
+    begun = true;
+    for (const message of page.messages) {
+      await out.write(unfold || !isToolCall(message) ? whole(message, terminal) : folded(message, terminal));
+    }
+  }
+}
+
+function beginning(page: ConversationPage, { paint }: Terminal): string {
+  const place = about(page.metadata, page.session_id);
+  return [
+    paint("heading", `# Conversation ${page.conversation_id}`),
+    ...(place === "" ? [] : [place]),
+    paint("quiet", `begun ${localTime(page.created_at)}, changed ${localTime(page.updated_at)}`),
+    "",
+    "",
+  ].join("\n");
+}
+
+/** What the recorder and the importers say of a tool's call or result. */
+function isToolCall({ role, metadata }: Message): boolean {
+  return role === "tool" || typeof metadata?.["tool"] === "string";
+}
+
+function whole(message: Message, terminal: Terminal): string {
+  const head = [`## ${message.turn}`, oneLine(message.role), ...toolFacts(message)].join(" · ");
+  const time = terminal.paint("quiet", localTime(message.created_at, "second"));
+  const text = printable(message.content);
+  // A tool's words are data: drawn as Markdown they would lose their form.
+  const body = isToolCall(message) ? text : terminal.markdown(text);
+  return `${terminal.paint("name", head)}  ${time}\n\n${body.trimEnd()}\n\n`;
+}
+
+function folded(message: Message, terminal: Terminal): string {
+  const text = printable(message.content).trimEnd();
+  const lines = text.split("\n").length;
+  const facts = [`${message.turn}`, oneLine(message.role), ...toolFacts(message)].join(" · ");
+  const rest = lines > 1 ? ` (${counted(lines, "line")})` : "";
+  const room = Bun.stringWidth(facts) + rest.length + 5;
+  const first = terminal.fit(oneLine(text.slice(0, FOLDED_CHARACTERS)), room);
+  return `${terminal.paint("quiet", "▸")} ${terminal.paint("name", facts)}: ${first}${terminal.paint("quiet", rest)}\n\n`;
+}
+
+/** Of a folded text, so much is shown where no terminal limits it. */
+const FOLDED_CHARACTERS = 200;
+
+/** The tool's name, how it went and how long it took, as far as they are known. */
+function toolFacts({ metadata }: Message): string[] {
+  const { tool, outcome, duration_ms: durationMs } = metadata ?? {};
+  return [
+    ...(typeof tool === "string" ? [oneLine(tool)] : []),
+    ...(typeof outcome === "string" ? [oneLine(outcome)] : []),
+    ...(typeof durationMs === "number" ? [`${durationMs} ms`] : []),
+  ];
+}

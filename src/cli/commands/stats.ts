@@ -1,0 +1,56 @@
+import type { StatsReply } from "../../store/stats.ts";
+import { clientCommand, jsonText, numberFlag } from "../client-command.ts";
+import { bytesText, counted, oneLine, table } from "../terminal.ts";
+
+const DEFAULT_DAYS = 30;
+/** Eight heights, from nothing at all to the most. */
+const BARS = "▁▂▃▄▅▆▇█";
+
+export const stats = clientCommand({
+  name: "stats",
+  summary: "counts what is kept, by day and by tool",
+  usage: ["dewey stats [--days N] [--json]"],
+  flags: { days: { value: "N", summary: `how many days back, with today (default ${DEFAULT_DAYS})` } },
+  operands: 0,
+  async work({ call, out, terminal, json, invocation }) {
+    const days = numberFlag({ name: "stats" }, invocation, "days") ?? DEFAULT_DAYS;
+    const time_zone = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+    const reply = await call<StatsReply>("dewey_stats", { days, time_zone }, { "--days": "days" });
+    if (json) return out.write(jsonText(reply));
+    const { paint } = terminal;
+    const trash = reply.in_trash > 0 ? ` and ${reply.in_trash} in the trash` : "";
+    await out.write(`${counted(reply.conversations, "conversation")}${trash}, ${counted(reply.messages, "message")}, `);
+    await out.write(`${bytesText(reply.database_bytes)} on disk\n`);
+    const most = Math.max(...reply.days.map((each) => each.messages));
+    const [first, last] = [reply.days[0]?.day, reply.days.at(-1)?.day];
+    const recent = reply.days.reduce((sum, each) => sum + each.messages, 0);
+    await out.write(`\n${sparkline(reply.days.map((each) => each.messages))}\n`);
+    await out.write(
+      paint(
+        "quiet",
+        `${first} to ${last}: ${counted(recent, "message")}, at most ${most.toLocaleString("en-US")} a day\n`,
+      ),
+    );
+    if (reply.tools.length === 0) return;
+    const rows = reply.tools.map((each) => [
+      oneLine(each.tool),
+      each.calls.toLocaleString("en-US"),
+      each.errors.toLocaleString("en-US"),
+      milliseconds(each.p50_ms),
+      milliseconds(each.p95_ms),
+      "",
+    ]);
+    await out.write(`\n${table(terminal, ["TOOL", "CALLS", "ERRORS", "P50", "P95", ""], rows)}`);
+  },
+});
+
+/** A bar a value; only nothing is drawn as nothing. */
+function sparkline(values: number[]): string {
+  const most = Math.max(1, ...values);
+  const height = (value: number) => Math.ceil((value / most) * (BARS.length - 1));
+  return values.map((value) => BARS[height(value)]).join("");
+}
+
+function milliseconds(value: number | null): string {
+  return value === null ? "-" : `${Math.round(value).toLocaleString("en-US")} ms`;
+}

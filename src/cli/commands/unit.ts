@@ -1,0 +1,119 @@
+import { DeweyError } from "../../errors.ts";
+import type { Command } from "../command.ts";
+import { selfCommand } from "../self.ts";
+
+export const unit: Command = {
+  name: "unit",
+  summary: "prints a systemd unit for the server or the proxy",
+  usage: [
+    "dewey unit serve > /etc/systemd/system/dewey.service",
+    "dewey unit proxy > ~/.config/systemd/user/dewey-proxy.service",
+  ],
+  about: [
+    "The server's is a system unit; it reads /etc/dewey/serve.env, and the secrets /etc/dewey/token and",
+    "/etc/dewey/db-password where they exist. The proxy's is a user unit, because the servers that it starts need the",
+    "person's own environment; it reads ~/.config/dewey/proxy.env.",
+  ].join("\n"),
+  settings: [],
+  flags: {},
+  operands: 1,
+  run({ operands, print }) {
+    const [kind] = operands;
+    if (kind !== "serve" && kind !== "proxy") {
+      throw new DeweyError("invalid", "dewey unit wants to know of what: dewey unit serve, or dewey unit proxy");
+    }
+    const command = selfCommand().map(quoted).join(" ");
+    print(kind === "serve" ? serveUnit(command) : proxyUnit(command));
+    return Promise.resolve(0);
+  },
+};
+
+/** systemd splits at spaces and expands `%` and `$`. */
+function quoted(word: string): string {
+  const escaped = word.replaceAll("%", "%%").replaceAll("$", "$$$$");
+  return /[\s"'\\]/.test(escaped) ? JSON.stringify(escaped) : escaped;
+}
+
+/**
+ * A credential that is set to an empty line (systemd takes no empty text) stands in for a file that is missing, so that the unit starts without secrets.
+ * There is no MemoryDenyWriteExecute: the JavaScript runtime compiles while it runs. With KillMode=mixed only Dewey is
+ * asked to stop; it stops its PostgreSQL itself. Restarts are not limited: a database that is away for an hour must
+ * not end the service.
+ */
+function serveUnit(command: string): string {
+  return `[Unit]
+Description=Dewey, the librarian of MCP conversations
+After=network-online.target postgresql.service
+Wants=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+ExecStart=${command} serve
+Environment=DEWEY_DATA_DIR=%S/dewey
+Environment=DEWEY_TOKEN_FILE=%d/token
+Environment=DEWEY_DB_PASSWORD_FILE=%d/db-password
+EnvironmentFile=-/etc/dewey/serve.env
+LoadCredential=token:/etc/dewey/token
+SetCredential=token:\\n
+LoadCredential=db-password:/etc/dewey/db-password
+SetCredential=db-password:\\n
+Restart=on-failure
+RestartSec=2
+KillMode=mixed
+TimeoutStopSec=30
+
+DynamicUser=yes
+StateDirectory=dewey
+StateDirectoryMode=0700
+UMask=0077
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RemoveIPC=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** Hardly confined on purpose: the servers behind the proxy are the person's own programs and need what they need. */
+function proxyUnit(command: string): string {
+  return `[Unit]
+Description=Dewey, the recorder between MCP clients and servers
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+ExecStart=${command} proxy
+ExecReload=/bin/kill -HUP $MAINPID
+EnvironmentFile=-%E/dewey/proxy.env
+Restart=on-failure
+RestartSec=2
+KillMode=mixed
+TimeoutStopSec=30
+UMask=0077
+
+[Install]
+WantedBy=default.target
+`;
+}

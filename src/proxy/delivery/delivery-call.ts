@@ -1,0 +1,65 @@
+import { MAX_FRAME_BYTES } from "../../wire/frame.ts";
+import type { Delivery, RecordedMessage } from "./record.ts";
+
+/** Messages of one bulk call, and their characters: large enough to be quick, small enough to be sent again. */
+const MAX_BATCH_MESSAGES = 500;
+const MAX_BATCH_CHARACTERS = 4_000_000;
+/** What a JSON-RPC call adds around a message. */
+const CALL_OVERHEAD_CHARACTERS = 1000;
+
+/** One call of a tool of the store, and how many deliveries it brings. */
+export interface DeliveryCall {
+  tool: string;
+  args: Record<string, unknown>;
+  deliveries: number;
+  messages: number;
+}
+
+/** A delivery and how long its call is, as `charactersOf` has it. */
+export interface SizedDelivery {
+  delivery: Delivery;
+  characters: number;
+}
+
+/** The call for the first of a conversation's deliveries, and for as many messages behind it as go together. */
+export function nextCall(waiting: readonly SizedDelivery[], mostMessages: number): DeliveryCall | undefined {
+  const first = waiting[0]?.delivery;
+  if (first === undefined) return undefined;
+  if (first.kind === "begin") {
+    const { conversation, sessionKey, metadata } = first;
+    const key = sessionKey === undefined ? {} : { session_id: sessionKey };
+    return call("dewey_begin_conversation", { conversation_id: conversation, ...key, metadata });
+  }
+  if (first.kind === "result") return call("dewey_store_fiedler_result", { ...first.result, follow_to_trash: true });
+  const messages: RecordedMessage[] = [];
+  let left = MAX_BATCH_CHARACTERS;
+  for (const { delivery, characters } of waiting.slice(0, Math.min(mostMessages, MAX_BATCH_MESSAGES))) {
+    left -= characters;
+    if (delivery.kind !== "message" || (left < 0 && messages.length > 0)) break;
+    messages.push(fitting(delivery.message));
+  }
+  const args = { conversation_id: first.conversation, follow_to_trash: true, messages };
+  return { tool: "dewey_store_messages_bulk", args, deliveries: messages.length, messages: messages.length };
+}
+
+/** About how much memory a delivery takes, and how long its call is. */
+export function charactersOf(delivery: Delivery): number {
+  if (delivery.kind !== "message") return CALL_OVERHEAD_CHARACTERS;
+  const { content, metadata } = delivery.message;
+  return content.length + JSON.stringify(metadata).length;
+}
+
+function call(tool: string, args: Record<string, unknown>): DeliveryCall {
+  return { tool, args, deliveries: 1, messages: 0 };
+}
+
+/**
+ * A content that came in the largest of frames may not fit into a call to the store, when JSON writes it longer than it
+ * came. Such a message says so, and its content is cut: nothing larger can be stored.
+ */
+function fitting(message: RecordedMessage): RecordedMessage {
+  const most = MAX_FRAME_BYTES - CALL_OVERHEAD_CHARACTERS;
+  if (message.content.length * 6 <= most || Buffer.byteLength(JSON.stringify(message)) <= most) return message;
+  const content = message.content.slice(0, Math.floor(most / 12)).toWellFormed();
+  return { ...message, content, metadata: { ...message.metadata, cut_from_characters: message.content.length } };
+}

@@ -1,0 +1,141 @@
+import { createHash } from "node:crypto";
+import { isObject } from "../../wire/frame.ts";
+import type { Json } from "../../wire/frame.ts";
+
+/**
+ * A longer text of an argument stands in the content alone; metadata has its length and hash in its place, so that
+ * nothing large is stored twice.
+ */
+const MAX_REPEATED_CHARACTERS = 1000;
+/** The store takes metadata nested to 100 levels; what is deeper than this is kept as JSON text. */
+const MAX_DEPTH = 64;
+
+/** What a person would read of a frame, and what else it says. */
+export interface Described {
+  content: string;
+  metadata: Json;
+}
+
+/** A request: what is called, and each argument on a line of its own. */
+export function describeRequest(method: string, tool: string | undefined, params: Json): Described {
+  const args = tool === undefined ? withoutMeta(params) : params["arguments"];
+  const lines = isObject(args)
+    ? Object.entries(args).map(([name, value]) => `${name}: ${readable(value)}`)
+    : args === undefined
+      ? []
+      : [readable(args)];
+  return {
+    content: [tool ?? method, ...lines].join("\n"),
+    metadata: {
+      ...(args === undefined ? {} : { arguments: abridged(args) }),
+      ...(params["_meta"] === undefined ? {} : { meta: abridged(params["_meta"]) }),
+    },
+  };
+}
+
+/** A response: the text of its blocks, or of what stands in its place; everything else of it by type, size and hash. */
+export function describeResult(response: Json): Described & { outcome: "success" | "error" } {
+  const { error, result } = response;
+  if (error !== undefined) return describeError(error);
+  if (!isObject(result)) return { content: readable(result), metadata: {}, outcome: "success" };
+  const outcome = result["isError"] === true ? "error" : "success";
+  const blocks = blocksOf(result);
+  if (blocks === undefined) {
+    return { content: readable(result), metadata: {}, outcome };
+  }
+  const text = blocks.flatMap((block) => textOf(block) ?? []).join("\n\n");
+  const others = blocks.filter((block) => textOf(block) === undefined).map(facts);
+  const structured = result["structuredContent"];
+  const shown = text || (structured === undefined ? "" : readable(structured));
+  return {
+    content: shown || others.map((each) => `[${String(each["type"])}]`).join(" ") || "(no content)",
+    metadata: {
+      ...(others.length > 0 ? { blocks: others } : {}),
+      ...(structured === undefined || !text || saysTheSame(text, structured)
+        ? {}
+        : { structured: abridged(structured) }),
+      ...(result["_meta"] === undefined ? {} : { meta: abridged(result["_meta"]) }),
+    },
+    outcome,
+  };
+}
+
+function describeError(error: unknown): Described & { outcome: "error" } {
+  if (!isObject(error)) return { content: readable(error), metadata: {}, outcome: "error" };
+  const { code, message, data } = error;
+  const lines = [`error ${String(code)}: ${String(message)}`, ...(data === undefined ? [] : [readable(data)])];
+  return { content: lines.join("\n"), metadata: { error_code: abridged(code) }, outcome: "error" };
+}
+
+/** What a result is made of, whether of a tool, a prompt, a resource, or a model. */
+function blocksOf(result: Json): Json[] | undefined {
+  const { content, contents, messages } = result;
+  const list = content ?? contents ?? messages;
+  if (isObject(list)) return [list];
+  if (!Array.isArray(list)) return undefined;
+  return list.flatMap((each: unknown) => {
+    if (!isObject(each)) return [{ type: "text", text: readable(each) }];
+    const inner = each["content"];
+    return isObject(inner) ? [inner] : Array.isArray(inner) ? inner.filter(isObject) : [each];
+  });
+}
+
+function textOf(block: Json): string | undefined {
+  if (typeof block["text"] === "string") return block["text"];
+  const resource = block["resource"];
+  return isObject(resource) && typeof resource["text"] === "string" ? resource["text"] : undefined;
+}
+
+/** A block that is no text, without its bytes. */
+function facts(block: Json): Json {
+  const resource = isObject(block["resource"]) ? block["resource"] : {};
+  const data = block["data"] ?? block["blob"] ?? resource["blob"];
+  const rest = Object.fromEntries(
+    Object.entries({ ...block, ...resource }).filter(
+      ([key, value]) => typeof value === "string" && !/^(data|blob|text)$/.test(key),
+    ),
+  );
+  if (typeof data !== "string") return { type: "unknown", ...rest };
+  const bytes = Buffer.from(data, "base64");
+  return { type: "unknown", ...rest, bytes: bytes.length, sha256: sha256(bytes) };
+}
+
+function saysTheSame(text: string, structured: unknown): boolean {
+  try {
+    return Bun.deepEquals(JSON.parse(text), structured);
+  } catch {
+    return false;
+  }
+}
+
+function withoutMeta(params: Json): Json | undefined {
+  const { _meta, ...rest } = params;
+  return Object.keys(rest).length === 0 ? undefined : rest;
+}
+
+/** A text as it is, anything else as JSON; indented only where that does not make much of little. */
+function readable(value: unknown): string {
+  if (typeof value === "string") return value;
+  return JSON.stringify(value, null, isDeep(value, MAX_DEPTH) ? 0 : 1) ?? "";
+}
+
+/** Whether a value is nested deeper than so many levels; it looks no deeper. */
+function isDeep(value: unknown, levels: number): boolean {
+  if (value === null || typeof value !== "object") return false;
+  return levels === 0 || Object.values(value).some((each) => isDeep(each, levels - 1));
+}
+
+/** JSON for metadata: long texts by length and hash, and what is too deep for the store as text. */
+function abridged(value: unknown, depth = 0): unknown {
+  if (typeof value === "string" && value.length > MAX_REPEATED_CHARACTERS) {
+    return { characters: value.length, sha256: sha256(value) };
+  }
+  if (value === null || typeof value !== "object") return value;
+  if (depth === MAX_DEPTH) return abridged(JSON.stringify(value), depth);
+  if (Array.isArray(value)) return value.map((each) => abridged(each, depth + 1));
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, abridged(each, depth + 1)]));
+}
+
+function sha256(data: string | Uint8Array): string {
+  return createHash("sha256").update(data).digest("hex");
+}

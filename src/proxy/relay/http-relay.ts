@@ -1,0 +1,214 @@
+import type { Server } from "bun";
+import type { Log } from "../../log.ts";
+import { errorFrame, requestIds } from "../../wire/frame.ts";
+import { fetchUpstream, isRefusedConnection } from "../../wire/http-request.ts";
+import { outlineFrame } from "../../wire/outline.ts";
+import { withoutSecrets } from "../../wire/websocket.ts";
+import { RelayedStream } from "./relayed-stream.ts";
+import type { Tap } from "./session.ts";
+import type { Upstream } from "./upstreams.ts";
+
+const SESSION_HEADER = "mcp-session-id";
+const UPSTREAM_UNREACHABLE = -32_023;
+/** A session whose client never says DELETE is forgotten after so long without a request or an open stream. */
+const IDLE_LIMIT_MS = 30 * 60_000;
+const IDLE_CHECK_MS = 60_000;
+/** Sessions at once; then the one that began first is recorded no further. */
+const MAX_SESSIONS = 10_000;
+/** How long the beginning of a session waits for an upstream that is not up yet, and how often it is tried. */
+const WAIT_LIMIT_MS = 5000;
+const WAIT_PAUSE_MS = 200;
+
+/** What of a request belongs to the connection with us, or is replaced by what the upstream's entry says. */
+const hopHeaders = new Set(
+  "host connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade content-length accept-encoding authorization origin cookie".split(
+    " ",
+  ),
+);
+/** Of a response likewise; fetch has taken the body's encoding off. */
+const responseHopHeaders = new Set(
+  "connection keep-alive transfer-encoding content-length content-encoding set-cookie".split(" "),
+);
+
+export interface HttpRelayOptions {
+  /** The upstream as it is configured now. */
+  upstream: () => Upstream & { wire: "websocket" | "http" };
+  log: Log;
+  tap(sessionKey: string | undefined): Tap;
+  /** Told when the upstream answers, and when it does not, with the reason. */
+  saw(reason: string | undefined): void;
+  idleLimitMs?: number;
+  /** How long a client may take nothing of a stream while something waits in it. */
+  stallLimitMs?: number;
+}
+
+interface Session {
+  tap: Tap;
+  usedMs: number;
+  streams: number;
+}
+
+/** One request on its way. */
+interface Exchange {
+  session: Session;
+  body: string | undefined;
+  /** Called when it is answered. */
+  over: () => void;
+}
+
+/**
+ * Forwards Streamable HTTP to Streamable HTTP: bodies as they are, headers but for those of the connection, session ids
+ * as the upstream gives them. Nothing of MCP is interpreted on the way, so revisions that Dewey does not know pass; the
+ * tap reads bodies and event streams beside. An upstream without session ids makes one session of each client's request.
+ */
+export class HttpRelay {
+  readonly #options: HttpRelayOptions;
+  readonly #sessions = new Map<string, Session>();
+  readonly #idleCheck: ReturnType<typeof setInterval>;
+
+  constructor(options: HttpRelayOptions) {
+    this.#options = options;
+    const limitMs = options.idleLimitMs ?? IDLE_LIMIT_MS;
+    this.#idleCheck = setInterval(() => this.#forgetIdle(limitMs), Math.min(IDLE_CHECK_MS, limitMs));
+    this.#idleCheck.unref();
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  stop(): void {
+    clearInterval(this.#idleCheck);
+    for (const id of this.#sessions.keys()) this.#forget(id, "the proxy is stopping");
+  }
+
+  async handle(request: Request, server: Server<unknown>, sessionKey: string | undefined): Promise<Response> {
+    server.timeout(request, 0);
+    const id = request.headers.get(SESSION_HEADER);
+    const known = id === null ? undefined : this.#sessions.get(id);
+    const session = known ?? { tap: this.#options.tap(sessionKey), usedMs: 0, streams: 0 };
+    session.usedMs = performance.now();
+    const body = request.method === "POST" ? await request.text() : undefined;
+    if (body !== undefined) await tapped(session.tap, "up", body);
+    const response = await this.#forward(request, body);
+    const given = response instanceof Error ? null : response.headers.get(SESSION_HEADER);
+    const over = () => {
+      session.usedMs = performance.now();
+      // What belongs to no session is one by itself.
+      if (given === null && !known) session.tap.closed("the request was answered");
+    };
+    // A client that has left says nothing of the upstream, and reads no answer.
+    if (request.signal.aborted) {
+      over();
+      return new Response(null, { status: 499 });
+    }
+    if (response instanceof Error) return this.#unreachable(response, { session, body, over });
+    this.#options.saw(undefined);
+    if (given !== null) this.#remember(given, session);
+    if (id !== null && (request.method === "DELETE" || response.status === 404))
+      this.#forget(id, "the client ended it");
+    return this.#answer(response, { session, body, over });
+  }
+
+  /** What begins a session waits for an upstream that is not up yet; what belongs to one is answered at once. */
+  async #forward(request: Request, body: string | undefined): Promise<Response | Error> {
+    const { url, headers } = this.#options.upstream();
+    const forwarded = new Headers([...request.headers].filter(([name]) => !hopHeaders.has(name)));
+    for (const [name, value] of Object.entries(headers)) forwarded.set(name, value);
+    const { method, signal } = request;
+    const waitMs = method === "POST" && !request.headers.has(SESSION_HEADER) ? WAIT_LIMIT_MS : 0;
+    const deadlineMs = performance.now() + waitMs;
+    for (;;) {
+      try {
+        return await fetchUpstream(url, {
+          method,
+          headers: forwarded,
+          signal,
+          ...(body === undefined ? {} : { body }),
+        });
+      } catch (error) {
+        // Only where nobody took the connection it is certain that the request has not run.
+        const isOver = performance.now() >= deadlineMs || signal.aborted;
+        if (isOver || !isRefusedConnection(error)) return error instanceof Error ? error : new Error(String(error));
+      }
+      await Bun.sleep(WAIT_PAUSE_MS);
+    }
+  }
+
+  /** What was asked is answered by an error that names the upstream, as on every other wire. */
+  async #unreachable(error: Error, { session, body = "", over }: Exchange): Promise<Response> {
+    const { name, url } = this.#options.upstream();
+    this.#options.saw(error.message);
+    this.#options.log.warn("the upstream is not available", { upstream: name, address: withoutSecrets(url), error });
+    const reason = isRefusedConnection(error) ? "cannot be reached" : "has broken the connection";
+    const message = `the upstream ${name} is not available: ${withoutSecrets(url)} ${reason}`;
+    const view = outlineFrame(body);
+    const refusals = requestIds(view).map((id) => errorFrame(id, UPSTREAM_UNREACHABLE, message));
+    const [first = errorFrame(null, UPSTREAM_UNREACHABLE, message)] = refusals;
+    const text = view.kind === "batch" && refusals.length > 0 ? `[${refusals.join(",")}]` : first;
+    await tapped(session.tap, "down", text);
+    over();
+    return new Response(text, { status: 502, headers: { "content-type": "application/json" } });
+  }
+
+  async #answer(response: Response, exchange: Exchange): Promise<Response> {
+    const { session, body, over } = exchange;
+    const headers = new Headers([...response.headers].filter(([name]) => !responseHopHeaders.has(name)));
+    const { status } = response;
+    const type = response.headers.get("content-type") ?? "";
+    if (response.body !== null && type.startsWith("text/event-stream")) {
+      session.streams += 1;
+      const relayed = new RelayedStream(response.body, {
+        unanswered: body === undefined ? [] : requestIds(outlineFrame(body)),
+        refusal: (id) => errorFrame(id, UPSTREAM_UNREACHABLE, this.#brokenMessage()),
+        take: (frame) => tapped(session.tap, "down", frame),
+        over() {
+          session.streams -= 1;
+          over();
+        },
+        stallLimitMs: this.#options.stallLimitMs,
+      });
+      return new Response(relayed.stream, { status, headers });
+    }
+    if (!type.startsWith("application/json")) {
+      over();
+      return new Response(response.body, { status, headers });
+    }
+    let text: string;
+    try {
+      text = await response.text();
+    } catch (error) {
+      return this.#unreachable(error as Error, exchange);
+    }
+    await tapped(session.tap, "down", text);
+    over();
+    return new Response(text, { status, headers });
+  }
+
+  #brokenMessage(): string {
+    return `the upstream ${this.#options.upstream().name} is gone: it has broken the connection before its answer`;
+  }
+
+  #remember(id: string, session: Session): void {
+    if (this.#sessions.has(id)) return;
+    this.#sessions.set(id, session);
+    const [first] = this.#sessions.keys();
+    if (this.#sessions.size > MAX_SESSIONS && first !== undefined) this.#forget(first, "there are too many sessions");
+  }
+
+  #forgetIdle(limitMs: number): void {
+    const now = performance.now();
+    for (const [id, session] of this.#sessions) {
+      if (session.streams === 0 && now - session.usedMs > limitMs) this.#forget(id, "nobody used it any more");
+    }
+  }
+
+  #forget(id: string, reason: string): void {
+    this.#sessions.get(id)?.tap.closed(reason);
+    this.#sessions.delete(id);
+  }
+}
+
+function tapped(tap: Tap, direction: "up" | "down", text: string): Promise<void> {
+  return new Promise((resolve) => tap.frame(direction, { text, view: outlineFrame(text) }, resolve));
+}

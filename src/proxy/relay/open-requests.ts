@@ -1,0 +1,41 @@
+import type { FrameView } from "../../wire/frame.ts";
+
+/** The requests of one side that went to the other and have no answer yet. */
+export class OpenRequests {
+  readonly #ids = new Map<string, unknown>();
+
+  asked(view: FrameView): void {
+    if (view.kind === "batch") for (const each of view.messages) this.asked(each);
+    else if (view.kind === "request") this.#ids.set(view.key, view.id);
+  }
+
+  add(id: unknown): void {
+    this.#ids.set(JSON.stringify(id), id);
+  }
+
+  /** Requests with the same ids are others. */
+  forget(view: FrameView): void {
+    if (view.kind === "batch") for (const each of view.messages) this.forget(each);
+    else if (view.kind === "request") this.#ids.delete(view.key);
+  }
+
+  answered(view: FrameView): void {
+    if (view.kind === "batch") for (const each of view.messages) this.answered(each);
+    else if (view.kind === "response") this.#ids.delete(view.key);
+  }
+
+  get size(): number {
+    return this.#ids.size;
+  }
+
+  has(key: string): boolean {
+    return this.#ids.has(key);
+  }
+
+  /** The ids of all that are open, which are no longer open then. */
+  takeAll(): unknown[] {
+    const ids = [...this.#ids.values()];
+    this.#ids.clear();
+    return ids;
+  }
+}

@@ -1,0 +1,68 @@
+import type { Log } from "../../log.ts";
+import type { Link } from "../../wire/link.ts";
+import type { CallWatch } from "./call-watch.ts";
+import { runSession } from "./session.ts";
+import type { Tap } from "./session.ts";
+import type { UpstreamStates } from "./upstream-states.ts";
+import { dialUpstream } from "./upstreams.ts";
+import type { Upstream } from "./upstreams.ts";
+
+export interface RelayedSessionOptions {
+  link: Link;
+  /** The upstream as it is configured now. */
+  upstream: () => Upstream;
+  tap: Tap;
+  watch: CallWatch;
+  states: UpstreamStates;
+  log: Log;
+}
+
+/** One client's session with an upstream whose entry may change meanwhile. */
+export class RelayedSession {
+  readonly #options: RelayedSessionOptions;
+  #connected: { link: Link; upstream: Upstream } | undefined;
+
+  constructor(options: RelayedSessionOptions) {
+    this.#options = options;
+  }
+
+  /** Relays until the client has left. */
+  async run(): Promise<void> {
+    const { link, upstream, tap, watch, states, log } = this.#options;
+    const { name } = upstream();
+    log.info("a session begins", { wire: link.wire });
+    await runSession({
+      downstream: link,
+      upstreamName: name,
+      tap,
+      watch,
+      dial: () => this.#dial(),
+      onUpstream(reason) {
+        states.saw(name, reason);
+        if (reason !== undefined) log.warn("a session has no upstream", { reason });
+      },
+    });
+    log.info("a session has ended");
+  }
+
+  /** Connects to its upstream anew, as soon as nothing is under way, if the entry has changed since. */
+  async refresh(): Promise<void> {
+    const connected = this.#connected;
+    if (!connected || !this.#isChanged(connected.upstream)) return;
+    await this.#options.watch.idle();
+    if (this.#connected !== connected || !this.#isChanged(connected.upstream)) return;
+    this.#options.log.info("the upstream's entry has changed; it is connected anew");
+    connected.link.close("its configuration has changed");
+  }
+
+  #isChanged(upstream: Upstream): boolean {
+    return !Bun.deepEquals(upstream, this.#options.upstream());
+  }
+
+  async #dial(): Promise<Link> {
+    const upstream = this.#options.upstream();
+    const link = await dialUpstream(upstream, this.#options.log);
+    this.#connected = { link, upstream };
+    return link;
+  }
+}

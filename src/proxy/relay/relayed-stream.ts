@@ -1,0 +1,105 @@
+import { outlineFrame } from "../../wire/outline.ts";
+import { SseReader } from "../../wire/sse.ts";
+
+/** A client that takes nothing for so long, while something waits for it, is cut off. */
+const STALL_LIMIT_MS = 60_000;
+
+export interface RelayedStreamOptions {
+  /** The ids of the requests that are answered on this stream. */
+  unanswered: unknown[];
+  /** The answer to a request whose stream has broken. */
+  refusal(id: unknown): string;
+  /** Resolves when the frame may go on. */
+  take(frame: string): Promise<void>;
+  over(): void;
+  stallLimitMs?: number | undefined;
+}
+
+/**
+ * An upstream's event stream on its way to the client: bytes as they came, each when the tap has taken its events, and no
+ * more of them than the client reads. When it breaks, and the client could not ask for the rest by the id of an event,
+ * what is still to be answered is answered by an error, since nobody else will.
+ */
+export class RelayedStream {
+  readonly stream: ReadableStream<Uint8Array>;
+  readonly #options: RelayedStreamOptions;
+  readonly #input: ReturnType<typeof readerOf>;
+  readonly #events = new SseReader();
+  readonly #unanswered: Map<string, unknown>;
+  #hasIds = false;
+  #stall: ReturnType<typeof setTimeout> | undefined;
+  #isOver = false;
+
+  constructor(body: ReadableStream<Uint8Array>, options: RelayedStreamOptions) {
+    this.#options = options;
+    this.#input = readerOf(body);
+    this.#unanswered = new Map(options.unanswered.map((id) => [JSON.stringify(id), id]));
+    this.stream = new ReadableStream({
+      pull: (controller: ReadableStreamDefaultController<Uint8Array>) => this.#pull(controller),
+      cancel: (reason: unknown) => this.#leave(reason),
+    });
+  }
+
+  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    clearTimeout(this.#stall);
+    try {
+      const { done, value } = await this.#input.read();
+      if (done) {
+        this.#end();
+        controller.close();
+        return;
+      }
+      for (const event of this.#events.push(value)) {
+        this.#hasIds ||= event.id !== undefined;
+        if (event.data === "") continue;
+        this.#note(event.data);
+        await this.#options.take(event.data);
+      }
+      controller.enqueue(value);
+      this.#stall = setTimeout(() => this.#cutOff(controller), this.#options.stallLimitMs ?? STALL_LIMIT_MS);
+    } catch {
+      await this.#break(controller);
+    }
+  }
+
+  #note(frame: string): void {
+    if (this.#unanswered.size === 0) return;
+    const view = outlineFrame(frame);
+    for (const each of view.kind === "batch" ? view.messages : [view])
+      if (each.kind === "response") this.#unanswered.delete(each.key);
+  }
+
+  async #break(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    if (this.#isOver) return;
+    // A stream that can be had again ends like any other: its client asks for the rest.
+    for (const id of this.#hasIds ? [] : this.#unanswered.values()) {
+      const frame = this.#options.refusal(id);
+      await this.#options.take(frame);
+      // The empty line ends what may have come of an event.
+      controller.enqueue(new TextEncoder().encode(`\n\nevent: message\ndata: ${frame}\n\n`));
+    }
+    this.#end();
+    controller.close();
+  }
+
+  #cutOff(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    controller.error(new Error("the client takes nothing"));
+    void this.#leave("the client takes nothing");
+  }
+
+  async #leave(reason: unknown): Promise<void> {
+    this.#end();
+    await this.#input.cancel(reason).catch(() => {});
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#stall);
+    this.#options.over();
+  }
+}
+
+function readerOf(body: ReadableStream<Uint8Array>) {
+  return body.getReader();
+}

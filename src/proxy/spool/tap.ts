@@ -1,0 +1,91 @@
+import type { FrameView, ViewedFrame } from "../../wire/frame.ts";
+import type { Wire } from "../../wire/link.ts";
+import type { Claims } from "./claims.ts";
+import type { FrameEntry, SessionOpen } from "./entry.ts";
+import { noTap } from "../relay/session.ts";
+import type { Direction, Tap } from "../relay/session.ts";
+import type { Spool } from "./spool.ts";
+import type { Upstream } from "../relay/upstreams.ts";
+
+export interface SessionFacts {
+  upstream: Upstream;
+  wire: Wire;
+  /** The caller's own key for its sessions, from `?session=`. */
+  sessionKey?: string | undefined;
+}
+
+/** The tap that records a session into the spool, or one that looks at nothing where nothing is to be recorded. */
+export function recordingTap(spool: Spool, claims: Claims, facts: SessionFacts & { session: string }): Tap {
+  const { upstream, wire, sessionKey, session } = facts;
+  if (upstream.record === "none") return noTap;
+  return new SpoolTap(spool, claims, {
+    kind: "open",
+    session,
+    time: Date.now(),
+    upstream: upstream.name,
+    record: upstream.record,
+    wire,
+    ...(sessionKey === undefined ? {} : { sessionKey }),
+  });
+}
+
+/** A tap that counts what passes, in front of another. */
+export function countingTap(tap: Tap, count: (direction: Direction, bytes: number) => void): Tap {
+  return {
+    frame(direction, frame, pass) {
+      count(direction, Buffer.byteLength(frame.text));
+      tap.frame(direction, frame, pass);
+    },
+    closed: (reason) => tap.closed(reason),
+  };
+}
+
+/** Writes one session's frames to the spool before they go on. */
+class SpoolTap implements Tap {
+  readonly #spool: Spool;
+  readonly #claims: Claims;
+  readonly #open: SessionOpen;
+  #sequence = 0;
+  #isClosed = false;
+
+  constructor(spool: Spool, claims: Claims, open: SessionOpen) {
+    this.#spool = spool;
+    this.#claims = claims;
+    this.#open = open;
+  }
+
+  frame(direction: Direction, { text, view }: ViewedFrame, pass: () => void): void {
+    // What a server still says when its client has left reaches nobody, and is no part of the session.
+    if (this.#isClosed) return pass();
+    const { session } = this.#open;
+    const entry: FrameEntry = {
+      kind: "frame",
+      session,
+      sequence: this.#next(),
+      direction,
+      time: Date.now(),
+      frame: text,
+    };
+    if (this.#isClaimed(direction, view)) entry.claimed = true;
+    this.#spool.append({ open: this.#open, entry, view, pass });
+  }
+
+  /** Where all frames are wanted, a tool use is one of them, whoever else records it. */
+  #isClaimed(direction: Direction, view: FrameView): boolean {
+    return direction === "up" && this.#open.record === "calls" && this.#claims.covers(view);
+  }
+
+  closed(reason: string): void {
+    // A connection on which nothing was said is no session: health checks make them all the time.
+    if (this.#isClosed || this.#sequence === 0) return;
+    this.#isClosed = true;
+    const { session } = this.#open;
+    const entry = { kind: "close", session, sequence: this.#next(), time: Date.now(), reason } as const;
+    this.#spool.append({ open: this.#open, entry, pass: () => {} });
+  }
+
+  #next(): number {
+    this.#sequence += 1;
+    return this.#sequence;
+  }
+}

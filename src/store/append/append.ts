@@ -1,0 +1,207 @@
+import { DeweyError } from "../../errors.ts";
+import type { SQL } from "bun";
+import { sentHash, storableMetadata, storableText } from "../exact.ts";
+import type { Metadata } from "../exact.ts";
+import { redactMessage } from "../redact/redact.ts";
+import type { Redactor } from "../redact/redact.ts";
+import { searchable } from "../search/text.ts";
+
+/** Characters that any deadline has room for … */
+const CHARACTERS_WITHIN_DEADLINE = 1_000_000;
+/** … and what each one beyond adds to it: three times what was measured for text whose words hardly repeat. */
+const EXTRA_MS_PER_CHARACTER = 0.001;
+/** A caller's own turns end here, so that there are numbers left to go on after them. */
+const MAX_OWN_TURN = 1_000_000_000;
+
+/** A message as a caller gives it. */
+export interface NewMessage {
+  role: string;
+  content: string;
+  metadata?: Metadata | null | undefined;
+  /** A UUID of the caller's: the same message with the same id again is answered, not stored. */
+  message_id?: string | undefined;
+  /** ISO 8601; the time of storing when absent. */
+  created_at?: string | undefined;
+  /** The caller's own number for the turn, which must be free. Of messages stored together all have one, or none. */
+  turn_number?: number | undefined;
+}
+
+/** How an append differs from a plain one. */
+export interface AppendOptions {
+  /** Whether one message is stored, or several: it says how errors name them. */
+  single: boolean;
+  /** Also into a conversation in the trash, which then is whole when it is restored. */
+  followToTrash: boolean;
+}
+
+/** What became of a message that is stored now. */
+export interface StoredMessage {
+  message_id: string;
+  turn_number: number;
+  created_at: string;
+}
+
+interface Row {
+  conversation: string;
+  id: string;
+  turn: number | null;
+  role: string;
+  content: string;
+  contentExact: string | null;
+  metadata: string | null;
+  metadataExact: string | null;
+  time: string | null;
+  hash: string | null;
+  /** What is searched of the content, where that is not the content itself. */
+  searchable: string | null;
+  followToTrash: boolean;
+}
+
+/** One caller's messages, which are stored together or not at all. */
+export interface Append {
+  conversation: string;
+  rows: Row[];
+  characters: number;
+  /** For each message the caller gave, the row that holds it: a message that comes twice has one row. */
+  rowOf: number[];
+  /** Where the messages stand in the caller's input, for errors: "" for a single one, else "messages[3].". */
+  path(index: number): string;
+  settle: PromiseWithResolvers<StoredMessage[]>;
+}
+
+/** What the database says became of a message. */
+export interface Outcome {
+  outcome: "stored" | "repeated" | "missing" | "conflict" | "taken";
+  message_id: string;
+  turn_number: number;
+  created_at: Date;
+}
+
+/** How much longer than the deadline the storing of so many characters may take. */
+export function extraMs(characters: number): number {
+  return Math.ceil(Math.max(0, characters - CHARACTERS_WITHIN_DEADLINE) * EXTRA_MS_PER_CHARACTER);
+}
+
+/** Makes rows of what a caller gave. Throws `invalid` and `conflict`, naming the field. */
+export function prepare(givenId: string, messages: NewMessage[], options: AppendOptions, redactor: Redactor): Append {
+  const conversationId = givenId.toLowerCase();
+  const path = (index: number) => (options.single ? "" : `messages[${index}].`);
+  const rows: Row[] = [];
+  const places = new Map<string, number>();
+  const rowOf: number[] = [];
+  let characters = 0;
+  for (const [index, message] of messages.entries()) {
+    const row = newRow(conversationId, message, options.followToTrash, redactor);
+    const known = places.get(row.id);
+    if (known !== undefined && rows[known]?.hash !== row.hash) {
+      throw idConflict(`${path(index)}message_id`, row.id);
+    }
+    places.set(row.id, known ?? rows.length);
+    rowOf.push(known ?? rows.length);
+    if (known === undefined) rows.push(row);
+    characters += [row.content, row.contentExact, row.metadata, row.metadataExact, row.searchable].reduce(
+      (sum, text) => sum + (text?.length ?? 0),
+      0,
+    );
+  }
+  const settle = Promise.withResolvers<StoredMessage[]>();
+  return { conversation: conversationId, rows, characters, rowOf, path, settle };
+}
+
+function newRow(conversation: string, message: NewMessage, followToTrash: boolean, redactor: Redactor): Row {
+  const kept = redactMessage(redactor, message);
+  const content = storableText(kept.content);
+  const metadata = storableMetadata(kept.metadata);
+  if (message.turn_number !== undefined && message.turn_number > MAX_OWN_TURN) {
+    throw new DeweyError("invalid", `turn_number should be at most ${MAX_OWN_TURN}`, { field: "turn_number" });
+  }
+  return {
+    conversation,
+    id: message.message_id?.toLowerCase() ?? Bun.randomUUIDv7(),
+    turn: message.turn_number ?? null,
+    role: message.role,
+    content: content.readable,
+    contentExact: content.exact,
+    metadata: metadata.readable,
+    metadataExact: metadata.exact,
+    time: message.created_at ?? null,
+    // Of what was sent: a pattern that is added later makes no conflict of a repetition.
+    hash: message.message_id === undefined ? null : sentHash(message.role, message.content, message.metadata ?? null),
+    searchable: searchable(content.readable),
+    followToTrash,
+  };
+}
+
+/** One call of the database's own function; the answers come in the order of the rows. */
+export async function appendRows(sql: SQL, groups: Row[][]): Promise<Outcome[]> {
+  const rows = groups.flat();
+  const callers = groups.flatMap((group, caller) => group.map(() => caller));
+  const column = <Key extends keyof Row>(key: Key) => rows.map((row) => row[key]);
+  return sql`select outcome, message_id, turn_number, created_at from dewey_append(
+    ${sql.array(callers, "INTEGER")}::integer[],
+    ${sql.array(column("conversation"), "UUID")}::uuid[],
+    ${sql.array(column("id"), "UUID")}::uuid[],
+    ${sql.array(column("turn"), "INTEGER")}::integer[],
+    ${sql.array(column("role"), "TEXT")}::text[],
+    ${sql.array(column("content"), "TEXT")}::text[],
+    ${sql.array(column("contentExact"), "TEXT")}::text[],
+    ${sql.array(column("metadata"), "TEXT")}::text[],
+    ${sql.array(column("metadataExact"), "TEXT")}::text[],
+    ${sql.array(column("time"), "TIMESTAMPTZ")}::timestamptz[],
+    ${sql.array(column("hash"), "TEXT")}::text[],
+    ${sql.array(column("searchable"), "TEXT")}::text[],
+    ${sql.array(column("followToTrash"), "BOOLEAN")}::boolean[]
+  )`;
+}
+
+/** Answers the caller, or refuses all of its messages for the first that could not be stored. */
+export function settle(append: Append, outcomes: Outcome[]): void {
+  const bad = append.rowOf.findIndex((row) => !/stored|repeated/.test(outcomes[row]?.outcome ?? ""));
+  const outcome = bad === -1 ? undefined : outcomes[append.rowOf[bad] ?? 0];
+  if (outcome) {
+    append.settle.reject(refusal(outcome, append, bad));
+    return;
+  }
+  append.settle.resolve(
+    append.rowOf.flatMap((row) => {
+      const stored = outcomes[row];
+      return stored
+        ? [
+            {
+              message_id: stored.message_id,
+              turn_number: stored.turn_number,
+              created_at: stored.created_at.toISOString(),
+            },
+          ]
+        : [];
+    }),
+  );
+}
+
+function refusal(outcome: Outcome, append: Append, index: number): DeweyError {
+  const row = append.rows[append.rowOf[index] ?? 0];
+  if (outcome.outcome === "missing") {
+    return new DeweyError(
+      "not_found",
+      `there is no conversation ${row?.conversation}; begin one first, or correct the id`,
+      {
+        field: "conversation_id",
+      },
+    );
+  }
+  if (outcome.outcome === "taken") {
+    return new DeweyError(
+      "conflict",
+      `turn ${row?.turn} is taken in this conversation; leave turn_number out to get the next`,
+      {
+        field: "turn_number",
+      },
+    );
+  }
+  return idConflict(`${append.path(index)}message_id`, outcome.message_id);
+}
+
+function idConflict(field: string, id: string): DeweyError {
+  const message = `${field} ${id} is taken by another message; give each message an id of its own, or repeat a call unchanged`;
+  return new DeweyError("conflict", message, { field });
+}

@@ -1,0 +1,133 @@
+import { createHash } from "node:crypto";
+import { DeweyError } from "../../errors.ts";
+import { BLOCK_BYTES, Reader, headerSum, padding, parseHeader } from "./tar.ts";
+
+// A tar of named pieces, compressed with zstd, whose last piece holds the SHA-256 of all others as `sha256sum` writes
+// them: `tar --zstd -xf FILE && sha256sum -c SHA256SUMS` needs nothing of Dewey's. It is written and read piece by piece,
+// so that it may be as large as it likes.
+
+/** A file of the archive, small enough to be held whole. */
+export interface Piece {
+  name: string;
+  bytes: Uint8Array;
+}
+
+/** No piece is larger; what is, is no archive of ours. */
+export const MAX_PIECE_BYTES = 4 * 1024 * 1024;
+
+const SUMS = "SHA256SUMS";
+/** A zstd frame begins so (RFC 8878). */
+const MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
+
+/** The archive of the pieces. A failure of theirs is the stream's. */
+export function packed(pieces: AsyncIterable<Piece>): ReadableStream<Uint8Array> {
+  return streamOf(tar(pieces)).pipeThrough(new CompressionStream("zstd"));
+}
+
+/** A stream at its reader's pace. */
+function streamOf(chunks: AsyncGenerator<Uint8Array<ArrayBuffer>>): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream({
+    async pull(controller) {
+      const next = await chunks.next();
+      if (next.done === true) controller.close();
+      else controller.enqueue(next.value);
+    },
+    async cancel() {
+      await chunks.return(undefined);
+    },
+  });
+}
+
+async function* tar(pieces: AsyncIterable<Piece>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let sums = "";
+  for await (const piece of pieces) {
+    sums += `${sha256(piece.bytes)}  ${piece.name}\n`;
+    yield entry(piece);
+  }
+  yield entry({ name: SUMS, bytes: Buffer.from(sums) });
+  yield new Uint8Array(2 * BLOCK_BYTES);
+}
+
+/** The pieces of an archive, in their order. Throws `invalid` for what is none, is cut off or damaged. */
+export async function* unpacked(archive: AsyncIterable<Uint8Array>): AsyncGenerator<Piece> {
+  const reader = new Reader(decompressed(archive), "the backup");
+  let sums = "";
+  for (;;) {
+    const { name, size } = pieceHeader(await reader.take(BLOCK_BYTES));
+    const bytes = await reader.take(size);
+    await reader.take(padding(size));
+    if (name === SUMS) {
+      if (Buffer.from(bytes).toString() !== sums) throw damaged();
+      // The two empty blocks behind it end the archive; nothing may be missing of them either.
+      await reader.take(2 * BLOCK_BYTES);
+      return;
+    }
+    sums += `${sha256(bytes)}  ${name}\n`;
+    yield { name, bytes };
+  }
+}
+
+async function* decompressed(archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let reason: unknown;
+  const source = streamOf(checked(archive, (error) => (reason = error)));
+  try {
+    for await (const chunk of source.pipeThrough(new DecompressionStream("zstd"))) yield chunk;
+  } catch {
+    // The decompressor's words are about its own state; what we know better is said first.
+    throw reason ?? damaged();
+  }
+}
+
+/** Passes the archive on when it begins as one does. */
+async function* checked(
+  archive: AsyncIterable<Uint8Array>,
+  failed: (reason: unknown) => void,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let beginning: number[] | undefined = [];
+  try {
+    for await (const chunk of archive) {
+      beginning?.push(...chunk.subarray(0, MAGIC.length));
+      if (beginning !== undefined && beginning.length >= MAGIC.length) {
+        if (MAGIC.some((byte, index) => beginning?.[index] !== byte)) throw foreign();
+        beginning = undefined;
+      }
+      yield chunk as Uint8Array<ArrayBuffer>;
+    }
+    if (beginning !== undefined) throw foreign();
+  } catch (error) {
+    failed(error);
+    throw error;
+  }
+}
+
+/** A file as tar has it (POSIX ustar): a block that describes it, and its bytes in whole blocks. */
+function entry({ name, bytes }: Piece): Uint8Array<ArrayBuffer> {
+  const block = Buffer.alloc(BLOCK_BYTES + bytes.length + padding(bytes.length));
+  const octal = (value: number, digits: number) => `${value.toString(8).padStart(digits, "0")}\0`;
+  block.write(name, 0, 100, "latin1");
+  block.write(octal(0o600, 7) + octal(0, 7) + octal(0, 7) + octal(bytes.length, 11) + octal(0, 11), 100, "latin1");
+  block.write("        0", 148, "latin1");
+  block.write("ustar\x0000", 257, "latin1");
+  block.write(`${octal(headerSum(block), 6)} `, 148, "latin1");
+  block.set(bytes, BLOCK_BYTES);
+  return block;
+}
+
+function pieceHeader(block: Uint8Array): { name: string; size: number } {
+  const header = parseHeader(block);
+  if (!header) throw damaged();
+  if (header.name !== SUMS && !(header.size <= MAX_PIECE_BYTES)) throw foreign();
+  return header;
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+export function damaged(): DeweyError {
+  return new DeweyError("invalid", "the backup is damaged or cut off");
+}
+
+export function foreign(): DeweyError {
+  return new DeweyError("invalid", "this is no backup of Dewey's");
+}

@@ -1,0 +1,255 @@
+import type { SQL, TransactionSQL } from "bun";
+import { DeweyError } from "../../errors.ts";
+import { Late, Pool, connect, isConnectionLost, sqlState } from "./pool.ts";
+import type { PoolUse, Statement } from "./pool.ts";
+import type { Connection } from "./connection.ts";
+import type { Log } from "../../log.ts";
+
+/** Searches have connections of their own, so that slow ones never stand before a store: one in five, at least one. */
+const SEARCH_SHARE = 5;
+/** PostgreSQL ends a slow statement a little before we would give up its connection. */
+const STATEMENT_SHARE = 0.9;
+
+export interface DatabaseOptions {
+  connection: Connection;
+  /** So many are opened at start and kept. */
+  minConnections: number;
+  maxConnections: number;
+  /** How long a call may wait for the database before it fails as `unavailable`. */
+  deadlineMs: number;
+  /**
+   * How long one statement of a search may take before it is ended: slow ones take the processors from everybody. Never
+   * more than any other statement may. Absent where nothing is searched.
+   */
+  searchDeadlineMs?: number;
+  /** Whether what may run twice is tried again here; `false` where whoever asks tries elsewhere. */
+  repeats?: boolean;
+  log: Log;
+}
+
+/** How often a search is cancelled that goes on with its next statement. */
+const CANCEL_INTERVAL_MS = 50;
+/** Each search has other words: a plan made for none of them would be a bad one, and compiling it takes longer than running. */
+const SEARCH_PLANNING = { jit: "off", plan_cache_mode: "force_custom_plan" };
+/** A new connection has to read PostgreSQL's dictionaries and map its memory, which takes longer than a search. */
+const KEPT_SEARCHES = 1;
+
+/**
+ * The connections to one PostgreSQL. Whatever happens there, a caller has an answer within the deadline: the result, or
+ * a DeweyError that says `unavailable`.
+ */
+export class Database {
+  /** How long a caller waits for an answer. */
+  readonly deadlineMs: number;
+  readonly #options: DatabaseOptions;
+  readonly #searchDeadlineMs: number;
+  readonly #main: Pool;
+  readonly #searches: Pool;
+
+  constructor(options: DatabaseOptions) {
+    this.#options = options;
+    this.deadlineMs = options.deadlineMs;
+    const { connection, log, maxConnections, minConnections } = options;
+    const searches = Math.max(1, Math.floor(maxConnections / SEARCH_SHARE));
+    const main = Math.max(1, maxConnections - searches);
+    const timeout = Math.ceil(this.deadlineMs * STATEMENT_SHARE);
+    this.#searchDeadlineMs = Math.min(options.searchDeadlineMs ?? timeout, timeout);
+    const settings = { statement_timeout: timeout, lock_timeout: timeout };
+    this.#main = new Pool({
+      connection,
+      kept: Math.min(minConnections, main),
+      most: main,
+      settings,
+      keepsStatements: true,
+      log,
+    });
+    // Who allows one connection gets one.
+    const searchSettings = { ...settings, statement_timeout: this.#searchDeadlineMs, ...SEARCH_PLANNING };
+    this.#searches =
+      maxConnections === 1
+        ? this.#main
+        : // Each search is another statement, so keeping them would only fill the memory.
+          new Pool({
+            connection,
+            kept: KEPT_SEARCHES,
+            most: searches,
+            settings: searchSettings,
+            keepsStatements: false,
+            log,
+          });
+  }
+
+  /**
+   * Runs what may run twice, as every read may: it is tried again once after a lost connection, or after others changed
+   * the same rows at the same moment. `extraMs` is given beyond the deadline, for work whose size is known; less than 0 is
+   * taken from it, for what has been tried elsewhere before.
+   */
+  async repeatable<Result>(statement: Statement<Result>, extraMs = 0): Promise<Result> {
+    const work: Statement<Result> =
+      extraMs > 0 ? (sql) => sql.begin((transaction) => this.#allow(extraMs, transaction, statement)) : statement;
+    return this.#twice(this.#main, work, this.deadlineMs + extraMs);
+  }
+
+  /** Runs a transaction, which is rolled back when it throws. It is not repeated. */
+  async transaction<Result>(work: (sql: TransactionSQL) => Promise<Result>, extraMs = 0): Promise<Result> {
+    const limitMs = this.deadlineMs + extraMs;
+    try {
+      return await this.#main.run((sql) => sql.begin((within) => this.#allow(extraMs, within, work)), limitMs);
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  /**
+   * Runs a search on the searches' own connections. Once the signal aborts, what runs in the database for it is cancelled,
+   * and it fails as `unavailable`. `extraMs` is as for `repeatable`; `first` runs before all else on the connection.
+   */
+  async search<Result>(
+    statement: Statement<Result>,
+    signal?: AbortSignal,
+    { extraMs = 0, first }: { extraMs?: number; first?: Statement<void> } = {},
+  ): Promise<Result> {
+    const search: Statement<Result> = signal ? (sql) => this.#cancellable(sql, statement, signal) : statement;
+    const work: Statement<Result> = first ? (sql) => first(sql).then(() => search(sql)) : search;
+    try {
+      return await this.#twice(this.#searches, work, this.deadlineMs + extraMs);
+    } catch (error) {
+      throw wasTooSlow(error) ? tooSlow(this.#searchDeadlineMs, error) : error;
+    }
+  }
+
+  /** Runs long work without a deadline on a connection that is opened for it and closed after it. */
+  async exclusive<Result>(work: Statement<Result>): Promise<Result> {
+    const sql = connect(this.#options.connection, { settings: {}, keepsStatements: true, idleSeconds: 0 });
+    try {
+      return await work(sql);
+    } catch (error) {
+      throw translated(error);
+    } finally {
+      await sql.close();
+    }
+  }
+
+  /** Opens the connections that are to be kept. */
+  async warm(): Promise<void> {
+    try {
+      await this.#main.warm(this.deadlineMs);
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  /** How much of each pool is in use. */
+  use(): Record<string, PoolUse> {
+    return this.#main === this.#searches
+      ? { main: this.#main.use() }
+      : { main: this.#main.use(), search: this.#searches.use() };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#main.close(this.deadlineMs), this.#searches.close(this.deadlineMs)]);
+  }
+
+  async #cancellable<Result>(sql: SQL, work: Statement<Result>, signal: AbortSignal): Promise<Result> {
+    if (signal.aborted) throw cancelled();
+    const [{ pid }] = await sql`select pg_backend_pid() as pid`;
+    const ended = new AbortController();
+    let cancelling: Promise<void> | undefined;
+    const cancel = () => {
+      // Over a connection of its own, because those of the pools may all be taken. The next statement of the search is
+      // cancelled too, until none comes; where that fails, the search's deadline ends it.
+      cancelling = this.exclusive(async (other) => {
+        for (; !ended.signal.aborted; await Bun.sleep(CANCEL_INTERVAL_MS))
+          await other`select pg_cancel_backend(${pid})`;
+      }).catch(() => {});
+    };
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      return await work(sql);
+    } catch (error) {
+      throw signal.aborted ? cancelled() : error;
+    } finally {
+      ended.abort();
+      signal.removeEventListener("abort", cancel);
+      // Else the next search on this connection could be hit.
+      await cancelling;
+    }
+  }
+
+  async #twice<Result>(pool: Pool, work: Statement<Result>, limitMs: number): Promise<Result> {
+    const startedMs = performance.now();
+    try {
+      return await pool.run(work, limitMs);
+    } catch (error) {
+      const mayHelp = isConnectionLost(error) || isCollision(error);
+      if (!mayHelp || this.#options.repeats === false) throw translated(error);
+    }
+    try {
+      return await pool.run(work, Math.max(0, limitMs - (performance.now() - startedMs)));
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  async #allow<Result, Sql extends TransactionSQL>(
+    extraMs: number,
+    sql: Sql,
+    work: (sql: Sql) => Promise<Result>,
+  ): Promise<Result> {
+    const timeoutMs = Math.ceil((this.deadlineMs + extraMs) * STATEMENT_SHARE);
+    if (extraMs > 0) await sql.unsafe(`set local statement_timeout = ${timeoutMs}`);
+    return work(sql);
+  }
+}
+
+/** SQLSTATE of a statement that was cancelled, by its deadline or by somebody. */
+const QUERY_CANCELED = "57014";
+
+/** Whether a statement was ended by its own deadline, and so would be elsewhere. */
+export function wasTooSlow(error: unknown): boolean {
+  return error instanceof DeweyError && sqlState(error.cause) === QUERY_CANCELED;
+}
+
+function tooSlow(limitMs: number, error: unknown): DeweyError {
+  const remedy = "ask with rarer words or narrow it, or raise DEWEY_SEARCH_DEADLINE_SECONDS";
+  const cause = error instanceof DeweyError ? error.cause : error;
+  return new DeweyError("unavailable", `the search needed longer than ${limitMs / 1000} s; ${remedy}`, { cause });
+}
+
+function cancelled(): DeweyError {
+  return new DeweyError("unavailable", "the search was cancelled by its caller");
+}
+
+/**
+ * Others wrote the same keys (23505) or rows (40001, 40P01) at the same moment; a second look sees what they wrote. On a
+ * replica the last two mean that what was being read had to go, because it went on the primary.
+ */
+export function isCollision(error: unknown): boolean {
+  return /^(23505|40001|40P01)$/.test(sqlState(error) ?? "");
+}
+
+/** SQLSTATEs that mean "not now", with the words for them: trying again, or an administrator, helps. */
+const passing: [RegExp, string][] = [
+  [/^28/, "the database refuses Dewey's user or password; correct DEWEY_DB_USER and DEWEY_DB_PASSWORD"],
+  [/^3D000/, "the database that is configured does not exist; make it, or correct DEWEY_DB_NAME"],
+  [/^53300/, "the database has no connection left for Dewey; try again later"],
+  [/^53/, "the database has run out of room; try again later"],
+  [/^(57014|55P03)/, "the database needed longer than it may; try again later"],
+  [/^25006/, "the database takes no writes at the moment; try again later"],
+  [/^(40001|40P01)/, "the database was too busy with the same rows; try again later"],
+];
+
+/** The one translation of the database's errors. Their own words may quote what a caller sent, so they go no further. */
+export function translated(error: unknown): DeweyError {
+  if (error instanceof DeweyError) return error;
+  if (error instanceof Late) return new DeweyError("unavailable", error.message);
+  if (isConnectionLost(error)) {
+    return new DeweyError("unavailable", "the database cannot be reached; try again when it is back", { cause: error });
+  }
+  const state = sqlState(error);
+  const words = passing.find(([pattern]) => state !== undefined && pattern.test(state))?.[1];
+  if (words !== undefined) return new DeweyError("unavailable", words, { cause: error });
+  if (state === undefined)
+    return new DeweyError("internal", "the database's answer was not understood", { cause: error });
+  return new DeweyError("internal", `the database refused a statement (SQLSTATE ${state})`, { cause: error });
+}

@@ -1,0 +1,203 @@
+import { SQL } from "bun";
+import { DeweyError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import type { Connection } from "./connection.ts";
+
+/** How long a new connection may take; a database that is away should be known before a caller's deadline. */
+const CONNECT_DEADLINE_SECONDS = 5;
+/** A connection beyond those that are kept closes when nobody has needed it for so long. */
+const IDLE_LIMIT_SECONDS = 30;
+
+export type Statement<Result> = (sql: SQL) => Promise<Result>;
+
+export interface PoolOptions {
+  connection: Connection;
+  /** So many stay open once they are. */
+  kept: number;
+  most: number;
+  /** PostgreSQL's own settings for each connection. */
+  settings: Record<string, number | string>;
+  /** Whether each connection keeps every statement that it has seen, to run it sooner when it comes again. */
+  keepsStatements: boolean;
+  log: Log;
+}
+
+/** How much of a pool is in use. */
+export interface PoolUse {
+  busy: number;
+  idle: number;
+  most: number;
+  /** Callers that wait for a connection. */
+  waiting: number;
+}
+
+interface Slot {
+  sql: SQL;
+  kept: boolean;
+}
+
+/** The work was not done in time. */
+export class Late extends Error {
+  constructor(limitMs: number) {
+    super(`the database did not answer within ${limitMs / 1000} s; it may be away, or busy: try again`);
+  }
+}
+
+/**
+ * Connections that carry one caller's work at a time. Bun's own pool sends several callers' statements down one
+ * connection, where a quick one waits behind a slow one, and can only be replaced as a whole when one of them hangs;
+ * here the connection that hangs is given up alone.
+ */
+export class Pool {
+  readonly #options: PoolOptions;
+  readonly #slots = new Set<Slot>();
+  #idle: Slot[] = [];
+  #waiting: ((slot: Slot) => void)[] = [];
+  #closed = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  use(): PoolUse {
+    const { size } = this.#slots;
+    const idle = this.#idle.length;
+    return { busy: size - idle, idle, most: this.#options.most, waiting: this.#waiting.length };
+  }
+
+  /** Does the work on a connection of its own, and throws `Late` when waiting and work together take longer than the limit. */
+  async run<Result>(work: Statement<Result>, limitMs: number): Promise<Result> {
+    const late = Promise.withResolvers<never>();
+    // It may pass while nobody listens, after the answer; that is no failure.
+    late.promise.catch(() => {});
+    const timer = setTimeout(() => late.reject(new Late(limitMs)), limitMs);
+    try {
+      const slot = await this.#acquire(late.promise);
+      return await this.#use(slot, work, late.promise);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Opens the connections that are to be kept. */
+  async warm(limitMs: number): Promise<void> {
+    const all = Promise.withResolvers<void>();
+    let held = 0;
+    const hold: Statement<void> = async (sql) => {
+      await sql`select`;
+      held += 1;
+      // Each waits for the others, so that no two share a connection.
+      if (held === this.#options.kept) all.resolve();
+      await all.promise;
+    };
+    await Promise.all(Array.from({ length: this.#options.kept }, () => this.run(hold, limitMs)));
+  }
+
+  /** What still runs gets the time; a frozen database must not keep us longer. */
+  async close(limitMs: number): Promise<void> {
+    this.#closed = true;
+    const timeout = limitMs / 1000;
+    await Promise.all([...this.#slots].map((slot) => slot.sql.close({ timeout }).catch(() => {})));
+  }
+
+  async #acquire(late: Promise<never>): Promise<Slot> {
+    if (this.#closed) throw new DeweyError("unavailable", "Dewey is stopping; try again when it is back");
+    const free = this.#idle.pop() ?? (this.#slots.size < this.#options.most ? this.#open() : undefined);
+    if (free) return free;
+    const turn = Promise.withResolvers<Slot>();
+    this.#waiting.push(turn.resolve);
+    try {
+      return await Promise.race([turn.promise, late]);
+    } catch (error) {
+      this.#waiting = this.#waiting.filter((resolve) => resolve !== turn.resolve);
+      throw error;
+    }
+  }
+
+  async #use<Result>(slot: Slot, work: Statement<Result>, late: Promise<never>): Promise<Result> {
+    const working = work(slot.sql);
+    // After the deadline nobody listens any more; without this its failure would count as unhandled.
+    working.catch(() => {});
+    try {
+      const result = await Promise.race([working, late]);
+      this.#release(slot);
+      return result;
+    } catch (error) {
+      if (error instanceof Late || isConnectionLost(error)) this.#giveUp(slot, error);
+      else this.#release(slot);
+      throw error;
+    }
+  }
+
+  #release(slot: Slot): void {
+    const next = this.#waiting.shift();
+    if (next) next(slot);
+    else this.#idle.push(slot);
+  }
+
+  /**
+   * A statement to a frozen server hangs for ever and cannot be cancelled, so its connection is given up with it. When
+   * one is lost, those that are idle most likely are too, and a second try should not find that out one by one.
+   */
+  #giveUp(slot: Slot, reason: unknown): void {
+    if (reason instanceof Late)
+      this.#options.log.warn("a connection to the database hangs and is given up", { reason });
+    const others = this.#idle;
+    this.#idle = [];
+    for (const gone of [slot, ...others]) {
+      this.#slots.delete(gone);
+      void gone.sql.close({ timeout: 0 }).catch(() => {});
+    }
+    while (!this.#closed && this.#slots.size < this.#options.most) {
+      const next = this.#waiting.shift();
+      if (!next) return;
+      next(this.#open());
+    }
+  }
+
+  #open(): Slot {
+    const kept = [...this.#slots].filter((slot) => slot.kept).length < this.#options.kept;
+    const { connection, settings, keepsStatements } = this.#options;
+    const sql = connect(connection, { settings, keepsStatements, idleSeconds: kept ? 0 : IDLE_LIMIT_SECONDS });
+    const slot = { sql, kept };
+    this.#slots.add(slot);
+    return slot;
+  }
+}
+
+/** One connection, opened by its first statement. */
+export function connect(
+  connection: Connection,
+  options: Pick<PoolOptions, "settings" | "keepsStatements"> & { idleSeconds: number },
+): SQL {
+  const socket = connection.host.startsWith("/");
+  return new SQL({
+    adapter: "postgres",
+    ...(socket
+      ? { path: `${connection.host}/.s.PGSQL.${connection.port}` }
+      : { hostname: connection.host, port: connection.port }),
+    username: connection.user,
+    password: connection.password ?? "",
+    database: connection.database,
+    tls: connection.tls ?? false,
+    max: 1,
+    idleTimeout: options.idleSeconds,
+    connectionTimeout: CONNECT_DEADLINE_SECONDS,
+    prepare: options.keepsStatements,
+    connection: options.settings,
+  });
+}
+
+/** SQLSTATE of an error of PostgreSQL's own; Bun keeps it in `errno`. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof SQL.PostgresError && typeof error.errno === "string" ? error.errno : undefined;
+}
+
+/** Lost while it was used, or never had. */
+export function isConnectionLost(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  // 08: connection exceptions; 57P01 to 57P03: the server is stopping, has crashed, or is starting.
+  if (/^(08|57P0[123])/.test(sqlState(error) ?? "")) return true;
+  const code = "code" in error ? String(error.code) : "";
+  return /CONNECTION|ECONN|ENOENT|EPIPE|ETIMEDOUT|ENOTFOUND|FailedToOpenSocket|EAI_/.test(code);
+}

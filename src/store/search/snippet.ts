@@ -1,0 +1,108 @@
+import { beginning } from "../reply.ts";
+import type { Mark } from "./marks.ts";
+
+/** A snippet shows so much around the best place, and as much of a second one that has what the first has not. */
+const FRAGMENT_CHARACTERS = 160;
+const MAX_FRAGMENTS = 2;
+/** A text up to this length is shown whole. */
+const WHOLE_CHARACTERS = 2 * FRAGMENT_CHARACTERS;
+/** Of a piece that is cut around a match, the part that stands before it. */
+const SHARE_BEFORE = 1 / 4;
+/** How far an end is moved, so that no word is cut. */
+const MAX_WORD_CHARACTERS = 30;
+
+/** A part of a text; UTF-16 positions, as JavaScript counts. */
+interface Range {
+  start: number;
+  end: number;
+}
+
+/** Where the text matches, with the words that do between two asterisks each; of a text without marks, its beginning. */
+export function snippetOf(text: string, marks: Mark[]): string {
+  const ranges = text.length <= WHOLE_CHARACTERS ? [{ start: 0, end: text.length }] : fragments(text, marks);
+  const shown = ranges.map((range) => highlighted(text, range, marks)).join(" … ");
+  const first = ranges.at(0)?.start ?? 0;
+  const last = ranges.at(-1)?.end ?? 0;
+  return `${first > 0 ? "… " : ""}${shown}${last < text.length ? " …" : ""}`;
+}
+
+/** So many bytes of a text around its best place: all from its beginning when that place is in there. */
+export function pieceAround(text: string, marks: Mark[], bytes: number): { text: string; start: number } {
+  const from = beginning(text, bytes).text;
+  const best = bestWindow(marks, FRAGMENT_CHARACTERS);
+  if (best === undefined || best.end <= from.length) return { text: from, start: 0 };
+  const start = boundary(text, Math.max(0, best.start - Math.floor(from.length * SHARE_BEFORE)));
+  const piece = beginning(text.slice(start), bytes).text;
+  return { text: piece, start };
+}
+
+function fragments(text: string, marks: Mark[]): Range[] {
+  const ranges: Range[] = [];
+  let left = marks;
+  while (ranges.length < MAX_FRAGMENTS) {
+    const best = bestWindow(left, FRAGMENT_CHARACTERS);
+    if (best === undefined) break;
+    const shown = new Set(best.marks.map((mark) => mark.sought));
+    left = left.filter((mark) => !shown.has(mark.sought));
+    const room = Math.max(0, FRAGMENT_CHARACTERS - (best.end - best.start)) / 2;
+    ranges.push({
+      start: boundary(text, Math.max(0, Math.floor(best.start - room))),
+      end: boundary(text, Math.min(text.length, Math.ceil(best.end + room))),
+    });
+  }
+  if (ranges.length === 0) return [{ start: 0, end: boundary(text, WHOLE_CHARACTERS) }];
+  return joined(ranges.toSorted((a, b) => a.start - b.start));
+}
+
+/** The window of marks that is worth most, each word of the query counted once. */
+function bestWindow(marks: Mark[], characters: number): (Range & { marks: Mark[] }) | undefined {
+  let best: (Range & { marks: Mark[] }) | undefined;
+  let bestWorth = 0;
+  for (const [index, first] of marks.entries()) {
+    const within: Mark[] = [];
+    for (let next = index; next < marks.length; next += 1) {
+      const mark = marks[next];
+      if (!mark || mark.end > first.start + characters) break;
+      within.push(mark);
+    }
+    const worth = [...new Set(within.map((mark) => mark.sought))].reduce((sum, each) => sum + each.weight, 0);
+    if (worth <= bestWorth) continue;
+    bestWorth = worth;
+    best = { start: first.start, end: Math.max(...within.map((mark) => mark.end)), marks: within };
+  }
+  return best;
+}
+
+/** The range as one line, its marks between asterisks. Marks that touch, or that only a sign parts, are one. */
+function highlighted(text: string, range: Range, marks: Mark[]): string {
+  const within = marks
+    .map(({ start, end }) => ({ start: Math.max(start, range.start), end: Math.min(end, range.end) }))
+    .filter(({ start, end }) => start < end);
+  let shown = "";
+  let position = range.start;
+  for (const mark of joined(within, (from, to) => /^[_\-./\\@:]{0,3}$/.test(text.slice(from, to)))) {
+    shown += `${text.slice(position, mark.start)}**${text.slice(mark.start, mark.end)}**`;
+    position = mark.end;
+  }
+  return (shown + text.slice(position, range.end)).replace(/\s+/g, " ").trim();
+}
+
+/** Ranges in their order, those made one that overlap or that nothing parts. */
+function joined(ranges: Range[], isNothing: (from: number, to: number) => boolean = () => false): Range[] {
+  const result: Range[] = [];
+  for (const { start, end } of ranges) {
+    const last = result.at(-1);
+    if (last && (start <= last.end || isNothing(last.end, start))) last.end = Math.max(last.end, end);
+    else result.push({ start, end });
+  }
+  return result;
+}
+
+/** The position, or the next end of a word when one is near; never within a character. */
+function boundary(text: string, position: number): number {
+  if (position <= 0 || position >= text.length) return position;
+  const space = /\s/.exec(text.slice(position - 1, position + MAX_WORD_CHARACTERS));
+  if (space) return position + space.index;
+  // The second half of a surrogate pair.
+  return /[\udc00-\udfff]/.test(text[position] ?? "") ? position - 1 : position;
+}

@@ -1,0 +1,193 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { binary, plainEnvironment, run, startServe, temporaryHome } from "../../support/binary.ts";
+import type { Running } from "../../support/binary.ts";
+import { Rpc, until } from "../../support/rpc.ts";
+import { openTerminal, tmux } from "../../support/tmux.ts";
+
+setDefaultTimeout(120_000);
+
+const home = temporaryHome();
+const second = temporaryHome();
+const file = join(home.path, "kept.backup");
+let from: { running: Running; url: string };
+let to: { running: Running; url: string };
+let env: Record<string, string>;
+let toEnv: Record<string, string>;
+
+/** 80 kB that do not compress, so that a backup has a size; in metadata, of which no words are made. */
+const noise = () => ({ noise: Buffer.from(crypto.getRandomValues(new Uint8Array(60_000))).toString("base64") });
+
+beforeAll(async () => {
+  [from, to] = await Promise.all([startServe(home.path, { DEWEY_TOKEN: "secret-token" }), startServe(second.path)]);
+  env = { ...plainEnvironment(home.path), TZ: "UTC", DEWEY_URL: from.url, DEWEY_TOKEN: "secret-token" };
+  toEnv = { ...plainEnvironment(second.path), TZ: "UTC", DEWEY_URL: to.url };
+  const rpc = await Rpc.open(from.url, { headers: { authorization: "Bearer secret-token" } });
+  await rpc.initialize();
+  await rpc.tool("dewey_store_messages_bulk", {
+    session_id: "kept",
+    messages: Array.from({ length: 50 }, (_, n) => ({ role: "user", content: `message ${n}`, metadata: noise() })),
+  });
+  await rpc.tool("dewey_set_startup_context", { name: "team", content: "Be brief." });
+  rpc.close();
+});
+
+afterAll(async () => {
+  await Promise.all([from.running.stop(), to.running.stop()]);
+  home[Symbol.dispose]();
+  second[Symbol.dispose]();
+});
+
+/** What the target keeps, as far as these tests put anything there. */
+async function kept(): Promise<string> {
+  return (await run(["list", "--json"], toEnv)).stdout + (await run(["context", "list", "--json"], toEnv)).stdout;
+}
+
+describe("dewey backup and dewey recover", () => {
+  test("bring everything from one server into another", async () => {
+    const made = await run(["backup", file], env);
+    expect([made.code, made.stderr]).toEqual([0, ""]);
+    expect(made.stdout).toMatch(/kept\.backup holds 1 conversation, 50 messages \(\d+(\.\d)? MB\)\n$/);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(existsSync(`${file}.part`)).toBe(false);
+    const recovered = await run(["recover", file], toEnv);
+    expect([recovered.code, recovered.stderr]).toEqual([0, ""]);
+    expect(recovered.stdout).toMatch(/^The server holds what it held on \S+ \S+: 1 conversation, 50 messages\n$/);
+    const [here, there] = await Promise.all(
+      [env, toEnv].map((each) => run(["list", "--session", "kept", "--json"], each)),
+    );
+    expect(there?.stdout).toBe(here?.stdout ?? "");
+    expect((await run(["context", "show", "team"], toEnv)).stdout).toBe("Be brief.\n");
+  });
+
+  test("refuse a server that is not empty, and --force replaces what it keeps", async () => {
+    const before = await kept();
+    expect(await run(["recover", file], toEnv)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^dewey: the store is not empty: .*, say --force\n$/),
+    });
+    expect(await kept()).toBe(before);
+    const { stdout } = await run(["recover", file, "--force", "--json"], toEnv);
+    expect(JSON.parse(stdout).tables).toContainEqual({ name: "messages", rows: 50 });
+    expect(await kept()).toBe(before);
+  });
+
+  test("change nothing when the file is cut off or something else, and say so", async () => {
+    const before = await kept();
+    const whole = readFileSync(file);
+    const bad = join(home.path, "bad.backup");
+    for (const [content, reason] of [
+      [whole.subarray(0, whole.length / 2), /cut off|damaged/],
+      [whole.subarray(0, whole.length - 1), /cut off|damaged/],
+      [Buffer.from("PGDMP and so on"), /no backup of Dewey's/],
+      [Buffer.alloc(0), /no backup of Dewey's/],
+    ] as const) {
+      writeFileSync(bad, content);
+      const { code, stderr } = await run(["recover", bad, "--force"], toEnv);
+      expect([code, stderr]).toEqual([2, expect.stringMatching(reason)]);
+      expect(stderr).toContain("nothing was changed");
+      expect(await kept()).toBe(before);
+    }
+  });
+
+  test("say what is wrong with the file's place, the token, and the server", async () => {
+    expect(await run(["backup"], env)).toMatchObject({ code: 2, stderr: expect.stringContaining("wants a file") });
+    expect(await run(["recover"], env)).toMatchObject({ code: 2, stderr: expect.stringContaining("wants the file") });
+    expect(await run(["backup", "/nowhere/x"], env)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("cannot be written (ENOENT)"),
+    });
+    expect(await run(["recover", "/nowhere/x"], env)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("cannot be read (ENOENT)"),
+    });
+    expect(await run(["backup", file], { ...env, DEWEY_TOKEN: "wrong" })).toMatchObject({ code: 77 });
+    const before = readFileSync(file);
+    expect(await run(["backup", file], { ...env, DEWEY_URL: "ws://localhost:1" })).toMatchObject({
+      code: 69,
+      stderr: expect.stringContaining("start one with: dewey serve"),
+    });
+    // The backup that was there is still there.
+    expect(readFileSync(file).equals(before)).toBe(true);
+    expect(readdirSync(home.path).filter((name) => name.endsWith(".part"))).toEqual([]);
+  });
+
+  test("undo a recovery whose client is killed, and hold up nobody for long", async () => {
+    const before = await kept();
+    const begun = await fetch(new URL("/recover?force=true", to.url.replace("ws:", "http:")), { method: "POST" });
+    const { id } = (await begun.json()) as { id: string };
+    const part = (offset: number) =>
+      fetch(new URL(`/recover?id=${id}&offset=${offset}`, to.url.replace("ws:", "http:")), {
+        method: "PUT",
+        body: readFileSync(file).subarray(offset, offset + 1_000_000),
+      });
+    expect((await part(0)).status).toBe(200);
+    expect(await (await part(0)).json()).toMatchObject({ code: "conflict", error: expect.stringContaining("1000000") });
+    expect(await run(["recover", file, "--force"], toEnv)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("another recovery"),
+    });
+    const undone = await fetch(new URL(`/recover?id=${id}`, to.url.replace("ws:", "http:")), { method: "DELETE" });
+    expect(undone.status).toBe(200);
+    expect(await kept()).toBe(before);
+  });
+
+  test("refuse whoever comes from a web page or without the token", async () => {
+    const route = (path: string) => new URL(path, from.url.replace("ws:", "http:"));
+    expect((await fetch(route("/backup"))).status).toBe(401);
+    expect((await fetch(route("/recover?force=true"), { method: "POST" })).status).toBe(401);
+    const headers = { origin: "https://evil.example", authorization: "Bearer secret-token" };
+    expect((await fetch(route("/backup"), { headers })).status).toBe(403);
+  });
+
+  test("leave no file when the server is killed meanwhile", async () => {
+    using third = temporaryHome();
+    const { running, url } = await startServe(third.path);
+    const rpc = await Rpc.open(url);
+    await rpc.initialize();
+    for (let n = 0; n < 4; n += 1) {
+      await rpc.tool("dewey_store_messages_bulk", {
+        messages: Array.from({ length: 50 }, () => ({ role: "user", content: "x", metadata: noise() })),
+      });
+    }
+    const folder = join(third.path, "backups");
+    mkdirSync(folder);
+    const child = Bun.spawn([binary, "backup", join(folder, "x")], {
+      env: { ...plainEnvironment(third.path), DEWEY_URL: url },
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    await until(
+      "the first bytes",
+      () => existsSync(join(folder, "x.part")) && statSync(join(folder, "x.part")).size > 0,
+    );
+    running.process.kill("SIGKILL");
+    expect(await child.exited).toBe(69);
+    expect(await new Response(child.stderr).text()).toContain("no file was written");
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe.skipIf(tmux === null)("on a terminal", () => {
+  test("a bar shows how far a backup is, and goes when it is written", async () => {
+    using screen = openTerminal([binary, "backup", join(home.path, "shown.backup")], env);
+    expect(await screen.until(/\[ended 0\]/)).toMatch(/^\S*shown\.backup holds 1 conversation, 50 messages/);
+    expect(shares(screen.written(), /[█░]{24} +(\d+) % {2}[\d,]+ rows?, [\d.]+ [kM]?B/g)).not.toEqual([]);
+  });
+
+  test("a bar shows how far a recovery is, and goes when it is done", async () => {
+    using screen = openTerminal([binary, "recover", file, "--force"], toEnv);
+    expect(await screen.until(/\[ended 0\]/)).toMatch(/^The server holds/);
+    const written = screen.written();
+    expect(shares(written, /[█░]{24} +(\d+) % {2}[\d.]+ MB of [\d.]+ MB/g)).not.toEqual([]);
+    expect(written).toMatch(/█{24} 100 % {2}making indexes …/);
+  });
+
+  /** How many percent each bar has shown; they only grow. */
+  function shares(written: string, bar: RegExp): number[] {
+    const percent = [...written.matchAll(bar)].map(([, share]) => Number(share));
+    expect(percent).toEqual(percent.toSorted((a, b) => a - b));
+    return percent;
+  }
+});

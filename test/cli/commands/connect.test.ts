@@ -1,0 +1,285 @@
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../../support/binary.ts";
+import { Rpc, until } from "../../support/rpc.ts";
+
+setDefaultTimeout(60_000);
+
+/** A person's home with these files in it. */
+function person(files: Record<string, object | string> = {}) {
+  const home = temporaryHome();
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(home.path, name)), { recursive: true });
+    writeFileSync(
+      join(home.path, name),
+      typeof content === "string" ? content : `${JSON.stringify(content, null, 4)}\n`,
+    );
+  }
+  const env = plainEnvironment(home.path);
+  return {
+    path: home.path,
+    env,
+    text: (name: string) => readFileSync(join(home.path, name), "utf8"),
+    json: (name: string) => JSON.parse(readFileSync(join(home.path, name), "utf8")) as Record<string, unknown>,
+    has: (name: string) => existsSync(join(home.path, name)),
+    dewey: (...args: string[]) => run(args, env),
+    [Symbol.dispose]: () => home[Symbol.dispose](),
+  };
+}
+
+const stdio = { command: "npx", args: ["-y", "server"] };
+const claude = {
+  numStartups: 3,
+  mcpServers: { files: stdio, oauth: { type: "http", url: "https://example.org/mcp", oauth: { clientId: "x" } } },
+  projects: { "/work": { mcpServers: { local: { command: "serve" } }, history: ["x"] } },
+};
+const settings = { model: "opus", hooks: { Stop: [{ hooks: [{ type: "command", command: "bell" }] }] } };
+
+describe("dewey connect claude-code", () => {
+  test("puts its servers behind the proxy, adds Dewey and hooks, keeps the rest, and tells what it did", async () => {
+    using ada = person({ ".claude.json": claude, ".claude/settings.json": settings });
+    const { stdout, stderr, code } = await ada.dewey("connect", "claude-code");
+    expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
+    expect(stdout).toContain("Claude Code is connected to Dewey.");
+    expect(stdout).toContain("Through the proxy: files, local.");
+    expect(stdout).toContain("Direct: oauth, which signs in by OAuth");
+    expect(ada.json(".claude.json")).toEqual({
+      numStartups: 3,
+      mcpServers: {
+        files: { command: binary, args: ["proxy", "--stdio", "--name", "files", "--", "npx", "-y", "server"] },
+        oauth: claude.mcpServers.oauth,
+        dewey: { command: binary, args: ["serve", "--stdio"] },
+      },
+      projects: {
+        "/work": {
+          mcpServers: { local: { command: binary, args: ["proxy", "--stdio", "--name", "local", "--", "serve"] } },
+          history: ["x"],
+        },
+      },
+    });
+    expect(ada.json(".claude/settings.json")).toMatchObject({
+      model: "opus",
+      hooks: { Stop: [settings.hooks.Stop[0], { hooks: [{ command: `${binary} hook` }] }] },
+    });
+    expect(JSON.parse(ada.text(".claude.json.before-dewey"))).toEqual(claude);
+    // The person's own indentation.
+    expect(ada.text(".claude.json")).toStartWith('{\n    "numStartups"');
+
+    const written = [ada.text(".claude.json"), ada.text(".claude/settings.json")];
+    const again = await ada.dewey("connect", "claude-code");
+    expect(again.stdout).toContain("was connected to Dewey already");
+    expect([ada.text(".claude.json"), ada.text(".claude/settings.json")]).toEqual(written);
+    expect(JSON.parse(ada.text(".claude.json.before-dewey"))).toEqual(claude);
+  });
+
+  test("is undone to the byte, and what was added meanwhile stays", async () => {
+    using ada = person({ ".claude.json": claude, ".claude/settings.json": settings });
+    const before = [ada.text(".claude.json"), ada.text(".claude/settings.json")];
+    await ada.dewey("connect", "claude-code");
+    expect((await ada.dewey("disconnect", "claude-code")).stdout).toContain("is no longer connected");
+    expect([ada.text(".claude.json"), ada.text(".claude/settings.json")]).toEqual(before);
+    expect((await ada.dewey("disconnect", "claude-code")).stdout).toContain("was not connected");
+
+    await ada.dewey("connect", "claude-code");
+    const now = ada.json(".claude.json") as typeof claude;
+    writeFileSync(
+      join(ada.path, ".claude.json"),
+      JSON.stringify({ ...now, numStartups: 4, mcpServers: { ...now.mcpServers, added: stdio } }),
+    );
+    await ada.dewey("disconnect", "claude-code");
+    expect(ada.json(".claude.json")).toEqual({
+      ...claude,
+      numStartups: 4,
+      mcpServers: { ...claude.mcpServers, added: stdio },
+    });
+  });
+
+  test("makes files where there are none, and takes them away again; a link stays a link, and what is private private", async () => {
+    using ada = person({ "dotfiles/claude.json": {} });
+    symlinkSync(join(ada.path, "dotfiles/claude.json"), join(ada.path, ".claude.json"));
+    await ada.dewey("connect", "claude-code");
+    expect(lstatSync(join(ada.path, ".claude.json")).isSymbolicLink()).toBe(true);
+    expect(ada.json("dotfiles/claude.json")).toHaveProperty("mcpServers.dewey");
+    expect(statSync(join(ada.path, ".claude/settings.json")).mode & 0o777).toBe(0o600);
+    await ada.dewey("disconnect", "claude-code");
+    expect(ada.text("dotfiles/claude.json")).toBe("{}\n");
+    expect(ada.has(".claude/settings.json")).toBe(false);
+  });
+
+  test("with --project writes into the folder, with --upstream only those, with --print nothing", async () => {
+    using ada = person({ "p/.mcp.json": { mcpServers: { a: stdio, b: stdio, c: stdio } } });
+    const inProject = async (...args: string[]) => {
+      await using running = start(args, ada.env, join(ada.path, "p"));
+      return { code: await running.process.exited, stdout: running.stdout(), stderr: running.stderr() };
+    };
+    const printed = await inProject(
+      "connect",
+      "claude-code",
+      "--project",
+      "--upstream",
+      "a",
+      "--upstream",
+      "b",
+      "--print",
+    );
+    expect(printed.stdout).toContain(`# ${join(ada.path, "p/.mcp.json")}\n`);
+    expect(printed.stdout).toContain("SessionStart");
+    expect(ada.has("p/.claude/settings.local.json")).toBe(false);
+    expect(ada.json("p/.mcp.json")).not.toHaveProperty("mcpServers.dewey");
+    const done = await inProject("connect", "claude-code", "--project", "--upstream", "a", "--upstream", "b", "--json");
+    expect(JSON.parse(done.stdout)).toMatchObject({ proxied: ["a", "b"], direct: [], hooks: true });
+    expect(ada.json("p/.mcp.json")).toMatchObject({
+      mcpServers: { a: { command: binary }, c: stdio, dewey: { command: binary } },
+    });
+    expect(ada.json("p/.claude/settings.local.json")).toHaveProperty("hooks.SessionStart");
+    expect(ada.has(".claude.json")).toBe(false);
+    expect(await inProject("connect", "claude-code", "--project", "--upstream", "nobody")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('has no server "nobody"; there are: a, b, c, dewey'),
+    });
+  });
+
+  test("hands on settings that are no defaults, and changes nothing where a file cannot be read", async () => {
+    using ada = person({ ".claude.json": "{ // comment\n}", ".claude/settings.json": settings });
+    const { code, stderr } = await ada.dewey("connect", "claude-code");
+    expect(code).toBe(2);
+    expect(stderr).toContain(`${join(ada.path, ".claude.json")} is no JSON object`);
+    expect(ada.json(".claude/settings.json")).toEqual(settings);
+    writeFileSync(join(ada.path, ".claude.json"), "{}");
+    await run(["connect", "claude-code", "--url", "ws://localhost:7777"], {
+      ...ada.env,
+      DEWEY_DATA_DIR: join(ada.path, "my data"),
+    });
+    expect(ada.json(".claude.json")).toMatchObject({
+      mcpServers: {
+        dewey: { args: ["serve", "--stdio", "--url", "ws://localhost:7777", "--data-dir", join(ada.path, "my data")] },
+      },
+    });
+    expect(ada.text(".claude/settings.json")).toContain(
+      `hook --url ws://localhost:7777 --data-dir '${join(ada.path, "my data")}'`,
+    );
+  });
+});
+
+describe("dewey connect", () => {
+  test("connects Codex, Gemini, and any client with an mcpServers file, and undoes it", async () => {
+    const toml = '# mine\n[mcp_servers.files]\ncommand = "npx"\nargs = ["-y", "server"]\n';
+    using ada = person({
+      ".codex/config.toml": toml,
+      ".gemini/settings.json": { theme: "x", mcpServers: { files: stdio } },
+      "any.json": { mcpServers: { files: stdio } },
+    });
+    const any = join(ada.path, "any.json");
+    const codex = await ada.dewey("connect", "codex");
+    expect(codex.stdout).toContain("dewey import --watch");
+    expect(ada.text(".codex/config.toml")).toContain(
+      `# mine\n[mcp_servers.files]\ncommand = "${binary}"\nargs = ["proxy", "--stdio", "--name", "files", "--", "npx", "-y", "server"]\n`,
+    );
+    expect(ada.text(".codex/config.toml")).toContain(
+      `[mcp_servers.dewey]\ncommand = "${binary}"\nargs = ["serve", "--stdio"]\n`,
+    );
+    await ada.dewey("connect", "gemini");
+    await ada.dewey("connect", any);
+    for (const name of [".gemini/settings.json", "any.json"])
+      expect(ada.json(name)).toMatchObject({
+        mcpServers: { files: { command: binary }, dewey: { command: binary } },
+      });
+    for (const client of ["codex", "gemini", any])
+      expect(await ada.dewey("disconnect", client)).toMatchObject({ code: 0, stderr: "" });
+    expect(ada.text(".codex/config.toml")).toBe(toml);
+    expect(ada.json(".gemini/settings.json")).toEqual({ theme: "x", mcpServers: { files: stdio } });
+    expect(ada.json("any.json")).toEqual({ mcpServers: { files: stdio } });
+  });
+
+  test("looks whether a server signs in, and leaves those direct that do or do not answer", async () => {
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: (request) => new Response(null, { status: new URL(request.url).pathname === "/open" ? 200 : 401 }),
+    });
+    const at = (path: string) => ({ type: "http", url: `http://127.0.0.1:${server.port}/${path}` });
+    using ada = person({
+      "any.json": {
+        mcpServers: {
+          open: at("open"),
+          closed: at("closed"),
+          keyed: { ...at("closed"), headers: { Authorization: "Bearer x" } },
+          away: { type: "http", url: "http://127.0.0.1:1/" },
+        },
+      },
+    });
+    const { stdout } = await ada.dewey("connect", join(ada.path, "any.json"), "--json");
+    await server.stop();
+    expect(JSON.parse(stdout)).toMatchObject({
+      proxied: ["open", "keyed"],
+      direct: [{ name: "closed" }, { name: "away", reason: expect.stringContaining("does not answer") }],
+    });
+    // What is secret stays where a client keeps it: in the entry's environment, not on a command line.
+    expect(ada.json("any.json")).toMatchObject({
+      mcpServers: { keyed: { env: { DEWEY_UPSTREAM_HEADERS: '{"Authorization":"Bearer x"}' } } },
+    });
+  });
+
+  test("says what is wrong with what it was given", async () => {
+    using ada = person();
+    expect(await ada.dewey("connect")).toMatchObject({ code: 2, stderr: expect.stringContaining("which client") });
+    expect(await ada.dewey("connect", "emacs")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("there are claude-code, codex, gemini"),
+    });
+    expect(await ada.dewey("connect", "codex", "--project")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("leave --project out"),
+    });
+    expect((await ada.dewey("disconnect", "--help")).stdout).toContain("usage: dewey disconnect CLIENT");
+    expect((await ada.dewey("connect", "--help")).stdout).toContain("--upstream NAME");
+  });
+});
+
+test("an entry that dewey connect has written for a server with headers shows them to it, and is recorded by the server's name", async () => {
+  using ada = person();
+  const { running, url } = await startServe(ada.path);
+  let shown: string | null = null;
+  const http = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    async fetch(request) {
+      shown ??= request.headers.get("x-key");
+      if (request.method !== "POST") return new Response(null, { status: 405 });
+      const { id, method } = (await request.json()) as { id?: number; method: string };
+      if (id === undefined) return new Response(null, { status: 202 });
+      const result =
+        method === "initialize"
+          ? { protocolVersion: "2025-11-25", capabilities: {}, serverInfo: { name: "h", version: "1" } }
+          : { content: [{ type: "text", text: "answered" }] };
+      return Response.json({ jsonrpc: "2.0", id, result });
+    },
+  });
+  const child = Bun.spawn(
+    [binary, "proxy", "--stdio", "--name", "keyed", "--url", url, `http://127.0.0.1:${http.port}/mcp`],
+    {
+      env: { ...ada.env, DEWEY_UPSTREAM_HEADERS: '{"x-key":"k"}' },
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "ignore",
+    },
+  );
+  const call = (id: number, method: string, params: object) =>
+    void child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id, method, params })}\n`);
+  call(0, "initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "c", version: "1" } });
+  call(1, "tools/call", { name: "ask", arguments: {} });
+  const rpc = await Rpc.open(url);
+  await rpc.initialize();
+  const found = await until("the recorded answer", async () => {
+    const { results } = (await rpc.tool("dewey_search", { query: "answered" })) as { results: { metadata: object }[] };
+    return results[0];
+  });
+  expect(found.metadata).toMatchObject({ upstream: "keyed" });
+  expect(shown as string | null).toBe("k");
+  await child.stdin.end();
+  await child.exited;
+  rpc.close();
+  await http.stop(true);
+  await running.stop();
+});

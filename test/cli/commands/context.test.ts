@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { binary, plainEnvironment, startServe, temporaryHome } from "../../support/binary.ts";
+import type { Running } from "../../support/binary.ts";
+import { openTerminal, tmux } from "../../support/tmux.ts";
+
+setDefaultTimeout(60_000);
+
+const home = temporaryHome();
+const project = join(realpathSync(home.path), "project");
+let server: Running;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  const { running, url } = await startServe(home.path);
+  server = running;
+  env = { ...plainEnvironment(home.path), TZ: "UTC", DEWEY_URL: url };
+  mkdirSync(join(project, "src"), { recursive: true });
+});
+
+afterAll(async () => {
+  await server.stop();
+  home[Symbol.dispose]();
+});
+
+/** Runs `dewey context` in a folder, with a text on its stdin. */
+async function context(args: string[], input = "", cwd = project) {
+  const child = Bun.spawn([binary, "context", ...args], {
+    env,
+    cwd,
+    stdin: Buffer.from(input),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { stdout, stderr, code: await child.exited };
+}
+
+const json = async (...args: string[]) => JSON.parse((await context([...args, "--json"])).stdout);
+
+describe("dewey context", () => {
+  test("makes a context from stdin, changes it, and shows it", async () => {
+    expect((await context(["list"])).stdout).toContain("make one with: dewey context edit NAME");
+    expect((await context(["edit", "team"], "Speak **plainly**.\n")).stdout).toStartWith("team is kept; ");
+    expect((await context(["edit", "team"], "Speak **plainly**.")).stdout).toBe("Nothing was changed.\n");
+    expect((await context(["edit", "team"], "Be brief.\n")).code).toBe(0);
+    expect((await context(["show", "team"])).stdout).toBe("Be brief.\n");
+    expect(await context(["edit", "team"], "\n")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("not be empty"),
+    });
+  });
+
+  test("ties one to the folder it is called in, and all below it", async () => {
+    expect(await context(["show"])).toMatchObject({ code: 1, stderr: expect.stringContaining("is active here") });
+    expect((await context(["use", "team"])).stdout).toBe(`${project} begins its sessions with team\n`);
+    expect((await context(["show"], "", join(project, "src"))).stdout).toBe("Be brief.\n");
+    expect((await context(["list"])).stdout).toMatch(new RegExp(`^team +\\S+ \\S+  ${project}$`, "m"));
+    expect((await context(["show"], "", home.path)).code).toBe(1);
+    expect((await context(["use", "--none"])).stdout).toBe(`${project} has no startup context of its own\n`);
+    expect((await context(["show"])).code).toBe(1);
+    expect((await context(["use", "team", "--everywhere"])).stdout).toBe("team is the active startup context\n");
+    expect((await context(["show"], "", home.path)).stdout).toBe("Be brief.\n");
+  });
+
+  test("tells every change with who made it, and brings an earlier text back", async () => {
+    const { versions, total } = await json("history", "team");
+    expect(total).toBe(5);
+    expect(versions.map((each: { change: string }) => each.change)).toEqual([
+      "activated",
+      "untied",
+      "tied",
+      "set",
+      "set",
+    ]);
+    expect(versions[0]).toMatchObject({ client_name: "dewey", client_version: expect.stringMatching(/^\d/) });
+    const { stdout } = await context(["history", "team"]);
+    expect(stdout).toContain(`tied ${project} `);
+    expect(stdout).toMatch(/dewey \d+\.\d+\.\d+ {2}[0-9a-f-]{36}$/m);
+    expect((await context(["show", "team", "--version", "1"])).stdout).toBe("Speak **plainly**.\n");
+    expect((await context(["restore", "team", "--version", "1"])).stdout).toContain("text of version 1 again");
+    expect((await context(["show", "team"])).stdout).toBe("Speak **plainly**.\n");
+    expect((await json("list")).contexts).toMatchObject([{ name: "team", is_active: true }]);
+  });
+
+  test("deletes one, the active one only with --force, and it can be brought back", async () => {
+    expect(await context(["rm", "team"])).toMatchObject({ code: 1, stderr: expect.stringContaining("--force") });
+    expect((await context(["rm", "team", "--force"])).stdout).toContain("its history stays");
+    expect(await context(["show", "team"])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("no startup context"),
+    });
+    expect((await context(["restore", "team", "--version", "3"])).code).toBe(0);
+    expect((await context(["show", "team"])).stdout).toBe("Be brief.\n");
+  });
+
+  test("answers what it cannot do with one line and exit code 2 or 1", async () => {
+    for (const args of [
+      [],
+      ["paint"],
+      ["show", "team", "--version", "x"],
+      ["edit"],
+      ["restore", "team"],
+      ["list", "team"],
+    ]) {
+      expect(await context(args)).toMatchObject({ code: 2, stdout: "" });
+    }
+    expect(await context(["show", "team", "--version", "99"])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("version 99"),
+    });
+    expect(await context(["use", "nobody"])).toMatchObject({ code: 1, stdout: "" });
+  });
+});
+
+describe.skipIf(tmux === null)("dewey context edit on a terminal", () => {
+  function editor(script: string): string {
+    const file = join(home.path, "editor");
+    writeFileSync(file, `#!/bin/sh\n${script}\n`);
+    chmodSync(file, 0o755);
+    return file;
+  }
+  const opened = (name: string, script: string) =>
+    openTerminal([binary, "context", "edit", name], { ...env, EDITOR: editor(script), TMPDIR: home.path }, 200);
+
+  test("opens $EDITOR on the text and keeps what was written", async () => {
+    await context(["edit", "notes"], "first line");
+    using screen = opened("notes", 'echo "second line" >> "$1"');
+    expect(await screen.until(/\[ended 0\]/)).toContain("notes is kept");
+    expect((await context(["show", "notes"])).stdout).toBe("first line\nsecond line\n");
+  });
+
+  test("keeps nothing when the editor fails", async () => {
+    using screen = opened("notes", 'echo lost > "$1"; exit 3');
+    expect(await screen.until(/\[ended 69\]/)).toContain("nothing was changed");
+    expect((await context(["show", "notes"])).stdout).toBe("first line\nsecond line\n");
+  });
+
+  test("does not write over what somebody else has changed meanwhile, and the person's text is not lost", async () => {
+    using screen = opened(
+      "notes",
+      `echo mine > "$1"; touch "${home.path}/editing"; while [ ! -e "${home.path}/go" ]; do sleep 0.05; done`,
+    );
+    while (!existsSync(join(home.path, "editing"))) await Bun.sleep(20);
+    await context(["edit", "notes"], "theirs");
+    writeFileSync(join(home.path, "go"), "");
+    const [, place = ""] = /your text is in (\S+)/.exec(await screen.until(/\[ended 1\]/)) ?? [];
+    expect(readFileSync(place, "utf8")).toBe("mine\n");
+    expect((await context(["show", "notes"])).stdout).toBe("theirs\n");
+  });
+});

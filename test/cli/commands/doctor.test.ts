@@ -1,0 +1,161 @@
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { plainEnvironment, run, startServe, temporaryHome } from "../../support/binary.ts";
+import { freePort } from "../../support/ports.ts";
+
+setDefaultTimeout(60_000);
+
+interface Report {
+  code: number;
+  checks: Record<string, { name: string; state: string; text: string; remedy?: string }>;
+}
+
+async function report(env: Record<string, string>): Promise<Report> {
+  const { stdout, code } = await run(["doctor", "--json"], env);
+  const { checks } = JSON.parse(stdout) as { checks: Report["checks"][string][] };
+  return { code, checks: Object.fromEntries(checks.map((check) => [check.name, check])) };
+}
+
+describe("dewey doctor", () => {
+  test("tells a line for each thing, and exits 0 when nothing is at fault", async () => {
+    using home = temporaryHome();
+    const { running, url } = await startServe(home.path);
+    const env = {
+      ...plainEnvironment(home.path),
+      DEWEY_URL: url,
+      DEWEY_DATA_DIR: join(home.path, "data"),
+      DEWEY_PROXY_PORT: `${freePort()}`,
+    };
+    const { stdout, stderr, code } = await run(["doctor"], env);
+    expect([code, stderr]).toEqual([0, ""]);
+    const names = [
+      "configuration",
+      "versions",
+      "server",
+      "database",
+      "replica",
+      "search",
+      "engine",
+      "disk",
+      "spool",
+      "upstreams",
+      "clients",
+      "hooks",
+    ];
+    expect(
+      stdout
+        .trim()
+        .split("\n")
+        .map((line) => line.split(/ +/)[1]),
+    ).toEqual(names);
+    expect(stdout).toMatch(/✓ database +PostgreSQL 18\.\d+, schema \d{4}_/);
+    expect(stdout).toMatch(/✓ search +in english/);
+    const german = await report({ ...env, DEWEY_SEARCH_LANGUAGE: "german" });
+    expect(german.checks).toMatchObject({
+      search: { state: "fault", remedy: expect.stringContaining("dewey reindex") },
+    });
+    expect(stdout).toMatch(/✓ versions +Dewey \d+\.\d+\.\d+, carrying PostgreSQL 18/);
+    await run(["connect", "claude-code", "--url", url, "--data-dir", join(home.path, "data")], env);
+    const connected = await report(env);
+    expect(connected.checks).toMatchObject({ clients: { state: "ok", text: "connected: Claude Code" } });
+    await running.stop();
+  });
+
+  test("names each fault with its remedy, and exits 1", async () => {
+    using home = temporaryHome();
+    const spool = join(home.path, "spool");
+    mkdirSync(spool);
+    const old = join(spool, `${crypto.randomUUID()}-000001.spool`);
+    writeFileSync(old, "x");
+    utimesSync(old, new Date(0), new Date(0));
+    const upstreams = join(home.path, "upstreams.json");
+    writeFileSync(upstreams, JSON.stringify({ mcpServers: { gone: { command: "no-such-command" } } }));
+    writeFileSync(
+      join(home.path, ".claude.json"),
+      JSON.stringify({ mcpServers: { dewey: { command: "/no/such/dewey" } } }),
+    );
+    const { code, checks } = await report({
+      ...plainEnvironment(home.path),
+      DEWEY_URL: `ws://localhost:${freePort()}`,
+      DEWEY_DATABASE_URL: `postgres://dewey:hidden@127.0.0.1:${freePort()}/winni`,
+      DEWEY_SPOOL_DIR: spool,
+      DEWEY_PROXY_CONFIG: upstreams,
+      DEWEY_PROXY_PORT: `${freePort()}`,
+      DEWEY_TOKKEN: "x",
+    });
+    expect(code).toBe(1);
+    expect(checks).toMatchObject({
+      configuration: { state: "fault", text: expect.stringContaining("DEWEY_TOKKEN"), remedy: expect.any(String) },
+      server: { state: "fault", text: expect.stringContaining("start one with: dewey serve") },
+      database: { state: "fault", text: expect.stringContaining("the database cannot be reached") },
+      search: { state: "note" },
+      engine: { state: "note" },
+      spool: { state: "fault", remedy: expect.stringContaining("dewey proxy") },
+      upstreams: { state: "fault", text: expect.stringContaining("no-such-command") },
+      clients: { state: "fault", remedy: "dewey connect claude-code" },
+      hooks: { state: "fault", remedy: "dewey connect claude-code" },
+    });
+    expect(JSON.stringify(checks)).not.toContain("hidden");
+  });
+
+  test("tells every mistake of the configuration", async () => {
+    using home = temporaryHome();
+    const { code, stdout } = await run(["doctor"], { ...plainEnvironment(home.path), DEWEY_MCP_PORT: "many" });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^✗ configuration +The configuration is wrong: DEWEY_MCP_PORT should be/m);
+  });
+});
+
+describe("dewey completions", () => {
+  const script = async (shell: string) => (await run(["completions", shell], { PATH: "/usr/bin:/bin" })).stdout;
+  const ask = (command: string[]) =>
+    Bun.spawnSync(command, { env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent" } });
+
+  test("complete commands and flags in bash", async () => {
+    const definition = await script("bash");
+    const complete = (words: string[]) =>
+      ask([
+        "/bin/bash",
+        "-c",
+        `${definition}\nCOMP_WORDS=(${words.join(" ")}) COMP_CWORD=${words.length - 1}; _dewey; echo "\${COMPREPLY[*]}"`,
+      ])
+        .stdout.toString()
+        .trim();
+    expect(complete(["dewey", "sea"])).toBe("search");
+    expect(complete(["dewey", "help", "rest"])).toBe("restore");
+    expect(complete(["dewey", "search", "--sin"])).toBe("--since");
+    expect(complete(["dewey", "list", "x"])).toBe("");
+  });
+
+  test.skipIf(Bun.which("fish") === null)("complete commands and flags in fish", async () => {
+    using home = temporaryHome();
+    const file = join(home.path, "dewey.fish");
+    writeFileSync(file, await script("fish"));
+    const complete = (line: string) =>
+      Bun.spawnSync(["fish", "--no-config", "-c", `source ${file}; complete -C ${JSON.stringify(line)}`], {
+        env: { PATH: process.env["PATH"] ?? "", HOME: home.path },
+      }).stdout.toString();
+    expect(complete("dewey sea")).toStartWith("search\t");
+    expect(complete("dewey search --sin")).toStartWith("--since");
+  });
+
+  test.skipIf(Bun.which("zsh") === null)("are read by zsh without complaint", async () => {
+    using home = temporaryHome();
+    const file = join(home.path, "_dewey");
+    writeFileSync(file, await script("zsh"));
+    const child = Bun.spawnSync(
+      ["zsh", "-f", "-c", `autoload -Uz compinit && compinit -u -D && source ${file} && print $_comps[dewey]`],
+      { env: { PATH: process.env["PATH"] ?? "", HOME: home.path }, stderr: "pipe" },
+    );
+    expect([child.stdout.toString().trim(), child.stderr.toString()]).toEqual(["_dewey", ""]);
+  });
+
+  test("say which shells there are", async () => {
+    expect(await run(["completions", "tcsh"], {})).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("bash, zsh or fish"),
+    });
+    expect(await run(["completions"], {})).toMatchObject({ code: 2 });
+  });
+});

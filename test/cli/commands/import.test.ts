@@ -1,0 +1,241 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { appendFileSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../../support/binary.ts";
+import type { Running } from "../../support/binary.ts";
+import { Forwarder } from "../../support/forwarder.ts";
+import { freePort } from "../../support/ports.ts";
+import { Rpc, until } from "../../support/rpc.ts";
+import { openTerminal, tmux } from "../../support/tmux.ts";
+import { zip } from "../../support/zip.ts";
+
+setDefaultTimeout(60_000);
+
+const home = temporaryHome();
+const session = "971be6d3-ff25-495f-81bd-2d36c20f730a";
+let server: Running;
+let env: Record<string, string>;
+let rpc: Rpc;
+
+beforeAll(async () => {
+  const started = await startServe(home.path);
+  server = started.running;
+  env = { ...plainEnvironment(home.path), DEWEY_URL: started.url };
+  rpc = await Rpc.open(started.url);
+  await rpc.initialize();
+});
+
+afterAll(async () => {
+  rpc.close();
+  await server.stop();
+  home[Symbol.dispose]();
+});
+
+interface Page {
+  session_id: string;
+  messages: { id: string; turn: number; role: string; content: string; created_at: string }[];
+}
+
+const read = async (conversation_id: string) =>
+  (await rpc.tool("dewey_get_conversation", { conversation_id, full: true })) as unknown as Page;
+const contents = async (conversation_id: string) => {
+  try {
+    return (await read(conversation_id)).messages.map((message) => message.content);
+  } catch {
+    return [];
+  }
+};
+const file = (name: string, text: string | Buffer) => {
+  const path = join(home.path, name);
+  writeFileSync(path, text);
+  return path;
+};
+const row = (sessionId: string, uuid: string, content: string, more: object = {}) =>
+  `${JSON.stringify({ type: "user", uuid, sessionId, cwd: "/x", timestamp: "2026-01-01T00:00:00Z", message: { content }, ...more })}\n`;
+
+describe("dewey import", () => {
+  test("without a path takes all of Claude Code's transcripts, with their sub-agents, and the second time nothing", async () => {
+    const project = join(home.path, ".claude/projects/-home-ada-project");
+    mkdirSync(project, { recursive: true });
+    cpSync(join(import.meta.dir, "../../capture/recorded"), project, { recursive: true });
+    const first = await run(["import"], env);
+    // The events beside the transcripts are none of the sources; nothing else is passed over.
+    expect(first).toMatchObject({ code: 0, stderr: "" });
+    expect(first.stdout).toBe(
+      "20 messages imported, 0 known already, in 2 conversations from 2 files.\n1 file passed over: nothing that is known.\n",
+    );
+    const { session_id, messages } = await read(session);
+    expect(session_id).toBe(session);
+    expect(messages.filter((message) => message.role !== "system")).toHaveLength(12);
+    expect(messages.find((message) => message.role === "user")?.created_at).toBe("2026-11-25T08:39:08.959Z");
+    const found = await rpc.tool("dewey_list_conversations", { session_id: session });
+    expect(found["total"]).toBe(2);
+
+    const second = JSON.parse((await run(["import", "--json"], env)).stdout) as object;
+    expect(second).toMatchObject({
+      files: 2,
+      rows: 20,
+      messages: 0,
+      known: 20,
+      conversations: 2,
+      passed_over: 1,
+      faults: [],
+    });
+    expect((await read(session)).messages).toEqual(messages);
+  });
+
+  test("tells broken rows with their lines and unknown types with their number, and loses nothing else", async () => {
+    const id = crypto.randomUUID();
+    const path = file(
+      "broken.jsonl",
+      `${row(id, "1", "before")}{"type":"user", torn\n${row(id, "2", "", { type: "novelty" })}[]\n${row(id, "3", "after")}`,
+    );
+    const { stdout, code } = await run(["import", path], env);
+    expect(code).toBe(0);
+    expect(stdout).toContain("3 messages imported");
+    expect(stdout).toContain("Of types that are not known, and kept: novelty (1).");
+    expect(stdout).toContain(`2 faults:\n  ${path}:2: JSON Parse error`);
+    expect(stdout).toContain(`  ${path}:4: not an object`);
+    expect(await contents(id)).toEqual(["before", "[novelty]", "after"]);
+  });
+
+  test("leaves out only the message that the store refuses, tells it, and fails", async () => {
+    const id = crypto.randomUUID();
+    const message = (turn_number: number, message_id: string = crypto.randomUUID()) => ({
+      type: "message",
+      conversation_id: id,
+      message_id,
+      role: "user",
+      content: `turn ${turn_number}`,
+      metadata: null,
+      turn_number,
+    });
+    const rows = [
+      { type: "dewey_export", version: 1 },
+      { type: "conversation", conversation_id: id, metadata: null },
+      message(1),
+      message(2, "no-uuid"),
+      message(3),
+    ];
+    const path = file("refused.jsonl", rows.map((each) => JSON.stringify(each)).join("\n"));
+    const { stdout, code } = await run(["import", path], env);
+    expect(code).toBe(1);
+    expect(stdout).toContain(`${path}:4: messages[0].message_id should be a UUID`);
+    expect((await read(id)).messages.map((each) => each.turn)).toEqual([1, 3]);
+  });
+
+  test("reads an export from its zip", async () => {
+    const uuid = crypto.randomUUID();
+    const chats = [
+      {
+        uuid,
+        name: "Cats",
+        created_at: "2025-01-01T00:00:00Z",
+        chat_messages: [{ uuid: "m", sender: "human", text: "hi", content: [] }],
+      },
+    ];
+    const path = file("export.zip", zip({ "users.json": "[]", "conversations.json": JSON.stringify(chats) }));
+    expect((await run(["import", path], env)).stdout).toStartWith(
+      "1 message imported, 0 known already, in 1 conversation from 1 file.",
+    );
+    expect(await contents(uuid)).toEqual(["hi"]);
+  });
+
+  test("brings what is deleted meanwhile to where it is, and does not bring it back", async () => {
+    const id = crypto.randomUUID();
+    const path = file("trashed.jsonl", row(id, "1", "one"));
+    await run(["import", path], env);
+    await rpc.tool("dewey_delete_conversation", { conversation_id: id });
+    appendFileSync(path, row(id, "2", "two"));
+    expect(await run(["import", path], env)).toMatchObject({ code: 0 });
+    expect(await contents(id)).toEqual([]);
+    await rpc.tool("dewey_restore_conversation", { conversation_id: id });
+    expect(await contents(id)).toEqual(["one", "two"]);
+  });
+
+  test("with --watch follows what is written, a half row included, and files that are new", async () => {
+    const folder = join(home.path, "watched");
+    mkdirSync(folder);
+    const [first, second] = [crypto.randomUUID(), crypto.randomUUID()];
+    const path = join(folder, "a.jsonl");
+    writeFileSync(path, row(first, "1", "one"));
+    await using watching = start(["import", "--watch", folder], env);
+    await watching.until("stdout", /1 message imported/);
+    const next = row(first, "2", "two");
+    appendFileSync(path, next.slice(0, 20));
+    writeFileSync(join(folder, "b.jsonl"), row(second, "1", "elsewhere"));
+    await until("the new file", async () => (await contents(second)).length > 0);
+    expect(await contents(first)).toEqual(["one"]);
+    appendFileSync(path, next.slice(20));
+    await until("the row that is whole now", async () => (await contents(first)).length === 2);
+    expect(await watching.stop("SIGINT")).toBe(0);
+    expect(watching.stdout()).toEndWith("3 messages imported, 0 known already, in 2 conversations from 1 file.\n");
+  });
+
+  test("goes on when its connection breaks meanwhile, and stores everything once", async () => {
+    const id = crypto.randomUUID();
+    const rows = Array.from({ length: 20_000 }, (_, index) => row(id, `${index}`, `row ${index}`));
+    const path = file("interrupted.jsonl", rows.join(""));
+    const count = async () => {
+      const { conversations } = await rpc.tool("dewey_list_conversations", { session_id: id });
+      return (conversations as { message_count: number }[])[0]?.message_count ?? 0;
+    };
+    const cable = await Forwarder.to(Number(new URL(env["DEWEY_URL"] ?? "").port));
+    const importing = run(["import", path, "--json"], { ...env, DEWEY_URL: `ws://127.0.0.1:${cable.port}` });
+    await until("the first rows", async () => (await count()) > 0);
+    cable.cut();
+    cable.mend();
+    const { stdout, stderr, code } = await importing;
+    expect([code, stderr]).toEqual([0, ""]);
+    const { messages, known } = JSON.parse(stdout) as { messages: number; known: number };
+    // What was stored and not answered is known when it is sent again.
+    expect(messages + known).toBe(rows.length);
+    expect(await count()).toBe(rows.length);
+    cable.stop();
+  });
+
+  test("says what is wrong with what it was given", async () => {
+    const notes = file("notes.txt", "hello");
+    expect(await run(["import", notes], env)).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining(`${notes}: is nothing that dewey import knows`),
+    });
+    const nothing = await run(["import", join(home.path, "missing")], env);
+    expect(nothing).toMatchObject({ code: 1, stderr: `dewey: there is no ${join(home.path, "missing")}\n` });
+    using empty = temporaryHome();
+    const unset = await run(["import"], { ...env, HOME: empty.path });
+    expect(unset.stderr).toContain("name what is to be imported: dewey import PATH");
+    const away = await run(["import", join(home.path, "broken.jsonl")], {
+      ...env,
+      DEWEY_URL: `ws://localhost:${freePort()}`,
+    });
+    expect(away).toMatchObject({ code: 69, stderr: expect.stringContaining("start one with: dewey serve") });
+    expect((await run(["import", "--help"], env)).stdout).toContain("usage: dewey import [--watch] [--json] [PATH …]");
+  });
+});
+
+describe.skipIf(tmux === null)("on a terminal", () => {
+  const large = (rows: number) =>
+    file(
+      "large.jsonl",
+      Array.from({ length: rows }, (_, index) => row(session, `${index}`, "word ".repeat(20))).join(""),
+    );
+
+  test("a bar shows how far an import is, and goes when it is done", async () => {
+    using screen = openTerminal([binary, "import", large(6000)], env);
+    const text = await screen.until(/\[ended 0\]/);
+    expect(text).toMatch(/^6,000 messages imported/);
+    expect(text).not.toContain("░");
+    expect(screen.written()).toMatch(/[█░]{24} +\d+ % {2}[\d,]+ messages? new, [\d,]+ known/);
+  });
+
+  test("the bar goes, too, before it is said what ended an import", async () => {
+    using other = temporaryHome();
+    const { running, url } = await startServe(other.path);
+    using screen = openTerminal([binary, "import", large(40_000)], { ...env, DEWEY_URL: url });
+    await screen.until(/[█░]{24} +\d+ % {2}[\d,]+ messages new/);
+    running.process.kill("SIGKILL");
+    expect(await screen.until(/\[ended 69\]/)).toMatch(/^dewey: no Dewey server answers at /);
+    await running.process.exited;
+  });
+});

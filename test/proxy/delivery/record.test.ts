@@ -1,0 +1,401 @@
+import { describe, expect, test } from "bun:test";
+import { Ledger } from "../../../src/proxy/spool/ledger.ts";
+import { Recorder } from "../../../src/proxy/delivery/record.ts";
+import type { Delivery, RecordedMessage } from "../../../src/proxy/delivery/record.ts";
+import type { Entry, FrameEntry, SessionOpen } from "../../../src/proxy/spool/entry.ts";
+import type { RecordMode } from "../../../src/proxy/relay/upstreams.ts";
+
+const session = "01a20e0c-05c2-70dd-b2d9-fcf559451dce";
+const START = Date.parse("2026-01-01T00:00:00Z");
+
+const open = (record: RecordMode = "calls"): SessionOpen => ({
+  kind: "open",
+  session,
+  time: START,
+  upstream: "tools",
+  record,
+  wire: "websocket",
+  sessionKey: "key",
+});
+
+/** A session's entries from its frames, a second apart. `>` goes up, `<` goes down. */
+function entries(frames: [">" | "<", object | string][], record?: RecordMode): Entry[] {
+  const list = frames.map(([way, frame], index): FrameEntry => ({
+    kind: "frame",
+    session,
+    sequence: index + 1,
+    direction: way === ">" ? "up" : "down",
+    time: START + (index + 1) * 1000,
+    frame: typeof frame === "string" ? frame : JSON.stringify({ jsonrpc: "2.0", ...frame }),
+  }));
+  return [open(record), ...list];
+}
+
+function record(list: Entry[], recorder = new Recorder()): Delivery[] {
+  return list.flatMap((entry) => recorder.take(entry));
+}
+
+const messages = (deliveries: Delivery[]): RecordedMessage[] =>
+  deliveries.flatMap((each) => (each.kind === "message" ? [each.message] : []));
+
+const call = (id: unknown, name: string, args?: object) => ({
+  id,
+  method: "tools/call",
+  params: { name, ...(args ? { arguments: args } : {}) },
+});
+const answer = (id: unknown, ...content: object[]) => ({ id, result: { content } });
+const text = (value: string) => ({ type: "text", text: value });
+
+const handshake: [">" | "<", object][] = [
+  [
+    ">",
+    {
+      id: 0,
+      method: "initialize",
+      params: { protocolVersion: "2025-03-26", clientInfo: { name: "clio", version: "2" } },
+    },
+  ],
+  ["<", { id: 0, result: { protocolVersion: "2025-11-25", serverInfo: { name: "s" } } }],
+  [">", { method: "notifications/initialized" }],
+];
+
+describe("a session's record", () => {
+  test("begins with who speaks with whom, once", () => {
+    const deliveries = record(entries([...handshake, [">", call(1, "echo")]]));
+    expect(deliveries[0]).toEqual({
+      kind: "begin",
+      conversation: session,
+      sessionKey: "key",
+      metadata: {
+        source: "proxy",
+        upstream: "tools",
+        transport: "websocket",
+        client_name: "clio",
+        client_version: "2",
+        protocol_version: "2025-11-25",
+      },
+    });
+    expect(messages(deliveries)[0]).toMatchObject({
+      role: "system",
+      content: "Session of clio 2 with tools over websocket, MCP 2025-11-25.",
+    });
+    expect(deliveries.filter((each) => each.kind === "begin")).toHaveLength(1);
+  });
+
+  test("has a call as the user's, its result as the assistant's, with the time between", () => {
+    const [, asked, answered] = messages(
+      record(
+        entries([
+          ...handshake,
+          [">", call(7, "add", { a: 1, note: "two\nlines" })],
+          ["<", answer(7, text("3"), text("three"))],
+        ]),
+      ),
+    );
+    expect(asked).toMatchObject({
+      role: "user",
+      content: "add\na: 1\nnote: two\nlines",
+      created_at: "2026-01-01T00:00:04.000Z",
+    });
+    expect(asked?.metadata).toEqual({
+      source: "proxy",
+      upstream: "tools",
+      method: "tools/call",
+      tool: "add",
+      id: 7,
+      direction: "up",
+      arguments: { a: 1, note: "two\nlines" },
+    });
+    expect(answered).toMatchObject({ role: "assistant", content: "3\n\nthree" });
+    expect(answered?.metadata).toEqual({
+      source: "proxy",
+      upstream: "tools",
+      method: "tools/call",
+      tool: "add",
+      id: 7,
+      direction: "down",
+      outcome: "success",
+      duration_ms: 1000,
+    });
+  });
+
+  test("has failures of both kinds as the tool's", () => {
+    const failed = { id: 1, result: { isError: true, content: [text("no such file")] } };
+    const refused = { id: 2, error: { code: -32_602, message: "bad", data: { field: "x" } } };
+    const [, , first, , second] = messages(
+      record(
+        entries([
+          [">", call(1, "a")],
+          ["<", failed],
+          [">", call(2, "b")],
+          ["<", refused],
+        ]),
+      ),
+    );
+    expect(first).toMatchObject({ role: "tool", content: "no such file", metadata: { outcome: "error", tool: "a" } });
+    expect(second).toMatchObject({ role: "tool", metadata: { outcome: "error", tool: "b", error_code: -32_602 } });
+    expect(second?.content).toContain("error -32602: bad");
+    expect(second?.content).toContain('"field"');
+  });
+
+  test("tells ids of different types apart, and the two sides' ids", () => {
+    const list = entries([
+      [">", call(1, "number")],
+      [">", call("1", "text")],
+      ["<", { id: 1, method: "sampling/createMessage", params: { maxTokens: 5 } }],
+      [">", { id: 1, result: { content: text("sampled") } }],
+      ["<", answer("1", text("for text"))],
+      ["<", answer(1, text("for number"))],
+    ]);
+    expect(
+      messages(record(list))
+        .slice(1)
+        .map((each) => [each.role, each.metadata["tool"] ?? each.metadata["method"], each.content]),
+    ).toEqual([
+      ["user", "number", "number"],
+      ["user", "text", "text"],
+      ["system", "sampling/createMessage", "sampling/createMessage\nmaxTokens: 5"],
+      ["user", "sampling/createMessage", "sampled"],
+      ["assistant", "text", "for text"],
+      ["assistant", "number", "for number"],
+    ]);
+  });
+
+  test("leaves out listing, pings, progress and noise, unless all is to be kept", () => {
+    const frames: [">" | "<", object | string][] = [
+      [">", { id: 1, method: "tools/list" }],
+      ["<", { id: 1, result: { tools: [] } }],
+      ["<", { method: "notifications/progress", params: { progress: 1 } }],
+      [">", { id: 2, method: "ping" }],
+      ["<", { id: 2, result: {} }],
+      [">", "no JSON"],
+    ];
+    expect(record(entries(frames))).toEqual([]);
+    const all = messages(record(entries(frames, "all"))).slice(1);
+    expect(all.map((each) => each.metadata["method"])).toEqual([
+      "tools/list",
+      "tools/list",
+      "notifications/progress",
+      "ping",
+      "ping",
+      "invalid",
+    ]);
+    expect(all[5]).toMatchObject({ content: "no JSON", metadata: { frame: "no JSON" } });
+    expect(all.every((each) => each.content !== "")).toBe(true);
+  });
+
+  test("has blocks that are no text by their type, size and hash, and never an empty content", () => {
+    const image = { type: "image", mimeType: "image/png", data: Buffer.from("pixels").toString("base64") };
+    const [, , withText, , without, , empty] = messages(
+      record(
+        entries([
+          [">", call(1, "a")],
+          ["<", answer(1, text("see"), image)],
+          [">", call(2, "b")],
+          ["<", answer(2, image)],
+          [">", call(3, "c")],
+          ["<", answer(3)],
+        ]),
+      ),
+    );
+    const sha256 = new Bun.CryptoHasher("sha256").update("pixels").digest("hex");
+    expect(withText).toMatchObject({
+      content: "see",
+      metadata: { blocks: [{ type: "image", mimeType: "image/png", bytes: 6, sha256 }] },
+    });
+    expect(JSON.stringify(withText)).not.toContain(image.data);
+    expect(without?.content).toBe("[image]");
+    expect(empty?.content).toBe("(no content)");
+  });
+
+  test("stores nothing large twice, and shortens no content", () => {
+    const long = "l".repeat(100_000);
+    const structured = { rows: [long] };
+    const [, asked, answered] = messages(
+      record(
+        entries([
+          [">", call(1, "a", { long })],
+          ["<", { id: 1, result: { content: [text(JSON.stringify(structured))], structuredContent: structured } }],
+        ]),
+      ),
+    );
+    expect(asked?.content).toBe(`a\nlong: ${long}`);
+    expect(JSON.stringify(asked?.metadata).length).toBeLessThan(1000);
+    expect(answered?.content).toBe(JSON.stringify(structured));
+    expect(answered?.metadata["structured"]).toBeUndefined();
+  });
+
+  test("keeps what is nested to any depth, and goes on behind it", () => {
+    const nested = (depth: number) =>
+      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"deep","arguments":{"a":${"[".repeat(depth)}${"]".repeat(depth)}}}}`;
+    for (const depth of [10, 1000, 20_000, 200_000]) {
+      const made = messages(
+        record(
+          entries([
+            [">", nested(depth)],
+            [">", call(2, "after")],
+          ]),
+        ),
+      );
+      expect(made.map((each) => each.role)).toHaveLength(3);
+      expect(made[1]?.content).toContain("[[[[[".repeat(2).slice(0, depth > 64 ? 10 : 1));
+      expect(made[1]?.content.length).toBeLessThan(2 * depth + 400);
+      expect(made[2]?.content).toBe("after");
+    }
+  });
+
+  test("makes each message of a batch a record of its own", () => {
+    const list = entries([
+      [
+        ">",
+        JSON.stringify([
+          { jsonrpc: "2.0", ...call(1, "a") },
+          { jsonrpc: "2.0", ...call(2, "b") },
+        ]),
+      ],
+      [
+        "<",
+        JSON.stringify([
+          { jsonrpc: "2.0", ...answer(2, text("B")) },
+          { jsonrpc: "2.0", ...answer(1, text("A")) },
+        ]),
+      ],
+    ]);
+    const made = messages(record(list)).slice(1);
+    expect(made.map((each) => each.content)).toEqual(["a", "b", "B", "A"]);
+    expect(new Set(made.map((each) => each.message_id)).size).toBe(4);
+  });
+
+  test("is the same whenever it is made of the same entries", () => {
+    const list: Entry[] = [
+      ...entries([...handshake, [">", call(1, "a")], ["<", answer(1, text("x"))]]),
+      { kind: "close", session, sequence: 6, time: START + 9000, reason: "bye" },
+    ];
+    const first = record(list);
+    expect(record(list)).toEqual(first);
+    expect(messages(first).at(-1)).toMatchObject({
+      role: "system",
+      content: "Session ended: bye.",
+      metadata: { event: "session_end" },
+    });
+    for (const { message_id, created_at } of messages(first)) {
+      expect(message_id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+      expect(Number.parseInt(message_id.replaceAll("-", "").slice(0, 12), 16)).toBe(Date.parse(created_at));
+    }
+  });
+
+  test("goes on from a state as if it had seen what was before, and repeats nothing of it", () => {
+    const list = entries([...handshake, [">", call(1, "a")], ["<", answer(1, text("x"))]]);
+    const ledger = new Ledger();
+    for (const entry of list.slice(0, 5)) ledger.take(entry);
+    const before = record(list.slice(0, 5));
+    const second = new Recorder();
+    const state = JSON.parse(JSON.stringify(ledger.state())) as Entry;
+    const after = record([state, ...list], second);
+    expect([...before, ...after]).toEqual(record(list));
+  });
+
+  test("that its process has left open is closed by who finds it, and says so", () => {
+    const recorder = new Recorder();
+    record(entries([[">", call(1, "a")]]), recorder);
+    expect(messages(recorder.abandon())).toMatchObject([
+      { role: "system", content: "Session ended: the proxy ended before the session did." },
+    ]);
+    expect(recorder.abandon()).toEqual([]);
+  });
+
+  test("marks what could not be recorded", () => {
+    const gap: Entry = {
+      kind: "gap",
+      session,
+      sequence: 2,
+      time: START + 5000,
+      fromTime: START + 2000,
+      frames: 3,
+      bytes: 99,
+    };
+    expect(messages(record([...entries([[">", call(1, "a")]]), gap])).at(-1)).toMatchObject({
+      role: "system",
+      metadata: {
+        event: "gap",
+        frames: 3,
+        bytes: 99,
+        from: "2026-01-01T00:00:02.000Z",
+        to: "2026-01-01T00:00:05.000Z",
+      },
+    });
+  });
+
+  test("of an orchestration has its results as rows of their own", () => {
+    const results = [
+      { model: "m1", status: "success", output_file: "/out/1.md", duration: 1.5, tokens: { prompt: 3, completion: 4 } },
+      { model: "m2", status: "failed", error: "too slow" },
+    ];
+    const said = JSON.stringify({ status: "ok", correlation_id: "c-1", results });
+    const made = record(
+      entries([
+        [">", call(1, "fiedler_send", { prompt: "p" })],
+        ["<", answer(1, text(said))],
+      ]),
+    ).flatMap((each) => (each.kind === "result" ? [each.result] : []));
+    expect(made).toMatchObject([
+      {
+        correlation_id: "c-1",
+        model: "m1",
+        output: "/out/1.md",
+        status: "success",
+        duration_seconds: 1.5,
+        tokens_prompt: 3,
+        tokens_completion: 4,
+        conversation_id: session,
+      },
+      {
+        correlation_id: "c-1",
+        model: "m2",
+        output: "too slow",
+        status: "error",
+        error_message: "too slow",
+        conversation_id: session,
+      },
+    ]);
+    expect(new Set(made.map((row) => row.result_id)).size).toBe(2);
+    expect(
+      record(
+        entries([
+          [">", call(1, "fiedler_send")],
+          ["<", answer(1, text("no JSON"))],
+        ]),
+      ).some((each) => each.kind === "result"),
+    ).toBe(false);
+  });
+});
+
+test("a call that the client's own hooks record leaves no message, and its orchestration's results all the same", () => {
+  const list = entries([
+    ...handshake,
+    [">", call(1, "fiedler_send", { prompt: "x" })],
+    [
+      "<",
+      answer(
+        1,
+        text(
+          JSON.stringify({
+            status: "success",
+            correlation_id: "c",
+            results: [{ model: "m", status: "success", output_file: "f" }],
+          }),
+        ),
+      ),
+    ],
+    [">", call(2, "echo")],
+    ["<", answer(2, text("unclaimed"))],
+  ]).map((entry, index): Entry => (entry.kind === "frame" && index === 4 ? { ...entry, claimed: true } : entry));
+  // The call and its answer may lie in different pieces of the spool.
+  const first = record(list.slice(0, 5));
+  const ledger = new Ledger();
+  for (const entry of list.slice(0, 5)) ledger.take(entry);
+  const second = record([ledger.state(), ...list.slice(5)]);
+  const said = messages([...first, ...second]).map((message) => message.content);
+  expect(said.filter((content) => !content.startsWith("Session"))).toEqual(["echo", "unclaimed"]);
+  expect(second.filter((each) => each.kind === "result")).toHaveLength(1);
+});

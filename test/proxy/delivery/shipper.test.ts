@@ -1,0 +1,297 @@
+import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from "bun:test";
+import { readFileSync, readdirSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Client } from "../../../src/client.ts";
+import { createLog } from "../../../src/log.ts";
+import { encodeEntry } from "../../../src/proxy/spool/entry.ts";
+import type { SessionOpen, StateEntry } from "../../../src/proxy/spool/entry.ts";
+import { Shipper } from "../../../src/proxy/delivery/shipper.ts";
+import type { Store } from "../../../src/store/store.ts";
+import { testListener } from "../../support/listener.ts";
+import { freePort } from "../../support/ports.ts";
+import { connect, emptyDatabase, engines } from "../../support/postgres.ts";
+import { until } from "../../support/rpc.ts";
+import { frameEntry, sessionOpen, spoolFolder } from "../../support/spool-folder.ts";
+
+const [engine] = engines;
+if (!engine) throw new Error("there is no PostgreSQL");
+
+let server: Awaited<ReturnType<typeof testListener>>;
+let store: Store;
+beforeAll(async () => {
+  server = await testListener(engine, { store: { maxConnections: 8 } });
+  ({ store } = server);
+});
+afterAll(() => server[Symbol.asyncDispose]());
+
+let folder: ReturnType<typeof spoolFolder>;
+let log: string[] = [];
+beforeEach(() => {
+  folder = spoolFolder();
+  log = [];
+});
+afterEach(() => folder[Symbol.dispose]());
+
+const nowhere = `ws://127.0.0.1:${freePort()}/`;
+
+/** A recorder; `url` says where it believes the store to be. */
+function startShipper(url = server.url): { shipper: Shipper; client: Client; leave: () => Promise<void> } {
+  const client = new Client({ url, deadlineMs: 5000 });
+  const shipper = new Shipper({
+    folder: folder.path,
+    limits: { bytes: 1e12, ageMs: 1e12 },
+    sync: false,
+    client,
+    log: createLog({ level: "info", format: "json", write: (line) => log.push(line) }),
+  });
+  shipper.start();
+  return {
+    shipper,
+    client,
+    async leave() {
+      await shipper.stop(0);
+      await client.close();
+    },
+  };
+}
+
+const recordFrame = (shipper: Shipper, open: SessionOpen, sequence: number, frame: string) =>
+  new Promise<void>((passed) =>
+    shipper.spool.append({ open, entry: frameEntry(open.session, sequence, frame), pass: passed }),
+  );
+
+/** Records calls of a session and their answers, from a number on. */
+async function recordCalls(shipper: Shipper, open: SessionOpen, from: number, to: number, text = ""): Promise<void> {
+  for (let number = from; number <= to; number++) {
+    const asked = { jsonrpc: "2.0", id: number, method: "tools/call", params: { name: `call ${number}` } };
+    const answer = {
+      jsonrpc: "2.0",
+      id: number,
+      result: { content: [{ type: "text", text: `answer ${number}${text}` }] },
+    };
+    await recordFrame(shipper, open, 2 * number - 1, JSON.stringify(asked));
+    await recordFrame(shipper, open, 2 * number, JSON.stringify(answer));
+  }
+}
+
+const pairs = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, index) => [`call ${from + index}`, `answer ${from + index}`]).flat();
+
+async function contents(conversation_id: string): Promise<string[]> {
+  return (await store.messages.page({ conversation_id, full: true })).messages.map((message) => message.content);
+}
+
+const delivered = (shipper: Shipper) => until("an empty queue", () => shipper.health().queued_bytes === 0);
+const segments = () =>
+  readdirSync(folder.path)
+    .toSorted()
+    .filter((name) => name.endsWith(".spool"));
+/** A word that is too long for PostgreSQL to index costs it least. */
+const LONG = "x".repeat(190_000);
+const start = "Session of a client with tools over websocket.";
+const end = "Session ended: the proxy ended before the session did.";
+
+describe("the recorder", () => {
+  test("mcpproxy-go #1173: delivers as it records, frees the disk as it goes, and leaves nothing behind", async () => {
+    const { shipper, leave } = startShipper();
+    const open = sessionOpen();
+    await recordCalls(shipper, open, 1, 60, LONG);
+    await delivered(shipper);
+    const health = shipper.health();
+    expect(health).toMatchObject({ recording: true, queued_records: 0, oldest_age_seconds: null, lost_frames: 0 });
+    expect(health).toMatchObject({ delivered_messages: 121, last_error: null, set_aside: 0, set_aside_file: null });
+    expect(segments().length).toBe(1);
+    expect(statSync(join(folder.path, segments()[0] ?? "")).size).toBeLessThan(9_000_000);
+    await leave();
+    expect(readdirSync(folder.path)).toEqual([]);
+    expect((await contents(open.session)).map((content) => content.replace(LONG, ""))).toEqual([
+      start,
+      ...pairs(1, 60),
+    ]);
+  });
+
+  test("cuts what waits into pieces while the store is away, and the next one delivers it in its order", async () => {
+    const first = startShipper(nowhere);
+    const [one, other] = [sessionOpen(), sessionOpen()];
+    for (let number = 1; number <= 110; number++) {
+      await recordCalls(first.shipper, one, number, number, LONG);
+      await recordCalls(first.shipper, other, number, number);
+      await Bun.sleep(2);
+    }
+    await until("several segments", () => segments().length >= 3);
+    const health = first.shipper.health();
+    expect(health.last_error).toContain("cannot be reached");
+    // Beside the frames a few openings and states.
+    expect(health.queued_records).toBeWithin(440, 450);
+    expect(health.queued_bytes).toBeGreaterThan(20_000_000);
+    for (const name of segments()) expect(statSync(join(folder.path, name)).size).toBeLessThan(10_000_000);
+    expect(health.oldest_age_seconds).toBeGreaterThan(0);
+    await first.leave();
+
+    const second = startShipper();
+    await until("an empty folder", () => readdirSync(folder.path).length === 0);
+    expect(second.shipper.health()).toMatchObject({ queued_records: 0, queued_bytes: 0, delivered_messages: 444 });
+    await second.leave();
+    expect(await contents(other.session)).toEqual([start, ...pairs(1, 110), end]);
+    expect((await contents(one.session)).map((content) => content.replace(LONG, ""))).toEqual([
+      start,
+      ...pairs(1, 110),
+      end,
+    ]);
+  });
+
+  test("delivers what follows a piece that a person has removed, with its sessions and open calls", async () => {
+    const first = startShipper(nowhere);
+    const open = sessionOpen();
+    await recordFrame(
+      first.shipper,
+      open,
+      1,
+      '{"jsonrpc":"2.0","id":"open","method":"tools/call","params":{"name":"slow"}}',
+    );
+    for (let number = 2; segments().length < 2; number++)
+      await recordCalls(first.shipper, open, number, number, LONG).then(() => Bun.sleep(2));
+    await recordFrame(first.shipper, open, 1_000_001, '{"jsonrpc":"2.0","method":"notifications/x"}');
+    await recordFrame(
+      first.shipper,
+      open,
+      1_000_002,
+      '{"jsonrpc":"2.0","id":"open","result":{"content":[{"type":"text","text":"at last"}]}}',
+    );
+    await first.leave();
+    unlinkSync(join(folder.path, segments()[0] ?? ""));
+
+    const second = startShipper();
+    await until("an empty folder", () => readdirSync(folder.path).length === 0);
+    const { messages } = await store.messages.page({ conversation_id: open.session, full: true });
+    expect(messages[0]?.content).toBe(start);
+    expect(messages.at(-2)).toMatchObject({ content: "at last", role: "assistant", metadata: { tool: "slow" } });
+    expect(messages.at(-1)?.content).toBe(end);
+    await second.leave();
+  });
+
+  test("says what is damaged or torn in the spool, and saves what is around it", async () => {
+    const first = startShipper(nowhere);
+    const [one, other] = [sessionOpen(), sessionOpen()];
+    await recordCalls(first.shipper, one, 1, 3);
+    await recordCalls(first.shipper, other, 1, 3);
+    await first.leave();
+    const file = join(folder.path, segments()[0] ?? "");
+    const bytes = readFileSync(file);
+    // The opening of the second session and its first question go; at the end half of its last answer.
+    bytes.fill(
+      0,
+      bytes.indexOf(`{"kind":"open","session":"${other.session}"`),
+      bytes.indexOf("answer 1", bytes.indexOf(other.session)) - 150,
+    );
+    writeFileSync(file, bytes.subarray(0, bytes.length - 20));
+
+    const second = startShipper();
+    await until("an empty folder", () => readdirSync(folder.path).length === 0);
+    expect(await contents(one.session)).toEqual([start, ...pairs(1, 3), end]);
+    const left = await contents(other.session);
+    expect(left[0]).toBe("The beginning of what was recorded of this session is damaged.");
+    expect(left.slice(-4)).toEqual([...pairs(2, 2), "call 3", end]);
+    expect(second.shipper.health().damaged_bytes).toBeGreaterThan(100);
+    expect(log.filter((line) => line.includes("is damaged; what is behind it is saved"))).toHaveLength(1);
+    expect(log.filter((line) => line.includes("was torn, and is cut off"))).toHaveLength(1);
+    await second.leave();
+  });
+
+  test("passes over an entry that it does not understand", async () => {
+    const first = startShipper(nowhere);
+    const open = sessionOpen();
+    await recordCalls(first.shipper, open, 1, 1);
+    const strange = { kind: "state", sessions: "none" } as unknown as StateEntry;
+    first.shipper.spool.journal?.current?.append(encodeEntry(strange));
+    await recordCalls(first.shipper, open, 2, 2);
+    await first.leave();
+    const second = startShipper();
+    await until("an empty folder", () => readdirSync(folder.path).length === 0);
+    expect(await contents(open.session)).toEqual([start, ...pairs(1, 2), end]);
+    expect(log.filter((line) => line.includes("not understood; it is passed over"))).not.toHaveLength(0);
+    await second.leave();
+  });
+
+  test("lets what comes late follow a conversation into the trash, and drops and counts what has no conversation any more", async () => {
+    const { shipper, leave } = startShipper();
+    const [trashed, purged] = [sessionOpen(), sessionOpen()];
+    for (const open of [trashed, purged]) await recordCalls(shipper, open, 1, 2);
+    await delivered(shipper);
+    await store.conversations.delete({ conversation_id: trashed.session, force: false });
+    await store.conversations.delete({ conversation_id: purged.session, force: true });
+    for (const open of [trashed, purged]) await recordCalls(shipper, open, 3, 4);
+    await delivered(shipper);
+    expect(shipper.health()).toMatchObject({ dropped_records: 4, set_aside: 0 });
+    await store.conversations.restore({ conversation_id: trashed.session });
+    expect(await contents(trashed.session)).toEqual([start, ...pairs(1, 4)]);
+    await leave();
+  });
+
+  test("does not bring back what was deleted for good when it is delivered by another", async () => {
+    const first = startShipper();
+    const open = sessionOpen();
+    await recordCalls(first.shipper, open, 1, 2);
+    await delivered(first.shipper);
+    await store.conversations.delete({ conversation_id: open.session, force: true });
+    // What stays of a process that is killed: nobody has told it to remove anything.
+    first.shipper.spool.journal?.release();
+    const second = startShipper();
+    await until("an empty folder", () => readdirSync(folder.path).length === 0);
+    expect(second.shipper.health()).toMatchObject({ dropped_records: 1, delivered_messages: 0 });
+    expect(contents(open.session)).rejects.toMatchObject({ code: "not_found" });
+    await second.leave();
+    await first.client.close();
+  });
+
+  test("sets aside a record that the store refuses, with the reason, and holds up nobody for it", async () => {
+    const [open, other] = [sessionOpen(), sessionOpen()];
+    const first = startShipper();
+    await recordCalls(first.shipper, open, 1, 1);
+    await delivered(first.shipper);
+    await first.leave();
+    // Another's message takes the id that the question's record will have again.
+    const [, question] = (await store.messages.page({ conversation_id: open.session })).messages;
+    await store.conversations.delete({ conversation_id: open.session, force: true });
+    await store.messages.storeBulk({ messages: [{ role: "user", content: "mine", message_id: question?.id }] });
+
+    const second = startShipper();
+    await recordCalls(second.shipper, open, 1, 3);
+    await recordCalls(second.shipper, other, 1, 3);
+    await delivered(second.shipper);
+    const file = join(folder.path, "set-aside.jsonl");
+    expect(second.shipper.health()).toMatchObject({ set_aside: 1, set_aside_file: file, queued_records: 0 });
+    expect(await contents(open.session)).toEqual([start, ...pairs(1, 3).slice(1)]);
+    expect(await contents(other.session)).toEqual([start, ...pairs(1, 3)]);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({
+      reason: expect.stringContaining("is taken by another message"),
+      tool: "dewey_store_messages_bulk",
+      arguments: { conversation_id: open.session, messages: [{ content: "call 1", message_id: question?.id }] },
+    });
+    await second.leave();
+  });
+
+  test("delivers other conversations while the database will not take one, and that one later", async () => {
+    const connection = await emptyDatabase(engine);
+    await using slow = await testListener(engine, { store: { connection, deadlineMs: 500 } });
+    const { shipper, leave } = startShipper(slow.url);
+    const [stuck, other] = [sessionOpen(), sessionOpen()];
+    await recordCalls(shipper, stuck, 1, 1);
+    await delivered(shipper);
+    const found = async ({ session }: SessionOpen) =>
+      (await slow.store.messages.page({ conversation_id: session })).messages.map((message) => message.content);
+    await using sql = connect(connection);
+    await sql.begin(async (transaction) => {
+      await transaction`select from conversations where id = ${stuck.session} for update`;
+      await recordCalls(shipper, stuck, 2, 3);
+      await recordCalls(shipper, other, 1, 3);
+      await until("the other's records", async () => (await found(other).catch(() => [])).length === 7);
+      expect(await found(stuck)).toEqual([start, ...pairs(1, 1)]);
+    });
+    await delivered(shipper);
+    expect(await found(stuck)).toEqual([start, ...pairs(1, 3)]);
+    expect(shipper.health().set_aside).toBe(0);
+    await leave();
+  });
+});

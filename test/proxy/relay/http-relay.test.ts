@@ -1,0 +1,238 @@
+import { describe, expect, test } from "bun:test";
+import { HttpRelay } from "../../../src/proxy/relay/http-relay.ts";
+import type { HttpRelayOptions } from "../../../src/proxy/relay/http-relay.ts";
+import { freePort } from "../../support/ports.ts";
+import { quiet } from "../../support/postgres.ts";
+import { until } from "../../support/rpc.ts";
+
+type Answer = (request: Request, body: string) => Response | Promise<Response>;
+
+function startServer(answer: Answer, port = 0) {
+  return Bun.serve({
+    port,
+    hostname: "127.0.0.1",
+    idleTimeout: 0,
+    fetch: async (request) => answer(request, await request.text()),
+  });
+}
+
+/** A relay in front of an address; what its tap and its states were told is kept. */
+function startRelay(url: string, options: Partial<HttpRelayOptions> = {}) {
+  const frames: string[] = [];
+  const ends: string[] = [];
+  const saw: (string | undefined)[] = [];
+  const relay = new HttpRelay({
+    upstream: () => ({ name: "tools", wire: "http", url, headers: { authorization: "Bearer up" }, record: "calls" }),
+    log: quiet,
+    saw: (reason) => saw.push(reason),
+    tap: () => ({
+      frame(direction, { text }, pass) {
+        frames.push(`${direction} ${text}`);
+        pass();
+      },
+      closed: (reason) => void ends.push(reason),
+    }),
+    ...options,
+  });
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request, server) => relay.handle(request, server, undefined),
+  });
+  return {
+    relay,
+    frames,
+    ends,
+    saw,
+    port: server.port ?? 0,
+    url: server.url.href,
+    async [Symbol.asyncDispose]() {
+      relay.stop();
+      await server.stop(true);
+    },
+  };
+}
+
+const post = (url: string, body: string, headers: Record<string, string> = {}) =>
+  fetch(url, { method: "POST", body, headers: { "content-type": "application/json", ...headers } });
+const json = (text: string, headers: Record<string, string> = {}, status = 200) =>
+  new Response(text, { status, headers: { "content-type": "application/json", ...headers } });
+const inSession = { "mcp-session-id": "s1" };
+const call = '{"jsonrpc":"2.0","id":9007199254740993,"method":"tools/call"}';
+
+/** A raw TCP server that answers every request with these bytes and, after `hold`, breaks the connection. */
+function startBreaking(body: string) {
+  return Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      data(socket) {
+        socket.write(
+          `HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n${Buffer.byteLength(body).toString(16)}\r\n${body}\r\n`,
+        );
+        socket.flush();
+        setTimeout(() => socket.terminate(), 50);
+      },
+    },
+  });
+}
+
+describe("Streamable HTTP to Streamable HTTP", () => {
+  test("passes bodies as they are, headers of the protocol and the session's id, and nothing of the connection", async () => {
+    const seen: { body: string; headers: Headers }[] = [];
+    const answer = '{"jsonrpc":"2.0", "id":9007199254740993,"result":{"n":1.0}}';
+    using upstream = startServer((request, body) => {
+      seen.push({ body, headers: request.headers });
+      return json(answer, { "mcp-session-id": "s1", "set-cookie": "a=b", "x-other": "stays" });
+    });
+    await using relayed = startRelay(upstream.url.href);
+    const response = await post(relayed.url, call, {
+      "mcp-protocol-version": "2099-01-01",
+      authorization: "Bearer down",
+      cookie: "c=d",
+    });
+    expect(await response.text()).toBe(answer);
+    const headers = ["mcp-session-id", "set-cookie", "x-other"].map((name) => response.headers.get(name));
+    expect(headers).toEqual(["s1", null, "stays"]);
+    expect(seen[0]?.body).toBe(call);
+    const sent = ["mcp-protocol-version", "authorization", "cookie"].map((name) => seen[0]?.headers.get(name));
+    expect(sent).toEqual(["2099-01-01", "Bearer up", null]);
+    expect(relayed.frames).toEqual([`up ${call}`, `down ${answer}`]);
+    expect([relayed.relay.size, relayed.saw]).toEqual([1, [undefined]]);
+  });
+
+  test("passes an upstream's own 404, so that the client begins again, and its session ends", async () => {
+    let isGone = false;
+    using upstream = startServer(() => (isGone ? json("{}", {}, 404) : json("{}", inSession)));
+    await using relayed = startRelay(upstream.url.href);
+    await post(relayed.url, call);
+    expect(relayed.relay.size).toBe(1);
+    isGone = true;
+    expect((await post(relayed.url, call, inSession)).status).toBe(404);
+    expect([relayed.relay.size, relayed.ends.length]).toEqual([0, 1]);
+  });
+
+  test("answers what is asked in a session at once when nobody listens, and lets a beginning wait for an upstream that is coming up", async () => {
+    const port = freePort();
+    await using relayed = startRelay(`http://127.0.0.1:${port}/`);
+    const refused = await post(relayed.url, call, inSession);
+    expect([refused.status, await refused.text()]).toEqual([
+      502,
+      expect.stringMatching(/"id":9007199254740993.*tools.*cannot be reached/),
+    ]);
+    expect(relayed.saw.at(-1)).toBeDefined();
+    // It belongs to no session that is known, and is over.
+    expect(relayed.ends).toHaveLength(1);
+    const waiting = post(relayed.url, call);
+    await Bun.sleep(300);
+    using upstream = startServer(() => json('{"up":true}'), port);
+    expect(upstream.port).toBe(port);
+    expect(await (await waiting).text()).toBe('{"up":true}');
+    expect(relayed.saw.at(-1)).toBeUndefined();
+  });
+
+  test("answers what a broken stream owes, naming the upstream, unless the client can come back for it", async () => {
+    const without = startBreaking(": hi\n\n");
+    const within = startBreaking("id: 1\ndata: \n\n");
+    await using first = startRelay(`http://127.0.0.1:${without.port}/`);
+    await using second = startRelay(`http://127.0.0.1:${within.port}/`);
+    const text = await (await post(first.url, call)).text();
+    expect(text).toMatch(/data: \{.*"id":9007199254740993.*tools is gone/);
+    expect(first.frames.at(-1)).toContain("tools is gone");
+    const resumable = await (await post(second.url, call)).text();
+    expect(resumable).toBe("id: 1\ndata: \n\n");
+    without.stop(true);
+    within.stop(true);
+  });
+
+  test("answers each request of what an upstream has answered by half, naming it, and ends as it would have", async () => {
+    const breaking = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: {
+        data(socket) {
+          socket.write("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{");
+          socket.end();
+        },
+      },
+    });
+    await using relayed = startRelay(`http://127.0.0.1:${breaking.port}/`);
+    const refusal = (id: string) => expect.stringMatching(new RegExp(`"id":${id}[,}].*tools is not available.*broken`));
+    const alone = await post(relayed.url, call);
+    expect([alone.status, await alone.text()]).toEqual([502, refusal("9007199254740993")]);
+    const batch = await post(
+      relayed.url,
+      `[${call},{"jsonrpc":"2.0","method":"n"},{"jsonrpc":"2.0","id":"b","method":"x"}]`,
+    );
+    const text = await batch.text();
+    expect((JSON.parse(text) as unknown[]).length).toBe(2);
+    expect([text, text]).toEqual([refusal("9007199254740993"), refusal('"b"')]);
+    expect(relayed.frames.at(-1)).toBe(`down ${text}`);
+    expect([relayed.saw.at(-1), relayed.ends.length]).toEqual([expect.any(String), 2]);
+    breaking.stop(true);
+  });
+
+  test("does not read more of an upstream than its client takes, and gives up one that takes nothing", async () => {
+    let sent = 0;
+    let cancelled = false;
+    const event = new TextEncoder().encode(
+      `data: {"jsonrpc":"2.0","method":"n","params":"${"x".repeat(100_000)}"}\n\n`,
+    );
+    using upstream = startServer(
+      () =>
+        new Response(
+          new ReadableStream({
+            async pull(controller) {
+              controller.enqueue(event);
+              sent += 1;
+              if (sent % 20 === 0) await Bun.sleep(0);
+            },
+            cancel() {
+              cancelled = true;
+            },
+          }),
+          { headers: { "content-type": "text/event-stream" } },
+        ),
+    );
+    await using relayed = startRelay(upstream.url.href, { stallLimitMs: 500 });
+    const socket = await Bun.connect({
+      hostname: "127.0.0.1",
+      port: relayed.port,
+      socket: {
+        open(socket) {
+          socket.pause();
+          socket.write("GET / HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n");
+        },
+        data() {},
+      },
+    });
+    await until("the upstream's stream to be given up", () => cancelled);
+    expect(sent).toBeLessThan(1000);
+    socket.terminate();
+  });
+
+  test("forgets a session that nobody uses any more", async () => {
+    using upstream = startServer(() => json("{}", inSession));
+    await using relayed = startRelay(upstream.url.href, { idleLimitMs: 50 });
+    await post(relayed.url, call);
+    await until("no session", () => relayed.relay.size === 0);
+    expect(relayed.ends).toEqual(["nobody used it any more"]);
+  });
+
+  test("does not take a client that leaves for a fault of the upstream", async () => {
+    let asked = 0;
+    using upstream = startServer(async () => {
+      asked += 1;
+      await Bun.sleep(100);
+      return json("{}");
+    });
+    await using relayed = startRelay(upstream.url.href);
+    const leaving = new AbortController();
+    const answer = fetch(relayed.url, { method: "POST", body: call, signal: leaving.signal }).catch(() => "left");
+    await until("the request", () => asked === 1);
+    leaving.abort();
+    expect(await answer).toBe("left");
+    await post(relayed.url, call);
+    expect(relayed.saw.every((reason) => reason === undefined)).toBe(true);
+  });
+});

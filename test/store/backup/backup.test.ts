@@ -1,0 +1,300 @@
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { packed, unpacked } from "../../../src/store/backup/archive.ts";
+import type { Piece } from "../../../src/store/backup/archive.ts";
+import { derivedTables, tables } from "../../../src/store/backup/backup.ts";
+import { migrations } from "../../../src/store/database/migrations.ts";
+import type { Store } from "../../../src/store/store.ts";
+import type { Connection } from "../../../src/store/database/connection.ts";
+import { failure } from "../../support/failure.ts";
+import { connect, emptyDatabase, engines, testStore } from "../../support/postgres.ts";
+import { everyRow } from "../../support/rows.ts";
+
+setDefaultTimeout(60_000);
+
+/** What is hard to carry: every kind of row, and texts that formats stumble over. */
+async function fill(store: Store): Promise<void> {
+  const { conversation_id } = await store.conversations.begin({ session_id: "s", metadata: { a: "\\N\t\n\0" } });
+  await store.messages.storeBulk({
+    conversation_id,
+    messages: [
+      "\\N",
+      "tab\tline\nreturn\r\\.",
+      "\\.",
+      "nul \0 and \ud800",
+      "日本語 🙂",
+      "storeMessage in src/store",
+    ].map((content) => ({ role: "user", content, metadata: { content }, message_id: crypto.randomUUID() })),
+  });
+  const { conversation_id: gone } = await store.conversations.begin({});
+  await store.messages.store({ conversation_id: gone, role: "user", content: "in the trash" });
+  await store.conversations.delete({ conversation_id: gone, force: false });
+  await store.contexts.set({ name: "c", content: "one", set_active: true });
+  await store.contexts.set({ name: "c", content: "two", set_active: true });
+  await store.contexts.tie({ folder: "/f", name: "c" });
+  await store.results.store({ correlation_id: "k", model: "m", output: "o", duration_seconds: 0.1, conversation_id });
+}
+
+/** Messages that hardly compress, at the end of a conversation; behind the store's back, which would index every word. */
+async function addLarge(connection: Connection, count: number, characters: number): Promise<void> {
+  await using sql = connect(connection);
+  await sql`with into_conversation as (
+      update conversations set last_turn = last_turn + ${count}, message_count = message_count + ${count}
+      where id = (select id from conversations where deleted_at is null order by id limit 1) returning id, last_turn
+    ) insert into messages (conversation_id, turn_number, role, content)
+    select c.id, c.last_turn - n, 'tool', (
+      select string_agg(md5(n::text || '-' || i::text), '') from generate_series(1, ${characters / 32}::integer) i
+    ) from into_conversation c, generate_series(0, ${count - 1}::integer) n`;
+}
+
+/** The schema, whatever order it came in. */
+async function schema(connection: Connection): Promise<string[]> {
+  await using sql = connect(connection);
+  const rows: { line: string }[] = await sql`
+    select table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable as line
+      from information_schema.columns where table_schema = 'public'
+    union all select pg_get_indexdef(indexrelid) from pg_index where indrelid::regclass::text !~ '^pg_'
+    union all select conrelid::regclass::text || ' ' || pg_get_constraintdef(oid) from pg_constraint where connamespace = 'public'::regnamespace
+    union all select tgrelid::regclass::text || ' ' || pg_get_triggerdef(oid) || tgenabled::text from pg_trigger where not tgisinternal
+    union all select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace
+    order by 1`;
+  return rows.map((row) => row.line);
+}
+
+async function bytesOf(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  return new Uint8Array(await new Response(stream as ReadableStream<Uint8Array<ArrayBuffer>>).arrayBuffer());
+}
+
+async function* inChunks(bytes: Uint8Array, size = 10_000): AsyncGenerator<Uint8Array> {
+  for (let from = 0; from < bytes.length; from += size) yield bytes.subarray(from, from + size);
+}
+
+async function piecesOf(bytes: Uint8Array): Promise<Piece[]> {
+  const pieces: Piece[] = [];
+  for await (const piece of unpacked(inChunks(bytes))) pieces.push({ ...piece, bytes: piece.bytes.slice() });
+  return pieces;
+}
+
+async function* each(pieces: Piece[]): AsyncGenerator<Piece> {
+  yield* pieces;
+}
+
+for (const from of engines) {
+  for (const to of engines) {
+    test(`a backup of ${from.name} comes back whole in ${to.name}`, async () => {
+      const [source, target] = [await emptyDatabase(from), await emptyDatabase(to)];
+      await using store = await testStore(from, { connection: source });
+      await fill(store);
+      await addLarge(source, 1, 6_000_000);
+      const before = await everyRow(source);
+      const archive = await bytesOf(await store.backup());
+      await using other = await testStore(to, { connection: target });
+      const fresh = await schema(target);
+      const recovered = await other.recover(inChunks(archive), { force: false });
+      expect(recovered.tables).toEqual(tables.map((name) => ({ name, rows: before[name]?.length ?? 0 })));
+      expect(await everyRow(target)).toEqual(before);
+      expect(await schema(target)).toEqual(fresh);
+      const hits = await other.search.find({ query: "storeMessage", limit: 5, offset: 0 });
+      expect(hits.total).toBe(1);
+      // It is a store like any other: its turns go on, and its trash can be restored.
+      const conversation_id =
+        (await other.conversations.list({ limit: 1, offset: 0, sort_by: "created_at" })).conversations[0]?.id ?? "";
+      expect((await other.messages.store({ conversation_id, role: "user", content: "next" })).turn_number).toBe(8);
+    });
+  }
+}
+
+for (const engine of engines.slice(0, 1)) {
+  describe("a backup", () => {
+    test("holds every table that the migrations make, but for those that are made from the others", async () => {
+      const connection = await emptyDatabase(engine);
+      await (await testStore(engine, { connection })).close();
+      await using sql = connect(connection);
+      const made: { name: string }[] = await sql`select relname as name from pg_class
+        where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and relname <> 'dewey_migrations'`;
+      expect(made.map((row) => row.name).toSorted()).toEqual([...tables, ...derivedTables].toSorted());
+    });
+
+    test("is of one moment, whatever is stored meanwhile", async () => {
+      const source = await emptyDatabase(engine);
+      await using store = await testStore(engine, { connection: source });
+      const { conversation_id } = await store.conversations.begin({});
+      // More than the streams on the way hold, so that the archive is still being written.
+      await addLarge(source, 4, 4_000_000);
+      const stream = await store.backup();
+      const reader = stream.getReader();
+      const parts = [(await reader.read()).value ?? new Uint8Array()];
+      await store.messages.store({ conversation_id, role: "user", content: "too late" });
+      await store.contexts.set({ name: "late", content: "too late", set_active: true });
+      for (let part = await reader.read(); !part.done; part = await reader.read()) parts.push(part.value);
+      const connection = await emptyDatabase(engine);
+      await using other = await testStore(engine, { connection });
+      const { tables } = await other.recover(inChunks(Buffer.concat(parts)), { force: false });
+      expect(tables.filter(({ rows }) => rows > 0)).toEqual([
+        { name: "dewey_search_language", rows: 1 },
+        { name: "conversations", rows: 1 },
+        { name: "messages", rows: 4 },
+      ]);
+    });
+
+    test("can be read without Dewey", async () => {
+      await using store = await testStore(engine);
+      await fill(store);
+      const folder = mkdtempSync(join(tmpdir(), "dewey-backup-"));
+      try {
+        writeFileSync(join(folder, "backup.tar.zst"), await bytesOf(await store.backup()));
+        const shell = (line: string) =>
+          Bun.spawnSync(["/bin/bash", "-c", `set -o pipefail; ${line}`], { cwd: folder, stderr: "pipe" });
+        const unpack =
+          Bun.which("zstd") === null
+            ? 'tar -xf <(bun -e \'process.stdout.write(Bun.zstdDecompressSync(require("fs").readFileSync("backup.tar.zst")))\')'
+            : "zstd -dc backup.tar.zst | tar -xf -";
+        const unpacking = shell(unpack);
+        expect([unpacking.exitCode, unpacking.stderr.toString()]).toEqual([0, ""]);
+        expect(shell("sha256sum --quiet -c SHA256SUMS").exitCode).toBe(0);
+        expect(shell("cat messages/*.copy | wc -l").stdout.toString().trim()).toBe("7");
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    });
+
+    test("that nobody reads to its end holds nothing up", async () => {
+      const connection = await emptyDatabase(engine);
+      await using store = await testStore(engine, { connection });
+      await fill(store);
+      await addLarge(connection, 2, 4_000_000);
+      await (await store.backup()).cancel();
+      const reader = (await store.backup()).getReader();
+      await reader.read();
+      await reader.cancel();
+      // Its transaction is over: what would wait for it goes on.
+      await using sql = connect(connection);
+      await sql`set lock_timeout = '20s'`;
+      await sql`alter table messages add column passing text`;
+    });
+  });
+
+  describe("recovering", () => {
+    test("refuses a store that is not empty, and with force replaces all that is in it", async () => {
+      await using store = await testStore(engine);
+      await fill(store);
+      const archive = await bytesOf(await store.backup());
+      const connection = await emptyDatabase(engine);
+      await using other = await testStore(engine, { connection });
+      await other.contexts.set({ name: "mine", content: "x", set_active: true });
+      const before = await everyRow(connection);
+      expect(await failure(other.recover(inChunks(archive), { force: false }))).toMatchObject({
+        code: "conflict",
+        message: expect.stringContaining("startup contexts"),
+        field: "force",
+      });
+      expect(await everyRow(connection)).toEqual(before);
+      await other.recover(inChunks(archive), { force: true });
+      expect((await other.contexts.list({ include_content: false })).map((each) => each.name)).toEqual(["c"]);
+    });
+
+    test("changes nothing when the archive is cut off, damaged, foreign or another's", async () => {
+      await using store = await testStore(engine);
+      await fill(store);
+      const archive = await bytesOf(await store.backup());
+      const pieces = (await piecesOf(archive)).filter((piece) => piece.name !== "SHA256SUMS");
+      const connection = await emptyDatabase(engine);
+      await using other = await testStore(engine, { connection });
+      await other.contexts.set({ name: "mine", content: "x", set_active: true });
+      const before = await everyRow(connection);
+      const refused = async (bytes: Uint8Array) => {
+        const error = await failure(other.recover(inChunks(bytes), { force: true }));
+        expect(await everyRow(connection)).toEqual(before);
+        return error;
+      };
+      const damage = (offset: number) => {
+        const bytes = archive.slice();
+        bytes[offset] = (bytes[offset] ?? 0) ^ 0xff;
+        return bytes;
+      };
+      for (const length of [0, 3, 100, Math.floor(archive.length / 2), archive.length - 1]) {
+        expect(await refused(archive.slice(0, length))).toMatchObject({ code: "invalid" });
+      }
+      for (const part of [0.1, 0.5, 0.9]) {
+        expect(await refused(damage(Math.floor(archive.length * part)))).toMatchObject({ code: "invalid" });
+      }
+      expect(await refused(Buffer.from("select 1;".repeat(1000)))).toMatchObject({
+        code: "invalid",
+        message: "this is no backup of Dewey's",
+      });
+      const rewritten = async (change: (pieces: Piece[]) => Piece[]) =>
+        bytesOf(packed(each(change(pieces.map((piece) => ({ ...piece }))))));
+      const withManifest = (change: (manifest: Record<string, unknown>) => void) =>
+        rewritten(([manifest, ...rest]) => {
+          const value = JSON.parse(Buffer.from(manifest?.bytes ?? []).toString()) as Record<string, unknown>;
+          change(value);
+          return [{ name: "manifest.json", bytes: Buffer.from(JSON.stringify(value)) }, ...rest];
+        });
+      expect(await refused(await rewritten((all) => all.slice(1)))).toMatchObject({ code: "invalid" });
+      expect(await refused(await rewritten((all) => all.slice(0, -1)))).toMatchObject({ code: "invalid" });
+      expect(await refused(await withManifest((manifest) => (manifest["version"] = 2)))).toMatchObject({
+        code: "conflict",
+      });
+      expect(await refused(await withManifest((manifest) => (manifest["migrations"] = ["9999_later"])))).toMatchObject({
+        code: "conflict",
+        message: expect.stringContaining("9999_later"),
+      });
+      expect(
+        await refused(
+          await withManifest(
+            (manifest) => (manifest["tables"] = [{ name: "pg_authid", columns: ["rolname"], rows: 0 }]),
+          ),
+        ),
+      ).toMatchObject({ code: "invalid" });
+      const badRows = await rewritten((all) =>
+        all.map((piece) => (piece.name.startsWith("conversations/") ? { ...piece, bytes: Buffer.from("x\n") } : piece)),
+      );
+      expect(await refused(badRows)).toMatchObject({ code: "invalid", message: expect.stringContaining("damaged") });
+      // And what it refused before it takes now.
+      await other.recover(inChunks(archive), { force: true });
+    });
+
+    test("brings the backup of an older Dewey up to date", async () => {
+      const connection = await emptyDatabase(engine);
+      await using sql = connect(connection);
+      const [first] = migrations;
+      await sql.unsafe(first?.sql ?? "");
+      await sql.unsafe("create table dewey_migrations (name text primary key, applied_at timestamptz default now())");
+      await sql`insert into dewey_migrations (name) values (${first?.name})`;
+      await sql`insert into startup_contexts (name, content, is_active) values ('old', 'text', true)`;
+      await sql`insert into conversations (session_id) values ('old')`;
+      // As that Dewey would have written it: its own tables and columns only.
+      const names = ["conversations", "messages", "startup_contexts", "fiedler_results"];
+      const described = [];
+      const rows: Piece[] = [];
+      for (const name of names) {
+        const columns: { name: string }[] = await sql`select attname as name from pg_attribute
+          where attrelid = ${name}::regclass and attnum > 0 and not attisdropped`;
+        const bytes = await new Response(sql.unsafe(`copy ${name} to stdout`).readable()).bytes();
+        described.push({ name, columns: columns.map((column) => column.name), rows: bytes.length > 0 ? 1 : 0 });
+        if (bytes.length > 0) rows.push({ name: `${name}/00000001.copy`, bytes });
+      }
+      const manifest = {
+        format: "dewey-backup",
+        version: 1,
+        dewey: "0.0.1",
+        postgres: "15.0",
+        made_at: new Date().toISOString(),
+        migrations: [first?.name],
+        tables: described,
+      };
+      const archive = await bytesOf(
+        packed(each([{ name: "manifest.json", bytes: Buffer.from(JSON.stringify(manifest)) }, ...rows])),
+      );
+      await using other = await testStore(engine, { connection: await emptyDatabase(engine) });
+      await other.recover(inChunks(archive), { force: false });
+      expect(await other.contexts.history({ name: "old", limit: 1, offset: 0 })).toMatchObject({
+        versions: [{ version: 1, change: "set" }],
+      });
+      expect((await other.conversations.list({ limit: 1, offset: 0, sort_by: "updated_at" })).total).toBe(1);
+      await other.conversations.begin({});
+    });
+  });
+}

@@ -1,0 +1,196 @@
+import { describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { Database } from "../../../src/store/database/database.ts";
+import { openStore } from "../../../src/store/store.ts";
+import { failure } from "../../support/failure.ts";
+import {
+  connect,
+  emptyDatabase,
+  engines,
+  privateCluster,
+  storeOptions,
+  temporaryFolder,
+  testStore,
+  freeze,
+} from "../../support/postgres.ts";
+
+const away = { code: "unavailable" };
+const message = { role: "user", content: "x" };
+
+/** Repeats a call until it succeeds, for a database that is on its way back. */
+async function untilServed<Result>(call: () => Promise<Result>): Promise<Result> {
+  for (;;) {
+    const answer = await call().catch((error: unknown) => expect(error).toMatchObject(away));
+    if (answer !== undefined) return answer;
+    await Bun.sleep(20);
+  }
+}
+
+for (const engine of engines) {
+  describe(`the database on ${engine.name}`, () => {
+    test("that is frozen is said to be away within the deadline, for every call, and serves again when it thaws", async () => {
+      await using cluster = await privateCluster(engine);
+      const options = { connection: cluster.connection, deadlineMs: 1000, minConnections: 2 };
+      await using store = await testStore(engine, options);
+      const { conversation_id } = await store.conversations.begin({});
+      await store.messages.store({ conversation_id, ...message });
+      {
+        using _frozen = await freeze(cluster);
+        const startMs = performance.now();
+        const calls = [
+          ...Array.from({ length: 30 }, () => store.messages.store({ conversation_id, ...message })),
+          ...Array.from({ length: 10 }, () => store.messages.page({ conversation_id })),
+          store.messages.storeBulk({ messages: [message] }),
+          store.search.find({ query: "x", limit: 1, offset: 0 }),
+          store.conversations.delete({ conversation_id, force: false }),
+          store.contexts.set({ name: "a", content: "b", set_active: true }),
+          store.health(),
+        ];
+        for (const error of await Promise.all(calls.map(failure))) expect(error).toMatchObject(away);
+        // Messages go in groups one after the other, and still none waits for another's deadline and then for its own.
+        expect(performance.now() - startMs).toBeLessThan(1900);
+        expect(await failure(openStore(storeOptions(cluster.connection, { deadlineMs: 300 })))).toMatchObject(away);
+      }
+      await untilServed(() => store.health());
+      await untilServed(() => store.contexts.set({ name: "a", content: "b", set_active: true }));
+      expect(await untilServed(() => store.search.find({ query: "x", limit: 1, offset: 0 }))).toHaveProperty("total");
+    });
+
+    test("has one connection for searches that stay quick, and keeps none of their statements on it", async () => {
+      await using database = Object.assign(new Database(storeOptions(await emptyDatabase(engine))), {
+        [Symbol.asyncDispose]: () => database.close(),
+      });
+      const backends = new Set<number>();
+      for (let search = 0; search < 5; search += 1) {
+        await database.search(async (sql) => {
+          await sql.unsafe(`select ${search} + $1::integer as answer`, [search]);
+          const [row] =
+            await sql`select pg_backend_pid() as backend, (select count(*) from pg_prepared_statements)::integer as kept`;
+          expect(row.kept).toBe(0);
+          backends.add(row.backend);
+        });
+      }
+      expect(backends.size).toBe(1);
+    });
+
+    test("that ends every connection at once costs no caller an error when the call may be repeated", async () => {
+      const connection = await emptyDatabase(engine);
+      await using store = await testStore(engine, { connection, minConnections: 4, maxConnections: 8 });
+      await using sql = connect(connection);
+      const { conversation_id } = await store.conversations.begin({});
+      for (let round = 0; round < 5; round++) {
+        const calls = Array.from({ length: 20 }, () => store.messages.store({ conversation_id, ...message }));
+        await sql`select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid()`;
+        await Promise.all(calls);
+        await sql`select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid()`;
+        await store.messages.page({ conversation_id });
+      }
+      const turns = (await store.messages.page({ conversation_id })).messages.map((each) => each.turn);
+      expect(turns).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
+    });
+
+    test.each([
+      [1, 1],
+      [3, 5],
+    ])("keeps %i connections open as asked, and never has more than %i", async (minConnections, maxConnections) => {
+      const connection = await emptyDatabase(engine);
+      await using store = await testStore(engine, { connection, minConnections, maxConnections });
+      await using sql = connect(connection);
+      const open = async (): Promise<number> => {
+        const [row] = await sql`select count(*)::integer as open from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'`;
+        return row.open;
+      };
+      // PostgreSQL shows the connection that migrated for a moment after it is closed.
+      while ((await open()) > minConnections) await Bun.sleep(5);
+      expect(await open()).toBe(minConnections);
+      const { conversation_id } = await store.conversations.begin({});
+      const calls = Array.from({ length: 200 }, (_, index) =>
+        index % 2 === 0
+          ? store.messages.page({ conversation_id })
+          : store.search.find({ query: "x", limit: 1, offset: 0 }),
+      );
+      let most = 0;
+      const watch = (async () => {
+        for (let round = 0; round < 20; round++) most = Math.max(most, await open());
+      })();
+      await Promise.all([...calls, watch]);
+      expect(most).toBeLessThanOrEqual(maxConnections);
+    });
+
+    test("lets a slow statement delay nobody else", async () => {
+      const connection = await emptyDatabase(engine);
+      const database = new Database(storeOptions(connection, { maxConnections: 3, deadlineMs: 5000 }));
+      const slow = database.repeatable((sql) => sql`select pg_sleep(1.5)`).then(() => "slow");
+      const quick = Promise.all(Array.from({ length: 40 }, () => database.repeatable((sql) => sql`select 1`))).then(
+        () => "quick",
+      );
+      expect(await Promise.race([slow, quick])).toBe("quick");
+      await slow;
+      await database.close();
+    });
+
+    test("ends a statement that takes too long, and the other callers notice nothing", async () => {
+      const connection = await emptyDatabase(engine);
+      const database = new Database(storeOptions(connection, { maxConnections: 4, deadlineMs: 4000 }));
+      const slow = failure(database.repeatable((sql) => sql`select pg_sleep(30)`));
+      const others = Promise.all(
+        Array.from({ length: 200 }, () => database.repeatable((sql) => sql`select pg_sleep(0.002)`)),
+      );
+      expect(await slow).toMatchObject(away);
+      expect(await others).toHaveLength(200);
+      await database.close();
+    });
+
+    test("gives work whose size is known the time that it needs", async () => {
+      const connection = await emptyDatabase(engine);
+      const database = new Database(storeOptions(connection, { deadlineMs: 200 }));
+      const [row] = await database.repeatable((sql) => sql`select pg_sleep(0.4), 1 as done`, 2000);
+      expect(row).toMatchObject({ done: 1 });
+      await database.close();
+    });
+
+    test("that does not exist is named as the reason", async () => {
+      const connection = { ...(await emptyDatabase(engine)), database: "nowhere" };
+      expect(await failure(openStore(storeOptions(connection)))).toMatchObject({
+        ...away,
+        message: expect.stringContaining("does not exist"),
+      });
+    });
+
+    test("errors never quote what a caller sent", async () => {
+      const database = new Database(storeOptions(await emptyDatabase(engine)));
+      const error = await failure(database.repeatable((sql) => sql`select ${"a secret"}::text::integer`));
+      expect(error).toMatchObject({ code: "internal", message: expect.not.stringContaining("secret") });
+      await database.close();
+    });
+  });
+}
+
+test("no database at all is said to be away", async () => {
+  for (const host of ["127.0.0.1", "/nowhere", "name.invalid"]) {
+    const connection = { host, port: 1, database: "x", user: "x", password: "x" };
+    expect(await failure(openStore(storeOptions(connection)))).toMatchObject(away);
+  }
+});
+
+test("a PostgreSQL that is stopped and started again serves the same store again", async () => {
+  const [engine] = engines;
+  if (!engine) throw new Error("no engine");
+  const folder = temporaryFolder();
+  const before = await engine.start(folder);
+  await using store = await testStore(engine, { connection: before.connection, deadlineMs: 2000 });
+  const { conversation_id } = await store.conversations.begin({});
+  await store.messages.store({ conversation_id, ...message });
+  await before.stop();
+  expect(await failure(store.messages.store({ conversation_id, ...message }))).toMatchObject(away);
+  expect(await failure(store.health())).toMatchObject(away);
+  const after = await engine.start(folder);
+  const { turn_number } = await untilServed(() => store.messages.store({ conversation_id, ...message }));
+  expect(turn_number).toBe(2);
+  await store.close();
+  await after.stop();
+  rmSync(folder, { recursive: true, force: true });
+});

@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { SQL } from "bun";
+import { BOUNDS, chooseParts } from "../../../src/store/search/candidates.ts";
+import { filterOf } from "../../../src/store/search/filter.ts";
+import { parseQuery } from "../../../src/store/search/query.ts";
+import { basisOf, rank } from "../../../src/store/search/rank.ts";
+import { StatisticsCache } from "../../../src/store/search/statistics.ts";
+import type { Store } from "../../../src/store/store.ts";
+import { connect, emptyDatabase, engines, testStore } from "../../support/postgres.ts";
+
+const MILLION = 1_000_000;
+const words = (...counts: number[]) => counts.map((count, index) => ({ lexeme: "abcdefghijkl"[index] ?? "", count }));
+
+describe("the candidates of a search", () => {
+  test("are all that match, where words are rare", () => {
+    expect(chooseParts(words(3, 50), MILLION, 1, BOUNDS)).toEqual([{ match: "('a') | ('b')", share: 1 }]);
+  });
+
+  test("are those with a rare word or with several common ones, and the newest with any", () => {
+    const [chosen, newest, ...more] = chooseParts(words(100, 20_000, 30_000), MILLION, 1, BOUNDS);
+    expect(chosen).toEqual({ match: "('a') | ('b' & 'c')", share: 1 });
+    expect(newest?.match).toBe("('a' | 'b' | 'c') & !(('a') | ('b' & 'c'))");
+    expect(newest?.share).toBeCloseTo(BOUNDS.newest / 50_100);
+    expect(more).toEqual([]);
+  });
+
+  test("are the newest, where even what is rarest is too much", () => {
+    expect(chooseParts(words(100_000), MILLION, 1, BOUNDS)).toEqual([
+      { match: "('a')", share: BOUNDS.candidates / 100_000 },
+    ]);
+    const [pair] = chooseParts(words(100_000, 100_000), MILLION, 1, BOUNDS);
+    expect(pair).toEqual({ match: "('a' & 'b')", share: BOUNDS.candidates / 10_000 });
+  });
+
+  test("are more of what matches where a filter leaves little of it", () => {
+    expect(chooseParts(words(100_000), MILLION, 0.01, BOUNDS)).toEqual([{ match: "('a')", share: 1 }]);
+  });
+
+  test("are chosen quickly of a query of many words", () => {
+    const [chosen] = chooseParts(words(...Array.from({ length: 12 }, () => 90_000)), MILLION, 1, BOUNDS);
+    expect(chosen?.match.length).toBeLessThan(5000);
+  });
+});
+
+for (const engine of engines) {
+  describe(`the candidates of a search on ${engine.name}`, () => {
+    let store: Store;
+    let sql: SQL;
+    const few = { candidates: 200, newest: 50, gathered: 300 };
+    beforeAll(async () => {
+      const connection = await emptyDatabase(engine);
+      store = await testStore(engine, { connection });
+      sql = connect(connection);
+      // "common" in all, "old" in the first half, and "left" and "right" never together.
+      const messages = Array.from({ length: 2000 }, (_, index) => ({
+        role: index === 5 ? "system" : "user",
+        content: `common ${index < 1000 ? "old" : "new"} ${index % 2 === 0 ? "left" : "right"} ${index}`,
+        created_at: new Date(Date.UTC(2024, 0, 1) + index * 60_000).toISOString(),
+        metadata: { tool: index === 3 ? "seldom" : "often" },
+      }));
+      for (let start = 0; start < messages.length; start += 1000) {
+        await store.messages.storeBulk({ messages: messages.slice(start, start + 1000) });
+      }
+      await sql`analyze messages`;
+    });
+    afterAll(async () => {
+      await sql.close();
+      await store.close();
+    });
+
+    const find = async (text: string, narrowing: Parameters<typeof filterOf>[1] = {}) => {
+      const query = await parseQuery(sql, text);
+      const filter = await filterOf(sql, narrowing, query, undefined);
+      const basis = await basisOf(sql, query.words, filter, await new StatisticsCache().get(sql), few);
+      const ranked = await rank(sql, basis, filter, { offset: 0, limit: 10 }, few);
+      const ids = sql.array(
+        ranked.map(({ id }) => id),
+        "UUID",
+      );
+      const rows: { content: string }[] = await sql`select content from messages where id = any(${ids})`;
+      return rows.map(({ content }) => Number(content.split(" ")[3]));
+    };
+
+    test("for a word that is everywhere are the newest messages", async () => {
+      const found = await find("common");
+      expect(found).toHaveLength(10);
+      for (const number of found) expect(number).toBeGreaterThan(1700);
+    });
+
+    test("are found though all that match are old", async () => {
+      const found = await find("old");
+      expect(found).toHaveLength(10);
+      for (const number of found) expect(number).toBeLessThan(1000);
+    });
+
+    test("are found though common words never come together", async () => {
+      expect(await find("left right")).toHaveLength(10);
+    });
+
+    test("of a common word are found within a time, and within a tool that is seldom used", async () => {
+      const from = Date.UTC(2024, 0, 1);
+      const found = await find("common", { start_date: new Date(from), end_date: new Date(from + 100 * 60_000) });
+      expect(found).toHaveLength(10);
+      for (const number of found) expect(number).toBeLessThan(100);
+      expect(await find("common", { tool: "seldom" })).toEqual([3]);
+    });
+
+    test("of a common word within a rare role are found by that, not among all that hold the word", async () => {
+      expect(await find("common", { role: "system" })).toEqual([5]);
+      const filter = await filterOf(sql, { role: "system" }, { required: [] }, undefined);
+      const explain = `explain (format json) select from messages m where m.search @@ 'common' and ${filter.condition}`;
+      expect(JSON.stringify(await sql.unsafe(explain, filter.values))).toContain("messages_of_rare_roles");
+    });
+  });
+}

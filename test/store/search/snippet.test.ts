@@ -1,0 +1,51 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Store } from "../../../src/store/store.ts";
+import { engines, testStore } from "../../support/postgres.ts";
+
+for (const engine of engines) {
+  describe(`snippets on ${engine.name}`, () => {
+    let store: Store;
+    beforeAll(async () => {
+      store = await testStore(engine);
+    });
+    afterAll(() => store.close());
+
+    const snippet = async (content: string, query: string) => {
+      const { conversation_id } = await store.messages.storeBulk({ messages: [{ role: "user", content }] });
+      const { results } = await store.search.find({ query, conversation_id, limit: 1, offset: 0 });
+      return results[0]?.snippet;
+    };
+
+    test("mark the words that match, in whatever form, case and script they stand", async () => {
+      const examples: [string, string, string][] = [
+        ["Happy Walruses were swimming", "happiness walrus swims", "**Happy** **Walruses** were **swimming**"],
+        ["the RÉSUMÉ of Søren", "resume soren", "the **RÉSUMÉ** of **Søren**"],
+        ["e\u0301te\u0301 is over", "été", "**e\u0301te\u0301** is over"],
+        ["call dewey_store_message now", "dewey_store_message", "call **dewey_store_message** now"],
+        ["call dewey_store_message now", "deweystoremessage", "call **dewey_store_message** now"],
+        ["we call renderWidgetTree twice", "widget", "we call render**Widget**Tree twice"],
+        ["私は東京で図書館に行った", "図書館", "私は東京で**図書館**に行った"],
+        ["私は猫が好き", "猫", "私は**猫**が好き"],
+        ["it failed with -32601 twice", "-32601", "it failed with **-32601** twice"],
+        ["see /etc/nginx/default.conf", "/etc/nginx/default.conf", "see /**etc/nginx/default.conf**"],
+        ["no  such\n\nword", "such", "no **such** word"],
+        ["a partial art", "art", "a partial **art**"],
+      ];
+      for (const [content, query, expected] of examples) {
+        expect([query, await snippet(content, query)]).toEqual([query, expected]);
+      }
+    });
+
+    test("show the places that say most of a long text, and that there is more", async () => {
+      const filler = "many other words were said about nothing at all ".repeat(40);
+      const text = `${filler}here the gondola waits. ${filler}A gondola and a campanile by the lagoon. ${filler}the lagoon`;
+      const shown = await snippet(text, "gondola campanile lagoon waits");
+      expect(shown).toContain("A **gondola** and a **campanile** by the **lagoon**.");
+      expect(shown).toContain("**waits**.");
+      expect(shown).toMatch(/^… .+ … .+ …$/);
+      expect(shown?.length).toBeLessThan(500);
+      expect(await snippet("字".repeat(5000), "字字")).toMatch(/^\*\*字+\*\* …$/);
+      expect(await snippet(`${"字".repeat(5000)}鯨鯢`, "鯨鯢")).toMatch(/^… 字+\*\*鯨鯢\*\*$/);
+    });
+  });
+}

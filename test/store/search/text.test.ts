@@ -1,0 +1,99 @@
+import { describe, expect, test } from "bun:test";
+import { searchable } from "../../../src/store/search/text.ts";
+import { engines, testStore } from "../../support/postgres.ts";
+
+describe("what the parser is to see", () => {
+  test("is the text itself where that is prose", () => {
+    for (const text of [
+      "A well-known fact: it works, e.g. here.",
+      "It is 3.14 on 2026-01-31, isn't it?",
+      "plain",
+      "",
+      "https is a word",
+      "1,000 of 2-3",
+    ]) {
+      expect(searchable(text)).toBeNull();
+    }
+  });
+
+  test("is the whole and the parts of what signs or capitals hold together", () => {
+    expect(searchable("call dewey_store_message now")).toBe("call deweystoremessage dewey store message now");
+    expect(searchable("parseHTTPResponse")).toBe("parsehttpresponse parse HTTP Response");
+    expect(searchable("/usr/lib/x.so")).toBe("/usrlibxso usr lib x so");
+    expect(searchable("std::vec")).toBe("stdvec std vec");
+    expect(searchable("me@example.org")).toBe("meexampleorg me example org");
+    expect(searchable("01a20e0c-05cb-7f75")).toBe("x01a20e0c05cb7f75 01a20e0c 05cb 7f75");
+  });
+
+  test("is pairs of characters where words are not spaced, and letters without accents", () => {
+    expect(searchable("日本語の本")?.trim()).toBe("日本 本語 語の の本 本");
+    expect(searchable("Café Ångström")).toBe("Cafe Angstrom");
+    expect(searchable("e\u0301 ß Œ x\u0304 й")).toBe("e ss OE x й");
+  });
+
+  test("is told in a moment, however long the words are", () => {
+    for (const text of [
+      "a".repeat(250_000),
+      "é".repeat(250_000),
+      "aB".repeat(100_000),
+      "_".repeat(250_000),
+      "字".repeat(99_999),
+    ]) {
+      const startedMs = performance.now();
+      searchable(`é ${text}`);
+      // It took minutes when each letter was tried as the beginning of a name.
+      expect(performance.now() - startedMs).toBeLessThan(10_000);
+    }
+  });
+});
+
+for (const engine of engines) {
+  describe(`search on ${engine.name}`, () => {
+    test("finds every language by words and by parts of words, and code by the whole and by its parts", async () => {
+      await using store = await testStore(engine);
+      const texts: [string, string[]][] = [
+        ["私は昨日、東京で新しい図書館員に会いました", ["図書館", "東京", "昨日 東京"]],
+        ["我们决定使用分布式数据库来保存对话", ["数据库", "分布式", "保存对话"]],
+        ["회의는 화요일에 서울에서 열립니다", ["서울", "화요일", "회의"]],
+        ["ห้องสมุดเปิดทุกวัน", ["ห้องสมุด"]],
+        ["the tool dewey_store_message failed", ["dewey_store_message", "deweyStoreMessage", "DEWEY_STORE_MESSAGE"]],
+        ["we call renderWidgetTree twice", ["renderWidgetTree", "render_widget_tree", "WidgetTree"]],
+        [
+          "see /etc/nginx/sites-enabled/default.conf",
+          ["/etc/nginx/sites-enabled/default.conf", "nginx", "sites-enabled", "default.conf"],
+        ],
+        ["it answered ERR_CONNECTION_REFUSED", ["ERR_CONNECTION_REFUSED", "err_connection_refused"]],
+        [
+          "open https://docs.example.net/guide/intro?x=1",
+          ["docs.example.net", "https://docs.example.net/guide/intro?x=1"],
+        ],
+        ["write to zelda.fitz@mail.example", ["zelda.fitz@mail.example", "zelda.fitz"]],
+        ["trace 7f3a9c1e-12e5-4b0d-9c3e-aa00bb11cc22 ended", ["7f3a9c1e-12e5-4b0d-9c3e-aa00bb11cc22", "7f3a9c1e"]],
+        [
+          "the résumé of Søren Kærgård in Malmö",
+          ["resume", "Malmo", "malmö", "RÉSUMÉ", "soren", "Kaergard", "KÆRGÅRD"],
+        ],
+        ["Große Straße in Łódź", ["grosse", "strasse", "lodz", "ŁÓDŹ"]],
+        ["Ёлка и ёж, ΑΘΉΝΑ", ["елка", "ЁЖ", "αθηνα", "Αθήνα"]],
+        ["שָׁלוֹם לכולם", ["שלום"]],
+        ["the file re\u0301sultat.txt of macOS", ["résultat.txt", "resultat"]],
+        ["か\u3099っこう が鳴く", ["がっこう", "鳴く"]],
+        ["我家的猫很可爱", ["猫", "可爱"]],
+        ["新しい本", ["本"]],
+        ["内部 API設計の資料", ["API設計", "api", "設計"]],
+        ["commit 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b broke it", ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"]],
+        ["exit code 0x80070057 and E11000", ["0x80070057", "E11000", "e11000"]],
+        ["C:\\Users\\quill\\notes.md is gone", ["C:\\Users\\quill\\notes.md", "quill", "notes.md"]],
+        ["PyTorch's torch.nn.functional.scaled_dot", ["torch.nn.functional.scaled_dot", "scaled_dot", "functional"]],
+      ];
+      for (const [content] of texts) await store.messages.storeBulk({ messages: [{ role: "user", content }] });
+      for (const [content, queries] of texts) {
+        for (const query of queries) {
+          const { results } = await store.search.find({ query, limit: 5, offset: 0 });
+          expect([query, results[0]?.content]).toEqual([query, content]);
+          expect([query, /\*\*.+\*\*/.test(results[0]?.snippet ?? "")]).toEqual([query, true]);
+        }
+      }
+    });
+  });
+}

@@ -1,0 +1,32 @@
+import { describe, expect, test } from "bun:test";
+import type { Store } from "../../../src/store/store.ts";
+import { VOCABULARY_LOCK } from "../../../src/store/search/vocabulary.ts";
+import { connect, emptyDatabase, engines, testStore } from "../../support/postgres.ts";
+
+for (const engine of engines) {
+  describe(`the vocabulary on ${engine.name}`, () => {
+    test("is read by one server at a time, and the others leave it to that one", async () => {
+      const connection = await emptyDatabase(engine);
+      await using sql = connect(connection);
+      const stores: Store[] = [];
+      await using stack = new AsyncDisposableStack();
+      for (let server = 0; server < 3; server += 1) stores.push(stack.use(await testStore(engine, { connection })));
+      const refresh = () => Promise.all(stores.map((store) => store.search.vocabulary.refresh()));
+      const words = async () => {
+        const rows: { word: string }[] = await sql`select word from dewey_vocabulary order by word`;
+        return rows.map(({ word }) => word);
+      };
+      const [first] = stores;
+      await first?.messages.storeBulk({ messages: [{ role: "user", content: "heron kingfisher" }] });
+
+      await sql`select pg_advisory_lock(${VOCABULARY_LOCK})`;
+      await refresh();
+      expect(await words()).toEqual([]);
+      await sql`select pg_advisory_unlock(${VOCABULARY_LOCK})`;
+      await refresh();
+      expect(await words()).toEqual(["heron", "kingfish"]);
+      const [progress] = await sql`select count(*)::integer as rows, max(pass) as pass from dewey_vocabulary_progress`;
+      expect(progress).toEqual({ rows: 1, pass: 1 });
+    });
+  });
+}
