@@ -10,7 +10,7 @@ import { acceptedWebSocket, selectSubprotocol } from "../wire/websocket.ts";
 import type { Accepted } from "../wire/websocket.ts";
 import { HttpRelay } from "./relay/http-relay.ts";
 import type { SessionFacts } from "./spool/tap.ts";
-import type { Tap } from "./relay/session.ts";
+import type { Tap } from "./relay/tap.ts";
 import type { Upstream, Upstreams } from "./relay/upstreams.ts";
 
 export interface ProxyListenerOptions {

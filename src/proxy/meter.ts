@@ -1,8 +1,8 @@
 import type { Metrics } from "../metrics.ts";
 import { CallWatch, callOutcomes } from "./relay/call-watch.ts";
-import type { Direction, Tap } from "./relay/session.ts";
+import { countingTap } from "./relay/tap.ts";
+import type { Direction, Tap } from "./relay/tap.ts";
 import type { RecorderHealth } from "./delivery/shipper.ts";
-import { countingTap } from "./spool/tap.ts";
 
 /** What the proxy counts of its sessions and its recorder. Upstreams' names are the only labels that vary. */
 export class Meter {

@@ -1,7 +1,8 @@
 import { jsonRpcCode } from "../../errors.ts";
 import { isObject } from "../../wire/frame.ts";
 import type { FrameView, Json } from "../../wire/frame.ts";
-import type { RequestWatch, Tap } from "./session.ts";
+import type { RequestWatch } from "./session.ts";
+import type { Tap } from "./tap.ts";
 
 /** How a call of a tool ended. "unavailable" is Dewey's own word, when the upstream is not there to answer. */
 export const callOutcomes = ["success", "error", "unavailable", "unanswered"] as const;

@@ -5,7 +5,7 @@ import { fetchUpstream, isRefusedConnection } from "../../wire/http-request.ts";
 import { outlineFrame } from "../../wire/outline.ts";
 import { withoutSecrets } from "../../wire/websocket.ts";
 import { RelayedStream } from "./relayed-stream.ts";
-import type { Tap } from "./session.ts";
+import type { Tap } from "./tap.ts";
 import type { Upstream } from "./upstreams.ts";
 
 const SESSION_HEADER = "mcp-session-id";

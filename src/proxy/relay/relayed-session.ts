@@ -2,7 +2,7 @@ import type { Log } from "../../log.ts";
 import type { Link } from "../../wire/link.ts";
 import type { CallWatch } from "./call-watch.ts";
 import { runSession } from "./session.ts";
-import type { Tap } from "./session.ts";
+import type { Tap } from "./tap.ts";
 import type { UpstreamStates } from "./upstream-states.ts";
 import { dialUpstream } from "./upstreams.ts";
 import type { Upstream } from "./upstreams.ts";

@@ -5,25 +5,13 @@ import type { Link } from "../../wire/link.ts";
 import { outlineFrame } from "../../wire/outline.ts";
 import { Handshake } from "./handshake.ts";
 import { OpenRequests } from "./open-requests.ts";
-
-/** Which way a frame goes: up to the server, or down to the client. */
-export type Direction = "up" | "down";
-
-/** What sees a session's frames on their way. It may take a moment over each, and never changes or drops one. */
-export interface Tap {
-  /** Calls `pass` when the frame may go on, in the order in which frames came. */
-  frame(direction: Direction, frame: ViewedFrame, pass: () => void): void;
-  closed(reason: string): void;
-}
+import type { Tap } from "./tap.ts";
 
 /** What is told of a client's requests, and of what the client is answered. */
 export interface RequestWatch {
   asked(view: FrameView): void;
   answered(view: FrameView): void;
 }
-
-/** A tap that looks at nothing. */
-export const noTap: Tap = { frame: (_direction, _frame, pass) => pass(), closed: () => {} };
 
 export interface SessionOptions {
   downstream: Link;

@@ -1,5 +1,5 @@
 import type { Wire } from "../../wire/link.ts";
-import type { Direction } from "../relay/session.ts";
+import type { Direction } from "../relay/tap.ts";
 import type { RecordMode } from "../relay/upstreams.ts";
 
 /** What begins a session's entries. */

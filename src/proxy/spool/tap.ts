@@ -2,8 +2,8 @@ import type { FrameView, ViewedFrame } from "../../wire/frame.ts";
 import type { Wire } from "../../wire/link.ts";
 import type { Claims } from "./claims.ts";
 import type { FrameEntry, SessionOpen } from "./entry.ts";
-import { noTap } from "../relay/session.ts";
-import type { Direction, Tap } from "../relay/session.ts";
+import { noTap } from "../relay/tap.ts";
+import type { Direction, Tap } from "../relay/tap.ts";
 import type { Spool } from "./spool.ts";
 import type { Upstream } from "../relay/upstreams.ts";
 
@@ -27,17 +27,6 @@ export function recordingTap(spool: Spool, claims: Claims, facts: SessionFacts &
     wire,
     ...(sessionKey === undefined ? {} : { sessionKey }),
   });
-}
-
-/** A tap that counts what passes, in front of another. */
-export function countingTap(tap: Tap, count: (direction: Direction, bytes: number) => void): Tap {
-  return {
-    frame(direction, frame, pass) {
-      count(direction, Buffer.byteLength(frame.text));
-      tap.frame(direction, frame, pass);
-    },
-    closed: (reason) => tap.closed(reason),
-  };
 }
 
 /** Writes one session's frames to the spool before they go on. */

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { DeweyError } from "../../../src/errors.ts";
-import { noTap, runSession } from "../../../src/proxy/relay/session.ts";
-import type { Tap } from "../../../src/proxy/relay/session.ts";
+import { runSession } from "../../../src/proxy/relay/session.ts";
+import { noTap } from "../../../src/proxy/relay/tap.ts";
+import type { Tap } from "../../../src/proxy/relay/tap.ts";
 import type { Link, LinkHandlers } from "../../../src/wire/link.ts";
 import { until } from "../../support/rpc.ts";
 
