@@ -5,7 +5,7 @@ import { isLoopback } from "../wire/guard.ts";
 import { withoutSecrets } from "../wire/websocket.ts";
 import type { Command, Flag, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";
-import { askHealth, httpAddress } from "./commands/health.ts";
+import { askHealth, httpAddress } from "./health.ts";
 import { OutputClosed, pagedOutput, standardOutput } from "./output.ts";
 import type { Output } from "./output.ts";
 import { terminalOf } from "./terminal.ts";

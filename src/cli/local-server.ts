@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { askHealth } from "./commands/health.ts";
+import { askHealth } from "./health.ts";
 import { selfCommand } from "./self.ts";
 import { isLoopback } from "../wire/guard.ts";
 

@@ -1,7 +1,7 @@
 import { DeweyError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
 import { whyUnreachable } from "./client-command.ts";
-import { httpAddress } from "./commands/health.ts";
+import { httpAddress } from "./health.ts";
 
 /**
  * Asks a route of the server at a WebSocket address, for what is too large for a tool's reply. It may take as long as it

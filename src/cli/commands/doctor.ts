@@ -1,6 +1,6 @@
 import { obeyed, terminalConfig } from "../../config.ts";
 import { asDeweyError } from "../../errors.ts";
-import type { Finding } from "../checks.ts";
+import type { Finding } from "../checks/finding.ts";
 import { jsonText } from "../client-command.ts";
 import type { Command } from "../command.ts";
 import { standardOutput } from "../output.ts";

@@ -8,7 +8,7 @@ import { startDate } from "../../tools/fields.ts";
 import { clientCommand, textFlag } from "../client-command.ts";
 import type { Talk } from "../client-command.ts";
 import { usageError } from "../command.ts";
-import { pagesOf } from "./show.ts";
+import { pagesOf } from "../conversation.ts";
 
 const formats: Record<string, ExportFormat> = { jsonl, markdown, html };
 

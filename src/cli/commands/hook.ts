@@ -1,4 +1,4 @@
-import { appendFileSync, closeSync, mkdirSync, openSync, renameSync, statSync } from "node:fs";
+import { appendFileSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { HookQueue } from "../../capture/hook-queue.ts";
 import { hookConfig, obeyed } from "../../config.ts";
@@ -10,7 +10,7 @@ import { Claims } from "../../proxy/spool/claims.ts";
 import { isObject } from "../../wire/frame.ts";
 import type { Json } from "../../wire/frame.ts";
 import type { Command, Invocation } from "../command.ts";
-import { selfCommand } from "../self.ts";
+import { lockFile, queueFolder, startDeliverer } from "../hook-delivery.ts";
 
 // A client waits for its hooks at each step, so that this file and what it imports are kept small: what is needed only
 // now and then is imported when it is needed.
@@ -52,9 +52,6 @@ export const hook: Command = {
   },
 };
 
-/** Where the queue is, and whom it is for. */
-type Places = Pick<HookConfig, "url" | "dataDir" | "spoolDir">;
-
 async function takeEvent(config: HookConfig, invocation: Invocation, log: Log): Promise<void> {
   const event: unknown = JSON.parse(await Bun.stdin.text());
   if (!isObject(event)) throw new Error("what came on stdin is no event");
@@ -67,36 +64,6 @@ async function takeEvent(config: HookConfig, invocation: Invocation, log: Log): 
   if (name === "SessionStart") return printContext(event, config, invocation, log);
   new HookQueue(queueFolder(config)).put(event);
   startDeliverer(config, invocation.env);
-}
-
-/** For who comes by when no hook does: brings what hooks have left while there was no server. Never throws. */
-export function deliverLeft(config: Places, env: Invocation["env"], log: Log): void {
-  try {
-    if (new HookQueue(queueFolder(config)).waiting().length > 0) startDeliverer(config, env);
-  } catch (error) {
-    log.warn("what hooks have left cannot be delivered", { error });
-  }
-}
-
-/** Starts a process that outlives this one, unless one is at work. */
-function startDeliverer(config: Places, env: Invocation["env"]): void {
-  const lock = acquireLock(lockFile(config));
-  if (lock === undefined) return;
-  lock.release();
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-  const output = openSync(join(config.dataDir, "hook.log"), "a", 0o600);
-  const { url, dataDir, spoolDir } = config;
-  const flags = ["--url", url, "--data-dir", dataDir, "--spool-dir", spoolDir];
-  Bun.spawn([...selfCommand(), "hook", "--deliver", ...flags], {
-    // Not the folder of the client: nothing of ours should keep it from being removed.
-    cwd: dataDir,
-    env,
-    stdin: "ignore",
-    stdout: "ignore",
-    stderr: output,
-    detached: true,
-  }).unref();
-  closeSync(output);
 }
 
 async function deliver(config: HookConfig, log: Log, stopping: AbortSignal): Promise<number> {
@@ -158,16 +125,6 @@ async function startupContext(event: Json, config: HookConfig, invocation: Invoc
     log.warn("a session begins without its startup context", { error });
     return undefined;
   }
-}
-
-/** Where hooks leave their events. */
-export function queueFolder(config: Places): string {
-  return join(config.spoolDir, "hooks");
-}
-
-function lockFile(config: Places): string {
-  mkdirSync(queueFolder(config), { recursive: true, mode: 0o700 });
-  return join(queueFolder(config), "deliver.lock");
 }
 
 /** A client shows what a hook writes, or drops it; so it goes to a file. */

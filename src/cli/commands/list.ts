@@ -1,8 +1,9 @@
 import type { ConversationList } from "../../store/conversations.ts";
 import { clientCommand, jsonText, limitFlag, textFlag } from "../client-command.ts";
 import { usageError } from "../command.ts";
+import { about } from "../conversation.ts";
 import { pages } from "../pages.ts";
-import { counted, localTime, oneLine, table } from "../terminal.ts";
+import { counted, localTime, table } from "../terminal.ts";
 
 const DEFAULT_LIMIT = 20;
 
@@ -42,12 +43,3 @@ export const list = clientCommand({
     await out.write(terminal.paint("quiet", `${shown}${counted(reply.total, "conversation")}\n`));
   },
 });
-
-/** What tells a person which conversation it is: what the recorder and importers keep of it, and the caller's own key. */
-export function about(metadata: Record<string, unknown> | null, session: string | null): string {
-  const known = ["title", "client_name", "upstream", "cwd", "source"].map((name) => metadata?.[name]);
-  return [...known, session]
-    .filter((part) => typeof part === "string" && part !== "")
-    .map((part) => oneLine(String(part)))
-    .join(" · ");
-}

@@ -1,7 +1,7 @@
 import { DeweyError } from "../../errors.ts";
 import type { SearchReply } from "../../store/search/search.ts";
 import { clientCommand, jsonText, limitFlag, textFlag, wantedOperands } from "../client-command.ts";
-import { about } from "./list.ts";
+import { about } from "../conversation.ts";
 import { pages } from "../pages.ts";
 import type { Terminal } from "../terminal.ts";
 import { counted, localTime, oneLine, printable } from "../terminal.ts";

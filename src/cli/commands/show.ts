@@ -1,7 +1,8 @@
 import type { ConversationPage } from "../../store/page.ts";
 import { clientCommand, numberFlag, wantedOperands } from "../client-command.ts";
 import type { Talk } from "../client-command.ts";
-import { about } from "./list.ts";
+import { about, pagesOf } from "../conversation.ts";
+import type { Pages } from "../conversation.ts";
 import { counted, localTime, oneLine, printable } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -33,22 +34,6 @@ export const show = clientCommand({
     await (json ? writeJson : (talk: Talk, all: Pages) => draw(talk, all, unfold))(talk, pagesOf(talk, request, after));
   },
 });
-
-type Pages = AsyncGenerator<ConversationPage>;
-
-/** A conversation's pages, each asked for when the one before it is written. */
-export async function* pagesOf({ call }: Talk, request: Record<string, unknown>, after?: number): Pages {
-  let from = after;
-  do {
-    const page: ConversationPage = await call(
-      "dewey_get_conversation",
-      { ...request, ...(from === undefined ? {} : { after_turn: from }) },
-      { ID: "conversation_id", "--turn": "turn", "--after": "after_turn" },
-    );
-    yield page;
-    from = page.next_after_turn;
-  } while (from !== undefined);
-}
 
 /** One JSON object, written while it is read: a message a line. */
 async function writeJson({ out }: Talk, all: Pages): Promise<void> {

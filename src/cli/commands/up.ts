@@ -1,6 +1,6 @@
 import { obeyed, proxyConfig, serveConfig } from "../../config.ts";
 import type { Command } from "../command.ts";
-import { relayingLog, startConfiguredProxy } from "./proxy.ts";
+import { relayingLog, startConfiguredProxy } from "../configured-proxy.ts";
 import { aborted, warnOfUnknownVariables } from "../signals.ts";
 
 const steps = {

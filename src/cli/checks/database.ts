@@ -1,0 +1,77 @@
+import { clientConfig, serveConfig } from "../../config.ts";
+import { createLog } from "../../log.ts";
+import { Database } from "../../store/database/database.ts";
+import { Replica } from "../../store/database/replica.ts";
+import { isObject } from "../../wire/frame.ts";
+import type { Invocation } from "../command.ts";
+import { fault, healthAt, note, ok } from "./finding.ts";
+import type { Finding } from "./finding.ts";
+
+const DATABASE_DEADLINE_MS = 5000;
+
+/** What goes wrong is a finding, not a line of a log. */
+const nothing = createLog({ level: "error", format: "text", write: () => {} });
+
+/** Asked through the server, and directly where there is none: it may be why there is none. */
+export async function database(invocation: Invocation): Promise<Finding> {
+  const health = await healthAt(clientConfig(invocation).url);
+  const told = health?.["database"];
+  if (isObject(told)) {
+    if (told["status"] !== "ok") return fault(`the server says: ${String(told["reason"])}`, "its log says more");
+    const migrations = isObject(health?.["migrations"]) ? health["migrations"]["newest"] : undefined;
+    return ok(`PostgreSQL ${String(told["version"])}, schema ${String(migrations)}`);
+  }
+  const { database: config } = serveConfig(invocation);
+  if (config.kind === "embedded") return note("the embedded one, which runs while a server does");
+  const { kind: _, ...connection } = config;
+  const options = { connection, minConnections: 1, maxConnections: 2, deadlineMs: DATABASE_DEADLINE_MS, log: nothing };
+  const asked = new Database(options);
+  try {
+    const [row] = await asked.repeatable((sql) => sql`select current_setting('server_version') as version`);
+    return ok(`PostgreSQL ${String(row.version).split(" ")[0]} at ${connection.host}:${connection.port}`);
+  } finally {
+    await asked.close();
+  }
+}
+
+/** Asked like the database: a wrong one keeps a server from starting. */
+export async function replica(invocation: Invocation): Promise<Finding> {
+  const told = (await healthAt(clientConfig(invocation).url))?.["replica"];
+  if (isObject(told)) return replicaFinding(told["status"] === "ok" ? undefined : String(told["reason"]));
+  const { database: primary, readReplica } = serveConfig(invocation);
+  if (readReplica === undefined || primary.kind === "embedded") return note("not used: there is no DEWEY_DB_READ_URL");
+  const options = { minConnections: 1, maxConnections: 2, deadlineMs: DATABASE_DEADLINE_MS, log: nothing };
+  const { kind: _, ...connection } = primary;
+  const database = new Database({ ...options, connection });
+  try {
+    const opened = await Replica.open(database, readReplica, { ...options, connection });
+    const { reason } = await opened.health();
+    await opened.close();
+    return replicaFinding(reason);
+  } finally {
+    await database.close();
+  }
+}
+
+function replicaFinding(reason: string | undefined): Finding {
+  if (reason === undefined) return ok("reads go there while it has all that is committed");
+  return fault(`it does not serve, and reads go to the primary: ${reason}`, "start it, or correct DEWEY_DB_READ_URL");
+}
+
+export async function search(invocation: Invocation): Promise<Finding> {
+  const told = (await healthAt(clientConfig(invocation).url))?.["search"];
+  if (!isObject(told)) return note("a server that runs knows");
+  const { language, reindexing, corrections } = told;
+  const { searchLanguage } = serveConfig(invocation);
+  if (searchLanguage !== undefined && searchLanguage !== language) {
+    const remedy = `run: dewey reindex, or set DEWEY_SEARCH_LANGUAGE=${String(language)}`;
+    return fault(`messages are searched in ${String(language)}, and ${searchLanguage} is set`, remedy);
+  }
+  if (isObject(reindexing)) {
+    return ok(
+      `in ${String(language)}; ${String(reindexing["walked"])} of ${String(reindexing["total"])} messages are so far`,
+    );
+  }
+  if (corrections !== true) return note(`in ${String(language)}; typing errors are not corrected without pg_trgm`);
+  return ok(`in ${String(language)}`);
+}

@@ -1,0 +1,72 @@
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { HookQueue } from "../../capture/hook-queue.ts";
+import { hookConfig, proxyConfig } from "../../config.ts";
+import { isObject } from "../../wire/frame.ts";
+import type { Invocation } from "../command.ts";
+import { readUpstreams } from "../configured-proxy.ts";
+import { queueFolder } from "../hook-delivery.ts";
+import { bytesText } from "../terminal.ts";
+import { fault, note, ok, proxyHealth } from "./finding.ts";
+import type { Finding } from "./finding.ts";
+
+/** What waits for longer has nobody who delivers it. */
+const LONGEST_WAIT_MS = 3_600_000;
+
+export async function spool(invocation: Invocation): Promise<Finding> {
+  const { folder } = proxyConfig(invocation).spool;
+  const recorder = (await proxyHealth(invocation))?.["recorder"];
+  if (isObject(recorder) && recorder["recording"] !== true) {
+    return fault(
+      `the proxy does not record: ${String(recorder["not_recording_because"])}`,
+      "what it relays meanwhile is lost",
+    );
+  }
+  const events = new HookQueue(queueFolder(hookConfig(invocation))).waiting();
+  const files = [
+    ...filesIn(folder)
+      .filter((name) => name.endsWith(".spool"))
+      .map((name) => join(folder, name)),
+    ...events.map((name) => join(queueFolder(hookConfig(invocation)), name)),
+  ].flatMap((path) => statSync(path, { throwIfNoEntry: false }) ?? []);
+  const bytes = files.reduce((sum, file) => sum + file.size, 0);
+  const oldestMs = Math.min(...files.map((file) => file.mtimeMs));
+  const waiting = `${bytesText(bytes)} wait in ${folder}`;
+  if (Date.now() - oldestMs < LONGEST_WAIT_MS || files.length === 0)
+    return ok(files.length === 0 ? "nothing waits" : waiting);
+  const since = new Date(oldestMs).toISOString();
+  return fault(
+    `${waiting}, since ${since}`,
+    "start a server (dewey serve), and the proxy (dewey proxy), which delivers it",
+  );
+}
+
+export async function upstreams(invocation: Invocation): Promise<Finding> {
+  const { byName } = readUpstreams(proxyConfig(invocation), invocation.env);
+  const health = await proxyHealth(invocation);
+  const states = (Array.isArray(health?.["upstreams"]) ? health["upstreams"] : []).filter(isObject);
+  const down = states.find((each) => each["state"] === "down");
+  if (down) {
+    return fault(`${String(down["name"])} is away: ${String(down["last_error"])}`, "start it, or correct its entry");
+  }
+  for (const upstream of byName.values()) {
+    if (upstream.wire !== "stdio") continue;
+    const { PATH = invocation.env["PATH"] } = upstream.env;
+    const options = {
+      ...(PATH === undefined ? {} : { PATH }),
+      ...(upstream.cwd === undefined ? {} : { cwd: upstream.cwd }),
+    };
+    if (Bun.which(upstream.command, options) === null) {
+      return fault(
+        `the command of ${upstream.name}, ${upstream.command}, is not there`,
+        "install it, or correct its entry",
+      );
+    }
+  }
+  const names = [...byName.keys()].join(", ");
+  return health ? ok(names) : note(`${names}; no proxy answers (dewey proxy starts one)`);
+}
+
+function filesIn(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
+}

@@ -1,0 +1,37 @@
+import { clientConfig, proxyConfig, serveConfig, unknownVariables } from "../../config.ts";
+import { ENGINE_VERSION } from "../../store/engine/engine.ts";
+import { withoutSecrets } from "../../wire/websocket.ts";
+import { whyUnreachable } from "../client-command.ts";
+import type { Invocation } from "../command.ts";
+import { fault, healthAt, ok } from "./finding.ts";
+import type { Finding } from "./finding.ts";
+
+export async function configuration(invocation: Invocation): Promise<Finding> {
+  for (const read of [serveConfig, proxyConfig, clientConfig]) read(invocation);
+  const unknown = unknownVariables(invocation.env);
+  if (unknown.length > 0) {
+    return fault(`${unknown.join(", ")}: no setting of Dewey`, "correct the name, or unset it");
+  }
+  return ok("every setting can be read");
+}
+
+export async function versions(invocation: Invocation): Promise<Finding> {
+  const platform = `${process.platform}-${process.arch}`;
+  return ok(`Dewey ${invocation.version}, carrying PostgreSQL ${ENGINE_VERSION}, on ${platform}`);
+}
+
+export async function server(invocation: Invocation): Promise<Finding> {
+  const { url, token } = clientConfig(invocation);
+  const place = withoutSecrets(url);
+  const health = await healthAt(url);
+  const unreachable = await whyUnreachable({ url, token });
+  if (unreachable) throw unreachable;
+  const version = health?.["version"];
+  if (version !== invocation.version) {
+    return fault(
+      `the server at ${place} is Dewey ${String(version)}, this is ${invocation.version}`,
+      "restart it with this one",
+    );
+  }
+  return ok(`${place} answers`);
+}

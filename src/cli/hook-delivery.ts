@@ -1,0 +1,51 @@
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { HookQueue } from "../capture/hook-queue.ts";
+import type { HookConfig } from "../config.ts";
+import { acquireLock } from "../lock.ts";
+import type { Log } from "../log.ts";
+import type { Invocation } from "./command.ts";
+import { selfCommand } from "./self.ts";
+
+/** Where the queue is, and whom it is for. */
+export type Places = Pick<HookConfig, "url" | "dataDir" | "spoolDir">;
+
+/** For who comes by when no hook does: brings what hooks have left while there was no server. Never throws. */
+export function deliverLeft(config: Places, env: Invocation["env"], log: Log): void {
+  try {
+    if (new HookQueue(queueFolder(config)).waiting().length > 0) startDeliverer(config, env);
+  } catch (error) {
+    log.warn("what hooks have left cannot be delivered", { error });
+  }
+}
+
+/** Starts a process that outlives this one, unless one is at work. */
+export function startDeliverer(config: Places, env: Invocation["env"]): void {
+  const lock = acquireLock(lockFile(config));
+  if (lock === undefined) return;
+  lock.release();
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const output = openSync(join(config.dataDir, "hook.log"), "a", 0o600);
+  const { url, dataDir, spoolDir } = config;
+  const flags = ["--url", url, "--data-dir", dataDir, "--spool-dir", spoolDir];
+  Bun.spawn([...selfCommand(), "hook", "--deliver", ...flags], {
+    // Not the folder of the client: nothing of ours should keep it from being removed.
+    cwd: dataDir,
+    env,
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: output,
+    detached: true,
+  }).unref();
+  closeSync(output);
+}
+
+/** Where hooks leave their events. */
+export function queueFolder(config: Places): string {
+  return join(config.spoolDir, "hooks");
+}
+
+export function lockFile(config: Places): string {
+  mkdirSync(queueFolder(config), { recursive: true, mode: 0o700 });
+  return join(queueFolder(config), "deliver.lock");
+}
