@@ -160,9 +160,11 @@ class Session {
 }
 
 function toolError(result: Json): DeweyError {
-  const [block] = Array.isArray(result["content"]) ? result["content"] : [];
+  const content: unknown = result["content"];
+  const block: unknown = Array.isArray(content) ? content[0] : undefined;
+  const text = isObject(block) ? String(block["text"]) : "";
   try {
-    const { error } = JSON.parse(block.text) as { error: { code: ErrorCode; field?: string; message: string } };
+    const { error } = JSON.parse(text) as { error: { code: ErrorCode; field?: string; message: string } };
     return new DeweyError(error.code, error.message, error.field === undefined ? {} : { field: error.field });
   } catch {
     return new DeweyError("internal", "the server's error could not be read");

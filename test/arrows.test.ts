@@ -3,20 +3,23 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-// The linter holds the arrows between the parts. A rule that matches nothing holds nothing, so each is seen to fail here.
+// The linter holds the arrows between the parts, and the types of what comes from outside. A rule that matches nothing holds nothing, so each is seen to fail here.
 
 const root = join(import.meta.dir, "..");
 const folder = mkdtempSync(join(tmpdir(), "dewey-arrows-"));
 copyFileSync(join(root, ".oxlintrc.json"), join(folder, ".oxlintrc.json"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function lint(files: Record<string, string>): string {
+/** The part that knows types is found by the path. */
+const env = { ...process.env, PATH: `${join(root, "node_modules/.bin")}:${process.env["PATH"]}` };
+
+function lint(files: Record<string, string>, ...flags: string[]): string {
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), text);
   }
   const paths = Object.keys(files);
-  const { stdout } = Bun.spawnSync([join(root, "node_modules/.bin/oxlint"), ...paths], { cwd: folder, stdout: "pipe" });
+  const { stdout } = Bun.spawnSync(["oxlint", ...flags, ...paths], { cwd: folder, env, stdout: "pipe" });
   for (const name of paths) rmSync(join(folder, name));
   return stdout.toString();
 }
@@ -66,6 +69,19 @@ describe("the linter refuses", () => {
 
   test("a reader of the environment beside src/config.ts", () => {
     expect(lint({ "src/store/planted.ts": "export const y = process.env;\n" })).toContain("Only src/config.ts reads");
+  });
+
+  test("a row without a type", () => {
+    const planted = [
+      "export async function planted(query: () => Promise<ReturnType<typeof JSON.parse>>): Promise<string> {",
+      "  const [row] = await query();",
+      "  return String(row.name);",
+      "}",
+      "",
+    ].join("\n");
+    const found = lint({ "src/store/planted.ts": planted }, "--type-aware");
+    expect(found).toContain("no-unsafe-assignment");
+    expect(found).toContain("no-unsafe-member-access");
   });
 
   test("the end of the process anywhere but in src/main.ts", () => {

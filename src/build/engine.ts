@@ -78,9 +78,8 @@ export function layOut(source: string, folder: string): void {
   });
   // npm packages hold no links. The package's install script makes them from this list, but Bun runs no install
   // scripts of packages that are not trusted, so they are made here.
-  const links: { source: string; target: string }[] = JSON.parse(
-    readFileSync(join(source, "native/pg-symlinks.json"), "utf8"),
-  );
+  const list = readFileSync(join(source, "native/pg-symlinks.json"), "utf8");
+  const links = JSON.parse(list) as { source: string; target: string }[];
   for (const link of links) {
     const place = join(folder, link.target.replace(/^native\//, ""));
     if (existsSync(dirname(place)) && !existsSync(place)) symlinkSync(basename(link.source), place);

@@ -18,7 +18,7 @@ export class FollowedFile {
   }
 
   /** What has come since the last time, up to the last line end: behind it the writer may still be at work. */
-  async *more(): AsyncGenerator<Piece> {
+  async *more(): AsyncGenerator<Piece, void> {
     const bytes = await sizeOf(this.path);
     // Written anew from the beginning, or gone and made again.
     if (bytes < this.#read.end) {

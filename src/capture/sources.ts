@@ -158,10 +158,10 @@ async function peek(
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   while (bytes < HEAD_BYTES) {
-    const { done, value } = await iterator.next();
-    if (done) break;
-    chunks.push(value);
-    bytes += value.length;
+    const next = await iterator.next();
+    if (next.done === true) break;
+    chunks.push(next.value);
+    bytes += next.value.length;
   }
   const beginning = Buffer.concat(chunks);
   async function* whole() {

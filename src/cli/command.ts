@@ -58,12 +58,12 @@ export function parseCommandLine(command: Command, args: string[]): Pick<Invocat
 
 /** The flags of a command: those of its settings, and its own. One that two of its settings share would be ambiguous. */
 export function flagsOf(command: Command): Record<string, Flag> {
-  const rows: Setting<unknown>[] = command.settings
-    .map((name) => settings[name])
-    .filter((row) => row.flag !== undefined);
+  const rows = command.settings
+    .map((name): Setting<unknown> => settings[name])
+    .filter((row): row is Setting<unknown> & { flag: string } => row.flag !== undefined);
   const clear = rows.filter((row) => rows.every((other) => other === row || other.flag !== row.flag));
   return {
-    ...Object.fromEntries(clear.map((row) => [row.flag, { value: row.value, summary: row.summary }])),
+    ...Object.fromEntries(clear.map(({ flag, value, summary }): [string, Flag] => [flag, { value, summary }])),
     ...command.flags,
   };
 }

@@ -3,6 +3,7 @@ import { DeweyError } from "../errors.ts";
 import { noteChange, readHistory, unknownAuthor } from "./context-history.ts";
 import type { Author, ContextHistory, HistoryRequest } from "./context-history.ts";
 import type { Database } from "./database/database.ts";
+import { one } from "./database/one.ts";
 import type { Redactor } from "./redact/redact.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
 
@@ -70,19 +71,20 @@ export class Contexts {
       throw new DeweyError("invalid", `content should take at most ${MAX_CONTENT_BYTES} bytes`, { field: "content" });
     }
     const content = this.#redactor.text(input.content, {});
-    const [row]: ContextRow[] = await this.#changing(async (sql) => {
+    const row = await this.#changing(async (sql) => {
       const [before]: ContextRow[] = await sql`select * from startup_contexts where name = ${name}`;
       if (set_active && before?.is_active !== true) await deactivate(sql, author);
-      const after = await sql`insert into startup_contexts (id, name, content, is_active)
-        values (${Bun.randomUUIDv7()}, ${name}, ${content}, ${set_active})
-        on conflict (name) do update
-          set content = excluded.content, is_active = startup_contexts.is_active or excluded.is_active
-        returning id, name, is_active, created_at`;
+      const after = await one<Pick<ContextRow, "id" | "name" | "is_active" | "created_at">>(
+        sql`insert into startup_contexts (id, name, content, is_active)
+          values (${Bun.randomUUIDv7()}, ${name}, ${content}, ${set_active})
+          on conflict (name) do update
+            set content = excluded.content, is_active = startup_contexts.is_active or excluded.is_active
+          returning id, name, is_active, created_at`,
+      );
       if (before?.content !== content) await noteChange(sql, [name], "set", author);
       else if (set_active && !before.is_active) await noteChange(sql, [name], "activated", author);
       return after;
     });
-    if (!row) throw new DeweyError("internal", "the context was set but its answer is missing");
     return { id: row.id, name: row.name, is_active: row.is_active, created_at: row.created_at.toISOString() };
   }
 
@@ -94,13 +96,13 @@ export class Contexts {
     const { name } = input;
     const folder = withoutEnd(input.folder);
     await this.#changing(async (sql) => {
-      const [before] = await sql`select c.name from startup_context_folders f
+      const [before]: { name: string }[] = await sql`select c.name from startup_context_folders f
         join startup_contexts c on c.id = f.context_id where f.folder = ${folder}`;
       if (before?.name === name) return;
       if (before) await noteChange(sql, [before.name], "untied", author, folder);
       await sql`delete from startup_context_folders where folder = ${folder}`;
       if (name === undefined) return;
-      const [tied] = await sql`insert into startup_context_folders (folder, context_id)
+      const [tied]: { folder: string }[] = await sql`insert into startup_context_folders (folder, context_id)
         select ${folder}, id from startup_contexts where name = ${name} returning folder`;
       if (!tied) throw unknownContext(name);
       await noteChange(sql, [name], "tied", author, folder);
@@ -137,7 +139,7 @@ export class Contexts {
   async delete(input: { name: string; force: boolean }, author: Author = unknownAuthor): Promise<{ deleted: true }> {
     const { name, force } = input;
     await this.#changing(async (sql) => {
-      const [row] = await sql`select is_active from startup_contexts where name = ${name}`;
+      const [row]: { is_active: boolean }[] = await sql`select is_active from startup_contexts where name = ${name}`;
       if (!row) throw unknownContext(name);
       if (row.is_active && !force) {
         throw new DeweyError(

@@ -35,6 +35,13 @@ interface SizeRow {
   time: string;
 }
 
+interface BegunRow {
+  created_at: Date;
+  trashed: boolean;
+  /** Whether its session and metadata are those of the call. */
+  same: boolean;
+}
+
 interface ConversationRow {
   id: string;
   session_id: string | null;
@@ -77,13 +84,15 @@ export class Conversations {
     const id = input.conversation_id?.toLowerCase() ?? Bun.randomUUIDv7();
     const metadata = storableMetadata(redactMetadata(this.#redactor, input.metadata));
     const session = input.session_id ?? null;
-    const [row] = await this.#database.repeatable(async (sql) => {
+    const row = await this.#database.repeatable(async (sql) => {
       await sql`insert into conversations (id, session_id, metadata, metadata_exact, created_at)
         values (${id}, ${session}, ${metadata.readable}::text::jsonb, ${metadata.exact},
           coalesce(${input.created_at ?? null}::timestamptz, now())) on conflict (id) do nothing`;
-      return sql`select created_at, deleted_at is not null as trashed, session_id is not distinct from ${session}
+      const [begun]: BegunRow[] = await sql`select created_at, deleted_at is not null as trashed,
+          session_id is not distinct from ${session}
           and metadata is not distinct from ${metadata.readable}::text::jsonb as same
         from conversations where id = ${id}`;
+      return begun;
     });
     if (row?.trashed) throw taken(`conversation ${id} is in the trash; restore it, or begin one with another id`);
     if (!row?.same)
@@ -146,11 +155,12 @@ export class Conversations {
   /** Out of the trash. A conversation that is not in it is answered as it is. Throws `not_found`. */
   async restore(input: { conversation_id: string }): Promise<{ restored: boolean; message_count: number }> {
     const id = input.conversation_id;
-    const [row] = await this.#database.transaction(async (sql) => {
-      const [found] = await sql`select deleted_at is not null as trashed, message_count
+    const row = await this.#database.transaction(async (sql) => {
+      const [found]: { trashed: boolean; message_count: number }[] = await sql`
+        select deleted_at is not null as trashed, message_count
         from conversations where id = ${id} for update`;
       if (found?.trashed) await sql`update conversations set deleted_at = null where id = ${id}`;
-      return [found];
+      return found;
     });
     if (!row) throw new DeweyError("not_found", `there is no conversation ${id}, not in the trash either`, field);
     return { restored: row.trashed, message_count: row.message_count };

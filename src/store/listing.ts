@@ -1,6 +1,7 @@
 import type { SQL } from "bun";
 import { z } from "zod";
 import { encodeCursor } from "./cursor.ts";
+import { one } from "./database/one.ts";
 import { EXACT_TOTAL_LIMIT, boundedTotal } from "./reply.ts";
 
 /** How many entries a list has; above the limit of exact totals there are more. */
@@ -55,9 +56,10 @@ export function behind(sql: SQL, column: string, { time, id }: z.output<typeof t
 
 /** How many rows a query finds. */
 export async function countRows(sql: SQL, rows: SQL.Query<unknown>): Promise<Counted> {
-  const [count] = await sql`select count(*)::integer as total
-    from (select ${rows} limit ${EXACT_TOTAL_LIMIT + 1}) as counted`;
-  return boundedTotal(count.total);
+  const { total } = await one<{ total: number }>(
+    sql`select count(*)::integer as total from (select ${rows} limit ${EXACT_TOTAL_LIMIT + 1}) as counted`,
+  );
+  return boundedTotal(total);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { DeweyError } from "../errors.ts";
 import { wasTooSlow } from "./database/database.ts";
+import { one } from "./database/one.ts";
 import type { Reads } from "./database/reads.ts";
 
 /** How much is kept, and what went on in the last days. */
@@ -47,12 +48,12 @@ export class Stats {
 
   #count({ days, time_zone }: { days: number; time_zone: string }): Promise<StatsReply> {
     return this.#reads.search(async (sql) => {
-      const [counts] = await sql`
+      const counts = await one<Omit<StatsReply, "days" | "tools">>(sql`
         select count(*) filter (where deleted_at is null)::integer as conversations,
           count(*) filter (where deleted_at is not null)::integer as in_trash,
           coalesce(sum(message_count) filter (where deleted_at is null), 0)::float8 as messages,
           pg_database_size(current_database())::float8 as database_bytes
-        from conversations`;
+        from conversations`);
       // All of a day from the index alone, less the few whose conversations are in the trash.
       const perDay: { day: string; messages: number }[] = await sql`
         with begin as (

@@ -5,6 +5,7 @@ import { Contexts } from "./contexts.ts";
 import { Conversations } from "./conversations.ts";
 import { Database } from "./database/database.ts";
 import type { DatabaseOptions } from "./database/database.ts";
+import { one } from "./database/one.ts";
 import type { PoolUse } from "./database/pool.ts";
 import { IndexSorter } from "./search/index-sorter.ts";
 import { Messages } from "./messages.ts";
@@ -110,10 +111,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       },
       async health() {
         const health: StoreHealth = await database.repeatable(async (sql) => {
-          const [row] = await sql`select current_setting('server_version') as version`;
+          const row = await one<{ version: string }>(sql`select current_setting('server_version') as version`);
           const { language, under_way, ...reindexing } = await readReindexing(sql);
           const search = { corrections: await canCorrect(sql), language, ...(under_way ? { reindexing } : {}) };
-          return { database: "ok", version: String(row.version).split(" ")[0] ?? "", migrations, search };
+          return { database: "ok", version: row.version.split(" ")[0] ?? "", migrations, search };
         });
         return replica ? { ...health, replica: await replica.health() } : health;
       },

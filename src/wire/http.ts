@@ -178,10 +178,11 @@ class HttpClientLink implements Link {
   /** Reads events until the stream ends or breaks; tells how it can be had again. */
   async #read(response: Response, unanswered: Map<string, unknown> | undefined) {
     const reader = new SseReader();
+    const body: AsyncIterable<Uint8Array> | [] = response.body ?? [];
     let lastEventId: string | undefined;
     let error: Error | undefined;
     try {
-      for await (const chunk of response.body ?? []) {
+      for await (const chunk of body) {
         for (const { id, data } of reader.push(chunk)) {
           lastEventId = id ?? lastEventId;
           if (data !== "") this.#deliver(data, unanswered);

@@ -1,6 +1,7 @@
 import { clientConfig, serveConfig } from "../../config.ts";
 import { createLog } from "../../log.ts";
 import { Database } from "../../store/database/database.ts";
+import { one } from "../../store/database/one.ts";
 import { Replica } from "../../store/database/replica.ts";
 import { isObject } from "../../wire/frame.ts";
 import type { Invocation } from "../command.ts";
@@ -27,8 +28,10 @@ export async function database(invocation: Invocation): Promise<Finding> {
   const options = { connection, minConnections: 1, maxConnections: 2, deadlineMs: DATABASE_DEADLINE_MS, log: nothing };
   const asked = new Database(options);
   try {
-    const [row] = await asked.repeatable((sql) => sql`select current_setting('server_version') as version`);
-    return ok(`PostgreSQL ${String(row.version).split(" ")[0]} at ${connection.host}:${connection.port}`);
+    const { version } = await asked.repeatable((sql) =>
+      one<{ version: string }>(sql`select current_setting('server_version') as version`),
+    );
+    return ok(`PostgreSQL ${version.split(" ")[0]} at ${connection.host}:${connection.port}`);
   } finally {
     await asked.close();
   }

@@ -6,6 +6,7 @@ import { MAX_PIECE_BYTES, damaged, foreign, packed, unpacked } from "./archive.t
 import type { Piece } from "./archive.ts";
 import type { Database } from "../database/database.ts";
 import { MIGRATION_LOCK, applyWithin, migrations } from "../database/migrations.ts";
+import { one } from "../database/one.ts";
 import { sqlState } from "../database/pool.ts";
 import { LANGUAGE_LOCK, adoptLanguage } from "../search/language.ts";
 import { VOCABULARY_LOCK } from "../search/vocabulary.ts";
@@ -106,10 +107,12 @@ export async function* snapshot(database: Database): AsyncGenerator<Piece> {
 }
 
 async function describe(sql: TransactionSQL): Promise<Manifest> {
-  const [server] = await sql`select current_setting('server_version') as version`;
+  const { version } = await one<{ version: string }>(sql`select current_setting('server_version') as version`);
   // The database of an earlier Dewey, of which an engine's successor takes over what there is.
-  const [known] = await sql`select array(select t from unnest(${sql.array([...tables, "dewey_migrations"], "TEXT")}) t
-    where to_regclass(t) is not null) as names`;
+  const known = await one<{ names: string[] }>(
+    sql`select array(select t from unnest(${sql.array([...tables, "dewey_migrations"], "TEXT")}) t
+      where to_regclass(t) is not null) as names`,
+  );
   const applied: { name: string }[] = known.names.includes("dewey_migrations")
     ? await sql`select name from dewey_migrations order by name`
     : [];
@@ -118,18 +121,22 @@ async function describe(sql: TransactionSQL): Promise<Manifest> {
     const columns: { name: string }[] = await sql`select attname as name from pg_attribute
       where attrelid = ${name}::regclass and attnum > 0 and not attisdropped and attgenerated = '' and attname <> ${LOCAL_COLUMN}
       order by attnum`;
-    const [count] = await sql.unsafe(`select count(*)::float8 as rows from ${name}`);
-    described.push({ name, columns: columns.map((column) => column.name), rows: count.rows });
+    described.push({ name, columns: columns.map((column) => column.name), rows: await countOf(sql, name) });
   }
   return {
     format: "dewey-backup",
     version: 1,
     dewey: packageJson.version,
-    postgres: String(server.version),
+    postgres: version,
     made_at: new Date().toISOString(),
     migrations: applied.map((each) => each.name),
     tables: described,
   };
+}
+
+async function countOf(sql: TransactionSQL, table: string): Promise<number> {
+  const { rows } = await one<{ rows: number }>(sql.unsafe(`select count(*)::float8 as rows from ${table}`));
+  return rows;
 }
 
 async function copyOut(
@@ -249,8 +256,8 @@ export function parseManifest(piece: Piece): Manifest {
 
 async function refuseFull(sql: TransactionSQL): Promise<void> {
   for (const table of precious) {
-    const [found] = await sql.unsafe(`select exists (select from ${table}) as found`);
-    if (!found.found) continue;
+    const { found } = await one<{ found: boolean }>(sql.unsafe(`select exists (select from ${table}) as found`));
+    if (!found) continue;
     throw new DeweyError(
       "conflict",
       `the store is not empty: there are ${table.replaceAll("_", " ")}; to replace all that is in it, say --force`,
@@ -309,9 +316,8 @@ async function copyIn(sql: TransactionSQL, manifest: Manifest, pieces: AsyncGene
     await sql.unsafe(`alter table ${table.name} enable trigger user`);
   }
   for (const { name, rows } of manifest.tables) {
-    const [count] = await sql.unsafe(`select count(*)::float8 as rows from ${name}`);
-    if (count.rows !== rows)
-      throw new DeweyError("invalid", `the backup holds ${count.rows} of ${rows} rows of ${name}`);
+    const copied = await countOf(sql, name);
+    if (copied !== rows) throw new DeweyError("invalid", `the backup holds ${copied} of ${rows} rows of ${name}`);
   }
 }
 

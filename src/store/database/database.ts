@@ -2,6 +2,7 @@ import type { SQL, TransactionSQL } from "bun";
 import { DeweyError } from "../../errors.ts";
 import { Late, Pool, connect, isConnectionLost, sqlState } from "./pool.ts";
 import type { PoolUse, Statement } from "./pool.ts";
+import { one } from "./one.ts";
 import type { Connection } from "./connection.ts";
 import type { Log } from "../../log.ts";
 
@@ -152,7 +153,7 @@ export class Database {
 
   async #cancellable<Result>(sql: SQL, work: Statement<Result>, signal: AbortSignal): Promise<Result> {
     if (signal.aborted) throw cancelled();
-    const [{ pid }] = await sql`select pg_backend_pid() as pid`;
+    const { pid } = await one<{ pid: number }>(sql`select pg_backend_pid() as pid`);
     const ended = new AbortController();
     let cancelling: Promise<void> | undefined;
     const cancel = () => {

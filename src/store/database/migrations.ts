@@ -15,6 +15,7 @@ import longerList from "../../../sql/0014_longer_list.sql" with { type: "text" }
 import { DeweyError } from "../../errors.ts";
 import type { SQL, TransactionSQL } from "bun";
 import type { Database } from "./database.ts";
+import { one } from "./one.ts";
 
 interface Migration {
   name: string;
@@ -62,8 +63,8 @@ export async function migrate(database: Database): Promise<{ applied: number; ne
 }
 
 async function appliedMigrations(sql: SQL): Promise<Set<string>> {
-  const [table] = await sql`select to_regclass('dewey_migrations') is not null as exists`;
-  if (!table.exists) return new Set();
+  const { exists } = await one<{ exists: boolean }>(sql`select to_regclass('dewey_migrations') is not null as exists`);
+  if (!exists) return new Set();
   const rows: { name: string }[] = await sql`select name from dewey_migrations`;
   return new Set(rows.map((row) => row.name));
 }

@@ -4,6 +4,7 @@ import type { Log } from "../../log.ts";
 import type { Connection } from "./connection.ts";
 import { Database, isCollision } from "./database.ts";
 import type { DatabaseOptions } from "./database.ts";
+import { one } from "./one.ts";
 import { Late, sqlState } from "./pool.ts";
 import type { PoolUse } from "./pool.ts";
 import { SharedQuestion } from "./shared-question.ts";
@@ -162,13 +163,12 @@ export class Replica {
    * knows nothing.
    */
   async #askPrimary(): Promise<Goal> {
-    return this.#primary.repeatable(async (sql) => {
-      const [row] = await sql`select pg_current_snapshot()::text as snapshot,
+    return this.#primary.repeatable((sql) =>
+      one<Goal>(sql`select pg_current_snapshot()::text as snapshot,
         (case when current_setting('synchronous_commit') = 'off' then pg_current_wal_insert_lsn()
           else pg_current_wal_flush_lsn() end)::text as wal,
-        ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer as timeline`;
-      return { wal: row.wal, timeline: row.timeline, snapshot: row.snapshot };
-    });
+        ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer as timeline`),
+    );
   }
 
   /**
@@ -176,9 +176,11 @@ export class Replica {
    * Its control file knows a new timeline from its next restartpoint on, so after a failover it may be refused for minutes.
    */
   async #bytesBehind(sql: SQL, { wal, timeline }: Goal): Promise<number> {
-    const [row] = await sql`select pg_is_in_recovery() as standby,
-      (select timeline_id from pg_control_checkpoint()) as timeline,
-      pg_wal_lsn_diff(${wal}::pg_lsn, pg_last_wal_replay_lsn())::float8 as behind`;
+    const row = await one<{ standby: boolean; timeline: number; behind: number | null }>(
+      sql`select pg_is_in_recovery() as standby,
+        (select timeline_id from pg_control_checkpoint()) as timeline,
+        pg_wal_lsn_diff(${wal}::pg_lsn, pg_last_wal_replay_lsn())::float8 as behind`,
+    );
     if (!row.standby) throw new DeweyError("conflict", "it is no standby: it takes writes of its own");
     if ((await systemOf(sql)) !== this.#system) throw new DeweyError("conflict", "it is a standby of another database");
     if (row.timeline !== timeline) {
@@ -190,9 +192,11 @@ export class Replica {
 
 /** Which cluster and which database of it: a standby has the same of both. */
 async function systemOf(sql: SQL): Promise<string> {
-  const [row] = await sql`select concat_ws('/', (select system_identifier from pg_control_system()),
-    (select oid from pg_database where datname = current_database())) as system`;
-  return row.system;
+  const { system } = await one<{ system: string }>(
+    sql`select concat_ws('/', (select system_identifier from pg_control_system()),
+      (select oid from pg_database where datname = current_database())) as system`,
+  );
+  return system;
 }
 
 /** Throws `Late`, which gives the connection up. */
