@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { databaseConfig, readReplica } from "./database-config.ts";
 import type { DatabaseConfig, PostgresConfig } from "./database-config.ts";
 import { reading } from "./given.ts";
-import type { Reader, Sources, Values } from "./given.ts";
+import type { SettingsReader, Sources, Values } from "./given.ts";
 import type { LogLevel } from "./log.ts";
 import { jsonTexts, settings } from "./settings.ts";
 import type { SettingName } from "./settings.ts";
+import { MS_PER_DAY } from "./units.ts";
 import { isLoopback } from "./wire/guard.ts";
 
 // The only reader of the environment: it takes what the commands were given, by the rows of `settings`, to frozen values.
@@ -90,7 +91,6 @@ export interface TerminalConfig {
 }
 
 const BYTES_PER_MB = 1_000_000;
-const MS_PER_DAY = 86_400_000;
 
 const listening = ["token", "allowedOrigins", "tlsCert", "tlsKey"] as const;
 const common = ["dataDir", "logLevel"] as const;
@@ -245,7 +245,7 @@ function listenConfig(
   port: number,
   values: Values<(typeof listening)[number]>,
   sources: Sources,
-  reader: Reader,
+  reader: SettingsReader,
 ): ListenConfig {
   if ((values.tlsCert === undefined) !== (values.tlsKey === undefined)) {
     reader.problem("DEWEY_TLS_CERT and DEWEY_TLS_KEY", "go together; give both or none");
@@ -258,7 +258,7 @@ function listenConfig(
 }
 
 /** `{"ticket number": "T-\\d{6}"}`: each name is what stands in the place of what its expression matches. */
-function readPatterns(file: string | undefined, reader: Reader): Record<string, RegExp> {
+function readPatterns(file: string | undefined, reader: SettingsReader): Record<string, RegExp> {
   if (file === undefined) return {};
   try {
     const parsed = jsonTexts(readFileSync(file, "utf8"));

@@ -1,4 +1,4 @@
-import type { Reader, Values } from "./given.ts";
+import type { SettingsReader, Values } from "./given.ts";
 import { settings } from "./settings.ts";
 
 /** Where a PostgreSQL is. */
@@ -17,7 +17,7 @@ export type DatabaseConfig = { kind: "embedded" } | ({ kind: "server" } & Postgr
 /** The database that is set, or that none is. */
 export function databaseConfig(
   values: Values<"databaseUrl" | "dbHost" | "dbPort" | "dbName" | "dbUser" | "dbPassword">,
-  reader: Reader,
+  reader: SettingsReader,
 ): DatabaseConfig {
   if (values.databaseUrl !== undefined) {
     if (values.dbHost !== undefined) reader.problem("DEWEY_DATABASE_URL and DEWEY_DB_HOST", "are both given; give one");
@@ -45,7 +45,7 @@ export function databaseConfig(
 export function readReplica(
   url: string | undefined,
   primary: DatabaseConfig,
-  reader: Reader,
+  reader: SettingsReader,
 ): PostgresConfig | undefined {
   if (url === undefined) return undefined;
   if (primary.kind === "server") return postgresFromUrl("DEWEY_DB_READ_URL", new URL(url), primary, reader);
@@ -57,7 +57,7 @@ function postgresFromUrl(
   variable: string,
   url: URL,
   defaults: Pick<PostgresConfig, "database" | "user" | "tls"> & { password: string | undefined },
-  reader: Reader,
+  reader: SettingsReader,
 ): PostgresConfig {
   for (const name of url.searchParams.keys()) {
     if (name !== "sslmode") reader.problem(variable, `has the parameter ${name}; only sslmode is known`);

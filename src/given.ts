@@ -19,7 +19,7 @@ export type Values<Name extends SettingName> = {
 };
 
 /** Collects mistakes while values are read, so that all of them can be named at once. */
-export interface Reader {
+export interface SettingsReader {
   read<Name extends SettingName>(names: readonly Name[]): Values<Name>;
   problem(name: string, message: string): void;
 }
@@ -28,9 +28,12 @@ export interface Reader {
 class Mistakes extends Error {}
 
 /** Makes a configuration of what was given. Throws one `invalid` error that names every mistake. */
-export function reading<Config extends object>(sources: Sources, build: (reader: Reader) => Config): Readonly<Config> {
+export function reading<Config extends object>(
+  sources: Sources,
+  build: (reader: SettingsReader) => Config,
+): Readonly<Config> {
   const problems: string[] = [];
-  const reader: Reader = {
+  const reader: SettingsReader = {
     read: (names) => readValues(names, sources, problems),
     problem: (name, message) => problems.push(`${name} ${message}`),
   };

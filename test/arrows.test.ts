@@ -40,7 +40,7 @@ describe("the linter refuses", () => {
     ["proxy/relay", "../delivery/record.ts", "it is handed a tap"],
     ["proxy/relay", "../../store/store.ts", "proxy reaches the store through the client"],
     ["proxy/spool", "../delivery/outbox.ts", "delivery reads it"],
-    ["proxy/spool", "../../client.ts", "delivery reads it"],
+    ["proxy/spool", "../../tool-client.ts", "delivery reads it"],
     ["store/database", "../search/search.ts", "store/database lies below"],
     ["store/database", "../store.ts", "store/database lies below"],
     ["store/database", "../../wire/frame.ts", "store knows PostgreSQL"],
@@ -60,7 +60,7 @@ describe("the linter refuses", () => {
   }
 
   test("a client that knows more than wires", () => {
-    expect(lint({ "src/client.ts": importing("./proxy/proxy.ts") })).toContain("the only arrow out of the client");
+    expect(lint({ "src/tool-client.ts": importing("./proxy/proxy.ts") })).toContain("the only arrow out of the client");
   });
 
   test("imports in a circle", () => {

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hashedUuid } from "../uuid.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 
@@ -41,14 +41,14 @@ export type Captured =
   | { kind: "broken"; reason: string };
 
 /** What a reader has made of one row, which row that was, and where in the file it ends. */
-export interface Piece {
+export interface CapturedRow {
   captured: Captured[];
   number: number;
   end: number;
 }
 
 /** Understands one kind of source, a row (or an element of an array) at a time. */
-export interface Reader {
+export interface SourceReader {
   take(row: string): Captured[];
   /** What was held back until more was known. */
   end(): Captured[];
@@ -72,11 +72,7 @@ const MAX_DEPTH = 64;
  * names it there. The same thing gets the same id from whoever meets it: a hook, a transcript, an import made again.
  */
 export function derivedId(...names: string[]): string {
-  const bytes = createHash("sha256").update(names.join("\0")).digest();
-  bytes[6] = 0x80 | ((bytes[6] ?? 0) & 0x0f);
-  bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
-  const hex = bytes.toString("hex", 0, 16);
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+  return hashedUuid(names.join("\0"));
 }
 
 /** The source's own id where it is a UUID, so that people find it again; else one that is made from it. */

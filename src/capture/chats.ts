@@ -1,12 +1,12 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { conversationId, derivedId, parseRow, shallow, stated, timeOf } from "./captured.ts";
-import type { Captured, CapturedMessage, Reader } from "./captured.ts";
+import type { Captured, CapturedMessage, SourceReader } from "./captured.ts";
 
 // The data exports of the two large chats: `conversations.json`, an array with a conversation an element.
 
 /** Reads Claude's data export. */
-export class ClaudeExportReader implements Reader {
+export class ClaudeExportReader implements SourceReader {
   take(text: string): Captured[] {
     const parsed = parseRow(text);
     if ("broken" in parsed) return parsed.broken;
@@ -53,7 +53,7 @@ function claudeMessage(conversation: string, message: Json, index: number): Capt
 }
 
 /** Reads ChatGPT's data export. Answers that were made anew stand beside each other; all are kept, in the tree's order. */
-export class ChatGptReader implements Reader {
+export class ChatGptReader implements SourceReader {
   take(text: string): Captured[] {
     const parsed = parseRow(text);
     if ("broken" in parsed) return parsed.broken;

@@ -90,14 +90,14 @@ export function rowMessages(thread: Thread, row: Json, text: string, hooks: Hook
   });
 }
 
-interface Made {
+interface RowMessage {
   id?: string | undefined;
   role: CapturedMessage["role"];
   content: string;
   metadata: Json;
 }
 
-function userBlock(thread: Thread, row: Json, block: Json, hooks: HookFacts | undefined): Made {
+function userBlock(thread: Thread, row: Json, block: Json, hooks: HookFacts | undefined): RowMessage {
   if (block["type"] === "tool_result") return resultBlock(thread, row, block, hooks);
   const text = textOf(block);
   // What the client says in the user's name (caveats, summaries of what was compacted) is not the user's word.
@@ -113,7 +113,7 @@ function userBlock(thread: Thread, row: Json, block: Json, hooks: HookFacts | un
   };
 }
 
-function resultBlock(thread: Thread, row: Json, block: Json, hooks: HookFacts | undefined): Made {
+function resultBlock(thread: Thread, row: Json, block: Json, hooks: HookFacts | undefined): RowMessage {
   const toolUseId = String(block["tool_use_id"]);
   const call = thread.calls.get(toolUseId);
   thread.calls.delete(toolUseId);
@@ -133,7 +133,7 @@ function resultBlock(thread: Thread, row: Json, block: Json, hooks: HookFacts | 
   };
 }
 
-function assistantBlock(thread: Thread, row: Json, block: Json): Made {
+function assistantBlock(thread: Thread, row: Json, block: Json): RowMessage {
   const message = isObject(row["message"]) ? row["message"] : {};
   const model = typeof message["model"] === "string" ? { model: message["model"] } : {};
   if (block["type"] === "tool_use") {

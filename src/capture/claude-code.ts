@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { conversationId, parseRow, timeOf } from "./captured.ts";
-import type { Captured, Reader } from "./captured.ts";
+import type { Captured, SourceReader } from "./captured.ts";
 import { CLAUDE_CODE, agentConversationId, agentFacts, sessionFacts } from "./claude-code-facts.ts";
 import type { AgentFacts } from "./claude-code-facts.ts";
 import { Thread, rowMessages } from "./claude-code-row.ts";
@@ -26,7 +26,7 @@ interface Conversation {
  * Reads transcripts of Claude Code: a row an event. A session is one conversation, whose id is the session's; each
  * sub-agent is one of its own, linked by `session_id` and `metadata.parent_conversation_id`.
  */
-export class ClaudeCodeReader implements Reader {
+export class ClaudeCodeReader implements SourceReader {
   readonly #conversations = new Map<string, Conversation>();
   /** Of older transcripts, where sub-agents stand between the rows of their session: the first row of each. */
   readonly #roots = new Map<string, string>();

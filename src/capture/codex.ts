@@ -2,7 +2,7 @@ import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { toolCall, toolResult } from "./blocks.ts";
 import { Occurrences, conversationId, derivedId, parseRow, shallow, stated, timeOf } from "./captured.ts";
-import type { Captured, CapturedMessage, Reader } from "./captured.ts";
+import type { Captured, CapturedMessage, SourceReader } from "./captured.ts";
 
 const CODEX = "codex";
 
@@ -22,14 +22,14 @@ const outputHead = /^(?:Chunk ID: .*\n)?Wall time: ([\d.]+) seconds\n(?:Process 
 /** What Codex says in the user's name stands in such a tag. */
 const machineMade = /^<(environment_context|user_instructions|INSTRUCTIONS|turn_aborted)\b/;
 
-interface Made {
+interface PayloadMessage {
   role: CapturedMessage["role"];
   content: string;
   metadata: Json;
 }
 
 /** Reads sessions of Codex (`rollout-….jsonl`): a row a line, with what it says in `payload`; in older ones without. */
-export class CodexReader implements Reader {
+export class CodexReader implements SourceReader {
   readonly #file: string;
   #conversation: string | undefined;
   #lastTime: unknown;
@@ -114,7 +114,7 @@ export class CodexReader implements Reader {
     return derivedId(name, `${this.#sameTime.count(name)}`);
   }
 
-  #item(payload: Json, time: string | undefined): Made {
+  #item(payload: Json, time: string | undefined): PayloadMessage {
     const type = String(payload["type"]);
     if (type === "message") return message(payload, this.#model);
     if (type === "reasoning") return reasoning(payload);
@@ -123,7 +123,7 @@ export class CodexReader implements Reader {
     return { role: "system", content: `[${type}]`, metadata: { kind: "unknown", row: shallow(payload) } };
   }
 
-  #call(payload: Json, type: string, time: string | undefined): Made {
+  #call(payload: Json, type: string, time: string | undefined): PayloadMessage {
     const { name, namespace, arguments: args, input, action, call_id, ...rest } = payload;
     const plain = typeof name === "string" ? name : type.replace(/_call$/, "");
     // The tools of a server stand in a namespace, mcp__SERVER, with which Claude Code names them too.
@@ -137,7 +137,7 @@ export class CodexReader implements Reader {
     };
   }
 
-  #output(payload: Json, time: string | undefined): Made {
+  #output(payload: Json, time: string | undefined): PayloadMessage {
     const { output, call_id, ...rest } = payload;
     const call = this.#tools.get(String(call_id));
     this.#tools.delete(String(call_id));
@@ -176,7 +176,7 @@ function statedFacts(output: unknown): Json {
   };
 }
 
-function message(payload: Json, model: unknown): Made {
+function message(payload: Json, model: unknown): PayloadMessage {
   const { role, content, ...rest } = payload;
   const blocks = Array.isArray(content) ? content.filter(isObject) : [{ text: String(content) }];
   const texts = blocks.flatMap((block) => (typeof block["text"] === "string" ? [block["text"]] : []));
@@ -195,7 +195,7 @@ function message(payload: Json, model: unknown): Made {
   };
 }
 
-function reasoning(payload: Json): Made {
+function reasoning(payload: Json): PayloadMessage {
   const { summary, content, ...rest } = payload;
   const texts = [summary, content].flatMap((list) =>
     Array.isArray(list)
@@ -210,7 +210,7 @@ function reasoning(payload: Json): Made {
 }
 
 /** Short, so that searches find the talk: events repeat what the items say. */
-function bookkeeping(type: string, payload: Json): Made {
+function bookkeeping(type: string, payload: Json): PayloadMessage {
   const inner = typeof payload["type"] === "string" ? ` ${payload["type"]}` : "";
   return { role: "system", content: `[${type}${inner}]`, metadata: { kind: type, row: shallow(payload) } };
 }

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { Backoff } from "../backoff.ts";
 import { asDeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { pause } from "../pause.ts";
@@ -190,7 +191,8 @@ export class Deliverer {
   }
 
   async #call(tool: string, args: Json): Promise<Json> {
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    const backoff = new Backoff({ firstMs: FIRST_PAUSE_MS, longestMs: LONGEST_PAUSE_MS });
+    for (;;) {
       try {
         const reply = await this.#options.call(tool, args);
         this.#awaySinceMs = undefined;
@@ -201,7 +203,7 @@ export class Deliverer {
         const { stopping, patienceMs } = this.#options;
         if (stopping.aborted || performance.now() - this.#awaySinceMs > patienceMs) throw error;
       }
-      await pause(pauseMs, this.#options.stopping);
+      await pause(backoff.next(), this.#options.stopping);
     }
   }
 }

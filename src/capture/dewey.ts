@@ -1,12 +1,12 @@
 import type { Json } from "../wire/frame.ts";
 import { parseRow } from "./captured.ts";
-import type { Captured, CapturedContext, CapturedConversation, CapturedMessage, Reader } from "./captured.ts";
+import type { Captured, CapturedContext, CapturedConversation, CapturedMessage, SourceReader } from "./captured.ts";
 
 /** The first line of an export: what it is, and in which version of the form. */
 export const EXPORT_HEADER = JSON.stringify({ type: "dewey_export", version: 1 });
 
 /** Reads what `dewey export --format jsonl` wrote: ids, times and turns are kept as they are. */
-export class DeweyReader implements Reader {
+export class DeweyReader implements SourceReader {
   take(text: string): Captured[] {
     const parsed = parseRow(text);
     if ("broken" in parsed) return parsed.broken;

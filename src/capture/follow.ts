@@ -1,24 +1,24 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import type { Piece, Reader } from "./captured.ts";
+import type { CapturedRow, SourceReader } from "./captured.ts";
 import { lines } from "./rows.ts";
 import { lineReader, readRow } from "./sources.ts";
 
 /** Reads what is appended to a file of lines, as often as it is asked to. */
 export class FollowedFile {
   readonly path: string;
-  readonly #makeReader: () => Promise<Reader | undefined>;
-  #reader: Reader | undefined;
+  readonly #makeReader: () => Promise<SourceReader | undefined>;
+  #reader: SourceReader | undefined;
   #read = { end: 0, number: 0 };
 
   /** The reader is found by the content, unless it is given. */
-  constructor(path: string, makeReader: () => Promise<Reader | undefined> = () => lineReader(path)) {
+  constructor(path: string, makeReader: () => Promise<SourceReader | undefined> = () => lineReader(path)) {
     this.path = path;
     this.#makeReader = makeReader;
   }
 
   /** What has come since the last time, up to the last line end: behind it the writer may still be at work. */
-  async *more(): AsyncGenerator<Piece, void> {
+  async *more(): AsyncGenerator<CapturedRow, void> {
     const bytes = await sizeOf(this.path);
     // Written anew from the beginning, or gone and made again.
     if (bytes < this.#read.end) {
@@ -37,7 +37,7 @@ export class FollowedFile {
   }
 
   /** What the reader still holds back, when nothing more will be read. */
-  rest(): Piece {
+  rest(): CapturedRow {
     return { captured: this.#reader?.end() ?? [], ...this.#read };
   }
 }

@@ -12,7 +12,7 @@ const MAX_WAITING_CHARACTERS = 8_000_000;
 const CALL_OVERHEAD_CHARACTERS = 1000;
 
 /** Where something stands in its source. */
-export interface Place {
+export interface SourcePlace {
   source: string;
   row: number;
 }
@@ -20,12 +20,12 @@ export interface Place {
 export interface ImporterOptions {
   call(tool: string, args: Json): Promise<Json>;
   /** Told of what could not be stored, with the place of what is at fault. */
-  onRefused(place: Place, reason: string): void;
+  onRefused(place: SourcePlace, reason: string): void;
 }
 
 interface Waiting {
   message: CapturedMessage;
-  place: Place;
+  place: SourcePlace;
 }
 
 /**
@@ -55,7 +55,7 @@ export class Importer {
   }
 
   /** Takes what a row has become, and sends what is enough to be sent. Throws when the server is away. */
-  async take(captured: Captured, place: Place): Promise<void> {
+  async take(captured: Captured, place: SourcePlace): Promise<void> {
     if (captured.kind === "message") await this.#add(captured.conversation, { message: captured.message, place });
     else if (captured.kind === "conversation") await this.#begin(captured.begin, place);
     else if (captured.kind === "result") await this.#storeResult(captured.result, place);
@@ -68,7 +68,7 @@ export class Importer {
     await this.#underWay;
   }
 
-  async #begin(begin: CapturedConversation, place: Place): Promise<void> {
+  async #begin(begin: CapturedConversation, place: SourcePlace): Promise<void> {
     if (this.#begun.has(begin.conversation_id)) return;
     const { metadata, ...rest } = begin;
     try {
@@ -80,7 +80,7 @@ export class Importer {
     this.#begun.add(begin.conversation_id);
   }
 
-  async #storeResult(result: Json, place: Place): Promise<void> {
+  async #storeResult(result: Json, place: SourcePlace): Promise<void> {
     await this.flush();
     try {
       await this.#options.call("dewey_store_fiedler_result", result);
@@ -92,7 +92,7 @@ export class Importer {
   }
 
   /** What people have written here since stays as it is, and so does the choice of the active context. */
-  async #storeContext({ name, content, is_active }: CapturedContext, place: Place): Promise<void> {
+  async #storeContext({ name, content, is_active }: CapturedContext, place: SourcePlace): Promise<void> {
     try {
       const known = await this.#context({ name });
       if (known !== null && known["content"] !== content)
@@ -170,7 +170,7 @@ export class Importer {
     }
   }
 
-  #refuse(thrown: unknown, place: Place): void {
+  #refuse(thrown: unknown, place: SourcePlace): void {
     const error = asDeweyError(thrown);
     if (error.code === "unavailable" || error.code === "unauthorized") throw error;
     this.refused += 1;

@@ -3,13 +3,13 @@ import { open, readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { decodeEntry } from "../proxy/spool/entry.ts";
 import { isObject } from "../wire/frame.ts";
-import type { Piece, Reader } from "./captured.ts";
+import type { CapturedRow, SourceReader } from "./captured.ts";
 import { ChatGptReader, ClaudeExportReader } from "./chats.ts";
 import { ClaudeCodeReader } from "./claude-code.ts";
 import { CodexReader } from "./codex.ts";
 import { DeweyReader } from "./dewey.ts";
 import { elements, lines } from "./rows.ts";
-import type { Row } from "./rows.ts";
+import type { SourceRow } from "./rows.ts";
 import { spoolPieces } from "./spool.ts";
 import { zipEntries } from "./zip.ts";
 
@@ -56,7 +56,7 @@ export async function* sourcesIn(path: string): AsyncGenerator<Source> {
 }
 
 /** What a source holds, recognised by its content. Returns false for what is nothing that is known. */
-export async function* piecesOf(source: Source): AsyncGenerator<Piece, boolean> {
+export async function* piecesOf(source: Source): AsyncGenerator<CapturedRow, boolean> {
   const { beginning, stream } = await peek(source.open());
   const kind = kindOf(beginning, source);
   if (kind === undefined) return false;
@@ -66,7 +66,7 @@ export async function* piecesOf(source: Source): AsyncGenerator<Piece, boolean> 
 }
 
 /** What a reader makes of rows, and what it has held back at their end. */
-async function* readPieces(rows: AsyncIterable<Row>, reader: Reader): AsyncGenerator<Piece> {
+async function* readPieces(rows: AsyncIterable<SourceRow>, reader: SourceReader): AsyncGenerator<CapturedRow> {
   let [number, end] = [0, 0];
   for await (const row of rows) {
     ({ number, end } = row);
@@ -76,18 +76,18 @@ async function* readPieces(rows: AsyncIterable<Row>, reader: Reader): AsyncGener
   if (captured.length > 0) yield { captured, number, end };
 }
 
-export function readRow(reader: Reader, row: Row): Piece["captured"] {
+export function readRow(reader: SourceReader, row: SourceRow): CapturedRow["captured"] {
   if (row.text === undefined) return [{ kind: "broken", reason: "larger than anything that can be stored" }];
   return reader.take(row.text);
 }
 
 /** A reader for the lines of a file that grows; undefined when it is no file of lines that is known, or not yet. */
-export async function lineReader(path: string): Promise<Reader | undefined> {
+export async function lineReader(path: string): Promise<SourceReader | undefined> {
   const kind = kindOf(await head(path, HEAD_BYTES), { name: path, path });
   return kind === undefined || kind === "spool" || kind.array ? undefined : kind.reader;
 }
 
-type Kind = "spool" | { array: boolean; reader: Reader };
+type Kind = "spool" | { array: boolean; reader: SourceReader };
 
 function kindOf(beginning: Buffer, source: Pick<Source, "name" | "path">): Kind | undefined {
   if (isSpool(beginning)) return "spool";
@@ -108,7 +108,7 @@ function kindOf(beginning: Buffer, source: Pick<Source, "name" | "path">): Kind 
 }
 
 /** Decides by one row; one that is cut off where we stopped looking is told by its keys. */
-function lineReaderOf(line: string, source: Pick<Source, "name" | "path">): Reader | undefined {
+function lineReaderOf(line: string, source: Pick<Source, "name" | "path">): SourceReader | undefined {
   const row = parsed(line);
   const has = (key: string) => (row ? key in row : /^\s*\{/.test(line) && line.includes(`"${key}":`));
   const type = row?.["type"] ?? /^\s*\{\s*(?:"timestamp":"[^"]*",)?"type"\s*:\s*"([^"]*)"/.exec(line)?.[1];

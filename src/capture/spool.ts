@@ -1,14 +1,14 @@
 import { decodeEntry } from "../proxy/spool/entry.ts";
-import { Recorder } from "../proxy/delivery/record.ts";
+import { RecordBuilder } from "../proxy/delivery/record.ts";
 import type { Delivery } from "../proxy/delivery/record.ts";
-import type { Captured, Piece } from "./captured.ts";
+import type { Captured, CapturedRow } from "./captured.ts";
 
 /**
  * What a proxy has left in a piece of its spool. Nothing is removed: a proxy that runs on this folder delivers it too, with
  * the same ids. What is torn at the end is not there.
  */
-export async function* spoolPieces(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Piece> {
-  const recorder = new Recorder();
+export async function* spoolPieces(stream: AsyncIterable<Uint8Array>): AsyncGenerator<CapturedRow> {
+  const recorder = new RecordBuilder();
   let rest: Uint8Array = new Uint8Array();
   let [end, number] = [0, 0];
   for await (const chunk of stream) {

@@ -1,8 +1,8 @@
-import { Client } from "../client.ts";
+import { ToolClient } from "../tool-client.ts";
 import { clientConfig, obeyed, terminalConfig } from "../config.ts";
 import { DeweyError } from "../errors.ts";
 import { isLoopback } from "../wire/guard.ts";
-import { withoutSecrets } from "../wire/websocket.ts";
+import { withoutSecrets } from "../wire/address.ts";
 import type { Command, Flag, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";
 import { askHealth, httpAddress } from "./health.ts";
@@ -50,7 +50,7 @@ export function clientCommand(spec: ClientCommand): Command {
     async run(invocation) {
       const { url, token } = clientConfig(invocation);
       const terminal = terminalConfig(invocation.env);
-      const client = new Client({ url, token });
+      const client = new ToolClient({ url, token });
       const json = invocation.flags["json"] === true;
       const view = terminalOf(terminal);
       const { pager } = terminal;
@@ -86,7 +86,7 @@ interface Address {
 }
 
 async function ask(
-  client: Client,
+  client: ToolClient,
   address: Address,
   tool: string,
   args: Record<string, unknown>,

@@ -8,10 +8,10 @@ import type { Invocation } from "./command.ts";
 import { selfCommand } from "./self.ts";
 
 /** Where the queue is, and whom it is for. */
-export type Places = Pick<HookConfig, "url" | "dataDir" | "spoolDir">;
+export type HookPlaces = Pick<HookConfig, "url" | "dataDir" | "spoolDir">;
 
 /** For who comes by when no hook does: brings what hooks have left while there was no server. Never throws. */
-export function deliverLeft(config: Places, env: Invocation["env"], log: Log): void {
+export function deliverLeft(config: HookPlaces, env: Invocation["env"], log: Log): void {
   try {
     if (new HookQueue(queueFolder(config)).waiting().length > 0) startDeliverer(config, env);
   } catch (error) {
@@ -20,7 +20,7 @@ export function deliverLeft(config: Places, env: Invocation["env"], log: Log): v
 }
 
 /** Starts a process that outlives this one, unless one is at work. */
-export function startDeliverer(config: Places, env: Invocation["env"]): void {
+export function startDeliverer(config: HookPlaces, env: Invocation["env"]): void {
   const lock = acquireLock(lockFile(config));
   if (lock === undefined) return;
   lock.release();
@@ -41,11 +41,11 @@ export function startDeliverer(config: Places, env: Invocation["env"]): void {
 }
 
 /** Where hooks leave their events. */
-export function queueFolder(config: Places): string {
+export function queueFolder(config: HookPlaces): string {
   return join(config.spoolDir, "hooks");
 }
 
-export function lockFile(config: Places): string {
+export function lockFile(config: HookPlaces): string {
   mkdirSync(queueFolder(config), { recursive: true, mode: 0o700 });
   return join(queueFolder(config), "deliver.lock");
 }

@@ -16,7 +16,7 @@ export interface Program {
 export type Servers = Record<string, unknown>;
 
 /** What was done with a client's servers. */
-export interface Outcome {
+export interface Rewiring {
   proxied: string[];
   direct: { name: string; reason: string }[];
 }
@@ -111,8 +111,8 @@ export async function withProxy(
   program: Program,
   wanted: (name: string) => boolean,
   problem: (entry: Json) => Promise<string | undefined>,
-): Promise<{ servers: Servers } & Outcome> {
-  const outcome: { servers: Servers } & Outcome = { servers: {}, proxied: [], direct: [] };
+): Promise<{ servers: Servers } & Rewiring> {
+  const outcome: { servers: Servers } & Rewiring = { servers: {}, proxied: [], direct: [] };
   for (const [name, entry] of Object.entries(servers)) {
     outcome.servers[name] = entry;
     if (!isObject(entry) || name === DEWEY || !wanted(name)) continue;

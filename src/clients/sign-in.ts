@@ -1,6 +1,6 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { PROTOCOL_VERSION } from "../client.ts";
+import { PROTOCOL_VERSION } from "../tool-client.ts";
 import { urlOf } from "./mcp-servers.ts";
 
 /** A server that does not answer within this time is left as it is. */

@@ -1,3 +1,4 @@
+import { within } from "../deadline.ts";
 import type { Log } from "../log.ts";
 import type { Store } from "../store/store.ts";
 
@@ -23,14 +24,10 @@ export async function instructions(store: Store, log: Log): Promise<string> {
 }
 
 async function activeContext(store: Store, log: Log) {
-  const late = Promise.withResolvers<null>();
-  const timer = setTimeout(() => late.resolve(null), CONTEXT_DEADLINE_MS);
   try {
-    return await Promise.race([store.contexts.get({}), late.promise]);
+    return await within(CONTEXT_DEADLINE_MS, store.contexts.get({}), () => null);
   } catch (error) {
     log.warn("the startup context could not be read; a session begins without it", { error });
     return null;
-  } finally {
-    clearTimeout(timer);
   }
 }

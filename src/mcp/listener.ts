@@ -1,28 +1,21 @@
-import type { Server as BunServer } from "bun";
 import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/sdk/types.js";
-import { asDeweyError, DeweyError } from "../errors.ts";
+import { within } from "../deadline.ts";
+import { asDeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { Metrics } from "../metrics.ts";
 import type { Store } from "../store/store.ts";
-import { MAX_FRAME_BYTES } from "../wire/frame.ts";
-import { createGuard, isLoopback, refusal } from "../wire/guard.ts";
+import { refusal } from "../wire/guard.ts";
 import { HttpSessions } from "../wire/http-sessions.ts";
 import type { Link } from "../wire/link.ts";
+import { Port, upgrade } from "../wire/port.ts";
+import type { ListenOptions, PortOptions } from "../wire/port.ts";
 import { linkTransport } from "../wire/transport.ts";
-import { acceptedWebSocket, selectSubprotocol } from "../wire/websocket.ts";
-import type { Accepted } from "../wire/websocket.ts";
 import { BackupRoutes } from "./backup-routes.ts";
 import { handleReindex } from "./reindex-route.ts";
 import { createMcpServer } from "./server.ts";
 
-export interface ListenerOptions {
+export interface ListenerOptions extends ListenOptions {
   store: Store;
-  host: string;
-  /** 0 takes any free one. */
-  port: number;
-  token?: string;
-  allowedOrigins: readonly string[];
-  tls?: { cert: string; key: string };
   log: Log;
   version: string;
 }
@@ -59,23 +52,26 @@ export function startListener(options: ListenerOptions): Listener {
     versions: SUPPORTED_PROTOCOL_VERSIONS,
     opened: (link) => void serveLink(link, serve, log),
   });
-  const accept = () => ({
-    opened(link: Link) {
-      links.add(link);
-      void serveLink(link, serve, log).finally(() => links.delete(link));
-    },
+  const opened = (link: Link) => {
+    links.add(link);
+    void serveLink(link, serve, log).finally(() => links.delete(link));
+  };
+  const port = new Port({
+    ...options,
+    metrics,
+    health: () => health(options),
+    route: router(options, { http, backups, opened }),
   });
-  const server = listen(options, router(options, { http, backups, accept, metrics }));
   return {
-    url: `${options.tls ? "wss" : "ws"}://${server.hostname}:${server.port}/`,
-    port: server.port ?? options.port,
+    url: port.url,
+    port: port.number,
     clients: () => links.size + http.size + backups.size + (store.reindexer.isWalking ? 1 : 0),
     async stop() {
       // No new connections; calls under way may end; then whatever is left is closed.
-      await Promise.race([server.stop(), drained(server), Bun.sleep(STOP_DEADLINE_MS)]);
+      await within(STOP_DEADLINE_MS, port.drain(), () => {});
       http.stop();
       await backups.stop();
-      await server.stop(true);
+      await port.close();
     },
   };
 }
@@ -101,12 +97,6 @@ function meterDatabase(metrics: Metrics, store: Store): void {
   );
 }
 
-/** Open sockets without a pending request do not keep the server: nothing of theirs would be lost. */
-async function drained(server: BunServer<Accepted>): Promise<void> {
-  const poll = 20;
-  while (server.pendingRequests > 0) await Bun.sleep(poll);
-}
-
 /** Resolves when the link is over. */
 async function serveLink(link: Link, serve: () => ReturnType<typeof createMcpServer>, log: Log): Promise<void> {
   const closed = Promise.withResolvers<void>();
@@ -121,42 +111,22 @@ async function serveLink(link: Link, serve: () => ReturnType<typeof createMcpSer
   }
 }
 
-type Fetch = (request: Request, server: BunServer<Accepted>) => Promise<Response | undefined>;
-
 interface Routes {
   http: HttpSessions;
   backups: BackupRoutes;
-  accept: () => Accepted;
-  metrics: Metrics;
+  opened: (link: Link) => void;
 }
 
-function router(options: ListenerOptions, { http, backups, accept, metrics }: Routes): Fetch {
-  const guard = createGuard({
-    ...(options.token === undefined ? {} : { token: options.token }),
-    allowedOrigins: options.allowedOrigins,
-    loopback: isLoopback(options.host),
-  });
-  return async (request, server) => {
-    const { pathname } = new URL(request.url);
-    const refused = guard(request, { open: pathname === "/healthz" });
-    if (refused) return refused;
-    if (pathname === "/healthz") return health(options);
-    if (pathname === "/metrics") return metrics.response();
-    const isSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
-    if (isSocket && (pathname === "/" || pathname === "/mcp")) return upgrade(request, server, accept());
+function router({ store, log }: ListenerOptions, { http, backups, opened }: Routes): PortOptions["route"] {
+  return (visit) => {
+    const { request, server } = visit;
+    const { pathname } = visit.url;
+    if (visit.isWebSocket && (pathname === "/" || pathname === "/mcp")) return upgrade(visit, opened);
     if (pathname === "/mcp") return http.handle(request, server);
     if (pathname === "/backup" || pathname === "/recover") return backups.handle(request, server);
-    if (pathname === "/reindex") return handleReindex(request, options.store, options.log);
+    if (pathname === "/reindex") return handleReindex(request, store, log);
     return refusal(404, "there is WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz and GET /metrics");
   };
-}
-
-function upgrade(request: Request, server: BunServer<Accepted>, data: Accepted): Response | undefined {
-  const selected = selectSubprotocol(request);
-  if (!selected.ok) return refusal(400, "the subprotocol is mcp, or none");
-  return server.upgrade(request, { data, headers: selected.headers })
-    ? undefined
-    : refusal(400, "this is no WebSocket handshake");
 }
 
 async function health(options: ListenerOptions): Promise<Response> {
@@ -177,25 +147,5 @@ async function health(options: ListenerOptions): Promise<Response> {
       { status: "unavailable", version, database: { status: "unavailable", reason } },
       { status: 503 },
     );
-  }
-}
-
-function listen(options: ListenerOptions, fetch: Fetch): BunServer<Accepted> {
-  try {
-    return Bun.serve({
-      hostname: options.host,
-      port: options.port,
-      ...(options.tls ? { tls: options.tls } : {}),
-      maxRequestBodySize: MAX_FRAME_BYTES,
-      fetch,
-      websocket: acceptedWebSocket,
-      error(error) {
-        options.log.error("a request failed", { error });
-        return refusal(500, "the request failed inside Dewey; its log says more");
-      },
-    });
-  } catch (cause) {
-    const address = `${options.host}:${options.port}`;
-    throw new DeweyError("unavailable", `${address} cannot be listened on: ${(cause as Error).message}`, { cause });
   }
 }

@@ -1,25 +1,18 @@
-import type { Server as BunServer } from "bun";
-import { DeweyError } from "../errors.ts";
+import { within } from "../deadline.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { MAX_FRAME_BYTES } from "../wire/frame.ts";
-import { createGuard, isLoopback, refusal } from "../wire/guard.ts";
+import { refusal } from "../wire/guard.ts";
+import { SESSION_HEADER } from "../wire/headers.ts";
 import { HttpSessions } from "../wire/http-sessions.ts";
 import type { Link } from "../wire/link.ts";
-import { acceptedWebSocket, selectSubprotocol } from "../wire/websocket.ts";
-import type { Accepted } from "../wire/websocket.ts";
+import { Port, upgrade } from "../wire/port.ts";
+import type { ListenOptions, Visit } from "../wire/port.ts";
 import { HttpRelay } from "./relay/http-relay.ts";
 import type { SessionFacts } from "./spool/tap.ts";
 import type { Tap } from "./relay/tap.ts";
 import type { Upstream, Upstreams } from "./relay/upstreams.ts";
 
-export interface ProxyListenerOptions {
-  host: string;
-  /** 0 takes any free one. */
-  port: number;
-  token?: string;
-  allowedOrigins: readonly string[];
-  tls?: { cert: string; key: string };
+export interface ProxyListenerOptions extends ListenOptions {
   /** The upstreams as they are configured now. */
   upstreams: () => Upstreams;
   log: Log;
@@ -34,20 +27,17 @@ export interface ProxyListenerOptions {
   metrics: Metrics;
 }
 
-type Socket = BunServer<Accepted>;
 type HttpUpstream = Upstream & { wire: "websocket" | "http" };
 
 /** The store groups conversations by keys of at most so many characters. */
 const MAX_SESSION_KEY_CHARACTERS = 500;
 /** How long sessions may take to say their last when the proxy stops. */
 const END_DEADLINE_MS = 2000;
-const SESSION_HEADER = "mcp-session-id";
 
 /** The proxy's port: WebSocket on any path, Streamable HTTP on `/mcp`, both with `?upstream=NAME`, and `/healthz`. */
 export class ProxyListener {
   readonly #options: ProxyListenerOptions;
-  readonly #server: Socket;
-  readonly #guard: ReturnType<typeof createGuard>;
+  readonly #port: Port;
   readonly #links = new Set<Link>();
   /** HTTP clients of upstreams that speak something else: one endpoint each. */
   readonly #sessions = new Map<string, HttpSessions>();
@@ -59,20 +49,19 @@ export class ProxyListener {
 
   constructor(options: ProxyListenerOptions) {
     this.#options = options;
-    this.#guard = createGuard({
-      ...(options.token === undefined ? {} : { token: options.token }),
-      allowedOrigins: options.allowedOrigins,
-      loopback: isLoopback(options.host),
+    this.#port = new Port({
+      ...options,
+      health: () => this.#health(),
+      route: (visit) => this.#route(visit),
     });
-    this.#server = this.#listen();
   }
 
   get port(): number {
-    return this.#server.port ?? this.#options.port;
+    return this.#port.number;
   }
 
   get url(): string {
-    return `${this.#options.tls ? "wss" : "ws"}://${this.#server.hostname}:${this.port}/`;
+    return this.#port.url;
   }
 
   /** Open sessions of clients. */
@@ -87,24 +76,19 @@ export class ProxyListener {
   }
 
   async stop(): Promise<void> {
-    void this.#server.stop();
+    void this.#port.drain();
     for (const link of this.#links) link.close("the proxy is stopping");
     for (const each of [...this.#sessions.values(), ...this.#relays.values()]) each.stop();
-    await Promise.race([Promise.all(this.#running), Bun.sleep(END_DEADLINE_MS)]);
-    await this.#server.stop(true);
+    await within(END_DEADLINE_MS, Promise.all(this.#running), () => {});
+    await this.#port.close();
   }
 
-  async #route(request: Request, server: Socket): Promise<Response | undefined> {
-    const url = new URL(request.url);
-    const refused = this.#guard(request, { open: url.pathname === "/healthz" });
-    if (refused) return refused;
-    if (url.pathname === "/healthz") return this.#health();
-    if (url.pathname === "/metrics") return this.#options.metrics.response();
-    const isSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
-    if (!isSocket && url.pathname !== "/mcp") {
+  #route(visit: Visit): Response | undefined | Promise<Response> {
+    const { request, url, isWebSocket, server } = visit;
+    if (!isWebSocket && url.pathname !== "/mcp") {
       return refusal(404, "there is WebSocket on any path, Streamable HTTP on /mcp, GET /healthz and GET /metrics");
     }
-    const isKnown = !isSocket && request.headers.has(SESSION_HEADER);
+    const isKnown = !isWebSocket && request.headers.has(SESSION_HEADER);
     if (this.#refuses && !isKnown) return refusal(503, "the proxy is stopping; connect again in a moment");
     const upstream = this.#upstream(url, isKnown);
     if (upstream instanceof Response) return upstream;
@@ -112,7 +96,7 @@ export class ProxyListener {
     if (sessionKey !== undefined && (sessionKey.length > MAX_SESSION_KEY_CHARACTERS || sessionKey.includes("\0"))) {
       return refusal(400, `session should have at most ${MAX_SESSION_KEY_CHARACTERS} characters, and no U+0000`);
     }
-    if (isSocket) return this.#upgrade(request, server, upstream, sessionKey);
+    if (isWebSocket) return this.#upgrade(visit, upstream, sessionKey);
     if (upstream.wire === "http") return this.#relay(upstream).handle(request, server, sessionKey);
     return this.#endpoint(upstream).handle(request, server);
   }
@@ -140,18 +124,11 @@ export class ProxyListener {
     return running;
   }
 
-  #upgrade(request: Request, server: Socket, upstream: Upstream, sessionKey: string | undefined): Response | undefined {
-    const selected = selectSubprotocol(request);
-    if (!selected.ok) return refusal(400, "the subprotocol is mcp, or none");
-    const data: Accepted = {
-      opened: (link) => {
-        this.#links.add(link);
-        void this.#run(link, { upstream, wire: link.wire, sessionKey }).finally(() => this.#links.delete(link));
-      },
-    };
-    return server.upgrade(request, { data, headers: selected.headers })
-      ? undefined
-      : refusal(400, "this is no WebSocket handshake");
+  #upgrade(visit: Visit, upstream: Upstream, sessionKey: string | undefined): Response | undefined {
+    return upgrade(visit, (link) => {
+      this.#links.add(link);
+      void this.#run(link, { upstream, wire: link.wire, sessionKey }).finally(() => this.#links.delete(link));
+    });
   }
 
   #relay(upstream: HttpUpstream): HttpRelay {
@@ -191,27 +168,5 @@ export class ProxyListener {
   /** An upstream as it is configured now, or was last. */
   #now(name: string): Upstream | undefined {
     return this.#options.upstreams().byName.get(name) ?? this.#used.get(name);
-  }
-
-  #listen(): Socket {
-    const { host, port, tls, log } = this.#options;
-    try {
-      return Bun.serve({
-        hostname: host,
-        port,
-        ...(tls ? { tls } : {}),
-        maxRequestBodySize: MAX_FRAME_BYTES,
-        fetch: (request, server) => this.#route(request, server),
-        websocket: acceptedWebSocket,
-        error(error) {
-          log.error("a request failed", { error });
-          return refusal(500, "the request failed inside Dewey; its log says more");
-        },
-      });
-    } catch (cause) {
-      throw new DeweyError("unavailable", `${host}:${port} cannot be listened on: ${(cause as Error).message}`, {
-        cause,
-      });
-    }
   }
 }

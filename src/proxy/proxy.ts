@@ -1,4 +1,4 @@
-import { Client } from "../client.ts";
+import { ToolClient } from "../tool-client.ts";
 import type { Log } from "../log.ts";
 import { Metrics } from "../metrics.ts";
 import type { Link } from "../wire/link.ts";
@@ -150,7 +150,7 @@ interface RunningRecorder {
 }
 
 function startRecorder(options: RecorderOptions): RunningRecorder {
-  const client = new Client(options.dewey);
+  const client = new ToolClient(options.dewey);
   const shipper = new Shipper({ ...options.spool, client, log: options.log });
   shipper.start();
   return {

@@ -10,6 +10,7 @@ import type { Reads } from "./database/reads.ts";
 import { redactMetadata } from "./redact/redact.ts";
 import type { Redactor } from "./redact/redact.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, largestWhole } from "./reply.ts";
+import { MS_PER_DAY } from "../units.ts";
 
 interface ConversationSummary {
   id: string;
@@ -29,7 +30,7 @@ export interface ConversationList extends Listed {
 const conversationPlace = listPlaceSchema(timeKey);
 
 /** What of a conversation has to be known before it is read. */
-interface SizeRow {
+interface ConversationSizeRow {
   id: string;
   metadata_bytes: number;
   time: string;
@@ -52,7 +53,6 @@ interface ConversationRow {
   metadata_exact: string | null;
 }
 
-const MS_PER_DAY = 86_400_000;
 /** Conversations that one statement purges, so that it stays far from the deadline however full the trash is. */
 const PURGE_AT_ONCE = 10;
 
@@ -115,7 +115,7 @@ export class Conversations {
     return this.#reads.lookUp(async (sql) => {
       const filter = session === null ? sql`deleted_at is null` : sql`deleted_at is null and session_id = ${session}`;
       const wanted = going === undefined ? filter : sql`${filter} and ${behind(sql, sort_by, going.after)}`;
-      const found: SizeRow[] = await sql`
+      const found: ConversationSizeRow[] = await sql`
         select id, coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes,
           ${keyTime(sql, sort_by)} as time
         from conversations where ${wanted}
@@ -200,7 +200,7 @@ function taken(message: string): DeweyError {
 }
 
 /** With as much metadata as a reply has room for. */
-async function readSummaries(sql: SQL, sizes: SizeRow[]): Promise<ConversationSummary[]> {
+async function readSummaries(sql: SQL, sizes: ConversationSizeRow[]): Promise<ConversationSummary[]> {
   const most = largestWhole(
     sizes.map((each) => each.metadata_bytes),
     REPLY_BUDGET_BYTES - sizes.length * ROW_OVERHEAD_BYTES,

@@ -50,7 +50,7 @@ export interface PageRequest {
   full?: boolean | undefined;
 }
 
-interface SizeRow {
+interface MessageSizeRow {
   turn_number: number;
   content_bytes: number;
   metadata_bytes: number;
@@ -67,7 +67,7 @@ interface MessageRow {
   created_at: Date;
 }
 
-interface ConversationRow {
+interface PagedConversationRow {
   id: string;
   session_id: string | null;
   created_at: Date;
@@ -80,7 +80,7 @@ interface ConversationRow {
 /** A page of a conversation in the order of its turns. Never reads much more from the database than the reply may hold. */
 export async function readConversation(sql: SQL, input: PageRequest): Promise<ConversationPage> {
   const most = input.full ? FULL_REPLY_BYTES : CONVERSATION_METADATA_BYTES;
-  const [row]: ConversationRow[] = await sql`
+  const [row]: PagedConversationRow[] = await sql`
     with found as (
       select *, coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes
       from conversations where id = ${input.conversation_id} and deleted_at is null
@@ -115,7 +115,7 @@ async function readMessages(
 ): Promise<{ messages: MessageView[]; next_after_turn?: number }> {
   const { conversation_id, after_turn = BEFORE_ALL_TURNS } = input;
   const most = Math.min(input.limit ?? Infinity, Math.max(1, Math.floor(budgetBytes / ROW_OVERHEAD_BYTES)));
-  const sizes: SizeRow[] = await sql`
+  const sizes: MessageSizeRow[] = await sql`
     select turn_number, octet_length(coalesce(content_exact, content)) as content_bytes,
       coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes
     from messages where conversation_id = ${conversation_id} and turn_number > ${after_turn}
@@ -136,7 +136,7 @@ async function readMessages(
 }
 
 /** The first rows that fit, and one at least, so that reading on always gets further. */
-function withinBudget(rows: SizeRow[], budgetBytes: number): SizeRow[] {
+function withinBudget(rows: MessageSizeRow[], budgetBytes: number): MessageSizeRow[] {
   let bytes = 0;
   const end = rows.findIndex((row) => {
     bytes += row.content_bytes + row.metadata_bytes + ROW_OVERHEAD_BYTES;
@@ -153,7 +153,7 @@ async function readMessage(
   budgetBytes: number,
 ): Promise<MessageView> {
   const { conversation_id, content_offset: offset = 0 } = input;
-  const [size]: (SizeRow & { length: number })[] = await sql`
+  const [size]: (MessageSizeRow & { length: number })[] = await sql`
     select length(content) as length, octet_length(coalesce(content_exact, content)) as content_bytes,
       coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes
     from messages where conversation_id = ${conversation_id} and turn_number = ${turn}`;

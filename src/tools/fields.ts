@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MS_PER_DAY } from "../units.ts";
 
 /** Longest key by which callers group, name or correlate; longer ones do not fit an index of PostgreSQL's. */
 const MAX_KEY_CHARACTERS = 500;
@@ -143,8 +144,6 @@ export const destroys = {
   idempotentHint: true,
   openWorldHint: false,
 } as const;
-
-const MS_PER_DAY = 86_400_000;
 
 function dateRule(): string {
   return "should be an ISO 8601 date such as 2026-01-31, or date and time such as 2026-01-31T12:00:00Z";

@@ -1,5 +1,6 @@
 import { isObject, viewFrame } from "./frame.ts";
 import type { FrameView } from "./frame.ts";
+import { VERSION_HEADER } from "./headers.ts";
 
 /** Servers move an endpoint by a slash, or from one path to another; more than a few steps are a circle. */
 const MAX_REDIRECTS = 3;
@@ -66,7 +67,7 @@ export function statelessHeaders(view: FrameView): Record<string, string> {
   if (typeof version !== "string") return {};
   const name = params["name"] ?? params["uri"];
   return {
-    "mcp-protocol-version": version,
+    [VERSION_HEADER]: version,
     "mcp-method": view.method,
     ...(typeof name === "string" && /^[ -~]+$/.test(name) ? { "mcp-name": name } : {}),
   };

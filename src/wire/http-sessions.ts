@@ -2,6 +2,7 @@ import type { Server } from "bun";
 import type { Log } from "../log.ts";
 import { INVALID_REQUEST, PARSE_ERROR, errorFrame, isObject, viewFrame } from "./frame.ts";
 import type { FrameView } from "./frame.ts";
+import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
 import { HttpSessionLink } from "./http-session.ts";
 import type { Link } from "./link.ts";
 
@@ -13,8 +14,6 @@ const MAX_SESSIONS = 10_000;
 /** Proxies on the way and Bun itself cut streams on which nothing passes. */
 const KEEP_ALIVE_MS = 15_000;
 
-const SESSION_HEADER = "mcp-session-id";
-const VERSION_HEADER = "mcp-protocol-version";
 const METHOD_NOT_FOUND = -32_601;
 const SESSION_NOT_FOUND = -32_001;
 /** The code of a request that is refused for its HTTP headers. */

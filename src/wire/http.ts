@@ -1,15 +1,18 @@
-import { DeweyError } from "../errors.ts";
+import { Backoff } from "../backoff.ts";
+import { within } from "../deadline.ts";
+import { DeweyError, jsonRpcCode } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { withoutSecrets } from "./address.ts";
 import { INVALID_REQUEST, MAX_FRAME_BYTES, PARSE_ERROR, errorFrame, isObject, requestIds, viewFrame } from "./frame.ts";
 import type { FrameView, Json } from "./frame.ts";
 import { fetchUpstream, isRefusedConnection, reasonOf, refusal, statelessHeaders } from "./http-request.ts";
+import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
 import { Inbox } from "./inbox.ts";
 import type { Link, LinkHandlers } from "./link.ts";
 import { SseReader } from "./sse.ts";
-import { withoutSecrets } from "./websocket.ts";
 
 /** JSON-RPC code of a request that the server behind HTTP could not be asked. */
-const UPSTREAM_FAILED = -32_023;
+const UPSTREAM_FAILED = jsonRpcCode("unavailable");
 const NOT_FOUND = 404;
 const ACCEPTED = 202;
 /** How long a server may take to say that it is there. */
@@ -114,7 +117,7 @@ class HttpClientLink implements Link {
       this.#inbox.frame(errorFrame(null, code, `the frame is ${view.reason}`));
       return;
     }
-    if (view.kind === "notification") await Promise.race([Promise.all(this.#arriving), Bun.sleep(ARRIVAL_PATIENCE_MS)]);
+    if (view.kind === "notification") await within(ARRIVAL_PATIENCE_MS, Promise.all(this.#arriving), () => {});
     const isInitialize = view.kind === "request" && view.method === "initialize";
     if (isInitialize) this.#initializeId = view.key;
     const done = this.#exchange(frame, view);
@@ -125,7 +128,7 @@ class HttpClientLink implements Link {
     const unanswered = new Map(requestIds(view).map((id) => [JSON.stringify(id), id]));
     try {
       const response = await this.#carry(frame, statelessHeaders(view));
-      this.#sessionId = response.headers.get("mcp-session-id") ?? this.#sessionId;
+      this.#sessionId = response.headers.get(SESSION_HEADER) ?? this.#sessionId;
       if (response.ok) await this.#receive(response, unanswered);
       else await this.#refused(response, unanswered);
       if (response.status === ACCEPTED && isInitialized(view)) void this.#listen();
@@ -200,7 +203,8 @@ class HttpClientLink implements Link {
     if (this.#isListening) return;
     this.#isListening = true;
     let lastId: string | undefined;
-    for (let pauseMs = FIRST_RETRY_MS; !this.#isClosed; pauseMs = Math.min(2 * pauseMs, LONGEST_RETRY_MS)) {
+    const backoff = new Backoff({ firstMs: FIRST_RETRY_MS, longestMs: LONGEST_RETRY_MS });
+    while (!this.#isClosed) {
       let retryMs: number | undefined;
       try {
         const response = await this.#get(lastId);
@@ -213,11 +217,12 @@ class HttpClientLink implements Link {
         const read = await this.#read(response, undefined);
         lastId = read.lastEventId ?? lastId;
         ({ retryMs } = read);
-        if (read.lastEventId !== undefined) pauseMs = FIRST_RETRY_MS;
+        if (read.lastEventId !== undefined) backoff.reset();
       } catch (error) {
         this.#options.log.debug("the HTTP upstream's stream could not be had", { address: this.#address, error });
         this.#endIfUnreachable(error);
       }
+      const pauseMs = backoff.next();
       await Bun.sleep(retryMs ?? pauseMs);
     }
   }
@@ -240,8 +245,8 @@ class HttpClientLink implements Link {
       signal: this.#abort.signal,
       ...init,
       headers: {
-        ...(this.#sessionId === undefined ? {} : { "mcp-session-id": this.#sessionId }),
-        ...(this.#version === undefined ? {} : { "mcp-protocol-version": this.#version }),
+        ...(this.#sessionId === undefined ? {} : { [SESSION_HEADER]: this.#sessionId }),
+        ...(this.#version === undefined ? {} : { [VERSION_HEADER]: this.#version }),
         ...init.headers,
         ...this.#options.headers,
       },

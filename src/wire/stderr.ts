@@ -1,5 +1,5 @@
+import { LineSplitter } from "../lines.ts";
 import type { Log } from "../log.ts";
-import { LineSplitter } from "./lines.ts";
 
 /** Of a line, so much is logged. */
 const MAX_LOGGED_CHARACTERS = 2000;
@@ -16,26 +16,24 @@ const KEY_GOES_ON = /[A-Za-z0-9+/=]{40}|^[\w-]{1,40}: |^\s*$/;
 
 /** Logs what a command prints on its stderr, line by line. The log takes out what one line shows to be secret. */
 export async function logStderr(stream: ReadableStream<Uint8Array>, log: Log, command: string): Promise<void> {
-  const splitter = new LineSplitter();
+  const splitter = new LineSplitter(MAX_LINE_BYTES);
   const cover = new KeyCover();
   const tell = (line: string) => {
     const shown = cover.shown(line);
     if (shown !== undefined) log.info("stderr", { command, line: beginning(shown) });
   };
-  let isRest = false;
+  let isTold = false;
   for await (const chunk of stream) {
     for (const line of splitter.push(chunk)) {
-      if (!isRest) tell(line);
-      isRest = false;
+      if (!isTold) tell(line.text);
+      isTold = false;
     }
-    if (splitter.pendingBytes <= MAX_LINE_BYTES) continue;
-    const line = splitter.take();
-    if (!isRest) tell(line);
-    // It may begin in the middle of a secret, which is not seen then.
-    isRest = true;
+    if (isTold || splitter.unfinishedBytes <= MAX_LINE_BYTES) continue;
+    tell(splitter.unfinished.text);
+    isTold = true;
   }
-  const last = splitter.take();
-  if (last !== "" && !isRest) tell(last);
+  const last = splitter.unfinished.text;
+  if (last !== "" && !isTold) tell(last);
 }
 
 /** Hides a private key that is printed over several lines, which no look at a single line would recognise. */

@@ -1,7 +1,8 @@
 import { closeSync } from "node:fs";
+import { within } from "../deadline.ts";
 import { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { LineLink } from "./lines.ts";
+import { LineLink } from "./line-link.ts";
 import type { Link } from "./link.ts";
 import { logStderr } from "./stderr.ts";
 
@@ -65,11 +66,12 @@ function childLink(child: Child, command: string, log: Log): Link {
     end: () => void endChild(child),
     async reason() {
       // A child that has closed its stdout and does not end is of no more use.
-      await Promise.race([child.exited, Bun.sleep(END_GRACE_MS)]);
+      await within(END_GRACE_MS, child.exited, () => {});
       void endChild(child);
       return endOf(child, command);
     },
     onNoise: (bytes) => log.warn("a line on the command's stdout is no frame; it is not passed on", { command, bytes }),
+    onFailure: (error) => log.warn("a pipe of the command failed", { command, error }),
   });
   void logStderr(child.stderr, log, command);
   void child.exited.then(() => {
@@ -91,7 +93,7 @@ function endOf(child: Child, command: string): string {
 async function endChild(child: Child): Promise<void> {
   void endInput(child);
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-    const ended = await Promise.race([child.exited, Bun.sleep(END_GRACE_MS).then(() => "late" as const)]);
+    const ended = await within(END_GRACE_MS, child.exited, () => "late" as const);
     if (ended !== "late") return;
     killGroup(child, signal);
   }
@@ -123,5 +125,6 @@ export function ownStdio(log: Log): Link {
     end: () => void output.end(),
     reason: () => Promise.resolve("its stdin has ended"),
     onNoise: (bytes) => log.warn("a line on stdin is no frame; it is not passed on", { bytes }),
+    onFailure: (error) => log.warn("stdin or stdout failed", { error }),
   });
 }

@@ -1,5 +1,7 @@
 import type { ServerWebSocket, WebSocketHandler } from "bun";
+import { within } from "../deadline.ts";
 import { DeweyError } from "../errors.ts";
+import { withoutSecrets } from "./address.ts";
 import { MAX_FRAME_BYTES } from "./frame.ts";
 import { Inbox } from "./inbox.ts";
 import type { Link, LinkHandlers } from "./link.ts";
@@ -176,26 +178,19 @@ function dial(options: DialOptions, protocols: string[]): Promise<WebSocket | st
   const { promise, resolve } = Promise.withResolvers<WebSocket | string>();
   const socket = new WebSocket(options.url, { protocols, headers: options.headers ?? {}, perMessageDeflate: false });
   const deadlineMs = options.deadlineMs ?? DIAL_DEADLINE_MS;
-  const timer = setTimeout(() => {
-    socket.terminate();
-    resolve(`no answer within ${deadlineMs / 1000} s`);
-  }, deadlineMs);
   socket.addEventListener("open", () => resolve(socket), { once: true });
   socket.addEventListener("error", (event) => resolve(errorText(event)), { once: true });
   socket.addEventListener("close", (event) => resolve(closeReason(event.code, event.reason)), { once: true });
-  return promise.finally(() => clearTimeout(timer));
+  return within(deadlineMs, promise, () => {
+    socket.terminate();
+    return `no answer within ${deadlineMs / 1000} s`;
+  });
 }
 
 /** Bun's message quotes the whole address, and with it what may be secret; the reason stands behind it. */
 function errorText(event: Event): string {
   const message = event instanceof ErrorEvent ? event.message : "";
   return /failed: ([^'"]+)$/.exec(message)?.[1] ?? "the connection failed";
-}
-
-/** An address without what people put into it as a key: user, password and query. */
-export function withoutSecrets(address: string): string {
-  const url = URL.parse(address);
-  return url === null ? "the address" : `${url.protocol}//${url.host}${url.pathname}`;
 }
 
 /** A socket that we have opened to a server. */

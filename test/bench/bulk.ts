@@ -2,7 +2,7 @@ import { createWriteStream, mkdtempSync, rmSync } from "node:fs";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Client } from "../../src/client.ts";
+import { ToolClient } from "../../src/tool-client.ts";
 import type { Connection } from "../../src/store/database/connection.ts";
 import { startServe, temporaryHome } from "../support/binary.ts";
 import { connect } from "../support/postgres.ts";
@@ -39,7 +39,7 @@ export async function bulk(): Promise<Row[]> {
   await using _ = running;
   const connection = embeddedConnection(home.path);
   const folder = mkdtempSync(join(tmpdir(), "dewey-bulk-"));
-  const client = new Client({ url });
+  const client = new ToolClient({ url });
   try {
     await prepare(connection);
     const texts = writeTexts(count);
@@ -121,7 +121,7 @@ async function begin(connection: Connection): Promise<void> {
 }
 
 /** The messages in their order: the calls of one connection are answered side by side and stored one after the other. */
-async function storeAll(client: Client, texts: string[]): Promise<void> {
+async function storeAll(client: ToolClient, texts: string[]): Promise<void> {
   let next = 0;
   const storeSome = async () => {
     while (next < texts.length) {

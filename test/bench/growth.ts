@@ -1,4 +1,4 @@
-import { Client } from "../../src/client.ts";
+import { ToolClient } from "../../src/tool-client.ts";
 import type { Running } from "../support/binary.ts";
 import { startServe, temporaryHome } from "../support/binary.ts";
 import { connect } from "../support/postgres.ts";
@@ -25,7 +25,7 @@ const DEPTH = 0.9;
 
 /** A store, and what the cases know of it. */
 interface Grown {
-  client: Client;
+  client: ToolClient;
   size: Size;
   random: Writer;
   /** Conversations that were deleted already: each can be but once. */
@@ -158,7 +158,7 @@ async function open(sizes: Size[]): Promise<{ grown: Grown[] } & AsyncDisposable
       running.push(served.running);
       await using sql = connect(embeddedConnection(home));
       await fillStore(sql, size);
-      const client = new Client({ url: served.url });
+      const client = new ToolClient({ url: served.url });
       grown.push({ client, size, random: new Writer(9), deleted: 0, cursors: new Map() });
     }
   } catch (error) {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { CapturedMessage } from "../../src/capture/captured.ts";
 import { ClaudeCodeReader } from "../../src/capture/claude-code.ts";
 import { lines } from "../../src/capture/rows.ts";
-import { Client } from "../../src/client.ts";
+import { ToolClient } from "../../src/tool-client.ts";
 import { binary, plainEnvironment, startServe, temporaryHome } from "../support/binary.ts";
 import { BYTES_PER_MB, peakMb } from "./support/memory.ts";
 import { told, withinLimit } from "./support/row.ts";
@@ -83,7 +83,7 @@ async function writeTranscripts(project: string): Promise<Transcript[]> {
 
 /** The same messages under other ids, made before anything is measured. Answers rows a second. */
 async function sendPlainly(files: Transcript[], url: string): Promise<number> {
-  const client = new Client({ url });
+  const client = new ToolClient({ url });
   let elapsedMs = 0;
   for (const { path, session } of files) {
     const messages: CapturedMessage[] = [];

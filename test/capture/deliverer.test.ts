@@ -5,7 +5,7 @@ import { Deliverer } from "../../src/capture/deliverer.ts";
 import { HookQueue } from "../../src/capture/hook-queue.ts";
 import { Importer } from "../../src/capture/importer.ts";
 import { piecesOf, sourcesIn } from "../../src/capture/sources.ts";
-import { Client } from "../../src/client.ts";
+import { ToolClient } from "../../src/tool-client.ts";
 import { DeweyError } from "../../src/errors.ts";
 import { temporaryHome } from "../support/binary.ts";
 import { testListener } from "../support/listener.ts";
@@ -26,10 +26,10 @@ type Event = Record<string, unknown>;
 const [engine] = engines;
 if (!engine) throw new Error("there is no PostgreSQL");
 let listener: Awaited<ReturnType<typeof testListener>>;
-let client: Client;
+let client: ToolClient;
 beforeAll(async () => {
   listener = await testListener(engine);
-  client = new Client({ url: listener.url });
+  client = new ToolClient({ url: listener.url });
 });
 afterAll(async () => {
   await client.close();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { elements, lines } from "../../src/capture/rows.ts";
-import type { Row } from "../../src/capture/rows.ts";
+import type { SourceRow } from "../../src/capture/rows.ts";
 
 async function* chunks(text: string, size: number): AsyncGenerator<Uint8Array> {
   const bytes = Buffer.from(text);
@@ -11,7 +11,7 @@ async function* chunks(text: string, size: number): AsyncGenerator<Uint8Array> {
   }
 }
 
-async function all(rows: AsyncGenerator<Row>): Promise<Row[]> {
+async function all(rows: AsyncGenerator<SourceRow>): Promise<SourceRow[]> {
   return Array.fromAsync(rows);
 }
 

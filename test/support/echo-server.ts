@@ -1,4 +1,4 @@
-import { LineLink } from "../../src/wire/lines.ts";
+import { LineLink } from "../../src/wire/line-link.ts";
 import type { Link } from "../../src/wire/link.ts";
 import { acceptedWebSocket } from "../../src/wire/websocket.ts";
 import type { Accepted } from "../../src/wire/websocket.ts";
@@ -148,6 +148,7 @@ if (import.meta.main) {
       end: () => void output.end(),
       reason: () => Promise.resolve(""),
       onNoise: () => {},
+      onFailure: () => {},
     }),
   );
 }

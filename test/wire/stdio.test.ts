@@ -112,12 +112,15 @@ describe("a child on stdio", () => {
     expect(heard.frames).toEqual([frame("deaf"), frame("the last")]);
   });
 
-  test("that reads no more and stays is given up, and ended", async () => {
-    const link = shell(`exec <&-; printf '{"jsonrpc":"2.0","method":"%s"}\\n' $$; exec sleep 1000`);
+  test("that stays but reads no more is given up and ended, and the log holds the cause", async () => {
+    const lines: string[] = [];
+    const log = createLog({ level: "info", format: "json", write: (line) => lines.push(line) });
+    const link = shell(`exec <&-; printf '{"jsonrpc":"2.0","method":"%s"}\\n' $$; exec sleep 1000`, log);
     const heard = listen(link);
     const [said = ""] = await heard.count(1);
     link.send(frame("go on"));
     expect(await heard.end()).toBe("it reads no more");
+    expect(lines.join("")).toMatch(/a pipe of the command failed.*EPIPE/);
     const { method } = JSON.parse(said) as { method: string };
     await until("its end", () => !isRunning(Number(method)));
   }, 30_000);

@@ -1,6 +1,6 @@
 import { clientConfig, proxyConfig, serveConfig, unknownVariables } from "../../config.ts";
 import { ENGINE_VERSION } from "../../store/engine/engine.ts";
-import { withoutSecrets } from "../../wire/websocket.ts";
+import { withoutSecrets } from "../../wire/address.ts";
 import { whyUnreachable } from "../client-command.ts";
 import type { Invocation } from "../command.ts";
 import { fault, healthAt, ok } from "./finding.ts";

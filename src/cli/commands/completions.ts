@@ -28,13 +28,13 @@ export function completionsOf(commands: () => Promise<readonly Command[]>): Comm
   return completions;
 }
 
-interface Words {
+interface CommandWords {
   name: string;
   summary: string;
   flags: { name: string; summary: string; takesValue: boolean }[];
 }
 
-function words(command: Command): Words {
+function words(command: Command): CommandWords {
   const flags = Object.entries(flagsOf(command)).map(([name, { summary, value }]) => ({
     name: `--${name}`,
     summary,
@@ -44,7 +44,7 @@ function words(command: Command): Words {
 }
 
 /** Behind a command its flags, and else what the shell completes by itself: files. */
-function bash(commands: Words[]): string {
+function bash(commands: CommandWords[]): string {
   const cases = commands.map(
     ({ name, flags }) => `    ${name}) words="${flags.map((flag) => flag.name).join(" ")}" ;;`,
   );
@@ -66,7 +66,7 @@ complete -o default -F _dewey dewey
 `;
 }
 
-function zsh(commands: Words[]): string {
+function zsh(commands: CommandWords[]): string {
   const list = commands.map(({ name, summary }) => `    ${quoted(`${name}:${summary}`)}`).join("\n");
   const cases = commands.map(({ name, flags }) => {
     const specs = flags.map((flag) => {
@@ -96,7 +96,7 @@ if [[ $funcstack[1] == _dewey ]]; then _dewey "$@"; else compdef _dewey dewey; f
 `;
 }
 
-function fish(commands: Words[]): string {
+function fish(commands: CommandWords[]): string {
   const names = commands.map(({ name }) => name).join(" ");
   const first = `"not __fish_seen_subcommand_from ${names}"`;
   const lines = commands.flatMap(({ name, summary, flags }) => [

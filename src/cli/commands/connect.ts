@@ -1,14 +1,14 @@
 import { ConfigFile, BACKUP_SUFFIX } from "../../clients/config-file.ts";
 import { withHooks } from "../../clients/hooks.ts";
 import { DEWEY, withDewey, withProxy } from "../../clients/mcp-servers.ts";
-import type { Outcome, Program, Servers } from "../../clients/mcp-servers.ts";
+import type { Rewiring, Program, Servers } from "../../clients/mcp-servers.ts";
 import { signInProblem } from "../../clients/sign-in.ts";
 import { obeyed } from "../../config.ts";
 import { DeweyError } from "../../errors.ts";
 import { codexServers } from "../../clients/codex-config.ts";
 import { jsonText } from "../client-command.ts";
-import { changedText, clientKind, hookCommand, programFor, serversIn } from "../clients.ts";
-import type { ClientKind } from "../clients.ts";
+import { changedText, clientKind, hookCommand, programFor, serversIn } from "../client-kind.ts";
+import type { ClientKind } from "../client-kind.ts";
 import type { Command } from "../command.ts";
 import { usageError } from "../command.ts";
 
@@ -52,7 +52,7 @@ interface PlannedFile {
   text: string;
 }
 
-interface Plan extends Outcome {
+interface Plan extends Rewiring {
   files: PlannedFile[];
   hooks: boolean;
   /** Whether a server of that name that is not ours stands in Dewey's place. */
@@ -62,7 +62,7 @@ interface Plan extends Outcome {
 /** What the files will hold. Nothing is written before all of it is known, so that a mistake in one changes none. */
 async function planned(kind: ClientKind, program: Program, wanted: string[] | undefined): Promise<Plan> {
   const file = new ConfigFile(kind.servers);
-  const outcome: Outcome = { proxied: [], direct: [] };
+  const outcome: Rewiring = { proxied: [], direct: [] };
   refuseUnknown(kind, file, wanted);
   let taken = false;
   const text = await changedText(kind, file, async (servers: Servers, isOwn) => {

@@ -173,17 +173,17 @@ async function remove({ call, out, json, invocation }: Talk, given: string | und
   await out.write(json ? jsonText(reply) : `${oneLine(name)} is deleted; ${hint}\n`);
 }
 
-type Caller = Pick<Talk, "call">;
+type Calls = Pick<Talk, "call">;
 
 async function readContext(
-  { call }: Caller,
+  { call }: Calls,
   which: { name: string } | { folder: string },
 ): Promise<StartupContext | null> {
   return (await call<{ context: StartupContext | null }>("dewey_get_startup_context", which, { NAME: "name" })).context;
 }
 
 async function readVersion(
-  { call }: Caller,
+  { call }: Calls,
   name: string,
   version: number,
 ): Promise<ContextVersion & { content: string }> {

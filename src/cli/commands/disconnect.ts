@@ -7,8 +7,8 @@ import { obeyed } from "../../config.ts";
 import { isObject } from "../../wire/frame.ts";
 import type { Json } from "../../wire/frame.ts";
 import { jsonText } from "../client-command.ts";
-import { changedText, clientKind, programFor, serversIn } from "../clients.ts";
-import type { ClientKind } from "../clients.ts";
+import { changedText, clientKind, programFor, serversIn } from "../client-kind.ts";
+import type { ClientKind } from "../client-kind.ts";
 import type { Command } from "../command.ts";
 import { usageError } from "../command.ts";
 

@@ -3,10 +3,12 @@ import { dirname, join } from "node:path";
 import { HookQueue } from "../../capture/hook-queue.ts";
 import { hookConfig, obeyed } from "../../config.ts";
 import type { HookConfig } from "../../config.ts";
+import { within } from "../../deadline.ts";
 import { acquireLock } from "../../lock.ts";
 import { createLog } from "../../log.ts";
 import type { Log } from "../../log.ts";
 import { Claims } from "../../proxy/spool/claims.ts";
+import { MS_PER_DAY } from "../../units.ts";
 import { isObject } from "../../wire/frame.ts";
 import type { Json } from "../../wire/frame.ts";
 import type { Command, Invocation } from "../command.ts";
@@ -24,7 +26,7 @@ const IDLE_MS = 60_000;
 /** How long a deliverer waits for a server that is away. What is left then waits for the next hook. */
 const PATIENCE_MS = 600_000;
 /** A tool is called right after it is claimed, or when a person has allowed it. */
-const CLAIM_AGE_MS = 86_400_000;
+const CLAIM_AGE_MS = MS_PER_DAY;
 
 export const hook: Command = {
   name: "hook",
@@ -68,15 +70,15 @@ async function takeEvent(config: HookConfig, invocation: Invocation, log: Log): 
 
 async function deliver(config: HookConfig, log: Log, stopping: AbortSignal): Promise<number> {
   const queue = new HookQueue(queueFolder(config));
-  const [{ Client }, { Deliverer }] = await Promise.all([
-    import("../../client.ts"),
+  const [{ ToolClient }, { Deliverer }] = await Promise.all([
+    import("../../tool-client.ts"),
     import("../../capture/deliverer.ts"),
   ]);
   // An event that comes while one deliverer ends is the next one's, or ours once more.
   do {
     const lock = acquireLock(lockFile(config));
     if (lock === undefined) return 0;
-    const client = new Client({ url: config.url, token: config.token });
+    const client = new ToolClient({ url: config.url, token: config.token });
     try {
       const call = (tool: string, args: Json) => client.call(tool, args);
       await new Deliverer({ queue, call, log, idleMs: IDLE_MS, patienceMs: PATIENCE_MS, stopping }).run();
@@ -95,19 +97,19 @@ async function deliver(config: HookConfig, log: Log, stopping: AbortSignal): Pro
 /** What a session begins with: the context of its folder, or the active one. A session that is resumed has it already. */
 async function printContext(event: Json, config: HookConfig, invocation: Invocation, log: Log): Promise<void> {
   if (event["source"] === "resume") return;
-  const deadline = Bun.sleep(CONTEXT_DEADLINE_MS).then(() => undefined);
-  const context = await Promise.race([startupContext(event, config, invocation, log), deadline]);
+  const asked = startupContext(event, config, invocation, log);
+  const context = await within(CONTEXT_DEADLINE_MS, asked, () => undefined);
   if (!isObject(context) || typeof context["content"] !== "string") return;
   const additionalContext = `Startup context "${String(context["name"])}", from Dewey:\n\n${context["content"]}`;
   invocation.print(`${JSON.stringify({ hookSpecificOutput: { hookEventName: "SessionStart", additionalContext } })}\n`);
 }
 
 async function startupContext(event: Json, config: HookConfig, invocation: Invocation, log: Log): Promise<unknown> {
-  const { Client } = await import("../../client.ts");
+  const { ToolClient } = await import("../../tool-client.ts");
   const { url, token, dataDir } = config;
   const folder = typeof event["cwd"] === "string" ? { folder: event["cwd"] } : {};
   const ask = async () => {
-    const client = new Client({ url, token });
+    const client = new ToolClient({ url, token });
     const reply = await client.call("dewey_get_startup_context", folder);
     await client.close();
     return reply["context"];

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import type { Captured, Piece } from "../../capture/captured.ts";
+import type { Captured, CapturedRow } from "../../capture/captured.ts";
 import { FollowedFile } from "../../capture/follow.ts";
 import { Importer } from "../../capture/importer.ts";
-import type { Place } from "../../capture/importer.ts";
+import type { SourcePlace } from "../../capture/importer.ts";
 import { filesAt, piecesOf, sourcesIn } from "../../capture/sources.ts";
 import { asDeweyError, DeweyError } from "../../errors.ts";
 import { pause } from "../../pause.ts";
@@ -191,7 +191,7 @@ class ImportRun {
   /** Everything in a source; answers whether it is something known. */
   async #take(
     name: string,
-    pieces: AsyncGenerator<Piece, boolean | void>,
+    pieces: AsyncGenerator<CapturedRow, boolean | void>,
     progress: (end: number) => void,
   ): Promise<boolean> {
     for (;;) {
@@ -203,7 +203,7 @@ class ImportRun {
     }
   }
 
-  async #piece(source: string, piece: Piece): Promise<void> {
+  async #piece(source: string, piece: CapturedRow): Promise<void> {
     this.#rows += 1;
     const place = { source, row: piece.number };
     for (const captured of piece.captured) {
@@ -212,14 +212,14 @@ class ImportRun {
     }
   }
 
-  #count(captured: Captured, place: Place): void {
+  #count(captured: Captured, place: SourcePlace): void {
     if (captured.kind === "unknown") this.#unknown.set(captured.type, (this.#unknown.get(captured.type) ?? 0) + 1);
     if (captured.kind !== "broken") return;
     this.#broken += 1;
     this.#fault({ ...place, reason: captured.reason });
   }
 
-  #fault(fault: Fault & Partial<Place>): void {
+  #fault(fault: Fault & Partial<SourcePlace>): void {
     if (this.#faults.length < MAX_TOLD_FAULTS) this.#faults.push(fault);
   }
 

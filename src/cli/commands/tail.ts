@@ -1,7 +1,7 @@
 import { DeweyError } from "../../errors.ts";
+import { pause } from "../../pause.ts";
 import type { TailReply } from "../../store/tail.ts";
 import { clientCommand, textFlag } from "../client-command.ts";
-import { aborted } from "../signals.ts";
 import { localTime, oneLine } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -37,7 +37,6 @@ export const tail = clientCommand({
     let { cursor } = await read();
     let away = false;
     if (terminal.interactive) process.stderr.write("Following what is stored; Ctrl-C ends.\n");
-    const stopped = aborted(invocation.stopping);
     while (!invocation.stopping.aborted) {
       const reply = await read(cursor).catch((error: unknown) => {
         if (!(error instanceof DeweyError) || error.code !== "unavailable") throw error;
@@ -49,7 +48,7 @@ export const tail = clientCommand({
       for (const message of reply?.messages ?? []) {
         await out.write(json ? `${JSON.stringify(message)}\n` : line(message, terminal));
       }
-      if (reply?.more !== true) await Promise.race([Bun.sleep(POLL_INTERVAL_MS), stopped]);
+      if (reply?.more !== true) await pause(POLL_INTERVAL_MS, invocation.stopping);
     }
   },
 });

@@ -3,9 +3,9 @@ import { encodeEntry } from "../spool/entry.ts";
 import type { Entry } from "../spool/entry.ts";
 import type { Journal, Position } from "../spool/journal.ts";
 import type { Outbox } from "./outbox.ts";
-import { Recorder } from "./record.ts";
+import { RecordBuilder } from "./record.ts";
 import type { Delivery } from "./record.ts";
-import type { Piece, Segment } from "../spool/segment.ts";
+import type { SegmentPart, Segment } from "../spool/segment.ts";
 
 /** An entry with records under way, and how far everything is delivered once it and all before it are. */
 interface Waypoint {
@@ -30,7 +30,7 @@ export interface CourierOptions {
  * ahead of delivery as far as the outbox has room.
  */
 export class Courier {
-  readonly #recorder: Recorder;
+  readonly #recorder: RecordBuilder;
   readonly #options: CourierOptions;
   #reading: Position;
   #readEntries = 0;
@@ -48,7 +48,7 @@ export class Courier {
   constructor(options: CourierOptions) {
     this.#options = options;
     const { start, lacksBeginning } = options.journal;
-    this.#recorder = new Recorder({ beginsAnew: lacksBeginning });
+    this.#recorder = new RecordBuilder({ beginsAnew: lacksBeginning });
     this.#reading = { segment: start.segment, offset: 0 };
     this.#delivered = { ...start };
   }
@@ -111,7 +111,7 @@ export class Courier {
     while (this.#oldest !== undefined) await this.#empty.promise;
   }
 
-  #piece(segment: Segment, mostBytes: number): Piece {
+  #piece(segment: Segment, mostBytes: number): SegmentPart {
     const { offset } = this.#reading;
     const { log, onDamage } = this.#options;
     const fields = { file: segment.file, offset };

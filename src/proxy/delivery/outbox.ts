@@ -1,4 +1,5 @@
-import type { Client } from "../../client.ts";
+import { Backoff } from "../../backoff.ts";
+import type { ToolClient } from "../../tool-client.ts";
 import { asDeweyError } from "../../errors.ts";
 import type { DeweyError, ErrorCode } from "../../errors.ts";
 import type { Log } from "../../log.ts";
@@ -26,7 +27,7 @@ const STRIKES_LAST_CROWDED_MS = 60_000;
 const refusals: ReadonlySet<ErrorCode> = new Set(["invalid", "conflict", "not_found"]);
 
 export interface OutboxOptions {
-  client: Client;
+  client: ToolClient;
   setAside: SetAside;
   log: Log;
   strikesLastMs?: number;
@@ -42,7 +43,7 @@ interface Lane {
   conversation: string;
   parcels: Parcel[];
   characters: number;
-  pauseMs: number;
+  backoff: Backoff;
   /**
    * How many messages go in one call: half as many after each failure that may be one message's fault, until it is alone,
    * and twice as many after each success.
@@ -69,7 +70,7 @@ export class Outbox {
   #count = 0;
   #taken = 0;
   /** Set while the store is away: then one call at a time asks whether it is back. */
-  #away: { pauseMs: number; isPausing: boolean } | undefined;
+  #away: { backoff: Backoff; isPausing: boolean } | undefined;
   #roomy = Promise.withResolvers<void>();
   #isStopped = false;
   lastDelivery: number | undefined;
@@ -145,7 +146,7 @@ export class Outbox {
       setTimeout(() => {
         this.#ready.push(lane);
         this.#pump();
-      }, jittered(pauseMs)).unref();
+      }, pauseMs).unref();
     }
   }
 
@@ -203,8 +204,7 @@ export class Outbox {
     if (lane.strikes >= MAX_STRIKES && now - lane.struckSinceMs > limitMs && call.messages <= 1) {
       return this.#setAside(lane, call, `it was not taken in many attempts: ${error.message}`);
     }
-    lane.pauseMs = Math.min(2 * lane.pauseMs, LONGEST_PAUSE_MS);
-    return lane.pauseMs;
+    return lane.backoff.next();
   }
 
   #refused(lane: Lane, call: DeliveryCall, error: DeweyError): number {
@@ -251,7 +251,7 @@ export class Outbox {
   #settle(lane: Lane, call: DeliveryCall): void {
     lane.most *= 2;
     lane.strikes = 0;
-    lane.pauseMs = FIRST_PAUSE_MS;
+    lane.backoff.reset();
     for (const parcel of lane.parcels.splice(0, call.deliveries)) {
       lane.characters -= parcel.characters;
       this.#characters -= parcel.characters;
@@ -269,15 +269,12 @@ export class Outbox {
     if (!this.#away) this.#options.log.warn("nothing can be delivered; what is recorded waits on disk", { error });
     // Of several calls that fail together the first begins the pause.
     if (this.#away?.isPausing) return;
-    const away = {
-      pauseMs: Math.min(2 * (this.#away?.pauseMs ?? FIRST_PAUSE_MS / 2), LONGEST_PAUSE_MS),
-      isPausing: true,
-    };
+    const away = { backoff: this.#away?.backoff ?? newBackoff(), isPausing: true };
     this.#away = away;
     setTimeout(() => {
       away.isPausing = false;
       this.#pump();
-    }, jittered(away.pauseMs)).unref();
+    }, away.backoff.next()).unref();
   }
 }
 
@@ -286,7 +283,7 @@ function newLane(conversation: string, parcel: Parcel): Lane {
     conversation,
     parcels: [parcel],
     characters: parcel.characters,
-    pauseMs: FIRST_PAUSE_MS,
+    backoff: newBackoff(),
     most: Infinity,
     strikes: 0,
     struckSinceMs: 0,
@@ -294,6 +291,6 @@ function newLane(conversation: string, parcel: Parcel): Lane {
   };
 }
 
-function jittered(ms: number): number {
-  return ms + Math.random() * ms;
+function newBackoff(): Backoff {
+  return new Backoff({ firstMs: FIRST_PAUSE_MS, longestMs: LONGEST_PAUSE_MS, jitter: Math.random });
 }

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { isObject } from "../../wire/frame.ts";
 import type { FrameView, Json } from "../../wire/frame.ts";
 import { describeRequest, describeResult } from "./describe.ts";
@@ -7,6 +6,7 @@ import { fiedlerResults } from "./fiedler.ts";
 import type { FiedlerRow } from "./fiedler.ts";
 import { Ledger, UNKNOWN_METHOD } from "../spool/ledger.ts";
 import type { Noted, NotedMessage, OpenSession } from "../spool/ledger.ts";
+import { timedUuid } from "../../uuid.ts";
 
 /** With `"record": "all"` a frame itself is kept up to this size. */
 const MAX_KEPT_FRAME_CHARACTERS = 1024 * 1024;
@@ -25,7 +25,7 @@ export interface RecordedMessage {
   metadata: Json;
 }
 
-export interface RecorderOptions {
+export interface RecordBuilderOptions {
   /** Whether what was before the first state may be missing from the store, so that conversations are begun once more. */
   beginsAnew: boolean;
 }
@@ -34,10 +34,10 @@ export interface RecorderOptions {
  * Makes records of entries. It is a pure function of the entries that it was given: the same entries make the same
  * records with the same ids, so that delivering them twice stores them once.
  */
-export class Recorder {
+export class RecordBuilder {
   readonly #ledger: Ledger;
 
-  constructor(options: RecorderOptions = { beginsAnew: false }) {
+  constructor(options: RecordBuilderOptions = { beginsAnew: false }) {
     this.#ledger = new Ledger(options);
   }
 
@@ -248,11 +248,5 @@ function keptFrame(session: OpenSession, entry: FrameEntry): Json {
  * always has the same.
  */
 function recordId(session: OpenSession, entry: { sequence: number; time: number }, part: string): string {
-  const hash = createHash("sha256").update(`${session.open.session} ${entry.sequence} ${part}`).digest();
-  const bytes = Buffer.concat([Buffer.alloc(6), hash.subarray(0, 10)]);
-  bytes.writeUIntBE(entry.time, 0, 6);
-  bytes[6] = 0x70 | ((bytes[6] ?? 0) & 0x0f);
-  bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
-  const hex = bytes.toString("hex");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+  return timedUuid(entry.time, `${session.open.session} ${entry.sequence} ${part}`);
 }

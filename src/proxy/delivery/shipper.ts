@@ -1,4 +1,4 @@
-import type { Client } from "../../client.ts";
+import type { ToolClient } from "../../tool-client.ts";
 import type { Log } from "../../log.ts";
 import { Courier } from "./courier.ts";
 import { Journal } from "../spool/journal.ts";
@@ -21,7 +21,7 @@ export interface ShipperOptions {
   limits: SpoolLimits;
   /** Whether the disk has a frame before it goes on. */
   sync: boolean;
-  client: Client;
+  client: ToolClient;
   log: Log;
 }
 

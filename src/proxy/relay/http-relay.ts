@@ -1,15 +1,17 @@
 import type { Server } from "bun";
+import { jsonRpcCode } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import { withoutSecrets } from "../../wire/address.ts";
 import { errorFrame, requestIds } from "../../wire/frame.ts";
+import { SESSION_HEADER } from "../../wire/headers.ts";
 import { fetchUpstream, isRefusedConnection } from "../../wire/http-request.ts";
 import { outlineFrame } from "../../wire/outline.ts";
-import { withoutSecrets } from "../../wire/websocket.ts";
 import { RelayedStream } from "./relayed-stream.ts";
 import type { Tap } from "./tap.ts";
 import type { Upstream } from "./upstreams.ts";
 
-const SESSION_HEADER = "mcp-session-id";
-const UPSTREAM_UNREACHABLE = -32_023;
+/** JSON-RPC code of a request that the upstream did not answer. */
+const UPSTREAM_UNREACHABLE = jsonRpcCode("unavailable");
 /** A session whose client never says DELETE is forgotten after so long without a request or an open stream. */
 const IDLE_LIMIT_MS = 30 * 60_000;
 const IDLE_CHECK_MS = 60_000;
@@ -42,7 +44,7 @@ export interface HttpRelayOptions {
   stallLimitMs?: number;
 }
 
-interface Session {
+interface ForwardedSession {
   tap: Tap;
   usedMs: number;
   streams: number;
@@ -50,7 +52,7 @@ interface Session {
 
 /** One request on its way. */
 interface Exchange {
-  session: Session;
+  session: ForwardedSession;
   body: string | undefined;
   /** Called when it is answered. */
   over: () => void;
@@ -63,7 +65,7 @@ interface Exchange {
  */
 export class HttpRelay {
   readonly #options: HttpRelayOptions;
-  readonly #sessions = new Map<string, Session>();
+  readonly #sessions = new Map<string, ForwardedSession>();
   readonly #idleCheck: ReturnType<typeof setInterval>;
 
   constructor(options: HttpRelayOptions) {
@@ -167,6 +169,7 @@ export class HttpRelay {
           over();
         },
         stallLimitMs: this.#options.stallLimitMs,
+        log: this.#options.log,
       });
       return new Response(relayed.stream, { status, headers });
     }
@@ -189,7 +192,7 @@ export class HttpRelay {
     return `the upstream ${this.#options.upstream().name} is gone: it has broken the connection before its answer`;
   }
 
-  #remember(id: string, session: Session): void {
+  #remember(id: string, session: ForwardedSession): void {
     if (this.#sessions.has(id)) return;
     this.#sessions.set(id, session);
     const [first] = this.#sessions.keys();

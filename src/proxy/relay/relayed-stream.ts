@@ -1,3 +1,4 @@
+import type { Log } from "../../log.ts";
 import { outlineFrame } from "../../wire/outline.ts";
 import { SseReader } from "../../wire/sse.ts";
 
@@ -13,6 +14,7 @@ export interface RelayedStreamOptions {
   take(frame: string): Promise<void>;
   over(): void;
   stallLimitMs?: number | undefined;
+  log: Log;
 }
 
 /**
@@ -57,8 +59,8 @@ export class RelayedStream {
       }
       controller.enqueue(value);
       this.#stall = setTimeout(() => this.#cutOff(controller), this.#options.stallLimitMs ?? STALL_LIMIT_MS);
-    } catch {
-      await this.#break(controller);
+    } catch (error) {
+      await this.#break(controller, error);
     }
   }
 
@@ -69,8 +71,9 @@ export class RelayedStream {
       if (each.kind === "response") this.#unanswered.delete(each.key);
   }
 
-  async #break(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+  async #break(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): Promise<void> {
     if (this.#isOver) return;
+    this.#options.log.warn("an event stream of the upstream broke", { unanswered: this.#unanswered.size, error });
     // A stream that can be had again ends like any other: its client asks for the rest.
     for (const id of this.#hasIds ? [] : this.#unanswered.values()) {
       const frame = this.#options.refusal(id);

@@ -1,3 +1,5 @@
+import { Backoff } from "../../backoff.ts";
+import { within } from "../../deadline.ts";
 import { DeweyError, asDeweyError, jsonRpcCode } from "../../errors.ts";
 import { errorFrame, requestIds } from "../../wire/frame.ts";
 import type { FrameView, ViewedFrame } from "../../wire/frame.ts";
@@ -86,20 +88,19 @@ class Session {
 
   /** Connects, again and again, for as long as the client is there. */
   async #keepConnected(): Promise<void> {
-    let pauseMs = FIRST_PAUSE_MS;
+    const backoff = new Backoff({ firstMs: FIRST_PAUSE_MS, longestMs: LONGEST_PAUSE_MS, jitter: Math.random });
     while (!this.#isOver) {
       const startedMs = performance.now();
       const error = await this.#connection();
       if (this.#isOver) return;
       // A connection that lasted was a good one: the next attempt is no part of a loop.
-      if (performance.now() - startedMs > STABLE_MS) pauseMs = FIRST_PAUSE_MS;
+      if (performance.now() - startedMs > STABLE_MS) backoff.reset();
       this.#outage = { sinceMs: this.#outage?.sinceMs ?? performance.now(), error };
       this.#options.onUpstream(error.message);
       this.#refuseOpen(error);
       this.#takeBackQuestions(error);
       this.#refuseWaitingInTime();
-      await Promise.race([Bun.sleep(pauseMs + Math.random() * pauseMs), this.over]);
-      pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+      await within(backoff.next(), this.over, () => {});
     }
   }
 
@@ -141,8 +142,7 @@ class Session {
       const done = Promise.withResolvers<void>();
       this.#replaying = { link, id: initialize.id, done };
       link.send(initialize.frame);
-      const late = Bun.sleep(REPLAY_DEADLINE_MS).then(() => "late" as const);
-      if ((await Promise.race([done.promise, late])) === "late") {
+      if ((await within(REPLAY_DEADLINE_MS, done.promise, () => "late" as const)) === "late") {
         link.close();
         return;
       }

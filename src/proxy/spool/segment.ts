@@ -6,7 +6,7 @@ import type { Entry } from "./entry.ts";
 const READ_BYTES = 256 * 1024;
 
 /** What a reading has found. */
-export interface Piece {
+export interface SegmentPart {
   /** Whole entries in their order, and where each ends. */
   entries: { entry: Entry; end: number }[];
   /** Where to read on; the end of the segment when there is no more. */
@@ -57,9 +57,9 @@ export class Segment {
   }
 
   /** The whole entries from an offset on: a piece of about so many bytes at most, or one large entry. */
-  read(offset: number, mostBytes = READ_BYTES): Piece {
+  read(offset: number, mostBytes = READ_BYTES): SegmentPart {
     const bytes = this.#piece(offset, Math.min(mostBytes, READ_BYTES));
-    const entries: Piece["entries"] = [];
+    const entries: SegmentPart["entries"] = [];
     let position = 0;
     for (let found = decodeEntry(bytes, position); found; found = decodeEntry(bytes, position)) {
       position = found.next;

@@ -41,7 +41,7 @@ export interface StoredMessage {
   created_at: string;
 }
 
-interface Row {
+interface AppendRow {
   conversation: string;
   id: string;
   turn: number | null;
@@ -60,7 +60,7 @@ interface Row {
 /** One caller's messages, which are stored together or not at all. */
 export interface Append {
   conversation: string;
-  rows: Row[];
+  rows: AppendRow[];
   characters: number;
   /** For each message the caller gave, the row that holds it: a message that comes twice has one row. */
   rowOf: number[];
@@ -70,7 +70,7 @@ export interface Append {
 }
 
 /** What the database says became of a message. */
-export interface Outcome {
+export interface AppendOutcome {
   outcome: "stored" | "repeated" | "missing" | "conflict" | "taken";
   message_id: string;
   turn_number: number;
@@ -86,7 +86,7 @@ export function extraMs(characters: number): number {
 export function prepare(givenId: string, messages: NewMessage[], options: AppendOptions, redactor: Redactor): Append {
   const conversationId = givenId.toLowerCase();
   const path = (index: number) => (options.single ? "" : `messages[${index}].`);
-  const rows: Row[] = [];
+  const rows: AppendRow[] = [];
   const places = new Map<string, number>();
   const rowOf: number[] = [];
   let characters = 0;
@@ -108,7 +108,7 @@ export function prepare(givenId: string, messages: NewMessage[], options: Append
   return { conversation: conversationId, rows, characters, rowOf, path, settle };
 }
 
-function newRow(conversation: string, message: NewMessage, followToTrash: boolean, redactor: Redactor): Row {
+function newRow(conversation: string, message: NewMessage, followToTrash: boolean, redactor: Redactor): AppendRow {
   const kept = redactMessage(redactor, message);
   const content = storableText(kept.content);
   const metadata = storableMetadata(kept.metadata);
@@ -133,10 +133,10 @@ function newRow(conversation: string, message: NewMessage, followToTrash: boolea
 }
 
 /** One call of the database's own function; the answers come in the order of the rows. */
-export async function appendRows(sql: SQL, groups: Row[][]): Promise<Outcome[]> {
+export async function appendRows(sql: SQL, groups: AppendRow[][]): Promise<AppendOutcome[]> {
   const rows = groups.flat();
   const callers = groups.flatMap((group, caller) => group.map(() => caller));
-  const column = <Key extends keyof Row>(key: Key) => rows.map((row) => row[key]);
+  const column = <Key extends keyof AppendRow>(key: Key) => rows.map((row) => row[key]);
   return sql`select outcome, message_id, turn_number, created_at from dewey_append(
     ${sql.array(callers, "INTEGER")}::integer[],
     ${sql.array(column("conversation"), "UUID")}::uuid[],
@@ -155,7 +155,7 @@ export async function appendRows(sql: SQL, groups: Row[][]): Promise<Outcome[]> 
 }
 
 /** Answers the caller, or refuses all of its messages for the first that could not be stored. */
-export function settle(append: Append, outcomes: Outcome[]): void {
+export function settle(append: Append, outcomes: AppendOutcome[]): void {
   const bad = append.rowOf.findIndex((row) => !/stored|repeated/.test(outcomes[row]?.outcome ?? ""));
   const outcome = bad === -1 ? undefined : outcomes[append.rowOf[bad] ?? 0];
   if (outcome) {
@@ -178,7 +178,7 @@ export function settle(append: Append, outcomes: Outcome[]): void {
   );
 }
 
-function refusal(outcome: Outcome, append: Append, index: number): DeweyError {
+function refusal(outcome: AppendOutcome, append: Append, index: number): DeweyError {
   const row = append.rows[append.rowOf[index] ?? 0];
   if (outcome.outcome === "missing") {
     return new DeweyError(

@@ -1,7 +1,7 @@
 import { asDeweyError } from "../../errors.ts";
 import type { SQL } from "bun";
 import { appendRows, extraMs, prepare, settle } from "./append.ts";
-import type { Append, AppendOptions, NewMessage, Outcome, StoredMessage } from "./append.ts";
+import type { Append, AppendOptions, NewMessage, AppendOutcome, StoredMessage } from "./append.ts";
 import { translated } from "../database/database.ts";
 import type { Database } from "../database/database.ts";
 import type { IndexSorter } from "../search/index-sorter.ts";
@@ -167,7 +167,7 @@ export class Writer {
 
   async #commit(group: Append[]): Promise<void> {
     const characters = group.reduce((sum, append) => sum + append.characters, 0);
-    let outcomes: Outcome[];
+    let outcomes: AppendOutcome[];
     try {
       const groups = group.map((append) => append.rows);
       outcomes = await this.#database.repeatable((sql) => appendRows(sql, groups), extraMs(characters));

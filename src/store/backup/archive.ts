@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { DeweyError } from "../../errors.ts";
-import { BLOCK_BYTES, Reader, headerSum, padding, parseHeader } from "./tar.ts";
+import { BLOCK_BYTES, ByteReader, headerSum, padding, parseHeader } from "./tar.ts";
 
 // A tar of named pieces, compressed with zstd, whose last piece holds the SHA-256 of all others as `sha256sum` writes
 // them: `tar --zstd -xf FILE && sha256sum -c SHA256SUMS` needs nothing of Dewey's. It is written and read piece by piece,
 // so that it may be as large as it likes.
 
 /** A file of the archive, small enough to be held whole. */
-export interface Piece {
+export interface ArchivePiece {
   name: string;
   bytes: Uint8Array;
 }
@@ -20,7 +20,7 @@ const SUMS = "SHA256SUMS";
 const MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
 
 /** The archive of the pieces. A failure of theirs is the stream's. */
-export function packed(pieces: AsyncIterable<Piece>): ReadableStream<Uint8Array> {
+export function packed(pieces: AsyncIterable<ArchivePiece>): ReadableStream<Uint8Array> {
   return streamOf(tar(pieces)).pipeThrough(new CompressionStream("zstd"));
 }
 
@@ -38,7 +38,7 @@ function streamOf(chunks: AsyncGenerator<Uint8Array<ArrayBuffer>>): ReadableStre
   });
 }
 
-async function* tar(pieces: AsyncIterable<Piece>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+async function* tar(pieces: AsyncIterable<ArchivePiece>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   let sums = "";
   for await (const piece of pieces) {
     sums += `${sha256(piece.bytes)}  ${piece.name}\n`;
@@ -49,8 +49,8 @@ async function* tar(pieces: AsyncIterable<Piece>): AsyncGenerator<Uint8Array<Arr
 }
 
 /** The pieces of an archive, in their order. Throws `invalid` for what is none, is cut off or damaged. */
-export async function* unpacked(archive: AsyncIterable<Uint8Array>): AsyncGenerator<Piece> {
-  const reader = new Reader(decompressed(archive), "the backup");
+export async function* unpacked(archive: AsyncIterable<Uint8Array>): AsyncGenerator<ArchivePiece> {
+  const reader = new ByteReader(decompressed(archive), "the backup");
   let sums = "";
   for (;;) {
     const { name, size } = pieceHeader(await reader.take(BLOCK_BYTES));
@@ -101,7 +101,7 @@ async function* checked(
 }
 
 /** A file as tar has it (POSIX ustar): a block that describes it, and its bytes in whole blocks. */
-function entry({ name, bytes }: Piece): Uint8Array<ArrayBuffer> {
+function entry({ name, bytes }: ArchivePiece): Uint8Array<ArrayBuffer> {
   const block = Buffer.alloc(BLOCK_BYTES + bytes.length + padding(bytes.length));
   const octal = (value: number, digits: number) => `${value.toString(8).padStart(digits, "0")}\0`;
   block.write(name, 0, 100, "latin1");

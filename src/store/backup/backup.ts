@@ -3,7 +3,7 @@ import { z } from "zod";
 import packageJson from "../../../package.json" with { type: "json" };
 import { DeweyError } from "../../errors.ts";
 import { MAX_PIECE_BYTES, damaged, foreign, packed, unpacked } from "./archive.ts";
-import type { Piece } from "./archive.ts";
+import type { ArchivePiece } from "./archive.ts";
 import type { Database } from "../database/database.ts";
 import { MIGRATION_LOCK, applyWithin, migrations } from "../database/migrations.ts";
 import { one } from "../database/one.ts";
@@ -88,8 +88,8 @@ export async function writeBackup(database: Database): Promise<ReadableStream<Ui
 }
 
 /** The pieces of the archive. Its consumer's pace is the transaction's: nothing is held but a piece. */
-export async function* snapshot(database: Database): AsyncGenerator<Piece> {
-  const handover = new TransformStream<Piece, Piece>();
+export async function* snapshot(database: Database): AsyncGenerator<ArchivePiece> {
+  const handover = new TransformStream<ArchivePiece, ArchivePiece>();
   const writer = handover.writable.getWriter();
   const writing = database
     .exclusive((sql) =>
@@ -142,7 +142,7 @@ async function countOf(sql: TransactionSQL, table: string): Promise<number> {
 async function copyOut(
   sql: TransactionSQL,
   { name, columns }: Manifest["tables"][number],
-  write: (piece: Piece) => Promise<void>,
+  write: (piece: ArchivePiece) => Promise<void>,
 ): Promise<void> {
   let number = 0;
   let parts: Uint8Array[] = [];
@@ -183,7 +183,7 @@ export async function recoverBackup(
 /** As `recoverBackup`, from the pieces of an archive. */
 export async function recoverPieces(
   database: Database,
-  pieces: AsyncGenerator<Piece>,
+  pieces: AsyncGenerator<ArchivePiece>,
   force: boolean,
 ): Promise<Recovered> {
   const manifest = await readManifest(pieces);
@@ -218,7 +218,7 @@ export async function recoverPieces(
 }
 
 /** What an archive says of itself. Throws `invalid` and, for one that a newer Dewey has made, `conflict`. */
-async function readManifest(pieces: AsyncGenerator<Piece>): Promise<Manifest> {
+async function readManifest(pieces: AsyncGenerator<ArchivePiece>): Promise<Manifest> {
   const first = await pieces.next();
   if (first.done === true || first.value.name !== MANIFEST) throw foreign();
   const parsed = parseManifest(first.value);
@@ -232,7 +232,7 @@ async function readManifest(pieces: AsyncGenerator<Piece>): Promise<Manifest> {
   return parsed;
 }
 
-export function parseManifest(piece: Piece): Manifest {
+export function parseManifest(piece: ArchivePiece): Manifest {
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(piece.bytes).toString());
@@ -292,7 +292,7 @@ async function dropIndexes(sql: TransactionSQL, manifest: Manifest): Promise<() 
 }
 
 /** Copies the pieces into their tables. Throws `invalid` when they are not those that the manifest names. */
-async function copyIn(sql: TransactionSQL, manifest: Manifest, pieces: AsyncGenerator<Piece>): Promise<void> {
+async function copyIn(sql: TransactionSQL, manifest: Manifest, pieces: AsyncGenerator<ArchivePiece>): Promise<void> {
   const left = [...manifest.tables];
   let piece = await pieces.next();
   while (piece.done !== true) {

@@ -47,7 +47,7 @@ export function padding(bytes: number): number {
 }
 
 /** Takes a stream apart by lengths. */
-export class Reader {
+export class ByteReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
   readonly #what: string;
   #rest: Uint8Array = new Uint8Array();

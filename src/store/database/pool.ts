@@ -1,4 +1,5 @@
 import { SQL } from "bun";
+import { within } from "../../deadline.ts";
 import { DeweyError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Connection } from "./connection.ts";
@@ -36,6 +37,9 @@ interface Slot {
   kept: boolean;
 }
 
+/** Passes a step's value on, or throws `Late` when the caller's deadline comes first. */
+type InTime = <Value>(step: Promise<Value>) => Promise<Value>;
+
 /** The work was not done in time. */
 export class Late extends Error {
   constructor(limitMs: number) {
@@ -67,16 +71,13 @@ export class Pool {
 
   /** Does the work on a connection of its own, and throws `Late` when waiting and work together take longer than the limit. */
   async run<Result>(work: Statement<Result>, limitMs: number): Promise<Result> {
-    const late = Promise.withResolvers<never>();
-    // It may pass while nobody listens, after the answer; that is no failure.
-    late.promise.catch(() => {});
-    const timer = setTimeout(() => late.reject(new Late(limitMs)), limitMs);
-    try {
-      const slot = await this.#acquire(late.promise);
-      return await this.#use(slot, work, late.promise);
-    } finally {
-      clearTimeout(timer);
-    }
+    const untilMs = performance.now() + limitMs;
+    const inTime = <Value>(step: Promise<Value>) =>
+      within(untilMs - performance.now(), step, () => {
+        throw new Late(limitMs);
+      });
+    const slot = await this.#acquire(inTime);
+    return this.#use(slot, work, inTime);
   }
 
   /** Opens the connections that are to be kept. */
@@ -100,26 +101,23 @@ export class Pool {
     await Promise.all([...this.#slots].map((slot) => slot.sql.close({ timeout }).catch(() => {})));
   }
 
-  async #acquire(late: Promise<never>): Promise<Slot> {
+  async #acquire(inTime: InTime): Promise<Slot> {
     if (this.#closed) throw new DeweyError("unavailable", "Dewey is stopping; try again when it is back");
     const free = this.#idle.pop() ?? (this.#slots.size < this.#options.most ? this.#open() : undefined);
     if (free) return free;
     const turn = Promise.withResolvers<Slot>();
     this.#waiting.push(turn.resolve);
     try {
-      return await Promise.race([turn.promise, late]);
+      return await inTime(turn.promise);
     } catch (error) {
       this.#waiting = this.#waiting.filter((resolve) => resolve !== turn.resolve);
       throw error;
     }
   }
 
-  async #use<Result>(slot: Slot, work: Statement<Result>, late: Promise<never>): Promise<Result> {
-    const working = work(slot.sql);
-    // After the deadline nobody listens any more; without this its failure would count as unhandled.
-    working.catch(() => {});
+  async #use<Result>(slot: Slot, work: Statement<Result>, inTime: InTime): Promise<Result> {
     try {
-      const result = await Promise.race([working, late]);
+      const result = await inTime(work(slot.sql));
       this.#release(slot);
       return result;
     } catch (error) {

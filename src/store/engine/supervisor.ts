@@ -1,4 +1,7 @@
+import { Backoff } from "../../backoff.ts";
+import { within } from "../../deadline.ts";
 import { DeweyError } from "../../errors.ts";
+import { LineSplitter } from "../../lines.ts";
 import type { Log } from "../../log.ts";
 import { engineEnvironment } from "./engine.ts";
 import type { Identity } from "./engine.ts";
@@ -12,6 +15,8 @@ const STOP_GRACE_MS = 10_000;
 /** Pauses between restarts of a PostgreSQL that keeps dying; one that ran for longer than the longest begins anew. */
 const FIRST_RESTART_PAUSE_MS = 100;
 const LONGEST_RESTART_PAUSE_MS = 5000;
+/** PostgreSQL logs statements that fail, of whatever length; the beginning tells what went wrong. */
+const MAX_LINE_BYTES = 64 * 1024;
 
 /**
  * Between us and PostgreSQL stands a shell that reads a pipe from us: it ends when we end, even by kill -9, and then
@@ -64,7 +69,7 @@ export class Supervisor {
     for (;;) {
       await this.#options.clear();
       const life = this.#begin();
-      const outcome = await within(START_DEADLINE_MS, life.ready);
+      const outcome = await within(START_DEADLINE_MS, life.ready, () => undefined);
       if (outcome === true) {
         void this.#keepAlive(life);
         return;
@@ -85,16 +90,16 @@ export class Supervisor {
 
   async #keepAlive(first: Life): Promise<void> {
     let life = first;
-    let pauseMs = FIRST_RESTART_PAUSE_MS;
+    const backoff = new Backoff({ firstMs: FIRST_RESTART_PAUSE_MS, longestMs: LONGEST_RESTART_PAUSE_MS });
     for (;;) {
       const bornMs = performance.now();
       const reason = await life.ended;
-      if (performance.now() - bornMs > LONGEST_RESTART_PAUSE_MS) pauseMs = FIRST_RESTART_PAUSE_MS;
+      if (performance.now() - bornMs > LONGEST_RESTART_PAUSE_MS) backoff.reset();
       if (this.#stopping) return;
+      const pauseMs = backoff.next();
       this.#options.log.error("the embedded PostgreSQL has died; it is started again", { reason, pauseMs });
       await Bun.sleep(pauseMs);
       if (this.#stopping) return;
-      pauseMs = Math.min(pauseMs * 2, LONGEST_RESTART_PAUSE_MS);
       life = this.#begin();
     }
   }
@@ -120,7 +125,7 @@ export class Supervisor {
   /** Reads what PostgreSQL says to its end. */
   async #follow(child: Life["child"], onReady: () => void): Promise<string> {
     let gravest = "it said nothing";
-    for await (const line of lines(child.stderr)) {
+    for await (const line of linesOf(child.stderr)) {
       if (/FATAL|PANIC|^(sh|unshare): /.test(line)) gravest = line;
       this.#options.log.debug("PostgreSQL", { line });
       if (line.includes("database system is ready to accept connections")) onReady();
@@ -133,30 +138,14 @@ export class Supervisor {
 /** Asks PostgreSQL to stop, by ending the guard's pipe; one that does not (because it is frozen) is killed. */
 async function end({ child, ended }: Life): Promise<void> {
   await child.stdin.end();
-  if ((await within(STOP_GRACE_MS, ended)) !== undefined) return;
+  if ((await within(STOP_GRACE_MS, ended, () => undefined)) !== undefined) return;
   // The guard leads the process group that the postmaster is in; PostgreSQL's other processes end when that one has.
   process.kill(-child.pid, "SIGKILL");
   await ended;
 }
 
-/** What the promise resolves with, or undefined when that takes longer. */
-async function within<Value>(limitMs: number, promise: Promise<Value>): Promise<Value | undefined> {
-  const late = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => late.resolve(undefined), limitMs);
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of stream) {
-    const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = parts.pop() ?? "";
-    yield* parts;
-  }
-  if (rest) yield rest;
+async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  const splitter = new LineSplitter(MAX_LINE_BYTES);
+  for await (const chunk of stream) for (const line of splitter.push(chunk)) yield line.text;
+  if (splitter.unfinishedBytes > 0) yield splitter.unfinished.text;
 }

@@ -4,14 +4,14 @@ import { runCluster } from "./cluster.ts";
 import type { Connection } from "../database/connection.ts";
 import { Database } from "../database/database.ts";
 import { engineIdentity, finish, initialize, removeEarlier, removeLeftovers } from "./engine.ts";
-import type { Identity, Places } from "./engine.ts";
+import type { Identity, EngineFolders } from "./engine.ts";
 
 export interface CarryOverOptions {
   dataDir: string;
   /** The earlier engine's programs and cluster. */
-  from: Places;
+  from: EngineFolders;
   /** Ours; its cluster is made here. */
-  to: Places;
+  to: EngineFolders;
   /** As whom ours runs. */
   identity: Identity;
   log: Log;

@@ -4,7 +4,7 @@ import { snapshotPattern } from "./filter.ts";
 import type { Basis } from "./rank.ts";
 
 /** Where a search goes on, and what its first page found: the later ones stay with that, whatever is stored meanwhile. */
-export interface Place {
+export interface SearchPlace {
   /** Of PostgreSQL: which messages were there. */
   snapshot: string;
   basis: Basis;
@@ -20,7 +20,7 @@ export interface Place {
 
 const count = z.number().int().min(0);
 
-export const placeSchema: z.ZodType<Place> = z.strictObject({
+export const placeSchema: z.ZodType<SearchPlace> = z.strictObject({
   snapshot: z.string().regex(snapshotPattern),
   basis: z.strictObject({
     scoped: z.boolean(),

@@ -61,7 +61,7 @@ export interface Basis {
 }
 
 /** The words of a query that occur, the rarest first: in how many messages, and what each is worth. */
-interface Words {
+interface QueryWords {
   lexemes: string[];
   counts: number[];
   weights: number[];
@@ -209,7 +209,7 @@ async function countScoped(sql: SQL, lexemes: string[], filter: Filter): Promise
   return row.counts;
 }
 
-function weigh({ words, rows }: Basis): Words {
+function weigh({ words, rows }: Basis): QueryWords {
   const counts = words.map((word) => word.count);
   return {
     lexemes: words.map((word) => word.lexeme),
@@ -245,7 +245,7 @@ function candidates(
  * it up in a hash; as a join it was compared with every hit where the planner expected few.
  */
 function turnsStatement(
-  words: Words,
+  words: QueryWords,
   ranked: (columns: string) => string,
   filter: Filter,
   average: number,
@@ -294,7 +294,7 @@ function turnsStatement(
 }
 
 /** The hits of a block in their order; the other turns only lend them weight. */
-function score(turns: Turn[], words: Words, average: number): Ranked[] {
+function score(turns: Turn[], words: QueryWords, average: number): Ranked[] {
   const bm25 = (frequencies: number[], length: number) =>
     frequencies.reduce((sum, frequency, index) => {
       const norm = K1 * (1 - B + (B * length) / average);

@@ -20,7 +20,7 @@ const INTERVAL_MS = 2000;
 const WRITERS_INTERVAL_MS = 50;
 
 /** What became of a step. */
-type Outcome = "idle" | "waiting" | "more" | "done";
+type StepOutcome = "idle" | "waiting" | "more" | "done";
 
 /**
  * Makes the words of all messages anew, step by step in the order of their ids, while others store and search. Each step
@@ -66,7 +66,7 @@ export class Reindexer {
     while (!signal.aborted) {
       this.#woken = new AbortController();
       const startedMs = performance.now();
-      let outcome: Outcome = "idle";
+      let outcome: StepOutcome = "idle";
       try {
         outcome = await this.#step();
         this.#isWalking = outcome === "more" || outcome === "waiting";
@@ -81,7 +81,7 @@ export class Reindexer {
     }
   }
 
-  async #step(): Promise<Outcome> {
+  async #step(): Promise<StepOutcome> {
     return this.#database.transaction(async (sql) => {
       const [lock] = await sql`select pg_try_advisory_xact_lock(${LANGUAGE_LOCK}) as taken`;
       const [walk]: { startedAt: string; walkedTo: string | null }[] = await sql`

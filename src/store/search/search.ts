@@ -6,7 +6,7 @@ import type { Reads } from "../database/reads.ts";
 import { correctionsOf } from "./corrections.ts";
 import type { Correction } from "./corrections.ts";
 import { placeSchema } from "./cursor.ts";
-import type { Place } from "./cursor.ts";
+import type { SearchPlace } from "./cursor.ts";
 import { currentSnapshot, filterOf } from "./filter.ts";
 import type { Narrowing } from "./filter.ts";
 import { readHits } from "./hits.ts";
@@ -99,9 +99,9 @@ export class Search {
     sql: SQL,
     query: SearchQuery,
     filter: Filter,
-    going: Place | undefined,
+    going: SearchPlace | undefined,
     beginning: { offset: number; snapshot: string | undefined },
-  ): Promise<Place> {
+  ): Promise<SearchPlace> {
     if (going && Bun.deepEquals(going.languages, query.languages)) return going;
     return this.#begin(sql, query, filter, going ?? beginning);
   }
@@ -112,7 +112,7 @@ export class Search {
     query: SearchQuery,
     filter: Filter,
     { offset, snapshot }: { offset: number; snapshot: string | undefined },
-  ): Promise<Place> {
+  ): Promise<SearchPlace> {
     const statistics = await this.#statistics.get(sql);
     const asked = rarest(query.words, statistics);
     const exact = await basisOf(sql, asked, filter, statistics);
@@ -131,7 +131,7 @@ export class Search {
   async #corrected(
     sql: SQL,
     text: string,
-    place: Place,
+    place: SearchPlace,
     shown: Map<string, string>,
   ): Promise<Pick<SearchReply, "corrected">> {
     if (place.corrected.length === 0 || place.total === 0) return {};
@@ -164,7 +164,7 @@ interface Marker {
   shown: Map<string, string>;
 }
 
-function wordMarker(sql: SQL, { basis: { words, rows }, languages }: Pick<Place, "basis" | "languages">): Marker {
+function wordMarker(sql: SQL, { basis: { words, rows }, languages }: Pick<SearchPlace, "basis" | "languages">): Marker {
   // The rarer a word is, the more it says where it stands.
   const sought = words.map(({ lexeme, count }) => ({ lexeme, weight: Math.log(1 + Math.max(rows, count) / count) }));
   const shown = new Map<string, string>();

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, readFileSync } from "node:fs";
-import { Client } from "../../../src/client.ts";
+import { ToolClient } from "../../../src/tool-client.ts";
 import { Outbox } from "../../../src/proxy/delivery/outbox.ts";
 import type { Delivery } from "../../../src/proxy/delivery/record.ts";
 import { SetAside } from "../../../src/proxy/delivery/set-aside.ts";
@@ -57,14 +57,14 @@ function startStore() {
 }
 
 let store: ReturnType<typeof startStore>;
-let client: Client;
+let client: ToolClient;
 let folder: ReturnType<typeof spoolFolder>;
 let setAside: SetAside;
 beforeEach(() => {
   taken.length = 0;
   calls = 0;
   store = startStore();
-  client = new Client({ url: `ws://127.0.0.1:${store.port}/`, deadlineMs: 200 });
+  client = new ToolClient({ url: `ws://127.0.0.1:${store.port}/`, deadlineMs: 200 });
   folder = spoolFolder();
   mkdirSync(folder.path);
   setAside = new SetAside(folder.path);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Ledger } from "../../../src/proxy/spool/ledger.ts";
-import { Recorder } from "../../../src/proxy/delivery/record.ts";
+import { RecordBuilder } from "../../../src/proxy/delivery/record.ts";
 import type { Delivery, RecordedMessage } from "../../../src/proxy/delivery/record.ts";
 import type { Entry, FrameEntry, SessionOpen } from "../../../src/proxy/spool/entry.ts";
 import type { RecordMode } from "../../../src/proxy/relay/upstreams.ts";
@@ -31,7 +31,7 @@ function entries(frames: [">" | "<", object | string][], record?: RecordMode): E
   return [open(record), ...list];
 }
 
-function record(list: Entry[], recorder = new Recorder()): Delivery[] {
+function record(list: Entry[], recorder = new RecordBuilder()): Delivery[] {
   return list.flatMap((entry) => recorder.take(entry));
 }
 
@@ -289,14 +289,14 @@ describe("a session's record", () => {
     const ledger = new Ledger();
     for (const entry of list.slice(0, 5)) ledger.take(entry);
     const before = record(list.slice(0, 5));
-    const second = new Recorder();
+    const second = new RecordBuilder();
     const state = JSON.parse(JSON.stringify(ledger.state())) as Entry;
     const after = record([state, ...list], second);
     expect([...before, ...after]).toEqual(record(list));
   });
 
   test("that its process has left open is closed by who finds it, and says so", () => {
-    const recorder = new Recorder();
+    const recorder = new RecordBuilder();
     record(entries([[">", call(1, "a")]]), recorder);
     expect(messages(recorder.abandon())).toMatchObject([
       { role: "system", content: "Session ended: the proxy ended before the session did." },

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from "bun:test";
 import { readFileSync, readdirSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Client } from "../../../src/client.ts";
+import { ToolClient } from "../../../src/tool-client.ts";
 import { createLog } from "../../../src/log.ts";
 import { encodeEntry } from "../../../src/proxy/spool/entry.ts";
 import type { SessionOpen, StateEntry } from "../../../src/proxy/spool/entry.ts";
@@ -35,8 +35,8 @@ afterEach(() => folder[Symbol.dispose]());
 const nowhere = `ws://127.0.0.1:${freePort()}/`;
 
 /** A recorder; `url` says where it believes the store to be. */
-function startShipper(url = server.url): { shipper: Shipper; client: Client; leave: () => Promise<void> } {
-  const client = new Client({ url, deadlineMs: 5000 });
+function startShipper(url = server.url): { shipper: Shipper; client: ToolClient; leave: () => Promise<void> } {
+  const client = new ToolClient({ url, deadlineMs: 5000 });
   const shipper = new Shipper({
     folder: folder.path,
     limits: { bytes: 1e12, ageMs: 1e12 },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { createLog } from "../../../src/log.ts";
 import { HttpRelay } from "../../../src/proxy/relay/http-relay.ts";
 import type { HttpRelayOptions } from "../../../src/proxy/relay/http-relay.ts";
 import { freePort } from "../../support/ports.ts";
@@ -131,14 +132,18 @@ describe("Streamable HTTP to Streamable HTTP", () => {
     expect(relayed.saw.at(-1)).toBeUndefined();
   });
 
-  test("answers what a broken stream owes, naming the upstream, unless the client can come back for it", async () => {
+  test("answers what a broken stream owes, unless the client can come back for it, and logs why it broke", async () => {
+    const lines: string[] = [];
+    const log = createLog({ level: "info", format: "json", write: (line) => lines.push(line) });
     const without = startBreaking(": hi\n\n");
     const within = startBreaking("id: 1\ndata: \n\n");
-    await using first = startRelay(`http://127.0.0.1:${without.port}/`);
+    await using first = startRelay(`http://127.0.0.1:${without.port}/`, { log });
     await using second = startRelay(`http://127.0.0.1:${within.port}/`);
     const text = await (await post(first.url, call)).text();
     expect(text).toMatch(/data: \{.*"id":9007199254740993.*tools is gone/);
     expect(first.frames.at(-1)).toContain("tools is gone");
+    expect(lines.join("")).toMatch(/an event stream of the upstream broke.*ECONNRESET/);
+    expect(lines.join("")).toMatch(/an event stream of the upstream broke.*ECONNRESET|socket/);
     const resumable = await (await post(second.url, call)).text();
     expect(resumable).toBe("id: 1\ndata: \n\n");
     without.stop(true);

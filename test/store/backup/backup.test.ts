@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { packed, unpacked } from "../../../src/store/backup/archive.ts";
-import type { Piece } from "../../../src/store/backup/archive.ts";
+import type { ArchivePiece } from "../../../src/store/backup/archive.ts";
 import { derivedTables, tables } from "../../../src/store/backup/backup.ts";
 import { migrations } from "../../../src/store/database/migrations.ts";
 import type { Store } from "../../../src/store/store.ts";
@@ -71,13 +71,13 @@ async function* inChunks(bytes: Uint8Array, size = 10_000): AsyncGenerator<Uint8
   for (let from = 0; from < bytes.length; from += size) yield bytes.subarray(from, from + size);
 }
 
-async function piecesOf(bytes: Uint8Array): Promise<Piece[]> {
-  const pieces: Piece[] = [];
+async function piecesOf(bytes: Uint8Array): Promise<ArchivePiece[]> {
+  const pieces: ArchivePiece[] = [];
   for await (const piece of unpacked(inChunks(bytes))) pieces.push({ ...piece, bytes: piece.bytes.slice() });
   return pieces;
 }
 
-async function* each(pieces: Piece[]): AsyncGenerator<Piece> {
+async function* each(pieces: ArchivePiece[]): AsyncGenerator<ArchivePiece> {
   yield* pieces;
 }
 
@@ -224,7 +224,7 @@ for (const engine of engines.slice(0, 1)) {
         code: "invalid",
         message: "this is no backup of Dewey's",
       });
-      const rewritten = async (change: (pieces: Piece[]) => Piece[]) =>
+      const rewritten = async (change: (pieces: ArchivePiece[]) => ArchivePiece[]) =>
         bytesOf(packed(each(change(pieces.map((piece) => ({ ...piece }))))));
       const withManifest = (change: (manifest: Record<string, unknown>) => void) =>
         rewritten(([manifest, ...rest]) => {
@@ -268,7 +268,7 @@ for (const engine of engines.slice(0, 1)) {
       // As that Dewey would have written it: its own tables and columns only.
       const names = ["conversations", "messages", "startup_contexts", "fiedler_results"];
       const described = [];
-      const rows: Piece[] = [];
+      const rows: ArchivePiece[] = [];
       for (const name of names) {
         const columns: { name: string }[] = await sql`select attname as name from pg_attribute
           where attrelid = ${name}::regclass and attnum > 0 and not attisdropped`;

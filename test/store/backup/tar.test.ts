@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { BLOCK_BYTES, Reader, padding, parseHeader } from "../../../src/store/backup/tar.ts";
+import { BLOCK_BYTES, ByteReader, padding, parseHeader } from "../../../src/store/backup/tar.ts";
 import type { Header } from "../../../src/store/backup/tar.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "dewey-tar-"));
@@ -33,7 +33,7 @@ async function* chunks(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 }
 
 async function entries(bytes: Uint8Array) {
-  const reader = new Reader(chunks(bytes), "the archive");
+  const reader = new ByteReader(chunks(bytes), "the archive");
   const found: (Header & { content: string })[] = [];
   for (;;) {
     const header = parseHeader(await reader.take(BLOCK_BYTES));

@@ -1,8 +1,9 @@
+import { within } from "../deadline.ts";
+import { LineSplitter } from "../lines.ts";
 import { MAX_FRAME_BYTES, asLine } from "./frame.ts";
 import { Inbox } from "./inbox.ts";
 import type { Link, LinkHandlers } from "./link.ts";
 
-const NEWLINE = 0x0a;
 /** How long a peer that takes no more may go on speaking. One that has ended, as nearly all such have, is quiet at once. */
 const LAST_WORDS_MS = 2000;
 
@@ -14,8 +15,10 @@ export interface LineStreams {
   end(): void;
   /** Why the input has ended, when it has. */
   reason(): Promise<string>;
-  /** A line that is no frame: it is not relayed. */
+  /** Told the length of a line that is no frame; it is not relayed. */
   onNoise(bytes: number): void;
+  /** Told why reading or writing a stream has failed. */
+  onFailure(error: unknown): void;
 }
 
 /** A link over two streams of lines, as MCP's stdio has it. */
@@ -45,11 +48,11 @@ export class LineLink implements Link {
       if (!(flushed instanceof Promise)) return true;
       flushed.then(
         () => this.#inbox.drained(),
-        () => void this.#break(),
+        (error: unknown) => void this.#break(error),
       );
       return false;
-    } catch {
-      void this.#break();
+    } catch (error) {
+      void this.#break(error);
       return true;
     }
   }
@@ -75,33 +78,37 @@ export class LineLink implements Link {
   }
 
   /** What it has said before comes first, and how its output ends tells more than that it takes no more. */
-  async #break(): Promise<void> {
+  async #break(error: unknown): Promise<void> {
     if (this.#isBroken) return;
     this.#isBroken = true;
-    await Promise.race([this.#reading, Bun.sleep(LAST_WORDS_MS)]);
+    if (!this.#closed) this.#streams.onFailure(error);
+    if (this.#reading) await within(LAST_WORDS_MS, this.#reading, () => {});
     this.ended("it reads no more");
     this.close();
   }
 
   async #read(): Promise<void> {
-    const splitter = new LineSplitter();
+    const splitter = new LineSplitter(MAX_FRAME_BYTES);
     try {
       for await (const chunk of this.#streams.input) {
         for (const line of splitter.push(chunk)) {
           if (this.#inbox.isFull) await this.#inbox.room();
           if (this.#closed) return;
-          this.#deliver(line);
+          if (line.isCut) return this.#refuse();
+          this.#deliver(line.text);
         }
-        if (splitter.pendingBytes > MAX_FRAME_BYTES) {
-          this.ended(`it has sent a frame of more than ${MAX_FRAME_BYTES} bytes`);
-          this.close();
-          return;
-        }
+        if (splitter.unfinishedBytes > MAX_FRAME_BYTES) return this.#refuse();
       }
-    } catch {
+    } catch (error) {
       // A stream that breaks has ended.
+      if (!this.#closed) this.#streams.onFailure(error);
     }
     this.ended(await this.#streams.reason());
+  }
+
+  #refuse(): void {
+    this.ended(`it has sent a frame of more than ${MAX_FRAME_BYTES} bytes`);
+    this.close();
   }
 
   #deliver(line: string): void {
@@ -122,40 +129,5 @@ function isFrame(line: string): boolean {
     return typeof JSON.parse(line) === "object";
   } catch {
     return false;
-  }
-}
-
-/** Cuts a stream of bytes into lines. A line that comes in many chunks is joined once, when its end is there. */
-export class LineSplitter {
-  #parts: Uint8Array[] = [];
-  pendingBytes = 0;
-
-  /** The lines that end in this chunk, without their line ends. */
-  push(chunk: Uint8Array): string[] {
-    const lines: string[] = [];
-    let start = 0;
-    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
-      lines.push(this.#finish(chunk.subarray(start, end)));
-      start = end + 1;
-    }
-    if (start < chunk.length) {
-      // The stream may use the chunk's memory again.
-      this.#parts.push(chunk.slice(start));
-      this.pendingBytes += chunk.length - start;
-    }
-    return lines;
-  }
-
-  /** What has come of a line whose end has not. */
-  take(): string {
-    return this.#finish(new Uint8Array());
-  }
-
-  #finish(last: Uint8Array): string {
-    const bytes = this.#parts.length === 0 ? last : Buffer.concat([...this.#parts, last]);
-    this.#parts = [];
-    this.pendingBytes = 0;
-    const text = new TextDecoder().decode(bytes);
-    return text.endsWith("\r") ? text.slice(0, -1) : text;
   }
 }

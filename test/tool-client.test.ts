@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
-import { Client, PROTOCOL_VERSION } from "../src/client.ts";
+import { ToolClient, PROTOCOL_VERSION } from "../src/tool-client.ts";
 import { startListener } from "../src/mcp/listener.ts";
 import type { Listener } from "../src/mcp/listener.ts";
 import type { Store } from "../src/store/store.ts";
@@ -34,7 +34,7 @@ describe("Dewey's own client", () => {
   });
 
   test("calls tools, many at a time, each with its own answer", async () => {
-    const client = new Client({ url, token: "secret" });
+    const client = new ToolClient({ url, token: "secret" });
     const sessions = Array.from({ length: 50 }, (_, index) => `s${index}`);
     const replies = await Promise.all(
       sessions.map((session_id) => client.call("dewey_begin_conversation", { session_id })),
@@ -44,7 +44,7 @@ describe("Dewey's own client", () => {
   });
 
   test("throws the server's errors with their code and field", async () => {
-    const client = new Client({ url, token: "secret" });
+    const client = new ToolClient({ url, token: "secret" });
     expect(await failure(client.call("dewey_search", { query: "" }))).toMatchObject({
       code: "invalid",
       field: "query",
@@ -57,7 +57,7 @@ describe("Dewey's own client", () => {
   });
 
   test("says that the server is away, and calls it again when it is back", async () => {
-    const client = new Client({ url, token: "secret" });
+    const client = new ToolClient({ url, token: "secret" });
     await client.call("dewey_list_conversations", {});
     await listener.stop();
     expect(await failure(client.call("dewey_list_conversations", {}))).toMatchObject({ code: "unavailable" });
@@ -67,7 +67,7 @@ describe("Dewey's own client", () => {
   });
 
   test("does not get in with another token", async () => {
-    expect(await failure(new Client({ url, token: "wrong" }).call("dewey_list_conversations", {}))).toMatchObject({
+    expect(await failure(new ToolClient({ url, token: "wrong" }).call("dewey_list_conversations", {}))).toMatchObject({
       code: "unavailable",
     });
   });
@@ -78,14 +78,14 @@ describe("Dewey's own client", () => {
       fetch: (request, server) => (server.upgrade(request) ? undefined : new Response()),
       websocket: { message() {} },
     });
-    const client = new Client({ url: `ws://127.0.0.1:${silent.port}/`, deadlineMs: 200 });
+    const client = new ToolClient({ url: `ws://127.0.0.1:${silent.port}/`, deadlineMs: 200 });
     expect((await failure(client.call("dewey_list_conversations", {}))).message).toContain("did not answer within 0.");
     await silent.stop(true);
   });
 
   test("calls on a new connection when the old one has gone dead without a sign", async () => {
     const way = await Forwarder.to(port);
-    const client = new Client({ url: `ws://127.0.0.1:${way.port}/`, token: "secret", deadlineMs: 1000 });
+    const client = new ToolClient({ url: `ws://127.0.0.1:${way.port}/`, token: "secret", deadlineMs: 1000 });
     await client.call("dewey_list_conversations", {});
     way.strand();
     expect(await failure(client.call("dewey_list_conversations", {}))).toMatchObject({ code: "unavailable" });
@@ -96,7 +96,7 @@ describe("Dewey's own client", () => {
 
   test("does not take another MCP server for Dewey", async () => {
     const other = startEchoWebSocket({ subprotocol: true });
-    const client = new Client({ url: other.url });
+    const client = new ToolClient({ url: other.url });
     const error = await failure(client.call("dewey_list_conversations", {}));
     expect(error).toMatchObject({ code: "unavailable", message: expect.stringContaining("no Dewey server") });
     await other.stop();

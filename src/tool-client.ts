@@ -1,10 +1,12 @@
 import packageJson from "../package.json" with { type: "json" };
+import { within } from "./deadline.ts";
 import { DeweyError, errorCodeOf } from "./errors.ts";
 import type { ErrorCode } from "./errors.ts";
+import { withoutSecrets } from "./wire/address.ts";
 import { isObject, viewFrame } from "./wire/frame.ts";
 import type { Json } from "./wire/frame.ts";
 import type { Link } from "./wire/link.ts";
-import { dialWebSocket, withoutSecrets } from "./wire/websocket.ts";
+import { dialWebSocket } from "./wire/websocket.ts";
 
 /**
  * The SDK's newest revision of the protocol, said here, because loading the SDK for it takes longer than all else that a
@@ -17,7 +19,7 @@ const CALL_DEADLINE_MS = 30_000;
 /** What each character of a call adds to that: a little more than the server gives itself for storing it. */
 const EXTRA_MS_PER_CHARACTER = 0.0015;
 
-export interface ClientOptions {
+export interface ToolClientOptions {
   /** The WebSocket address of a Dewey server. */
   url: string;
   token?: string | undefined;
@@ -29,11 +31,11 @@ export interface ClientOptions {
  * Calls may overlap. The SDK's client would hold every reply against its output schema, which costs the shipper more than
  * the call itself.
  */
-export class Client {
-  readonly #options: ClientOptions;
-  #session: Promise<Session> | undefined;
+export class ToolClient {
+  readonly #options: ToolClientOptions;
+  #session: Promise<ServerConnection> | undefined;
 
-  constructor(options: ClientOptions) {
+  constructor(options: ToolClientOptions) {
     this.#options = options;
   }
 
@@ -53,19 +55,19 @@ export class Client {
     session?.close();
   }
 
-  #connected(): Promise<Session> {
+  #connected(): Promise<ServerConnection> {
     this.#session ??= this.#connect();
     return this.#session;
   }
 
-  async #connect(): Promise<Session> {
+  async #connect(): Promise<ServerConnection> {
     const { url, token, deadlineMs } = this.#options;
     try {
       const link = await dialWebSocket({
         url,
         ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
       });
-      const session = new Session(link, deadlineMs ?? CALL_DEADLINE_MS, () => (this.#session = undefined));
+      const session = new ServerConnection(link, deadlineMs ?? CALL_DEADLINE_MS, () => (this.#session = undefined));
       const { serverInfo } = await session.request("initialize", {
         protocolVersion: PROTOCOL_VERSION,
         capabilities: {},
@@ -86,7 +88,7 @@ export class Client {
 }
 
 /** One connection and the calls that wait on it. */
-class Session {
+class ServerConnection {
   readonly #link: Link;
   readonly #deadlineMs: number;
   readonly #waiting = new Map<number, PromiseWithResolvers<Json>>();
@@ -113,12 +115,10 @@ class Session {
     this.#waiting.set(id, call);
     const frame = JSON.stringify({ jsonrpc: "2.0", id, method, params });
     const limitMs = this.#deadlineMs + Math.ceil(frame.length * EXTRA_MS_PER_CHARACTER);
-    const timer = setTimeout(() => this.#late(call, limitMs), limitMs);
     this.#link.send(frame);
     try {
-      return await call.promise;
+      return await within(limitMs, call.promise, () => this.#late(limitMs));
     } finally {
-      clearTimeout(timer);
       this.#waiting.delete(id);
     }
   }
@@ -132,12 +132,12 @@ class Session {
   }
 
   /** A connection on which an answer is overdue may be dead without telling; the next call gets a new one. */
-  #late(call: PromiseWithResolvers<Json>, limitMs: number): void {
+  #late(limitMs: number): never {
     const reason = `did not answer within ${limitMs / 1000} s`;
-    call.reject(new DeweyError("unavailable", `the Dewey server ${reason}`));
     // Now, not when the connection is closed: whoever does not answer may not answer that either.
     this.#ended(`it ${reason}`);
     this.#link.close();
+    throw new DeweyError("unavailable", `the Dewey server ${reason}`);
   }
 
   #ended(reason: string): void {

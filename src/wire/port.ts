@@ -1,0 +1,124 @@
+import type { Server } from "bun";
+import { DeweyError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
+import { MAX_FRAME_BYTES } from "./frame.ts";
+import { createGuard, isLoopback, refusal } from "./guard.ts";
+import type { Link } from "./link.ts";
+import { acceptedWebSocket, selectSubprotocol } from "./websocket.ts";
+import type { Accepted } from "./websocket.ts";
+
+/** Where a port listens, and who may use it. */
+export interface ListenOptions {
+  host: string;
+  /** 0 takes any free one. */
+  port: number;
+  token?: string;
+  allowedOrigins: readonly string[];
+  /** PEM texts. */
+  tls?: { cert: string; key: string };
+}
+
+/** A request that the guard has let pass. */
+export interface Visit {
+  request: Request;
+  url: URL;
+  isWebSocket: boolean;
+  server: Server<Accepted>;
+}
+
+export interface PortOptions extends ListenOptions {
+  log: Log;
+  /** Answered on `/metrics`. */
+  metrics: Metrics;
+  /** Answered on `/healthz`, where no token is needed. */
+  health(): Response | Promise<Response>;
+  /** Answers everything else; undefined for a request that was upgraded. */
+  route(visit: Visit): Response | undefined | Promise<Response | undefined>;
+}
+
+/** How often a port that is stopping looks whether requests are in flight. */
+const DRAIN_POLL_MS = 20;
+
+/** One HTTP port: every request passes the guard, and `/healthz` and `/metrics` are answered alike. */
+export class Port {
+  readonly #options: PortOptions;
+  readonly #server: Server<Accepted>;
+
+  /** Throws `unavailable` when the address cannot be listened on. */
+  constructor(options: PortOptions) {
+    this.#options = options;
+    this.#server = this.#listen();
+  }
+
+  get number(): number {
+    return this.#server.port ?? this.#options.port;
+  }
+
+  /** The WebSocket address, for people and logs. */
+  get url(): string {
+    return `${this.#options.tls ? "wss" : "ws"}://${this.#server.hostname}:${this.number}/`;
+  }
+
+  /**
+   * Accepts no new connections. Resolves when no request is in flight; an open socket without one is not waited for, since
+   * nothing of it would be lost.
+   */
+  async drain(): Promise<void> {
+    const stopped = this.#server.stop();
+    const idle = async () => {
+      while (this.#server.pendingRequests > 0) await Bun.sleep(DRAIN_POLL_MS);
+    };
+    await Promise.race([stopped, idle()]);
+  }
+
+  /** Closes every connection. */
+  async close(): Promise<void> {
+    await this.#server.stop(true);
+  }
+
+  #listen(): Server<Accepted> {
+    const { host, port, tls, log } = this.#options;
+    const guard = createGuard({
+      ...(this.#options.token === undefined ? {} : { token: this.#options.token }),
+      allowedOrigins: this.#options.allowedOrigins,
+      loopback: isLoopback(host),
+    });
+    try {
+      return Bun.serve({
+        hostname: host,
+        port,
+        ...(tls ? { tls } : {}),
+        maxRequestBodySize: MAX_FRAME_BYTES,
+        fetch: (request, server) => {
+          const url = new URL(request.url);
+          return guard(request, { open: url.pathname === "/healthz" }) ?? this.#answer(request, url, server);
+        },
+        websocket: acceptedWebSocket,
+        error(error) {
+          log.error("a request failed", { error });
+          return refusal(500, "the request failed inside Dewey; its log says more");
+        },
+      });
+    } catch (cause) {
+      const reason = (cause as Error).message;
+      throw new DeweyError("unavailable", `${host}:${port} cannot be listened on: ${reason}`, { cause });
+    }
+  }
+
+  #answer(request: Request, url: URL, server: Server<Accepted>) {
+    if (url.pathname === "/healthz") return this.#options.health();
+    if (url.pathname === "/metrics") return this.#options.metrics.response();
+    const isWebSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+    return this.#options.route({ request, url, isWebSocket, server });
+  }
+}
+
+/** Upgrades a request to a WebSocket; `opened` is called with its link. Answers undefined, or why that is impossible. */
+export function upgrade({ request, server }: Visit, opened: (link: Link) => void): Response | undefined {
+  const selected = selectSubprotocol(request);
+  if (!selected.ok) return refusal(400, "the subprotocol is mcp, or none");
+  return server.upgrade(request, { data: { opened }, headers: selected.headers })
+    ? undefined
+    : refusal(400, "this is no WebSocket handshake");
+}

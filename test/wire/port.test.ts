@@ -1,0 +1,109 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { createLog } from "../../src/log.ts";
+import { Metrics } from "../../src/metrics.ts";
+import { Port, upgrade } from "../../src/wire/port.ts";
+import type { PortOptions } from "../../src/wire/port.ts";
+
+const logged: string[] = [];
+const ports: Port[] = [];
+afterAll(async () => {
+  for (const port of ports) await port.close();
+});
+
+function open(options: Partial<PortOptions> = {}): Port {
+  const port = new Port({
+    host: "127.0.0.1",
+    port: 0,
+    allowedOrigins: [],
+    token: "right",
+    log: createLog({ level: "debug", format: "json", write: (line) => void logged.push(line) }),
+    metrics: new Metrics(),
+    health: () => Response.json({ status: "ok" }),
+    route: ({ url }) => new Response(`routed ${url.pathname}`),
+    ...options,
+  });
+  ports.push(port);
+  return port;
+}
+
+const authorized = { headers: { authorization: "Bearer right" } };
+const ask = (port: Port, path: string, init: RequestInit = {}) => fetch(`http://127.0.0.1:${port.number}${path}`, init);
+
+describe("a port", () => {
+  test("answers /healthz without a token, and nothing else", async () => {
+    const port = open();
+    expect(await (await ask(port, "/healthz")).json()).toEqual({ status: "ok" });
+    for (const path of ["/", "/metrics", "/healthz/more"]) expect((await ask(port, path)).status).toBe(401);
+  });
+
+  test("refuses a foreign Origin on every path", async () => {
+    const port = open();
+    const init = { headers: { ...authorized.headers, origin: "https://evil.example" } };
+    for (const path of ["/", "/metrics", "/healthz"]) expect((await ask(port, path, init)).status).toBe(403);
+  });
+
+  test("answers /metrics itself and routes everything else", async () => {
+    const metrics = new Metrics();
+    metrics.gauge("answer", "The answer.", () => 42);
+    const port = open({ metrics });
+    expect(await (await ask(port, "/metrics", authorized)).text()).toContain("answer 42\n");
+    expect(await (await ask(port, "/some/path", authorized)).text()).toBe("routed /some/path");
+  });
+
+  test("answers 500 where a route throws, logs the error and does not tell it", async () => {
+    const port = open({
+      route() {
+        throw new Error("the secret reason");
+      },
+    });
+    const response = await ask(port, "/", authorized);
+    expect(response.status).toBe(500);
+    expect(await response.text()).toBe('{"error":"the request failed inside Dewey; its log says more"}');
+    expect(logged.join("")).toContain("the secret reason");
+  });
+
+  test("upgrades a WebSocket that offers mcp or no subprotocol, and refuses others", async () => {
+    const port = open({
+      token: undefined as never,
+      route: (visit) => (visit.isWebSocket ? upgrade(visit, (link) => link.close("hello")) : new Response("no socket")),
+    });
+    const closed = (protocols: string[]) =>
+      new Promise<string>((resolve) => {
+        const socket = new WebSocket(port.url, protocols);
+        socket.addEventListener("close", ({ reason }) => resolve(`${socket.protocol} ${reason}`));
+        socket.addEventListener("error", () => resolve("refused"));
+      });
+    expect(await closed(["mcp", "other"])).toBe("mcp hello");
+    expect(await closed(["other"])).toBe("refused");
+    const other = { headers: { upgrade: "websocket", "sec-websocket-protocol": "other" } };
+    expect(await (await ask(port, "/", other)).json()).toEqual({ error: "the subprotocol is mcp, or none" });
+    const incomplete = await ask(port, "/", { headers: { upgrade: "WebSocket" } });
+    expect(await incomplete.json()).toEqual({ error: "this is no WebSocket handshake" });
+    expect(await (await ask(port, "/")).text()).toBe("no socket");
+  });
+
+  test("that cannot be listened on is an error that names it", () => {
+    const { number } = open();
+    expect(() => open({ port: number })).toThrow(`127.0.0.1:${number} cannot be listened on: `);
+  });
+
+  test("that drains accepts nothing more and waits for the requests in flight", async () => {
+    const begun = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<Response>();
+    const port = open({
+      route() {
+        begun.resolve();
+        return answer.promise;
+      },
+    });
+    const asked = ask(port, "/", authorized);
+    await begun.promise;
+    let isDrained = false;
+    const drained = port.drain().then(() => (isDrained = true));
+    expect(await ask(port, "/healthz").catch(() => "refused")).toBe("refused");
+    expect(isDrained).toBe(false);
+    answer.resolve(new Response("at last"));
+    expect(await (await asked).text()).toBe("at last");
+    await drained;
+  });
+});
