@@ -11,15 +11,15 @@ import type { SettingName } from "./settings.ts";
 import { MS_PER_DAY } from "./units.ts";
 import { isLoopback } from "./wire/guard.ts";
 
-// The only reader of the environment: it takes what the commands were given, by the rows of `settings`, to frozen values.
+// The only reader of the environment. It turns flags and variables into frozen values, by the rows of `settings`.
 
-/** What serving on a port needs, for the server and the proxy alike. */
+/** Where the server or the proxy listens, and who may connect. */
 export interface ListenConfig {
   host: string;
   port: number;
   token: string | undefined;
   allowedOrigins: string[];
-  /** File names, so that nothing secret is kept here. */
+  /** File names, so that no secret is held here. */
   tls: { certFile: string; keyFile: string } | undefined;
 }
 
@@ -30,11 +30,11 @@ export interface ServeConfig extends ListenConfig {
   maxConnections: number;
   deadlineMs: number;
   searchDeadlineMs: number;
-  /** Absent when the database's own is to stay. */
+  /** Undefined to keep the database's current language. */
   searchLanguage: string | undefined;
   trashDays: number;
   redact: boolean;
-  /** More kinds of secrets, by their names. */
+  /** More kinds of secrets, by name. */
   redactPatterns: Record<string, RegExp>;
   dataDir: string;
   logLevel: LogLevel;
@@ -49,7 +49,7 @@ interface SpoolConfig {
 
 export interface ProxyConfig extends ListenConfig {
   configFile: string | undefined;
-  /** For the upstream that the command line names by its address. */
+  /** Sent to the upstream whose address is on the command line. */
   upstreamHeaders: Record<string, string>;
   url: string;
   spool: SpoolConfig;
@@ -57,35 +57,35 @@ export interface ProxyConfig extends ListenConfig {
   logLevel: LogLevel;
 }
 
-/** Settings that a client's configuration must hand on, because they are not the defaults. */
+/** Settings to write into a client's configuration; undefined for those with the default value. */
 export interface ConnectConfig {
   url: string | undefined;
   dataDir: string | undefined;
   spoolDir: string | undefined;
 }
 
-/** What a client's hooks need: the server, and where to leave what is for it. */
+/** A client's hooks: the server, and the folders where they queue events for it. */
 export interface HookConfig extends ClientConfig {
   spoolDir: string;
   dataDir: string;
 }
 
-/** What the commands need that only talk to a server. */
+/** Commands that only talk to a server. */
 export interface ClientConfig {
   url: string;
   token: string | undefined;
   logLevel: LogLevel;
 }
 
-/** What reindexing needs: a server, and the language if it is to be another. */
+/** `dewey reindex`: the server, and the new language, if any. */
 export interface ReindexConfig extends ClientConfig {
   language: string | undefined;
 }
 
-/** What a person's environment says of their terminal. These are everybody's variables, not settings of Dewey's. */
+/** Conventions of the user's terminal, from variables that all programs share; they are no settings of Dewey. */
 export interface TerminalConfig {
   colour: boolean;
-  /** The command that pages long texts; none when the person has not named one. */
+  /** The command that pages long texts, if PAGER names one. */
   pager: string | undefined;
   editor: string;
 }
@@ -95,7 +95,7 @@ const BYTES_PER_MB = 1_000_000;
 const listening = ["token", "allowedOrigins", "tlsCert", "tlsKey"] as const;
 const common = ["dataDir", "logLevel"] as const;
 
-/** The settings that each command obeys; its help and the checks of packaging are made from these. */
+/** The settings that each command obeys. Its help and the packaging checks are generated from these. */
 export const obeyed = {
   serve: [
     "host",
@@ -137,7 +137,7 @@ export const obeyed = {
   connect: ["url", "dataDir", "spoolDir"],
 } as const satisfies Record<string, readonly SettingName[]>;
 
-/** Reads what `dewey serve` obeys. Throws one `invalid` error that names every mistake. */
+/** The configuration of `dewey serve`. Throws one `invalid` error that names every mistake, like all functions below. */
 export function serveConfig(sources: Sources): ServeConfig {
   return reading(sources, (reader) => {
     const values = reader.read(obeyed.serve);
@@ -163,7 +163,7 @@ export function serveConfig(sources: Sources): ServeConfig {
   });
 }
 
-/** Reads what `dewey proxy` obeys. Throws one `invalid` error that names every mistake. */
+/** The configuration of `dewey proxy`. */
 export function proxyConfig(sources: Sources): ProxyConfig {
   return reading(sources, (reader) => {
     const values = reader.read(obeyed.proxy);
@@ -184,7 +184,7 @@ export function proxyConfig(sources: Sources): ProxyConfig {
   });
 }
 
-/** Reads what is written into a client's configuration: only what differs from what Dewey does by itself. */
+/** The settings that `dewey connect` writes into a client's configuration. */
 export function connectConfig(sources: Sources): ConnectConfig {
   return reading(sources, (reader) => {
     const { url, dataDir, spoolDir } = reader.read(obeyed.connect);
@@ -192,7 +192,7 @@ export function connectConfig(sources: Sources): ConnectConfig {
   });
 }
 
-/** Reads what `dewey hook` obeys. */
+/** The configuration of `dewey hook`. */
 export function hookConfig(sources: Sources): HookConfig {
   return reading(sources, (reader) => {
     const { url, token, logLevel, ...values } = reader.read(obeyed.hook);
@@ -201,12 +201,12 @@ export function hookConfig(sources: Sources): HookConfig {
   });
 }
 
-/** Reads what the commands obey that only talk to a server. */
+/** The configuration of commands that only talk to a server. */
 export function clientConfig(sources: Sources): ClientConfig {
   return reading(sources, (reader) => reader.read(obeyed.client));
 }
 
-/** Reads what `dewey reindex` obeys. */
+/** The configuration of `dewey reindex`. */
 export function reindexConfig(sources: Sources): ReindexConfig {
   return reading(sources, (reader) => {
     const { searchLanguage, ...client } = reader.read(obeyed.reindex);
@@ -214,7 +214,7 @@ export function reindexConfig(sources: Sources): ReindexConfig {
   });
 }
 
-/** NO_COLOR counts when it holds anything (https://no-color.org); vi is the editor that POSIX promises. */
+/** NO_COLOR counts unless it is empty (https://no-color.org); POSIX guarantees vi. */
 export function terminalConfig(env: Sources["env"]): TerminalConfig {
   return {
     colour: !env["NO_COLOR"] && env["TERM"] !== "dumb",
@@ -223,7 +223,7 @@ export function terminalConfig(env: Sources["env"]): TerminalConfig {
   };
 }
 
-/** The environment for programs that Dewey starts for others: without Dewey's own settings, which hold its secrets. */
+/** The environment for other programs: without Dewey's own settings, which contain its secrets. */
 export function foreignEnvironment(env: Sources["env"]): Record<string, string> {
   return Object.fromEntries(
     Object.entries(env).filter(
@@ -232,7 +232,7 @@ export function foreignEnvironment(env: Sources["env"]): Record<string, string> 
   );
 }
 
-/** Variables that begin like Dewey's and are none: most likely misspelt, so that a command can say so. */
+/** Variables that start with DEWEY_ but are no setting: most likely misspelt, so commands warn of them. */
 export function unknownVariables(env: Sources["env"]): string[] {
   const known = new Set(
     Object.values(settings).flatMap((row) => ("secret" in row ? [row.env, `${row.env}_FILE`] : [row.env])),
@@ -248,16 +248,19 @@ function listenConfig(
   reader: SettingsReader,
 ): ListenConfig {
   if ((values.tlsCert === undefined) !== (values.tlsKey === undefined)) {
-    reader.problem("DEWEY_TLS_CERT and DEWEY_TLS_KEY", "go together; give both or none");
+    reader.problem("DEWEY_TLS_CERT and DEWEY_TLS_KEY", "belong together; give both or neither");
   }
   if (!isLoopback(host) && values.token === undefined && sources.flags["no-auth"] !== true) {
-    reader.problem("DEWEY_TOKEN", `should be given to listen on ${host}, which others can reach (or say --no-auth)`);
+    reader.problem(
+      "DEWEY_TOKEN",
+      `is required to listen on ${host}, which other machines can reach (or pass --no-auth)`,
+    );
   }
   const tls = values.tlsCert && values.tlsKey ? { certFile: values.tlsCert, keyFile: values.tlsKey } : undefined;
   return { host, port, token: values.token, allowedOrigins: values.allowedOrigins, tls };
 }
 
-/** `{"ticket number": "T-\\d{6}"}`: each name is what stands in the place of what its expression matches. */
+/** `{"ticket number": "T-\\d{6}"}`: each match is replaced by the name of its expression. */
 function readPatterns(file: string | undefined, reader: SettingsReader): Record<string, RegExp> {
   if (file === undefined) return {};
   try {
@@ -270,7 +273,7 @@ function readPatterns(file: string | undefined, reader: SettingsReader): Record<
   }
 }
 
-/** By the XDG rule for a person, and where system services keep their state for root. */
+/** The XDG data folder for a user; for root, where system services keep their state. */
 function defaultDataDir(env: Sources["env"]): string {
   if (process.getuid?.() === 0) return "/var/lib/dewey";
   return join(env["XDG_DATA_HOME"] || join(env["HOME"] || homedir(), ".local", "share"), "dewey");

@@ -1,7 +1,7 @@
 import type { SettingsReader, Values } from "./given.ts";
 import { settings } from "./settings.ts";
 
-/** Where a PostgreSQL is. */
+/** Address and account of a PostgreSQL database. */
 export interface PostgresConfig {
   host: string;
   port: number;
@@ -11,10 +11,10 @@ export interface PostgresConfig {
   tls: boolean;
 }
 
-/** A PostgreSQL, or that the embedded one is to be run. */
+/** The embedded PostgreSQL, or a server's address. */
 export type DatabaseConfig = { kind: "embedded" } | ({ kind: "server" } & PostgresConfig);
 
-/** The database that is set, or that none is. */
+/** Reads which database to use; the embedded one when none is configured. */
 export function databaseConfig(
   values: Values<"databaseUrl" | "dbHost" | "dbPort" | "dbName" | "dbUser" | "dbPassword">,
   reader: SettingsReader,
@@ -31,7 +31,7 @@ export function databaseConfig(
     reader.problem("DEWEY_DB_PASSWORD", "should be given for the database at DEWEY_DB_HOST");
   return {
     kind: "server",
-    // The name of the database's machine where the prototype ran.
+    // The database host of the prototype's installation.
     host: values.dbHost ?? "irina",
     port: values.dbPort,
     database: values.dbName,
@@ -41,7 +41,7 @@ export function databaseConfig(
   };
 }
 
-/** A replica has the database, the users and the passwords of its primary, so its address may leave them out. */
+/** Reads the replica's address; the database, user and password default to the primary's. */
 export function readReplica(
   url: string | undefined,
   primary: DatabaseConfig,
@@ -49,7 +49,7 @@ export function readReplica(
 ): PostgresConfig | undefined {
   if (url === undefined) return undefined;
   if (primary.kind === "server") return postgresFromUrl("DEWEY_DB_READ_URL", new URL(url), primary, reader);
-  reader.problem("DEWEY_DB_READ_URL", "should come with DEWEY_DATABASE_URL or DEWEY_DB_HOST, whose replica it names");
+  reader.problem("DEWEY_DB_READ_URL", "needs DEWEY_DATABASE_URL or DEWEY_DB_HOST, whose replica it names");
   return undefined;
 }
 
@@ -60,14 +60,14 @@ function postgresFromUrl(
   reader: SettingsReader,
 ): PostgresConfig {
   for (const name of url.searchParams.keys()) {
-    if (name !== "sslmode") reader.problem(variable, `has the parameter ${name}; only sslmode is known`);
+    if (name !== "sslmode") reader.problem(variable, `has the parameter ${name}; only sslmode is supported`);
   }
   const sslmode = url.searchParams.get("sslmode") ?? (defaults.tls ? "require" : "disable");
   if (sslmode !== "disable" && sslmode !== "require") {
-    reader.problem(variable, "has an sslmode that is not known; give disable or require");
+    reader.problem(variable, "has an unsupported sslmode; give disable or require");
   }
   const password = decodeURIComponent(url.password) || defaults.password;
-  if (password === undefined) reader.problem(variable, "should hold a password (or give DEWEY_DB_PASSWORD)");
+  if (password === undefined) reader.problem(variable, "should contain a password (or give DEWEY_DB_PASSWORD)");
   return {
     host: decodeURIComponent(url.hostname),
     port: url.port === "" ? Number(settings.dbPort.default) : Number(url.port),

@@ -1,13 +1,13 @@
-/** What can go wrong, in the caller's terms. Everything Dewey reports is one of these. */
+/** The kinds of errors, in the caller's terms. Every error that Dewey reports is one of these. */
 export type ErrorCode =
-  | "invalid" // The input is wrong; the caller can correct it.
-  | "not_found" // What was named is not there (or is in the trash).
-  | "conflict" // The input contradicts what is stored.
-  | "unauthorized" // The caller did not show the token.
-  | "unavailable" // A part that Dewey needs (database, upstream, server) is away; trying again may help.
-  | "internal"; // A fault of Dewey's own.
+  | "invalid" // The caller can correct the input.
+  | "not_found" // The named thing does not exist, or is in the trash.
+  | "conflict" // The input contradicts stored data.
+  | "unauthorized" // The token is missing or wrong.
+  | "unavailable" // The database, an upstream or the server does not answer; a retry may help.
+  | "internal"; // A bug in Dewey.
 
-/** The one error class. `field` names the offending input; `message` says the remedy. Neither ever holds a secret. */
+/** The only error class. `field` names the input at fault; `message` includes the remedy. Neither ever holds a secret. */
 export class DeweyError extends Error {
   readonly code: ErrorCode;
   readonly field: string | undefined;
@@ -21,10 +21,10 @@ export class DeweyError extends Error {
 }
 
 /**
- * The one translation of codes to the outside.
- * JSON-RPC codes: -32602 and -32603 are the protocol's; the -320xx ones lie in its range for servers' own errors,
- * clear of those that MCP has taken (-32000 to -32002 and -32042).
- * Exit codes: 2 is the convention for wrong usage, 69 and 77 are sysexits' EX_UNAVAILABLE and EX_NOPERM.
+ * The code that each protocol uses for an error.
+ * JSON-RPC: -32602 and -32603 are defined by the protocol; -320xx is its range for server errors, without those that MCP
+ * uses itself (-32000 to -32002 and -32042).
+ * Exit codes: 2 is the convention for wrong usage; 69 and 77 are EX_UNAVAILABLE and EX_NOPERM of sysexits.
  */
 const translations: Record<ErrorCode, { jsonRpc: number; http: number; exit: number }> = {
   invalid: { jsonRpc: -32602, http: 400, exit: 2 },
@@ -39,13 +39,13 @@ export const jsonRpcCode = (code: ErrorCode): number => translations[code].jsonR
 export const httpStatus = (code: ErrorCode): number => translations[code].http;
 export const exitCode = (code: ErrorCode): number => translations[code].exit;
 
-/** The code that a server's JSON-RPC error stands for; what is not in the table is a fault. */
+/** The error code for a JSON-RPC code; `internal` for one that is not in the table. */
 export function errorCodeOf(jsonRpc: unknown): ErrorCode {
   const codes: ErrorCode[] = ["invalid", "not_found", "conflict", "unauthorized", "unavailable"];
   return codes.find((code) => translations[code].jsonRpc === jsonRpc) ?? "internal";
 }
 
-/** Turns whatever was thrown into a DeweyError; what is not one already is a fault of ours. */
+/** Wraps anything thrown in a DeweyError; `internal` unless it is one already. */
 export function asDeweyError(thrown: unknown): DeweyError {
   if (thrown instanceof DeweyError) return thrown;
   return new DeweyError("internal", thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown });

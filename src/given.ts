@@ -3,31 +3,31 @@ import { DeweyError } from "./errors.ts";
 import { Unfit, settings } from "./settings.ts";
 import type { Setting, SettingName } from "./settings.ts";
 
-// What was given for settings: by flags, in the environment, in files; and every mistake in it at once.
+// Reads settings from flags, the environment and files, and reports all mistakes at once.
 
-/** What a command was given: the process's environment and the flags, by their names. */
+/** The environment and the flags of a command, by name. */
 export interface Sources {
   env: Record<string, string | undefined>;
   flags: Record<string, string | boolean | string[] | undefined>;
 }
 
-/** The values of some settings, by their names: undefined for what has no default and was not given. */
+/** Values of settings by name; undefined where no value was given and there is no default. */
 export type Values<Name extends SettingName> = {
   [Key in Name]: (typeof settings)[Key] extends { default: string }
     ? ReturnType<(typeof settings)[Key]["parse"]>
     : ReturnType<(typeof settings)[Key]["parse"]> | undefined;
 };
 
-/** Collects mistakes while values are read, so that all of them can be named at once. */
+/** Reads values and collects mistakes, so that all of them can be reported at once. */
 export interface SettingsReader {
   read<Name extends SettingName>(names: readonly Name[]): Values<Name>;
   problem(name: string, message: string): void;
 }
 
-/** Stops before a config is made of wrong values: what `read` returned for a mistake is never used. */
+/** Stops `build` before it uses wrong values. */
 class Mistakes extends Error {}
 
-/** Makes a configuration of what was given. Throws one `invalid` error that names every mistake. */
+/** Builds a configuration from its sources. Throws one `invalid` error that names every mistake. */
 export function reading<Config extends object>(
   sources: Sources,
   build: (reader: SettingsReader) => Config,
@@ -71,7 +71,7 @@ function readValues<Name extends SettingName>(
   return values as Values<Name>;
 }
 
-/** The text of a setting and where it came from: the flag, else the variable, else the file, else the default. */
+/** The text of a setting and its source: the flag, else the variable, else the file, else the default. */
 function givenText(
   row: Setting<unknown>,
   sources: Sources,
@@ -79,7 +79,7 @@ function givenText(
 ): { text: string; source: string } | undefined {
   const flag = row.flag === undefined ? undefined : sources.flags[row.flag];
   if (typeof flag === "string") return { text: flag, source: `--${row.flag}` };
-  // An empty variable means that none is given: compose files and units pass them on like that.
+  // An empty variable counts as not set: compose files and systemd units pass unset variables that way.
   const variable = sources.env[row.env] || undefined;
   const file = row.secret ? sources.env[`${row.env}_FILE`] || undefined : undefined;
   if (variable !== undefined && file !== undefined)
@@ -90,12 +90,12 @@ function givenText(
   return row.default === undefined ? undefined : { text: row.default, source: row.env };
 }
 
-/** A secret from its file, without the line end that editors add. An empty file means that there is none. */
+/** A secret from its file, without the line end that editors add. An empty file counts as not set. */
 function secretFile(name: string, file: string, problems: string[]): string | undefined {
   try {
     return readFileSync(file, "utf8").replace(/\r?\n$/, "") || undefined;
   } catch {
-    problems.push(`${name} should be a file that can be read, not ${JSON.stringify(file)}`);
+    problems.push(`${name} should be a readable file, not ${JSON.stringify(file)}`);
     return undefined;
   }
 }

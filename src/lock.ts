@@ -1,15 +1,15 @@
 import { Database } from "bun:sqlite";
 
-/** Held until `release`, or until the process ends in whatever way: the operating system lets go of it then. */
+/** Held until `release` or until the process ends, for any reason: then the operating system releases it. */
 export interface Lock {
   release(): void;
 }
 
 /**
- * Locks a file, or answers undefined when another process (or another holder in this one) has it.
+ * Locks a file. Returns undefined when another process, or another holder in this one, has the lock.
  *
- * Bun has no `flock`. SQLite's exclusive transaction is a lock on the file that a second process is refused and that
- * kill -9 releases; nothing is ever stored in it.
+ * Bun has no `flock`. An exclusive SQLite transaction locks the file against other processes, and kill -9 releases it;
+ * nothing is ever stored in the file.
  */
 export function acquireLock(file: string): Lock | undefined {
   const database = new Database(file, { create: true });

@@ -3,22 +3,22 @@ export type LogLevel = (typeof logLevels)[number];
 
 type Fields = Record<string, unknown>;
 
-/** Says what happened: `event` is a short constant sentence, the fields hold what varies. Never contents, never secrets. */
+/** `event` is a short constant sentence; the fields hold what varies. Neither contents nor secrets are ever logged. */
 export interface Log {
   debug(event: string, fields?: Fields): void;
   info(event: string, fields?: Fields): void;
   warn(event: string, fields?: Fields): void;
   error(event: string, fields?: Fields): void;
-  /** A log that adds these fields to every line. */
+  /** Returns a log that adds these fields to every line. */
   with(fields: Fields): Log;
 }
 
 export interface LogOptions {
   level: LogLevel;
-  /** One JSON object a line for machines, or a short readable line for a terminal. */
+  /** One JSON object per line for machines, or a short readable line for a terminal. */
   format: "json" | "text";
   write(line: string): void;
-  /** What is to be written in a text's place, for a log of what others say: it may hold their secrets. */
+  /** Replaces every text before it is written: text from other programs may contain secrets. */
   mask?: ((text: string) => string) | undefined;
 }
 
@@ -39,32 +39,34 @@ export function createLog(options: LogOptions, bound: Fields = {}): Log {
   };
 }
 
-/** What waits at most for whoever reads the log; a client that never reads our stderr must not cost us memory. */
+/** Limit on log text waiting to be read, so that a client that never reads our stderr costs no memory. */
 const MAX_UNREAD_CHARACTERS = 4_000_000;
 
-/** The log of a process: on stderr, because stdout belongs to the protocol when a client has started us. */
+/** The log of a process, on stderr: stdout carries the protocol when a client starts us. */
 export function stderrLog(level: LogLevel, mask?: LogOptions["mask"]): Log {
-  // Whoever read it may be gone; without this the next line would end the process.
+  // The reader may have exited; without a listener the next line would end the process.
   process.stderr.on("error", () => {});
   return createLog({ level, format: process.stderr.isTTY ? "text" : "json", write: writer(process.stderr), mask });
 }
 
-/** Writes lines, and leaves out those for which nobody makes room, saying how many when there is room again. */
+/** Drops lines while too much is unread, and logs how many were dropped once there is room again. */
 function writer(stream: NodeJS.WriteStream): (line: string) => void {
   let unread = 0;
-  let left = 0;
+  let dropped = 0;
   const send = (line: string) => {
     unread += line.length;
     stream.write(line, () => (unread -= line.length));
   };
   return (line) => {
     if (unread > MAX_UNREAD_CHARACTERS) {
-      left += 1;
+      dropped += 1;
       return;
     }
-    if (left > 0)
-      send(`${JSON.stringify({ level: "warn", event: "lines of the log that nobody read were left out", left })}\n`);
-    left = 0;
+    if (dropped > 0)
+      send(
+        `${JSON.stringify({ level: "warn", event: "log lines were dropped because nothing read them", dropped })}\n`,
+      );
+    dropped = 0;
     send(line);
   };
 }
@@ -78,12 +80,12 @@ function render({ format, mask }: LogOptions, level: LogLevel, event: string, fi
   return [time.slice(11, 19), level === "info" ? "" : level.toUpperCase(), event, ...rest].filter(Boolean).join(" ");
 }
 
-/** An error logs as its message: a stack or a cause may quote what a caller sent. */
+/** An error is logged as its message: a stack or a cause may quote the caller's input. */
 function describe(value: unknown): unknown {
   return value instanceof Error ? value.message : value;
 }
 
-/** A value as one word, so that a line break in it cannot forge a line of the log. */
+/** Quotes a value unless it is one word, so that a line break in it cannot forge a log line. */
 function word(value: unknown): string {
   return typeof value === "string" && /^[^\s"]+$/.test(value) ? value : JSON.stringify(value);
 }

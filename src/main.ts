@@ -5,14 +5,14 @@ import { asDeweyError, DeweyError, exitCode } from "./errors.ts";
 
 process.exit(await main(process.argv.slice(2)));
 
-/** Arguments in, exit code out. What went wrong is one clear message on stderr. */
+/** Arguments in, exit code out. An error is one message on stderr. */
 async function main(args: string[]): Promise<number> {
   try {
     return await dispatch(args);
   } catch (thrown) {
     const error = asDeweyError(thrown);
     process.stderr.write(`dewey: ${error.message}\n`);
-    // A client takes a hook that fails for a verdict on its own work: exit code 2 makes Claude Code refuse the prompt.
+    // A hook must not fail: exit code 2 makes Claude Code refuse the user's prompt.
     return args[0] === "hook" ? 0 : exitCode(error.code);
   }
 }
@@ -45,11 +45,11 @@ async function help(args: string[]): Promise<number> {
 async function knownCommand(name: string): Promise<Command> {
   const command = await commandNamed(name);
   if (command) return command;
-  const what = name.startsWith("-") ? "flag" : "command";
-  throw new DeweyError("invalid", `there is no ${what} ${JSON.stringify(name)}; see: dewey --help`);
+  const kind = name.startsWith("-") ? "flag" : "command";
+  throw new DeweyError("invalid", `there is no ${kind} ${JSON.stringify(name)}; see: dewey --help`);
 }
 
-/** Only before `--`: behind it stands a command line that is not ours. */
+/** Looks only before `--`: another program's command line follows it. */
 function asksForHelp(args: string[]): boolean {
   const own = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
   return own.includes("--help") || own.includes("-h");
@@ -60,10 +60,10 @@ function print(text: string): number {
   return 0;
 }
 
-/** Aborts at the first request to stop; the second ends the process at once, whatever it is waiting for. */
+/** Aborts at the first SIGINT or SIGTERM; the second ends the process at once, whatever it is waiting for. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
-  // 128 plus the signal's number is the shells' convention for a process that a signal has ended.
+  // Shells report a process that a signal ended as 128 plus the signal's number.
   for (const [signal, code] of [
     ["SIGINT", 130],
     ["SIGTERM", 143],

@@ -4,34 +4,34 @@ interface Family {
   name: string;
   help: string;
   type: "counter" | "gauge" | "histogram";
-  /** What stands behind the name on each line. */
+  /** The suffix and labels that follow the name on each line, and the value. */
   samples: () => Iterable<[string, number]>;
 }
 
-/** Durations of some labels: how many fall between two bounds, the last of them above all. */
+/** Durations with the same labels: a count per bucket; the last bucket has no upper bound. */
 interface Series {
   labels: Labels;
   counts: number[];
   sum: number;
 }
 
-/** A number that is kept elsewhere, or several with their labels. */
+/** One number, or several with labels. */
 type Reading = number | [Labels, number][];
 
 /**
- * The upper bounds of a histogram of durations, in seconds: from what a quick call takes to what a person hardly waits
- * for, about threefold each.
+ * Upper bounds of the duration histogram's buckets, in seconds: from a fast call to longer than anyone waits, each about
+ * three times the one before.
  */
 const DURATION_BOUNDS_SECONDS = [0.001, 0.0025, 0.01, 0.025, 0.1, 0.25, 1, 2.5, 10, 30, 120];
 
 /**
- * Counts for a Prometheus server, in its text format (version 0.0.4). Labels take values from sets that configuration
- * bounds, never from what callers send.
+ * Metrics in Prometheus' text format (version 0.0.4). Label values come from sets that configuration bounds, never from
+ * callers' input.
  */
 export class Metrics {
   readonly #families: Family[] = [];
 
-  /** A count that only grows. The answer gives what adds to it for labels: whoever counts often, asks for that once. */
+  /** A counter that is kept here. Calling the result with labels returns a function that adds; frequent callers keep it. */
   counter(name: string, help: string): (labels?: Labels) => (by: number) => void {
     const counts = new Map<string, { value: number }>();
     const samples = () =>
@@ -45,7 +45,7 @@ export class Metrics {
     };
   }
 
-  /** Durations by how long they were. The answer gives what takes one of some labels, in milliseconds. */
+  /** A histogram. Calling the result with labels returns a function that adds a duration in milliseconds. */
   durations(name: string, help: string): (labels: Labels) => (ms: number) => void {
     const series = new Map<string, Series>();
     this.#families.push({
@@ -68,17 +68,17 @@ export class Metrics {
     };
   }
 
-  /** A count that is kept elsewhere, read when it is asked for. */
+  /** A counter that is kept elsewhere; `read` is called for each response. */
   counted(name: string, help: string, read: () => Reading): void {
     this.#families.push({ name, help, type: "counter", samples: () => readings(read()) });
   }
 
-  /** A number that goes up and down, read when it is asked for. */
+  /** A gauge; `read` is called for each response. */
   gauge(name: string, help: string, read: () => Reading): void {
     this.#families.push({ name, help, type: "gauge", samples: () => readings(read()) });
   }
 
-  /** What `/metrics` answers. */
+  /** The response to `/metrics`. */
   response(): Response {
     const text = this.#families.map(
       ({ name, help, type, samples }) =>

@@ -1,4 +1,4 @@
-/** Waits, but not beyond the end. */
+/** Resolves after the duration, or when the signal aborts. */
 export function pause(durationMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {

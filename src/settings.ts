@@ -3,26 +3,26 @@ import { resolve } from "node:path";
 import { logLevels } from "./log.ts";
 
 /**
- * Every setting stands here once: its variable, its flag, its meaning, its default and what it must be. Commands name
- * the settings they obey, and their help is made from the same rows.
+ * One setting: its variable, flag, meaning, default and valid values. Each command lists the settings it obeys, and its
+ * help is generated from the same rows.
  */
 export interface Setting<Value> {
   /** The environment variable. */
   env: string;
-  /** The command-line flag that goes over it, where people change it by hand. */
+  /** The command-line flag that overrides it, for settings that people change by hand. */
   flag?: string;
-  /** What stands for the value in help. */
+  /** Placeholder for the value in help. */
   value: string;
   summary: string;
-  /** Never printed, and also readable from the file that `${env}_FILE` names. */
+  /** Never printed, and may also be read from the file that `${env}_FILE` names. */
   secret?: true;
-  /** Takes the text as it was given, or the default. Throws `Unfit`. */
+  /** Parses the given text, or the default. Throws `Unfit`. */
   parse(text: string): Value;
-  /** The text that is taken when nothing is given; absent means that the setting may be missing. */
+  /** Parsed when nothing is given; a setting without a default may be missing. */
   default?: string;
 }
 
-/** Why a text cannot be the setting's value: "should be …", as the sentence goes on behind the setting's name. */
+/** A text is no valid value. The message continues the setting's name: "should be …". */
 export class Unfit extends Error {}
 
 type Defaulted<Value> = Setting<Value> & { default: string };
@@ -30,8 +30,8 @@ type Defaulted<Value> = Setting<Value> & { default: string };
 const optional = <Value>(row: Omit<Setting<Value>, "default">): Setting<Value> => row;
 const defaulted = <Value>(row: Defaulted<Value>): Defaulted<Value> => row;
 
-// Texts are read by hand: every command reads its settings before all else, and loading zod would take a hook, which a
-// client waits for, a good part of its time.
+// Parsed by hand, without zod: every command reads its settings first, and loading zod would delay a hook, for which a
+// client waits.
 
 const text = (value: string): string => value;
 
@@ -66,9 +66,9 @@ const integer =
     return number;
   };
 
-const port = integer(0, 65_535, "a port number from 0 (any free one) to 65535");
+const port = integer(0, 65_535, "a port number from 0 (any free port) to 65535");
 
-/** Whether every part of an address can be read: a stray percent sign would throw later, far from its cause. */
+/** Whether every percent escape of an address is valid; an invalid one would throw later, far from its cause. */
 function decodable(url: URL): boolean {
   try {
     return decodeURIComponent(url.href) !== "";
@@ -85,7 +85,7 @@ const webSocketUrl = checked((value) => {
 const postgresUrl = checked((value) => {
   const url = URL.parse(value);
   return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== "" && decodable(url);
-}, "should look like postgres://user:password@host:5432/database");
+}, "should be an address such as postgres://user:password@host:5432/database");
 
 function origins(value: string): string[] {
   const list = value
@@ -98,12 +98,12 @@ function origins(value: string): string[] {
   return list;
 }
 
-/** A JSON object all of whose values are texts. Throws a `SyntaxError` for what is no JSON, and `Unfit`. */
+/** Parses a JSON object whose values are all strings. Throws `SyntaxError` for invalid JSON, and `Unfit`. */
 export function jsonTexts(json: string): Record<string, string> {
   const value: unknown = JSON.parse(json);
   const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
   if (!isObject || Object.values(value).some((each) => typeof each !== "string")) {
-    throw new Unfit("should be a JSON object of texts");
+    throw new Unfit("should be a JSON object whose values are strings");
   }
   return value as Record<string, string>;
 }
@@ -112,7 +112,7 @@ function headers(value: string): Record<string, string> {
   try {
     return jsonTexts(value);
   } catch {
-    throw new Unfit("should be a JSON object of texts");
+    throw new Unfit("should be a JSON object whose values are strings");
   }
 }
 
@@ -154,13 +154,13 @@ export const settings = {
     env: "DEWEY_PROXY_CONFIG",
     flag: "config",
     value: "FILE",
-    summary: "upstream servers, in the clients' own `mcpServers` form",
+    summary: "upstream servers, in the `mcpServers` format of MCP clients",
     parse: named("a file"),
   }),
   upstreamHeaders: optional({
     env: "DEWEY_UPSTREAM_HEADERS",
     value: "JSON",
-    summary: "headers for the upstream that `dewey proxy --stdio URL` names, as an object",
+    summary: "HTTP headers for the upstream of `dewey proxy --stdio URL`, as a JSON object",
     secret: true,
     parse: headers,
   }),
@@ -168,14 +168,14 @@ export const settings = {
     env: "DEWEY_URL",
     flag: "url",
     value: "URL",
-    summary: "where the Dewey server is",
+    summary: "address of the Dewey server",
     default: "ws://localhost:9020",
     parse: webSocketUrl,
   }),
   token: optional({
     env: "DEWEY_TOKEN",
     value: "TOKEN",
-    summary: "token that every client must show, and that Dewey's own commands show",
+    summary: "token that every client must send, and that Dewey's own commands send",
     secret: true,
     parse: checked((value) => /^[\x21-\x7e]+$/.test(value), "should be visible ASCII characters without spaces"),
   }),
@@ -189,33 +189,33 @@ export const settings = {
   tlsCert: optional({
     env: "DEWEY_TLS_CERT",
     value: "FILE",
-    summary: "certificate (PEM) to serve TLS with",
+    summary: "certificate (PEM) for serving TLS",
     parse: existingFile,
   }),
   tlsKey: optional({
     env: "DEWEY_TLS_KEY",
     value: "FILE",
-    summary: "key (PEM) of that certificate",
+    summary: "private key (PEM) of that certificate",
     parse: existingFile,
   }),
   dataDir: optional({
     env: "DEWEY_DATA_DIR",
     flag: "data-dir",
     value: "FOLDER",
-    summary: "where Dewey keeps its files (default: $XDG_DATA_HOME/dewey, or /var/lib/dewey for root)",
+    summary: "where Dewey stores its files (default: $XDG_DATA_HOME/dewey, or /var/lib/dewey for root)",
     parse: folder,
   }),
   spoolDir: optional({
     env: "DEWEY_SPOOL_DIR",
     flag: "spool-dir",
     value: "FOLDER",
-    summary: "where the proxy queues what it records (default: `spool` in the data folder)",
+    summary: "where the proxy queues its recordings (default: `spool` in the data folder)",
     parse: folder,
   }),
   spoolMaxMb: defaulted({
     env: "DEWEY_SPOOL_MAX_MB",
     value: "N",
-    summary: "megabytes that may wait in that folder; then nothing more is recorded until some are delivered",
+    summary: "maximum size of that queue in megabytes; recording stops at the limit until some is delivered",
     // A week without a server, at 3 GB of frames a day.
     default: "20000",
     parse: integer(1, 1_000_000_000, "a number of megabytes from 1 to 1000000000"),
@@ -223,35 +223,35 @@ export const settings = {
   spoolMaxDays: defaulted({
     env: "DEWEY_SPOOL_MAX_DAYS",
     value: "N",
-    summary: "days that the oldest may wait there; then nothing more is recorded until it is delivered",
+    summary: "maximum age of the oldest queued entry in days; recording stops at the limit until it is delivered",
     default: "60",
     parse: integer(1, 36_500, "a number of days from 1 to 36500"),
   }),
   spoolSync: defaulted({
     env: "DEWEY_SPOOL_SYNC",
     value: "on|off",
-    summary: "relay a frame only when the disk has it, so that a power cut loses none; every frame waits for the disk",
+    summary: "sync each frame to disk before relaying it, so that a power failure loses none; slows every frame",
     default: "off",
     parse: onOrOff,
   }),
   databaseUrl: optional({
     env: "DEWEY_DATABASE_URL",
     value: "URL",
-    summary: "PostgreSQL to use instead of the embedded one, as one address",
+    summary: "address of a PostgreSQL to use instead of the embedded one",
     secret: true,
     parse: postgresUrl,
   }),
   dbReadUrl: optional({
     env: "DEWEY_DB_READ_URL",
     value: "URL",
-    summary: "a streaming replica of it to search, list and read in, as one address (what it leaves out is as there)",
+    summary: "address of a streaming replica for searches, lists and reads (omitted parts are those of the primary)",
     secret: true,
     parse: postgresUrl,
   }),
   dbHost: optional({
     env: "DEWEY_DB_HOST",
     value: "HOST",
-    summary: "PostgreSQL to use instead of the embedded one (irina when only a password is given)",
+    summary: "host of a PostgreSQL to use instead of the embedded one (irina when only a password is given)",
     parse: named("a host"),
   }),
   dbPort: defaulted({ env: "DEWEY_DB_PORT", value: "PORT", summary: "its port", default: "5432", parse: port }),
@@ -279,28 +279,28 @@ export const settings = {
   dbMinConnections: defaulted({
     env: "DEWEY_DB_MIN_CONNECTIONS",
     value: "N",
-    summary: "connections opened at start and kept",
+    summary: "database connections opened at start and kept",
     default: "1",
     parse: integer(1, 1000, "a number from 1 to 1000"),
   }),
   dbMaxConnections: defaulted({
     env: "DEWEY_DB_MAX_CONNECTIONS",
     value: "N",
-    summary: "connections at most",
+    summary: "maximum number of database connections",
     default: "10",
     parse: integer(2, 1000, "a number from 2 to 1000 (searches have connections of their own)"),
   }),
   dbDeadlineSeconds: defaulted({
     env: "DEWEY_DB_DEADLINE_SECONDS",
     value: "N",
-    summary: "how long a call may wait for the database",
+    summary: "time limit of one call to the database",
     default: "10",
     parse: integer(1, 600, "a number from 1 to 600"),
   }),
   searchDeadlineSeconds: defaulted({
     env: "DEWEY_SEARCH_DEADLINE_SECONDS",
     value: "N",
-    summary: "how long one statement of a search may take",
+    summary: "time limit of one statement of a search",
     default: "5",
     parse: integer(1, 600, "a number from 1 to 600"),
   }),
@@ -308,10 +308,10 @@ export const settings = {
     env: "DEWEY_SEARCH_LANGUAGE",
     flag: "search-language",
     value: "LANGUAGE",
-    summary: "language whose word forms search knows, such as german or simple (a new database begins with english)",
+    summary: "language of the search index, such as german or simple (a new database starts with english)",
     parse: checked(
       (value) => /^[a-z_][a-z0-9_]{0,62}$/.test(value),
-      "should be a language by PostgreSQL's name for it, such as english or german",
+      "should be PostgreSQL's name of a language, such as english or german",
     ),
   }),
   trashDays: defaulted({
@@ -324,21 +324,21 @@ export const settings = {
   redact: defaulted({
     env: "DEWEY_REDACT",
     value: "on|off",
-    summary: "take secrets (tokens, keys, passwords) out of everything that is stored",
+    summary: "remove secrets (tokens, keys, passwords) from everything before it is stored",
     default: "on",
     parse: onOrOff,
   }),
   redactPatterns: optional({
     env: "DEWEY_REDACT_PATTERNS",
     value: "FILE",
-    summary: "more to take out: a JSON file of names and regular expressions",
+    summary: "more secrets to remove: a JSON file of names and regular expressions",
     parse: existingFile,
   }),
   logLevel: defaulted({
     env: "DEWEY_LOG_LEVEL",
     flag: "log-level",
     value: "LEVEL",
-    summary: `least level that is logged: ${logLevels.join(", ")}`,
+    summary: `lowest level to log: ${logLevels.join(", ")}`,
     default: "info",
     parse: oneOf(logLevels, `should be one of ${logLevels.join(", ")}`),
   }),

@@ -9,14 +9,14 @@ import type { Link } from "./wire/link.ts";
 import { dialWebSocket } from "./wire/websocket.ts";
 
 /**
- * The SDK's newest revision of the protocol, said here, because loading the SDK for it takes longer than all else that a
- * hook does. A test holds it against the SDK.
+ * The newest protocol revision of the SDK, repeated here because loading the SDK takes longer than the rest of a hook. A
+ * test compares it with the SDK.
  */
 export const PROTOCOL_VERSION = "2025-11-25";
 
-/** How long one call may take: longer than the server's own deadline, so that its answer says what is wrong. */
+/** Time limit of a call: longer than the server's own, so that the server's error explains what is wrong. */
 const CALL_DEADLINE_MS = 30_000;
-/** What each character of a call adds to that: a little more than the server gives itself for storing it. */
+/** Added for each character of a call: slightly more than the server allows itself for storing it. */
 const EXTRA_MS_PER_CHARACTER = 0.0015;
 
 export interface ToolClientOptions {
@@ -27,8 +27,8 @@ export interface ToolClientOptions {
 }
 
 /**
- * Calls Dewey's tools over MCP. It connects at the first call, and again at the first one after a connection was lost.
- * Calls may overlap. The SDK's client would hold every reply against its output schema, which costs the shipper more than
+ * Calls Dewey's tools over MCP. Connects at the first call, and again at the first call after a connection was lost. Calls
+ * may overlap. The SDK's client would validate every reply against its output schema, which costs the shipper more than
  * the call itself.
  */
 export class ToolClient {
@@ -39,7 +39,7 @@ export class ToolClient {
     this.#options = options;
   }
 
-  /** The tool's structured reply. Throws the server's error, or `unavailable` when there is no answer. */
+  /** Returns the tool's structured reply. Throws the server's error, or `unavailable` when there is no reply. */
   async call(tool: string, args: Json): Promise<Json> {
     const session = await this.#connected();
     const result = await session.request("tools/call", { name: tool, arguments: args });
@@ -73,10 +73,10 @@ export class ToolClient {
         capabilities: {},
         clientInfo: { name: "dewey", version: packageJson.version },
       });
-      // Another MCP server would refuse every call for good, and what the recorder brings would be set aside.
+      // Another MCP server would refuse every call, so that all recorded messages would be set aside.
       if (!isObject(serverInfo) || serverInfo["name"] !== "dewey") {
         session.close();
-        throw new DeweyError("unavailable", `what answers at ${withoutSecrets(url)} is no Dewey server`);
+        throw new DeweyError("unavailable", `the server at ${withoutSecrets(url)} is not a Dewey server`);
       }
       session.notify("notifications/initialized");
       return session;
@@ -87,7 +87,7 @@ export class ToolClient {
   }
 }
 
-/** One connection and the calls that wait on it. */
+/** One connection and its calls in flight. */
 class ServerConnection {
   readonly #link: Link;
   readonly #deadlineMs: number;
@@ -131,10 +131,10 @@ class ServerConnection {
     this.#link.close();
   }
 
-  /** A connection on which an answer is overdue may be dead without telling; the next call gets a new one. */
+  /** A connection with an overdue reply may have died silently, so the next call gets a new one. */
   #late(limitMs: number): never {
     const reason = `did not answer within ${limitMs / 1000} s`;
-    // Now, not when the connection is closed: whoever does not answer may not answer that either.
+    // At once: a dead connection would not answer the close handshake either.
     this.#ended(`it ${reason}`);
     this.#link.close();
     throw new DeweyError("unavailable", `the Dewey server ${reason}`);

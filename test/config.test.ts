@@ -26,7 +26,7 @@ function secretFile(name: string, content: string): string {
 }
 
 describe("the server's configuration", () => {
-  test("runs the embedded PostgreSQL on loopback when nothing is given", () => {
+  test("defaults to the embedded PostgreSQL on loopback", () => {
     expect(serve({})).toMatchObject({
       host: "127.0.0.1",
       port: 9020,
@@ -42,35 +42,35 @@ describe("the server's configuration", () => {
     });
   });
 
-  test("takes a flag over its variable", () => {
+  test("prefers a flag to its variable", () => {
     expect(serve({ DEWEY_MCP_PORT: "1" }, { port: "2" }).port).toBe(2);
   });
 
-  test("takes an empty variable as not given", () => {
+  test("treats an empty variable as not set", () => {
     expect(serve({ DEWEY_DB_HOST: "", DEWEY_DB_PASSWORD: "", DEWEY_MCP_PORT: "" })).toMatchObject({
       port: 9020,
       database: { kind: "embedded" },
     });
   });
 
-  test("names every mistake at once, with the variable and what it should be", () => {
+  test("names all mistakes at once, with each variable and its valid values", () => {
     const message = mistakes(() =>
       serve({ DEWEY_MCP_PORT: "many", DEWEY_LOG_LEVEL: "loud", DEWEY_TRASH_DAYS: "-1", DEWEY_ALLOWED_ORIGINS: "x" }),
     );
-    expect(message).toContain('DEWEY_MCP_PORT should be a port number from 0 (any free one) to 65535, not "many"');
+    expect(message).toContain('DEWEY_MCP_PORT should be a port number from 0 (any free port) to 65535, not "many"');
     expect(message).toContain("DEWEY_LOG_LEVEL should be one of debug, info, warn, error");
     expect(message).toContain("DEWEY_TRASH_DAYS should be a number of days");
     expect(message).toContain("DEWEY_ALLOWED_ORIGINS should be origins");
   });
 
-  test("names the flag when the flag was wrong", () => {
+  test("names the flag when the flag is wrong", () => {
     expect(mistakes(() => serve({}, { port: "70000" }))).toContain("--port should be a port number");
   });
 
   test("never prints a secret", () => {
     const message = mistakes(() => serve({ DEWEY_TOKEN: "s3cr et", DEWEY_DATABASE_URL: "mysql://u:s3cret@h/d" }));
     expect(message).toContain("DEWEY_TOKEN should be");
-    expect(message).toContain("DEWEY_DATABASE_URL should look like");
+    expect(message).toContain("DEWEY_DATABASE_URL should be an address such as");
     expect(message).not.toContain("s3cr");
   });
 
@@ -78,23 +78,23 @@ describe("the server's configuration", () => {
     expect(serve({ DEWEY_TOKEN_FILE: secretFile("token", "from-a-file\n") }).token).toBe("from-a-file");
   });
 
-  test("takes an empty secret file as no secret", () => {
+  test("treats an empty secret file as no secret", () => {
     expect(
       serve({ DEWEY_TOKEN_FILE: secretFile("none", ""), DEWEY_DB_PASSWORD_FILE: secretFile("none2", "\n") }),
     ).toMatchObject({ token: undefined, database: { kind: "embedded" } });
   });
 
-  test("refuses a secret given twice, and a file that is not there", () => {
+  test("refuses a secret given twice, and a missing file", () => {
     const token = secretFile("twice", "a");
     expect(mistakes(() => serve({ DEWEY_TOKEN: "a", DEWEY_TOKEN_FILE: token }))).toContain("give one");
     expect(mistakes(() => serve({ DEWEY_TOKEN_FILE: join(folder, "missing") }))).toContain(
-      "DEWEY_TOKEN_FILE should be a file",
+      "DEWEY_TOKEN_FILE should be a readable file",
     );
   });
 
-  test("refuses to listen beyond loopback without a token, unless told so", () => {
+  test("refuses to listen beyond loopback without a token, unless --no-auth is given", () => {
     expect(mistakes(() => serve({ DEWEY_MCP_HOST: "0.0.0.0" }))).toContain(
-      "DEWEY_TOKEN should be given to listen on 0.0.0.0",
+      "DEWEY_TOKEN is required to listen on 0.0.0.0",
     );
     expect(serve({ DEWEY_MCP_HOST: "0.0.0.0", DEWEY_TOKEN: "t" }).host).toBe("0.0.0.0");
     expect(serve({ DEWEY_MCP_HOST: "0.0.0.0" }, { "no-auth": true }).token).toBeUndefined();
@@ -102,7 +102,9 @@ describe("the server's configuration", () => {
 
   test("refuses a certificate without its key", () => {
     const cert = secretFile("cert.pem", "x");
-    expect(mistakes(() => serve({ DEWEY_TLS_CERT: cert }))).toContain("DEWEY_TLS_CERT and DEWEY_TLS_KEY go together");
+    expect(mistakes(() => serve({ DEWEY_TLS_CERT: cert }))).toContain(
+      "DEWEY_TLS_CERT and DEWEY_TLS_KEY belong together",
+    );
   });
 
   test("is frozen", () => {
@@ -114,11 +116,11 @@ describe("the server's configuration", () => {
 });
 
 describe("the database's configuration", () => {
-  test("a host alone wants a password", () => {
+  test("a host needs a password", () => {
     expect(mistakes(() => serve({ DEWEY_DB_HOST: "db" }))).toContain("DEWEY_DB_PASSWORD should be given");
   });
 
-  test("a password alone means the prototype's host", () => {
+  test("a password alone selects the prototype's host", () => {
     expect(serve({ DEWEY_DB_PASSWORD: "p" }).database).toEqual({
       kind: "server",
       host: "irina",
@@ -130,7 +132,7 @@ describe("the database's configuration", () => {
     });
   });
 
-  test("an address is taken apart, and what it lacks has the same defaults", () => {
+  test("an address is parsed, and its missing parts have the same defaults", () => {
     expect(serve({ DEWEY_DATABASE_URL: "postgres://me:p%40ss@db:5433/lib?sslmode=require" }).database).toEqual({
       kind: "server",
       host: "db",
@@ -149,15 +151,17 @@ describe("the database's configuration", () => {
   });
 
   test("an address without a password, with an unknown parameter or beside a host is refused", () => {
-    expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://db/lib" }))).toContain("should hold a password");
+    expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://db/lib" }))).toContain("should contain a password");
     expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://u:p@db/l?pool=3" }))).toContain("the parameter pool");
-    expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://u:p%zz@db/l" }))).toContain("should look like");
+    expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://u:p%zz@db/l" }))).toContain(
+      "should be an address such as",
+    );
     expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://u:p@db/l", DEWEY_DB_HOST: "other" }))).toContain(
       "give one",
     );
   });
 
-  test("a replica's address has what it leaves out from the database", () => {
+  test("missing parts of a replica's address come from the primary", () => {
     const primary = { DEWEY_DATABASE_URL: "postgres://me:p@db:5433/lib?sslmode=require" };
     expect(serve({ ...primary, DEWEY_DB_READ_URL: "postgres://replica" }).readReplica).toEqual({
       host: "replica",
@@ -178,15 +182,15 @@ describe("the database's configuration", () => {
     expect(serve(primary).readReplica).toBeUndefined();
   });
 
-  test("a replica's address without a database, or that is none, is refused without being printed", () => {
+  test("a replica without a primary, or with an invalid address, is refused and its address not printed", () => {
     const alone = mistakes(() => serve({ DEWEY_DB_READ_URL: "postgres://me:s3cret@replica" }));
-    expect(alone).toContain("DEWEY_DB_READ_URL should come with DEWEY_DATABASE_URL or DEWEY_DB_HOST");
+    expect(alone).toContain("DEWEY_DB_READ_URL needs DEWEY_DATABASE_URL or DEWEY_DB_HOST");
     const wrong = mistakes(() => serve({ DEWEY_DB_PASSWORD: "p", DEWEY_DB_READ_URL: "http://me:s3cret@replica" }));
-    expect(wrong).toContain("DEWEY_DB_READ_URL should look like postgres://");
+    expect(wrong).toContain("DEWEY_DB_READ_URL should be an address such as postgres://");
     expect(alone + wrong).not.toContain("s3cret");
   });
 
-  test("more connections at start than at most are refused", () => {
+  test("a minimum of connections above the maximum is refused", () => {
     expect(mistakes(() => serve({ DEWEY_DB_MIN_CONNECTIONS: "9", DEWEY_DB_MAX_CONNECTIONS: "3" }))).toContain(
       "DEWEY_DB_MIN_CONNECTIONS should not be more",
     );
@@ -194,7 +198,7 @@ describe("the database's configuration", () => {
 });
 
 describe("the proxy's configuration", () => {
-  test("has the prototype's ports and a spool in the data folder", () => {
+  test("defaults to the prototype's ports and a spool in the data folder", () => {
     expect(proxyConfig({ env: { DEWEY_DATA_DIR: "/data" }, flags: {} })).toMatchObject({
       host: "127.0.0.1",
       port: 9000,
@@ -204,7 +208,7 @@ describe("the proxy's configuration", () => {
     });
   });
 
-  test("wants a WebSocket address for the server", () => {
+  test("requires a WebSocket address for the server", () => {
     expect(mistakes(() => clientConfig({ env: { DEWEY_URL: "http://localhost:9020" }, flags: {} }))).toContain(
       "DEWEY_URL should be",
     );

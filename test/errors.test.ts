@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { asDeweyError, DeweyError, exitCode, httpStatus, jsonRpcCode } from "../src/errors.ts";
 
-test("every code has its own translation to JSON-RPC, clear of the codes that MCP has taken", () => {
+test("every code has a JSON-RPC code of its own that MCP does not use", () => {
   const codes = ["invalid", "not_found", "conflict", "unauthorized", "unavailable", "internal"] as const;
   const translated = codes.map(jsonRpcCode);
   expect(new Set(translated).size).toBe(codes.length);
@@ -9,12 +9,12 @@ test("every code has its own translation to JSON-RPC, clear of the codes that MC
     expect(translated).not.toContain(taken);
 });
 
-test("wrong usage exits with 2 and an absent database is a 503", () => {
+test("wrong usage exits with 2, and an unavailable database is a 503 that exits with 69", () => {
   expect(exitCode("invalid")).toBe(2);
   expect(httpStatus("unavailable")).toBe(503);
 });
 
-test("what is no error of ours becomes an internal one and keeps its cause", () => {
+test("any other error becomes an internal one and keeps its cause", () => {
   const own = new DeweyError("conflict", "it is taken", { field: "turn_number" });
   expect(asDeweyError(own)).toBe(own);
   const foreign = new TypeError("boom");

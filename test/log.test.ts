@@ -20,7 +20,7 @@ test("one event is one JSON line with its fields", () => {
   });
 });
 
-test("what is below the level is not logged", () => {
+test("events below the level are not logged", () => {
   const { lines, log } = capture({ level: "warn" });
   log.debug("a");
   log.info("b");
@@ -44,7 +44,7 @@ test("a line break in a value cannot forge a line", () => {
   }
 });
 
-test("what is to be masked is masked in texts and in errors, and the rest is as it was", () => {
+test("a mask applies to texts and error messages, and to nothing else", () => {
   const { lines, log } = capture({ mask: (text) => text.replaceAll("s3cret", "…") });
   log
     .with({ session: "my s3cret" })

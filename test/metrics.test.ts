@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Metrics } from "../src/metrics.ts";
 
-test("counts and readings come out in Prometheus' text format, whatever is in a label", async () => {
+test("counters and gauges are rendered in Prometheus' text format, with any characters in a label", async () => {
   const metrics = new Metrics();
   const calls = metrics.counter("dewey_calls_total", "Calls.");
   calls({ tool: "a" })(1);
@@ -26,7 +26,7 @@ test("counts and readings come out in Prometheus' text format, whatever is in a 
   );
 });
 
-test("durations come out as a histogram whose buckets add up", async () => {
+test("durations are rendered as a histogram with cumulative buckets", async () => {
   const metrics = new Metrics();
   const took = metrics.durations("dewey_call_duration_seconds", "Calls.");
   for (const ms of [0.5, 10, 11, 500_000]) took({ tool: "a" })(ms);
@@ -54,7 +54,7 @@ test("durations come out as a histogram whose buckets add up", async () => {
   ]);
 });
 
-test("a reading may have labels", async () => {
+test("a gauge may have labels", async () => {
   const metrics = new Metrics();
   metrics.gauge("dewey_up", "Up.", () => [
     [{ upstream: "a" }, 1],

@@ -13,7 +13,7 @@ import { engines, quiet, testStore } from "./support/postgres.ts";
 const [engine] = engines;
 if (!engine) throw new Error("there is no PostgreSQL");
 
-describe("Dewey's own client", () => {
+describe("the tool client", () => {
   const port = freePort();
   const url = `ws://127.0.0.1:${port}/`;
   let store: Store;
@@ -33,7 +33,7 @@ describe("Dewey's own client", () => {
     expect(PROTOCOL_VERSION).toBe(LATEST_PROTOCOL_VERSION);
   });
 
-  test("calls tools, many at a time, each with its own answer", async () => {
+  test("makes overlapping calls and gives each its own reply", async () => {
     const client = new ToolClient({ url, token: "secret" });
     const sessions = Array.from({ length: 50 }, (_, index) => `s${index}`);
     const replies = await Promise.all(
@@ -43,7 +43,7 @@ describe("Dewey's own client", () => {
     await client.close();
   });
 
-  test("throws the server's errors with their code and field", async () => {
+  test("throws the server's error with its code and field", async () => {
     const client = new ToolClient({ url, token: "secret" });
     expect(await failure(client.call("dewey_search", { query: "" }))).toMatchObject({
       code: "invalid",
@@ -56,7 +56,7 @@ describe("Dewey's own client", () => {
     await client.close();
   });
 
-  test("says that the server is away, and calls it again when it is back", async () => {
+  test("throws unavailable while the server is away, and reconnects when it is back", async () => {
     const client = new ToolClient({ url, token: "secret" });
     await client.call("dewey_list_conversations", {});
     await listener.stop();
@@ -66,13 +66,13 @@ describe("Dewey's own client", () => {
     await client.close();
   });
 
-  test("does not get in with another token", async () => {
+  test("is refused with a wrong token", async () => {
     expect(await failure(new ToolClient({ url, token: "wrong" }).call("dewey_list_conversations", {}))).toMatchObject({
       code: "unavailable",
     });
   });
 
-  test("gives up on a server that does not answer", async () => {
+  test("throws unavailable when the server does not answer in time", async () => {
     const silent = Bun.serve({
       port: 0,
       fetch: (request, server) => (server.upgrade(request) ? undefined : new Response()),
@@ -83,7 +83,7 @@ describe("Dewey's own client", () => {
     await silent.stop(true);
   });
 
-  test("calls on a new connection when the old one has gone dead without a sign", async () => {
+  test("reconnects after a connection has died silently", async () => {
     const way = await Forwarder.to(port);
     const client = new ToolClient({ url: `ws://127.0.0.1:${way.port}/`, token: "secret", deadlineMs: 1000 });
     await client.call("dewey_list_conversations", {});
@@ -94,7 +94,7 @@ describe("Dewey's own client", () => {
     way.stop();
   });
 
-  test("does not take another MCP server for Dewey", async () => {
+  test("refuses an MCP server that is not Dewey", async () => {
     const other = startEchoWebSocket({ subprotocol: true });
     const client = new ToolClient({ url: other.url });
     const error = await failure(client.call("dewey_list_conversations", {}));

@@ -92,7 +92,7 @@ describe("dewey reindex", () => {
     expect(await refused.json()).toMatchObject({ code: "invalid", field: "language" });
     expect(await dewey("reindex", "--search-language", "no; drop")).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("--search-language should be a language by PostgreSQL's name"),
+      stderr: expect.stringContaining("--search-language should be PostgreSQL's name of a language"),
     });
     expect(await state()).toEqual(before);
   });
