@@ -1,24 +1,24 @@
 import { MAX_FRAME_BYTES } from "./frame.ts";
 
-/** A client that takes nothing for so long, while something waits for it, is cut off. It is looked once in this time. */
+/** A client that reads nothing for this long with data queued is disconnected; checked once per interval. */
 const STALL_LIMIT_MS = 60_000;
-/** What is handed on at once: so that a client that takes slowly is seen to take something, however long a frame is. */
+/** Size of the chunks that are handed on, so that a slow client makes visible progress on a long frame. */
 const PIECE_BYTES = 256 * 1024;
-/** What may wait for a client whose source cannot be paused: two of the largest frames. Then it is cut off. */
+/** Largest queue, for sources that cannot be paused: two of the largest frames. A client that exceeds it is disconnected. */
 const MAX_QUEUE_BYTES = 2 * MAX_FRAME_BYTES;
 
 export interface EventBodyOptions {
-  /** Called when the client has taken something. */
+  /** Called when the client has read something. */
   taken(): void;
-  /** Called once, when the body was sent to its end, or the client has left or was cut off. */
+  /** Called once, when the body is sent completely, or the client has left or was disconnected. */
   over(): void;
   stallLimitMs?: number | undefined;
 }
 
-/** The body of an HTTP response that is written piece by piece and sent as fast as the client reads. */
+/** The body of an HTTP response, written bit by bit and sent as fast as the client reads. */
 export class EventBody {
   readonly stream: ReadableStream<Uint8Array>;
-  /** What the client has not taken yet. */
+  /** Bytes that the client has not read. */
   queuedBytes = 0;
   readonly #options: EventBodyOptions;
   readonly #encoder = new TextEncoder();
@@ -38,7 +38,7 @@ export class EventBody {
         pull: () => this.#pull(),
         cancel: () => this.#end(),
       },
-      // Nothing is taken out of the queue before the connection wants it: what waits is counted here and nowhere else.
+      // The stream buffers nothing itself, so that the queue is counted here alone.
       { highWaterMark: 0 },
     );
   }
@@ -54,7 +54,7 @@ export class EventBody {
     if (this.queuedBytes > MAX_QUEUE_BYTES) this.#cutOff();
   }
 
-  /** Ends the body when the client has taken what was written. */
+  /** Ends the body when the client has read everything. */
   end(): void {
     this.#ending = true;
     this.#wake();
@@ -87,7 +87,7 @@ export class EventBody {
 
   #cutOff(): void {
     if (this.#isOver) return;
-    this.#controller?.error(new Error("the client takes nothing"));
+    this.#controller?.error(new Error("the client reads nothing"));
     this.#end();
   }
 

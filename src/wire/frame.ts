@@ -1,13 +1,13 @@
 /**
- * The largest frame. 20 MB of content is promised to pass, and JSON may write a character in six (`\u0000`), so that a
- * frame of it can come near 120 MB.
+ * The largest frame. Contents of 20 MB must pass, and JSON may escape a character as six (`\u0000`), so a frame can reach
+ * 120 MB.
  */
 export const MAX_FRAME_BYTES = 128 * 1024 * 1024;
 
 /**
- * What a frame is, as far as whoever relays needs to know. The frame itself is never changed by looking at it. An `id` is
- * the message's; one that JavaScript's numbers cannot hold is an object that `JSON.stringify` writes as it came. The `key` is
- * the id's JSON: 1 is not "1".
+ * A parsed frame, as far as a relay needs it; the frame itself is never changed. `id` is the message's id; a number that
+ * JavaScript cannot represent exactly is an object that `JSON.stringify` writes with its original digits. `key` is the id as
+ * JSON: 1 and "1" differ.
  */
 export type FrameView =
   | { kind: "request"; id: unknown; key: string; method: string; message: Json }
@@ -16,7 +16,7 @@ export type FrameView =
   | { kind: "batch"; messages: FrameView[] }
   | { kind: "invalid"; reason: "not JSON" | "not JSON-RPC" };
 
-/** A frame that was looked at, so that nobody looks at it twice. */
+/** A frame with its view, so that it is parsed once. */
 export interface ViewedFrame {
   text: string;
   view: FrameView;
@@ -24,11 +24,11 @@ export interface ViewedFrame {
 
 export type Json = Record<string, unknown>;
 
-/** JSON-RPC's own error codes. */
+/** Error codes defined by JSON-RPC. */
 export const PARSE_ERROR = -32_700;
 export const INVALID_REQUEST = -32_600;
 
-/** Looks at a frame. Never throws. */
+/** Parses a frame. Never throws. */
 export function viewFrame(text: string): FrameView {
   let value: unknown;
   try {
@@ -57,23 +57,23 @@ function viewMessage(value: unknown, exactId: unknown): FrameView {
   return { kind: "invalid", reason: "not JSON-RPC" };
 }
 
-/** As `JSON.stringify` writes it, which is asked for what is no number. */
+/** `JSON.stringify` of the id, with a fast path for numbers. */
 function keyOf(id: unknown): string {
   return typeof id === "number" ? String(id) : JSON.stringify(id);
 }
 
-/** The ids of the requests in a frame: one, or several in a batch. */
+/** The ids of the requests in a frame: none, one, or several in a batch. */
 export function requestIds(view: FrameView): unknown[] {
   if (view.kind === "batch") return view.messages.flatMap(requestIds);
   return view.kind === "request" ? [view.id] : [];
 }
 
-/** Whether the id is a number that JavaScript's own cannot be trusted with. */
+/** Whether the id is a number that JavaScript may not represent exactly. */
 function hasInexactId(message: unknown): boolean {
   return isObject(message) && typeof message["id"] === "number" && !Number.isSafeInteger(message["id"]);
 }
 
-/** The messages' ids; those numbers stand in them as they were written, and are written so again. */
+/** The ids of the messages; numbers keep the digits they were written with. */
 function exactIds(text: string): unknown[] {
   const keepNumbers = (key: string, value: unknown, context?: { source?: string }): unknown =>
     key === "id" && typeof value === "number" && context?.source !== undefined ? rawJson(context.source) : value;
@@ -81,7 +81,7 @@ function exactIds(text: string): unknown[] {
   return [value].flat().map((message) => (isObject(message) ? message["id"] : undefined));
 }
 
-/** A value that `JSON.stringify` writes as this text. TypeScript does not know ECMAScript's `JSON.rawJSON` yet. */
+/** A value that `JSON.stringify` writes as this text. TypeScript has no type for `JSON.rawJSON` yet. */
 const rawJson = (text: string) => (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text);
 
 export function isObject(value: unknown): value is Json {
@@ -89,14 +89,14 @@ export function isObject(value: unknown): value is Json {
 }
 
 /**
- * A frame as one line. JSON allows raw line breaks between its tokens only, never inside a string, so that a space says
- * the same; on stdio a line break would end the frame.
+ * A frame as one line: on stdio a line break ends the frame. JSON allows raw line breaks only between tokens, so a space
+ * means the same.
  */
 export function asLine(frame: string): string {
   return /[\r\n]/.test(frame) ? frame.replace(/[\r\n]/g, " ") : frame;
 }
 
-/** A JSON-RPC error frame; `id` is the request's, or null when it is not known. */
+/** A JSON-RPC error frame; `id` is the request's, or null when unknown. */
 export function errorFrame(id: unknown, code: number, message: string): string {
   return JSON.stringify({ jsonrpc: "2.0", id: id ?? null, error: { code, message } });
 }

@@ -2,15 +2,15 @@ import { isObject, viewFrame } from "./frame.ts";
 import type { FrameView } from "./frame.ts";
 import { VERSION_HEADER } from "./headers.ts";
 
-/** Servers move an endpoint by a slash, or from one path to another; more than a few steps are a circle. */
+/** Servers redirect to add a slash or to change a path; more redirects than this are a loop. */
 const MAX_REDIRECTS = 3;
-/** Of an error's text, what is told. */
+/** Limit on the part of a response body that is quoted in an error. */
 const MAX_REASON_CHARACTERS = 300;
 const KEEPS_METHOD_AND_BODY = new Set([307, 308]);
 
 /**
- * `fetch` for requests to an upstream: it waits for as long as the answer takes, and follows only redirects that keep the
- * request as it is and stay on the same server, since nobody else may see its headers.
+ * `fetch` for requests to an upstream. It has no timeout, and follows only redirects that keep method and body and stay on
+ * the same origin, because no other server may see the headers.
  */
 export async function fetchUpstream(address: string, init: RequestInit): Promise<Response> {
   let url = new URL(address);
@@ -25,15 +25,15 @@ export async function fetchUpstream(address: string, init: RequestInit): Promise
   }
 }
 
-/** Whether nobody took the connection, so that it is certain that the request has not run. */
+/** Whether the connection was refused, so that the request certainly has not run. */
 export function isRefusedConnection(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ECONNREFUSED";
 }
 
-/** An answer of HTTP that is no success. */
-class Refusal extends Error {
+/** An HTTP response that is not successful. */
+class UnsuccessfulResponse extends Error {
   readonly body: string;
-  /** The id, as JSON, of the request that the body is the answer to. */
+  /** The id, as JSON, of the request that the body responds to, if it is a JSON-RPC response. */
   readonly answers: string | undefined;
 
   constructor(status: number, body: string) {
@@ -46,19 +46,19 @@ class Refusal extends Error {
   }
 }
 
-/** Reads why a request was refused. */
-export async function refusal(response: Response): Promise<Refusal> {
+/** Reads the response to a request that did not succeed. */
+export async function unsuccessful(response: Response): Promise<UnsuccessfulResponse> {
   const body = await response.text().catch(() => "");
-  return new Refusal(response.status, body);
+  return new UnsuccessfulResponse(response.status, body);
 }
 
-/** Why a request has failed, for a person. */
+/** Why a request has failed, in words for people. */
 export function reasonOf(error: unknown): string {
-  if (isRefusedConnection(error)) return "nobody listens there";
+  if (isRefusedConnection(error)) return "the connection was refused";
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The revision without sessions (2026-07-28) wants in headers what its requests say in their bodies. */
+/** The headers in which the revision without sessions (2026-07-28) repeats parts of a request's body. */
 export function statelessHeaders(view: FrameView): Record<string, string> {
   if (view.kind !== "request" && view.kind !== "notification") return {};
   const params = isObject(view.message["params"]) ? view.message["params"] : {};

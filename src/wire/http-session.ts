@@ -6,31 +6,31 @@ import type { Link, LinkHandlers } from "./link.ts";
 import { Replay } from "./replay.ts";
 import { SSE_COMMENT, sseEvent } from "./sse.ts";
 
-/** From here on a client counts as slow, and whoever feeds it is paused. */
+/** From here on the link reports backpressure. */
 const HIGH_WATER_BYTES = 1024 * 1024;
-/** Names the stream that a client holds open to hear what belongs to no request. */
+/** Name of the stream that a client opens with GET, for messages outside of requests. */
 const STANDALONE = "0";
 
-/** What a client hears of one POST, or of the GET that it holds open. It outlives its connection. */
+/** The events that respond to one POST, or those of the GET stream. A stream outlives its connection. */
 interface Stream {
   name: string;
-  /** The requests that it still owes an answer, and the tokens of their progress, as JSON. */
+  /** Ids of the requests it has not answered, and their progress tokens, as JSON. */
   unanswered: Set<string>;
   progressTokens: Set<string>;
-  /** The number of the last event that a connection was given. */
+  /** The number of the latest event that was written to a connection. */
   givenNumber: number;
   body: EventBody | undefined;
 }
 
 /**
- * One session of a Streamable HTTP client as a link. Frames pass as text, as they came. Streamable HTTP sends what belongs
- * to a request on that request's stream, so progress goes where its token came from, and what a server asks or tells while
- * exactly one request is open goes to that one; everything else goes to the stream that the client holds open.
+ * One session of a Streamable HTTP client as a link. Frames pass unchanged, as text. Streamable HTTP sends messages that
+ * belong to a request on that request's stream: progress goes to the request with its token, and other requests and
+ * notifications of the server go to the open request when there is exactly one. All else goes to the GET stream.
  */
 export class HttpSessionLink implements Link {
   readonly wire = "http";
   readonly id = crypto.randomUUID();
-  /** When the client was last heard of, by `performance.now()`. */
+  /** When the client last sent something, by `performance.now()`. */
   usedMs = performance.now();
   readonly #inbox = new Inbox();
   readonly #replay = new Replay();
@@ -77,24 +77,24 @@ export class HttpSessionLink implements Link {
     this.#inbox.closed(reason);
   }
 
-  /** Whether a connection of the client's is open at the moment. */
+  /** Whether any stream is connected. */
   get isConnected(): boolean {
     return [...this.#streams.values()].some((stream) => stream.body);
   }
 
-  /** Resolves when another frame may be read. */
+  /** Resolves when the next frame may be read. */
   async ready(): Promise<void> {
     await this.#resumed?.promise;
   }
 
-  /** Takes what asks for no answer. */
+  /** Takes a frame without requests. */
   take(frame: string): void {
     this.#inbox.frame(frame);
   }
 
   /**
-   * Takes a request, or a batch with requests, and answers the stream on which its answer will come; undefined when the
-   * id of one is that of another which is still open. `isResumable` begins it with an id, for clients that know that.
+   * Takes a request, or a batch with requests, and returns the stream of its responses; undefined when an id is already in
+   * flight. `isResumable` starts the stream with an event id, for clients that understand such an event.
    */
   ask(frame: string, view: FrameView, isResumable: boolean): ReadableStream<Uint8Array> | undefined {
     const stream = newStream(crypto.randomUUID());
@@ -108,15 +108,15 @@ export class HttpSessionLink implements Link {
     return body.stream;
   }
 
-  /** The stream for what belongs to no request, with what was said while nobody listened. A newer one takes its place. */
+  /** Opens the GET stream, with the events since it was last connected. Replaces one that is open. */
   listen(): ReadableStream<Uint8Array> {
     const body = this.#connect(this.#standalone, this.#standalone.givenNumber);
-    // Bun sends the headers with the first bytes. Until then a client would not know that its stream is open.
+    // Bun sends the headers with the first bytes; without these a client would not see that its stream is open.
     body.write(SSE_COMMENT);
     return body.stream;
   }
 
-  /** A stream again, from behind the event of this id; undefined when there is no such stream any more. */
+  /** Resumes a stream after the event with this id; undefined when the stream is no longer known. */
   again(lastEventId: string): ReadableStream<Uint8Array> | undefined {
     const [name = "", number = ""] = lastEventId.split("/");
     if (!/^\d+$/.test(number)) return undefined;
@@ -129,7 +129,7 @@ export class HttpSessionLink implements Link {
     return body.stream;
   }
 
-  /** Proxies on the way and Bun itself cut streams on which nothing passes. */
+  /** Writes to idle streams: proxies in between, and Bun itself, close streams that carry nothing. */
   keepAlive(): void {
     for (const { body } of this.#streams.values()) if (body?.queuedBytes === 0) body.write(SSE_COMMENT);
   }
@@ -166,7 +166,7 @@ export class HttpSessionLink implements Link {
     const related =
       asking.find((stream) => stream.progressTokens.has(token)) ?? (asking.length === 1 ? asking[0] : undefined);
     if (related && (related.body || !this.#standalone.body)) return related;
-    // A client need not listen; what its server asks would never be answered then, unless it goes with some request.
+    // Without a GET stream the client would never see a server's request, unless it goes to some request's stream.
     return this.#standalone.body ? this.#standalone : (asking.findLast((stream) => stream.body) ?? this.#standalone);
   }
 
@@ -214,7 +214,7 @@ function noteRequests(view: FrameView, stream: Stream): void {
   if (token !== undefined) stream.progressTokens.add(JSON.stringify(token));
 }
 
-/** The token that a progress notification goes to. */
+/** The token of a progress notification. */
 function progressToken(view: FrameView): unknown {
   const isProgress = view.kind === "notification" && view.method === "notifications/progress";
   return isProgress ? paramsOf(view.message, "params")["progressToken"] : undefined;

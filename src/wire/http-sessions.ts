@@ -6,19 +6,19 @@ import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
 import { HttpSessionLink } from "./http-session.ts";
 import type { Link } from "./link.ts";
 
-/** A client that never says DELETE would hold its session for ever. One with an open stream is still there. */
+/** A session ends after this long without a request or an open stream: some clients never send DELETE. */
 const IDLE_LIMIT_MS = 30 * 60_000;
 const IDLE_CHECK_MS = 60_000;
-/** Sessions at once; a client that opens one for each request reaches it, and nobody else. */
+/** Limit on open sessions; only a client that opens one for each request reaches it. */
 const MAX_SESSIONS = 10_000;
-/** Proxies on the way and Bun itself cut streams on which nothing passes. */
+/** Interval of comments on idle streams, which proxies in between, and Bun itself, would close. */
 const KEEP_ALIVE_MS = 15_000;
 
 const METHOD_NOT_FOUND = -32_601;
 const SESSION_NOT_FOUND = -32_001;
-/** The code of a request that is refused for its HTTP headers. */
+/** The code of requests with wrong HTTP headers. */
 const HEADERS_REFUSED = -32_000;
-/** Clients of older revisions stumble over an event without a message, with which a stream that can be resumed begins. */
+/** A resumable stream starts with an event without a message, which clients of older revisions do not accept. */
 const FIRST_RESUMABLE_VERSION = "2025-11-25";
 
 const streamHeaders = {
@@ -28,13 +28,13 @@ const streamHeaders = {
 };
 
 export interface HttpSessionsOptions {
-  /** A new session: whoever serves it opens the link. */
+  /** Called for a new session; the callee opens the link. */
   opened(link: Link, request: Request): void;
   log: Log;
-  /** The revisions that may stand in a request's header; a relay leaves that to whom it relays to. */
+  /** The revisions that a request's header may name; a relay leaves the check to its upstream. */
   versions?: readonly string[];
   idleLimitMs?: number;
-  /** How long a client may take nothing of a stream while something waits in it. */
+  /** How long a client may read nothing from a stream that has data queued. */
   stallLimitMs?: number;
 }
 
@@ -58,20 +58,20 @@ export class HttpSessions {
     return this.#sessions.size;
   }
 
-  /** Answers a request of any method to the endpoint. */
+  /** Answers a request to the endpoint, of any method. */
   async handle(request: Request, server: Server<unknown>): Promise<Response> {
     const id = request.headers.get(SESSION_HEADER);
     const session = id === null ? undefined : this.#sessions.get(id);
     if (id !== null && !session)
-      return problem(404, null, SESSION_NOT_FOUND, "there is no such session; initialize again");
+      return problem(404, null, SESSION_NOT_FOUND, "the session does not exist or has ended; initialize again");
     const refused = this.#refuse(request);
     if (refused) return refused;
-    // A stream may be quiet for long; Bun would end it.
+    // Bun would close a stream that is idle for long.
     server.timeout(request, 0);
     if (session) session.usedMs = performance.now();
     if (request.method === "POST") return this.#post(request, session);
     if (!session) {
-      const message = `a session is wanted: initialize one, then send its ${SESSION_HEADER}`;
+      const message = `a session is required: initialize one, then send its ${SESSION_HEADER}`;
       return problem(400, null, INVALID_REQUEST, message);
     }
     if (request.method === "GET") return listen(request, session);
@@ -84,7 +84,7 @@ export class HttpSessions {
     for (const session of this.#sessions.values()) session.close();
   }
 
-  /** The answer to a request whose method or headers are not MCP's. */
+  /** The error for a request whose method or headers break MCP's rules, if it does. */
   #refuse(request: Request): Response | undefined {
     const { headers, method } = request;
     if (!["GET", "POST", "DELETE"].includes(method))
@@ -92,7 +92,7 @@ export class HttpSessions {
     const accept = headers.get("accept") ?? "";
     const wanted = { POST: ["application/json", "text/event-stream"], GET: ["text/event-stream"] }[method] ?? [];
     if (!wanted.every((type) => accept.includes(type)))
-      return problem(406, null, HEADERS_REFUSED, `the header Accept must hold ${wanted.join(" and ")}`);
+      return problem(406, null, HEADERS_REFUSED, `the header Accept must contain ${wanted.join(" and ")}`);
     if (method === "POST" && !/^application\/json\s*(;|$)/i.test(headers.get("content-type") ?? ""))
       return problem(415, null, HEADERS_REFUSED, "the header Content-Type must be application/json");
     const version = headers.get(VERSION_HEADER);
@@ -102,7 +102,7 @@ export class HttpSessions {
       400,
       null,
       HEADERS_REFUSED,
-      `the header ${VERSION_HEADER} must be one of the revisions that are supported: ${versions.join(", ")}`,
+      `the header ${VERSION_HEADER} must name a supported revision: ${versions.join(", ")}`,
     );
   }
 
@@ -121,10 +121,10 @@ export class HttpSessions {
   #begin(request: Request, frame: string, view: FrameView): Response {
     const { id, method } = view.kind === "request" ? view : { id: null, method: undefined };
     if (method !== "initialize") {
-      // A client of the revision without sessions asks for `server/discover` first, and falls back at this code.
+      // A client of the revision without sessions calls `server/discover` first, and falls back on this code.
       return method === "server/discover"
         ? problem(400, id, METHOD_NOT_FOUND, "this server has no server/discover; initialize a session")
-        : problem(400, id, INVALID_REQUEST, `a session is wanted: initialize one, then send its ${SESSION_HEADER}`);
+        : problem(400, id, INVALID_REQUEST, `a session is required: initialize one, then send its ${SESSION_HEADER}`);
     }
     if (this.#sessions.size >= MAX_SESSIONS) {
       return problem(503, id, SESSION_NOT_FOUND, "there are too many open sessions; try again later");
@@ -142,7 +142,7 @@ export class HttpSessions {
     const now = performance.now();
     for (const session of this.#sessions.values()) {
       if (session.isConnected || now - session.usedMs < limitMs) continue;
-      session.close("nobody used it any more");
+      session.close("the session was idle for too long");
       this.#options.log.debug("an idle HTTP session was closed", { session: session.id });
     }
   }
@@ -163,7 +163,7 @@ function answer(session: HttpSessionLink, request: Request, frame: string, view:
   const stream = session.ask(frame, view, version >= FIRST_RESUMABLE_VERSION);
   if (!stream) {
     const id = view.kind === "request" ? view.id : null;
-    return problem(400, id, INVALID_REQUEST, "the id is that of another request, which has no answer yet");
+    return problem(400, id, INVALID_REQUEST, "the id is that of another request in flight");
   }
   return streaming(session, stream);
 }
@@ -173,7 +173,7 @@ function listen(request: Request, session: HttpSessionLink): Response {
   if (lastEventId === null) return streaming(session, session.listen());
   const stream = session.again(lastEventId);
   if (stream) return streaming(session, stream);
-  return problem(400, null, INVALID_REQUEST, "there is no such Last-Event-ID any more");
+  return problem(400, null, INVALID_REQUEST, "the stream of this Last-Event-ID is no longer available");
 }
 
 function streaming(session: HttpSessionLink, stream: ReadableStream<Uint8Array>): Response {
@@ -184,20 +184,20 @@ function asks(view: FrameView): boolean {
   return view.kind === "batch" ? view.messages.some(asks) : view.kind === "request";
 }
 
-/** An answer could not be brought to a request whose id is something else. */
+/** Whether every request has an id that a response can be matched by. */
 function hasIds(view: FrameView): boolean {
   if (view.kind === "batch") return view.messages.every(hasIds);
   return view.kind !== "request" || ["string", "number"].includes(typeof view.message["id"]);
 }
 
-/** The revision that a client wants when it initializes; afterwards it stands in a header. */
+/** The revision that `initialize` asks for; later requests name it in a header. */
 function askedVersion(view: FrameView): string {
   const params = view.kind === "request" ? view.message["params"] : undefined;
   const version = isObject(params) ? params["protocolVersion"] : undefined;
   return typeof version === "string" ? version : "";
 }
 
-/** A refusal as JSON-RPC. */
+/** An HTTP error with a JSON-RPC error as its body. */
 function problem(status: number, id: unknown, code: number, message: string): Response {
   return new Response(errorFrame(id, code, message), { status, headers: { "content-type": "application/json" } });
 }

@@ -5,28 +5,28 @@ import type { Log } from "../log.ts";
 import { withoutSecrets } from "./address.ts";
 import { INVALID_REQUEST, MAX_FRAME_BYTES, PARSE_ERROR, errorFrame, isObject, requestIds, viewFrame } from "./frame.ts";
 import type { FrameView, Json } from "./frame.ts";
-import { fetchUpstream, isRefusedConnection, reasonOf, refusal, statelessHeaders } from "./http-request.ts";
+import { fetchUpstream, isRefusedConnection, reasonOf, statelessHeaders, unsuccessful } from "./http-request.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
 import { Inbox } from "./inbox.ts";
 import type { Link, LinkHandlers } from "./link.ts";
 import { SseReader } from "./sse.ts";
 
-/** JSON-RPC code of a request that the server behind HTTP could not be asked. */
+/** JSON-RPC code of a request that the server did not answer. */
 const UPSTREAM_FAILED = jsonRpcCode("unavailable");
 const NOT_FOUND = 404;
 const ACCEPTED = 202;
-/** How long a server may take to say that it is there. */
+/** Time limit of the request that checks whether a server is there. */
 const DIAL_DEADLINE_MS = 10_000;
-/** How long the end of a session may take to tell; a server that is gone is not waited for. */
+/** Time limit of the DELETE that ends a session; the server may be gone. */
 const GOODBYE_DEADLINE_MS = 2000;
-/** What may be on its way to the server: room for two of the largest frames. */
+/** From here on the link reports backpressure: room for two of the largest frames in flight. */
 const MAX_SENDING_CHARACTERS = 2 * MAX_FRAME_BYTES;
-/** How long a notification waits for a server that says nothing of the requests before it until it has their answers. */
+/** How long a notification waits for earlier requests: some servers send no headers before they have the answer. */
 const ARRIVAL_PATIENCE_MS = 100;
-/** Pauses before a stream that broke is fetched again, unless the server has said how long; doubled each time. */
+/** Pauses before a broken stream is fetched again, unless the server sets the reconnection time. */
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 30_000;
-/** How often the rest of an answer is asked for, when its stream has broken. */
+/** Attempts to resume the stream of a response that broke. */
 const MAX_ANSWER_RETRIES = 5;
 
 export interface HttpDialOptions {
@@ -36,8 +36,8 @@ export interface HttpDialOptions {
 }
 
 /**
- * Connects to a server behind Streamable HTTP: asks whether anybody answers at its address, with a method that means
- * nothing to MCP. Throws `unavailable`, naming the address.
+ * Connects to a Streamable HTTP server: checks that something answers at its address, with OPTIONS, which means nothing to
+ * MCP. Throws `unavailable`, naming the address.
  */
 export async function dialHttp(options: HttpDialOptions): Promise<Link> {
   const signal = AbortSignal.timeout(DIAL_DEADLINE_MS);
@@ -52,7 +52,7 @@ export async function dialHttp(options: HttpDialOptions): Promise<Link> {
   return new HttpClientLink(options);
 }
 
-/** Frames pass as text, as they came: a frame is a POST, and what comes back is the data of events or a whole body. */
+/** Frames pass unchanged, as text: each is a POST, and its response is one body or the data of server-sent events. */
 class HttpClientLink implements Link {
   readonly wire = "http";
   readonly #options: HttpDialOptions;
@@ -62,9 +62,9 @@ class HttpClientLink implements Link {
   #sessionId: string | undefined;
   #version: string | undefined;
   #initializeId: string | undefined;
-  /** What must have been taken before the next frame may go. */
+  /** Resolves when the next frame may be posted. */
   #order: Promise<void> = Promise.resolve();
-  /** One for each frame that the server may not have yet. */
+  /** One for each frame that the server may not have received. */
   readonly #arriving = new Set<Promise<void>>();
   #sendingCharacters = 0;
   #isFull = false;
@@ -105,9 +105,9 @@ class HttpClientLink implements Link {
   }
 
   /**
-   * Posts a frame. Resolves when the next may go: behind a notification, so that none is overtaken, and behind the answer
-   * to `initialize`, which names the session; other requests are answered in whatever order they are. A notification lets
-   * the requests before it arrive, or it would cancel what is not there yet.
+   * Posts a frame. Resolves when the next may be posted: after a notification, so that none is overtaken, and after the
+   * response to `initialize`, which names the session. Other requests run concurrently. A notification waits until earlier
+   * requests have arrived; otherwise it might cancel one that has not.
    */
   async #post(frame: string): Promise<void> {
     const view = viewFrame(frame);
@@ -137,7 +137,7 @@ class HttpClientLink implements Link {
     }
   }
 
-  /** Posts a frame and answers the beginning of the response, with which the server has it. */
+  /** Posts a frame. Resolves with the headers of the response: by then the server has the frame. */
   async #carry(frame: string, headers: Record<string, string>): Promise<Response> {
     const arrival = Promise.withResolvers<void>();
     this.#arriving.add(arrival.promise);
@@ -153,7 +153,7 @@ class HttpClientLink implements Link {
     }
   }
 
-  /** Reads the body of an answer. A stream that breaks before everything is answered is fetched again, if it can be. */
+  /** Reads a response's body. A stream that breaks while requests are unanswered is resumed if its events have ids. */
   async #receive(response: Response, unanswered: Map<string, unknown>): Promise<void> {
     const type = response.headers.get("content-type") ?? "";
     if (type.startsWith("text/event-stream")) {
@@ -161,7 +161,7 @@ class HttpClientLink implements Link {
     } else if (unanswered.size > 0 && type.startsWith("application/json")) {
       this.#deliver(await response.text(), unanswered);
     } else await response.body?.cancel();
-    if (unanswered.size > 0) throw new Error("its answer ended before everything was answered");
+    if (unanswered.size > 0) throw new Error("the response ended before every request was answered");
   }
 
   async #stream(first: Response, unanswered: Map<string, unknown>): Promise<void> {
@@ -171,14 +171,14 @@ class HttpClientLink implements Link {
       const { lastEventId = lastId, retryMs, error } = await this.#read(response, unanswered);
       if (unanswered.size === 0 || this.#isClosed) return;
       lastId = lastEventId;
-      if (lastId === undefined || attempt > MAX_ANSWER_RETRIES) throw error ?? new Error("its stream ended too early");
+      if (lastId === undefined || attempt > MAX_ANSWER_RETRIES) throw error ?? new Error("the stream ended too early");
       await Bun.sleep(retryMs ?? FIRST_RETRY_MS);
       response = await this.#get(lastId);
-      if (!response.ok) throw await refusal(response);
+      if (!response.ok) throw await unsuccessful(response);
     }
   }
 
-  /** Reads events until the stream ends or breaks; tells how it can be had again. */
+  /** Reads events until the stream ends or breaks. Returns what is needed to resume it. */
   async #read(response: Response, unanswered: Map<string, unknown> | undefined) {
     const reader = new SseReader();
     const body: AsyncIterable<Uint8Array> | [] = response.body ?? [];
@@ -198,7 +198,7 @@ class HttpClientLink implements Link {
     return { lastEventId, retryMs: reader.retryMs, error };
   }
 
-  /** The stream for what belongs to no request, again and again for as long as the link is open. */
+  /** Keeps the stream open that carries messages outside of requests, until the link closes. */
   async #listen(): Promise<void> {
     if (this.#isListening) return;
     this.#isListening = true;
@@ -211,7 +211,7 @@ class HttpClientLink implements Link {
         if (!response.ok) {
           await response.body?.cancel();
           if (response.status === NOT_FOUND) this.#sessionIsGone();
-          // A server need not have anything to say by itself.
+          // The stream is optional for servers.
           return;
         }
         const read = await this.#read(response, undefined);
@@ -219,7 +219,7 @@ class HttpClientLink implements Link {
         ({ retryMs } = read);
         if (read.lastEventId !== undefined) backoff.reset();
       } catch (error) {
-        this.#options.log.debug("the HTTP upstream's stream could not be had", { address: this.#address, error });
+        this.#options.log.debug("the HTTP upstream's stream could not be opened", { address: this.#address, error });
         this.#endIfUnreachable(error);
       }
       const pauseMs = backoff.next();
@@ -257,7 +257,7 @@ class HttpClientLink implements Link {
     if (this.#isClosed) return;
     if (unanswered && unanswered.size > 0) {
       const view = viewFrame(text);
-      // A server may send an empty body, or a page of somebody between.
+      // The body may be empty, or an HTML page of a proxy in between.
       if (view.kind === "invalid" && view.reason === "not JSON") return;
       for (const each of view.kind === "batch" ? view.messages : [view]) {
         if (each.kind !== "response") continue;
@@ -269,7 +269,7 @@ class HttpClientLink implements Link {
     this.#inbox.frame(text);
   }
 
-  /** From now on every request must name the revision in a header. */
+  /** Remembers the negotiated revision, which every later request names in a header. */
   #noteVersion(message: Json): void {
     this.#initializeId = undefined;
     const { result } = message;
@@ -277,15 +277,15 @@ class HttpClientLink implements Link {
     if (typeof version === "string") this.#version = version;
   }
 
-  /** A refusal that is the JSON-RPC answer to the request goes on as it is; of others the reason is told. */
+  /** Passes a body that is a JSON-RPC response on unchanged, and answers with an error otherwise. */
   async #refused(response: Response, unanswered: Map<string, unknown>): Promise<void> {
-    const error = await refusal(response);
+    const error = await unsuccessful(response);
     if (error.answers !== undefined && unanswered.has(error.answers)) this.#deliver(error.body, unanswered);
     this.#fail(unanswered, error);
     if (response.status === NOT_FOUND && this.#sessionId !== undefined) this.#sessionIsGone();
   }
 
-  /** What nobody else will answer is answered with an error. */
+  /** Answers the requests that the server will not answer. */
   #fail(unanswered: Map<string, unknown>, error: unknown): void {
     if (this.#isClosed) return;
     const reason = reasonOf(error);

@@ -1,12 +1,12 @@
 import type { LinkHandlers } from "./link.ts";
 
 /**
- * What is read of a peer at most while its owner takes nothing. A client says little while its server is slow, and whoever
- * is read is seen to leave; nobody would end its session otherwise.
+ * Limit on what is read ahead while the owner is paused. A little is read all the same, because a closed connection is
+ * noticed only while reading; the session of a client that has left would stay open otherwise.
  */
 const MAX_HELD_CHARACTERS = 4_000_000;
 
-/** Keeps what arrives before the owner is ready, or while it takes nothing, and tells the end once. */
+/** Holds frames that arrive before the owner is ready or while it is paused, and reports the close once. */
 export class Inbox {
   #handlers: LinkHandlers | undefined;
   #isPaused = true;
@@ -44,12 +44,12 @@ export class Inbox {
     this.#resumed = Promise.withResolvers();
   }
 
-  /** Whether the peer should not be read any further for now. */
+  /** Whether to stop reading from the peer for now. */
   get isFull(): boolean {
     return this.#heldCharacters >= MAX_HELD_CHARACTERS;
   }
 
-  /** Resolves when it may be read again. */
+  /** Resolves when reading may go on. */
   async room(): Promise<void> {
     while (this.isFull) await this.#resumed.promise;
   }
@@ -58,7 +58,7 @@ export class Inbox {
     this.#handlers?.drained();
   }
 
-  /** What came before the end is told before it. */
+  /** Delivers the frames that are held, then reports the close. */
   closed(reason: string): void {
     if (this.#closed !== undefined) return;
     this.#closed = reason;

@@ -4,16 +4,16 @@ import { MAX_FRAME_BYTES, asLine } from "./frame.ts";
 import { Inbox } from "./inbox.ts";
 import type { Link, LinkHandlers } from "./link.ts";
 
-/** How long a peer that takes no more may go on speaking. One that has ended, as nearly all such have, is quiet at once. */
+/** How long to read on from a peer that reads no more. Nearly always it has exited, and its output ends at once. */
 const LAST_WORDS_MS = 2000;
 
-/** The two streams of a wire on which a frame is a line. */
+/** The two streams of a wire that carries one frame per line. */
 export interface LineStreams {
   input: ReadableStream<Uint8Array>;
   output: Bun.FileSink;
-  /** Ends whatever is behind the streams, when the link is closed from our side. */
+  /** Ends the program behind the streams; called when our side closes the link. */
   end(): void;
-  /** Why the input has ended, when it has. */
+  /** Why the input has ended; called once it has. */
   reason(): Promise<string>;
   /** Told the length of a line that is no frame; it is not relayed. */
   onNoise(bytes: number): void;
@@ -21,7 +21,7 @@ export interface LineStreams {
   onFailure(error: unknown): void;
 }
 
-/** A link over two streams of lines, as MCP's stdio has it. */
+/** A link over two streams of lines, such as MCP's stdio. */
 export class LineLink implements Link {
   readonly wire = "stdio";
   readonly #streams: LineStreams;
@@ -72,18 +72,18 @@ export class LineLink implements Link {
     this.ended("closed by Dewey");
   }
 
-  /** Tells the end, once. What was asked before the input ended can still be answered, until the link is closed. */
+  /** Reports the end of the input, once. Frames can still be sent until the link is closed. */
   ended(reason: string): void {
     this.#inbox.closed(reason);
   }
 
-  /** What it has said before comes first, and how its output ends tells more than that it takes no more. */
+  /** Reads the rest of the peer's output first: frames may be left in it, and its end tells more than a failed write. */
   async #break(error: unknown): Promise<void> {
     if (this.#isBroken) return;
     this.#isBroken = true;
     if (!this.#closed) this.#streams.onFailure(error);
     if (this.#reading) await within(LAST_WORDS_MS, this.#reading, () => {});
-    this.ended("it reads no more");
+    this.ended("it stopped reading");
     this.close();
   }
 
@@ -100,14 +100,14 @@ export class LineLink implements Link {
         if (splitter.unfinishedBytes > MAX_FRAME_BYTES) return this.#refuse();
       }
     } catch (error) {
-      // A stream that breaks has ended.
+      // A broken stream has ended.
       if (!this.#closed) this.#streams.onFailure(error);
     }
     this.ended(await this.#streams.reason());
   }
 
   #refuse(): void {
-    this.ended(`it has sent a frame of more than ${MAX_FRAME_BYTES} bytes`);
+    this.ended(`it sent a frame of more than ${MAX_FRAME_BYTES} bytes`);
     this.close();
   }
 
@@ -119,8 +119,8 @@ export class LineLink implements Link {
 }
 
 /**
- * Programs print all sorts of things to their stdout. Looking for the word that every JSON-RPC message holds decides
- * nearly always without parsing; only what lacks it is looked at closely.
+ * Programs also print other text to stdout. Searching for the word that every JSON-RPC message contains decides nearly
+ * always without parsing; only lines without it are parsed.
  */
 function isFrame(line: string): boolean {
   const first = line[0];

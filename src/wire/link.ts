@@ -1,27 +1,26 @@
 /**
- * One open wire that carries frames (JSON-RPC texts) both ways, whatever is underneath.
+ * One open connection that carries frames (JSON-RPC texts) in both directions, over any wire.
  *
- * A link starts paused: nothing is delivered before `open(handlers)`, so no frame is lost while its owner gets ready.
+ * A link starts paused: it delivers nothing before `open(handlers)`, so no frame is lost while its owner gets ready.
  */
 export interface Link {
-  /** What is underneath, for logs and for a recorded session's metadata. */
+  /** For logs and for the metadata of recorded sessions. */
   readonly wire: Wire;
 
   /** Starts delivery. Called once. */
   open(handlers: LinkHandlers): void;
 
   /**
-   * Hands a frame to the wire. Never throws; a frame sent after the close is dropped, as on any wire.
-   * Returns false when the peer reads slower than we send: the frame is queued, not lost, but whoever
-   * feeds this link should pause its source until `drained`.
+   * Sends a frame. Never throws; a frame sent after the close is dropped. Returns false when the peer reads more slowly
+   * than we send: the frame is queued, but the caller should pause its source until `drained`.
    */
   send(frame: string): boolean;
 
-  /** Stops reading from the peer (its own flow control then slows it down) until `resume`. */
+  /** Stops reading from the peer until `resume`; flow control then slows the peer down. */
   pause(): void;
   resume(): void;
 
-  /** Ends the link; `handlers.closed` follows once, also when the peer was first. */
+  /** Closes the link. `handlers.closed` is called once, whichever side closes first. */
   close(reason?: string): void;
 }
 
@@ -30,6 +29,6 @@ export type Wire = "websocket" | "http" | "stdio";
 export interface LinkHandlers {
   frame(text: string): void;
   drained(): void;
-  /** The link is over. `reason` is a sentence for a person, without secrets. */
+  /** The link has closed. `reason` is text for people, without secrets. */
   closed(reason: string): void;
 }

@@ -1,17 +1,16 @@
 import { viewFrame } from "./frame.ts";
 import type { FrameView } from "./frame.ts";
 
-/** A shorter frame is parsed as soon as it is looked through. */
+/** Shorter frames are parsed whole: that is as fast as searching them for long strings. */
 const LONG_FRAME_CHARACTERS = 2048;
-/** A string is left out from here on: what is said and done is as long, ids and names are not. */
+/** Longer strings are left out: contents are this long, ids and names are not. */
 const LONG_STRING_CHARACTERS = 1024;
-/** Quotes that are looked at. A frame of more is one of many short strings, and is parsed as it is. */
+/** A frame with more quotes consists of many short strings and is parsed whole. */
 const MAX_QUOTES = 64;
 
 /**
- * What a frame is, for whoever relays it: `viewFrame`, but for the long texts in a call of a tool and in an answer, in whose
- * place is an empty string. Most of what it costs to look at a long frame is the copy of such a text, and then the memory
- * that is given back and asked for again. What is wrong within a long text is not noticed. Never throws.
+ * `viewFrame` for relays: long strings in tool calls and responses are replaced by empty ones. Most of the cost of parsing a
+ * long frame is copying such strings and collecting them again. Errors inside a long string are not noticed. Never throws.
  */
 export function outlineFrame(text: string): FrameView {
   const outline = text.length < LONG_FRAME_CHARACTERS ? undefined : withoutLongStrings(text);
@@ -19,13 +18,13 @@ export function outlineFrame(text: string): FrameView {
   return view && isEnough(view) ? view : viewFrame(text);
 }
 
-/** What else a client says may have to be said again to another server, and an id can be as long as anything. */
+/** Other messages are needed whole, to replay them to another upstream; and an id may itself be a long string. */
 function isEnough(view: FrameView): boolean {
   const isCall = view.kind === "request" && view.method === "tools/call";
   return (isCall || view.kind === "response") && view.id !== "";
 }
 
-/** Undefined where that would take long, or the text is no JSON. */
+/** Undefined when there are too many quotes, or a string does not end. */
 function withoutLongStrings(text: string): string | undefined {
   let outline = "";
   let kept = 0;

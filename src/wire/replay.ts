@@ -1,4 +1,4 @@
-/** What a client may have missed when its stream broke: enough for a short break, bounded for a long one. */
+/** Limits on what a client can replay after its stream broke: enough for a short outage. */
 const MAX_EVENTS = 1000;
 const MAX_CHARACTERS = 16_000_000;
 
@@ -8,11 +8,11 @@ export interface ReplayEvent {
   frame: string;
 }
 
-/** The last events of one HTTP session, for clients that come back with `Last-Event-ID`. The oldest go first. */
+/** The latest events of one HTTP session, for clients that reconnect with `Last-Event-ID`. The oldest are evicted first. */
 export class Replay {
   #events: ReplayEvent[] = [];
   #characters = 0;
-  /** The number of the last event; numbers grow through the session, over all its streams. */
+  /** The number of the latest event. Events are numbered through the session, across all its streams. */
   last = 0;
 
   add(stream: string, frame: string): ReplayEvent {
@@ -20,7 +20,7 @@ export class Replay {
     this.last += 1;
     this.#events.push(event);
     this.#characters += frame.length;
-    // The last one stays however large it is: it may be the answer that its client comes back for.
+    // The latest event stays, however large: it may be the response that the client reconnects for.
     while (this.#events.length > MAX_EVENTS || (this.#characters > MAX_CHARACTERS && this.#events.length > 1)) {
       this.#characters -= this.#events.shift()?.frame.length ?? 0;
     }

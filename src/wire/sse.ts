@@ -1,33 +1,33 @@
 import { MAX_FRAME_BYTES, asLine } from "./frame.ts";
 
-/** A server-sent event, as far as MCP uses them. */
+/** A server-sent event, with the fields that MCP uses. */
 export interface SseEvent {
-  /** What a client that comes back says to get what followed. */
+  /** Sent as `Last-Event-ID` by a client that reconnects. */
   id: string | undefined;
-  /** Empty in an event that only carries an id. */
+  /** Empty in an event that carries only an id. */
   data: string;
 }
 
-/** The text of an event that carries a frame; one without a frame has an id only. */
+/** The text of an event; without a frame it carries only the id. */
 export function sseEvent(id: string, frame: string | undefined): string {
   return frame === undefined ? `id: ${id}\ndata: \n\n` : `event: message\nid: ${id}\ndata: ${asLine(frame)}\n\n`;
 }
 
-/** A line that says nothing and keeps a quiet stream open. */
+/** A comment, which clients ignore, to keep a quiet stream open. */
 export const SSE_COMMENT = ":\n\n";
 
-/** Reads events out of a stream of server-sent events (WHATWG HTML, 9.2.6), piece by piece. */
+/** Parses a stream of server-sent events (WHATWG HTML, 9.2.6), chunk by chunk. */
 export class SseReader {
   readonly #decoder = new TextDecoder();
-  /** The beginning of a line whose end has not come yet; joined once, when it has. */
+  /** The parts of a line whose end has not arrived; joined once, when it does. */
   #pieces: string[] = [];
   #data: string[] = [];
   #characters = 0;
   #id: string | undefined;
-  /** How long the server wants clients to wait before they come back, once it has said so. */
+  /** The reconnection time that the server has set, if any. */
   retryMs: number | undefined;
 
-  /** The events that end in this chunk. Throws when one grows beyond the largest frame. */
+  /** The events that end in this chunk. Throws when an event is larger than the largest frame. */
   push(chunk: Uint8Array): SseEvent[] {
     const text = this.#decoder.decode(chunk, { stream: true });
     this.#characters += text.length;
@@ -42,7 +42,7 @@ export class SseReader {
     return lines.flatMap((line) => this.#line(line.endsWith("\r") ? line.slice(0, -1) : line));
   }
 
-  /** The event, when this line ends one. */
+  /** The event that this line ends, if any. */
   #line(line: string): SseEvent[] {
     if (line !== "") {
       this.#field(line);
@@ -70,7 +70,7 @@ export class SseReader {
         if (/^\d+$/.test(value)) this.retryMs = Number(value);
         break;
       default:
-        // The standard passes over comments, and over fields that it does not know.
+        // The standard ignores comments and unknown fields.
         break;
     }
   }

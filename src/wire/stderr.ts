@@ -1,20 +1,20 @@
 import { LineSplitter } from "../lines.ts";
 import type { Log } from "../log.ts";
 
-/** Of a line, so much is logged. */
+/** Limit on the part of a line that is logged. */
 const MAX_LOGGED_CHARACTERS = 2000;
-/** Of a line that does not end, so much is kept. */
+/** Limit on the part of a line that is held in memory. */
 const MAX_LINE_BYTES = 64 * 1024;
-/** Lines of a key that are hidden at most, should its end never come: one of 16,384 bits has about 200. */
+/** Limit on hidden lines, for a key without an end: one of 16,384 bits has about 200 lines. */
 const MAX_KEY_LINES = 250;
 
-/** A private key's first line, unless its end stands there too: then it is seen by looking at that line alone. */
+/** First line of a private key that goes on: the log redacts a key on one line by itself. */
 const KEY_BEGINS = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?!.*-----END )/;
 const KEY_ENDS = /-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----/;
-/** What follows the first line of a key, whatever a program puts around it: base64, a header, or nothing. */
+/** Second line of a key, with any text around it: base64, a header, or an empty line. */
 const KEY_GOES_ON = /[A-Za-z0-9+/=]{40}|^[\w-]{1,40}: |^\s*$/;
 
-/** Logs what a command prints on its stderr, line by line. The log takes out what one line shows to be secret. */
+/** Logs a command's stderr line by line. The log masks secrets that are recognised within a line. */
 export async function logStderr(stream: ReadableStream<Uint8Array>, log: Log, command: string): Promise<void> {
   const splitter = new LineSplitter(MAX_LINE_BYTES);
   const cover = new KeyCover();
@@ -36,12 +36,12 @@ export async function logStderr(stream: ReadableStream<Uint8Array>, log: Log, co
   if (last !== "" && !isTold) tell(last);
 }
 
-/** Hides a private key that is printed over several lines, which no look at a single line would recognise. */
+/** Hides a private key that spans several lines, which no single line shows to be one. */
 class KeyCover {
-  /** Lines of the key so far; undefined where there is none. */
+  /** Lines of the key so far; undefined outside of a key. */
   #lines: number | undefined;
 
-  /** What may be shown of a line; undefined for nothing. */
+  /** The line as it may be logged; undefined to log nothing. */
   shown(line: string): string | undefined {
     if (this.#lines === undefined) {
       if (KEY_BEGINS.test(line)) this.#lines = 0;
@@ -49,7 +49,7 @@ class KeyCover {
     }
     this.#lines += 1;
     const isFirst = this.#lines === 1;
-    // Programs also speak of keys, and what they say then is to be read.
+    // It was only a sentence about a key, and the next line is ordinary text.
     if (isFirst && !KEY_GOES_ON.test(line)) {
       this.#lines = undefined;
       return this.shown(line);
@@ -59,7 +59,7 @@ class KeyCover {
   }
 }
 
-/** The beginning of a long line. The word that would be cut is left out: half a secret is not recognised as one. */
+/** Cuts a long line before the last word that fits only in part: half a secret is not recognised as one. */
 function beginning(line: string): string {
   if (line.length <= MAX_LOGGED_CHARACTERS) return line;
   return `${line.slice(0, MAX_LOGGED_CHARACTERS).replace(/[^\s"',;]+$/, "")}…`;

@@ -6,13 +6,13 @@ import { LineLink } from "./line-link.ts";
 import type { Link } from "./link.ts";
 import { logStderr } from "./stderr.ts";
 
-/** How long a child may take to end by itself when its stdin has ended, and again when it was told to terminate. */
+/** How long a child may take to exit after its stdin has ended, and again after SIGTERM. */
 const END_GRACE_MS = 2000;
 
 /**
- * Stands between us and a child, with the child's own stdin, stdout and stderr passed through. It watches a pipe from
- * us on descriptor 3: when we are gone, even by kill -9, the pipe ends and the child's whole process group is ended,
- * first kindly. A shell is everywhere; Linux's parent-death signal is not, and does not reach grandchildren.
+ * A shell between us and the child that passes stdin, stdout and stderr through. It watches a pipe from us on descriptor 3:
+ * when this process ends, even by kill -9, the pipe closes and the shell ends the child's process group, first with SIGTERM.
+ * Shells exist everywhere; Linux's parent-death signal does not, and does not reach grandchildren.
  */
 const GUARD = `
 exec 4<&0 </dev/null
@@ -35,20 +35,20 @@ export interface SpawnOptions {
 type Child = Bun.Subprocess<"pipe", "pipe", "pipe">;
 
 /**
- * Starts a command whose stdin and stdout carry frames. Its stderr goes to the log. When the link is closed, or we end,
- * its whole process group ends. Throws `not_found` when there is no such command.
+ * Starts a command whose stdin and stdout carry frames. Its stderr is logged. When the link closes, or this process ends,
+ * its process group ends. Throws `not_found` when the command does not exist.
  */
 export function spawnStdio(options: SpawnOptions): Link {
   const { command, log } = options;
   const path = Bun.which(command, { PATH: options.env["PATH"] ?? "", ...(options.cwd ? { cwd: options.cwd } : {}) });
-  if (path === null) throw new DeweyError("not_found", `there is no command ${JSON.stringify(command)} to start`);
+  if (path === null) throw new DeweyError("not_found", `the command ${JSON.stringify(command)} does not exist`);
   let child: Child;
   try {
     child = Bun.spawn(["/bin/sh", "-c", GUARD, "sh", path, ...options.args], {
       env: options.env,
       ...(options.cwd ? { cwd: options.cwd } : {}),
       stdio: ["pipe", "pipe", "pipe", "pipe"],
-      // A process group of its own: it is ended as a whole, and Ctrl-C in our terminal does not reach it before us.
+      // Its own process group, so that it can be ended as a whole, and Ctrl-C in our terminal does not reach it first.
       detached: true,
     });
   } catch (cause) {
@@ -65,31 +65,32 @@ function childLink(child: Child, command: string, log: Log): Link {
     output: child.stdin,
     end: () => void endChild(child),
     async reason() {
-      // A child that has closed its stdout and does not end is of no more use.
+      // A child that has closed its stdout but does not exit is of no use any more.
       await within(END_GRACE_MS, child.exited, () => {});
       void endChild(child);
       return endOf(child, command);
     },
-    onNoise: (bytes) => log.warn("a line on the command's stdout is no frame; it is not passed on", { command, bytes }),
+    onNoise: (bytes) =>
+      log.warn("a line on the command's stdout is not a frame; it is not relayed", { command, bytes }),
     onFailure: (error) => log.warn("a pipe of the command failed", { command, error }),
   });
   void logStderr(child.stderr, log, command);
   void child.exited.then(() => {
     const [, , , guardPipe] = child.stdio;
     if (typeof guardPipe === "number") closeSync(guardPipe);
-    // What the child has started and left behind goes with it.
+    // Processes that the child has left behind are ended too.
     killGroup(child, "SIGKILL");
   });
   return link;
 }
 
 function endOf(child: Child, command: string): string {
-  if (child.signalCode !== null) return `${JSON.stringify(command)} was ended by ${child.signalCode}`;
-  if (child.exitCode !== null) return `${JSON.stringify(command)} has ended with exit code ${child.exitCode}`;
-  return `${JSON.stringify(command)} has closed its stdout`;
+  if (child.signalCode !== null) return `${JSON.stringify(command)} was killed by ${child.signalCode}`;
+  if (child.exitCode !== null) return `${JSON.stringify(command)} ended with exit code ${child.exitCode}`;
+  return `${JSON.stringify(command)} closed its stdout`;
 }
 
-/** As MCP asks for: close its stdin, then terminate it, then kill it. */
+/** Ends a child as MCP says: closes its stdin, then sends SIGTERM, then SIGKILL. */
 async function endChild(child: Child): Promise<void> {
   void endInput(child);
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
@@ -99,12 +100,12 @@ async function endChild(child: Child): Promise<void> {
   }
 }
 
-/** A child that reads no more never takes what is on its way to it, and need not be waited for. */
+/** Closes the child's stdin. This may never finish when the child has stopped reading. */
 async function endInput(child: Child): Promise<void> {
   try {
     await child.stdin.end();
   } catch {
-    // It has closed its stdin itself.
+    // The child has closed its stdin already.
   }
 }
 
@@ -112,11 +113,11 @@ function killGroup(child: Child, signal: NodeJS.Signals): void {
   try {
     process.kill(-child.pid, signal);
   } catch {
-    // The group has ended already.
+    // The group has already ended.
   }
 }
 
-/** This process's own stdin and stdout, for commands that a client starts. Nothing else may write to stdout then. */
+/** This process's stdin and stdout, for commands that a client starts. Nothing else may write to stdout. */
 export function ownStdio(log: Log): Link {
   const output = Bun.stdout.writer();
   return new LineLink({
@@ -124,7 +125,7 @@ export function ownStdio(log: Log): Link {
     output,
     end: () => void output.end(),
     reason: () => Promise.resolve("its stdin has ended"),
-    onNoise: (bytes) => log.warn("a line on stdin is no frame; it is not passed on", { bytes }),
+    onNoise: (bytes) => log.warn("a line on stdin is not a frame; it is not relayed", { bytes }),
     onFailure: (error) => log.warn("stdin or stdout failed", { error }),
   });
 }

@@ -6,14 +6,14 @@ import type { FrameView } from "./frame.ts";
 import type { Link } from "./link.ts";
 
 /**
- * The SDK's transport over a link. What is not JSON-RPC is answered as JSON-RPC says, and the link lives on.
+ * The SDK's transport over a link. Invalid frames are answered with the errors of JSON-RPC, and the link stays open.
  */
 export function linkTransport(link: Link): Transport {
   const transport: Transport = {
     start() {
       link.open({
         frame: (text) => deliver(viewFrame(text), transport, link),
-        // The SDK knows no back-pressure: what it sends is queued by the link, up to the link's own limit.
+        // The SDK has no backpressure: its frames are queued by the link, up to the link's own limit.
         drained: () => {},
         closed: () => transport.onclose?.(),
       });
@@ -44,7 +44,7 @@ function deliver(view: FrameView, transport: Transport, link: Link): void {
       for (const message of view.messages) deliver(message, transport, link);
       return;
     case "request":
-      // The SDK drops in silence what does not fit its schema, and the caller would wait for ever.
+      // The SDK silently drops frames that do not match its schema, and the caller would wait forever.
       if (!isJSONRPCRequest(view.message)) {
         link.send(errorFrame(echoable(view.id), INVALID_REQUEST, "the frame is not a JSON-RPC 2.0 request"));
         return;
@@ -54,11 +54,11 @@ function deliver(view: FrameView, transport: Transport, link: Link): void {
     case "response":
       break;
   }
-  // The SDK checks the rest against the schema of the method when it handles the message.
+  // The SDK validates the rest against the method's schema when it handles the message.
   transport.onmessage?.(view.message as unknown as JSONRPCMessage);
 }
 
-/** JSON-RPC answers with the id where it could be read. */
+/** The id for an error; null, as JSON-RPC says, when it is no valid id. */
 function echoable(id: unknown): unknown {
   return typeof id === "string" || typeof id === "number" ? id : null;
 }

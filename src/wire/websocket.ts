@@ -8,41 +8,41 @@ import type { Link, LinkHandlers } from "./link.ts";
 
 /** The subprotocol of MCP over WebSocket. */
 const SUBPROTOCOL = "mcp";
-/** How long a server may take to answer the handshake. */
+/** Time limit of the handshake. */
 const DIAL_DEADLINE_MS = 10_000;
-/** From here on a peer counts as slow, and whoever feeds it is paused. */
+/** From here on the link reports backpressure. */
 const HIGH_WATER_BYTES = 1024 * 1024;
 /**
- * Largest queue of one socket: room for two of the largest frames. A peer that lets more pile up, although its source is
- * paused, is closed; otherwise Bun would drop messages and keep the socket open.
+ * Largest queue of a socket: room for two of the largest frames. A socket that exceeds it, although its source is paused, is
+ * closed; otherwise Bun would drop messages and keep the socket open.
  */
 const MAX_QUEUE_BYTES = 2 * MAX_FRAME_BYTES;
-/** A client that takes nothing for so long, while much waits for it, is cut off. It is looked once in this time. */
+/** A client that reads nothing for this long with data queued is disconnected; checked once per interval. */
 const STALL_LIMIT_MS = 60_000;
-/** How often a quiet peer is asked whether it is there. Bun closes a socket that has not answered for its idle limit. */
+/** Bun pings idle sockets, and closes one that has sent nothing for this long. */
 const IDLE_LIMIT_SECONDS = 120;
-/** How often the queue of an outgoing connection is looked at while its source is paused: it tells no drain by itself. */
+/** Poll interval of an outgoing connection's queue while its source is paused: WebSocket has no drain event. */
 const DRAIN_POLL_MS = 5;
 const PING_INTERVAL_MS = 30_000;
-/** A peer that has not answered so many pings in a row is gone. */
+/** A peer that leaves this many pings in a row unanswered is gone. */
 const MISSED_PINGS = 3;
 
-/** WebSocket's close codes that Dewey uses (RFC 6455, 7.4.1). */
+/** The close codes that Dewey uses (RFC 6455, 7.4.1). */
 const CLOSE_NORMAL = 1000;
 const CLOSE_UNSUPPORTED_DATA = 1003;
 
-/** What a socket that we accepted carries. */
+/** The data of an accepted socket. */
 export interface Accepted {
-  /** Called when the socket is open; the link delivers from `Link.open` on. */
+  /** Called when the socket is open. The link delivers nothing before `Link.open`. */
   opened(link: Link): void;
   link?: ServerLink;
-  /** How long a client may take nothing of what waits for it. */
+  /** How long a client may read nothing with data queued. */
   stallLimitMs?: number;
 }
 
 /**
- * Whether the upgrade's subprotocols are acceptable, and which to select. Bun would echo any that is offered, so that a
- * client of some other protocol would believe to be understood: `mcp` or none.
+ * Selects `mcp` when the client offers subprotocols, and fails when `mcp` is not among them. Bun would echo any offer, so
+ * that a client of another protocol would believe it is supported.
  */
 export function selectSubprotocol(request: Request): { ok: true; headers: Record<string, string> } | { ok: false } {
   const offered = request.headers.get("sec-websocket-protocol");
@@ -58,7 +58,7 @@ export const acceptedWebSocket: WebSocketHandler<Accepted> = {
   closeOnBackpressureLimit: true,
   idleTimeout: IDLE_LIMIT_SECONDS,
   sendPings: true,
-  // It halves the throughput, and Safari has an open bug with it.
+  // Compression halves the throughput, and Safari has an open bug with it.
   perMessageDeflate: false,
   open(socket) {
     const link = new ServerLink(socket);
@@ -76,13 +76,13 @@ export const acceptedWebSocket: WebSocketHandler<Accepted> = {
   },
 };
 
-/** A socket that a client has opened to us. */
+/** A socket opened by a client. */
 class ServerLink implements Link {
   readonly wire = "websocket";
   readonly #socket: ServerWebSocket<Accepted>;
   readonly #inbox = new Inbox();
   #stallCheck: ReturnType<typeof setInterval> | undefined;
-  /** Whether the client has taken something since it was last looked. */
+  /** Whether the client has read something since the last check. */
   #hasTaken = false;
 
   constructor(socket: ServerWebSocket<Accepted>) {
@@ -134,7 +134,7 @@ class ServerLink implements Link {
   #watch(): ReturnType<typeof setInterval> {
     this.#hasTaken = false;
     return setInterval(() => {
-      // A close would wait behind what the client does not take.
+      // A close frame would wait behind the data that the client does not read.
       if (!this.#hasTaken) this.#socket.terminate();
       this.#hasTaken = false;
     }, this.#socket.data.stallLimitMs ?? STALL_LIMIT_MS);
@@ -157,13 +157,13 @@ export interface DialOptions {
   url: string;
   headers?: Record<string, string>;
   deadlineMs?: number;
-  /** How often a server is asked whether it is there. */
+  /** Interval of pings. */
   pingIntervalMs?: number;
 }
 
 /**
- * Connects to a WebSocket server. It offers the subprotocol `mcp` first; a server that does not select it fails such a
- * handshake by the standard's rules, and is dialled again without it. Throws `unavailable`, naming the address.
+ * Connects to a WebSocket server. Offers the subprotocol `mcp` first; with a server that does not select it the handshake
+ * fails, as the standard demands, and a second attempt offers none. Throws `unavailable`, naming the address.
  */
 export async function dialWebSocket(options: DialOptions): Promise<Link> {
   const first = await dial(options, [SUBPROTOCOL]);
@@ -173,7 +173,7 @@ export async function dialWebSocket(options: DialOptions): Promise<Link> {
   throw new DeweyError("unavailable", `${withoutSecrets(options.url)} cannot be reached: ${second}`);
 }
 
-/** An open socket, or why there is none. */
+/** Returns an open socket, or the reason of the failure. */
 function dial(options: DialOptions, protocols: string[]): Promise<WebSocket | string> {
   const { promise, resolve } = Promise.withResolvers<WebSocket | string>();
   const socket = new WebSocket(options.url, { protocols, headers: options.headers ?? {}, perMessageDeflate: false });
@@ -187,13 +187,13 @@ function dial(options: DialOptions, protocols: string[]): Promise<WebSocket | st
   });
 }
 
-/** Bun's message quotes the whole address, and with it what may be secret; the reason stands behind it. */
+/** The reason at the end of Bun's message; before it Bun quotes the address, which may contain secrets. */
 function errorText(event: Event): string {
   const message = event instanceof ErrorEvent ? event.message : "";
   return /failed: ([^'"]+)$/.exec(message)?.[1] ?? "the connection failed";
 }
 
-/** A socket that we have opened to a server. */
+/** A socket opened to a server. */
 class ClientLink implements Link {
   readonly wire = "websocket";
   readonly #socket: WebSocket;

@@ -8,18 +8,18 @@ describe("the guard", () => {
   const guard = createGuard({ token: "right", allowedOrigins: ["https://allowed.example"], loopback: true });
   const bearer = { authorization: "Bearer right" };
 
-  test("lets a request with the token pass, with or without an allowed Origin", () => {
+  test("passes a request with the token, with or without an allowed Origin", () => {
     expect(guard(ask(bearer))).toBeUndefined();
     expect(guard(ask({ ...bearer, origin: "https://allowed.example" }))).toBeUndefined();
   });
 
-  test("refuses a foreign Origin on every route, also an open one, and whatever the token", () => {
+  test("refuses a foreign Origin even on an open route and with the token", () => {
     for (const origin of ["https://evil.example", "null", "http://localhost:9020", "https://allowed.example.evil"]) {
       expect(guard(ask({ ...bearer, origin }), { open: true })?.status).toBe(403);
     }
   });
 
-  test("refuses a Host that is not this machine's", () => {
+  test("refuses a Host that is not this machine", () => {
     for (const host of ["evil.example", "evil.example:9020", "127.0.0.1.evil.example", ""]) {
       expect(guard(ask({ ...bearer, host }), { open: true })?.status).toBe(403);
     }
@@ -28,7 +28,7 @@ describe("the guard", () => {
     }
   });
 
-  test("refuses a missing, wrong, longer or otherwise sent token, and says how to send it", () => {
+  test("refuses a missing, wrong, longer or differently sent token, and says how to send it", () => {
     for (const authorization of [
       undefined,
       "Bearer wrong",
@@ -44,16 +44,16 @@ describe("the guard", () => {
     }
   });
 
-  test("wants no token on an open route", () => {
+  test("requires no token on an open route", () => {
     expect(guard(ask({}), { open: true })).toBeUndefined();
   });
 
-  test("does not look at the Host beyond loopback, where it cannot know its names", () => {
+  test("ignores the Host beyond loopback, where it cannot know the machine's names", () => {
     expect(createGuard({ allowedOrigins: [], loopback: false })(ask({ host: "dewey.example" }))).toBeUndefined();
   });
 });
 
-test("loopback is known by name and by number", () => {
+test("loopback is recognised by name and by number", () => {
   expect(["localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"].every(isLoopback)).toBe(true);
   expect(["0.0.0.0", "::", "192.168.0.1", "127.example.org", "example.org"].some(isLoopback)).toBe(false);
 });

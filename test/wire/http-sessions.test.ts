@@ -112,7 +112,7 @@ describe("a session over Streamable HTTP", () => {
     await using endpoint = startEndpoint({ idleLimitMs: 100 });
     const idle = await endpoint.open();
     await until("the end of the idle session", () => endpoint.sessions.size === 0);
-    expect(await idle.heard.end()).toContain("nobody used it");
+    expect(await idle.heard.end()).toContain("idle for too long");
     await using other = startEndpoint({ idleLimitMs: 100 });
     await other.open();
     const abort = await other.stream();
@@ -197,7 +197,7 @@ describe("a session over Streamable HTTP", () => {
     const refusals: [number, string, Promise<Response>][] = [
       [406, "Accept", endpoint.post(ping, { accept: "application/json" })],
       [415, "Content-Type", endpoint.post(ping, { "content-type": "text/plain" })],
-      [400, "revisions", endpoint.post(ping, { "mcp-protocol-version": "1999-01-01" })],
+      [400, "supported revision", endpoint.post(ping, { "mcp-protocol-version": "1999-01-01" })],
       [400, "not JSON", endpoint.post("{")],
       [400, "not JSON-RPC", endpoint.post("7")],
       [400, "string or a number", endpoint.post('{"jsonrpc":"2.0","id":{},"method":"ping"}')],

@@ -8,7 +8,7 @@ import { until } from "../support/rpc.ts";
 
 type Answer = (request: Request, body: string) => Response | Promise<Response>;
 
-/** An upstream that answers as a test says; what it was asked is kept. */
+/** An upstream that answers as the test says and records its requests. */
 function startUpstream(answer: Answer, port = 0) {
   const asked: { method: string; body: string; headers: Headers; path: string }[] = [];
   const server = Bun.serve({
@@ -50,7 +50,7 @@ const events = (...parts: (string | Error)[]) =>
       async pull(controller) {
         const part = parts.shift();
         if (part instanceof Error) {
-          // What was sent before must have left.
+          // The headers must have been sent before the break.
           await Bun.sleep(20);
           controller.error(part);
         } else if (part === undefined) controller.close();
@@ -63,7 +63,7 @@ const never = () => new Response(new ReadableStream({}), { headers: { "content-t
 const call = (id: unknown) => `{"jsonrpc":"2.0","id":${String(id)},"method":"tools/call"}`;
 
 describe("a link to a server over Streamable HTTP", () => {
-  test("passes frames as text, both ways, out of bodies and out of events", async () => {
+  test("passes frames unchanged both ways, from bodies and from events", async () => {
     const big = '{"jsonrpc":"2.0","id":9007199254740993,"result":{"n":123456789012345678901234567890,"m":1.0}}';
     await using upstream = startUpstream((_, body) =>
       body.includes('"one"') ? json(big) : events(": hi\n\ndata: ", big.slice(0, 30), `${big.slice(30)}\n\n`),
@@ -72,13 +72,13 @@ describe("a link to a server over Streamable HTTP", () => {
     const frames = ["one", "two"].map((name) => `{ "jsonrpc":"2.0","id":9007199254740993,"method":"${name}","x":1.0}`);
     for (const frame of frames) link.send(frame);
     expect(await heard.count(2)).toEqual([big, big]);
-    // Requests on their own are answered in whatever order they are.
+    // Requests run concurrently, so their responses arrive in any order.
     expect(upstream.posts().toSorted()).toEqual(frames);
     expect(upstream.asked.every(({ headers }) => headers.get("authorization") === "Bearer x")).toBe(true);
     link.close();
   });
 
-  test("names session and revision once it knows them, keeps the order of what it tells, listens, and says goodbye", async () => {
+  test("names session and revision once known, keeps the order of notifications, opens the GET stream, and ends with DELETE", async () => {
     await using upstream = startUpstream(async (request, body) => {
       if (body === initialize) return hello();
       if (request.method === "GET") return events('id: g1\ndata: {"from":"stream"}\n\n', "retry: 10\n\n");
@@ -97,7 +97,7 @@ describe("a link to a server over Streamable HTTP", () => {
       "s1",
       "2025-11-25",
     ]);
-    // A stream that ends is fetched again, from where it was.
+    // A stream that ends is opened again after its last event.
     const gets = upstream.asked.filter(({ method }) => method === "GET");
     expect(gets.map(({ headers }) => headers.get("last-event-id"))).toEqual(
       [null, "g1", "g1"].concat(gets.slice(3).map(() => "g1")),
@@ -106,9 +106,9 @@ describe("a link to a server over Streamable HTTP", () => {
     await until("goodbye", () => upstream.asked.some(({ method }) => method === "DELETE"));
   });
 
-  test("lets no cancellation overtake its call, and waits for no answer to a call", async () => {
+  test("lets no cancellation overtake its call, and sends it before the call is answered", async () => {
     await using upstream = startUpstream(async (_, body) => {
-      // The call is slow to arrive, and its answer never comes.
+      // The call arrives late, and its response never does.
       await Bun.sleep(body.includes("tools/call") ? 50 : 0);
       return body.includes("tools/call") ? never() : new Response(null, { status: 202 });
     });
@@ -120,7 +120,7 @@ describe("a link to a server over Streamable HTTP", () => {
     link.close();
   });
 
-  test("answers each request that its server refuses, with the server's own answer where it is one", async () => {
+  test("answers each request that the server refuses, with the server's own JSON-RPC error if there is one", async () => {
     const own = '{"jsonrpc":"2.0","id":2,"error":{"code":-32600,"message":"own"}}';
     await using upstream = startUpstream((_, body) =>
       body === call(2)
@@ -140,14 +140,14 @@ describe("a link to a server over Streamable HTTP", () => {
         .map(({ id, error }) => [id, error.message]),
     );
     expect(messages["3"]).toContain("HTTP 503: try later");
-    expect(messages["4"]).toContain("ended before everything was answered");
+    expect(messages["4"]).toContain("ended before every request was answered");
     expect(messages["null"]).toContain("not JSON");
     expect(frames.join("")).not.toContain("s3cret");
     expect(heard.closed).toBeUndefined();
     link.close();
   });
 
-  test("answers at once what was asked on a stream that breaks, or fetches the rest where the server lets it", async () => {
+  test("answers the requests of a stream that breaks at once, or resumes the stream if it has event ids", async () => {
     const answer = (id: number) => `data: {"jsonrpc":"2.0","id":${id},"result":{}}\n\n`;
     await using upstream = startUpstream((request, body) => {
       if (request.method === "GET") return events(answer(2));
@@ -164,7 +164,7 @@ describe("a link to a server over Streamable HTTP", () => {
     link.close();
   });
 
-  test("ends when the session is gone, or when nobody listens any more, and says why", async () => {
+  test("closes when the session is gone or the connection is refused, and says why", async () => {
     let isGone = false;
     await using upstream = startUpstream((_, body) =>
       isGone ? json('{"error":"no session"}', {}, 404) : body === initialize ? hello() : never(),
@@ -181,21 +181,24 @@ describe("a link to a server over Streamable HTTP", () => {
     first.link.send(call(2));
     expect(await first.heard.end()).toContain("session is gone");
     await upstream.stop();
-    // Its call breaks with the server; the next finds nobody.
+    // The call breaks when the server stops; the next is refused.
     await second.heard.count(2);
     second.link.send(call(3));
     expect(await second.heard.end()).toContain("cannot be reached");
     expect(second.heard.frames.slice(1).every((frame) => frame.includes('"error"'))).toBe(true);
   });
 
-  test("that cannot be had says where and why, without what may be secret", async () => {
+  test("that cannot be opened names the address and the reason, without secrets", async () => {
     const url = `http://user:pass@127.0.0.1:${freePort()}/mcp?token=s3cret`;
     const { code, message } = await failure(dialHttp({ url, headers: {}, log: quiet }));
-    expect([code, message]).toEqual(["unavailable", expect.stringMatching(/\/mcp cannot be reached: nobody listens/)]);
+    expect([code, message]).toEqual([
+      "unavailable",
+      expect.stringMatching(/\/mcp cannot be reached: the connection was refused/),
+    ]);
     expect(message).not.toMatch(/s3cret|pass/);
   });
 
-  test("follows a server that has moved on itself, and shows its headers to nobody else", async () => {
+  test("follows redirects within a server, and sends its headers to no other", async () => {
     await using other = startUpstream(() => json("{}"));
     await using upstream = startUpstream((request) => {
       const { pathname } = new URL(request.url);
@@ -213,7 +216,7 @@ describe("a link to a server over Streamable HTTP", () => {
     link.close();
   });
 
-  test("is not read further while the link is paused", async () => {
+  test("is not read while the link is paused", async () => {
     let sent = 0;
     const big = `data: {"jsonrpc":"2.0","method":"n","params":"${"x".repeat(100_000)}"}\n\n`;
     await using upstream = startUpstream(
@@ -244,7 +247,7 @@ describe("a link to a server over Streamable HTTP", () => {
     link.close();
   });
 
-  test("shows a server of the revision without sessions in headers what its requests say", async () => {
+  test("repeats parts of a request in headers, for the revision without sessions", async () => {
     await using upstream = startUpstream(() => json('{"jsonrpc":"2.0","id":1,"result":{}}'));
     const { link, heard } = await dial(upstream.url);
     link.send(

@@ -7,7 +7,7 @@ const call = (text: string, id: unknown = 7) =>
   JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params: { name: "echo", arguments: { text } } });
 
 describe("the outline of a frame", () => {
-  test("is the frame without the long texts of a call or of an answer", () => {
+  test("leaves out long strings of a call or a response", () => {
     expect(outlineFrame(call(long))).toEqual(viewFrame(call("")));
     const answer = (text: string) =>
       JSON.stringify({ jsonrpc: "2.0", id: "a", result: { content: [{ text }, { text: "b" }] } });
@@ -16,13 +16,13 @@ describe("the outline of a frame", () => {
     expect(outlineFrame(error(long))).toEqual(viewFrame(error("")));
   });
 
-  test("keeps numbers that JavaScript cannot hold as ids", () => {
+  test("keeps ids that JavaScript cannot represent", () => {
     const text = call(long).replace('"id":7', '"id":12345678901234567890');
     const view = outlineFrame(text);
     expect(JSON.stringify(view.kind === "request" ? view.id : undefined)).toBe("12345678901234567890");
   });
 
-  test("is all of a frame that may have to be said again, of a batch, of a short one, and of one with a long id", () => {
+  test("keeps every string of other messages, of batches, of short frames and of frames with a long id", () => {
     const initialize = {
       jsonrpc: "2.0",
       id: 0,
@@ -33,14 +33,14 @@ describe("the outline of a frame", () => {
     for (const frame of frames) expect(outlineFrame(frame)).toEqual(viewFrame(frame));
   });
 
-  test("is all of a frame with many quotes, and says what is no JSON", () => {
+  test("keeps every string of a frame with many quotes, and recognises invalid JSON", () => {
     const quotes = call('"'.repeat(3000));
     expect(outlineFrame(quotes)).toEqual(viewFrame(quotes));
     for (const broken of [call(long).slice(0, -1), call(long).slice(0, -10), `"${long}`, `${call(long)}"`])
       expect(outlineFrame(broken)).toEqual({ kind: "invalid", reason: "not JSON" });
   });
 
-  test("sees that a quote behind an even number of backslashes ends a string", () => {
+  test("ends a string at a quote after an even number of backslashes", () => {
     const text = call(`${"x".repeat(3000)}\\`);
     expect(outlineFrame(text)).toEqual(viewFrame(call("")));
     expect(outlineFrame(call(`${"x".repeat(3000)}\\"`))).toEqual(viewFrame(call("")));

@@ -50,7 +50,7 @@ describe("a port", () => {
     expect(await (await ask(port, "/some/path", authorized)).text()).toBe("routed /some/path");
   });
 
-  test("answers 500 where a route throws, logs the error and does not tell it", async () => {
+  test("answers 500 when a route throws, and logs the error without revealing it", async () => {
     const port = open({
       route() {
         throw new Error("the secret reason");
@@ -82,12 +82,12 @@ describe("a port", () => {
     expect(await (await ask(port, "/")).text()).toBe("no socket");
   });
 
-  test("that cannot be listened on is an error that names it", () => {
+  test("that is already in use is an error that names the address", () => {
     const { number } = open();
     expect(() => open({ port: number })).toThrow(`127.0.0.1:${number} cannot be listened on: `);
   });
 
-  test("that drains accepts nothing more and waits for the requests in flight", async () => {
+  test("that drains accepts no connection and waits for the requests in flight", async () => {
     const begun = Promise.withResolvers<void>();
     const answer = Promise.withResolvers<Response>();
     const port = open({

@@ -4,7 +4,7 @@ import { SseReader, sseEvent } from "../../src/wire/sse.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-test("events are read however they are cut, with line ends of both kinds, ids, comments and several lines of data", () => {
+test("events are parsed wherever chunks end, with both kinds of line ends, ids, comments and several lines of data", () => {
   const text =
     ': comment\r\nid: 1\r\ndata: \r\n\r\nevent: message\nid:2\ndata: {"a":\ndata: "漢🙂"}\nretry: 250\n\nunknown: x\ndata\n\ndata:last\n\n';
   const whole = new SseReader();
@@ -26,12 +26,12 @@ test("events are read however they are cut, with line ends of both kinds, ids, c
   }
 });
 
-test("a frame goes into an event as it is, but for raw line breaks, which would end it", () => {
+test("an event carries a frame unchanged, except for raw line breaks, which would end it", () => {
   const frame = '{"a":\r\n1,\n"b":"\\n"}';
   expect(new SseReader().push(bytes(sseEvent("s/1", frame)))).toEqual([{ id: "s/1", data: '{"a":  1, "b":"\\n"}' }]);
 });
 
-test("an event that never ends is given up, not kept", () => {
+test("an event without end is an error, and is not held in memory", () => {
   const reader = new SseReader();
   const chunk = bytes("x".repeat(16_000_000));
   const push = () => {

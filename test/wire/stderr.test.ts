@@ -10,7 +10,7 @@ afterEach(() => {
   for (const link of links.splice(0)) link.close();
 });
 
-/** What is logged of a child's stderr, once it has said "the last". */
+/** Lines logged from a child's stderr until the child has printed "the last". */
 async function logged(script: string, text = ""): Promise<string[]> {
   const lines: string[] = [];
   const write = (line: string) => {
@@ -28,8 +28,8 @@ const print = (lines: string[]) => logged(`printf '%s\\n' "$TEXT" >&2`, lines.jo
 const key = trueCases.find(({ kind }) => kind === "private key")?.secret.split("\n") ?? [];
 const [first = "", ...rest] = key;
 
-describe("of what a command prints on stderr", () => {
-  test("a private key over several lines is hidden, however it is written, and nothing of what is around it", async () => {
+describe("a command's stderr", () => {
+  test("is logged without a private key over several lines, in any notation, and with all lines around it", async () => {
     const pgp = [first.replace("RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"), "", ...rest.slice(0, -1), "=aB3d"];
     const forms = [
       key,
@@ -48,7 +48,7 @@ describe("of what a command prints on stderr", () => {
       ]);
   });
 
-  test("what is said of keys is told, and a key without end hides no more than a key has", async () => {
+  test("is logged where it only mentions keys, and a key without end hides no more lines than a key has", async () => {
     const prose = [`a key begins with ${first}`, "at once", first, "in a line of its own"];
     expect(await print(prose)).toEqual([...prose, "the last"]);
     const endless = await print([first, ...Array.from({ length: 400 }, () => rest[0] ?? "")]);
@@ -56,7 +56,7 @@ describe("of what a command prints on stderr", () => {
     expect(endless.length).toBeLessThan(200);
   });
 
-  test("a line without end costs no memory, and is told once, up to a word", async () => {
+  test("is logged up to a word from a line without end, once and in bounded memory", async () => {
     const before = process.memoryUsage().rss;
     const line = `a token=${"s".repeat(1980)}`;
     const lines = await logged(`printf %s '${line} cut' >&2; head -c 500000000 /dev/zero | tr '\\0' z >&2; echo >&2`);
@@ -64,7 +64,7 @@ describe("of what a command prints on stderr", () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(200_000_000);
   }, 60_000);
 
-  test("the last words are told, also when no line end follows them", async () => {
+  test("is logged to its end, with or without a last line end", async () => {
     expect(await logged("printf 'and ' >&2; printf 'the last' >&2; exit 1")).toEqual(["and the last"]);
   });
 });

@@ -12,7 +12,7 @@ const shell = (script: string, log = quiet) => spawnStdio({ command: "sh", args:
 const frame = (text: string) => JSON.stringify({ jsonrpc: "2.0", method: text });
 
 describe("a child on stdio", () => {
-  test("gets frames as lines and answers with lines, of any size and any characters", async () => {
+  test("receives and sends frames as lines, of any size and with any characters", async () => {
     const link = shell("cat");
     const heard = listen(link);
     const sent = [frame("a"), frame("é漢🙂".repeat(10_000)), frame("z".repeat(50_000_000)), frame("b")];
@@ -24,7 +24,7 @@ describe("a child on stdio", () => {
     await heard.end();
   }, 30_000);
 
-  test("gets a frame with raw line breaks between its tokens as one line that says the same", async () => {
+  test("receives a frame with raw line breaks between its tokens as one line with the same meaning", async () => {
     const link = shell("cat");
     const heard = listen(link);
     link.send('{"jsonrpc":"2.0",\r\n"method":"a"}\n{"jsonrpc":"2.0","method":"smuggled"}');
@@ -32,7 +32,7 @@ describe("a child on stdio", () => {
     link.close();
   });
 
-  test("is understood when it splits characters, joins lines, ends them with CRLF, and prints noise between", async () => {
+  test("is understood when it splits characters, joins lines, uses CRLF and prints other text", async () => {
     const lines: string[] = [];
     const log = createLog({ level: "debug", format: "json", write: (line) => lines.push(line) });
     const [first, second] = [frame("漢"), frame("second")];
@@ -54,14 +54,14 @@ describe("a child on stdio", () => {
     await until(
       "the log",
       () =>
-        lines.filter((line) => line.includes("is no frame")).length === 2 &&
+        lines.filter((line) => line.includes("is not a frame")).length === 2 &&
         lines.some((line) => line.includes("to stderr")),
     );
     expect(lines.join("")).not.toContain("secret=x");
     link.close();
   });
 
-  test("that reads slowly slows its sender down, and nothing is lost", async () => {
+  test("slows its sender down by reading slowly, and loses nothing", async () => {
     const link = shell("sleep 0.3; cat");
     const heard = listen(link);
     let goOn = true;
@@ -77,7 +77,7 @@ describe("a child on stdio", () => {
     link.close();
   });
 
-  test("that floods is not read further while the link is paused", async () => {
+  test("is not read while the link is paused, however much it sends", async () => {
     const link = shell(`yes '${frame("flood")}'`);
     const heard = listen(link);
     await heard.count(1000);
@@ -94,7 +94,7 @@ describe("a child on stdio", () => {
     await heard.end();
   });
 
-  test("that ends while the link is paused is seen to end, behind what it has said", async () => {
+  test("that exits while the link is paused is reported closed, after its last frame", async () => {
     const link = shell(`read -r _; echo '${frame("the last")}'; exit 3`);
     const heard = listen(link);
     link.pause();
@@ -103,7 +103,7 @@ describe("a child on stdio", () => {
     expect(heard.frames).toEqual([frame("the last")]);
   });
 
-  test("that reads no more when it ends is heard to its last word, and seen to end as it does", async () => {
+  test("that stops reading before it exits is read to its last frame, and reported with its exit code", async () => {
     const link = shell(`exec <&-; echo '${frame("deaf")}'; sleep 0.3; echo '${frame("the last")}'; exit 7`);
     const heard = listen(link);
     await heard.count(1);
@@ -112,32 +112,32 @@ describe("a child on stdio", () => {
     expect(heard.frames).toEqual([frame("deaf"), frame("the last")]);
   });
 
-  test("that stays but reads no more is given up and ended, and the log holds the cause", async () => {
+  test("that stops reading but does not exit is ended, and the cause is logged", async () => {
     const lines: string[] = [];
     const log = createLog({ level: "info", format: "json", write: (line) => lines.push(line) });
     const link = shell(`exec <&-; printf '{"jsonrpc":"2.0","method":"%s"}\\n' $$; exec sleep 1000`, log);
     const heard = listen(link);
     const [said = ""] = await heard.count(1);
     link.send(frame("go on"));
-    expect(await heard.end()).toBe("it reads no more");
+    expect(await heard.end()).toBe("it stopped reading");
     expect(lines.join("")).toMatch(/a pipe of the command failed.*EPIPE/);
     const { method } = JSON.parse(said) as { method: string };
     await until("its end", () => !isRunning(Number(method)));
   }, 30_000);
 
-  test("that sends a line without end is ended, and said why", async () => {
+  test("that sends a line without end is ended, with the reason", async () => {
     const link = shell("exec tr '\\0' z </dev/zero");
     expect(await listen(link).end()).toContain("more than 134217728 bytes");
   }, 60_000);
 
-  test("that ends tells how, and one that cannot be started is named", async () => {
+  test("is reported with its exit code or signal, and a missing command by its name", async () => {
     expect(await listen(shell("exit 3")).end()).toContain("exit code 3");
     expect(() => spawnStdio({ command: "no-such-command-here", args: [], env, log: quiet })).toThrow(
       "no-such-command-here",
     );
   });
 
-  test("that ignores the end of its stdin and SIGTERM is killed with what it has started", async () => {
+  test("that ignores the end of its stdin and SIGTERM is killed with its descendants", async () => {
     const link = shell(
       `trap '' TERM; sleep 1000 & printf '{"jsonrpc":"2.0","method":"%s %s"}\\n' $$ $!; while :; do sleep 1000; done`,
     );
@@ -149,7 +149,7 @@ describe("a child on stdio", () => {
     await until("the end of both", () => !pids.some(isRunning));
   }, 15_000);
 
-  test("that reads no more is ended all the same, whatever is on its way to it", async () => {
+  test("that has stopped reading is ended even with data in flight to it", async () => {
     const link = shell(`printf '{"jsonrpc":"2.0","method":"%s"}\\n' $$; exec sleep 1000`);
     const heard = listen(link);
     const [text = ""] = await heard.count(1);
@@ -160,7 +160,7 @@ describe("a child on stdio", () => {
     await until("its end", () => !isRunning(pid));
   }, 30_000);
 
-  test("ends, with what it has started, when the process that started it is killed", async () => {
+  test("ends with its descendants when the process that started it is killed", async () => {
     const script = `trap '' TERM; sleep 1000 & printf '{"jsonrpc":"2.0","method":"%s %s"}\\n' $$ $!; while :; do sleep 1000; done`;
     const host = Bun.spawn([process.execPath, join(import.meta.dir, "../support/stdio-host.ts"), "sh", "-c", script], {
       stdout: "pipe",

@@ -7,7 +7,7 @@ import { listen } from "../support/links.ts";
 import { freePort } from "../support/ports.ts";
 import { until } from "../support/rpc.ts";
 
-/** A server that hands over each link that it accepts, and what its client asked for. */
+/** A server that passes on each accepted link with the request that opened it. */
 function startServer(options: { stallLimitMs?: number } = {}) {
   const links: Link[] = [];
   const requests: Request[] = [];
@@ -48,7 +48,7 @@ const upgradeRequest = [
 ].join("\r\n");
 
 describe("a link over WebSocket", () => {
-  test("carries frames both ways as they came, and sends the headers that it was given", async () => {
+  test("carries frames unchanged both ways, and sends the given headers", async () => {
     using server = startServer();
     const client = await dialWebSocket({ url: server.url, headers: { authorization: "Bearer x" } });
     const up = await server.accepted();
@@ -66,7 +66,7 @@ describe("a link over WebSocket", () => {
     await here.end();
   }, 30_000);
 
-  test("keeps frames that come before its owner is ready", async () => {
+  test("keeps frames that arrive before its owner is ready", async () => {
     using server = startServer();
     const client = await dialWebSocket({ url: server.url });
     client.send("early");
@@ -77,7 +77,7 @@ describe("a link over WebSocket", () => {
   });
 
   for (const side of ["the server", "the client"] as const) {
-    test(`of which ${side} is paused stops reading, its peer is told to wait, and nothing is lost`, async () => {
+    test(`stops reading while ${side} is paused, which its peer sees as backpressure, and loses nothing`, async () => {
       using server = startServer();
       const client = await dialWebSocket({ url: server.url });
       const up = await server.accepted();
@@ -100,7 +100,7 @@ describe("a link over WebSocket", () => {
     }, 30_000);
   }
 
-  test("whose client leaves while it is paused ends, behind what the client has said", async () => {
+  test("whose client leaves while it is paused closes after the client's last frame", async () => {
     using server = startServer();
     const client = await dialWebSocket({ url: server.url });
     const up = await server.accepted();
@@ -112,7 +112,7 @@ describe("a link over WebSocket", () => {
     expect(heard.frames).toEqual(["the last"]);
   });
 
-  test("of a client that takes slowly is kept, however much comes to wait for it meanwhile", async () => {
+  test("of a client that takes slowly is kept, however much is queued for it meanwhile", async () => {
     const stallLimitMs = 300;
     using server = startServer({ stallLimitMs });
     let taken = 0;
@@ -131,7 +131,7 @@ describe("a link over WebSocket", () => {
     const up = await server.accepted();
     const heard = listen(up);
     const beganMs = performance.now();
-    // The first is enough to count as slow, and what comes behind it is much more than is taken until it is looked.
+    // The first frame causes backpressure; the rest is much more than the client reads before the check.
     const sizes = [12_000_000, 60_000_000];
     for (const size of sizes) up.send("y".repeat(size));
     await until("everything to be taken", () => heard.closed ?? taken > 72_000_000);
@@ -140,7 +140,7 @@ describe("a link over WebSocket", () => {
     slow.terminate();
   }, 60_000);
 
-  test("of a client that takes nothing of what waits for it is cut off after its limit", async () => {
+  test("of a client that reads nothing of its queue is closed after the stall limit", async () => {
     using server = startServer({ stallLimitMs: 200 });
     const client = await dialWebSocket({ url: server.url });
     client.pause();
@@ -148,14 +148,14 @@ describe("a link over WebSocket", () => {
     const heard = listen(up);
     const big = "y".repeat(500_000);
     await until("a full queue", () => !up.send(big));
-    // It goes on talking, so that silence does not give it away.
+    // It keeps sending, so that the idle limit does not apply.
     const talking = setInterval(() => client.send("still here"), 20);
     expect(await heard.end()).toContain("closed");
     clearInterval(talking);
     client.close();
   });
 
-  test("to a server that is gone without a word is ended by pings, and one that is only quiet is kept", async () => {
+  test("to a server that vanished is closed by missed pings, and one to a quiet server is kept", async () => {
     using server = startServer();
     const handshake = (request: string) =>
       new Bun.CryptoHasher("sha1")
@@ -186,17 +186,17 @@ describe("a link over WebSocket", () => {
     dead.stop(true);
   });
 
-  test("that a client opened and left without a word is ended by pings, and a quiet client's or a paused one is kept", async () => {
+  test("of a client that vanished is closed by missed pings, and one of a quiet client, or a paused one, is kept", async () => {
     const links: Link[] = [];
     const server = Bun.serve<Accepted>({
       port: 0,
       hostname: "127.0.0.1",
       fetch: (request, server) =>
         server.upgrade(request, { data: { opened: (link) => void links.push(link) } }) ? undefined : new Response(),
-      // The shortest time that Bun's clock tells apart; all else is as it is served.
+      // The shortest time that Bun's timer resolves; the rest is as in production.
       websocket: { ...acceptedWebSocket, idleTimeout: 8 },
     });
-    // One that is read no further, because its upstream is slow, cannot show that it is there, and is not asked to.
+    // A link that is paused, because its upstream is slow, cannot read a pong, and sends no pings.
     const held = new WebSocket(`ws://127.0.0.1:${server.port}/`);
     const paused = await until("the paused one", () => links[0]);
     const kept = listen(paused);
@@ -226,7 +226,7 @@ describe("a link over WebSocket", () => {
     await server.stop(true);
   }, 40_000);
 
-  test("is dialled again without the subprotocol when the server does not know it", async () => {
+  test("is dialled again without the subprotocol when the server does not select it", async () => {
     const server = Bun.serve<Accepted>({
       port: 0,
       fetch(request, server) {
@@ -240,7 +240,7 @@ describe("a link over WebSocket", () => {
     await server.stop(true);
   });
 
-  test("that cannot be had says where and why, without what may be secret", async () => {
+  test("that cannot be opened names the address and the reason, without secrets", async () => {
     const url = `ws://user:pass@127.0.0.1:${freePort()}/mcp?token=s3cret`;
     const { code, message } = await failure(dialWebSocket({ url }));
     expect(code).toBe("unavailable");
@@ -248,7 +248,7 @@ describe("a link over WebSocket", () => {
     expect(message).not.toMatch(/s3cret|pass/);
   });
 
-  test("to a server that never answers the handshake is given up after its deadline", async () => {
+  test("to a server that never answers the handshake fails at the deadline", async () => {
     const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     const error = await failure(dialWebSocket({ url: `ws://127.0.0.1:${silent.port}/`, deadlineMs: 200 }));
     expect(error.message).toContain("within 0.2 s");
