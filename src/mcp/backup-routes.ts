@@ -4,7 +4,7 @@ import type { Log } from "../log.ts";
 import type { Recovered } from "../store/backup/backup.ts";
 import type { Store } from "../store/store.ts";
 
-/** A recovery whose client has not been heard of for so long has lost it, and is undone. */
+/** A recovery that receives no data for this long is rolled back. */
 const IDLE_LIMIT_MS = 60_000;
 /** The largest part of an archive in one request. */
 const MAX_PART_BYTES = 8 * 1024 * 1024;
@@ -18,9 +18,9 @@ interface Recovery {
 }
 
 /**
- * `GET /backup` answers the store as an archive. `POST /recover` begins a recovery and answers its id; the archive then
- * comes in parts (`PUT /recover?id=ID&offset=N`), and `POST /recover?id=ID` ends it and answers what was brought back;
- * `DELETE /recover?id=ID` undoes it. A request of the whole archive's size would need the listener to take bodies of any size on all routes.
+ * `GET /backup` returns the store as an archive. `POST /recover` begins a recovery and returns its id; the archive is then
+ * uploaded in parts (`PUT /recover?id=ID&offset=N`), and `POST /recover?id=ID` commits it and returns what was recovered;
+ * `DELETE /recover?id=ID` rolls it back. One request for the whole archive would need a listener without a limit on bodies.
  */
 export class BackupRoutes {
   readonly #store: Store;
@@ -33,18 +33,18 @@ export class BackupRoutes {
     this.#log = log;
   }
 
-  /** Backups and recoveries that are under way. */
+  /** Backups and recoveries in progress. */
   get size(): number {
     return this.#backups + (this.#recovery ? 1 : 0);
   }
 
-  /** Undoes a recovery that is under way. */
+  /** Rolls back a recovery in progress. */
   async stop(): Promise<void> {
     await this.#abort("the server is stopping");
   }
 
   async handle(request: Request, server: BunServer<unknown>): Promise<Response> {
-    // The database may take its time, and the client's disk too.
+    // The database or the client's disk may be slow.
     server.timeout(request, 0);
     try {
       const { pathname, searchParams } = new URL(request.url);
@@ -56,7 +56,7 @@ export class BackupRoutes {
       if (pathname === "/recover" && request.method === "PUT") return await this.#part(id, searchParams, request);
       if (pathname === "/recover" && request.method === "POST") return await this.#finish(id);
       if (pathname === "/recover" && request.method === "DELETE") return await this.#undo(id);
-      throw new DeweyError("invalid", "there is GET /backup, and POST, PUT and DELETE /recover");
+      throw new DeweyError("invalid", "use GET /backup, or POST, PUT or DELETE /recover");
     } catch (thrown) {
       const error = asDeweyError(thrown);
       if (error.code === "internal") this.#log.error("a backup or a recovery failed", { error });
@@ -76,7 +76,7 @@ export class BackupRoutes {
           if (value !== undefined) return controller.enqueue(value);
           controller.close();
         } catch (error) {
-          log.error("a backup broke off", { error });
+          log.error("a backup was interrupted", { error });
           controller.error(error);
         }
         over();
@@ -90,12 +90,13 @@ export class BackupRoutes {
   }
 
   #begin(force: boolean): Response {
-    if (this.#recovery) throw new DeweyError("conflict", "another recovery is under way; try again when it is over");
+    if (this.#recovery)
+      throw new DeweyError("conflict", "another recovery is in progress; try again when it has ended");
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
     const id = Bun.randomUUIDv7();
     const done = this.#store.recover(readable, { force });
     this.#recovery = { id, received: 0, writer: writable.getWriter(), done, idle: setTimeout(() => {}, 0) };
-    // Whoever asks next is told; until then nobody listens.
+    // The next request reports a failure; until then it must not count as unhandled.
     done.catch(() => {});
     this.#touch(this.#recovery);
     return Response.json({ id });
@@ -104,10 +105,11 @@ export class BackupRoutes {
   async #part(id: string | null, search: URLSearchParams, request: Request): Promise<Response> {
     const recovery = this.#known(id);
     if (search.get("offset") !== `${recovery.received}`) {
-      throw new DeweyError("conflict", `the next part should begin at ${recovery.received}`);
+      throw new DeweyError("conflict", `the next part should start at offset ${recovery.received}`);
     }
     const bytes = await request.bytes();
-    if (bytes.length > MAX_PART_BYTES) throw new DeweyError("invalid", `a part takes at most ${MAX_PART_BYTES} bytes`);
+    if (bytes.length > MAX_PART_BYTES)
+      throw new DeweyError("invalid", `a part should have at most ${MAX_PART_BYTES} bytes`);
     recovery.received += bytes.length;
     clearTimeout(recovery.idle);
     await this.#unlessFailed(recovery, recovery.writer.write(bytes));
@@ -127,7 +129,7 @@ export class BackupRoutes {
 
   async #undo(id: string | null): Promise<Response> {
     this.#known(id);
-    await this.#abort("its client asked for that");
+    await this.#abort("its client cancelled it");
     return Response.json({ undone: true });
   }
 
@@ -135,21 +137,21 @@ export class BackupRoutes {
     if (this.#recovery === undefined || this.#recovery.id !== id) {
       throw new DeweyError(
         "not_found",
-        "there is no such recovery; it was undone when it was not heard of for a minute",
+        "there is no such recovery; recoveries that receive no data for a minute are rolled back",
       );
     }
     return this.#recovery;
   }
 
-  /** When the recovery has failed, its reader reads no more, and a write would wait for ever. */
+  /** Fails as soon as the recovery does: its reader has stopped then, and a write would wait forever. */
   async #unlessFailed<Value>(recovery: Recovery, step: Promise<Value>): Promise<Value> {
     const failed = recovery.done.then(() => new Promise<never>(() => {}));
     step.catch(() => {});
     try {
       return await Promise.race([step, failed]);
     } catch (error) {
-      await this.#abort("it has failed");
-      // The stream's own failure is only that nobody reads it any more.
+      await this.#abort("it failed");
+      // The recovery's own error explains more than that its stream is no longer read.
       await recovery.done;
       throw error;
     }
@@ -157,7 +159,7 @@ export class BackupRoutes {
 
   #touch(recovery: Recovery): void {
     clearTimeout(recovery.idle);
-    recovery.idle = setTimeout(() => void this.#abort("its client was not heard of"), IDLE_LIMIT_MS);
+    recovery.idle = setTimeout(() => void this.#abort("its client sent nothing for a minute"), IDLE_LIMIT_MS);
   }
 
   async #abort(reason: string): Promise<void> {
@@ -165,8 +167,10 @@ export class BackupRoutes {
     this.#recovery = undefined;
     if (!recovery) return;
     clearTimeout(recovery.idle);
-    this.#log.warn("a recovery was undone", { reason });
-    await recovery.writer.abort(new DeweyError("unavailable", `the recovery was undone: ${reason}`)).catch(() => {});
+    this.#log.warn("a recovery was rolled back", { reason });
+    await recovery.writer
+      .abort(new DeweyError("unavailable", `the recovery was rolled back: ${reason}`))
+      .catch(() => {});
     await recovery.done.catch(() => {});
   }
 }

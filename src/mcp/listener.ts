@@ -24,12 +24,12 @@ export interface Listener {
   /** The WebSocket address, for people and logs. */
   url: string;
   port: number;
-  /** Clients that are connected over WebSocket, open HTTP sessions, and backups and reindexing that are under way. */
+  /** Number of WebSocket connections, HTTP sessions, and backups, recoveries and rebuilds of the index in progress. */
   clients(): number;
   stop(): Promise<void>;
 }
 
-/** How long calls that are under way may take when the server stops. */
+/** How long calls in flight may take when the server stops. */
 const STOP_DEADLINE_MS = 5000;
 
 /** Serves the tools on one port: WebSocket on `/` and `/mcp`, Streamable HTTP on `/mcp`, and `/healthz`. */
@@ -37,9 +37,9 @@ export function startListener(options: ListenerOptions): Listener {
   const { store, log, version } = options;
   const links = new Set<Link>();
   const metrics = new Metrics();
-  const calls = metrics.counter("dewey_tool_calls_total", "Calls of tools, by tool and outcome.");
+  const calls = metrics.counter("dewey_tool_calls_total", "Tool calls, by tool and outcome.");
   metrics.gauge("dewey_clients", "Open WebSocket connections and HTTP sessions.", () => links.size + http.size);
-  const durations = metrics.durations("dewey_tool_call_duration_seconds", "How long calls of tools took, by tool.");
+  const durations = metrics.durations("dewey_tool_call_duration_seconds", "Durations of tool calls, by tool.");
   const onCall = (tool: string, outcome: string, ms: number) => {
     calls({ tool, outcome })(1);
     durations({ tool })(ms);
@@ -67,7 +67,7 @@ export function startListener(options: ListenerOptions): Listener {
     port: port.number,
     clients: () => links.size + http.size + backups.size + (store.reindexer.isWalking ? 1 : 0),
     async stop() {
-      // No new connections; calls under way may end; then whatever is left is closed.
+      // Accepts no new connections, lets the calls in flight finish, then closes the rest.
       await within(STOP_DEADLINE_MS, port.drain(), () => {});
       http.stop();
       await backups.stop();
@@ -89,15 +89,15 @@ function meterDatabase(metrics: Metrics, store: Store): void {
       [{ pool, state: "idle" }, idle],
     ]),
   );
-  metrics.gauge("dewey_database_connections_max", "Connections that a pool may have.", () =>
+  metrics.gauge("dewey_database_connections_max", "Maximum number of connections, by pool.", () =>
     pools().map(([pool, { most }]) => [{ pool }, most]),
   );
-  metrics.gauge("dewey_database_waiting_calls", "Callers that wait for a connection, by pool.", () =>
+  metrics.gauge("dewey_database_waiting_calls", "Callers waiting for a connection, by pool.", () =>
     pools().map(([pool, { waiting }]) => [{ pool }, waiting]),
   );
 }
 
-/** Resolves when the link is over. */
+/** Resolves when the link has closed. */
 async function serveLink(link: Link, serve: () => ReturnType<typeof createMcpServer>, log: Log): Promise<void> {
   const closed = Promise.withResolvers<void>();
   try {
@@ -125,7 +125,7 @@ function router({ store, log }: ListenerOptions, { http, backups, opened }: Rout
     if (pathname === "/mcp") return http.handle(request, server);
     if (pathname === "/backup" || pathname === "/recover") return backups.handle(request, server);
     if (pathname === "/reindex") return handleReindex(request, store, log);
-    return refusal(404, "there is WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz and GET /metrics");
+    return refusal(404, "use WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz or GET /metrics");
   };
 }
 

@@ -3,8 +3,8 @@ import type { Log } from "../log.ts";
 import type { Store } from "../store/store.ts";
 
 /**
- * `POST /reindex` begins to make the words of all messages anew, with `?language=NAME` in another language; `GET /reindex`
- * says how far that is. Both answer at once: the work goes on in the background, whoever asks or not.
+ * `POST /reindex` starts to rebuild the search index, with `?language=NAME` in another language; `GET /reindex` returns the
+ * progress. Both answer at once: the rebuild runs in the background.
  */
 export async function handleReindex(request: Request, store: Store, log: Log): Promise<Response> {
   try {

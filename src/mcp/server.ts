@@ -15,13 +15,13 @@ export interface McpServerOptions {
   store: Store;
   version: string;
   log: Log;
-  /** Told of every call that a tool has answered ("ok") or refused (the code of the error), and how long it took. */
+  /** Called after every tool call, with its outcome ("ok" or the error's code) and duration. */
   onCall: (tool: string, outcome: string, ms: number) => void;
 }
 
 /**
- * One session's MCP server: the SDK's, with Dewey's tools. It is the low-level one, because the SDK's `McpServer` answers
- * an unknown tool as a result, and passes over unknown arguments in silence.
+ * The MCP server of one session. Uses the SDK's low-level `Server`, because its `McpServer` answers an unknown tool with a
+ * result and silently ignores unknown arguments.
  */
 export async function createMcpServer(options: McpServerOptions): Promise<Server> {
   const { store, log } = options;
@@ -32,19 +32,19 @@ export async function createMcpServer(options: McpServerOptions): Promise<Server
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...toolList] }));
   const connection = Bun.randomUUIDv7();
   const authorOf = (session: string | undefined) => author(session ?? connection, server.getClientVersion());
-  // `tools/call` too: set as a handler of its own, the SDK would hold request and result against its schemas again, which
-  // takes a quarter of a call, and answer malformed parameters with -32603 where -32602 is right.
+  // Handles `tools/call` too: with a handler set for it, the SDK would validate request and result against its own schemas,
+  // which takes a quarter of a call, and answer malformed parameters with -32603 instead of -32602.
   server.fallbackRequestHandler = async ({ method, params }, { sessionId, signal }) => {
     const caller = { author: authorOf(sessionId), signal };
     return method === "tools/call"
       ? callByName(params, caller, options)
       : callDirectly(method, params, caller, options);
   };
-  server.onerror = (error) => log.debug("a session's frame was not understood", { error });
+  server.onerror = (error) => log.debug("a frame of a session could not be handled", { error });
   return server;
 }
 
-/** What a client says of itself may be anything: it is kept as far as it is a name. */
+/** Limit on the part of a client's name that is kept; clients may send anything. */
 const MAX_CLIENT_NAME_CHARACTERS = 200;
 
 function author(session: string, client: { name: string; version: string } | undefined): Author {
@@ -64,14 +64,14 @@ const toolList = [...tools.values()].map((tool) => ({
 }));
 
 function jsonSchema(schema: z.ZodType, io: "input" | "output") {
-  // A date is a text on the wire; the transforms behind it are the server's own affair.
+  // A date is a string on the wire; transforms do not appear in the schema.
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
   return { ...rest, type: "object" as const };
 }
 
 interface Caller {
   author: Author;
-  /** Aborts when the caller cancels the request or is gone. */
+  /** Aborts when the caller cancels the request or disconnects. */
   signal: AbortSignal;
 }
 
@@ -82,7 +82,7 @@ const callParams = z.looseObject({
     .optional(),
 });
 
-/** `tools/call`. What a model can correct is a result that says so; only a broken request is a protocol error. */
+/** Handles `tools/call`. An error that a model can correct is a result; only a malformed request is a protocol error. */
 async function callByName(params: unknown, caller: Caller, options: McpServerOptions): Promise<CallToolResult> {
   const parsed = callParams.safeParse(params ?? {});
   if (!parsed.success) {
@@ -95,7 +95,7 @@ async function callByName(params: unknown, caller: Caller, options: McpServerOpt
   const tool = tools.get(parsed.data.name);
   if (!tool) {
     const name = JSON.stringify(parsed.data.name);
-    throw protocolError(ErrorCode.InvalidParams, `there is no tool ${name}; tools/list names those that there are`);
+    throw protocolError(ErrorCode.InvalidParams, `there is no tool ${name}; tools/list returns the available ones`);
   }
   try {
     const output = await answer(tool, parsed.data.arguments, caller, options);
@@ -107,13 +107,13 @@ async function callByName(params: unknown, caller: Caller, options: McpServerOpt
   }
 }
 
-/** The prototype's clients name the tool as the method and take the bare value, without any handshake. */
+/** Serves the prototype's clients, which name the tool as the method and expect the bare value, without a handshake. */
 async function callDirectly(method: string, params: unknown, caller: Caller, options: McpServerOptions) {
   const tool = tools.get(method);
   if (!tool) throw protocolError(ErrorCode.MethodNotFound, `there is no method ${JSON.stringify(method)}`);
   try {
     const output = await answer(tool, params, caller, options);
-    // The SDK's type wants an object, and the wire takes any JSON: "no context" is null.
+    // The SDK's type demands an object, but the wire carries any JSON: "no context" is null.
     return (tool.bare ? tool.bare(output) : output) as Record<string, unknown>;
   } catch (thrown) {
     const { code, field, message } = told(thrown, tool, options.log);
@@ -122,8 +122,8 @@ async function callDirectly(method: string, params: unknown, caller: Caller, opt
 }
 
 /**
- * What the SDK answers as an error of JSON-RPC. Its own `McpError` begins each message with "MCP error -32602:", and the
- * clients that are made with it put that before what they receive once more.
+ * An error that the SDK sends as a JSON-RPC error. Its own `McpError` starts each message with "MCP error -32602:", and
+ * clients made with the SDK prepend that once more.
  */
 function protocolError(code: number, message: string, data?: object): Error {
   return Object.assign(new Error(message), { code, ...(data === undefined ? {} : { data }) });
@@ -141,7 +141,7 @@ async function answer(tool: Tool, args: unknown, { author, signal }: Caller, { s
   }
 }
 
-/** What the caller is told. A fault of ours is logged; its words go no further, since they may quote what others said. */
+/** The error for the caller. An internal error is logged and its message withheld: it may quote other people's data. */
 function told(thrown: unknown, tool: Tool, log: Log): Pick<DeweyError, "code" | "field" | "message"> {
   const error = asDeweyError(thrown);
   if (error.code !== "internal") return error;

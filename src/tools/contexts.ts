@@ -32,11 +32,11 @@ export const getStartupContext = defineTool({
   name: "dewey_get_startup_context",
   title: "Read a startup context",
   description:
-    "Reads the named startup context; without a name the one that is tied to the folder or to the nearest one above it, " +
-    "and else the active one. context is null when there is none.",
+    "Reads the named startup context; without a name, the one tied to the folder or to its nearest parent, and otherwise the " +
+    "active one. context is null when there is none.",
   input: z.strictObject({
     name: name.optional(),
-    folder: key("the folder in which the session works, as an absolute path").optional(),
+    folder: key("the session's working folder, as an absolute path").optional(),
   }),
   output: z.object({ context: contextView.nullable() }),
   annotations: reads,
@@ -48,12 +48,12 @@ export const setStartupContext = defineTool({
   name: "dewey_set_startup_context",
   title: "Set a startup context",
   description:
-    "Makes a startup context, or gives an existing one new content. The active context reaches every new session, so write into " +
-    "it what each should begin with; there is one at a time, and with set_active (the default) this one takes its place.",
+    "Creates a startup context, or replaces the content of an existing one. Every new session receives the active context, so " +
+    "write into it what each session should know. Only one is active; set_active (the default) makes it this one.",
   input: z.strictObject({
     name,
-    content: plainContent("what a session should begin with"),
-    set_active: z.boolean().default(true).describe("make it the active one"),
+    content: plainContent("what a session should know when it begins"),
+    set_active: z.boolean().default(true).describe("make this the active context"),
   }),
   output: z.object({ id: z.string(), name: z.string(), is_active: z.boolean(), created_at: time }),
   annotations: changes,
@@ -63,13 +63,13 @@ export const setStartupContext = defineTool({
 export const listStartupContexts = defineTool({
   name: "dewey_list_startup_contexts",
   title: "List startup contexts",
-  description: "Lists the startup contexts by name, with their content when include_content asks for it.",
-  input: z.strictObject({ include_content: z.boolean().default(false).describe("with the contents") }),
+  description: "Lists the startup contexts by name, with their contents if include_content is true.",
+  input: z.strictObject({ include_content: z.boolean().default(false).describe("include the contents") }),
   output: z.object({
     contexts: z.array(
       contextView.partial({ content: true }).extend({
         content_length: contentLength,
-        folders: z.array(z.string()).optional().describe("folders that are tied to it, the first 20"),
+        folders: z.array(z.string()).optional().describe("the first 20 folders tied to it"),
       }),
     ),
   }),
@@ -80,8 +80,8 @@ export const listStartupContexts = defineTool({
 export const deleteStartupContext = defineTool({
   name: "dewey_delete_startup_context",
   title: "Delete a startup context",
-  description: "Deletes a startup context. The active one only with force.",
-  input: z.strictObject({ name, force: z.boolean().default(false).describe("also when it is the active one") }),
+  description: "Deletes a startup context. The active one is deleted only with force.",
+  input: z.strictObject({ name, force: z.boolean().default(false).describe("delete it even if it is active") }),
   output: z.object({ deleted: z.literal(true) }),
   annotations: destroys,
   handle: (store, input, author) => store.contexts.delete(input, author),
@@ -91,8 +91,8 @@ export const tieStartupContext = defineTool({
   name: "dewey_tie_startup_context",
   title: "Tie a startup context to a folder",
   description:
-    "Ties a startup context to a folder: a session that begins in the folder, or below it, gets this context instead of " +
-    "the active one. Without a name the folder's tie is taken away.",
+    "Ties a startup context to a folder: a session that begins in the folder, or below it, receives this context instead of " +
+    "the active one. Without a name the folder's tie is removed.",
   input: z.strictObject({ folder: key("the folder, as an absolute path"), name: name.optional() }),
   output: z.object({ folder: z.string(), name: z.string().nullable() }),
   annotations: changes,
@@ -103,8 +103,8 @@ export const startupContextHistory = defineTool({
   name: "dewey_startup_context_history",
   title: "Read a startup context's history",
   description:
-    "Reads every change of a startup context, the latest first, with who made it; with a version that one alone, with its " +
-    "content. To bring a content back, set it again. A deleted context's history stays.",
+    "Reads every change of a startup context and its author, the latest first; with version only that one, with its content. " +
+    "To restore a content, set it again. The history of a deleted context is kept.",
   input: z.strictObject({
     name,
     version: whole(1, "only this version, with its content").optional(),
@@ -119,7 +119,7 @@ export const startupContextHistory = defineTool({
         version: z.int(),
         change: z.string().describe("set, activated, deactivated, tied, untied or deleted"),
         is_active: z.boolean(),
-        folder: z.string().nullable().describe("of tied and untied"),
+        folder: z.string().nullable().describe("for tied and untied"),
         changed_at: time,
         content_length: z.int().describe("in characters"),
         content: z.string().optional(),

@@ -31,21 +31,21 @@ const messageView = z.object({
   metadata_bytes: metadataBytes,
   created_at: time,
   content_length: contentLength,
-  next_content_offset: z.int().optional().describe("read on in it with turn and content_offset"),
+  next_content_offset: z.int().optional().describe("content is cut: read on with turn and content_offset"),
 });
 
 export const beginConversation = defineTool({
   name: "dewey_begin_conversation",
   title: "Begin a conversation",
   description:
-    "Begins a new conversation in Dewey's store and answers its conversation_id, which the other tools take. " +
+    "Begins a new conversation in Dewey's store and returns its conversation_id, which the other tools take. " +
     "Use session_id to group conversations that belong together. " +
-    "With a conversation_id of your own the same call again answers the same, so that it is safe to repeat.",
+    "With a conversation_id of your own the call is idempotent: repeating it returns the same result.",
   input: z.strictObject({
     session_id: key("your own key for conversations that belong together").optional(),
     metadata: metadata("anything worth keeping about the conversation").optional(),
-    conversation_id: uuid("an id of your own, to make the call repeatable").optional(),
-    created_at: moment("when it began, for one that is brought from elsewhere; now when left out").optional(),
+    conversation_id: uuid("an id of your own, to make the call idempotent").optional(),
+    created_at: moment("when it began, for imported conversations; default: now").optional(),
   }),
   output: z.object({ conversation_id: z.string(), session_id: z.string().nullable(), created_at: time }),
   annotations: adds,
@@ -56,15 +56,15 @@ export const getConversation = defineTool({
   name: "dewey_get_conversation",
   title: "Read a conversation",
   description:
-    "Reads a conversation's messages in their order, from turn 1 or after after_turn. A reply holds up to about 20,000 tokens; " +
-    "when there is more, next_after_turn says where to read on. A message that is too large for a reply comes cut, with its " +
-    "content_length: read on in it with turn and content_offset. full lifts the limit, for programs.",
+    "Reads a conversation's messages in order, from turn 1 or after after_turn. A reply holds up to about 20,000 tokens; " +
+    "when there is more, pass next_after_turn as after_turn to read on. The content of a message too large for a reply is cut, " +
+    "with its content_length: read on with turn and content_offset. full lifts the limit, for programs.",
   input: z.strictObject({
     conversation_id: uuid("which conversation"),
     after_turn: whole(0, "only messages after this turn").optional(),
-    limit: whole(1, "how many messages at most").optional(),
+    limit: whole(1, "maximum number of messages").optional(),
     turn: whole(1, "only this one message").optional(),
-    content_offset: whole(0, "with turn: read its content from this character on").optional(),
+    content_offset: whole(0, "with turn: start at this character of its content").optional(),
     full: z.boolean().optional().describe("do not limit the reply's size"),
   }),
   output: z.object({
@@ -75,7 +75,7 @@ export const getConversation = defineTool({
     metadata: anyMetadata,
     metadata_bytes: metadataBytes,
     messages: z.array(messageView),
-    next_after_turn: z.int().optional().describe("there is more: read on with this as after_turn"),
+    next_after_turn: z.int().optional().describe("there is more: pass this as after_turn"),
   }),
   annotations: reads,
   handle: (store, input) => store.messages.page(input),
@@ -85,7 +85,7 @@ export const listConversations = defineTool({
   name: "dewey_list_conversations",
   title: "List conversations",
   description:
-    "Lists conversations, the latest first, with how many messages each has. Use it to see what there is; to find what was said, use dewey_search.",
+    "Lists conversations, the latest first, each with its number of messages. To find what was said, use dewey_search.",
   input: z.strictObject({
     session_id: key("only conversations with this session_id").optional(),
     limit,
@@ -94,7 +94,7 @@ export const listConversations = defineTool({
     sort_by: z
       .enum(["updated_at", "created_at"], "should be updated_at or created_at")
       .default("updated_at")
-      .describe("latest by what"),
+      .describe("the time to sort by, latest first"),
   }),
   output: z.object({
     conversations: z.array(
@@ -122,11 +122,11 @@ export const deleteConversation = defineTool({
   name: "dewey_delete_conversation",
   title: "Delete a conversation",
   description:
-    "Puts a conversation with all its messages in the trash, where no tool sees it; until restorable_until " +
-    "dewey_restore_conversation brings it back. With force it is gone at once and for good: only when the person asked for that.",
+    "Moves a conversation with all its messages to the trash, hidden from all tools; until restorable_until " +
+    "dewey_restore_conversation brings it back. force deletes it permanently at once: use it only when the user asked for that.",
   input: z.strictObject({
     conversation_id: uuid("which conversation"),
-    force: z.boolean().default(false).describe("gone for good instead of to the trash"),
+    force: z.boolean().default(false).describe("delete permanently instead of moving to the trash"),
   }),
   output: z.object({ deleted: z.literal(true), messages_deleted: z.int(), restorable_until: time.optional() }),
   annotations: destroys,
@@ -136,7 +136,7 @@ export const deleteConversation = defineTool({
 export const restoreConversation = defineTool({
   name: "dewey_restore_conversation",
   title: "Restore a conversation",
-  description: "Brings a conversation back from the trash, with all its messages.",
+  description: "Restores a conversation with all its messages from the trash.",
   input: z.strictObject({ conversation_id: uuid("which conversation") }),
   output: z.object({
     restored: z.boolean().describe("false when it was not in the trash"),

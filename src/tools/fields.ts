@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { MS_PER_DAY } from "../units.ts";
 
-/** Longest key by which callers group, name or correlate; longer ones do not fit an index of PostgreSQL's. */
+/** Longest key by which callers group, name or correlate; longer keys do not fit into a PostgreSQL index. */
 const MAX_KEY_CHARACTERS = 500;
-/** Deepest nesting of metadata: PostgreSQL's parser recurses, and no honest metadata comes near. */
+/** Deepest nesting of metadata, because PostgreSQL's JSON parser recurses. Real metadata is far below it. */
 const MAX_METADATA_DEPTH = 100;
 /** Largest page of any list. */
 const MAX_LIMIT = 100;
@@ -17,20 +17,20 @@ export const uuid = (what: string) =>
     .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, "should be a UUID")
     .describe(what);
 
-/** A short text that is compared and indexed: PostgreSQL must be able to hold it as it is. */
+/** A short text that is compared and indexed, so PostgreSQL must be able to store it unchanged. */
 export const key = (what: string) =>
   z
     .string()
     .min(1, "should not be empty")
     .max(MAX_KEY_CHARACTERS, `should have at most ${MAX_KEY_CHARACTERS} characters`)
-    .refine(isStorable, "should not hold U+0000 or lone surrogates")
+    .refine(isStorable, "should not contain U+0000 or lone surrogates")
     .describe(what);
 
 export const content = (what: string) => z.string().min(1, "should not be empty").describe(what);
 
-/** A text that may be long, and that PostgreSQL must be able to hold as it is. */
+/** A text of any length that PostgreSQL must be able to store unchanged. */
 export const plainContent = (what: string) =>
-  content(what).refine(isStorable, "should not hold U+0000 or lone surrogates");
+  content(what).refine(isStorable, "should not contain U+0000 or lone surrogates");
 
 export const role = z.enum(roles, `should be one of ${roles.join(", ")}`);
 
@@ -42,7 +42,7 @@ export const metadata = (what: string) =>
     })
     .describe(what);
 
-/** A moment: ISO 8601 with a time zone, or UTC when it has none. */
+/** A time in ISO 8601; UTC when it names no time zone. */
 export const moment = (what: string) =>
   z
     .string()
@@ -53,44 +53,44 @@ export const moment = (what: string) =>
     .transform((text) => new Date(parseMoment(text) ?? 0).toISOString())
     .describe(what);
 
-/** The beginning of a period; a date alone means its first moment in UTC. */
+/** The start of a period; a date without a time is its first moment in UTC. */
 export const startDate = z
   .string()
   .refine((text) => parseMoment(text) !== undefined, dateRule())
   .transform((text) => new Date(parseMoment(text) ?? 0))
-  .describe("only what was said at this time or later: ISO 8601; a date alone means from its beginning, in UTC");
+  .describe("only messages from this time on: ISO 8601; a date without a time starts at midnight UTC");
 
-/** The end of a period; a date alone means the whole day in UTC. The output is the first moment after the period. */
+/** The end of a period; a date without a time includes that whole day in UTC. Parsed to the first moment after the period. */
 export const endDate = z
   .string()
   .refine((text) => parseMoment(text) !== undefined, dateRule())
   .transform((text) => new Date((parseMoment(text) ?? 0) + (isDateAlone(text) ? MS_PER_DAY : 1)))
-  .describe("only what was said at this time or earlier: ISO 8601; a date alone means to its end, in UTC");
+  .describe("only messages up to this time: ISO 8601; a date without a time includes that whole day in UTC");
 
 export const limit = z
   .int("should be a whole number")
   .min(1, `should be from 1 to ${MAX_LIMIT}`)
   .max(MAX_LIMIT, `should be from 1 to ${MAX_LIMIT}`)
   .default(DEFAULT_LIMIT)
-  .describe(`how many at most, 1 to ${MAX_LIMIT}`);
+  .describe(`maximum number of results, 1 to ${MAX_LIMIT}`);
 
 export const offset = z
   .int("should be a whole number")
   .min(0, "should be 0 or more")
   .max(2_147_483_647, "should be at most 2147483647")
   .default(0)
-  .describe("how many to pass over");
+  .describe("number of results to skip");
 
-/** Of lists. */
+/** The position of a list's next page. */
 export const cursor = z
   .string()
   .min(1, "should not be empty")
   .optional()
   .describe(
-    "next_cursor of the page before, with everything else as it was: quick however deep, and nothing comes twice",
+    "next_cursor of the previous page, with all other arguments unchanged: fast on any page, and without repeats",
   );
 
-/** A count or a position. PostgreSQL's integer ends at 2147483647. */
+/** A count or a position, up to PostgreSQL's largest integer. */
 export const whole = (least: number, what: string) =>
   z
     .int("should be a whole number")
@@ -98,28 +98,25 @@ export const whole = (least: number, what: string) =>
     .max(2_147_483_647, "should be at most 2147483647")
     .describe(what);
 
-/** For recorders, which bring late what belongs to a conversation. */
-export const followToTrash = z.boolean().optional().describe("also when the conversation is in the trash");
+/** For recorders, whose messages may arrive after the conversation was deleted. */
+export const followToTrash = z.boolean().optional().describe("also store into a conversation in the trash");
 
-/** Of replies. */
+/** Fields of replies follow. */
 export const time = z.string().describe("ISO 8601, UTC");
-export const total = z.int().describe("how many there are in all, whatever limit and offset");
+export const total = z.int().describe("number of all results, regardless of limit and offset");
 export const totalIsLowerBound = z
   .literal(true)
   .optional()
-  .describe("there are more than total says: it is counted up to 10,000 only");
-export const nextCursor = z.string().optional().describe("there is more: call again with this as cursor");
+  .describe("there are more than total, which is counted only up to 10,000");
+export const nextCursor = z.string().optional().describe("there is more: repeat the call with this as cursor");
 export const anyMetadata = z.record(z.string(), z.unknown()).nullable();
 export const metadataBytes = z
   .int()
   .optional()
-  .describe("metadata is left out, being too large for the reply: its size");
-export const contentLength = z
-  .int()
-  .optional()
-  .describe("of a content that is not here whole: its length in characters");
+  .describe("size of metadata that was left out as too large for the reply");
+export const contentLength = z.int().optional().describe("full length in characters, present when content is cut");
 
-/** Annotations of the tools' kinds. Dewey's tools reach nothing but its own store. */
+/** Annotations for each kind of tool. Dewey's tools access nothing but its own store. */
 export const reads = {
   readOnlyHint: true,
   destructiveHint: false,
@@ -153,14 +150,14 @@ function isDateAlone(text: string): boolean {
   return /^\d{4}-\d{2}-\d{2}$/.test(text);
 }
 
-/** Milliseconds since 1970; undefined for what is no date, also for days that do not exist, such as 30 February. */
+/** Milliseconds since 1970; undefined for an invalid text, and for days that do not exist, such as 30 February. */
 function parseMoment(text: string): number | undefined {
   const parts = /^(\d{4}-\d{2}-\d{2})(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?$/i.exec(text);
   if (!parts) return undefined;
   const [, day = "", zone] = parts;
   const time = Date.parse(isDateAlone(text) || zone !== undefined ? text : `${text}Z`);
   const midnight = Date.parse(day);
-  // JavaScript takes 30 February for 2 March.
+  // JavaScript parses 30 February as 2 March.
   if (Number.isNaN(time) || Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== day)
     return undefined;
   return time;
@@ -170,7 +167,7 @@ function isStorable(text: string): boolean {
   return text.isWellFormed() && !text.includes("\0");
 }
 
-/** How deep a value is nested; stops counting where it is too deep already. */
+/** Depth of nesting; counts no further than one beyond `most`. */
 function depth(value: unknown, most: number): number {
   if (value === null || typeof value !== "object") return 0;
   if (most === 0) return 1;

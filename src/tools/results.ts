@@ -27,22 +27,22 @@ export const storeFiedlerResult = defineTool({
   name: "dewey_store_fiedler_result",
   title: "Store an orchestration result",
   description:
-    "Stores what one model answered in an orchestration. All results of one orchestration share its correlation_id. " +
-    "With a result_id of your own the same call again stores nothing.",
+    "Stores one model's answer in an orchestration. All results of an orchestration share its correlation_id. " +
+    "With a result_id of your own the call is idempotent.",
   input: z.strictObject({
     correlation_id: key("the orchestration's id"),
-    model: key("which model answered"),
+    model: key("the model that answered"),
     output: content("its answer"),
-    result_id: uuid("an id of your own, to make the call repeatable").optional(),
-    prompt: z.string().optional().describe("what it was asked"),
+    result_id: uuid("an id of your own, to make the call idempotent").optional(),
+    prompt: z.string().optional().describe("the prompt that it answered"),
     tokens_prompt: whole(0, "tokens of the prompt").optional(),
     tokens_completion: whole(0, "tokens of the answer").optional(),
     duration_seconds: z.number().min(0, "should be 0 or more").max(1e9, "should be at most 1e9").optional(),
     status: status.optional(),
-    error_message: z.string().optional().describe("what went wrong"),
+    error_message: z.string().optional().describe("the error, if it failed"),
     metadata: metadata("anything worth keeping about the result").optional(),
     conversation_id: uuid("the conversation that it belongs to").optional(),
-    created_at: moment("when it was answered, for one that is brought from elsewhere; now when left out").optional(),
+    created_at: moment("when it was answered, for imported results; default: now").optional(),
     follow_to_trash: followToTrash,
   }),
   output: z.object({ id: z.string(), created_at: time }),
@@ -53,7 +53,7 @@ export const storeFiedlerResult = defineTool({
 export const getFiedlerResults = defineTool({
   name: "dewey_get_fiedler_results",
   title: "Read orchestration results",
-  description: "Reads the results of orchestrations, the latest first; every filter narrows them.",
+  description: "Reads results of orchestrations, the latest first. Filters combine.",
   input: z.strictObject({
     correlation_id: key("only this orchestration").optional(),
     model: key("only this model").optional(),
@@ -88,9 +88,7 @@ export const getFiedlerResults = defineTool({
             metadata: z.int().optional(),
           })
           .optional()
-          .describe(
-            "sizes of the values that are cut or left out, being too large for the reply; full gives them whole",
-          ),
+          .describe("sizes of the values that are cut or left out as too large for the reply; full returns them whole"),
       }),
     ),
     total,

@@ -2,27 +2,27 @@ import { z } from "zod";
 import { reads } from "./fields.ts";
 import { defineTool } from "./tool.ts";
 
-/** A year and a day: what fits in a reply, and more than a line of a terminal shows. */
+/** A leap year: fits in a reply, and is more than a terminal's line shows. */
 const MAX_DAYS = 366;
 
 export const stats = defineTool({
   name: "dewey_stats",
-  title: "Count what is kept",
+  title: "Show statistics",
   description:
-    "Counts conversations and messages; of the last days it tells how many messages each has, and for each tool that was " +
-    "recorded its calls, errors, and how long half of them (p50) and 95 of 100 (p95) took at most.",
+    "Counts conversations and messages. For the last days it counts the messages of each day, and for each recorded tool its " +
+    "calls, its errors, and the median (p50) and 95th percentile (p95) of how long they took.",
   input: z.strictObject({
     days: z
       .int("should be a whole number")
       .min(1, `should be from 1 to ${MAX_DAYS}`)
       .max(MAX_DAYS, `should be from 1 to ${MAX_DAYS}`)
       .default(30)
-      .describe("how many days back, with today"),
+      .describe("number of days, including today"),
     time_zone: z
       .string()
       .refine(isTimeZone, "should be a time zone such as Europe/Berlin")
       .default("UTC")
-      .describe("where the days begin"),
+      .describe("the time zone in which days begin"),
   }),
   output: z.object({
     conversations: z.int(),
@@ -44,7 +44,7 @@ export const stats = defineTool({
   handle: (store, input) => store.stats.read(input),
 });
 
-/** A name from the time zone database; offsets such as +02:00 mean the contrary to PostgreSQL. */
+/** Whether it is a name from the time zone database. PostgreSQL reads offsets such as +02:00 with the opposite sign. */
 function isTimeZone(name: string): boolean {
   try {
     return /^[A-Za-z]/.test(name) && new Intl.DateTimeFormat("en", { timeZone: name }).format() !== "";

@@ -4,15 +4,15 @@ import { defineTool } from "./tool.ts";
 
 export const newMessages = defineTool({
   name: "dewey_new_messages",
-  title: "Follow what is stored",
+  title: "Follow new messages",
   description:
-    "Answers what was stored since an earlier call, each message once. The first call, without a cursor, answers none and the " +
-    "cursor to begin with. Long contents come cut. To find what was said before, use dewey_search.",
+    "Returns the messages stored since an earlier call, each once. The first call, without a cursor, returns no messages and " +
+    "the cursor for the next call. Long contents are cut. To find earlier messages, use dewey_search.",
   input: z.strictObject({
     cursor: z
       .string()
-      .max(20_000, "should be one that an earlier call answered")
-      .describe("of the last call")
+      .max(20_000, "should be the cursor of an earlier call")
+      .describe("cursor of the previous call")
       .optional(),
     session_id: key("only conversations with this session_id").optional(),
     conversation_id: uuid("only this conversation").optional(),
@@ -29,11 +29,11 @@ export const newMessages = defineTool({
         content: z.string(),
         content_length: contentLength,
         created_at: time,
-        metadata: anyMetadata.describe("null also when it is too large for the reply"),
+        metadata: anyMetadata.describe("null also when too large for the reply"),
       }),
     ),
     cursor: z.string().describe("for the next call"),
-    more: z.boolean().describe("there is more already: call again at once"),
+    more: z.boolean().describe("there are more already: call again at once"),
   }),
   annotations: reads,
   handle: (store, input) => store.tail.read(input),

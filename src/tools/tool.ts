@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { Author } from "../store/context-history.ts";
 import type { Store } from "../store/store.ts";
 
-/** Hints for a client about what a tool does (MCP's `ToolAnnotations`). */
+/** Hints for clients about a tool's effects (MCP's `ToolAnnotations`). */
 interface ToolAnnotations {
   readOnlyHint: boolean;
   destructiveHint: boolean;
@@ -10,24 +10,24 @@ interface ToolAnnotations {
   openWorldHint: false;
 }
 
-/** One MCP tool: what a model reads, what it may send, what it gets, and the code between. */
+/** One MCP tool: its description for models, its input and output, and its handler. */
 export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.ZodObject = z.ZodObject> {
   name: string;
   title: string;
-  /** Written for a model: when to use it and what comes back. */
+  /** Written for models: when to use the tool, and what it returns. */
   description: string;
   input: Input;
   output: Output;
   annotations: ToolAnnotations;
-  /** Clients that load tools when they need them should load this one at once. */
+  /** Whether clients that load tools on demand should load this one at once. */
   alwaysLoaded?: true;
-  /** `author` is who calls, for what is kept with its author; `signal` aborts when the caller no longer waits. */
+  /** `author` is recorded with changes of contexts; `signal` aborts when the caller no longer waits. */
   handle(store: Store, input: z.output<Input>, author: Author, signal: AbortSignal): Promise<z.input<Output>>;
-  /** What a caller gets who names the tool as the JSON-RPC method, where that is not the same as the output. */
+  /** The result for callers that name the tool as the JSON-RPC method, where it differs from the output. */
   bare?(output: z.input<Output>): unknown;
 }
 
-/** Keeps the types of a tool's input and output together where it is defined. */
+/** Checks that a tool's handler matches its input and output types. */
 export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject>(tool: Tool<Input, Output>): Tool {
   return tool;
 }

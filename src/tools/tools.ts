@@ -10,14 +10,14 @@ import * as stats from "./stats.ts";
 import * as tail from "./tail.ts";
 import type { Tool } from "./tool.ts";
 
-/** Every tool, by its name. */
+/** All tools by name. */
 export const tools: ReadonlyMap<string, Tool> = new Map(
   [conversations, messages, search, contexts, results, tail, stats]
     .flatMap((noun): Tool[] => Object.values(noun))
     .map((tool) => [tool.name, tool]),
 );
 
-/** Checks the arguments and calls the tool. Throws `invalid` with the first wrong field and its remedy. */
+/** Validates the arguments and calls the tool. Throws `invalid`, naming the first wrong field and the remedy. */
 export async function callTool(
   tool: Tool,
   store: Store,
@@ -45,7 +45,7 @@ function argumentError(issue: Issue): DeweyError {
   return new DeweyError("invalid", `${field} ${complaint(issue)}`, { field });
 }
 
-/** zod's own words for a wrong or missing type are not sentences about a field; ours are. */
+/** Rewords zod's message for a wrong or missing type, so that it continues the field's name. */
 function complaint(issue: Issue): string {
   const expected = /^Invalid input: expected (\w+), received (\w+)$/.exec(issue.message);
   if (!expected) return issue.message;

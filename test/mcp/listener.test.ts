@@ -20,7 +20,7 @@ async function storeRace(client: Rpc, conversation_id: unknown): Promise<number>
   return Number(reply["turn_number"]);
 }
 
-/** What a tool's error says: JSON that a model can read. */
+/** The error of a refused tool call, which is JSON for the model. */
 async function refusal(call: Promise<unknown>): Promise<{ code: string; field?: string; message: string }> {
   const error = await call.then(
     () => undefined,
@@ -50,7 +50,7 @@ for (const engine of engines) {
     const begin = async (): Promise<unknown> => (await rpc.tool("dewey_begin_conversation"))["conversation_id"];
     const store = (args: Json) => rpc.tool("dewey_store_message", { role: "user", content: "x", ...args });
 
-    test("answer what their output schemas say, one after the other", async () => {
+    test("reply as their output schemas say, one after the other", async () => {
       const call = async (name: string, args: Json = {}): Promise<Json> => {
         const reply = await rpc.tool(name, args);
         tools.get(name)?.output.strict().parse(reply);
@@ -101,7 +101,7 @@ for (const engine of engines) {
       expect(await rpc.tool("dewey_get_conversation", { conversation_id })).toMatchObject({ messages: [] });
     });
 
-    test("say that something is missing, each with the field that names it", async () => {
+    test("report a missing argument or object, each with its field", async () => {
       expect(await refusal(rpc.tool("dewey_store_message"))).toMatchObject({
         code: "invalid",
         field: "conversation_id",
@@ -118,7 +118,7 @@ for (const engine of engines) {
       }
     });
 
-    test("name the message of a bulk that is wrong, and store none of it", async () => {
+    test("name the wrong message of a bulk, and store none", async () => {
       const conversation_id = await begin();
       const messages = [
         { role: "user", content: "a" },
@@ -140,7 +140,7 @@ for (const engine of engines) {
       expect(await rpc.tool("dewey_get_conversation", { conversation_id })).toMatchObject({ messages: [] });
     });
 
-    test("take a date alone as the whole day in UTC, and refuse days that do not exist", async () => {
+    test("treat a date without a time as the whole day in UTC, and refuse days that do not exist", async () => {
       const conversation_id = await begin();
       await store({ conversation_id, content: "quince", created_at: "2026-01-31T23:59:59.999Z" });
       const found = async (args: Json) => (await rpc.tool("dewey_search", { query: "quince", ...args }))["total"];
@@ -176,7 +176,7 @@ for (const engine of engines) {
       expect(turns.flat().toSorted((a, b) => a - b)).toEqual(Array.from({ length: 256 }, (_, index) => index + 1));
     });
 
-    test("take metadata nested to 100 levels, and refuse what is deeper", async () => {
+    test("accept metadata nested to 100 levels, and refuse deeper nesting", async () => {
       const conversation_id = await begin();
       const nested = (levels: number) => JSON.parse(`${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`) as Json;
       await store({ conversation_id, metadata: nested(100) });
@@ -186,7 +186,7 @@ for (const engine of engines) {
   });
 
   describe(`the database of a server on ${engine.name}`, () => {
-    test("being stopped makes calls and health say so within the deadline, and service returns with it", async () => {
+    test("makes calls and health report unavailable within the deadline while it is stopped, and service returns with it", async () => {
       await using cluster = await privateCluster(engine);
       await using served = await testListener(engine, { store: { connection: cluster.connection, deadlineMs: 1500 } });
       const rpc = await connected(served.url);
@@ -222,7 +222,7 @@ describe("the protocol", () => {
   });
   afterAll(() => served[Symbol.asyncDispose]());
 
-  test("lists every tool with schemas that are strict, and annotations", async () => {
+  test("lists every tool with strict schemas and annotations", async () => {
     const rpc = await connected(served.url);
     const { tools: listed } = (await rpc.call("tools/list")) as { tools: Json[] };
     expect(listed.map((tool) => String(tool["name"])).toSorted(byName)).toEqual([...tools.keys()].toSorted(byName));
@@ -238,7 +238,7 @@ describe("the protocol", () => {
     rpc.close();
   });
 
-  test("answers an unknown tool, malformed parameters and an unknown method as errors of their own", async () => {
+  test("answers an unknown tool, malformed parameters and an unknown method each with its own error", async () => {
     const rpc = await connected(served.url);
     const error = (method: string, params?: object) =>
       rpc.call(method, params as Json).then(
@@ -247,7 +247,7 @@ describe("the protocol", () => {
       );
     expect(await error("tools/call", { name: "nope", arguments: {} })).toEqual({
       code: -32_602,
-      message: 'there is no tool "nope"; tools/list names those that there are',
+      message: 'there is no tool "nope"; tools/list returns the available ones',
     });
     expect(await error("tools/call", { name: 7 })).toEqual({
       code: -32_602,
@@ -268,7 +268,7 @@ describe("the protocol", () => {
     rpc.close();
   });
 
-  test("gives a refused call no structured content", async () => {
+  test("returns no structured content for a refused call", async () => {
     const rpc = await connected(served.url);
     const reply = await rpc.call("tools/call", { name: "dewey_search", arguments: { query: "" } });
     expect(reply).toMatchObject({ isError: true, content: [{ type: "text" }] });
@@ -276,7 +276,7 @@ describe("the protocol", () => {
     rpc.close();
   });
 
-  test("answers the prototype's clients, which name the tool as the method, with the bare value", async () => {
+  test("returns the bare value to the prototype's clients, which name the tool as the method", async () => {
     const rpc = await Rpc.open(served.url, { protocols: [] });
     expect(await rpc.call("dewey_begin_conversation", { session_id: "old" })).toMatchObject({ session_id: "old" });
     expect(rpc.call("dewey_get_conversation", { conversation_id: crypto.randomUUID() })).rejects.toMatchObject({
@@ -288,7 +288,7 @@ describe("the protocol", () => {
     rpc.close();
   });
 
-  test("counts calls by tool and outcome, never by what a caller made up", async () => {
+  test("counts calls by tool and outcome, never by a name that a caller invented", async () => {
     const rpc = await connected(served.url);
     await refusal(rpc.tool("dewey_search", { query: "" }));
     await rpc.call("tools/call", { name: "made_up" }).catch(() => {});
@@ -299,7 +299,7 @@ describe("the protocol", () => {
     rpc.close();
   });
 
-  test("gives notifications no reply", async () => {
+  test("does not reply to notifications", async () => {
     const rpc = await connected(served.url);
     const before = rpc.received.length;
     for (const method of ["notifications/nothing", "notifications/cancelled", "dewey_search"])
@@ -309,7 +309,7 @@ describe("the protocol", () => {
     rpc.close();
   });
 
-  test("tells a new session what Dewey is for and its startup context, within 4,096 characters", async () => {
+  test("sends a new session the purpose of Dewey and its startup context, within 4,096 characters", async () => {
     const hello = async () => {
       const rpc = await Rpc.open(served.url);
       const { instructions } = await rpc.initialize();
@@ -351,7 +351,7 @@ describe("the protocol", () => {
     }
   });
 
-  test("answers an unknown HTTP session with 404, and one that was ended too", async () => {
+  test("answers an unknown or ended HTTP session with 404", async () => {
     const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
     const post = (body: object, more: Record<string, string> = {}) =>
       fetch(served.httpUrl, {
@@ -368,7 +368,7 @@ describe("the protocol", () => {
       "mcp-session-id": opened.headers.get("mcp-session-id") ?? "",
       "mcp-protocol-version": "2025-11-25",
     };
-    // The answer is a stream, which begins before it is there: until then the id of the request is taken.
+    // The response stream opens before the answer is there; until then the id of the request is in flight.
     await opened.text();
     expect((await post(ping, session)).status).toBe(200);
     expect((await fetch(served.httpUrl, { method: "DELETE", headers: session })).status).toBe(200);
@@ -380,7 +380,7 @@ describe("the protocol", () => {
 });
 
 describe("the guard stands before every route", () => {
-  test("a foreign Origin and a foreign Host are refused, and the token is wanted everywhere but for health", async () => {
+  test("a foreign Origin and a foreign Host are refused, and every route but /healthz requires the token", async () => {
     await using served = await testListener(engine, {
       listener: { token: "secret", allowedOrigins: ["https://ok.example"] },
     });
