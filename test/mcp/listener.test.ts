@@ -107,12 +107,12 @@ for (const engine of engines) {
         field: "conversation_id",
         message: expect.stringContaining("missing"),
       });
-      const nobody = crypto.randomUUID();
+      const unknown = crypto.randomUUID();
       for (const [name, args] of [
-        ["dewey_store_message", { conversation_id: nobody, role: "user", content: "x" }],
-        ["dewey_get_conversation", { conversation_id: nobody }],
-        ["dewey_delete_conversation", { conversation_id: nobody }],
-        ["dewey_restore_conversation", { conversation_id: nobody }],
+        ["dewey_store_message", { conversation_id: unknown, role: "user", content: "x" }],
+        ["dewey_get_conversation", { conversation_id: unknown }],
+        ["dewey_delete_conversation", { conversation_id: unknown }],
+        ["dewey_restore_conversation", { conversation_id: unknown }],
       ] as const) {
         expect(await refusal(rpc.tool(name, args))).toMatchObject({ code: "not_found", field: "conversation_id" });
       }

@@ -7,7 +7,7 @@ import type { Listening } from "../support/links.ts";
 import { quiet } from "../support/postgres.ts";
 import { until } from "../support/rpc.ts";
 
-/** An endpoint whose sessions a test serves by hand. */
+/** An endpoint whose sessions are served by the test itself. */
 function startEndpoint(options: Partial<HttpSessionsOptions> = {}) {
   const opened: { link: Link; heard: Listening }[] = [];
   const sessions = new HttpSessions({
@@ -36,7 +36,7 @@ function startEndpoint(options: Partial<HttpSessionsOptions> = {}) {
     headers,
     stream: (more: Record<string, string> = {}) =>
       fetch(server.url, { headers: { ...headers, accept: "text/event-stream", ...more } }),
-    /** Opens a session, whose requests follow on `send`. */
+    /** Initializes a session; `send` then posts its requests. */
     async open(): Promise<{ link: Link; heard: Listening }> {
       const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } };
       const response = await send({ id: "init", method: "initialize", params });
@@ -60,7 +60,7 @@ function startEndpoint(options: Partial<HttpSessionsOptions> = {}) {
   };
 }
 
-/** Reads events until one holds the text; answers everything read. */
+/** Reads events until one contains the text, and returns everything read. */
 async function readUntil(response: Response, text: string): Promise<string> {
   const decoder = new TextDecoder();
   let read = "";
@@ -72,7 +72,7 @@ async function readUntil(response: Response, text: string): Promise<string> {
 }
 
 describe("a session over Streamable HTTP", () => {
-  test("carries frames both ways, and what a server says of a request on that request's stream", async () => {
+  test("carries frames both ways, and messages that belong to a request on that request's stream", async () => {
     await using endpoint = startEndpoint();
     const { link, heard } = await endpoint.open();
     const responding = endpoint.send({
@@ -91,7 +91,7 @@ describe("a session over Streamable HTTP", () => {
     expect(text.indexOf('"unknownField":1')).toBeGreaterThan(text.indexOf("notifications/progress"));
   });
 
-  test("gives a client that comes back what it has missed, and only that", async () => {
+  test("replays the missed events, and only those, to a client that reconnects", async () => {
     await using endpoint = startEndpoint();
     const { link } = await endpoint.open();
     const tell = (data: string) =>
@@ -108,7 +108,7 @@ describe("a session over Streamable HTTP", () => {
     expect(missed).not.toContain('"one"');
   });
 
-  test("that nobody uses any more ends, and its server with it; one with an open stream does not", async () => {
+  test("closes when it is idle, and its server with it, but not while a stream is open", async () => {
     await using endpoint = startEndpoint({ idleLimitMs: 100 });
     const idle = await endpoint.open();
     await until("the end of the idle session", () => endpoint.sessions.size === 0);
@@ -122,7 +122,7 @@ describe("a session over Streamable HTTP", () => {
     await until("the end of the session", () => other.sessions.size === 0);
   });
 
-  test("passes frames as text: numbers of any size, unknown fields, batches", async () => {
+  test("passes frames unchanged: numbers of any size, unknown fields, batches", async () => {
     await using endpoint = startEndpoint();
     const { link, heard } = await endpoint.open();
     const request = '{"jsonrpc":"2.0", "id":123456789012345678901234567890,"method":"x","params":{"n":1.0}}';
@@ -141,7 +141,7 @@ describe("a session over Streamable HTTP", () => {
     expect(text.match(/"result"/g)).toHaveLength(2);
   });
 
-  test("asks a client that holds no stream open on the stream of a request, if there is one, and later otherwise", async () => {
+  test("sends a server's request on a request's stream when no GET stream is open, and otherwise when one opens", async () => {
     await using endpoint = startEndpoint();
     const { link, heard } = await endpoint.open();
     link.send('{"jsonrpc":"2.0","id":"early","method":"roots/list"}');
@@ -155,7 +155,7 @@ describe("a session over Streamable HTTP", () => {
     expect(await readUntil(await endpoint.stream(), "roots/list")).toContain('"early"');
   });
 
-  test("sends each call's progress on the call's own stream, whatever else is open", async () => {
+  test("sends the progress of each call on that call's stream, whatever else is open", async () => {
     await using endpoint = startEndpoint();
     const { link, heard } = await endpoint.open();
     void endpoint.stream();
@@ -168,7 +168,7 @@ describe("a session over Streamable HTTP", () => {
     expect(texts.map((text) => /"progressToken":(\d)/.exec(text)?.[1])).toEqual(["1", "2", "3"]);
   });
 
-  test("keeps the answer of a client whose connection broke, until it comes back for it", async () => {
+  test("keeps the response for a client whose connection broke until it reconnects", async () => {
     await using endpoint = startEndpoint();
     const { link, heard } = await endpoint.open();
     const leaving = new AbortController();
@@ -185,12 +185,12 @@ describe("a session over Streamable HTTP", () => {
     leaving.abort();
     link.send('{"jsonrpc":"2.0","id":5,"result":{"kept":true}}');
     const again = await endpoint.stream({ "last-event-id": lastId });
-    // It ends behind its answer, as the first would have.
+    // The stream ends after its response, as the first would have.
     expect(await again.text()).toContain('"kept":true');
     expect((await endpoint.stream({ "last-event-id": "nope/1" })).status).toBe(400);
   });
 
-  test("refuses what is not MCP's with a clear answer, and leaves the session as it is", async () => {
+  test("refuses requests that break MCP's rules, says why, and leaves the session unchanged", async () => {
     await using endpoint = startEndpoint({ versions: ["2025-11-25"] });
     const { heard } = await endpoint.open();
     const ping = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
@@ -217,7 +217,7 @@ describe("a session over Streamable HTTP", () => {
     expect(heard.frames).toHaveLength(2);
   });
 
-  test("of a client that reads slowly slows its server down, and nothing is lost", async () => {
+  test("slows its server down while the client reads slowly, and loses nothing", async () => {
     await using endpoint = startEndpoint();
     const { link, heard } = await endpoint.open();
     const response = await endpoint.stream();
@@ -238,7 +238,7 @@ describe("a session over Streamable HTTP", () => {
     await until("room again", () => heard.drained > 0);
   });
 
-  test("of a client that never reads a stream gives that stream up, and lives on", async () => {
+  test("drops a stream that its client never reads, and stays open", async () => {
     await using endpoint = startEndpoint({ stallLimitMs: 100 });
     const { link, heard } = await endpoint.open();
     const socket = await Bun.connect({
@@ -263,7 +263,7 @@ describe("a session over Streamable HTTP", () => {
     socket.terminate();
   });
 
-  test("of a client that takes slowly goes on with its stream, however long a frame is", async () => {
+  test("keeps the stream of a client that reads slowly, however long a frame is", async () => {
     await using endpoint = startEndpoint({ stallLimitMs: 300 });
     const { link } = await endpoint.open();
     let taken = "";
@@ -291,7 +291,7 @@ describe("a session over Streamable HTTP", () => {
     socket.terminate();
   }, 60_000);
 
-  test("reads no further while its server is slow", async () => {
+  test("stops reading while its server is slow", async () => {
     await using endpoint = startEndpoint();
     const { link, heard } = await endpoint.open();
     link.pause();
