@@ -1,11 +1,7 @@
-import { MAX_FRAME_BYTES } from "./frame.ts";
+import { MAX_QUEUE_BYTES, STALL_LIMIT_MS } from "./limits.ts";
 
-/** A client that reads nothing for this long with data queued is disconnected; checked once per interval. */
-const STALL_LIMIT_MS = 60_000;
 /** Size of the chunks that are handed on, so that a slow client makes visible progress on a long frame. */
 const PIECE_BYTES = 256 * 1024;
-/** Largest queue, for sources that cannot be paused: two of the largest frames. A client that exceeds it is disconnected. */
-const MAX_QUEUE_BYTES = 2 * MAX_FRAME_BYTES;
 
 export interface EventBodyOptions {
   /** Called when the client has read something. */

@@ -2,12 +2,11 @@ import { EventBody } from "./event-body.ts";
 import { isObject, viewFrame } from "./frame.ts";
 import type { FrameView, Json } from "./frame.ts";
 import { Inbox } from "./inbox.ts";
+import { HIGH_WATER_BYTES } from "./limits.ts";
 import type { Link, LinkHandlers } from "./link.ts";
 import { Replay } from "./replay.ts";
 import { SSE_COMMENT, sseEvent } from "./sse.ts";
 
-/** From here on the link reports backpressure. */
-const HIGH_WATER_BYTES = 1024 * 1024;
 /** Name of the stream that a client opens with GET, for messages outside of requests. */
 const STANDALONE = "0";
 

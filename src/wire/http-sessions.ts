@@ -4,13 +4,9 @@ import { INVALID_REQUEST, PARSE_ERROR, errorFrame, isObject, viewFrame } from ".
 import type { FrameView } from "./frame.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
 import { HttpSessionLink } from "./http-session.ts";
+import { IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from "./limits.ts";
 import type { Link } from "./link.ts";
 
-/** A session ends after this long without a request or an open stream: some clients never send DELETE. */
-const IDLE_LIMIT_MS = 30 * 60_000;
-const IDLE_CHECK_MS = 60_000;
-/** Limit on open sessions; only a client that opens one for each request reaches it. */
-const MAX_SESSIONS = 10_000;
 /** Interval of comments on idle streams, which proxies in between, and Bun itself, would close. */
 const KEEP_ALIVE_MS = 15_000;
 

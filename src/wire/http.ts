@@ -8,6 +8,7 @@ import type { FrameView, Json } from "./frame.ts";
 import { fetchUpstream, isRefusedConnection, reasonOf, statelessHeaders, unsuccessful } from "./http-request.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
 import { Inbox } from "./inbox.ts";
+import { DIAL_DEADLINE_MS } from "./limits.ts";
 import type { Link, LinkHandlers } from "./link.ts";
 import { SseReader } from "./sse.ts";
 
@@ -15,8 +16,6 @@ import { SseReader } from "./sse.ts";
 const UPSTREAM_FAILED = jsonRpcCode("unavailable");
 const NOT_FOUND = 404;
 const ACCEPTED = 202;
-/** Time limit of the request that checks whether a server is there. */
-const DIAL_DEADLINE_MS = 10_000;
 /** Time limit of the DELETE that ends a session; the server may be gone. */
 const GOODBYE_DEADLINE_MS = 2000;
 /** From here on the link reports backpressure: room for two of the largest frames in flight. */

@@ -4,21 +4,11 @@ import { DeweyError } from "../errors.ts";
 import { withoutSecrets } from "./address.ts";
 import { MAX_FRAME_BYTES } from "./frame.ts";
 import { Inbox } from "./inbox.ts";
+import { DIAL_DEADLINE_MS, HIGH_WATER_BYTES, MAX_QUEUE_BYTES, STALL_LIMIT_MS } from "./limits.ts";
 import type { Link, LinkHandlers } from "./link.ts";
 
 /** The subprotocol of MCP over WebSocket. */
 const SUBPROTOCOL = "mcp";
-/** Time limit of the handshake. */
-const DIAL_DEADLINE_MS = 10_000;
-/** From here on the link reports backpressure. */
-const HIGH_WATER_BYTES = 1024 * 1024;
-/**
- * Largest queue of a socket: room for two of the largest frames. A socket that exceeds it, although its source is paused, is
- * closed; otherwise Bun would drop messages and keep the socket open.
- */
-const MAX_QUEUE_BYTES = 2 * MAX_FRAME_BYTES;
-/** A client that reads nothing for this long with data queued is disconnected; checked once per interval. */
-const STALL_LIMIT_MS = 60_000;
 /** Bun pings idle sockets, and closes one that has sent nothing for this long. */
 const IDLE_LIMIT_SECONDS = 120;
 /** Poll interval of an outgoing connection's queue while its source is paused: WebSocket has no drain event. */
@@ -55,6 +45,7 @@ export function selectSubprotocol(request: Request): { ok: true; headers: Record
 export const acceptedWebSocket: WebSocketHandler<Accepted> = {
   maxPayloadLength: MAX_FRAME_BYTES,
   backpressureLimit: MAX_QUEUE_BYTES,
+  // Otherwise Bun would drop messages and keep the socket open.
   closeOnBackpressureLimit: true,
   idleTimeout: IDLE_LIMIT_SECONDS,
   sendPings: true,

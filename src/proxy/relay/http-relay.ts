@@ -5,6 +5,7 @@ import { withoutSecrets } from "../../wire/address.ts";
 import { errorFrame, requestIds } from "../../wire/frame.ts";
 import { SESSION_HEADER } from "../../wire/headers.ts";
 import { fetchUpstream, isRefusedConnection } from "../../wire/http-request.ts";
+import { IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from "../../wire/limits.ts";
 import { outlineFrame } from "../../wire/outline.ts";
 import { RelayedStream } from "./relayed-stream.ts";
 import type { Tap } from "./tap.ts";
@@ -12,11 +13,6 @@ import type { Upstream } from "./upstreams.ts";
 
 /** JSON-RPC code of a request that the upstream did not answer. */
 const UPSTREAM_UNREACHABLE = jsonRpcCode("unavailable");
-/** A session whose client never says DELETE is forgotten after so long without a request or an open stream. */
-const IDLE_LIMIT_MS = 30 * 60_000;
-const IDLE_CHECK_MS = 60_000;
-/** Sessions at once; then the one that began first is recorded no further. */
-const MAX_SESSIONS = 10_000;
 /** How long the beginning of a session waits for an upstream that is not up yet, and how often it is tried. */
 const WAIT_LIMIT_MS = 5000;
 const WAIT_PAUSE_MS = 200;

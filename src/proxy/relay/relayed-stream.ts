@@ -1,9 +1,7 @@
 import type { Log } from "../../log.ts";
+import { STALL_LIMIT_MS } from "../../wire/limits.ts";
 import { outlineFrame } from "../../wire/outline.ts";
 import { SseReader } from "../../wire/sse.ts";
-
-/** A client that takes nothing for so long, while something waits for it, is cut off. */
-const STALL_LIMIT_MS = 60_000;
 
 export interface RelayedStreamOptions {
   /** The ids of the requests that are answered on this stream. */

@@ -1,0 +1,20 @@
+import { MAX_FRAME_BYTES } from "./frame.ts";
+
+// Limits that hold on more than one wire.
+
+/** Time limit for connecting to a server. */
+export const DIAL_DEADLINE_MS = 10_000;
+/** From here on a link reports backpressure. */
+export const HIGH_WATER_BYTES = 1024 * 1024;
+/**
+ * Largest queue for one client: room for two of the largest frames. A client that exceeds it, although its source is paused,
+ * is disconnected.
+ */
+export const MAX_QUEUE_BYTES = 2 * MAX_FRAME_BYTES;
+/** A client that reads nothing for this long with data queued is disconnected; checked once per interval. */
+export const STALL_LIMIT_MS = 60_000;
+/** An HTTP session ends after this long without a request or an open stream: some clients never send DELETE. */
+export const IDLE_LIMIT_MS = 30 * 60_000;
+export const IDLE_CHECK_MS = 60_000;
+/** Limit on open HTTP sessions; only a client that opens one for each request reaches it. */
+export const MAX_SESSIONS = 10_000;
