@@ -46,11 +46,11 @@ const MAX_UNREAD_CHARACTERS = 4_000_000;
 export function stderrLog(level: LogLevel, mask?: LogOptions["mask"]): Log {
   // The reader may have exited; without a listener the next line would end the process.
   process.stderr.on("error", () => {});
-  return createLog({ level, format: process.stderr.isTTY ? "text" : "json", write: writer(process.stderr), mask });
+  return createLog({ level, format: process.stderr.isTTY ? "text" : "json", write: lineWriter(process.stderr), mask });
 }
 
 /** Drops lines while too much is unread, and logs how many were dropped once there is room again. */
-function writer(stream: NodeJS.WriteStream): (line: string) => void {
+export function lineWriter(stream: NodeJS.WritableStream): (line: string) => void {
   let unread = 0;
   let dropped = 0;
   const send = (line: string) => {

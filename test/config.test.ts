@@ -1,8 +1,18 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, spyOn, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { clientConfig, foreignEnvironment, proxyConfig, serveConfig, unknownVariables } from "../src/config.ts";
+import { join, resolve } from "node:path";
+import {
+  clientConfig,
+  connectConfig,
+  foreignEnvironment,
+  hookConfig,
+  proxyConfig,
+  reindexConfig,
+  serveConfig,
+  terminalConfig,
+  unknownVariables,
+} from "../src/config.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "dewey-config-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -39,7 +49,62 @@ describe("the server's configuration", () => {
       logLevel: "info",
       token: undefined,
       allowedOrigins: [],
+      tls: undefined,
+      redact: true,
+      redactPatterns: {},
+      searchLanguage: undefined,
     });
+  });
+
+  test("has every setting of its own", () => {
+    const [tlsCert, tlsKey] = [secretFile("cert.pem", ""), secretFile("key.pem", "")];
+    const patterns = secretFile("patterns.json", '{"ticket number":"T-\\\\d{6}"}');
+    expect(
+      serve({
+        DEWEY_MCP_HOST: "::1",
+        DEWEY_TLS_CERT: tlsCert,
+        DEWEY_TLS_KEY: tlsKey,
+        DEWEY_ALLOWED_ORIGINS: "https://a.example, https://b.example:8443,",
+        DEWEY_DB_MIN_CONNECTIONS: "3",
+        DEWEY_DB_MAX_CONNECTIONS: "3",
+        DEWEY_DB_DEADLINE_SECONDS: "20",
+        DEWEY_SEARCH_DEADLINE_SECONDS: "7",
+        DEWEY_SEARCH_LANGUAGE: "german",
+        DEWEY_TRASH_DAYS: "0",
+        DEWEY_REDACT: "off",
+        DEWEY_REDACT_PATTERNS: patterns,
+        DEWEY_DATA_DIR: "data",
+        DEWEY_LOG_LEVEL: "debug",
+      }),
+    ).toEqual({
+      host: "::1",
+      port: 9020,
+      token: undefined,
+      allowedOrigins: ["https://a.example", "https://b.example:8443"],
+      tls: { certFile: tlsCert, keyFile: tlsKey },
+      database: { kind: "embedded" },
+      readReplica: undefined,
+      minConnections: 3,
+      maxConnections: 3,
+      deadlineMs: 20_000,
+      searchDeadlineMs: 7000,
+      searchLanguage: "german",
+      trashDays: 0,
+      redact: false,
+      redactPatterns: { "ticket number": /T-\d{6}/ },
+      dataDir: resolve("data"),
+      logLevel: "debug",
+    });
+  });
+
+  test("names a file of patterns that is not valid, with the reason", () => {
+    for (const [text, reason] of [
+      ["[]", "should be a JSON file of names and regular expressions"],
+      ['{"a":1}', "should be a JSON file of names and regular expressions"],
+      ['{"a":"("}', "regular expressions: Invalid regular expression"],
+      ["{", "regular expressions: JSON"],
+    ] as const)
+      expect(mistakes(() => serve({ DEWEY_REDACT_PATTERNS: secretFile("wrong.json", text) }))).toContain(reason);
   });
 
   test("prefers a flag to its variable", () => {
@@ -147,12 +212,16 @@ describe("the database's configuration", () => {
       database: "winni",
       user: "dewey",
       password: "p",
+      tls: false,
     });
   });
 
   test("an address without a password, with an unknown parameter or beside a host is refused", () => {
     expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://db/lib" }))).toContain("should contain a password");
     expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://u:p@db/l?pool=3" }))).toContain("the parameter pool");
+    expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://u:p@db/l?sslmode=prefer" }))).toContain(
+      "DEWEY_DATABASE_URL has an unsupported sslmode; give disable or require",
+    );
     expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://u:p%zz@db/l" }))).toContain(
       "should be an address such as",
     );
@@ -225,4 +294,64 @@ test("a misspelt variable is noticed", () => {
   expect(unknownVariables({ DEWEY_DB_HSOT: "x", DEWEY_TOKEN_FILE: "y", DEWEY_URL: "z", HOME: "/" })).toEqual([
     "DEWEY_DB_HSOT",
   ]);
+});
+
+describe("a command's configuration", () => {
+  const env = { DEWEY_DATA_DIR: "/data", DEWEY_TOKEN: "t", DEWEY_LOG_LEVEL: "warn" };
+  const url = "ws://localhost:9020";
+
+  test("of a client is the server's address, the token and the log level", () => {
+    expect(clientConfig({ env, flags: {} })).toEqual({ url, token: "t", logLevel: "warn" });
+    expect(reindexConfig({ env, flags: { "search-language": "german" } })).toEqual({
+      url,
+      token: "t",
+      logLevel: "warn",
+      language: "german",
+    });
+  });
+
+  test("of hooks has a spool in the data folder, or elsewhere", () => {
+    expect(hookConfig({ env, flags: {} })).toEqual({
+      url,
+      token: "t",
+      logLevel: "warn",
+      dataDir: "/data",
+      spoolDir: "/data/spool",
+    });
+    expect(hookConfig({ env: { ...env, DEWEY_SPOOL_DIR: "/spool" }, flags: {} }).spoolDir).toBe("/spool");
+  });
+
+  test("of connect has only what is no default", () => {
+    const none = { url: undefined, dataDir: undefined, spoolDir: undefined };
+    expect(connectConfig({ env: {}, flags: {} })).toEqual(none);
+    expect(connectConfig({ env: {}, flags: { url: "ws://other" } })).toEqual({ ...none, url: "ws://other" });
+  });
+});
+
+test("the data folder is root's state folder, or follows XDG for another user", () => {
+  const dataDir = (env: Record<string, string>) => hookConfig({ env, flags: {} }).dataDir;
+  const getuid = spyOn(process, "getuid");
+  try {
+    getuid.mockReturnValue(0);
+    expect(dataDir({ HOME: "/home/clio" })).toBe("/var/lib/dewey");
+    getuid.mockReturnValue(1000);
+    expect(dataDir({ HOME: "/home/clio" })).toBe("/home/clio/.local/share/dewey");
+    expect(dataDir({ HOME: "/home/clio", XDG_DATA_HOME: "/xdg" })).toBe("/xdg/dewey");
+  } finally {
+    getuid.mockRestore();
+  }
+});
+
+test("the terminal's conventions come from the variables that all programs share", () => {
+  expect(terminalConfig({})).toEqual({ colour: true, pager: undefined, editor: "vi" });
+  expect(terminalConfig({ NO_COLOR: "", PAGER: "less", EDITOR: "nano" })).toEqual({
+    colour: true,
+    pager: "less",
+    editor: "nano",
+  });
+  expect(terminalConfig({ NO_COLOR: "1", VISUAL: "code", EDITOR: "nano" })).toMatchObject({
+    colour: false,
+    editor: "code",
+  });
+  expect(terminalConfig({ TERM: "dumb" }).colour).toBe(false);
 });

@@ -6,6 +6,8 @@ const forever = new Promise<never>(() => {});
 describe("within a limit", () => {
   test("the promise's value or its error passes, and the timer ends with it", async () => {
     expect(await within(1_000_000, Promise.resolve("done"), () => "late")).toBe("done");
+    const later = new Promise<string>((resolve) => void setTimeout(() => resolve("done"), 5));
+    expect(await within(1_000_000, later, () => "late")).toBe("done");
     const failed = within(1_000_000, Promise.reject(new Error("it failed")), () => "late");
     expect(await failed.catch(String)).toBe("Error: it failed");
     // A timer left behind would keep this process running for 1,000 s.
@@ -19,6 +21,7 @@ describe("within a limit", () => {
 
   test("the value that stands in comes when the promise takes longer", async () => {
     expect(await within(1, forever, () => "late")).toBe("late");
+    expect(await within(-1, forever, () => "late")).toBe("late");
   });
 
   test("an error thrown for lateness is the error of the call", async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { asDeweyError, DeweyError, exitCode, httpStatus, jsonRpcCode } from "../src/errors.ts";
+import { asDeweyError, DeweyError, errorCodeOf, exitCode, httpStatus, jsonRpcCode } from "../src/errors.ts";
 
 test("every code has a JSON-RPC code of its own that MCP does not use", () => {
   const codes = ["invalid", "not_found", "conflict", "unauthorized", "unavailable", "internal"] as const;
@@ -9,14 +9,29 @@ test("every code has a JSON-RPC code of its own that MCP does not use", () => {
     expect(translated).not.toContain(taken);
 });
 
-test("wrong usage exits with 2, and an unavailable database is a 503 that exits with 69", () => {
-  expect(exitCode("invalid")).toBe(2);
-  expect(httpStatus("unavailable")).toBe(503);
+// Scripts and clients rely on these numbers.
+test("every code has its JSON-RPC code, HTTP status and exit code", () => {
+  const codes = ["invalid", "not_found", "conflict", "unauthorized", "unavailable", "internal"] as const;
+  expect(codes.map((code) => [jsonRpcCode(code), httpStatus(code), exitCode(code)])).toEqual([
+    [-32_602, 400, 2],
+    [-32_020, 404, 1],
+    [-32_021, 409, 1],
+    [-32_022, 401, 77],
+    [-32_023, 503, 69],
+    [-32_603, 500, 1],
+  ]);
+  for (const code of codes) expect(errorCodeOf(jsonRpcCode(code))).toBe(code);
+  expect([errorCodeOf(-32_000), errorCodeOf("x"), errorCodeOf(undefined)]).toEqual([
+    "internal",
+    "internal",
+    "internal",
+  ]);
 });
 
 test("any other error becomes an internal one and keeps its cause", () => {
   const own = new DeweyError("conflict", "it is taken", { field: "turn_number" });
   expect(asDeweyError(own)).toBe(own);
+  expect(own.field).toBe("turn_number");
   const foreign = new TypeError("boom");
   expect(asDeweyError(foreign)).toMatchObject({ code: "internal", message: "boom", cause: foreign });
   expect(asDeweyError("text")).toMatchObject({ code: "internal", message: "text" });

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { createLog } from "../src/log.ts";
+import { Writable } from "node:stream";
+import { createLog, lineWriter } from "../src/log.ts";
 import type { LogOptions } from "../src/log.ts";
 
 function capture(options: Partial<LogOptions>) {
@@ -42,6 +43,46 @@ test("a line break in a value cannot forge a line", () => {
     log.info("an event", { reason: "first\nsecond" });
     expect(lines.join("").trimEnd().split("\n")).toHaveLength(1);
   }
+});
+
+test("a line for a terminal has the time, the level unless it is info, the event and its fields", () => {
+  const { lines, log } = capture({ format: "text" });
+  log.info("an event", { name: "one", reason: "two words", said: 'a"b', count: 2, none: undefined });
+  log.error("another");
+  expect(lines.map((line) => line.replace(/^\d\d:\d\d:\d\d /, "TIME "))).toEqual([
+    'TIME an event name=one reason="two words" said="a\\"b" count=2 none=undefined\n',
+    "TIME ERROR another\n",
+  ]);
+});
+
+test("lines are dropped while 4 million characters are unread, and counted once they are read", () => {
+  const written: string[] = [];
+  const unread: (() => void)[] = [];
+  const stream = new Writable({
+    decodeStrings: false,
+    highWaterMark: 0,
+    write(line: string, _, done) {
+      written.push(line);
+      unread.push(done);
+    },
+  });
+  const read = () => {
+    while (unread.length > 0) unread.shift()?.();
+  };
+  const write = lineWriter(stream);
+  const line = `${"x".repeat(999_999)}\n`;
+  for (let count = 0; count < 8; count += 1) write(line);
+  read();
+  const kept = written.length;
+  // One line more than fits: the limit is checked before a line is added.
+  expect(kept).toBe(5);
+  write("next\n");
+  read();
+  expect(JSON.parse(written[kept] ?? "")).toMatchObject({ level: "warn", dropped: 3 });
+  expect(written.slice(kept + 1)).toEqual(["next\n"]);
+  write("last\n");
+  read();
+  expect(written.slice(kept + 2)).toEqual(["last\n"]);
 });
 
 test("a mask applies to texts and error messages, and to nothing else", () => {

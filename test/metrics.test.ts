@@ -7,6 +7,7 @@ test("counters and gauges are rendered in Prometheus' text format, with any char
   calls({ tool: "a" })(1);
   calls({ tool: "a" })(2);
   calls({ tool: 'odd"\\\n' })(1);
+  calls({ tool: "not called yet" });
   metrics.gauge("dewey_open", "Open things.", () => 7);
   metrics.counted("dewey_seen_total", "Seen things.", () => 8);
   expect(await metrics.response().text()).toBe(
@@ -29,7 +30,7 @@ test("counters and gauges are rendered in Prometheus' text format, with any char
 test("durations are rendered as a histogram with cumulative buckets", async () => {
   const metrics = new Metrics();
   const took = metrics.durations("dewey_call_duration_seconds", "Calls.");
-  for (const ms of [0.5, 10, 11, 500_000]) took({ tool: "a" })(ms);
+  for (const ms of [0.5, 10, 11, 11, 500_000]) took({ tool: "a" })(ms);
   const lines = (await metrics.response().text()).split("\n");
   expect(lines[1]).toBe("# TYPE dewey_call_duration_seconds histogram");
   const buckets = lines.filter((line) => line.startsWith('dewey_call_duration_seconds_bucket{tool="a",le='));
@@ -37,20 +38,20 @@ test("durations are rendered as a histogram with cumulative buckets", async () =
     "1",
     "1",
     "2",
-    "3",
-    "3",
-    "3",
-    "3",
-    "3",
-    "3",
-    "3",
-    "3",
     "4",
+    "4",
+    "4",
+    "4",
+    "4",
+    "4",
+    "4",
+    "4",
+    "5",
   ]);
   expect(buckets.at(-1)).toContain('le="+Inf"');
   expect(lines.slice(-3, -1)).toEqual([
-    'dewey_call_duration_seconds_sum{tool="a"} 500.0215',
-    'dewey_call_duration_seconds_count{tool="a"} 4',
+    'dewey_call_duration_seconds_sum{tool="a"} 500.0325',
+    'dewey_call_duration_seconds_count{tool="a"} 5',
   ]);
 });
 

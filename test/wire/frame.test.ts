@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { errorFrame, requestIds, viewFrame } from "../../src/wire/frame.ts";
+import { MAX_FRAME_BYTES, asLine, errorFrame, requestIds, viewFrame } from "../../src/wire/frame.ts";
 
 test("ids of any kind are echoed exactly, including numbers that JavaScript cannot represent", () => {
   for (const id of ["1", "0", "-7", '"1"', '"日本"', "9007199254740993", "123456789012345678901234567890", "1.5"]) {
@@ -12,6 +12,8 @@ test("ids that differ only beyond the precision of JavaScript's numbers are dist
   const batch = [3, 4].map((end) => `{"jsonrpc":"2.0","id":900719925474099${end},"method":"ping"}`);
   const ids = requestIds(viewFrame(`[${batch.join(",")}]`));
   expect(ids.map((id) => JSON.stringify(id))).toEqual(["9007199254740993", "9007199254740994"]);
+  const mixed = requestIds(viewFrame(`[{"jsonrpc":"2.0","id":1,"method":"ping"},1,${batch[0]}]`));
+  expect(mixed.map((id) => JSON.stringify(id))).toEqual(["1", "9007199254740993"]);
 });
 
 test("a frame that is not JSON-RPC is invalid", () => {
@@ -19,4 +21,35 @@ test("a frame that is not JSON-RPC is invalid", () => {
   for (const text of ["1", "null", "[]", "{}", '"a"', '{"id":1}']) {
     expect(viewFrame(text)).toEqual({ kind: "invalid", reason: "not JSON-RPC" });
   }
+});
+
+test("a message is a request, a notification or a response, and the keys of ids differ by type", () => {
+  const view = (rest: string) => viewFrame(`{"jsonrpc":"2.0",${rest}}`);
+  expect(view('"id":1,"method":"ping"')).toMatchObject({ kind: "request", id: 1, key: "1", method: "ping" });
+  expect(view('"id":"1","method":"ping"')).toMatchObject({ kind: "request", id: "1", key: '"1"' });
+  expect(view('"id":null,"method":"ping"')).toMatchObject({ kind: "request", id: null, key: "null" });
+  expect(view('"method":"ping"')).toMatchObject({ kind: "notification", method: "ping" });
+  expect(view('"id":1,"result":{}')).toMatchObject({ kind: "response", id: 1, key: "1", isError: false });
+  expect(view('"id":1,"error":{}')).toMatchObject({ kind: "response", key: "1", isError: true });
+  expect(requestIds(view('"id":1,"result":{}'))).toEqual([]);
+});
+
+test("a number keeps its digits only as an id: other fields called id are plain values", () => {
+  const text = '{"jsonrpc":"2.0","id":9007199254740993,"method":"m","params":{"id":"a","n":1.50}}';
+  const view = viewFrame(text);
+  expect(view).toMatchObject({ kind: "request", message: { params: { id: "a", n: 1.5 } } });
+  expect(viewFrame('{"jsonrpc":"2.0","id":{"id":1.50,"n":1.5},"method":"m"}')).toMatchObject({
+    id: { id: 1.5, n: 1.5 },
+  });
+});
+
+test("a frame is one line after raw line breaks are replaced by spaces, and unchanged without any", () => {
+  expect(asLine('{"a":\r\n1,\n"b":"\\n"}')).toBe('{"a":  1, "b":"\\n"}');
+  expect(asLine('{"a":1}')).toBe('{"a":1}');
+});
+
+test("a frame may hold 20 MB of content in which JSON escapes every character, and not much more", () => {
+  const escaped = 6 * 20_000_000;
+  expect(MAX_FRAME_BYTES).toBeGreaterThan(escaped);
+  expect(MAX_FRAME_BYTES).toBeLessThan(2 * escaped);
 });

@@ -1,4 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createLog } from "../../src/log.ts";
 import { Metrics } from "../../src/metrics.ts";
 import { Port, upgrade } from "../../src/wire/port.ts";
@@ -24,6 +27,18 @@ function open(options: Partial<PortOptions> = {}): Port {
   });
   ports.push(port);
   return port;
+}
+
+/** A self-signed certificate for localhost. */
+function certificate(): { cert: string; key: string } {
+  const folder = mkdtempSync(join(tmpdir(), "dewey-port-"));
+  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+  Bun.spawnSync(["openssl", "req", "-x509", ...curve, ...subject, "-keyout", key, "-out", cert]);
+  const pem = { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") };
+  rmSync(folder, { recursive: true });
+  return pem;
 }
 
 const authorized = { headers: { authorization: "Bearer right" } };
@@ -82,6 +97,19 @@ describe("a port", () => {
     expect(await (await ask(port, "/")).text()).toBe("no socket");
   });
 
+  test.skipIf(Bun.which("openssl") === null)("serves TLS with the given certificate", async () => {
+    const tls = certificate();
+    const port = open({ host: "localhost", tls, route: (visit) => upgrade(visit, (link) => link.close("hello")) });
+    expect(port.url).toBe(`wss://localhost:${port.number}/`);
+    const health = await fetch(`https://localhost:${port.number}/healthz`, { tls: { ca: tls.cert } });
+    expect(await health.json()).toEqual({ status: "ok" });
+    const reason = await new Promise<string>((resolve) => {
+      const socket = new WebSocket(port.url, { ...authorized, tls: { ca: tls.cert } });
+      socket.addEventListener("close", (event) => resolve(event.reason));
+    });
+    expect(reason).toBe("hello");
+  });
+
   test("that is already in use is an error that names the address", () => {
     const { number } = open();
     expect(() => open({ port: number })).toThrow(`127.0.0.1:${number} cannot be listened on: `);
@@ -105,5 +133,19 @@ describe("a port", () => {
     answer.resolve(new Response("at last"));
     expect(await (await asked).text()).toBe("at last");
     await drained;
+  });
+
+  test("that drains does not wait for open sockets, and closes them in the end", async () => {
+    const opened = Promise.withResolvers<void>();
+    const port = open({ route: (visit) => upgrade(visit, () => opened.resolve()) });
+    const socket = new WebSocket(port.url, authorized);
+    const closed = new Promise<number>((resolve) => {
+      socket.addEventListener("close", (event) => resolve(event.code));
+    });
+    await opened.promise;
+    await port.drain();
+    expect(socket.readyState).toBe(WebSocket.OPEN);
+    await port.close();
+    expect(await closed).toBeGreaterThan(0);
   });
 });

@@ -29,6 +29,7 @@ test("events are parsed wherever chunks end, with both kinds of line ends, ids, 
 test("an event carries a frame unchanged, except for raw line breaks, which would end it", () => {
   const frame = '{"a":\r\n1,\n"b":"\\n"}';
   expect(new SseReader().push(bytes(sseEvent("s/1", frame)))).toEqual([{ id: "s/1", data: '{"a":  1, "b":"\\n"}' }]);
+  expect(new SseReader().push(bytes(sseEvent("s/2", undefined)))).toEqual([{ id: "s/2", data: "" }]);
 });
 
 test("an event without end is an error, and is not held in memory", () => {
@@ -38,4 +39,10 @@ test("an event without end is an error, and is not held in memory", () => {
     for (let sent = 0; sent <= MAX_FRAME_BYTES; sent += chunk.length) reader.push(chunk);
   };
   expect(push).toThrow("larger than");
+});
+
+test("only one event is limited, not the stream, and an empty line between events is none", () => {
+  const reader = new SseReader();
+  const event = bytes(`\n\ndata: ${"x".repeat(16_000_000)}\n\n\n`);
+  for (let sent = 0; sent <= MAX_FRAME_BYTES; sent += event.length) expect(reader.push(event)).toHaveLength(1);
 });
