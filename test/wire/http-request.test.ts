@@ -48,7 +48,7 @@ describe("a request to an upstream", () => {
     using server = Bun.listen({
       hostname: "127.0.0.1",
       port: 0,
-      socket: { data: (socket) => void socket.terminate() },
+      socket: { data: (socket) => socket.terminate() },
     });
     const thrown = (port: number) =>
       fetchUpstream(`http://127.0.0.1:${port}/`, {}).then(
