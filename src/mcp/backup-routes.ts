@@ -25,12 +25,14 @@ interface Recovery {
 export class BackupRoutes {
   readonly #store: Store;
   readonly #log: Log;
+  readonly #idleLimitMs: number;
   #recovery: Recovery | undefined;
   #backups = 0;
 
-  constructor(store: Store, log: Log) {
+  constructor(store: Store, log: Log, idleLimitMs = IDLE_LIMIT_MS) {
     this.#store = store;
     this.#log = log;
+    this.#idleLimitMs = idleLimitMs;
   }
 
   /** Backups and recoveries in progress. */
@@ -159,7 +161,7 @@ export class BackupRoutes {
 
   #touch(recovery: Recovery): void {
     clearTimeout(recovery.idle);
-    recovery.idle = setTimeout(() => void this.#abort("its client sent nothing for a minute"), IDLE_LIMIT_MS);
+    recovery.idle = setTimeout(() => void this.#abort("its client stopped sending"), this.#idleLimitMs);
   }
 
   async #abort(reason: string): Promise<void> {

@@ -11,7 +11,7 @@ export async function handleReindex(request: Request, store: Store, log: Log): P
     const language = new URL(request.url).searchParams.get("language") ?? undefined;
     if (request.method === "GET") return Response.json(await store.reindexer.state());
     if (request.method === "POST") return Response.json(await store.reindexer.begin(language));
-    throw new DeweyError("invalid", "there is GET and POST /reindex");
+    throw new DeweyError("invalid", "use GET or POST /reindex");
   } catch (thrown) {
     const { code, message, field } = asDeweyError(thrown);
     if (code === "internal") log.error("reindexing failed", { error: thrown });
