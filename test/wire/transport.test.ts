@@ -1,0 +1,61 @@
+import { expect, test } from "bun:test";
+import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import type { Link, LinkHandlers } from "../../src/wire/link.ts";
+import { linkTransport } from "../../src/wire/transport.ts";
+
+/** A transport over a link whose other side is the test. */
+async function connect() {
+  let handlers: LinkHandlers | undefined;
+  const sent: string[] = [];
+  const link: Link = {
+    wire: "websocket",
+    open: (given) => void (handlers = given),
+    send: (frame) => sent.push(frame) > 0,
+    pause: () => {},
+    resume: () => {},
+    close: () => handlers?.closed("closed by Dewey"),
+  };
+  const transport = linkTransport(link);
+  const heard: JSONRPCMessage[] = [];
+  let closed = 0;
+  transport.onmessage = (message) => void heard.push(message);
+  transport.onclose = () => void (closed += 1);
+  await transport.start();
+  return { transport, heard, sent, receive: (text: string) => handlers?.frame(text), closed: () => closed };
+}
+
+const error = (id: unknown, code: number, message: string) => ({ jsonrpc: "2.0", id, error: { code, message } });
+
+test("messages pass both ways, and a batch passes message by message", async () => {
+  const { transport, heard, sent, receive } = await connect();
+  const request = { jsonrpc: "2.0", id: 1, method: "ping" } as const;
+  const notification = { jsonrpc: "2.0", method: "notifications/initialized" } as const;
+  receive(JSON.stringify(request));
+  receive(JSON.stringify([notification, { jsonrpc: "2.0", id: "x", result: {} }]));
+  expect(heard).toEqual([request, notification, { jsonrpc: "2.0", id: "x", result: {} }]);
+  await transport.send(request);
+  expect(sent).toEqual([JSON.stringify(request)]);
+});
+
+test("invalid frames are answered as JSON-RPC demands, and the transport stays open", async () => {
+  const { heard, sent, receive, closed } = await connect();
+  receive("{");
+  receive("[]");
+  receive('[1,{"jsonrpc":"1.0","id":7,"method":"ping"},{"jsonrpc":"2.0","id":{},"method":"ping"}]');
+  expect(sent.map((text) => JSON.parse(text) as object)).toEqual([
+    error(null, -32_700, "the frame is not JSON"),
+    error(null, -32_600, "the frame is not a JSON-RPC message"),
+    error(null, -32_600, "the frame is not a JSON-RPC message"),
+    error(7, -32_600, "the frame is not a JSON-RPC 2.0 request"),
+    error(null, -32_600, "the frame is not a JSON-RPC 2.0 request"),
+  ]);
+  expect([heard, closed()]).toEqual([[], 0]);
+  receive('{"jsonrpc":"2.0","id":"8","method":"ping","params":1}');
+  expect(JSON.parse(sent.at(-1) ?? "")).toMatchObject({ id: "8", error: { code: -32_600 } });
+});
+
+test("closing the transport closes the link", async () => {
+  const { transport, closed } = await connect();
+  await transport.close();
+  expect(closed()).toBe(1);
+});
