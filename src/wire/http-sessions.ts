@@ -30,6 +30,7 @@ export interface HttpSessionsOptions {
   /** The revisions that a request's header may name; a relay leaves the check to its upstream. */
   versions?: readonly string[];
   idleLimitMs?: number;
+  keepAliveMs?: number;
   /** How long a client may read nothing from a stream that has data queued. */
   stallLimitMs?: number;
 }
@@ -45,7 +46,7 @@ export class HttpSessions {
     const limitMs = options.idleLimitMs ?? IDLE_LIMIT_MS;
     this.#timers = [
       setInterval(() => this.#closeIdle(limitMs), Math.min(IDLE_CHECK_MS, limitMs)),
-      setInterval(() => this.#keepAlive(), KEEP_ALIVE_MS),
+      setInterval(() => this.#keepAlive(), options.keepAliveMs ?? KEEP_ALIVE_MS),
     ];
     for (const timer of this.#timers) timer.unref();
   }

@@ -198,11 +198,17 @@ describe("a session over Streamable HTTP", () => {
       [406, "Accept", endpoint.post(ping, { accept: "application/json" })],
       [415, "Content-Type", endpoint.post(ping, { "content-type": "text/plain" })],
       [400, "supported revision", endpoint.post(ping, { "mcp-protocol-version": "1999-01-01" })],
+      [400, "supported revision", endpoint.stream({ "mcp-protocol-version": "" })],
+      [406, "Accept", endpoint.stream({ accept: "application/json" })],
+      [415, "Content-Type", endpoint.post(ping, { "content-type": "application/jsonx" })],
       [400, "not JSON", endpoint.post("{")],
+      [400, "string or a number", endpoint.post(`[${ping},{"jsonrpc":"2.0","id":null,"method":"ping"}]`)],
       [400, "not JSON-RPC", endpoint.post("7")],
       [400, "string or a number", endpoint.post('{"jsonrpc":"2.0","id":{},"method":"ping"}')],
       [404, "initialize again", endpoint.post(ping, { "mcp-session-id": "nope" })],
     ];
+    const other = await fetch(`http://127.0.0.1:${endpoint.port}`, { method: "PUT", headers: endpoint.headers });
+    expect([other.status, other.headers.get("allow")]).toEqual([405, "GET, POST, DELETE"]);
     for (const [status, message, refusing] of refusals) {
       const response = await refusing;
       expect([response.status, await response.json()]).toMatchObject([
@@ -215,6 +221,83 @@ describe("a session over Streamable HTTP", () => {
     const again = await endpoint.post(ping);
     expect([again.status, await again.text()]).toEqual([400, expect.stringContaining("another request")]);
     expect(heard.frames).toHaveLength(2);
+  });
+
+  test("begins with initialize and ends with DELETE", async () => {
+    await using endpoint = startEndpoint({ versions: ["2025-11-25"] });
+    const error = async (asking: Promise<Response>) => {
+      const response = await asking;
+      const { id, error } = (await response.json()) as { id: unknown; error: { code: number; message: string } };
+      return [response.status, id, error.code, error.message];
+    };
+    const required = "a session is required: initialize one, then send its mcp-session-id";
+    expect(await error(endpoint.send({ id: 7, method: "ping" }))).toEqual([400, 7, -32_600, required]);
+    expect(await error(endpoint.send({ method: "ping" }))).toEqual([400, null, -32_600, required]);
+    expect(await error(endpoint.stream())).toEqual([400, null, -32_600, required]);
+    const discover = await error(endpoint.send({ id: "d", method: "server/discover" }));
+    expect(discover.slice(0, 3)).toEqual([400, "d", -32_601]);
+    const { heard } = await endpoint.open();
+    const later = await endpoint.post('{"jsonrpc":"2.0","method":"n"}', {
+      "content-type": "Application/JSON; charset=utf-8",
+    });
+    expect([later.status, await later.text()]).toEqual([202, ""]);
+    const stream = await endpoint.stream();
+    expect(["content-type", "cache-control", "mcp-session-id"].map((name) => stream.headers.get(name))).toEqual([
+      "text/event-stream",
+      "no-cache, no-transform",
+      endpoint.headers["mcp-session-id"] ?? "",
+    ]);
+    const end = await fetch(`http://127.0.0.1:${endpoint.port}`, { method: "DELETE", headers: endpoint.headers });
+    expect([end.status, endpoint.sessions.size]).toEqual([200, 0]);
+    expect(await heard.end()).toBe("the client has ended its session");
+    await stream.text();
+    expect((await endpoint.send({ id: 1, method: "ping" })).status).toBe(404);
+  });
+
+  test("starts a stream with an event id for clients of 2025-11-25 and newer revisions", async () => {
+    await using endpoint = startEndpoint();
+    const { link, heard } = await endpoint.open();
+    const begins = async (version: string) => {
+      const id = `v ${version}`;
+      const response = endpoint.post(JSON.stringify({ jsonrpc: "2.0", id, method: "ping" }), {
+        "mcp-protocol-version": version,
+      });
+      await until("the request", () => heard.frames.some((frame) => frame.includes(id)));
+      link.send(JSON.stringify({ jsonrpc: "2.0", id, result: {} }));
+      return (await (await response).text()).slice(0, 3);
+    };
+    expect([await begins("2025-06-18"), await begins("2025-11-25"), await begins("2026-07-28")]).toEqual([
+      "eve",
+      "id:",
+      "id:",
+    ]);
+  });
+
+  test("is not opened beyond 10,000 at once", async () => {
+    await using endpoint = startEndpoint();
+    await using server = Bun.serve({ port: 0, fetch: () => new Response() });
+    const body = '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}';
+    const initialize = () =>
+      endpoint.sessions.handle(
+        new Request("http://localhost/mcp", { method: "POST", headers: endpoint.headers, body }),
+        server,
+      );
+    for (let count = 0; count < 10_000; count += 1) expect((await initialize()).status).toBe(200);
+    const refused = await initialize();
+    expect([refused.status, await refused.json(), endpoint.sessions.size]).toMatchObject([
+      503,
+      { id: 1, error: { message: "there are too many open sessions; try again later" } },
+      10_000,
+    ]);
+    endpoint.sessions.stop();
+    expect(endpoint.sessions.size).toBe(0);
+  }, 60_000);
+
+  test("is kept alive by comments while its stream is idle", async () => {
+    await using endpoint = startEndpoint({ keepAliveMs: 10 });
+    await endpoint.open();
+    const stream = await endpoint.stream();
+    expect(await readUntil(stream, ":\n\n:\n\n:\n\n")).toMatch(/^(:\n\n)+$/);
   });
 
   test("slows its server down while the client reads slowly, and loses nothing", async () => {
