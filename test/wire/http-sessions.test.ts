@@ -275,7 +275,7 @@ describe("a session over Streamable HTTP", () => {
 
   test("is not opened beyond 10,000 at once", async () => {
     await using endpoint = startEndpoint();
-    await using server = Bun.serve({ port: 0, fetch: () => new Response() });
+    using server = Bun.serve({ port: 0, fetch: () => new Response() });
     const body = '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}';
     const initialize = () =>
       endpoint.sessions.handle(
