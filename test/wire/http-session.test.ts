@@ -103,10 +103,12 @@ describe("a request's stream", () => {
 
   test("begins with an event id for clients that can resume it", async () => {
     const { link, reading } = open();
+    link.send(notification("on another stream"));
     const stream = reading(call(1), true);
     link.send(result(1));
     await stream.end();
-    expect(stream.text).toMatch(/^id: [\w-]+\/0\ndata: \n\nevent: message\n/);
+    // Events are numbered through the session, so that nothing before this one is replayed.
+    expect(stream.text).toMatch(/^id: [\w-]+\/1\ndata: \n\nevent: message\nid: [\w-]+\/2\n/);
   });
 
   test("carries the progress of its own token, of any type", async () => {
@@ -240,6 +242,12 @@ describe("a session", () => {
     expect(link.send(notification("x".repeat(2_000_000)))).toBe(false);
     await stream.cancel();
     expect([heard.drained, link.isConnected]).toEqual([1, false]);
+  });
+
+  test("passes frames without requests on", () => {
+    const { link, heard } = open();
+    link.take(notification("n"));
+    expect(heard.frames).toEqual([notification("n")]);
   });
 
   test("holds frames of the client back while it is paused", async () => {
