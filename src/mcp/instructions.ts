@@ -4,7 +4,7 @@ import type { Store } from "../store/store.ts";
 
 /** Claude Code cuts a server's instructions at this length. */
 const MAX_CHARACTERS = 4096;
-/** Time limit for reading the startup context; without it a session starts with shorter instructions. */
+/** Time limit for reading the startup context; past it a session starts without it. */
 const CONTEXT_DEADLINE_MS = 2000;
 
 const purpose = `Dewey keeps conversations and recorded tool calls, and finds them again.

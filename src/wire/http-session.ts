@@ -29,7 +29,7 @@ interface Stream {
 export class HttpSessionLink implements Link {
   readonly wire = "http";
   readonly id = crypto.randomUUID();
-  /** When the client last sent something, by `performance.now()`. */
+  /** When the client last sent a request or closed a stream, by `performance.now()`. */
   usedMs = performance.now();
   readonly #inbox = new Inbox();
   readonly #replay = new Replay();

@@ -4,7 +4,7 @@ import { MAX_FRAME_BYTES, asLine } from "./frame.ts";
 import { Inbox } from "./inbox.ts";
 import type { Link, LinkHandlers } from "./link.ts";
 
-/** How long to read on from a peer that reads no more. Nearly always it has exited, and its output ends at once. */
+/** How long to read on from a peer that has stopped reading. Nearly always it has exited, and its output ends at once. */
 const LAST_WORDS_MS = 2000;
 
 /** The two streams of a wire that carries one frame per line. */

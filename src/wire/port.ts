@@ -11,7 +11,7 @@ import type { Accepted } from "./websocket.ts";
 /** Where a port listens, and who may use it. */
 export interface ListenOptions {
   host: string;
-  /** 0 takes any free one. */
+  /** 0 selects any free port. */
   port: number;
   token?: string;
   allowedOrigins: readonly string[];
@@ -37,7 +37,7 @@ export interface PortOptions extends ListenOptions {
   route(visit: Visit): Response | undefined | Promise<Response | undefined>;
 }
 
-/** How often a port that is stopping looks whether requests are in flight. */
+/** Poll interval of the requests in flight while a port stops. */
 const DRAIN_POLL_MS = 20;
 
 /** One HTTP port: every request passes the guard, and `/healthz` and `/metrics` are answered alike. */
@@ -114,11 +114,11 @@ export class Port {
   }
 }
 
-/** Upgrades a request to a WebSocket; `opened` is called with its link. Answers undefined, or why that is impossible. */
+/** Upgrades a request to a WebSocket and calls `opened` with its link. Returns a refusal when that is impossible. */
 export function upgrade({ request, server }: Visit, opened: (link: Link) => void): Response | undefined {
   const selected = selectSubprotocol(request);
-  if (!selected.ok) return refusal(400, "the subprotocol is mcp, or none");
+  if (!selected.ok) return refusal(400, "the subprotocol must be mcp, or none");
   return server.upgrade(request, { data: { opened }, headers: selected.headers })
     ? undefined
-    : refusal(400, "this is no WebSocket handshake");
+    : refusal(400, "this is not a WebSocket handshake");
 }

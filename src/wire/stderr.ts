@@ -36,7 +36,7 @@ export async function logStderr(stream: ReadableStream<Uint8Array>, log: Log, co
   if (last !== "" && !isTold) tell(last);
 }
 
-/** Hides a private key that spans several lines, which no single line shows to be one. */
+/** Hides a private key that spans several lines; no single line of it can be recognised. */
 class KeyCover {
   /** Lines of the key so far; undefined outside of a key. */
   #lines: number | undefined;

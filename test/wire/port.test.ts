@@ -91,9 +91,9 @@ describe("a port", () => {
     expect(await closed(["mcp", "other"])).toBe("mcp hello");
     expect(await closed(["other"])).toBe("refused");
     const other = { headers: { upgrade: "websocket", "sec-websocket-protocol": "other" } };
-    expect(await (await ask(port, "/", other)).json()).toEqual({ error: "the subprotocol is mcp, or none" });
+    expect(await (await ask(port, "/", other)).json()).toEqual({ error: "the subprotocol must be mcp, or none" });
     const incomplete = await ask(port, "/", { headers: { upgrade: "WebSocket" } });
-    expect(await incomplete.json()).toEqual({ error: "this is no WebSocket handshake" });
+    expect(await incomplete.json()).toEqual({ error: "this is not a WebSocket handshake" });
     expect(await (await ask(port, "/")).text()).toBe("no socket");
   });
 

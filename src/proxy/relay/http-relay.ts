@@ -191,6 +191,7 @@ export class HttpRelay {
   #remember(id: string, session: ForwardedSession): void {
     if (this.#sessions.has(id)) return;
     this.#sessions.set(id, session);
+    // Beyond the limit the oldest session is recorded no further.
     const [first] = this.#sessions.keys();
     if (this.#sessions.size > MAX_SESSIONS && first !== undefined) this.#forget(first, "there are too many sessions");
   }
