@@ -149,6 +149,15 @@ describe("a child on stdio", () => {
     await until("the end of both", () => !pids.some(isRunning));
   }, 15_000);
 
+  test("that exits takes along the processes that it has left behind", async () => {
+    const link = shell(`sleep 1000 & printf '{"jsonrpc":"2.0","method":"%s"}\\n' $!; exit 0`);
+    const heard = listen(link);
+    const [text = ""] = await heard.count(1);
+    const { method } = JSON.parse(text) as { method: string };
+    expect(await heard.end()).toContain("exit code 0");
+    await until("the end of the process left behind", () => !isRunning(Number(method)));
+  }, 15_000);
+
   test("that has stopped reading is ended even with data in flight to it", async () => {
     const link = shell(`printf '{"jsonrpc":"2.0","method":"%s"}\\n' $$; exec sleep 1000`);
     const heard = listen(link);
