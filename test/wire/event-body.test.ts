@@ -34,6 +34,19 @@ describe("the body of an event stream", () => {
     expect(counts.taken).toBeGreaterThan(0);
   });
 
+  test("answers a read that waits when something is written, and when it ends", async () => {
+    const { body } = open();
+    const reader = body.stream.getReader();
+    const first = reader.read();
+    await Bun.sleep(1);
+    body.write("x");
+    expect((await first).value).toEqual(new TextEncoder().encode("x"));
+    const second = reader.read();
+    await Bun.sleep(1);
+    body.end();
+    expect((await second).done).toBe(true);
+  });
+
   test("that is empty ends at once", async () => {
     const { body, counts } = open();
     const read = textOf(body);
@@ -80,8 +93,8 @@ describe("the body of an event stream", () => {
   test("is not broken off while nothing is queued", async () => {
     const { body, counts } = open({ stallLimitMs: 20 });
     const reader = body.stream.getReader();
-    body.write("x");
-    await reader.read();
+    for (const text of ["x", "x"]) body.write(text);
+    for (let count = 0; count < 2; count += 1) await reader.read();
     // Several limits long: an idle stream has nothing to read.
     await Bun.sleep(100);
     expect(counts.over).toBe(0);
