@@ -53,7 +53,8 @@ describe("a field of a tool", () => {
     for (const wrap of [(inner: unknown) => [inner], (inner: unknown) => ({ a: 1, inner })]) {
       expect(parse(metadata, nested(100, wrap))).toEqual(nested(100, wrap));
       expect(parse(metadata, nested(101, wrap))).toBe("should not be nested deeper than 100 levels");
-      expect(parse(metadata, nested(20_000, wrap))).toBe("should not be nested deeper than 100 levels");
+      // So deep that counting all of it would overflow the stack.
+      expect(parse(metadata, nested(1_000_000, wrap))).toBe("should not be nested deeper than 100 levels");
     }
     for (const wrong of [[], "x", null, 1]) expect(parse(metadata, wrong)).toBe("should be an object");
   });
@@ -94,6 +95,14 @@ describe("a field of a tool", () => {
       expect(parse(number, 1.5)).toBe("should be a whole number");
     expect([parse(fields.cursor, "c"), parse(fields.cursor, undefined)]).toEqual(["c", undefined]);
     expect(parse(fields.cursor, "")).toBe("should not be empty");
+  });
+
+  test("that marks a total as a lower bound is true or absent", () => {
+    expect([parse(fields.totalIsLowerBound, true), parse(fields.totalIsLowerBound, undefined)]).toEqual([
+      true,
+      undefined,
+    ]);
+    expect(fields.totalIsLowerBound.safeParse(false).success).toBe(false);
   });
 
   test("that counts is an integer of PostgreSQL", () => {
