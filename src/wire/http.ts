@@ -32,6 +32,8 @@ export interface HttpDialOptions {
   url: string;
   headers: Record<string, string>;
   log: Log;
+  arrivalPatienceMs?: number;
+  maxSendingCharacters?: number;
 }
 
 /**
@@ -66,6 +68,7 @@ class HttpClientLink implements Link {
   /** One for each frame that the server may not have received. */
   readonly #arriving = new Set<Promise<void>>();
   #sendingCharacters = 0;
+  readonly #maxSendingCharacters: number;
   #isFull = false;
   #resumed: PromiseWithResolvers<void> | undefined;
   #isListening = false;
@@ -74,6 +77,7 @@ class HttpClientLink implements Link {
   constructor(options: HttpDialOptions) {
     this.#options = options;
     this.#address = withoutSecrets(options.url);
+    this.#maxSendingCharacters = options.maxSendingCharacters ?? MAX_SENDING_CHARACTERS;
   }
 
   open(handlers: LinkHandlers): void {
@@ -84,7 +88,7 @@ class HttpClientLink implements Link {
     if (this.#isClosed) return true;
     this.#sendingCharacters += frame.length;
     this.#order = this.#order.then(() => this.#post(frame));
-    this.#isFull = this.#sendingCharacters >= MAX_SENDING_CHARACTERS;
+    this.#isFull = this.#sendingCharacters >= this.#maxSendingCharacters;
     return !this.#isFull;
   }
 
@@ -116,11 +120,17 @@ class HttpClientLink implements Link {
       this.#inbox.frame(errorFrame(null, code, `the frame is ${view.reason}`));
       return;
     }
-    if (view.kind === "notification") await within(ARRIVAL_PATIENCE_MS, Promise.all(this.#arriving), () => {});
+    if (view.kind === "notification") await this.#arrival();
     const isInitialize = view.kind === "request" && view.method === "initialize";
     if (isInitialize) this.#initializeId = view.key;
     const done = this.#exchange(frame, view);
     if (isInitialize || (view.kind !== "request" && view.kind !== "batch")) await done;
+  }
+
+  /** Resolves when the requests before have arrived, or seem to have. */
+  async #arrival(): Promise<void> {
+    const patienceMs = this.#options.arrivalPatienceMs ?? ARRIVAL_PATIENCE_MS;
+    await within(patienceMs, Promise.all(this.#arriving), () => {});
   }
 
   async #exchange(frame: string, view: FrameView): Promise<void> {
@@ -304,7 +314,7 @@ class HttpClientLink implements Link {
 
   #sent(frame: string): void {
     this.#sendingCharacters -= frame.length;
-    if (!this.#isFull || this.#sendingCharacters >= MAX_SENDING_CHARACTERS) return;
+    if (!this.#isFull || this.#sendingCharacters >= this.#maxSendingCharacters) return;
     this.#isFull = false;
     this.#inbox.drained();
   }

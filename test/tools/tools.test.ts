@@ -139,6 +139,18 @@ describe("the tools", () => {
       expect(stats({ time_zone })).toEqual(["time_zone", "should be a time zone such as Europe/Berlin"]);
   });
 
+  test("have defaults that change nothing by surprise", () => {
+    const parsed = (name: string, args: object) => tools.get(name)?.input.parse(args);
+    const messages = [{ role: "user", content: "x" }];
+    expect(parsed("dewey_store_messages_bulk", { messages })).toEqual({ messages, skip_known: false });
+    expect(parsed("dewey_delete_conversation", { conversation_id: id })).toEqual({ conversation_id: id, force: false });
+    expect(parsed("dewey_delete_startup_context", { name: "a" })).toEqual({ name: "a", force: false });
+    expect(parsed("dewey_set_startup_context", { name: "a", content: "b" })).toMatchObject({ set_active: true });
+    expect(parsed("dewey_list_startup_contexts", {})).toEqual({ include_content: false });
+    expect(parsed("dewey_list_conversations", {})).toEqual({ limit: 20, offset: 0, sort_by: "updated_at" });
+    expect(parsed("dewey_stats", {})).toEqual({ days: 30, time_zone: "UTC" });
+  });
+
   test("results take durations from 0 to 1e9 seconds", () => {
     const result = (duration_seconds: number) =>
       issue("dewey_store_fiedler_result", { correlation_id: "c", model: "m", output: "o", duration_seconds });

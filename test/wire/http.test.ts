@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { dialHttp } from "../../src/wire/http.ts";
+import type { HttpDialOptions } from "../../src/wire/http.ts";
 import { failure } from "../support/failure.ts";
 import { listen } from "../support/links.ts";
 import { freePort } from "../support/ports.ts";
@@ -32,8 +33,8 @@ function startUpstream(answer: Answer, port = 0) {
   };
 }
 
-async function dial(url: string) {
-  const link = await dialHttp({ url, headers: { authorization: "Bearer x" }, log: quiet });
+async function dial(url: string, options: Partial<HttpDialOptions> = {}) {
+  const link = await dialHttp({ url, headers: { authorization: "Bearer x" }, log: quiet, ...options });
   return { link, heard: listen(link) };
 }
 
@@ -59,6 +60,15 @@ const events = (...parts: (string | Error)[]) =>
     }),
     { headers: { "content-type": "text/event-stream" } },
   );
+const accepted = () => new Response(null, { status: 202 });
+const note = (method: string) => `{"jsonrpc":"2.0","method":"${method}"}`;
+const answer = (id: number) => `{"jsonrpc":"2.0","id":${id},"result":{}}`;
+/** A stream whose headers arrive and whose data does not. */
+const begun = () =>
+  new Response(new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode(":\n\n")) }), {
+    headers: { "content-type": "text/event-stream" },
+  });
+/** A response whose headers never arrive: Bun sends them with the first bytes. */
 const never = () => new Response(new ReadableStream({}), { headers: { "content-type": "text/event-stream" } });
 const call = (id: unknown) => `{"jsonrpc":"2.0","id":${String(id)},"method":"tools/call"}`;
 
@@ -120,6 +130,165 @@ describe("a link to a server over Streamable HTTP", () => {
     link.close();
   });
 
+  test("sends a notification when earlier requests have arrived, or after its patience", async () => {
+    const arrival = Promise.withResolvers<void>();
+    await using upstream = startUpstream(async (_, body) => {
+      if (body === call(1)) {
+        await arrival.promise;
+        return begun();
+      }
+      return body === call(2) ? never() : accepted();
+    });
+    const patient = await dial(upstream.url, { arrivalPatienceMs: 1_000_000 });
+    patient.link.send(call(1));
+    patient.link.send(note("cancelled"));
+    await until("the call", () => upstream.posts().length === 1);
+    await Bun.sleep(50);
+    expect(upstream.posts()).toEqual([call(1)]);
+    arrival.resolve();
+    await until("the notification", () => upstream.posts().length === 2);
+    patient.link.close();
+    const hasty = await dial(upstream.url, { arrivalPatienceMs: 1 });
+    for (const frame of [call(2), note("cancelled")]) hasty.link.send(frame);
+    await until("both", () => upstream.posts().length === 4);
+    hasty.link.close();
+  });
+
+  test("sends nothing after a notification, or initialize, before it is answered", async () => {
+    const released = new Map<string, PromiseWithResolvers<void>>();
+    await using upstream = startUpstream(async (_, body) => {
+      const release = Promise.withResolvers<void>();
+      released.set(body, release);
+      await release.promise;
+      return body === initialize ? hello() : body.includes('"id"') ? json(answer(1)) : accepted();
+    });
+    const { link, heard } = await dial(upstream.url);
+    const frames = [initialize, note("one"), note("two"), call(1)];
+    for (const frame of frames) link.send(frame);
+    for (const [index, frame] of frames.entries()) {
+      await until(frame, () => released.has(frame));
+      await Bun.sleep(20);
+      expect(upstream.posts()).toEqual(frames.slice(0, index + 1));
+      released.get(frame)?.resolve();
+    }
+    await heard.count(2);
+    link.close();
+  });
+
+  test("reports backpressure while much is in flight, and room when it has arrived", async () => {
+    const arrival = Promise.withResolvers<void>();
+    await using upstream = startUpstream(async () => {
+      await arrival.promise;
+      return json(answer(1));
+    });
+    const { link, heard } = await dial(upstream.url, { maxSendingCharacters: 3 * call(1).length });
+    expect([link.send(call(1)), link.send(call(1)), link.send(call(1)), link.send(call(1))]).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
+    expect(heard.drained).toBe(0);
+    arrival.resolve();
+    await heard.count(4);
+    expect(heard.drained).toBe(1);
+    expect([link.send(call(1)), link.send("{"), link.send("[]")]).toEqual([true, true, true]);
+    await heard.count(7);
+    expect(
+      heard.frames.filter((frame) => frame.includes('"error"')).map((frame) => JSON.parse(frame) as object),
+    ).toEqual([
+      { jsonrpc: "2.0", id: null, error: { code: -32_700, message: "the frame is not JSON" } },
+      { jsonrpc: "2.0", id: null, error: { code: -32_600, message: "the frame is not JSON-RPC" } },
+    ]);
+    link.close();
+    expect(link.send("x".repeat(1000))).toBe(true);
+  });
+
+  test("opens one GET stream after the client is initialized, and none where the server has none", async () => {
+    const gets = (upstream: { asked: { method: string }[] }) =>
+      upstream.asked.filter(({ method }) => method === "GET").length;
+    await using listening = startUpstream((request) => (request.method === "GET" ? never() : accepted()));
+    const first = await dial(listening.url);
+    first.link.send(note("notifications/other"));
+    first.link.send(note("notifications/another"));
+    await until("both", () => listening.posts().length === 2);
+    expect(gets(listening)).toBe(0);
+    for (const frame of [initialized, initialized, note("n")]) first.link.send(frame);
+    await until("all", () => listening.posts().length === 5);
+    await until("the stream", () => gets(listening) > 0);
+    expect(gets(listening)).toBe(1);
+    first.link.close();
+    await using deaf = startUpstream((request) =>
+      request.method === "GET" ? new Response(null, { status: 405 }) : accepted(),
+    );
+    const second = await dial(deaf.url);
+    second.link.send(initialized);
+    await until("the question", () => gets(deaf) === 1);
+    second.link.send(note("n"));
+    await until("the notification", () => deaf.posts().length === 2);
+    expect([gets(deaf), second.heard.closed]).toEqual([1, undefined]);
+    second.link.close();
+  });
+
+  test("ignores the body of a response to a notification", async () => {
+    await using upstream = startUpstream((_, body) =>
+      json(body === call(1) ? answer(1) : '{"jsonrpc":"2.0","method":"n"}'),
+    );
+    const { link, heard } = await dial(upstream.url);
+    for (const frame of [note("n"), call(1)]) link.send(frame);
+    await heard.count(1);
+    expect(heard.frames).toEqual([answer(1)]);
+    link.close();
+  });
+
+  test("gives a stream that breaks 5 more attempts, at the pace the server sets", async () => {
+    const times: number[] = [];
+    await using upstream = startUpstream(() => {
+      times.push(performance.now());
+      return events(`id: ${times.length}\nretry: 100\ndata: \n\n`, new Error("cut"));
+    });
+    const { link, heard } = await dial(upstream.url);
+    link.send(call(1));
+    const [error = ""] = await heard.count(1);
+    expect(JSON.parse(error)).toMatchObject({ id: 1, error: { code: -32_023 } });
+    expect(error).toContain(`http://127.0.0.1:${upstream.port}/mcp did not answer the request: `);
+    const ids = upstream.asked
+      .filter(({ method }) => method === "GET")
+      .map(({ headers }) => headers.get("last-event-id"));
+    expect(ids).toEqual(["1", "2", "3", "4", "5"]);
+    for (const [index, time] of times.slice(1).entries()) expect(time - (times[index] ?? 0)).toBeGreaterThan(90);
+    link.close();
+  });
+
+  test("answers the request when its stream cannot be resumed", async () => {
+    await using upstream = startUpstream((request) =>
+      request.method === "GET"
+        ? new Response("unknown stream", { status: 400 })
+        : events("id: a\nretry: 1\ndata: \n\n"),
+    );
+    const { link, heard } = await dial(upstream.url);
+    link.send(call(1));
+    expect((await heard.count(1))[0]).toContain("HTTP 400: unknown stream");
+    link.close();
+  });
+
+  test("closes once, and ends the session once", async () => {
+    await using upstream = startUpstream((_, body) => (body === initialize ? hello() : accepted()));
+    const { link, heard } = await dial(upstream.url);
+    link.send(initialize);
+    await heard.count(1);
+    link.close();
+    link.close();
+    expect(await heard.end()).toBe("closed by Dewey");
+    const ends = () => upstream.asked.filter(({ method }) => method === "DELETE");
+    await until("the end", () => ends().length > 0);
+    expect(ends().map(({ headers }) => headers.get("mcp-session-id"))).toEqual(["s1"]);
+    const without = await dial(upstream.url);
+    without.link.close();
+    await dial(upstream.url);
+    expect(ends()).toHaveLength(1);
+  });
+
   test("answers each request that the server refuses, with the server's own JSON-RPC error if there is one", async () => {
     const own = '{"jsonrpc":"2.0","id":2,"error":{"code":-32600,"message":"own"}}';
     await using upstream = startUpstream((_, body) =>
@@ -148,9 +317,8 @@ describe("a link to a server over Streamable HTTP", () => {
   });
 
   test("answers the requests of a stream that breaks at once, or resumes the stream if it has event ids", async () => {
-    const answer = (id: number) => `data: {"jsonrpc":"2.0","id":${id},"result":{}}\n\n`;
     await using upstream = startUpstream((request, body) => {
-      if (request.method === "GET") return events(answer(2));
+      if (request.method === "GET") return events(`data: ${answer(2)}\n\n`);
       if (body === call(2)) return events("id: a\nretry: 1\ndata: \n\n", new Error("cut"));
       return events(": no id\n\n", new Error("cut"));
     });
@@ -235,6 +403,7 @@ describe("a link to a server over Streamable HTTP", () => {
     const { link, heard } = await dial(upstream.url);
     link.send(call(1));
     await heard.count(10);
+    link.pause();
     link.pause();
     const settled = await until("quiet", async () => {
       const before = sent;
