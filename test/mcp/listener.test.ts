@@ -379,6 +379,69 @@ describe("the protocol", () => {
   });
 });
 
+describe("a listener", () => {
+  test("counts sockets, HTTP sessions and recoveries as clients", async () => {
+    await using served = await testListener(engine);
+    const { listener, httpUrl, url } = served;
+    expect(listener.clients()).toBe(0);
+    const rpc = await connected(url);
+    expect(listener.clients()).toBe(1);
+    const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } };
+    const opened = await fetch(httpUrl, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "application/json, text/event-stream" },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params }),
+    });
+    await opened.text();
+    expect(listener.clients()).toBe(2);
+    const recover = new URL("/recover", httpUrl);
+    const { id } = (await (await fetch(recover, { method: "POST" })).json()) as { id: string };
+    expect(listener.clients()).toBe(3);
+    await fetch(`${recover.href}?id=${id}`, { method: "DELETE" });
+    const headers = { "mcp-session-id": opened.headers.get("mcp-session-id") ?? "" };
+    await fetch(httpUrl, { method: "DELETE", headers });
+    rpc.close();
+    await until("all of them gone", () => listener.clients() === 0);
+  });
+
+  test("reports its pools of connections, and refuses unknown paths with those that exist", async () => {
+    await using served = await testListener(engine);
+    const metrics = await (await fetch(new URL("/metrics", served.httpUrl))).text();
+    for (const line of [
+      'dewey_database_connections{pool="main",state="idle"} [0-9]+',
+      'dewey_database_connections{pool="main",state="busy"} [0-9]+',
+      'dewey_database_connections_max{pool="main"} 3',
+      'dewey_database_waiting_calls{pool="main"} 0',
+      "dewey_clients 0",
+    ])
+      expect(metrics).toMatch(new RegExp(`^${line.replace("{", "\\{")}$`, "m"));
+    expect(metrics).not.toContain("dewey_reads_total");
+    const unknown = await fetch(new URL("/else", served.httpUrl));
+    expect([unknown.status, await unknown.json()]).toEqual([
+      404,
+      { error: "use WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz or GET /metrics" },
+    ]);
+    for (const [path, status] of [
+      ["/reindex", 200],
+      ["/backup", 200],
+    ] as const) {
+      const response = await fetch(new URL(path, served.httpUrl));
+      expect(response.status).toBe(status);
+      await response.body?.cancel();
+    }
+  });
+
+  test("that stops closes its sockets and undoes a recovery", async () => {
+    await using served = await testListener(engine);
+    const rpc = await connected(served.url);
+    await fetch(new URL("/recover", served.httpUrl), { method: "POST" });
+    await served.listener.stop();
+    await rpc.closed;
+    expect(served.listener.clients()).toBe(0);
+    expect(await fetch(served.httpUrl).catch(() => "refused")).toBe("refused");
+  });
+});
+
 describe("the guard stands before every route", () => {
   test("a foreign Origin and a foreign Host are refused, and every route but /healthz requires the token", async () => {
     await using served = await testListener(engine, {

@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createLog } from "../../src/log.ts";
+import { createMcpServer } from "../../src/mcp/server.ts";
+import type { Store } from "../../src/store/store.ts";
+import type { Link, LinkHandlers } from "../../src/wire/link.ts";
+import { linkTransport } from "../../src/wire/transport.ts";
+import { engines, testStore } from "../support/postgres.ts";
+import { until } from "../support/rpc.ts";
+
+type Json = Record<string, unknown>;
+
+const [engine] = engines;
+if (!engine) throw new Error("there is no PostgreSQL");
+
+/** One session of the MCP server, over a link whose other side is the test. */
+async function open(store: Store, client: { name: string; version: string } = { name: "t", version: "1" }) {
+  const logged: string[] = [];
+  const calls: [string, string][] = [];
+  const server = await createMcpServer({
+    store,
+    version: "1.2.3",
+    log: createLog({ level: "debug", format: "json", write: (line) => void logged.push(line) }),
+    onCall(tool, outcome, ms) {
+      expect(ms).toBeGreaterThanOrEqual(0);
+      calls.push([tool, outcome]);
+    },
+  });
+  let handlers: LinkHandlers | undefined;
+  const sent: Json[] = [];
+  const link: Link = {
+    wire: "websocket",
+    open: (given) => void (handlers = given),
+    send: (frame) => sent.push(JSON.parse(frame) as Json) > 0,
+    pause: () => {},
+    resume: () => {},
+    close: () => handlers?.closed("closed by Dewey"),
+  };
+  await server.connect(linkTransport(link));
+  let next = 0;
+  const send = (message: Json) => handlers?.frame(JSON.stringify({ jsonrpc: "2.0", ...message }));
+  const request = async (method: string, params: Json = {}): Promise<Json> => {
+    next += 1;
+    const id = next;
+    send({ id, method, params });
+    return until(`the reply to ${method}`, () => sent.find((message) => message["id"] === id));
+  };
+  const hello = await request("initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: client });
+  send({ method: "notifications/initialized" });
+  const tool = async (name: string, args: Json = {}) => {
+    const { result, error } = await request("tools/call", { name, arguments: args });
+    return (result ?? error) as { isError?: boolean; structuredContent?: Json; content?: [{ text: string }] };
+  };
+  return { hello, logged, calls, sent, send, request, tool, close: () => server.close() };
+}
+
+describe("a session's MCP server", () => {
+  let store: Store;
+  beforeAll(async () => {
+    store = await testStore(engine);
+  });
+  afterAll(() => store.close());
+
+  test("names itself, and lists each tool with its schemas", async () => {
+    const { hello, request, close } = await open(store);
+    expect(hello["result"]).toMatchObject({
+      serverInfo: { name: "dewey", title: "Dewey", version: "1.2.3" },
+      capabilities: { tools: {} },
+      instructions: expect.stringContaining("dewey_search"),
+    });
+    const { tools } = (await request("tools/list"))["result"] as { tools: Json[] };
+    const search = tools.find(({ name }) => name === "dewey_search");
+    expect(search).toMatchObject({
+      title: "Search messages",
+      annotations: { title: "Search messages", readOnlyHint: true },
+      inputSchema: { type: "object", properties: { start_date: { type: "string" } }, required: ["query"] },
+      _meta: { "anthropic/alwaysLoad": true },
+    });
+    expect(tools.filter(({ _meta }) => _meta !== undefined)).toHaveLength(1);
+    for (const { inputSchema, outputSchema } of tools)
+      for (const schema of [inputSchema, outputSchema]) expect(schema).not.toHaveProperty("$schema");
+    await close();
+  });
+
+  test("returns a reply as JSON text and as structured content, and counts it", async () => {
+    const { tool, calls, close } = await open(store);
+    const { structuredContent, content, isError } = await tool("dewey_begin_conversation", { session_id: "s" });
+    expect([structuredContent?.["session_id"], isError]).toEqual(["s", undefined]);
+    expect(JSON.parse(content?.[0].text ?? "")).toEqual(structuredContent);
+    await tool("dewey_begin_conversation", { session_id: "" });
+    expect(calls).toEqual([
+      ["dewey_begin_conversation", "ok"],
+      ["dewey_begin_conversation", "invalid"],
+    ]);
+    await close();
+  });
+
+  test("records its client with the changes that it makes, as far as the client's name can be kept", async () => {
+    const sessions = [
+      await open(store, { name: "ann", version: "2" }),
+      await open(store, { name: `bob\0${"x".repeat(300)}\uD800`, version: "" }),
+    ];
+    for (const { tool } of sessions)
+      for (const content of ["one", "two"]) await tool("dewey_set_startup_context", { name: "team", content });
+    const reply = await sessions[0]?.tool("dewey_startup_context_history", { name: "team" });
+    const versions = (reply?.structuredContent?.["versions"] ?? []) as Json[];
+    expect(versions.map(({ client_name, client_version }) => [client_name, client_version])).toEqual([
+      [`bob\uFFFD${"x".repeat(196)}`, ""],
+      [`bob\uFFFD${"x".repeat(196)}`, ""],
+      ["ann", "2"],
+      ["ann", "2"],
+    ]);
+    const [bob, again, ann] = versions.map(({ session }) => session);
+    expect([bob === again, bob === ann, typeof ann]).toEqual([true, false, "string"]);
+    for (const { close } of sessions) await close();
+  });
+
+  test("logs an internal error and withholds it from the caller", async () => {
+    const failing = {
+      ...store,
+      stats: {
+        read() {
+          throw new TypeError("the secret reason");
+        },
+      },
+    } as unknown as Store;
+    const { tool, request, sent, logged, calls, close } = await open(failing);
+    const { isError, content } = await tool("dewey_stats");
+    const message = "dewey_stats failed inside Dewey; its log says more";
+    expect([isError, content?.[0].text]).toEqual([true, JSON.stringify({ error: { code: "internal", message } })]);
+    expect((await request("dewey_stats"))["error"]).toMatchObject({ code: -32_603, message });
+    expect(JSON.stringify(sent)).not.toContain("secret");
+    const lines = logged.filter((line) => line.includes("a tool failed"));
+    expect(lines).toHaveLength(2);
+    expect(JSON.parse(lines[0] ?? "")).toMatchObject({
+      level: "error",
+      tool: "dewey_stats",
+      error: "the secret reason",
+    });
+    expect(calls).toEqual([
+      ["dewey_stats", "internal"],
+      ["dewey_stats", "internal"],
+    ]);
+    await close();
+  });
+
+  test("aborts a call that its client cancels", async () => {
+    const aborted = Promise.withResolvers<unknown>();
+    const begun = Promise.withResolvers<void>();
+    const waiting = {
+      ...store,
+      search: {
+        find: (_: unknown, signal: AbortSignal) =>
+          new Promise(() => {
+            signal.addEventListener("abort", () => aborted.resolve(signal.reason));
+            begun.resolve();
+          }),
+      },
+    } as unknown as Store;
+    const { send, close } = await open(waiting);
+    send({ id: "search", method: "tools/call", params: { name: "dewey_search", arguments: { query: "x" } } });
+    await begun.promise;
+    send({ method: "notifications/cancelled", params: { requestId: "search", reason: "enough" } });
+    expect(await aborted.promise).toBe("enough");
+    await close();
+  });
+});
