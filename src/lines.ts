@@ -24,22 +24,22 @@ export class LineSplitter {
 
   /** The line whose end has not arrived, as far as it goes. */
   get unfinished(): Line {
-    return { ...withoutReturn(this.#unfinished.peek()), bytes: this.#unfinished.bytes };
+    return lineOf(this.#unfinished.peek(), this.#unfinished.bytes);
   }
 
-  /** The lines that end in this chunk, decoded one by one as they are asked for; all of them must be. */
+  /** The lines that end in this chunk, decoded lazily. The caller must consume all of them before the next `push`. */
   *push(chunk: Uint8Array): Generator<Line> {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
       const bytes = this.#unfinished.bytes + end + 1 - start;
       const line = this.#unfinished.take(chunk.subarray(start, end));
       start = end + 1;
-      yield { ...withoutReturn(line), bytes };
+      yield lineOf(line, bytes);
     }
     this.#unfinished.add(chunk.subarray(start));
   }
 }
 
-function withoutReturn({ text, isCut }: GatheredText): GatheredText {
-  return { text: !isCut && text.endsWith("\r") ? text.slice(0, -1) : text, isCut };
+function lineOf({ text, isCut }: GatheredText, bytes: number): Line {
+  return { text: !isCut && text.endsWith("\r") ? text.slice(0, -1) : text, isCut, bytes };
 }
