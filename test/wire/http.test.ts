@@ -194,10 +194,15 @@ describe("a link to a server over Streamable HTTP", () => {
     expect(heard.drained).toBe(1);
     expect([link.send(call(1)), link.send("{"), link.send("[]")]).toEqual([true, true, true]);
     await heard.count(7);
+    // An invalid frame is not sent, and makes room again.
+    expect(link.send("[]".padEnd(1000))).toBe(false);
+    await until("room again", () => heard.drained === 2);
+    await heard.count(8);
     expect(
       heard.frames.filter((frame) => frame.includes('"error"')).map((frame) => JSON.parse(frame) as object),
     ).toEqual([
       { jsonrpc: "2.0", id: null, error: { code: -32_700, message: "the frame is not JSON" } },
+      { jsonrpc: "2.0", id: null, error: { code: -32_600, message: "the frame is not JSON-RPC" } },
       { jsonrpc: "2.0", id: null, error: { code: -32_600, message: "the frame is not JSON-RPC" } },
     ]);
     link.close();
@@ -257,6 +262,19 @@ describe("a link to a server over Streamable HTTP", () => {
       .map(({ headers }) => headers.get("last-event-id"));
     expect(ids).toEqual(["1", "2", "3", "4", "5"]);
     for (const [index, time] of times.slice(1).entries()) expect(time - (times[index] ?? 0)).toBeGreaterThan(90);
+    link.close();
+  });
+
+  test("does not resume a stream that ends after its response, and names one that ends before", async () => {
+    await using upstream = startUpstream((_, body) =>
+      body === call(1) ? events(`id: a\nretry: 1\ndata: ${answer(1)}\n\n`) : events(": no response\n\n"),
+    );
+    const { link, heard } = await dial(upstream.url);
+    link.send(call(1));
+    await heard.count(1);
+    link.send(call(2));
+    expect((await heard.count(2))[1]).toContain("did not answer the request: the stream ended too early");
+    expect(upstream.asked.some(({ method }) => method === "GET")).toBe(false);
     link.close();
   });
 
@@ -403,16 +421,22 @@ describe("a link to a server over Streamable HTTP", () => {
     const { link, heard } = await dial(upstream.url);
     link.send(call(1));
     await heard.count(10);
+    const quietly = () =>
+      until("quiet", async () => {
+        const before = sent;
+        await Bun.sleep(100);
+        return sent === before && before;
+      });
     link.pause();
-    link.pause();
-    const settled = await until("quiet", async () => {
-      const before = sent;
-      await Bun.sleep(100);
-      return sent === before && before;
-    });
+    const settled = await quietly();
     expect(settled).toBeLessThan(1000);
+    link.pause();
     link.resume();
     await until("more", () => sent > settled + 100);
+    link.pause();
+    const again = await quietly();
+    link.resume();
+    await until("more again", () => sent > again + 100);
     link.close();
   });
 
