@@ -98,7 +98,7 @@ describe("the tool client", () => {
     const other = startEchoWebSocket({ subprotocol: true });
     const client = new ToolClient({ url: other.url });
     const error = await failure(client.call("dewey_list_conversations", {}));
-    expect(error).toMatchObject({ code: "unavailable", message: expect.stringContaining("no Dewey server") });
+    expect(error).toMatchObject({ code: "unavailable", message: expect.stringContaining("is not a Dewey server") });
     await other.stop();
   });
 });

@@ -69,7 +69,12 @@ export class BackupRoutes {
   async #backup(): Promise<Response> {
     const archive = (await this.#store.backup()).getReader();
     this.#backups += 1;
-    const over = () => (this.#backups -= 1);
+    let isOver = false;
+    // A client may leave while the next chunk is being read, which then fails too.
+    const over = () => {
+      if (!isOver) this.#backups -= 1;
+      isOver = true;
+    };
     const log = this.#log;
     const body = new ReadableStream<Uint8Array>({
       async pull(controller) {
@@ -78,7 +83,7 @@ export class BackupRoutes {
           if (value !== undefined) return controller.enqueue(value);
           controller.close();
         } catch (error) {
-          log.error("a backup was interrupted", { error });
+          if (!isOver) log.error("a backup was interrupted", { error });
           controller.error(error);
         }
         over();
