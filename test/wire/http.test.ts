@@ -224,13 +224,15 @@ describe("a link to a server over Streamable HTTP", () => {
     expect(gets(listening)).toBe(1);
     first.link.close();
     await using deaf = startUpstream((request) =>
-      request.method === "GET" ? new Response(null, { status: 405 }) : accepted(),
+      request.method === "GET" ? new Response("retry: 1\n\n", { status: 405 }) : accepted(),
     );
     const second = await dial(deaf.url);
     second.link.send(initialized);
     await until("the question", () => gets(deaf) === 1);
     second.link.send(note("n"));
     await until("the notification", () => deaf.posts().length === 2);
+    // Long enough for another attempt, if that body were read as a stream.
+    await Bun.sleep(50);
     expect([gets(deaf), second.heard.closed]).toEqual([1, undefined]);
     second.link.close();
   });
@@ -372,6 +374,61 @@ describe("a link to a server over Streamable HTTP", () => {
     second.link.send(call(3));
     expect(await second.heard.end()).toContain("cannot be reached");
     expect(second.heard.frames.slice(1).every((frame) => frame.includes('"error"'))).toBe(true);
+  });
+
+  test("closes when the GET stream finds the session gone, or the server", async () => {
+    const opened = Promise.withResolvers<void>();
+    await using upstream = startUpstream((request) => {
+      if (request.method !== "GET") return accepted();
+      opened.resolve();
+      return begun();
+    });
+    await using forgetful = startUpstream(
+      (request) => new Response(null, { status: request.method === "GET" ? 404 : 202 }),
+    );
+    const [first, second] = [await dial(upstream.url), await dial(forgetful.url)];
+    for (const { link } of [first, second]) link.send(initialized);
+    expect(await second.heard.end()).toContain("session is gone");
+    await opened.promise;
+    expect(first.heard.closed).toBeUndefined();
+    await upstream.stop();
+    expect(await first.heard.end()).toContain("cannot be reached");
+  });
+
+  test("stays open after a refused request, and passes no response to another request on", async () => {
+    const other = '{"jsonrpc":"2.0","id":99,"error":{"code":1,"message":"of another request"}}';
+    await using upstream = startUpstream((_, body) =>
+      body === initialize ? hello() : body === call(1) ? json(other, {}, 400) : json("{}", {}, 503),
+    );
+    const { link, heard } = await dial(upstream.url);
+    for (const frame of [initialize, call(1), call(2)]) link.send(frame);
+    await heard.count(3);
+    expect(heard.frames.some((frame) => frame.includes('"id":99'))).toBe(false);
+    expect([heard.frames.filter((frame) => frame.includes('"error"')).length, heard.closed]).toEqual([2, undefined]);
+    link.close();
+    await using unknown = startUpstream(() => json("{}", {}, 404));
+    const without = await dial(unknown.url);
+    without.link.send(call(1));
+    expect((await without.heard.count(1))[0]).toContain("HTTP 404");
+    expect(without.heard.closed).toBeUndefined();
+    without.link.close();
+  });
+
+  test("passes the response to a batch unchanged, and aborts requests in flight when it closes", async () => {
+    const aborted = Promise.withResolvers<void>();
+    await using upstream = startUpstream((request, body) => {
+      if (body.startsWith("[")) return json(`[${answer(2)},${answer(1)}]`);
+      request.signal.addEventListener("abort", () => aborted.resolve());
+      return never();
+    });
+    const { link, heard } = await dial(upstream.url);
+    link.send(`[${call(1)},${call(2)}]`);
+    expect(await heard.count(1)).toEqual([`[${answer(2)},${answer(1)}]`]);
+    link.send(call(3));
+    await until("the call", () => upstream.posts().length === 2);
+    link.close();
+    await aborted.promise;
+    expect(heard.frames).toHaveLength(1);
   });
 
   test("that cannot be opened names the address and the reason, without secrets", async () => {
