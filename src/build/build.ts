@@ -1,17 +1,16 @@
-import { copyFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { engineArchive, targets } from "./engine.ts";
+import { engineArchive, hostTarget, layEngine, targets } from "./engine.ts";
 import type { Target } from "./engine.ts";
 
 // `bun run build [--target linux-x64|linux-arm64|darwin-x64|darwin-arm64]` makes the binary, by default for this machine.
 
 const root = join(import.meta.dir, "../..");
-/** What the source imports: the archive of this machine's PostgreSQL. */
-const SOURCE_ARCHIVE = join(root, "dist/engine/postgres.tar.zst");
 
-const host = `${process.platform}-${process.arch}`;
-const { values } = parseArgs({ options: { target: { type: "string", default: host } } });
+const { values } = parseArgs({
+  options: { target: { type: "string", default: `${process.platform}-${process.arch}` } },
+});
 const target = targets.find((each) => each === values.target);
 if (target === undefined) {
   console.error(`build: there is no target ${values.target}; there are: ${targets.join(", ")}`);
@@ -21,8 +20,8 @@ await build(target);
 
 async function build(target: Target): Promise<void> {
   const archive = await engineArchive(target);
-  if (target === host) layForSource(archive);
-  const outfile = join(root, "dist", target === host ? "dewey" : `dewey-${target}`);
+  if (target === hostTarget) await layEngine();
+  const outfile = join(root, "dist", target === hostTarget ? "dewey" : `dewey-${target}`);
   console.log(`Building ${relative(root, outfile)} …`);
   // The names of chunks are hashes: those of earlier builds would pile up.
   for (const map of new Bun.Glob("chunk-*.js.map").scanSync(dirname(outfile))) rmSync(join(dirname(outfile), map));
@@ -44,12 +43,6 @@ async function build(target: Target): Promise<void> {
     plugins: [carry(archive)],
   });
   console.log(`Built ${relative(root, outfile)} (${Math.round(statSync(outfile).size / 1e6)} MB)`);
-}
-
-/** Renamed when it is whole, because tests may be reading it. */
-function layForSource(archive: string): void {
-  copyFileSync(archive, `${SOURCE_ARCHIVE}.part`);
-  renameSync(`${SOURCE_ARCHIVE}.part`, SOURCE_ARCHIVE);
 }
 
 /** Puts the target's archive in the place of the one that the source imports. */

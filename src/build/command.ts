@@ -1,0 +1,5 @@
+/** Runs a command to its end. Throws with what it complains of when it fails. */
+export function runCommand(command: string[], cwd: string): void {
+  const { exitCode, stderr } = Bun.spawnSync(command, { cwd, stdout: "ignore", stderr: "pipe" });
+  if (exitCode !== 0) throw new Error(`${command.join(" ")} failed: ${stderr.toString()}`);
+}
