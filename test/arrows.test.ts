@@ -1,92 +1,139 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-// The linter holds the arrows between the parts, and the types of what comes from outside. A rule that matches nothing holds nothing, so each is seen to fail here.
+// The linter holds the arrows between the parts, and the types of what comes from outside. A rule that matches nothing
+// holds nothing, so each is seen to fail here.
 
 const root = join(import.meta.dir, "..");
-const folder = mkdtempSync(join(tmpdir(), "dewey-arrows-"));
-copyFileSync(join(root, ".oxlintrc.json"), join(folder, ".oxlintrc.json"));
-afterAll(() => rmSync(folder, { recursive: true }));
-
-/** The part that knows types is found by the path. */
-const env = { ...process.env, PATH: `${join(root, "node_modules/.bin")}:${process.env["PATH"]}` };
-
-function lint(files: Record<string, string>, ...flags: string[]): string {
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, name)), { recursive: true });
-    writeFileSync(join(folder, name), text);
-  }
-  const paths = Object.keys(files);
-  const { stdout } = Bun.spawnSync(["oxlint", ...flags, ...paths], { cwd: folder, env, stdout: "pipe" });
-  for (const name of paths) rmSync(join(folder, name));
-  return stdout.toString();
-}
 
 const importing = (path: string) => `import { x } from "${path}";\nexport const y = x;\n`;
 
+const planted: [string, string, string][] = [
+  ["wire", "../store/store.ts", "wire knows JSON-RPC"],
+  ["wire", "../config.ts", "wire knows JSON-RPC"],
+  ["store", "../wire/frame.ts", "store knows PostgreSQL"],
+  ["store", "@modelcontextprotocol/sdk/types.js", "store knows PostgreSQL"],
+  ["tools", "../mcp/server.ts", "the only arrow out of tools"],
+  ["mcp", "../proxy/proxy.ts", "mcp serves tools"],
+  ["proxy", "../store/store.ts", "proxy reaches the store through the client"],
+  ["capture", "../store/store.ts", "capture reaches the store through the client"],
+  ["proxy/relay", "../spool/spool.ts", "it is handed a tap"],
+  ["proxy/relay", "../delivery/record.ts", "it is handed a tap"],
+  ["proxy/relay", "../../store/store.ts", "proxy reaches the store through the client"],
+  ["proxy/spool", "../delivery/outbox.ts", "delivery reads it"],
+  ["proxy/spool", "../../tool-client.ts", "delivery reads it"],
+  ["store/database", "../search/search.ts", "store/database lies below"],
+  ["store/database", "../store.ts", "store/database lies below"],
+  ["store/database", "../../wire/frame.ts", "store knows PostgreSQL"],
+  ["store/redact", "../database/database.ts", "store/redact lies below"],
+  ["store/search", "../append/writer.ts", "store/search lies below"],
+  ["store/append", "../messages.ts", "store/append lies below"],
+  ["store/backup", "../engine/engine.ts", "store/backup lies below"],
+  ["store/engine", "../append/append.ts", "store/engine lies below"],
+  ["cli", "./commands/list.ts", "Only src/cli/commands.ts loads commands"],
+  ["cli/checks", "../commands/hook.ts", "Only src/cli/commands.ts loads commands"],
+  ["cli/commands", "./list.ts", "No command imports another"],
+];
+
+const rowWithoutType = `export async function planted(query: () => Promise<ReturnType<typeof JSON.parse>>): Promise<string> {
+  const [row] = await query();
+  return String(row.name);
+}
+`;
+
+interface Violation {
+  name: string;
+  files: Record<string, string>;
+  /** What the linter says of the last of the files. */
+  reason: string;
+}
+
+const violations: Violation[] = [
+  ...planted.map(([part, path, reason]) => ({
+    name: `${path} in src/${part}`,
+    files: { [`src/${part}/planted.ts`]: importing(path) },
+    reason,
+  })),
+  {
+    name: "a client that knows more than wires",
+    files: { "src/tool-client.ts": importing("./proxy/proxy.ts") },
+    reason: "the only arrow out of the client",
+  },
+  {
+    name: "imports in a circle",
+    files: { "src/a.ts": importing("./b.ts"), "src/b.ts": importing("./a.ts") },
+    reason: "no-cycle",
+  },
+  {
+    name: "a reader of the environment beside src/config.ts",
+    files: { "src/store/planted.ts": "export const y = process.env;\n" },
+    reason: "Only src/config.ts reads",
+  },
+  ...["no-unsafe-assignment", "no-unsafe-member-access"].map((reason) => ({
+    name: `a row without a type: ${reason}`,
+    files: { "src/store/planted.ts": rowWithoutType },
+    reason,
+  })),
+  {
+    name: "the end of the process anywhere but in src/main.ts",
+    files: { "src/store/planted.ts": "process.exit(1);\n" },
+    reason: "no-process-exit",
+  },
+];
+
 describe("the linter refuses", () => {
-  const planted: [string, string, string][] = [
-    ["wire", "../store/store.ts", "wire knows JSON-RPC"],
-    ["wire", "../config.ts", "wire knows JSON-RPC"],
-    ["store", "../wire/frame.ts", "store knows PostgreSQL"],
-    ["store", "@modelcontextprotocol/sdk/types.js", "store knows PostgreSQL"],
-    ["tools", "../mcp/server.ts", "the only arrow out of tools"],
-    ["mcp", "../proxy/proxy.ts", "mcp serves tools"],
-    ["proxy", "../store/store.ts", "proxy reaches the store through the client"],
-    ["capture", "../store/store.ts", "capture reaches the store through the client"],
-    ["proxy/relay", "../spool/spool.ts", "it is handed a tap"],
-    ["proxy/relay", "../delivery/record.ts", "it is handed a tap"],
-    ["proxy/relay", "../../store/store.ts", "proxy reaches the store through the client"],
-    ["proxy/spool", "../delivery/outbox.ts", "delivery reads it"],
-    ["proxy/spool", "../../tool-client.ts", "delivery reads it"],
-    ["store/database", "../search/search.ts", "store/database lies below"],
-    ["store/database", "../store.ts", "store/database lies below"],
-    ["store/database", "../../wire/frame.ts", "store knows PostgreSQL"],
-    ["store/redact", "../database/database.ts", "store/redact lies below"],
-    ["store/search", "../append/writer.ts", "store/search lies below"],
-    ["store/append", "../messages.ts", "store/append lies below"],
-    ["store/backup", "../engine/engine.ts", "store/backup lies below"],
-    ["store/engine", "../append/append.ts", "store/engine lies below"],
-    ["cli", "./commands/list.ts", "Only src/cli/commands.ts loads commands"],
-    ["cli/checks", "../commands/hook.ts", "Only src/cli/commands.ts loads commands"],
-    ["cli/commands", "./list.ts", "No command imports another"],
-  ];
-  for (const [part, path, reason] of planted) {
-    test(`${path} in src/${part}`, () => {
-      expect(lint({ [`src/${part}/planted.ts`]: importing(path) })).toContain(reason);
+  const folder = mkdtempSync(join(tmpdir(), "dewey-arrows-"));
+  let refusals: Map<string, string>;
+  // One run for all: a run of its own for each violation took most of the time of all tests without a database.
+  beforeAll(() => {
+    copyFileSync(join(root, ".oxlintrc.json"), join(folder, ".oxlintrc.json"));
+    plant(folder);
+    refusals = lint(folder);
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  for (const [index, { name, files, reason }] of violations.entries()) {
+    test(name, () => {
+      const last = Object.keys(files).at(-1);
+      expect(refusals.get(`${index}/${last}`)).toContain(reason);
     });
   }
 
-  test("a client that knows more than wires", () => {
-    expect(lint({ "src/tool-client.ts": importing("./proxy/proxy.ts") })).toContain("the only arrow out of the client");
-  });
-
-  test("imports in a circle", () => {
-    expect(lint({ "src/a.ts": importing("./b.ts"), "src/b.ts": importing("./a.ts") })).toContain("no-cycle");
-  });
-
-  test("a reader of the environment beside src/config.ts", () => {
-    expect(lint({ "src/store/planted.ts": "export const y = process.env;\n" })).toContain("Only src/config.ts reads");
-  });
-
-  test("a row without a type", () => {
-    const planted = [
-      "export async function planted(query: () => Promise<ReturnType<typeof JSON.parse>>): Promise<string> {",
-      "  const [row] = await query();",
-      "  return String(row.name);",
-      "}",
-      "",
-    ].join("\n");
-    const found = lint({ "src/store/planted.ts": planted }, "--type-aware");
-    expect(found).toContain("no-unsafe-assignment");
-    expect(found).toContain("no-unsafe-member-access");
-  });
-
-  test("the end of the process anywhere but in src/main.ts", () => {
-    expect(lint({ "src/main.ts": "process.exit(1);\n", "src/store/planted.ts": "process.exit(1);\n" })).toContain(
-      "src/store/planted.ts",
-    );
+  test("no end of the process in src/main.ts", () => {
+    expect(refusals.get("allowed/src/main.ts") ?? "").not.toContain("no-process-exit");
   });
 });
+
+/** Writes each violation into a folder of its own, named by its number. */
+function plant(folder: string): void {
+  const all = violations.map(({ files }, index) => [`${index}`, files] as const);
+  for (const [place, files] of [...all, ["allowed", { "src/main.ts": "process.exit(1);\n" }] as const]) {
+    for (const [name, text] of Object.entries(files)) {
+      const path = join(folder, place, name);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, text);
+    }
+  }
+}
+
+/** All that the linter says of each file that it refuses. */
+function lint(folder: string): Map<string, string> {
+  // The linter finds its part that knows types by the path.
+  const env = { ...process.env, PATH: `${join(root, "node_modules/.bin")}:${process.env["PATH"]}` };
+  const command = ["oxlint", "--type-aware", "--format", "json"];
+  const { stdout } = Bun.spawnSync(command, { cwd: folder, env, stdout: "pipe" });
+  const { diagnostics } = JSON.parse(stdout.toString()) as { diagnostics: Diagnostic[] };
+  const refusals = new Map<string, string>();
+  for (const { filename, code, message, help } of diagnostics)
+    refusals.set(filename, `${refusals.get(filename) ?? ""}${code} ${message} ${help}\n`);
+  return refusals;
+}
+
+interface Diagnostic {
+  filename: string;
+  code: string;
+  message: string;
+  help?: string;
+}
