@@ -1,0 +1,51 @@
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+const root = join(import.meta.dir, "../..");
+
+/**
+ * A test file belongs to the first group whose need it reaches by its imports:
+ * - `e2e`: the compiled binary, or the packing of PostgreSQL, which may use the network;
+ * - `store`: PostgreSQL, whose archive every part of the source that starts it imports;
+ * - `unit`: neither.
+ */
+export const groups = ["unit", "store", "e2e"] as const;
+export type Group = (typeof groups)[number];
+
+const needs: [Group, string[]][] = [
+  ["e2e", ["test/support/binary.ts", "src/build/engine.ts"]],
+  ["store", ["dist/engine/postgres.tar.zst"]],
+];
+
+/** All test files, as paths from the project's root. */
+export function testFiles(): string[] {
+  return [...new Bun.Glob("test/**/*.test.ts").scanSync({ cwd: root })].sort();
+}
+
+export function groupOf(file: string): Group {
+  const reached = reachedFrom(file);
+  return needs.find(([, paths]) => paths.some((path) => reached.has(path)))?.[0] ?? "unit";
+}
+
+const transpiler = new Bun.Transpiler({ loader: "ts" });
+const importsByFile = new Map<string, string[]>();
+
+/** The project's files that are loaded with a file. */
+function reachedFrom(file: string): Set<string> {
+  const reached = new Set([file]);
+  for (const each of reached) for (const path of importsOf(each)) reached.add(path);
+  return reached;
+}
+
+/** Imports of types are gone at run time, and imports at need are not loaded with the file. */
+function importsOf(file: string): string[] {
+  if (!file.endsWith(".ts")) return [];
+  const known = importsByFile.get(file);
+  if (known) return known;
+  const imports = transpiler.scanImports(readFileSync(join(root, file), "utf8"));
+  const paths = imports
+    .filter(({ kind, path }) => kind === "import-statement" && path.startsWith("."))
+    .map(({ path }) => join(dirname(file), path));
+  importsByFile.set(file, paths);
+  return paths;
+}
