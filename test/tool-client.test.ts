@@ -8,7 +8,8 @@ import { startEchoWebSocket } from "./support/echo-server.ts";
 import { failure } from "./support/failure.ts";
 import { Forwarder } from "./support/forwarder.ts";
 import { freePort } from "./support/ports.ts";
-import { engines, quiet, testStore } from "./support/postgres.ts";
+import { engines, testStore } from "./support/postgres.ts";
+import { quiet } from "./support/quiet.ts";
 
 const [engine] = engines;
 if (!engine) throw new Error("there is no PostgreSQL");

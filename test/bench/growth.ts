@@ -1,6 +1,7 @@
 import { ToolClient } from "../../src/tool-client.ts";
 import type { Running } from "../support/binary.ts";
-import { startServe, temporaryHome } from "../support/binary.ts";
+import { startServe } from "../support/binary.ts";
+import { temporaryHome } from "../support/home.ts";
 import { connect } from "../support/postgres.ts";
 import { embeddedConnection } from "./support/dewey.ts";
 import { BUSY_SESSION, conversationId, fillStore } from "./support/grown-store.ts";

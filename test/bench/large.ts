@@ -1,6 +1,7 @@
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { binary, plainEnvironment, startServe, temporaryHome } from "../support/binary.ts";
+import { binary, startServe } from "../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import { BYTES_PER_MB, familyOf, peakMb, proportionalMb } from "./support/memory.ts";
 import { median, told } from "./support/row.ts";
 import type { Row } from "./support/row.ts";

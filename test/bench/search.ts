@@ -1,4 +1,5 @@
-import { startServe, temporaryHome } from "../support/binary.ts";
+import { startServe } from "../support/binary.ts";
+import { temporaryHome } from "../support/home.ts";
 import { Rpc } from "../support/rpc.ts";
 
 // `bun run bench:search FILE`: how good `dewey_search` of the compiled binary is on questions whose answers are known.

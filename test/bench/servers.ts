@@ -1,4 +1,5 @@
-import { databaseAddress, startServe, temporaryHome } from "../support/binary.ts";
+import { databaseAddress, startServe } from "../support/binary.ts";
+import { temporaryHome } from "../support/home.ts";
 import { embeddedConnection } from "./support/dewey.ts";
 import { closedLoop } from "./support/load.ts";
 import type { Load } from "./support/load.ts";

@@ -1,7 +1,8 @@
 import { chmodSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { binary, plainEnvironment, start, startServe, temporaryHome } from "../support/binary.ts";
+import { binary, start, startServe } from "../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import { deliverersOf, stopDeliverers } from "../support/deliverers.ts";
 import { until } from "../support/rpc.ts";
 import { buildBare } from "./support/bare.ts";

@@ -1,4 +1,5 @@
-import { startServe, temporaryHome } from "../support/binary.ts";
+import { startServe } from "../support/binary.ts";
+import { temporaryHome } from "../support/home.ts";
 import { closedLoop } from "./support/load.ts";
 import type { Load } from "./support/load.ts";
 import { embeddedConnection } from "./support/dewey.ts";

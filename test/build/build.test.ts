@@ -2,7 +2,8 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { engineArchive } from "../../src/build/engine.ts";
-import { binary, plainEnvironment, temporaryHome } from "../support/binary.ts";
+import { binary } from "../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../support/home.ts";
 
 // Another platform's Bun and PostgreSQL are fetched when they were not before.
 setDefaultTimeout(300_000);

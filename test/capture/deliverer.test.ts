@@ -7,9 +7,10 @@ import { Importer } from "../../src/capture/importer.ts";
 import { piecesOf, sourcesIn } from "../../src/capture/sources.ts";
 import { ToolClient } from "../../src/tool-client.ts";
 import { DeweyError } from "../../src/errors.ts";
-import { temporaryHome } from "../support/binary.ts";
+import { temporaryHome } from "../support/home.ts";
 import { testListener } from "../support/listener.ts";
-import { engines, quiet } from "../support/postgres.ts";
+import { engines } from "../support/postgres.ts";
+import { quiet } from "../support/quiet.ts";
 import { until } from "../support/rpc.ts";
 
 setDefaultTimeout(60_000);

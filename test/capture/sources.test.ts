@@ -5,7 +5,7 @@ import type { Captured } from "../../src/capture/captured.ts";
 import { filesAt, piecesOf, sourcesIn } from "../../src/capture/sources.ts";
 import { encodeEntry } from "../../src/proxy/spool/entry.ts";
 import type { Entry } from "../../src/proxy/spool/entry.ts";
-import { temporaryHome } from "../support/binary.ts";
+import { temporaryHome } from "../support/home.ts";
 import { zip } from "../support/zip.ts";
 
 async function read(path: string): Promise<Captured[] | undefined> {

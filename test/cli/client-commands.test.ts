@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../support/binary.ts";
+import { binary, run, start, startServe } from "../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import type { Running } from "../support/binary.ts";
 import { freePort } from "../support/ports.ts";
 import { Rpc, until } from "../support/rpc.ts";

@@ -5,7 +5,8 @@ import { parseCommandLine } from "../../src/cli/command.ts";
 import { commandNamed } from "../../src/cli/commands.ts";
 import { unknownVariables } from "../../src/config.ts";
 import { settings } from "../../src/settings.ts";
-import { binary, plainEnvironment, run, start, temporaryHome } from "../support/binary.ts";
+import { binary, run, start } from "../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../support/home.ts";
 
 const root = join(import.meta.dir, "../..");
 const read = (name: string) => readFileSync(join(root, name), "utf8");

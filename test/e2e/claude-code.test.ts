@@ -1,7 +1,8 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { plainEnvironment, run, startServe, temporaryHome } from "../support/binary.ts";
+import { run, startServe } from "../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import { claudeCode } from "../support/claude-code.ts";
 import { stopDeliverers } from "../support/deliverers.ts";
 import { say, startModel, use } from "../support/model.ts";

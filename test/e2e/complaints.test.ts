@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { plainEnvironment, start, temporaryHome } from "../support/binary.ts";
+import { start } from "../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import type { Running } from "../support/binary.ts";
 import { echoCommand, startEchoWebSocket } from "../support/echo-server.ts";
 import { freePort } from "../support/ports.ts";

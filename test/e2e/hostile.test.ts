@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { MAX_FRAME_BYTES } from "../../src/wire/frame.ts";
-import { startServe, temporaryHome } from "../support/binary.ts";
+import { startServe } from "../support/binary.ts";
+import { temporaryHome } from "../support/home.ts";
 import type { Running } from "../support/binary.ts";
 import { Rpc, until } from "../support/rpc.ts";
 

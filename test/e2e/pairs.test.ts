@@ -6,7 +6,8 @@ import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { WebSocketClientTransport } from "@modelcontextprotocol/sdk/client/websocket.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
-import { binary, plainEnvironment, start, startServe, temporaryHome } from "../support/binary.ts";
+import { binary, start, startServe } from "../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import type { Running } from "../support/binary.ts";
 import { startEchoWebSocket } from "../support/echo-server.ts";
 import { everythingProgram, startEverythingHttp } from "../support/everything.ts";

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { binary, plainEnvironment, start, startServe, temporaryHome } from "../support/binary.ts";
+import { binary, start, startServe } from "../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import type { Running } from "../support/binary.ts";
 import { echoCommand } from "../support/echo-server.ts";
 import { freePort } from "../support/ports.ts";

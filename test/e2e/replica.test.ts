@@ -1,5 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { databaseAddress, plainEnvironment, run, startServe, temporaryHome } from "../support/binary.ts";
+import { databaseAddress, run, startServe } from "../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import { freePort } from "../support/ports.ts";
 import { debian, privateCluster } from "../support/postgres.ts";
 import type { Engine } from "../support/postgres.ts";

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../support/binary.ts";
+import { binary, run, start, startServe } from "../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import { echoCommand } from "../support/echo-server.ts";
 import { freePort } from "../support/ports.ts";
 import { Rpc, until } from "../support/rpc.ts";

@@ -1,5 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { databaseAddress, startServe, temporaryHome } from "../support/binary.ts";
+import { databaseAddress, startServe } from "../support/binary.ts";
+import { temporaryHome } from "../support/home.ts";
 import { connect, emptyDatabase, engines } from "../support/postgres.ts";
 import { Rpc } from "../support/rpc.ts";
 

@@ -12,7 +12,8 @@ import {
   ListRootsRequestSchema,
   ResultSchema,
 } from "@modelcontextprotocol/sdk/types.js";
-import { binary, plainEnvironment, start, temporaryHome } from "../support/binary.ts";
+import { binary, start } from "../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import type { Running } from "../support/binary.ts";
 import { until } from "../support/rpc.ts";
 import { startTalkingHttp, startTalkingWebSocket, talkingCommand } from "../support/talking-server.ts";

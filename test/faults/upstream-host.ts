@@ -1,6 +1,6 @@
 import { HttpSessions } from "../../src/wire/http-sessions.ts";
 import { serveEcho, startEchoWebSocket } from "../support/echo-server.ts";
-import { quiet } from "../support/postgres.ts";
+import { quiet } from "../support/quiet.ts";
 
 // An echo server on a wire and a port, as a process of its own that can be killed and frozen.
 

@@ -10,7 +10,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { binary, plainEnvironment } from "../support/binary.ts";
+import { binary } from "../support/binary.ts";
+import { plainEnvironment } from "../support/home.ts";
 import { echoCommand } from "../support/echo-server.ts";
 import { Forwarder } from "../support/forwarder.ts";
 import { freePort } from "../support/ports.ts";

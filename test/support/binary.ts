@@ -1,15 +1,17 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Connection } from "../../src/store/database/connection.ts";
+import { staleness } from "./freshness.ts";
+import { plainEnvironment } from "./home.ts";
+import { PATIENCE_MS } from "./patience.ts";
+
+const root = join(import.meta.dir, "../..");
 
 /** The compiled binary, as `bun run build` makes it. */
-export const binary = join(import.meta.dir, "../../dist/dewey");
+export const binary = join(root, "dist/dewey");
 
-if (!existsSync(binary)) throw new Error(`there is no ${binary}; make it with: bun run build`);
-
-/** A start unpacks 60 MB and makes a database, on machines that may be busy. */
-const START_DEADLINE_MS = 60_000;
+// A test that passes on an old binary says nothing of the source.
+const complaint = staleness(binary, [join(root, "src"), join(root, "sql")]);
+if (complaint !== undefined) throw new Error(complaint);
 
 export interface Running {
   process: Bun.Subprocess<"ignore", "pipe", "pipe">;
@@ -21,11 +23,6 @@ export interface Running {
   /** Asks it to stop and answers its exit code. */
   stop(signal?: NodeJS.Signals): Promise<number>;
   [Symbol.asyncDispose](): Promise<void>;
-}
-
-/** What a person's shell gives a program that matters here; no setting of Dewey's own leaks in from outside. */
-export function plainEnvironment(home: string): Record<string, string> {
-  return { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: home, XDG_DATA_HOME: join(home, ".local", "share") };
 }
 
 /** Starts the binary, or another program in its place. */
@@ -63,12 +60,6 @@ export async function run(args: string[], env: Record<string, string>) {
     child.exited,
   ]);
   return { stdout, stderr, code };
-}
-
-/** An empty home that goes away with its block. */
-export function temporaryHome(): { path: string; [Symbol.dispose](): void } {
-  const path = mkdtempSync(join(tmpdir(), "dewey-home-"));
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
 /** `dewey serve` on a free port with its own data folder; answers its WebSocket address. */
@@ -117,7 +108,7 @@ async function untilMatch(
   pattern: RegExp,
   errors: Collected,
 ): Promise<RegExpExecArray> {
-  const deadline = Bun.sleep(START_DEADLINE_MS).then(() => "deadline" as const);
+  const deadline = Bun.sleep(PATIENCE_MS).then(() => "deadline" as const);
   for (;;) {
     const match = pattern.exec(output.text);
     if (match) return match;

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { plainEnvironment, start, temporaryHome } from "./binary.ts";
+import { start } from "./binary.ts";
+import { plainEnvironment, temporaryHome } from "./home.ts";
 import type { Running } from "./binary.ts";
 import { conformanceCommand, startConformanceHttp } from "./conformance-server.ts";
 import { freePort } from "./ports.ts";

@@ -1,7 +1,8 @@
 import { startListener } from "../../src/mcp/listener.ts";
 import type { Listener, ListenerOptions } from "../../src/mcp/listener.ts";
 import type { Store, StoreOptions } from "../../src/store/store.ts";
-import { quiet, testStore } from "./postgres.ts";
+import { testStore } from "./postgres.ts";
+import { quiet } from "./quiet.ts";
 import type { Engine } from "./postgres.ts";
 
 /** A listener on a store of its own, on a free port; both are gone when the block ends. */

@@ -2,14 +2,13 @@ import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SQL } from "bun";
-import { createLog } from "../../src/log.ts";
-import type { Log } from "../../src/log.ts";
 import { startEmbedded } from "../../src/store/engine/embedded.ts";
 import { placesIn } from "../../src/store/engine/engine.ts";
 import { createRedactor } from "../../src/store/redact/redact.ts";
 import { openStore } from "../../src/store/store.ts";
 import type { Connection } from "../../src/store/database/connection.ts";
 import type { Store, StoreOptions } from "../../src/store/store.ts";
+import { quiet } from "./quiet.ts";
 
 /** A running PostgreSQL of a test's own, which it may kill, freeze or stop. */
 export interface Cluster {
@@ -24,8 +23,6 @@ export interface Engine {
   name: string;
   start(folder: string): Promise<Cluster>;
 }
-
-export const quiet: Log = createLog({ level: "error", format: "text", write: () => {} });
 
 const DEBIAN_PROGRAMS = "/usr/lib/postgresql/15/bin";
 

@@ -1,3 +1,5 @@
+import { PATIENCE_MS } from "./patience.ts";
+
 type Json = Record<string, unknown>;
 
 class RpcError extends Error {
@@ -107,12 +109,12 @@ function idText(id: unknown, frame: string): string {
   return /^\{"jsonrpc":"2.0","id":(-?\d+)|"id":(-?\d+)\}$/.exec(frame)?.slice(1).find(Boolean) ?? "";
 }
 
-/** Asks until the answer is something, and fails after a time that only a hang reaches. */
+/** Asks until the answer is something. Throws when it never is. */
 export async function until<Value>(
   what: string,
   ask: () => Promise<Value | undefined | false> | Value | undefined | false,
 ): Promise<Value> {
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
     const value = await ask();
     if (value !== undefined && value !== false) return value;

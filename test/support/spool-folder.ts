@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FrameEntry, SessionOpen } from "../../src/proxy/spool/entry.ts";
 import type { SpoolOptions } from "../../src/proxy/spool/spool.ts";
-import { quiet } from "./postgres.ts";
+import { quiet } from "./quiet.ts";
 
 /** A folder of a test's own, in which the spool's does not exist yet; it is gone when the block ends. */
 export function spoolFolder(): { path: string } & Disposable {

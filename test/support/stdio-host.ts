@@ -1,5 +1,5 @@
 import { spawnStdio } from "../../src/wire/stdio.ts";
-import { quiet } from "./postgres.ts";
+import { quiet } from "./quiet.ts";
 
 // A process that starts the command in its arguments as an upstream, says so, and waits to be killed.
 const [command = "", ...args] = process.argv.slice(2);

@@ -4,7 +4,7 @@ import type { HttpSessionsOptions } from "../../src/wire/http-sessions.ts";
 import type { Link } from "../../src/wire/link.ts";
 import { listen } from "../support/links.ts";
 import type { Listening } from "../support/links.ts";
-import { quiet } from "../support/postgres.ts";
+import { quiet } from "../support/quiet.ts";
 import { until } from "../support/rpc.ts";
 
 /** An endpoint whose sessions are served by the test itself. */

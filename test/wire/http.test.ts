@@ -4,7 +4,7 @@ import type { HttpDialOptions } from "../../src/wire/http.ts";
 import { failure } from "../support/failure.ts";
 import { listen } from "../support/links.ts";
 import { freePort } from "../support/ports.ts";
-import { quiet } from "../support/postgres.ts";
+import { quiet } from "../support/quiet.ts";
 import { until } from "../support/rpc.ts";
 
 type Answer = (request: Request, body: string) => Response | Promise<Response>;

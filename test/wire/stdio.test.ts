@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { createLog } from "../../src/log.ts";
 import { spawnStdio } from "../../src/wire/stdio.ts";
 import { listen } from "../support/links.ts";
-import { quiet } from "../support/postgres.ts";
+import { quiet } from "../support/quiet.ts";
 import { isRunning } from "../support/processes.ts";
 import { until } from "../support/rpc.ts";
 

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { writeFileSync } from "node:fs";
-import { plainEnvironment, start, startServe, temporaryHome } from "../../support/binary.ts";
+import { start, startServe } from "../../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import type { Running } from "../../support/binary.ts";
 import { connect } from "../../support/postgres.ts";
 import { until } from "../../support/rpc.ts";

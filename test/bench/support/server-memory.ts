@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { temporaryHome } from "../../support/binary.ts";
+import { temporaryHome } from "../../support/home.ts";
 import { toolFrame } from "./dewey.ts";
 
 const program = import.meta.resolve("@modelcontextprotocol/server-memory/dist/index.js").replace("file://", "");

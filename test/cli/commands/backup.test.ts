@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { binary, plainEnvironment, run, startServe, temporaryHome } from "../../support/binary.ts";
+import { binary, run, startServe } from "../../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import type { Running } from "../../support/binary.ts";
 import { Rpc, until } from "../../support/rpc.ts";
 import { openTerminal, tmux } from "../../support/tmux.ts";

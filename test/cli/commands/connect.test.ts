@@ -1,7 +1,8 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../../support/binary.ts";
+import { binary, run, start, startServe } from "../../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import { Rpc, until } from "../../support/rpc.ts";
 
 setDefaultTimeout(60_000);

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { plainEnvironment, run, startServe, temporaryHome } from "../../support/binary.ts";
+import { run, startServe } from "../../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import { Rpc } from "../../support/rpc.ts";
 
 setDefaultTimeout(60_000);

@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 
 import { join } from "node:path";
 import { HookQueue } from "../../../src/capture/hook-queue.ts";
 import { acquireLock } from "../../../src/lock.ts";
-import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../../support/binary.ts";
+import { binary, run, start, startServe } from "../../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import { deliverersOf, stopDeliverers } from "../../support/deliverers.ts";
 import { startEchoWebSocket } from "../../support/echo-server.ts";
 import { freePort } from "../../support/ports.ts";

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { appendFileSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../../support/binary.ts";
+import { binary, run, start, startServe } from "../../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import type { Running } from "../../support/binary.ts";
 import { Forwarder } from "../../support/forwarder.ts";
 import { freePort } from "../../support/ports.ts";

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { binary, plainEnvironment, run, start, startServe, temporaryHome } from "../../support/binary.ts";
+import { binary, run, start, startServe } from "../../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import type { Running } from "../../support/binary.ts";
 import { Rpc, until } from "../../support/rpc.ts";
 import { openTerminal, tmux } from "../../support/tmux.ts";

@@ -4,7 +4,7 @@ import { ToolClient } from "../../../src/tool-client.ts";
 import { Outbox } from "../../../src/proxy/delivery/outbox.ts";
 import type { Delivery } from "../../../src/proxy/delivery/record.ts";
 import { SetAside } from "../../../src/proxy/delivery/set-aside.ts";
-import { quiet } from "../../support/postgres.ts";
+import { quiet } from "../../support/quiet.ts";
 import { until } from "../../support/rpc.ts";
 import { spoolFolder } from "../../support/spool-folder.ts";
 

@@ -3,7 +3,7 @@ import { createLog } from "../../../src/log.ts";
 import { HttpRelay } from "../../../src/proxy/relay/http-relay.ts";
 import type { HttpRelayOptions } from "../../../src/proxy/relay/http-relay.ts";
 import { freePort } from "../../support/ports.ts";
-import { quiet } from "../../support/postgres.ts";
+import { quiet } from "../../support/quiet.ts";
 import { until } from "../../support/rpc.ts";
 
 type Answer = (request: Request, body: string) => Response | Promise<Response>;

@@ -17,7 +17,8 @@ import { startEmbedded } from "../../../src/store/engine/embedded.ts";
 import { placesIn } from "../../../src/store/engine/engine.ts";
 import type { Connection } from "../../../src/store/database/connection.ts";
 import { failure } from "../../support/failure.ts";
-import { connect, quiet, temporaryFolder } from "../../support/postgres.ts";
+import { connect, temporaryFolder } from "../../support/postgres.ts";
+import { quiet } from "../../support/quiet.ts";
 
 interface User {
   uid: number;

@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Supervisor } from "../../../src/store/engine/supervisor.ts";
-import { temporaryHome } from "../../support/binary.ts";
-import { quiet } from "../../support/postgres.ts";
+import { temporaryHome } from "../../support/home.ts";
+import { quiet } from "../../support/quiet.ts";
 
 /** Takes connections at once, and a request to stop only after a while, as a PostgreSQL does that is just being started. */
 const hardOfHearing = (heard: string) => `

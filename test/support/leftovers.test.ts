@@ -1,0 +1,57 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { temporaryHome } from "./home.ts";
+import { expectNoneLeft } from "./leftovers.ts";
+import { isRunning } from "./processes.ts";
+import { until } from "./rpc.ts";
+
+const preload = join(import.meta.dir, "preload.ts");
+
+/** A run of one test that starts a process, and that process another one in a session of its own. */
+function startRun(folder: string) {
+  const program = `setsid sleep 1000 & echo "$$ $!"; exec sleep 1000`;
+  writeFileSync(join(folder, "bunfig.toml"), `[test]\npreload = [${JSON.stringify(preload)}]\n`);
+  writeFileSync(
+    join(folder, "starting.test.ts"),
+    `import { test } from "bun:test";
+    test("starts processes", async () => {
+      const child = Bun.spawn(["sh", "-c", ${JSON.stringify(program)}], { stdout: "pipe" });
+      const { value } = await child.stdout.getReader().read();
+      await Bun.write("pids", value);
+      await child.exited;
+    });`,
+  );
+  return Bun.spawn([process.execPath, "test"], { cwd: folder, stdout: "ignore", stderr: "ignore" });
+}
+
+async function startedIn(folder: string): Promise<number[]> {
+  const file = join(folder, "pids");
+  const text = await until("the processes", () => (existsSync(file) && readFileSync(file, "utf8")) || undefined);
+  return text.trim().split(" ").map(Number);
+}
+
+describe("the processes that tests have started", () => {
+  for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+    test(`end with a run that ${signal} ends`, async () => {
+      using folder = temporaryHome();
+      const run = startRun(folder.path);
+      const pids = await startedIn(folder.path);
+      expect(pids).toHaveLength(2);
+      run.kill(signal);
+      await run.exited;
+      await until("the end of the processes", () => !pids.some(isRunning));
+    });
+  }
+
+  test("are named when one does not end", async () => {
+    const child = Bun.spawn(["sleep", "1000"]);
+    try {
+      const complaint = await expectNoneLeft(0).catch(String);
+      expect(complaint).toContain(`${child.pid} sleep 1000`);
+    } finally {
+      child.kill();
+      await child.exited;
+    }
+  });
+});
