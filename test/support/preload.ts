@@ -9,7 +9,7 @@ await layEngine();
 
 // Bun resets the default timeout for each file to 5 s, so every file must set it; `[test] timeout` is ignored.
 const setTimeout = `import { setDefaultTimeout as __setTimeout } from "bun:test"; __setTimeout(${TEST_TIMEOUT_MS}); `;
-await plugin({
+plugin({
   name: "timeout",
   setup(build) {
     build.onLoad({ filter: /\.test\.ts$/ }, async ({ path }) => ({

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runMark } from "./leftovers.ts";
 import { until } from "./rpc.ts";
 
 /** tmux is a real terminal that a test can look at; without it such tests are skipped. */
@@ -24,7 +25,7 @@ export function openTerminal(command: string[], env: Record<string, string>, col
   const folder = mkdtempSync(join(tmpdir(), "dewey-tmux-"));
   const control = (...args: string[]) => {
     const child = Bun.spawnSync(["tmux", "-S", join(folder, "socket"), "-f", "/dev/null", ...args], {
-      env: { PATH: process.env["PATH"] ?? "", LC_ALL: "C.UTF-8", HOME: folder },
+      env: { PATH: process.env["PATH"] ?? "", LC_ALL: "C.UTF-8", HOME: folder, ...runMark() },
       stderr: "pipe",
     });
     if (child.exitCode !== 0) throw new Error(`tmux ${args[0]} failed: ${child.stderr.toString()}`);
