@@ -10,6 +10,7 @@ import { failure } from "../../support/failure.ts";
 import { connect, storeOptions, temporaryFolder } from "../../support/postgres.ts";
 import { quiet } from "../../support/quiet.ts";
 import { everyRow } from "../../support/rows.ts";
+import { runMark } from "../../support/leftovers.ts";
 import { until } from "../../support/rpc.ts";
 
 setDefaultTimeout(240_000);
@@ -27,7 +28,13 @@ async function oldFolder(): Promise<{ folder: string; rows: Record<string, strin
   const cluster = join(folder, "data-17");
   mkdirSync(cluster, { mode: 0o700 });
   if (nobody) chownSync(cluster, nobody.uid, nobody.gid);
-  const options = { cwd: "/", env: { LC_ALL: "C", TZ: "UTC" }, stdout: "ignore", stderr: "pipe", ...nobody } as const;
+  const options = {
+    cwd: "/",
+    env: { LC_ALL: "C", TZ: "UTC", ...runMark() },
+    stdout: "ignore",
+    stderr: "pipe",
+    ...nobody,
+  } as const;
   const initdb = [join(programs, "bin/initdb"), "-D", cluster, "-U", "dewey", "-A", "trust", "-E", "UTF8", "-N"];
   const made = Bun.spawnSync([...initdb, "--locale-provider=builtin", "--locale=C.UTF-8"], options);
   if (made.exitCode !== 0) throw new Error(made.stderr.toString());

@@ -1,0 +1,77 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { testFiles } from "../support/groups.ts";
+
+const root = join(import.meta.dir, "../..");
+
+const fault = z.strictObject({
+  /** What breaks, in a few words, after the module's name. */
+  name: z.string().min(1),
+  /** A text that occurs once in all of `src` and `sql`. */
+  find: z.string().min(1),
+  replace: z.string(),
+  /** Names of the test files that ought to notice it, such as `pace.test.ts`, with folders where there are several. */
+  tests: z.array(z.string()).min(1),
+});
+
+/** A small fault, one change of the source, and the tests that ought to notice it. */
+export type Fault = z.infer<typeof fault>;
+
+/** A fault with its place in the project; all paths are from the root. */
+export interface PlacedFault {
+  fault: Fault;
+  file: string;
+  /** The file's text with the fault in it. */
+  text: string;
+  tests: string[];
+}
+
+/** All faults of the lists beside this file. Throws with the list's name when one is not of the right form. */
+export function readFaults(): Fault[] {
+  return [...new Bun.Glob("*.json").scanSync({ cwd: import.meta.dir })].sort().flatMap((list) => {
+    const { success, data, error } = z
+      .array(fault)
+      .safeParse(JSON.parse(readFileSync(join(import.meta.dir, list), "utf8")));
+    if (!success) throw new Error(`${list}: ${z.prettifyError(error)}`);
+    return data;
+  });
+}
+
+/** The texts in which faults are found, by path. */
+export function readSources(): Map<string, string> {
+  const paths = [...new Bun.Glob("{src,sql}/**/*.{ts,sql}").scanSync({ cwd: root })];
+  return new Map(paths.map((path) => [path, readFileSync(join(root, path), "utf8")]));
+}
+
+/** Finds a fault's place, or says why it cannot be applied. */
+export function placeFault(fault: Fault, sources: Map<string, string>, tests = testFiles()): PlacedFault | string {
+  const places = [...sources].flatMap(([file, text]) =>
+    Array.from({ length: text.split(fault.find).length - 1 }, () => file),
+  );
+  const [file, second] = places;
+  if (file === undefined) return "its text is not found";
+  if (second !== undefined) return `its text is found ${places.length} times: in ${[...new Set(places)].join(", ")}`;
+  const unknown = fault.tests.find((name) => !tests.some((path) => isNamed(path, name)));
+  if (unknown !== undefined) return `there is no test ${unknown}`;
+  const text = (sources.get(file) ?? "").replace(fault.find, () => fault.replace);
+  const mistake = file.endsWith(".ts") ? syntaxError(text) : undefined;
+  if (mistake !== undefined) return `it is no TypeScript: ${mistake}`;
+  return { fault, file, text, tests: tests.filter((path) => fault.tests.some((name) => isNamed(path, name))) };
+}
+
+function isNamed(path: string, name: string): boolean {
+  return `/${path}`.endsWith(`/${name}`);
+}
+
+const transpiler = new Bun.Transpiler({ loader: "ts" });
+
+/** A fault that no longer parses is noticed by every test, and says nothing of any. */
+function syntaxError(text: string): string | undefined {
+  try {
+    transpiler.transformSync(text);
+    return undefined;
+  } catch (error) {
+    return String(error);
+  }
+}
