@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { allCommands } from "../../src/cli/commands.ts";
 import { obeyed } from "../../src/config.ts";
@@ -34,25 +34,19 @@ const operands: Record<string, string[]> = {
 const plain = plainEnvironment(home.path);
 let server: Running;
 let env: Record<string, string>;
-let id: string;
+let rpc: Rpc;
 
 beforeAll(async () => {
   const started = await startServe(home.path);
   server = started.running;
   env = { ...plain, DEWEY_URL: started.url };
-  const rpc = await Rpc.open(started.url);
+  rpc = await Rpc.open(started.url);
   await rpc.initialize();
-  const stored = await rpc.tool("dewey_store_messages_bulk", {
-    session_id: "a session",
-    messages: [{ role: "user", content: "a word" }],
-  });
-  id = String(stored["conversation_id"]);
-  rpc.close();
-  mkdirSync(join(home.path, "project"));
   writeFileSync(join(home.path, "client.json"), '{ "mcpServers": {} }\n');
 });
 
 afterAll(async () => {
+  rpc.close();
   await server.stop();
   home[Symbol.dispose]();
 });
@@ -106,70 +100,138 @@ describe("every command that asks the server", () => {
   }
 });
 
-/** In an order in which each finds what those before it have left. */
-const replies: { args: () => string[]; input?: string; reply: unknown }[] = [
-  { args: () => ["list"], reply: { total: 1, conversations: [{ session_id: "a session", message_count: 1 }] } },
-  { args: () => ["search", "word"], reply: { total: 1, results: [{ role: "user" }] } },
-  { args: () => ["show", id], reply: { session_id: "a session", messages: [{ turn: 1, content: "a word" }] } },
-  { args: () => ["stats"], reply: { conversations: 1, messages: 1, tools: [] } },
-  { args: () => ["rm", id], reply: { deleted: true, messages_deleted: 1 } },
-  { args: () => ["restore", id], reply: { restored: true } },
-  { args: () => ["context", "show"], reply: { context: null } },
-  { args: () => ["context", "edit", "team"], input: "Be brief.", reply: { changed: true, name: "team" } },
-  { args: () => ["context", "edit", "team"], input: "Be brief.", reply: { changed: false } },
-  { args: () => ["context", "list"], reply: { contexts: [{ name: "team", is_active: false }] } },
-  { args: () => ["context", "use", "team"], reply: { name: "team", folder: expect.stringContaining("project") } },
-  { args: () => ["context", "show"], reply: { context: { name: "team", content: "Be brief." } } },
-  { args: () => ["context", "show", "team", "--version", "1"], reply: { version: 1, content: "Be brief." } },
-  { args: () => ["context", "use", "team", "--everywhere"], reply: { name: "team", is_active: true } },
-  { args: () => ["context", "use", "--none"], reply: { name: null } },
-  { args: () => ["context", "restore", "team", "--version", "1"], reply: { name: "team" } },
-  { args: () => ["context", "rm", "team", "--force"], reply: { deleted: true } },
+/** A call of a command with --json, and what is in its reply. */
+interface Form {
+  /** Calls that it rests on, and calls that take back what other forms would see. */
+  before?: string[][];
+  after?: string[][];
+  args: string[];
+  reply: unknown;
+}
+
+const file = (name: string) => join(home.path, name);
+const edit = (name: string) => ["context", "edit", name];
+const remove = (name: string) => ["context", "rm", name, "--force"];
+/** ID and SESSION stand for those of a conversation that each form has for itself, as it has its working folder. */
+const forms: Form[] = [
   {
-    args: () => ["context", "history", "team"],
-    reply: { total: 5, versions: [{ change: "deleted" }, {}, {}, {}, {}] },
+    args: ["list", "--session", "SESSION"],
+    reply: { total: 1, conversations: [{ session_id: expect.any(String), message_count: 1 }] },
   },
-  { args: () => ["reindex"], reply: { language: "english", under_way: false, total: 1 } },
-  { args: () => ["backup", join(home.path, "a.backup")], reply: { format: "dewey-backup", bytes: expect.any(Number) } },
-  { args: () => ["recover", join(home.path, "a.backup"), "--force"], reply: { made_at: expect.any(String) } },
-  { args: () => ["import", join(import.meta.dir, "../capture/recorded")], reply: { messages: 20, faults: [] } },
-  { args: () => ["connect", join(home.path, "client.json")], reply: { files: [{ changed: true }] } },
-  { args: () => ["disconnect", join(home.path, "client.json")], reply: { files: [{ changed: true }] } },
-  { args: () => ["doctor"], reply: { checks: expect.any(Array) } },
+  { args: ["search", "word", "--session", "SESSION"], reply: { total: 1, results: [{ role: "user" }] } },
+  { args: ["show", "ID"], reply: { messages: [{ turn: 1, content: "a word" }] } },
+  { args: ["stats"], reply: { conversations: expect.any(Number), messages: expect.any(Number), tools: [] } },
+  { args: ["rm", "ID"], reply: { deleted: true, messages_deleted: 1 } },
+  { before: [["rm", "ID"]], args: ["restore", "ID"], reply: { restored: true } },
+  { args: ["context", "show"], reply: { context: null } },
+  { args: edit("made"), reply: { changed: true, name: "made" } },
+  { before: [edit("same")], args: edit("same"), reply: { changed: false } },
+  {
+    before: [edit("listed")],
+    args: ["context", "list"],
+    reply: { contexts: expect.arrayContaining([expect.objectContaining({ name: "listed", is_active: false })]) },
+  },
+  {
+    before: [edit("used")],
+    args: ["context", "use", "used"],
+    reply: { name: "used", folder: expect.stringContaining(home.path) },
+  },
+  {
+    before: [edit("shown"), ["context", "use", "shown"]],
+    args: ["context", "show"],
+    reply: { context: { name: "shown", content: "Be brief." } },
+  },
+  {
+    before: [edit("old")],
+    args: ["context", "show", "old", "--version", "1"],
+    reply: { version: 1, content: "Be brief." },
+  },
+  {
+    before: [edit("everywhere")],
+    args: ["context", "use", "everywhere", "--everywhere"],
+    reply: { name: "everywhere", is_active: true },
+    after: [remove("everywhere")],
+  },
+  { before: [edit("unused"), ["context", "use", "unused"]], args: ["context", "use", "--none"], reply: { name: null } },
+  {
+    before: [edit("restored")],
+    args: ["context", "restore", "restored", "--version", "1"],
+    reply: { name: "restored" },
+  },
+  { before: [edit("removed")], args: remove("removed"), reply: { deleted: true } },
+  {
+    before: [edit("gone"), remove("gone")],
+    args: ["context", "history", "gone"],
+    reply: { total: 2, versions: [{ change: "deleted" }, {}] },
+  },
+  { args: ["reindex"], reply: { language: "english", under_way: false, total: expect.any(Number) } },
+  { args: ["backup", file("a.backup")], reply: { format: "dewey-backup", bytes: expect.any(Number) } },
+  {
+    before: [["backup", file("b.backup")]],
+    args: ["recover", file("b.backup"), "--force"],
+    reply: { made_at: expect.any(String) },
+  },
+  { args: ["import", join(import.meta.dir, "../capture/recorded")], reply: { messages: 20, faults: [] } },
+  { args: ["connect", file("client.json")], reply: { files: [{ changed: true }] } },
+  {
+    before: [["connect", file("client.json")]],
+    args: ["disconnect", file("client.json")],
+    reply: { files: [{ changed: true }] },
+  },
+  { args: ["doctor"], reply: { checks: expect.any(Array) } },
 ];
 
 describe("JSON for programs", () => {
-  for (const { args, input, reply } of replies) {
-    test(`is all that dewey ${args().join(" ").replaceAll(home.path, "")} --json prints`, async () => {
-      const child = Bun.spawn([binary, ...args(), "--json"], {
-        env: { ...env, DEWEY_PROXY_PORT: `${freePort()}` },
-        cwd: join(home.path, "project"),
-        stdin: Buffer.from(input ?? ""),
-        stdout: "pipe",
-        stderr: "pipe",
-      });
-      const [stdout, stderr] = await Promise.all([
-        new Response(child.stdout).text(),
-        new Response(child.stderr).text(),
-      ]);
-      expect([await child.exited, stderr]).toEqual([0, ""]);
-      expect(JSON.parse(stdout)).toMatchObject(reply as object);
+  for (const { before = [], args, reply, after = [] } of forms) {
+    test(`is all that dewey ${args.join(" ").replaceAll(home.path, "")} --json prints`, async () => {
+      const folder = mkdtempSync(file("folder-"));
+      const session = Bun.randomUUIDv7();
+      const id = await storeConversation(session);
+      const call = (each: string[]) =>
+        callWithJson(
+          each.map((arg) => arg.replace(/^ID$/, id).replace(/^SESSION$/, session)),
+          folder,
+        );
+      for (const each of before) await call(each);
+      expect(await call(args)).toMatchObject(reply as object);
+      for (const each of after) await call(each);
     });
   }
 
   test("is one object a line where there may be many", async () => {
+    await storeConversation(Bun.randomUUIDv7());
     const { stdout } = await run(["export", "--json"], env);
     const types = stdout
       .trim()
       .split("\n")
       .map((line) => (JSON.parse(line) as { type: string }).type);
-    expect(new Set(types)).toEqual(new Set(["dewey_export", "conversation", "message"]));
+    expect(types).toEqual(expect.arrayContaining(["dewey_export", "conversation", "message"]));
   });
 
   test("is what every command has that takes --json", () => {
     // These two write lines, the second until it is stopped; it is tested with what else it does.
-    const tested = new Set([...replies.map(({ args }) => args()[0] ?? ""), "export", "tail"]);
+    const tested = new Set([...forms.map(({ args }) => args[0] ?? ""), "export", "tail"]);
     const taking = commands.filter((command) => "json" in command.flags).map(({ name }) => name);
     expect([...tested].toSorted()).toEqual(taking.toSorted());
   });
 });
+
+/** Stores one message in a session of its own, and returns its conversation's id. */
+async function storeConversation(session_id: string): Promise<string> {
+  const messages = [{ role: "user", content: "a word" }];
+  return String((await rpc.tool("dewey_store_messages_bulk", { session_id, messages }))["conversation_id"]);
+}
+
+/** Runs a command in a folder, and returns all that it prints as JSON. Only `context edit` reads its input. */
+async function callWithJson(args: string[], cwd: string): Promise<unknown> {
+  const child = Bun.spawn([binary, ...args, "--json"], {
+    env: { ...env, DEWEY_PROXY_PORT: `${freePort()}` },
+    cwd,
+    stdin: Buffer.from("Be brief."),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  expect([await child.exited, stderr]).toEqual([0, ""]);
+  return JSON.parse(stdout);
+}
