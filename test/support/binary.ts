@@ -9,23 +9,23 @@ const root = join(import.meta.dir, "../..");
 /** The compiled binary, as `bun run build` makes it. */
 export const binary = join(root, "dist/dewey");
 
-// A test that passes on an old binary says nothing of the source.
+// A test that passes on a stale binary proves nothing about the source.
 const complaint = staleness(binary, [join(root, "src"), join(root, "sql")]);
 if (complaint !== undefined) throw new Error(complaint);
 
 export interface Running {
   process: Bun.Subprocess<"ignore", "pipe", "pipe">;
-  /** Everything that was written so far. */
+  /** All output so far. */
   stdout(): string;
   stderr(): string;
-  /** Waits until the output so far matches, and answers the match. Fails when the process ends before. */
+  /** Waits until the output so far matches and returns the match. Throws when the process exits first. */
   until(stream: "stdout" | "stderr", pattern: RegExp): Promise<RegExpExecArray>;
-  /** Asks it to stop and answers its exit code. */
+  /** Signals it to stop and resolves to its exit code. */
   stop(signal?: NodeJS.Signals): Promise<number>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Starts the binary, or another program in its place. */
+/** Starts the binary, or another program instead. */
 export function start(args: string[], env: Record<string, string>, cwd?: string, program = binary): Running {
   const child = Bun.spawn([program, ...args], {
     env,
@@ -51,7 +51,7 @@ export function start(args: string[], env: Record<string, string>, cwd?: string,
   return running;
 }
 
-/** Runs the binary to its end. */
+/** Runs the binary until it exits. */
 export async function run(args: string[], env: Record<string, string>) {
   const child = Bun.spawn([binary, ...args], { env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const [stdout, stderr, code] = await Promise.all([
@@ -62,7 +62,7 @@ export async function run(args: string[], env: Record<string, string>) {
   return { stdout, stderr, code };
 }
 
-/** `dewey serve` on a free port with its own data folder; answers its WebSocket address. */
+/** Starts `dewey serve` on a free port with a data folder of its own; returns its WebSocket address. */
 export async function startServe(home: string, env: Record<string, string> = {}, args: string[] = []) {
   const running = start(["serve", "--port", "0", "--data-dir", join(home, "data"), ...args], {
     ...plainEnvironment(home),
@@ -72,7 +72,7 @@ export async function startServe(home: string, env: Record<string, string> = {},
   return { running, url };
 }
 
-/** What `DEWEY_DATABASE_URL` is for a database behind a socket of this machine. PostgreSQL asks for no password there. */
+/** The `DEWEY_DATABASE_URL` of a database behind a Unix socket, where PostgreSQL asks for no password. */
 export function databaseAddress({ host, user, database }: Connection, password = "none"): string {
   return `postgres://${user}:${password}@${encodeURIComponent(host)}/${database}`;
 }
@@ -95,7 +95,7 @@ function collect(stream: ReadableStream<Uint8Array>): Collected {
       woken();
     }
     const woken = wake;
-    // Nothing comes any more: whoever waits on is not to be woken for nothing, again and again.
+    // The stream has ended: without this, later waits would spin on a settled promise.
     collected.changed = new Promise(() => {});
     woken();
   })();
@@ -116,6 +116,6 @@ async function untilMatch(
     if (happened === undefined) continue;
     const last = pattern.exec(output.text);
     if (last) return last;
-    throw new Error(`the process ${happened === "exited" ? "ended" : "did not"} before ${pattern}:\n${errors.text}`);
+    throw new Error(`the process ${happened === "exited" ? "exited" : "still runs"} without printing ${pattern}:\n${errors.text}`);
   }
 }

@@ -1,15 +1,15 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** The version that the recorded talk is of, so that a new one cannot fail a test of ours. */
+/** Pinned to the version of the recorded transcripts, so that a new release cannot fail a test. */
 const VERSION = "2.1.197";
-/** 240 MB from the registry. */
+/** The download is 240 MB. */
 const INSTALL_DEADLINE_MS = 180_000;
 
 const folder = join(import.meta.dir, "../../node_modules/.cache/claude-code", VERSION);
 const program = join(folder, `node_modules/@anthropic-ai/claude-code-${process.platform}-${process.arch}/claude`);
 
-/** The real Claude Code, from npm; undefined, with a word on why, when it cannot be had. It is kept for the next run. */
+/** Installs the real Claude Code from npm, once. Returns undefined and prints the reason when that fails. */
 export async function claudeCode(): Promise<string | undefined> {
   if (existsSync(program)) return program;
   mkdirSync(folder, { recursive: true });
@@ -23,7 +23,7 @@ export async function claudeCode(): Promise<string | undefined> {
   const [complaint, code] = await Promise.all([new Response(child.stderr).text(), child.exited]);
   if (code === 0 && existsSync(program)) return program;
   console.warn(
-    `Claude Code ${VERSION} cannot be had, so that the talk with it is not tested: ${complaint.trim().split("\n").at(-1)}`,
+    `Claude Code ${VERSION} could not be installed, so the tests with it are skipped: ${complaint.trim().split("\n").at(-1)}`,
   );
   return undefined;
 }

@@ -7,7 +7,7 @@ import { conformanceCommand, startConformanceHttp } from "./conformance-server.t
 import { freePort } from "./ports.ts";
 import { startStatelessHttp } from "./stateless-server.ts";
 
-/** The addresses of one server: direct, and through the compiled proxy on different wires. */
+/** The addresses of one server: direct, and through the compiled proxy over different wires. */
 export interface Chains {
   direct: string;
   proxied: Record<string, string>;
@@ -15,7 +15,7 @@ export interface Chains {
   stateless: { direct: string; proxied: string };
 }
 
-/** Starts the conformance servers and two proxies, of which one stands behind the other on a WebSocket. */
+/** Starts the conformance servers and two proxies, one of them behind the other over WebSocket. */
 export async function startChains(): Promise<Chains & AsyncDisposable> {
   const home = temporaryHome();
   const server = startConformanceHttp();
@@ -27,7 +27,7 @@ export async function startChains(): Promise<Chains & AsyncDisposable> {
     stdio: conformanceCommand,
     websocket: { type: "ws", url: `ws://localhost:${behind.port}/?upstream=server` },
   };
-  // Some scenarios of the newer suite leave out the address's query, and with it the upstream's name.
+  // Some scenarios of the newer suite drop the URL's query, and with it the upstream's name.
   const front = await startProxy(home.path, "front", upstreams, "stateless");
   const through = (upstream: string) => `http://localhost:${front.port}/mcp?upstream=${upstream}`;
   return {
@@ -60,7 +60,7 @@ async function startProxy(
   const args = ["proxy", "--port", `${port}`, "--config", config, "--data-dir", join(home, name)];
   const running = start([...args, "--url", `ws://127.0.0.1:${freePort()}`], {
     ...plainEnvironment(home),
-    // The suite shows that a page of this address is let in, as a server of that address would.
+    // The suite expects requests with this origin to be accepted.
     DEWEY_ALLOWED_ORIGINS: `http://localhost:${port}`,
   });
   await running.until("stderr", /"event":"relaying"/);

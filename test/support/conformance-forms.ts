@@ -30,7 +30,7 @@ const titled = [
   { const: "value3", title: "Third" },
 ];
 
-/** Each form of an enumeration, with the older one that has its names beside (SEP-1330). */
+/** Every form of an enumeration, including the legacy one with `enumNames` (SEP-1330). */
 export const enumsForm: Form = {
   type: "object",
   properties: {

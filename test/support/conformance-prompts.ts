@@ -47,7 +47,7 @@ const prompts: Record<string, ConformancePrompt> = {
 
 const completions = ["paris", "park", "party", "test", "tested"];
 
-/** Gives a session's server the prompts that the conformance suite gets, and completion of their arguments. */
+/** Registers the prompts that the conformance suite requests, and completion of their arguments. */
 export function servePrompts(server: Server): void {
   server.setRequestHandler(ListPromptsRequestSchema, () => ({
     prompts: Object.entries(prompts).map(([name, { description, arguments: args = [] }]) => ({

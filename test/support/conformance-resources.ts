@@ -37,7 +37,7 @@ const resources = [
 
 const template = /^test:\/\/template\/([^/]+)\/data$/;
 
-/** Gives a session's server the resources that the conformance suite lists, reads and watches. */
+/** Registers the resources that the conformance suite lists, reads and subscribes to. */
 export function serveResources(server: Server): void {
   server.setRequestHandler(ListResourcesRequestSchema, () => ({
     resources: resources.map(({ uri, name, description, mimeType }) => ({ uri, name, description, mimeType })),

@@ -6,12 +6,12 @@ import { servePrompts } from "./conformance-prompts.ts";
 import { serveResources } from "./conformance-resources.ts";
 import { serveTools } from "./conformance-tools.ts";
 
-/** How soon a client whose stream was closed should come back for the answer. */
+/** How soon a client should reconnect after its stream was closed. */
 const RETRY_MS = 100;
 
 /**
- * A session's server with everything that MCP's conformance suite asks for, on the SDK alone: nothing of Dewey's stands
- * between it and a client, so that what differs through the proxy is the proxy's doing.
+ * A server with everything that MCP's conformance suite tests, built on the SDK alone. It contains no code of Dewey's,
+ * so any difference seen through the proxy is the proxy's.
  */
 function createConformanceServer(): Server {
   const capabilities = { tools: {}, prompts: {}, resources: { subscribe: true }, logging: {}, completions: {} };
@@ -22,7 +22,7 @@ function createConformanceServer(): Server {
   return server;
 }
 
-/** The conformance server over Streamable HTTP, on a free port. Only requests that name this machine are answered. */
+/** The conformance server over Streamable HTTP on a free port. It rejects foreign hosts and origins. */
 export function startConformanceHttp(): { url: string; stop(): Promise<void> } {
   const sessions = new Map<string, WebStandardStreamableHTTPServerTransport>();
   const begin = async () => {
@@ -43,7 +43,7 @@ export function startConformanceHttp(): { url: string; stop(): Promise<void> } {
   const http = Bun.serve({
     hostname: "localhost",
     port: 0,
-    // A stream may be quiet for as long as it likes.
+    // A stream may stay silent indefinitely.
     idleTimeout: 0,
     async fetch(request) {
       const id = request.headers.get("mcp-session-id");

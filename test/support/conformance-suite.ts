@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A release of the suite, and what it is told to run. */
+/** A release of the suite and its arguments. */
 export interface Suite {
   program: string;
   args: string[];
@@ -14,13 +14,13 @@ export const sessionSuite: Suite = {
   args: ["--suite", "all"],
 };
 
-/** Every scenario of the revision without sessions. */
+/** Every scenario of the stateless revision. */
 export const statelessSuite: Suite = {
   program: import.meta.resolve("conformance-next/dist/index.js").replace("file://", ""),
   args: ["--suite", "all", "--spec-version", "2026-07-28"],
 };
 
-/** Runs the suite against a server; answers what it has checked and found, sorted: `scenario: check: STATUS`. */
+/** Runs the suite against a server. Returns its results, sorted: `scenario: check: STATUS`. */
 export async function runSuite(suite: Suite, url: string): Promise<string[]> {
   const folder = mkdtempSync(join(tmpdir(), "dewey-conformance-"));
   try {
@@ -39,7 +39,7 @@ export async function runSuite(suite: Suite, url: string): Promise<string[]> {
   }
 }
 
-/** A scenario's results lie in a folder that is named after it and the time. */
+/** A scenario's results are in a folder named after it and the time. */
 function scenarioOf(folder: string): string {
   return folder.replace(/^server-/, "").replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, "");
 }
@@ -49,13 +49,13 @@ function readChecks(folder: string, scenario: string): string[] {
   return checks.map(({ id, status }) => `${scenario}: ${id}: ${status}`);
 }
 
-/** What one run has found and the other has not, and the other way round. */
+/** The results that only one of two runs has. */
 export function differences(direct: string[], proxied: string[]): string[] {
   const [lost, added] = [without(direct, proxied), without(proxied, direct)];
   return [...lost.map((line) => `- ${line}`), ...added.map((line) => `+ ${line}`)];
 }
 
-/** A check may be made several times: each counts. */
+/** A check may run several times; each result counts. */
 function without(lines: string[], others: string[]): string[] {
   const left = [...others];
   return lines.filter((line) => {

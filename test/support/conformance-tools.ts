@@ -21,7 +21,7 @@ import type {
 import { contactForm, defaultsForm, enumsForm } from "./conformance-forms.ts";
 import { PNG, WAV } from "./conformance-media.ts";
 
-/** The suite asks for pauses between the notifications of a tool, so that they do not come in one piece. */
+/** The suite requires pauses between the notifications of a tool, so that they arrive separately. */
 const PAUSE_MS = 50;
 const MAX_SAMPLED_TOKENS = 100;
 
@@ -130,7 +130,7 @@ const tools: Record<string, ConformanceTool> = {
       },
       allOf: [{ anyOf: [{ required: ["phone"] }, { required: ["email"] }] }],
       if: { properties: { contactMethod: { const: "phone" } }, required: ["contactMethod"] },
-      // oxlint-disable-next-line unicorn/no-thenable -- It is JSON Schema's own word, and nobody awaits the schema.
+      // oxlint-disable-next-line unicorn/no-thenable -- It is a JSON Schema keyword, and the schema is never awaited.
       then: { required: ["phone"] },
       else: { required: ["email"] },
       additionalProperties: false,
@@ -139,7 +139,7 @@ const tools: Record<string, ConformanceTool> = {
   },
 };
 
-/** Gives a session's server the tools that the conformance suite calls, and the log level that one of them heeds. */
+/** Registers the tools that the conformance suite calls, and the log level that one of them obeys. */
 export function serveTools(server: Server): void {
   let threshold: LoggingLevel = "debug";
   const levels = LoggingLevelSchema.options;

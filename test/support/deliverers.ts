@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { until } from "./rpc.ts";
 
-/** The processes in the background that deliver what hooks have left in a data folder, by their command lines. */
+/** The background processes that deliver hook events from a data folder, found by their command lines. */
 export function deliverersOf(dataDir: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -16,7 +16,7 @@ export function deliverersOf(dataDir: string): number[] {
     });
 }
 
-/** Asks them to stop: each would wait a minute for more. */
+/** Stops them: each would wait a minute for more events. */
 export async function stopDeliverers(dataDir: string): Promise<void> {
   for (const pid of deliverersOf(dataDir)) process.kill(pid, "SIGTERM");
   await until("the end of the deliverer", () => deliverersOf(dataDir).length === 0);

@@ -7,9 +7,9 @@ type Id = string | number | null;
 type Message = { id?: Id; method?: string; params?: Record<string, unknown>; result?: unknown };
 
 /**
- * A real MCP server without an SDK, so that it answers any id as it came and shows what passed. Its tools:
- * `echo {text, ms}` (after so long), `slow {ms}`, `fail {}`, `progress {steps}` (to the caller's token), `ask {}` (samples from the client),
- * `image {}`, `fiedler_send {text}` (as echo), `die {}` (ends the process), `big {characters}`, `env {name}`.
+ * A real MCP server without an SDK, so that it returns any id verbatim and exposes what it received. Its tools:
+ * `echo {text, ms}` (after a delay), `slow {ms}`, `fail {}`, `progress {steps}` (to the caller's token), `ask {}`
+ * (requests sampling), `image {}`, `fiedler_send {text}` (same as echo), `die {}` (exits), `big {characters}`, `env {name}`.
  */
 export function serveEcho(link: Link): void {
   const asked = new Map<Id, (result: unknown) => void>();
@@ -47,7 +47,7 @@ const tools = ["echo", "slow", "fail", "progress", "ask", "image", "die", "big",
 }));
 
 async function answer(message: Message, id: Id, wires: Wires): Promise<void> {
-  // JavaScript's own numbers cannot hold every id: it is answered with the text that it came with.
+  // JavaScript numbers cannot hold every id, so the reply repeats its text.
   const rawId = /"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?[0-9.eE+]+)/.exec(wires.text)?.[1] ?? JSON.stringify(id);
   const reply = (body: object) => wires.link.send(`{"jsonrpc":"2.0","id":${rawId},${JSON.stringify(body).slice(1)}`);
   if (message.method === "initialize") {
@@ -115,7 +115,7 @@ function sample(wires: Wires): Promise<unknown> {
   return promise;
 }
 
-/** An echo server on WebSocket, on a free port if none is given, with or without the subprotocol `mcp`. */
+/** An echo server over WebSocket, by default on a free port, with or without the `mcp` subprotocol. */
 export function startEchoWebSocket(options: { subprotocol: boolean; port?: number }): {
   url: string;
   stop(): Promise<void>;

@@ -1,9 +1,9 @@
 import { createLog } from "../../src/log.ts";
 import { startEmbedded } from "../../src/store/engine/embedded.ts";
 
-// A Dewey that is nothing but its PostgreSQL, in the folder that it is given: tests start it as a process of its own,
-// to kill it, to have several at once, or to run it as somebody else. It says in a line each how far it is, and stops
-// when its stdin ends, so that it does not outlive the tests.
+// Runs only the embedded PostgreSQL, in the folder given as an argument. Tests start it as a separate process to kill it,
+// to run several at once, or to run it as another user. It prints a line for each step, and stops when its stdin closes,
+// so that it cannot outlive the tests.
 
 const log = createLog({ level: "error", format: "text", write: (line) => process.stderr.write(line) });
 try {

@@ -2,7 +2,7 @@ import { runMark } from "./leftovers.ts";
 import { freePort } from "./ports.ts";
 import { until } from "./rpc.ts";
 
-/** The program of MCP's reference server. */
+/** The entry point of MCP's reference server. */
 export const everythingProgram = import.meta
   .resolve("@modelcontextprotocol/server-everything/dist/index.js")
   .replace("file://", "");

@@ -1,7 +1,7 @@
 import { connect, createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 
-/** A TCP connection's way through us, which can be cut or held up like a cable. */
+/** A TCP forwarder that can be cut or stalled like a cable. */
 export class Forwarder {
   readonly port: number;
   readonly #server: Server;
@@ -14,7 +14,7 @@ export class Forwarder {
     this.port = (server.address() as AddressInfo).port;
   }
 
-  /** Forwards what comes to a free port of this machine to another one. */
+  /** Forwards connections to a free local port on to another port. */
   static async to(port: number): Promise<Forwarder> {
     const listening = Promise.withResolvers<void>();
     const server = createServer((from) => forwarder.#forward(from, port));
@@ -24,19 +24,19 @@ export class Forwarder {
     return forwarder;
   }
 
-  /** Breaks every connection, and each new one, until `mend`. */
+  /** Breaks all connections, and every new one, until `mend`. */
   cut(): void {
     this.#isCut = true;
     for (const socket of this.#sockets) socket.resetAndDestroy();
   }
 
-  /** Passes nothing on, while all connections stay open, until `mend`. */
+  /** Keeps all connections open but forwards nothing until `mend`. */
   hold(): void {
     this.#isHeld = true;
     for (const socket of this.#sockets) socket.pause();
   }
 
-  /** Passes nothing on for the connections that there are, as when a way between has forgotten them; new ones pass. */
+  /** Stalls the existing connections for good, as a NAT that dropped its state does; new ones work. */
   strand(): void {
     for (const socket of this.#sockets) socket.pause();
   }

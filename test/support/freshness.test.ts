@@ -4,7 +4,7 @@ import { join, relative } from "node:path";
 import { staleness } from "./freshness.ts";
 import { temporaryHome } from "./home.ts";
 
-test("a binary is tested only when it is newer than all of its sources", () => {
+test("a binary is stale when it is missing or older than one of its sources", () => {
   using folder = temporaryHome();
   const binary = join(folder.path, "dewey");
   const sources = [join(folder.path, "src"), join(folder.path, "sql")];

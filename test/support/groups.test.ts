@@ -7,17 +7,17 @@ import { groupOf, groups, testFiles } from "./groups.ts";
 const root = join(import.meta.dir, "../..");
 const files = testFiles();
 
-describe("the groups of tests", () => {
-  test("hold every test file once among them", () => {
+describe("the test groups", () => {
+  test("together contain every test file exactly once", () => {
     const all = groups.flatMap((group) => printed(group));
     expect(all.toSorted()).toEqual(files.map((file) => `./${file}`));
   });
 
-  test("run by a command of their own", () => {
+  test("each have a command", () => {
     for (const group of groups) expect(packageJson.scripts[`test:${group}`]).toContain(`group-files.ts ${group}`);
   });
 
-  test("follow from the imports of a file, whatever lies between", () => {
+  test("follow from direct and indirect imports", () => {
     expect(groupOf("test/wire/frame.test.ts")).toBe("unit");
     expect(groupOf("test/store/messages.test.ts")).toBe("store");
     expect(groupOf("test/mcp/listener.test.ts")).toBe("store");
@@ -25,10 +25,10 @@ describe("the groups of tests", () => {
     expect(groupOf("test/e2e/conformance.test.ts")).toBe("e2e");
   });
 
-  // The imports tell nothing of a file that finds the binary, or a PostgreSQL, without support/.
+  // Imports cannot show that a file finds the binary or a PostgreSQL on its own.
   const roundabout = /dist\/dewey|\/usr\/lib\/postgresql|engine\/postgres\.tar/;
   for (const group of ["unit", "store"] as const) {
-    test(`hold in ${group} no file that names the binary or a PostgreSQL itself`, () => {
+    test(`have no file in ${group} that names the path of the binary or of a PostgreSQL`, () => {
       const here = files.filter((file) => groupOf(file) === group && file !== "test/support/groups.test.ts");
       const found = here.filter((file) => roundabout.test(readFileSync(join(root, file), "utf8")));
       expect(found).toEqual([]);

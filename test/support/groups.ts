@@ -4,9 +4,9 @@ import { dirname, join } from "node:path";
 const root = join(import.meta.dir, "../..");
 
 /**
- * A test file belongs to the first group whose need it reaches by its imports:
+ * Test files are grouped by what their imports lead to:
  * - `e2e`: the compiled binary, or the packing of PostgreSQL, which may use the network;
- * - `store`: PostgreSQL, whose archive every part of the source that starts it imports;
+ * - `store`: PostgreSQL, recognized by its archive, which all code that starts it imports;
  * - `unit`: neither.
  */
 export const groups = ["unit", "store", "e2e"] as const;
@@ -17,7 +17,7 @@ const needs: [Group, string[]][] = [
   ["store", ["dist/engine/postgres.tar.zst"]],
 ];
 
-/** All test files, as paths from the project's root. */
+/** All test files, as paths relative to the project's root. */
 export function testFiles(): string[] {
   return [...new Bun.Glob("test/**/*.test.ts").scanSync({ cwd: root })].sort();
 }
@@ -30,14 +30,14 @@ export function groupOf(file: string): Group {
 const transpiler = new Bun.Transpiler({ loader: "ts" });
 const importsByFile = new Map<string, string[]>();
 
-/** The project's files that are loaded with a file. */
+/** The files of the project that loading a file loads, including itself. */
 function reachedFrom(file: string): Set<string> {
   const reached = new Set([file]);
   for (const each of reached) for (const path of importsOf(each)) reached.add(path);
   return reached;
 }
 
-/** Imports of types are gone at run time, and imports at need are not loaded with the file. */
+/** Static imports only: type imports do not exist at run time, and dynamic imports are not loaded with the file. */
 function importsOf(file: string): string[] {
   if (!file.endsWith(".ts")) return [];
   const known = importsByFile.get(file);

@@ -8,7 +8,7 @@ import { until } from "./rpc.ts";
 
 const preload = join(import.meta.dir, "preload.ts");
 
-/** A run of one test that starts a process, and that process another one in a session of its own. */
+/** Runs one test that starts a process, which starts another one in a session of its own. */
 function startRun(folder: string) {
   const program = `setsid sleep 1000 & echo "$$ $!"; exec sleep 1000`;
   writeFileSync(join(folder, "bunfig.toml"), `[test]\npreload = [${JSON.stringify(preload)}]\n`);
@@ -31,9 +31,9 @@ async function startedIn(folder: string): Promise<number[]> {
   return text.trim().split(" ").map(Number);
 }
 
-describe("the processes that tests have started", () => {
+describe("processes that tests have started", () => {
   for (const signal of ["SIGKILL", "SIGTERM"] as const) {
-    test(`end with a run that ${signal} ends`, async () => {
+    test(`die with a run that is ended by ${signal}`, async () => {
       using folder = temporaryHome();
       const run = startRun(folder.path);
       const pids = await startedIn(folder.path);
@@ -44,7 +44,7 @@ describe("the processes that tests have started", () => {
     });
   }
 
-  test("are named when one does not end", async () => {
+  test("are named when they do not exit", async () => {
     const child = Bun.spawn(["sleep", "1000"]);
     try {
       const complaint = await expectNoneLeft(0).catch(String);

@@ -1,15 +1,15 @@
 import { readFileSync, readdirSync } from "node:fs";
 
-/** Stands in the environment of every process that comes of a run of tests, and says which run. */
+/** Environment variable that marks every process of a test run with the id of the run. */
 const MARK = "TEST_RUN";
 
-/** Processes that were told to end have this long until they count as left: only one that does not end takes it. */
+/** Time for processes to exit after the last test; only one that does not exit takes all of it. */
 const GRACE_MS = 20_000;
 const POLL_INTERVAL_MS = 50;
 
 /**
- * Reads a pipe from the run, which ends with it, in whatever way, and then kills all that bears the run's mark. Signals
- * for the run's process group pass it by. PostgreSQL's guards bear no mark: they stop their PostgreSQL themselves.
+ * Waits for the end of a pipe from the run, which closes however the run ends, then kills every process with the run's
+ * mark. It ignores signals to the run's process group. The guards of PostgreSQL have no mark: they stop it themselves.
  */
 const WATCH = `
 trap '' HUP INT TERM
@@ -22,8 +22,7 @@ for try in 1 2 3 4 5 6 7 8 9 10; do
 done`;
 
 /**
- * From here on, the processes that this one starts die with it, and so do theirs. Linux only. Calling it again changes
- * nothing.
+ * Makes all processes that this one starts from now on, and their descendants, die with it. Linux only. Idempotent.
  */
 export function endProcessesWithThisOne(): void {
   if (process.env[MARK]?.startsWith(`${process.pid}-`) === true) return;
@@ -39,7 +38,7 @@ export function endProcessesWithThisOne(): void {
   passEnvironment();
 }
 
-/** `Bun.spawn` without an `env` passes on what the environment was when this process began, and so not the mark. */
+/** Without `env`, `Bun.spawn` passes on the environment as it was at the start of the process, without the mark. */
 function passEnvironment(): void {
   const { spawn, spawnSync } = Bun;
   Object.assign(Bun, {
@@ -48,13 +47,13 @@ function passEnvironment(): void {
   });
 }
 
-/** For processes that are not given this one's environment. */
+/** The mark, for child processes with an explicit environment. */
 export function runMark(): Record<string, string> {
   const mark = process.env[MARK];
   return mark === undefined ? {} : { [MARK]: mark };
 }
 
-/** Waits until the processes of this run have ended. Throws with the command lines of those that have not. */
+/** Waits until all processes of this run have exited. Throws with the command lines of those that have not. */
 export async function expectNoneLeft(graceMs = GRACE_MS): Promise<void> {
   const deadlineMs = performance.now() + graceMs;
   let left = processesLeft();
@@ -62,7 +61,7 @@ export async function expectNoneLeft(graceMs = GRACE_MS): Promise<void> {
     await Bun.sleep(POLL_INTERVAL_MS);
     left = processesLeft();
   }
-  if (left.length > 0) throw new Error(`the tests have left processes behind:\n${left.join("\n")}`);
+  if (left.length > 0) throw new Error(`processes are still running after the tests:\n${left.join("\n")}`);
 }
 
 function processesLeft(): string[] {
@@ -74,7 +73,7 @@ function processesLeft(): string[] {
         if (!readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(mark)) return [];
         return `${pid} ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`;
       } catch {
-        // It has ended meanwhile, or belongs to another user.
+        // It has exited, or belongs to another user.
         return [];
       }
     });

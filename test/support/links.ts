@@ -1,12 +1,12 @@
 import type { Link } from "../../src/wire/link.ts";
 import { until } from "./rpc.ts";
 
-/** What a link delivers, kept for a test to look at. */
+/** Collects everything a link delivers. */
 export interface Listening {
   frames: string[];
   drained: number;
   closed: string | undefined;
-  /** Waits for so many frames. */
+  /** Waits for this many frames. */
   count(number: number): Promise<string[]>;
   end(): Promise<string>;
 }

@@ -5,7 +5,7 @@ import { testStore } from "./postgres.ts";
 import { quiet } from "./quiet.ts";
 import type { Engine } from "./postgres.ts";
 
-/** A listener on a store of its own, on a free port; both are gone when the block ends. */
+/** A listener with a store of its own on a free port; both are closed when the block ends. */
 export async function testListener(
   engine: Engine,
   options: { listener?: Partial<ListenerOptions>; store?: Partial<StoreOptions> } = {},

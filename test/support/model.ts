@@ -9,13 +9,13 @@ interface Request {
   messages: { role: string; content: unknown }[];
 }
 
-/** What a scripted model says to the last thing that it was told: a prompt's text, or the ids of tools' results. */
+/** A scripted reply to the last message: a prompt's text, or the ids of tool results. */
 export type Script = (told: string) => Block[];
 
 export const say = (text: string): Block => ({ type: "text", text });
 export const use = (id: string, name: string, input: Json): Block => ({ type: "tool_use", id, name, input });
 
-/** Stands in for the model's API on loopback: answers by a script, as a stream or not, and keeps every request. */
+/** A local stand-in for the model API: replies from a script, streamed or not, and keeps every request. */
 export function startModel(script: Script): { url: string; requests: string[]; stop(): Promise<void> } {
   const requests: string[] = [];
   let messages = 0;
@@ -27,7 +27,7 @@ export function startModel(script: Script): { url: string; requests: string[]; s
       if (!new URL(request.url).pathname.endsWith("/messages")) return Response.json({ input_tokens: 1 });
       requests.push(text);
       const body = JSON.parse(text) as Request;
-      // Requests without tools are for titles and the like.
+      // Requests without tools ask for titles and the like.
       const blocks = (body.tools ?? []).length === 0 ? [say("a title")] : script(lastTold(body));
       messages += 1;
       const message = {
@@ -46,7 +46,7 @@ export function startModel(script: Script): { url: string; requests: string[]; s
   return { url: `http://127.0.0.1:${server.port}`, requests, stop: () => server.stop(true) };
 }
 
-/** The last message that is not the client's own word in between. */
+/** The last message, leaving out the client's own reminders. */
 function lastTold({ messages }: Request): string {
   const content = messages.findLast((message) => message.role === "user")?.content;
   const blocks = Array.isArray(content) ? (content as Json[]) : [{ type: "text", text: content }];

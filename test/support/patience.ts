@@ -1,5 +1,5 @@
-/** A wait in a test fails after this time, which only a hang reaches: a second here is a minute on a machine under load. */
+/** Deadline of a wait in a test. Only a hang reaches it: under load, a second here becomes a minute. */
 export const PATIENCE_MS = 120_000;
 
-/** The same for a whole test or hook; longer, so that the wait that hangs is named first. */
+/** Deadline of a test or hook: longer, so that a wait that hangs is reported by its own name. */
 export const TEST_TIMEOUT_MS = 300_000;

@@ -10,15 +10,15 @@ import type { Connection } from "../../src/store/database/connection.ts";
 import type { Store, StoreOptions } from "../../src/store/store.ts";
 import { quiet } from "./quiet.ts";
 
-/** A running PostgreSQL of a test's own, which it may kill, freeze or stop. */
+/** A running PostgreSQL that its test may kill, freeze or stop. */
 export interface Cluster {
   connection: Connection;
-  /** The postmaster's process as it is now. */
+  /** The current pid of the postmaster. */
   pid(): number;
   stop(): Promise<void>;
 }
 
-/** One of the versions that Dewey supports. */
+/** A PostgreSQL version that Dewey supports. */
 export interface Engine {
   name: string;
   start(folder: string): Promise<Cluster>;
@@ -40,21 +40,21 @@ const embedded: Engine = {
 
 const hasDebian = existsSync(DEBIAN_PROGRAMS);
 
-/** The one whose programs can make a replica: the embedded one has no `pg_basebackup`. */
+/** The only engine that can make a replica: the embedded one has no `pg_basebackup`. */
 export const debian: Engine | undefined = hasDebian
   ? { name: "Debian's PostgreSQL 15", start: startDebian }
   : undefined;
 
 export const engines: Engine[] = debian ? [embedded, debian] : [embedded];
 
-/** A folder that PostgreSQL's own user may pass through when the tests run as root. */
+/** A temporary folder that PostgreSQL's own user may traverse when the tests run as root. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "dewey-pg-"));
   chmodSync(folder, 0o711);
   return folder;
 }
 
-/** A PostgreSQL for one test alone; it is gone, with its files, when the block ends. */
+/** A PostgreSQL for one test; it is stopped and its files are removed when the block ends. */
 export async function privateCluster(engine: Engine): Promise<Cluster & AsyncDisposable> {
   const folder = temporaryFolder();
   const cluster = await engine.start(folder);
@@ -70,7 +70,7 @@ export async function privateCluster(engine: Engine): Promise<Cluster & AsyncDis
 const shared = new Map<Engine, Promise<Cluster & AsyncDisposable>>();
 let databases = 0;
 
-/** The cluster that all test files share. */
+/** The cluster that all test files of a process share. */
 function sharedCluster(engine: Engine): Promise<Cluster & AsyncDisposable> {
   const known = shared.get(engine);
   if (known) return known;
@@ -79,19 +79,19 @@ function sharedCluster(engine: Engine): Promise<Cluster & AsyncDisposable> {
   return starting;
 }
 
-/** Stops what `sharedCluster` started; the preload file calls it after the last test. */
+/** Stops the shared clusters; the preload calls it after the last test. */
 export async function stopSharedClusters(): Promise<void> {
   for (const cluster of shared.values()) await (await cluster)[Symbol.asyncDispose]();
   shared.clear();
   templates.clear();
 }
 
-/** An empty database in the shared cluster. It goes with the cluster. */
+/** An empty database in the shared cluster, removed together with it. */
 export async function emptyDatabase(engine: Engine): Promise<Connection> {
   return copyOf("template1", engine);
 }
 
-/** A store on a database of its own, closed when the block ends. */
+/** A store with a database of its own, closed when the block ends. */
 export async function testStore(engine: Engine, options: Partial<StoreOptions> = {}): Promise<Store & AsyncDisposable> {
   const connection = options.connection ?? (await copyOf(await migratedTemplate(engine), engine));
   const store = await openStore(storeOptions(connection, options));
@@ -109,7 +109,7 @@ async function copyOf(template: string, engine: Engine): Promise<Connection> {
 
 const templates = new Map<Engine, Promise<string>>();
 
-/** The one database in the shared cluster that is migrated; copying it is quicker than migrating each. */
+/** A migrated database in the shared cluster: copying it is faster than migrating each new one. */
 function migratedTemplate(engine: Engine): Promise<string> {
   const migrated = templates.get(engine) ?? migrate(engine);
   templates.set(engine, migrated);
@@ -136,7 +136,7 @@ export function storeOptions(connection: Connection, options: Partial<StoreOptio
   };
 }
 
-/** A plain connection, for what a test looks up or breaks behind the store's back. */
+/** A plain connection, for tests that inspect or damage data directly. */
 export function connect(connection: Connection): SQL {
   return new SQL({
     adapter: "postgres",
@@ -155,14 +155,14 @@ async function startDebian(folder: string): Promise<Cluster> {
   return serveDebian(folder);
 }
 
-/** PostgreSQL refuses root; `nobody` will do. */
+/** PostgreSQL refuses to run as root, so it runs as `nobody`. */
 const postgresUser = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
 
 export function giveToPostgres(folder: string): void {
   if (postgresUser) chownSync(folder, postgresUser.uid, postgresUser.gid);
 }
 
-/** Runs one of PostgreSQL's programs to its end. */
+/** Runs one of PostgreSQL's programs until it exits. */
 export function runProgram(name: string, ...args: string[]): void {
   const { exitCode, stderr } = Bun.spawnSync([join(DEBIAN_PROGRAMS, name), ...args], {
     cwd: "/",
@@ -173,7 +173,7 @@ export function runProgram(name: string, ...args: string[]): void {
   if (exitCode !== 0) throw new Error(stderr.toString());
 }
 
-/** Serves what lies in the folder's `data`, on a socket in the folder. `heard` is told what PostgreSQL logs. */
+/** Serves the cluster in the folder's `data` on a socket in the folder. `heard` receives PostgreSQL's log. */
 export async function serveDebian(
   folder: string,
   settings: string[] = [],
@@ -186,7 +186,7 @@ export async function serveDebian(
     folder,
     ...["listen_addresses=", ...settings].flatMap((each) => ["-c", each]),
   ];
-  // It must not outlive the tests, even when they are killed.
+  // It must not outlive the tests, even if they are killed.
   const child = Bun.spawn(["setpriv", "--pdeathsig", "INT", join(DEBIAN_PROGRAMS, "postgres"), ...args], {
     cwd: "/",
     stdin: "ignore",
@@ -220,7 +220,7 @@ async function untilReady(stderr: ReadableStream<Uint8Array>, heard: (text: stri
   while (!/ready to accept (read-only )?connections/.test(text)) {
     if (!(await read())) throw new Error(`PostgreSQL did not start: ${text}`);
   }
-  // What is not read would fill the pipe and block the server.
+  // Unread output would fill the pipe and block the server.
   void (async () => {
     while (await read()) text = "";
   })();
@@ -230,7 +230,7 @@ function postmasterIn(data: string): number {
   return Number(readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")[0]);
 }
 
-/** Freezes a PostgreSQL: the process that takes connections and those that serve them. */
+/** Freezes a PostgreSQL: the postmaster and all client backends. */
 export async function freeze(cluster: Cluster): Promise<Disposable> {
   await using sql = connect(cluster.connection);
   const serving: { pid: number }[] = await sql`

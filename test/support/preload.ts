@@ -7,13 +7,13 @@ import { TEST_TIMEOUT_MS } from "./patience.ts";
 endProcessesWithThisOne();
 await layEngine();
 
-// Bun resets the default timeout for each file to 5 s, so every file must set it; `[test] timeout` is ignored.
+// Bun ignores `[test] timeout` and resets the default timeout to 5 s for each file, so every file must set it.
 const setTimeout = `import { setDefaultTimeout as __setTimeout } from "bun:test"; __setTimeout(${TEST_TIMEOUT_MS}); `;
 plugin({
   name: "timeout",
   setup(build) {
     build.onLoad({ filter: /\.test\.ts$/ }, async ({ path }) => ({
-      // On the first line, so that all line numbers stay.
+      // On the first line, so that line numbers stay the same.
       contents: setTimeout + (await Bun.file(path).text()),
       loader: "ts",
     }));
@@ -21,7 +21,7 @@ plugin({
 });
 
 afterAll(async () => {
-  // Importing it needs the engine's archive, which a fresh clone lacks until it is laid above.
+  // A static import would need the engine's archive, which a fresh clone lacks until `layEngine` has run.
   const { stopSharedClusters } = await import("./postgres.ts");
   await stopSharedClusters();
   await expectNoneLeft();

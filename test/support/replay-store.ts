@@ -1,7 +1,7 @@
 import type { EventStore } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 
-/** What a client may have missed when its stream broke: enough for a short break, bounded for a long one. */
+/** Limit on events kept for replay: enough for a short interruption, bounded for a long one. */
 const MAX_EVENTS = 1000;
 const MAX_BYTES = 16 * 1024 * 1024;
 
@@ -12,7 +12,7 @@ interface StoredEvent {
   bytes: number;
 }
 
-/** The last events of one HTTP session, for clients that come back with `Last-Event-ID`. The oldest go first. */
+/** The latest events of one HTTP session, for clients that resume with `Last-Event-ID`. The oldest are evicted first. */
 export class ReplayStore implements EventStore {
   #events: StoredEvent[] = [];
   #bytes = 0;
@@ -48,7 +48,7 @@ export class ReplayStore implements EventStore {
   }
 }
 
-/** The SDK stores an empty event at the beginning of a stream, only to have an id for it. */
+/** The SDK stores an empty event at the start of a stream, only to obtain an id. */
 function isPriming(message: JSONRPCMessage): boolean {
   return Object.keys(message).length === 0;
 }

@@ -3,19 +3,19 @@ import { join } from "node:path";
 import { connect, giveToPostgres, runProgram, serveDebian, temporaryFolder } from "./postgres.ts";
 import type { Cluster } from "./postgres.ts";
 
-/** A streaming replica of a cluster, which a test may pause, kill, freeze, start again or promote. */
+/** A streaming replica of a cluster, which a test may pause, kill, freeze, restart or promote. */
 export interface Standby extends Cluster {
-  /** Every statement that was run there. */
+  /** Every statement run on the replica. */
   statements(): string[];
-  /** Stops replaying, or goes on with it. */
+  /** Pauses or resumes replay. */
   pause(): Promise<void>;
   resume(): Promise<void>;
-  /** Ends every process of it at once, as a crash does. */
+  /** Kills all of its processes at once, as a crash does. */
   kill(): Promise<void>;
   restart(): Promise<void>;
 }
 
-/** A base backup of the cluster that follows it from then on; it is gone, with its files, when the block ends. */
+/** Makes a base backup of the cluster and streams from it; stopped, and its files removed, when the block ends. */
 export async function startStandby(primary: Cluster, settings: string[] = []): Promise<Standby & AsyncDisposable> {
   const folder = temporaryFolder();
   giveToPostgres(folder);

@@ -2,7 +2,7 @@ import { tables } from "../../src/store/backup/backup.ts";
 import type { Connection } from "../../src/store/database/connection.ts";
 import { connect } from "./postgres.ts";
 
-/** Every row of every table, as PostgreSQL writes it, but for the transaction that stored it: that is the cluster's own. */
+/** Every row of every table as PostgreSQL prints it, without `stored_in`, which is specific to the cluster. */
 export async function everyRow(connection: Connection): Promise<Record<string, string[]>> {
   await using sql = connect(connection);
   const rows: Record<string, string[]> = {};

@@ -11,7 +11,7 @@ class RpcError extends Error {
   }
 }
 
-/** A plain JSON-RPC client over WebSocket, which shows everything that it receives. */
+/** A plain JSON-RPC client over WebSocket that keeps every frame it receives. */
 export class Rpc {
   readonly socket: WebSocket;
   /** Every frame received, as text. */
@@ -19,7 +19,7 @@ export class Rpc {
   readonly closed: Promise<{ code: number; reason: string }>;
   #waiting = new Map<string, PromiseWithResolvers<Json>>();
   #next = 1;
-  /** Answers the server's own requests. */
+  /** Responds to the server's requests. */
   onRequest: ((method: string) => Json) | undefined;
 
   private constructor(socket: WebSocket) {
@@ -66,7 +66,7 @@ export class Rpc {
     return call.promise;
   }
 
-  /** A tool's structured reply, or the text of its error as an error. */
+  /** Calls a tool: resolves to its structured reply, rejects with its error text. */
   async tool(name: string, args: Json = {}): Promise<Json> {
     const result = await this.call("tools/call", { name, arguments: args });
     const [block] = result["content"] as { text: string }[];
@@ -103,13 +103,13 @@ export class Rpc {
   }
 }
 
-/** The id as JSON text; one that JavaScript cannot hold is read from the frame, where it is the first or the last field. */
+/** The id as JSON text. A number that JavaScript cannot hold is read from the frame, as its first or last field. */
 function idText(id: unknown, frame: string): string {
   if (typeof id !== "number" || Number.isSafeInteger(id)) return JSON.stringify(id);
   return /^\{"jsonrpc":"2.0","id":(-?\d+)|"id":(-?\d+)\}$/.exec(frame)?.slice(1).find(Boolean) ?? "";
 }
 
-/** Asks until the answer is something. Throws when it never is. */
+/** Polls until the result is neither undefined nor false, and returns it. Throws after `PATIENCE_MS`. */
 export async function until<Value>(
   what: string,
   ask: () => Promise<Value | undefined | false> | Value | undefined | false,
@@ -118,7 +118,7 @@ export async function until<Value>(
   for (;;) {
     const value = await ask();
     if (value !== undefined && value !== false) return value;
-    if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`);
+    if (performance.now() > deadline) throw new Error(`timed out waiting for ${what}`);
     await Bun.sleep(20);
   }
 }

@@ -1,8 +1,8 @@
 import type { Redactions, Redactor } from "../../src/store/redact/redact.ts";
 
-// Texts as they pass through tools and talks, half of them with a secret, to tell how many a redactor misses and how often
-// it cuts what is none. They are made up, in the shapes that real ones have, and put together here, so that no scanner
-// takes this file for a leak. Patterns are not tuned to single lines of it: what it misses, it misses.
+// Texts as they occur in tool calls and conversations, half of them with a secret, to measure how many secrets a redactor
+// misses and how often it cuts something else. They are invented in the shapes of real ones, and assembled at run time so
+// that no scanner takes this file for a leak. Patterns must not be tuned to single lines of it.
 
 const join = (...parts: string[]) => parts.join("");
 const mixed = "q7Rt2Zk9Xw4Lp8Vb3Nc6Hd1Jf5Gs0MyAeUoTiKuQaZ2wX3eC4r";
@@ -12,7 +12,7 @@ const some = (length: number, from = mixed) => from.repeat(3).slice(0, length);
 
 /** A text and the secret in it. */
 const secretTexts: [secret: string, text: (secret: string) => string][] = [
-  // Keys of providers, by their prefixes.
+  // Provider keys, recognized by prefix.
   [join("sk-or-v1-", some(64, hex)), (s) => `OPENROUTER=${s}`],
   [join("sk-svcacct-", some(50)), (s) => `client = OpenAI("${s}")`],
   [join("sk_test_", some(24)), (s) => `stripe.api_key = '${s}'`],
@@ -38,7 +38,7 @@ const secretTexts: [secret: string, text: (secret: string) => string][] = [
   [join("1//0", some(60)), (s) => `{"refresh_token":"${s}"}`],
   [join("shpss_", some(32, hex)), (s) => `shared secret ${s}`],
   [join("lin_api_", some(40)), (s) => `Authorization: ${s}`],
-  // Fields and variables that are named like secrets.
+  // Fields and variables with names of secrets.
   ["tr0ub4dor&3", (s) => `PGPASSWORD='${s}' psql -h db`],
   ["Summer2026!", (s) => `  dbPassword: ${s}\n  dbUser: app`],
   ["Winter-2026-storm", (s) => `{"user":"ann","passwd":"${s}"}`],
@@ -62,7 +62,7 @@ const secretTexts: [secret: string, text: (secret: string) => string][] = [
   [some(30), (s) => `{\n  "auth": {\n    "clientSecret": "${s}"\n  }\n}`],
   [some(30), (s) => `{\\"apiKey\\":\\"${s}\\",\\"model\\":\\"x\\"}`],
   [some(22), (s) => `wifi psk="${s}"`],
-  // In addresses and headers.
+  // In URLs and headers.
   ["pa55w0rd", (s) => `amqp://svc:${s}@rabbit:5672/vhost`],
   ["pa55w0rd", (s) => `redis://:${s}@cache:6379/0`],
   [join(some(10), "%2B", some(10)), (s) => `mongodb+srv://app:${s}@cluster0.example.net/?w=1`],
@@ -74,7 +74,7 @@ const secretTexts: [secret: string, text: (secret: string) => string][] = [
   [join("eyJ", some(30), ".eyJ", some(60), ".", some(43)), (s) => `Set-Cookie: session=${s}; HttpOnly`],
   [some(40, hex), (s) => `Cookie: sessionid=${s}; theme=dark`],
 
-  // Shapes that were added later, without a look at the patterns.
+  // Shapes added later, without looking at the patterns.
   [join("sk-ant-oat01-", some(60)), (s) => `CLAUDE_CODE_OAUTH_TOKEN=${s}`],
   [join("ghu_", some(36)), (s) => `gh: ${s}`],
   [some(36), (s) => `HEROKU_API_KEY: ${s}`],
@@ -98,7 +98,7 @@ const secretTexts: [secret: string, text: (secret: string) => string][] = [
   ["letmein99", (s) => `{"name":"password","value":"${s}"}`],
 ];
 
-/** Texts without a secret, of which many speak of some. */
+/** Texts without a secret; many of them mention secrets. */
 const plainTexts: string[] = [
   "Set the environment variable API_KEY before you start the server.",
   "token: authentication failed",
@@ -181,7 +181,7 @@ const plainTexts: string[] = [
   "private_key_path: /etc/ssl/private/server-2026.key",
   "api_key_id: 42, token_type: bearer, expires_in: 3600",
   '"secret": true, "password": null, "token": 0',
-  // Added later, without a look at the patterns.
+  // Added later, without looking at the patterns.
   "key=value&token=abc",
   "Use --token TOKEN or set DEWEY_TOKEN.",
   "secret: see the vault entry for staging",
@@ -218,7 +218,7 @@ const plainTexts: string[] = [
   "the access_key field takes 20 characters, the secret_key field 40",
 ];
 
-/** How a redactor does on the corpus. A miss leaves a secret in the text; a false cut changes a text without one. */
+/** Scores a redactor on the corpus. A miss leaves a secret in the text; a false cut changes a text without one. */
 export function redactionRates(redactor: Redactor) {
   const misses = secretTexts
     .map(([secret, text]) => ({ secret, text: text(secret) }))

@@ -1,11 +1,11 @@
-/** Made up, never anybody's. They are put together here, so that no scanner takes this file for a leak. */
+/** Invented secrets, assembled at run time so that no scanner takes this file for a leak. */
 const join = (...parts: string[]) => parts.join("");
 const letters = "aB3dE5gH7jK9mN1pQ2sT4vW6yZ8cF0hJ2kL4nP6rS8tV0xY2";
 const some = (length: number) => letters.slice(0, length);
 const marker = (edge: string) => join("-----", edge, " RSA PRIVATE ", "KEY-----");
 const pem = [marker("BEGIN"), some(48), some(48), some(20), marker("END")].join("\n");
 
-/** A text that holds one secret, and its kind. */
+/** A text that contains one secret, and its kind. */
 export const trueCases: { kind: string; text: string; secret: string }[] = [
   ["GitHub token", join("ghp_", some(36))],
   ["GitHub token", join("github_pat_", some(40))],
@@ -49,7 +49,7 @@ export const trueCases: { kind: string; text: string; secret: string }[] = [
     },
   ]);
 
-/** Texts about secrets, and texts that look a little like them. */
+/** Texts about secrets, and texts that look similar to one. */
 export const falseCases: string[] = [
   "The password must be at least eight characters long.",
   "password: required",

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, rmdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A disk of a test's own that can be full or read-only as real ones are. Root alone may mount. */
+/** A small file system that can really be full or read-only. Only root may mount one. */
 export interface SmallDisk extends Disposable {
   path: string;
   fill(): void;
@@ -23,14 +23,14 @@ export function smallDisk(kilobytes: number): SmallDisk {
         try {
           writeFileSync(filler, Buffer.alloc(size, 1), { flag: "a" });
         } catch {
-          // As much as fits is written before it says that it is full.
+          // A write fills the remaining space before it fails.
         }
       }
     },
     free: () => rmSync(filler),
     readOnly: (yes) => run("mount", "-o", `remount,${yes ? "ro" : "rw"}`, path),
     [Symbol.dispose]() {
-      // What is still open there keeps its memory and goes with it.
+      // Lazy: files still open there stay usable until they are closed.
       run("umount", "-l", path);
       rmdirSync(path);
     },

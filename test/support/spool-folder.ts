@@ -5,7 +5,7 @@ import type { FrameEntry, SessionOpen } from "../../src/proxy/spool/entry.ts";
 import type { SpoolOptions } from "../../src/proxy/spool/spool.ts";
 import { quiet } from "./quiet.ts";
 
-/** A folder of a test's own, in which the spool's does not exist yet; it is gone when the block ends. */
+/** The path of a spool folder that does not exist yet, in a temporary folder removed when the block ends. */
 export function spoolFolder(): { path: string } & Disposable {
   const folder = mkdtempSync(join(tmpdir(), "dewey-spool-"));
   return { path: join(folder, "spool"), [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
@@ -20,7 +20,7 @@ export function frameEntry(session: string, sequence: number, frame: string): Fr
   return { kind: "frame", session, sequence, direction: sequence % 2 === 1 ? "up" : "down", time, frame };
 }
 
-/** A spool without limits that matter, of which nothing is delivered. */
+/** Options of a spool with no effective limits, from which nothing is delivered. */
 export function spoolOptions(folder: string, options: Partial<SpoolOptions> = {}): SpoolOptions {
   return {
     folder,

@@ -1,7 +1,7 @@
 import { Spool } from "../../src/proxy/spool/spool.ts";
 import { frameEntry, sessionOpen, spoolOptions } from "./spool-folder.ts";
 
-// Appends a small, a large and a small entry to a spool, prints how many frames were lost after each, and is killed.
+// Appends a small, a large and a small entry to a spool, and prints the number of lost frames after each, until killed.
 const spool = new Spool(spoolOptions(process.argv[2] ?? ""));
 const open = sessionOpen();
 const lost: number[] = [];

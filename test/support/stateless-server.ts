@@ -9,7 +9,7 @@ const embedded = {
   resource: { uri: "test://embedded-resource", mimeType: "text/plain", text: "This is an embedded resource content." },
 } as const;
 
-/** What of the revision without sessions (2026-07-28) the conformance suite asks a server for, on the SDK that speaks it. */
+/** A server with what the conformance suite tests of the stateless revision (2026-07-28), built on the SDK for it. */
 function createStatelessServer(): McpServer {
   const server = new McpServer({ name: "stateless", version: "1.0.0" });
   serveTools(server);
@@ -67,7 +67,7 @@ function servePromptsAndResources(server: McpServer): void {
   }));
 }
 
-/** The stateless server over Streamable HTTP, on a free port. Only requests that name this machine are answered. */
+/** The stateless server over Streamable HTTP on a free port. It rejects foreign hosts and origins. */
 export function startStatelessHttp(): { url: string; stop(): Promise<void> } {
   const handler = createMcpHandler(createStatelessServer);
   const http = Bun.serve({

@@ -15,12 +15,12 @@ import { acceptedWebSocket } from "../../src/wire/websocket.ts";
 import type { Accepted } from "../../src/wire/websocket.ts";
 import { ReplayStore } from "./replay-store.ts";
 
-/** The SDK's client passes over progress that it reads in one piece with the answer. */
+/** The SDK's client drops progress that arrives in one chunk with the response. */
 const PAUSE_MS = 50;
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
-/** What each method of a server's own is asked with. */
+/** Parameters for each request that a server may send. */
 const questions: Record<string, ServerRequest["params"]> = {
   "sampling/createMessage": { messages: [], maxTokens: 1 },
   "elicitation/create": { message: "?", requestedSchema: { type: "object", properties: {} } },
@@ -28,9 +28,9 @@ const questions: Record<string, ServerRequest["params"]> = {
 };
 
 /**
- * A session's server, of the SDK, that speaks by itself in every way that MCP knows. Its tools: `echo {text}`,
- * `ask {method}` (the client), `progress {steps}`, `wait {}` (until it is cancelled), `take_back {}` (asks, and cancels
- * that), `tell {}` (a notification of each kind), `heard {}` (what the client has told).
+ * An SDK server that sends every kind of message MCP allows a server to send. Its tools: `echo {text}`, `ask {method}`
+ * (sends that request to the client), `progress {steps}`, `wait {}` (until cancelled), `take_back {}` (sends a request and
+ * cancels it), `tell {}` (sends every kind of notification), `heard {}` (returns what the client has sent).
  */
 function createTalkingServer(): Server {
   const capabilities = {
@@ -129,7 +129,7 @@ export function startTalkingWebSocket(): { url: string; stop(): Promise<void> } 
   return { url: `ws://127.0.0.1:${server.port}/`, stop: () => server.stop(true) };
 }
 
-/** The talking server over Streamable HTTP of the SDK's, on a free port unless one is given. */
+/** The talking server over the SDK's Streamable HTTP, by default on a free port. */
 export function startTalkingHttp(port = 0): { url: string; stop(): Promise<void> } {
   const sessions = new Map<string, WebStandardStreamableHTTPServerTransport>();
   const begin = async () => {

@@ -4,23 +4,24 @@ import { join } from "node:path";
 import { runMark } from "./leftovers.ts";
 import { until } from "./rpc.ts";
 
-/** tmux is a real terminal that a test can look at; without it such tests are skipped. */
+/** tmux provides a real terminal whose screen a test can read; without it, such tests are skipped. */
 export const tmux = Bun.which("tmux");
-if (tmux === null) console.warn("tmux is not installed: what a terminal shows is not tested (apt-get install tmux)");
+if (tmux === null)
+  console.warn("tmux is not installed, so tests of terminal output are skipped (apt-get install tmux)");
 
 export interface Screen {
-  /** What the terminal shows, as text, or with the sequences of its colours. */
+  /** The screen as plain text, or with colour escape sequences. */
   text(): string;
   coloured(): string;
-  /** Everything that was written to the terminal so far, whether it stayed or not. */
+  /** All output so far, including what has been overwritten. */
   written(): string;
-  /** Waits until the screen matches, and answers what it shows. */
+  /** Waits until the screen matches and returns its text. */
   until(pattern: RegExp): Promise<string>;
   type(...keys: string[]): void;
   [Symbol.dispose](): void;
 }
 
-/** A terminal of its own that runs a command line; it stays when the command has ended, showing "[ended N]". */
+/** Runs a command in a new terminal, which stays open when the command exits and then shows "[ended N]". */
 export function openTerminal(command: string[], env: Record<string, string>, columns = 80, rows = 24): Screen {
   const folder = mkdtempSync(join(tmpdir(), "dewey-tmux-"));
   const control = (...args: string[]) => {
@@ -32,7 +33,7 @@ export function openTerminal(command: string[], env: Record<string, string>, col
     return child.stdout.toString();
   };
   const variables = Object.entries({ LC_ALL: "C.UTF-8", ...env }).map(([name, value]) => `${name}=${value}`);
-  // The shell has Ctrl-C trapped, so that it outlives the command; the command itself gets it as usual.
+  // The shell traps Ctrl-C so that it outlives the command; the command receives it as usual.
   const inside = ["/bin/sh", "-c", 'trap : INT; "$@"; printf "[ended %s]" "$?"; exec sleep 1000', "sh", ...command];
   control(
     "new-session",

@@ -1,13 +1,13 @@
 import { deflateRawSync } from "node:zlib";
 
-/** A zip of these files, deflated, as the exports of the large chats are. */
+/** A zip of these files, deflated like the exports of the large chat services. */
 export function zip(files: Record<string, string>): Buffer {
   const locals: Buffer[] = [];
   const directory: Buffer[] = [];
   let offset = 0;
   for (const [name, text] of Object.entries(files)) {
     const data = deflateRawSync(text);
-    // From the version to the length of the extra field: the same in both of an entry's headers.
+    // From the version to the extra field's length: identical in both headers of an entry.
     const common = Buffer.alloc(26);
     common.writeUInt16LE(20, 0);
     common.writeUInt16LE(8, 4);
