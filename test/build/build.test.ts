@@ -1,12 +1,9 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { engineArchive } from "../../src/build/engine.ts";
 import { binary } from "../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../support/home.ts";
-
-// Another platform's Bun and PostgreSQL are fetched when they were not before.
-setDefaultTimeout(300_000);
 
 const root = join(import.meta.dir, "../..");
 

@@ -1,4 +1,4 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import {
   cpSync,
   existsSync,
@@ -17,9 +17,6 @@ import type { Target } from "../../src/build/engine.ts";
 import { temporaryHome } from "../support/home.ts";
 
 const root = join(import.meta.dir, "../..");
-
-// The other platform's package is fetched when it was not before.
-setDefaultTimeout(300_000);
 
 /** The number of each architecture in the header of an ELF file. */
 const machines = { "linux-x64": 62, "linux-arm64": 183 } as const;

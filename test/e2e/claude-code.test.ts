@@ -1,4 +1,4 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run, startServe } from "../support/binary.ts";
@@ -8,14 +8,12 @@ import { stopDeliverers } from "../support/deliverers.ts";
 import { say, startModel, use } from "../support/model.ts";
 import { Rpc, until } from "../support/rpc.ts";
 
-setDefaultTimeout(120_000);
-
-// The real Claude Code, connected by `dewey connect`, in a talk whose other side is a script: nothing leaves this machine.
+// The real Claude Code, connected by `dewey connect`, against a scripted model: nothing leaves this machine.
 
 const claude = await claudeCode();
 const echoServer = join(import.meta.dir, "../support/echo-server.ts");
 
-/** The talk: an MCP tool through the proxy, a shell, a sub-agent, a command that fails. */
+/** The script: an MCP tool through the proxy, a shell command, a sub-agent, a failing command. */
 const model = () =>
   startModel((told) => {
     switch (told) {
@@ -52,7 +50,7 @@ interface Message {
 }
 
 describe.skipIf(claude === undefined)("the real Claude Code, connected by dewey connect", () => {
-  test("has its whole talk kept, in order and once, and begins its next session with the startup context", async () => {
+  test("has its whole conversation stored once and in order, and starts the next session with the startup context", async () => {
     using home = temporaryHome();
     const dataDir = join(home.path, "data");
     const { running, url } = await startServe(home.path);
@@ -143,7 +141,7 @@ describe.skipIf(claude === undefined)("the real Claude Code, connected by dewey 
       ["assistant", "There is nothing here."],
     ]);
 
-    // The proxy has seen the call too, and left it to the hooks: the word is in its call and its result, nowhere else.
+    // The proxy saw the call too and left it to the hooks, so the word occurs only in the call and its result.
     await until(
       "the end of the proxy's session",
       async () => (await rpc.tool("dewey_search", { query: '"Session ended"', source: "proxy" }))["total"] === 1,
@@ -159,7 +157,7 @@ describe.skipIf(claude === undefined)("the real Claude Code, connected by dewey 
         .some((request) => request.includes("Startup context") && request.includes("Always answer in rhyme.")),
     ).toBe(true);
 
-    // What the client has written is all there: an import finds nothing that is new.
+    // Everything the client wrote is stored: an import finds nothing new.
     await until(
       "the second talk",
       async () => (await rpc.tool("dewey_search", { query: '"Good morning"' }))["total"] === 1,

@@ -2,7 +2,7 @@ import { startChains } from "../support/conformance-chains.ts";
 import { differences, runSuite, sessionSuite, statelessSuite } from "../support/conformance-suite.ts";
 import type { Suite } from "../support/conformance-suite.ts";
 
-// `bun run conformance`: what MCP's conformance suite finds through the proxy, beside what it finds without.
+// `bun run conformance`: runs MCP's conformance suite directly and through the proxy, and compares the results.
 
 await using chains = await startChains();
 await compare("with sessions", sessionSuite, chains.direct, chains.proxied);

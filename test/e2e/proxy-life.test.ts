@@ -10,7 +10,7 @@ import { Rpc, until } from "../support/rpc.ts";
 import { trueCases } from "../support/secrets.ts";
 import { canMount, smallDisk } from "../support/small-disk.ts";
 
-// How the compiled proxy begins, changes its mind and ends, and what it shows of itself meanwhile.
+// The life cycle of the compiled proxy: start, reload, shutdown, and its health, metrics and log.
 
 const home = temporaryHome();
 const serverPort = freePort();
@@ -26,7 +26,7 @@ afterAll(async () => {
 
 let files = 0;
 
-/** A proxy with a configuration of its own, in front of children that echo. */
+/** A proxy with its own configuration and echo servers as children. */
 async function startProxy(
   mcpServers: Record<string, unknown> = { echo: echoCommand },
   options: { spool?: string; env?: Record<string, string> } = {},
@@ -74,7 +74,7 @@ async function client(url: string, upstream = "echo"): Promise<Rpc> {
 }
 
 describe("SIGTERM", () => {
-  test("lets a call that is under way end, begins no session meanwhile, and leaves nothing in the spool", async () => {
+  test("lets calls in flight finish, refuses new sessions, and leaves the spool empty", async () => {
     const proxy = await startProxy();
     const rpc = await client(proxy.url);
     const slow = rpc.tool("slow", { ms: 1500 });
@@ -90,9 +90,9 @@ describe("SIGTERM", () => {
     expect(await proxy.running.process.exited).toBe(0);
     expect((await rpc.closed).reason).toContain("stopping");
     expect(readdirSync(proxy.spool)).toEqual([]);
-  }, 60_000);
+  });
 
-  test("a second time ends the proxy at once", async () => {
+  test("sent twice exits at once", async () => {
     const proxy = await startProxy();
     const rpc = await client(proxy.url);
     const slow = rpc.tool("slow", { ms: 60_000 }).catch((error: Error) => error.message);
@@ -102,9 +102,9 @@ describe("SIGTERM", () => {
     proxy.running.process.kill("SIGTERM");
     expect(await proxy.running.process.exited).toBe(143);
     expect(await slow).toContain("closed");
-  }, 60_000);
+  });
 
-  test("lets a client on stdio have its answer too", async () => {
+  test("also lets a call of a stdio client finish", async () => {
     const child = Bun.spawn(
       [
         binary,
@@ -132,10 +132,10 @@ describe("SIGTERM", () => {
     child.kill("SIGTERM");
     expect(await new Response(child.stdout).text()).toContain("slept");
     expect(await child.exited).toBe(0);
-  }, 60_000);
+  });
 });
 
-test("a store that is killed and starts again in the middle has everything once and in order", async () => {
+test("a store killed and restarted in the middle has everything once and in order", async () => {
   const proxy = await startProxy();
   const rpc = await Rpc.open(`${proxy.url}?session=middle`);
   await rpc.initialize();
@@ -160,9 +160,9 @@ test("a store that is killed and starts again in the middle has everything once 
   expect(conversations).toHaveLength(1);
   for (const each of [dewey, rpc]) each.close();
   await proxy.running.stop();
-}, 60_000);
+});
 
-test("the health tells how each upstream and the recorder are, and is good for as long as anything can be relayed", async () => {
+test("health reports each upstream and the recorder, and is good while anything can be relayed", async () => {
   const lost = { type: "ws", url: `ws://127.0.0.1:${freePort()}/` };
   const proxy = await startProxy({ echo: echoCommand, lost, quiet: echoCommand });
   const rpc = await client(proxy.url);
@@ -189,9 +189,9 @@ test("the health tells how each upstream and the recorder are, and is good for a
   });
   rpc.close();
   await proxy.running.stop();
-}, 60_000);
+});
 
-test("what a child prints on stderr is in the log with its upstream's name, and without the secrets in it", async () => {
+test("a child's stderr is logged with its upstream's name and without secrets", async () => {
   const secrets = [
     "Authorization: Bearer 0a1b2c3d4e5f60718293a4b5c6d7e8f9",
     "ghp_0123456789abcdefghijABCDEFGHIJ012345",
@@ -216,7 +216,7 @@ describe("SIGHUP", () => {
     await proxy.running.until("stderr", event);
   };
 
-  test("takes new upstreams, connects changed ones anew when nothing is under way, and gives removed ones no sessions", async () => {
+  test("adds new upstreams, reconnects changed ones once nothing is in flight, and opens no sessions to removed ones", async () => {
     const proxy = await startProxy({ kept: named("k"), changed: named("one"), removed: named("r") });
     const [kept, changed, removed] = await Promise.all(
       ["kept", "changed", "removed"].map((name) => client(proxy.url, name)),
@@ -229,20 +229,20 @@ describe("SIGHUP", () => {
     await reload(proxy, { kept: named("k"), changed: named("two"), added: named("a") }, /configuration was read again/);
     const added = await client(proxy.url, "added");
     expect(await added.tool("env", { name: "NAME" })).toEqual({ text: "a" });
-    // What was under way has ended where it began.
+    // Calls in flight finished on the old connection.
     expect(children()).toEqual([]);
     expect(await slow).toEqual({ text: "slept" });
     await until("the new child", async () => (await changed.tool("env", { name: "NAME" }))["text"] === "two");
     expect(children()).toMatchObject([{ upstream: "changed", session: expect.any(String) }]);
     expect(await kept.tool("env", { name: "NAME" })).toEqual({ text: "k" });
-    // Who is there stays there; nobody else comes.
+    // Existing sessions stay; new ones are refused.
     expect(await removed.tool("env", { name: "NAME" })).toEqual({ text: "r" });
     expect(Rpc.open(`${proxy.url}?upstream=removed`)).rejects.toThrow();
     expect((await proxy.health()).upstreams.map(({ name }) => name)).toEqual(["kept", "changed", "added"]);
     await proxy.running.stop();
-  }, 60_000);
+  });
 
-  test("changes nothing when what it reads is wrong, and says why in the log and in the health", async () => {
+  test("changes nothing when the file is invalid, and gives the reason in log and health", async () => {
     const proxy = await startProxy();
     const rpc = await client(proxy.url);
     await reload(proxy, { echo: { command: "" } }, /what was read again is wrong/);
@@ -254,10 +254,10 @@ describe("SIGHUP", () => {
     expect((await proxy.health()).configuration.error).toBeNull();
     another.close();
     await proxy.running.stop();
-  }, 60_000);
+  });
 });
 
-test("the metrics count sessions, frames, calls by outcome, and what the recorder does", async () => {
+test("metrics count sessions, frames, calls by outcome, and the recorder's work", async () => {
   const proxy = await startProxy({ echo: echoCommand, quiet: { ...echoCommand, record: "none" } });
   const rpc = await client(proxy.url);
   await rpc.tool("echo", { text: "x" });
@@ -284,7 +284,7 @@ test("the metrics count sessions, frames, calls by outcome, and what the recorde
     expect(text).toContain(`${line}\n`);
   }
   expect(text).toMatch(/^dewey_recorder_last_delivery_timestamp_seconds 1\d{9}/m);
-  // Prometheus' own rules for its text: every family has its help and its type before its samples, and no sample twice.
+  // The rules of Prometheus's text format: help and type precede a family's samples, and no sample occurs twice.
   const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   expect(new Set(samples.map((line) => line.split(" ")[0])).size).toBe(samples.length);
   for (const line of samples) expect(line).toMatch(/^[a-z_]+(\{([a-z]+="[^"]*",?)+\})? -?[0-9.e+-]+$/);
@@ -292,9 +292,9 @@ test("the metrics count sessions, frames, calls by outcome, and what the recorde
   expect(serverText).toMatch(/^dewey_tool_call_duration_seconds_count\{tool="dewey_store_messages_bulk"\} [1-9]/m);
   expect(serverText).toMatch(/^dewey_database_connections\{pool="main",state="idle"\} [0-9]/m);
   await proxy.running.stop();
-}, 60_000);
+});
 
-test("the log has a JSON line for each event, with session and conversation, and nothing of what was said", async () => {
+test("the log has one JSON line per event, with session and conversation, and no content", async () => {
   const proxy = await startProxy();
   const rpc = await client(proxy.url);
   await rpc.tool("echo", { text: "a private word" });
@@ -316,10 +316,10 @@ test("the log has a JSON line for each event, with session and conversation, and
   const { messages } = await found.tool("dewey_get_conversation", { conversation_id: session });
   expect(messages).toHaveLength(8);
   found.close();
-}, 60_000);
+});
 
 test.skipIf(!canMount)(
-  "a full disk costs no call; the loss is in the health, and one message of the conversation says what it was",
+  "a full disk fails no call; health reports the loss, and one message in the conversation describes it",
   async () => {
     using disk = smallDisk(256);
     const proxy = await startProxy({ echo: echoCommand }, { spool: join(disk.path, "spool") });
@@ -366,10 +366,9 @@ test.skipIf(!canMount)(
     dewey.close();
     expect(await proxy.running.stop()).toBe(0);
   },
-  60_000,
 );
 
-test("a frame that is nested to the end of JavaScript's patience harms nobody", async () => {
+test("a frame nested too deeply for JavaScript harms no other session", async () => {
   const proxy = await startProxy();
   const rpc = await Rpc.open(`${proxy.url}?session=deep`);
   await rpc.initialize();
@@ -382,9 +381,9 @@ test("a frame that is nested to the end of JavaScript's patience harms nobody", 
   expect([long.status, await long.text()]).toEqual([400, expect.stringContaining("at most 500 characters")]);
   rpc.close();
   await proxy.running.stop();
-}, 60_000);
+});
 
-test("a proxy whose log nobody reads any more goes on", async () => {
+test("a proxy keeps running when its log is no longer read", async () => {
   const port = freePort();
   const child = Bun.spawn([binary, "proxy", "--port", `${port}`, "--url", serverUrl], {
     env: plainEnvironment(home.path),
@@ -395,7 +394,7 @@ test("a proxy whose log nobody reads any more goes on", async () => {
   const reader = child.stderr.getReader();
   await reader.read();
   await reader.cancel();
-  // Each of these would be a line of the log.
+  // Each of these would log a line.
   for (let number = 0; number < 5; number++) {
     const rpc = await client(`ws://127.0.0.1:${port}/`, "dewey");
     rpc.close();
@@ -404,4 +403,4 @@ test("a proxy whose log nobody reads any more goes on", async () => {
   expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
   child.kill("SIGTERM");
   expect(await child.exited).toBe(0);
-}, 60_000);
+});

@@ -8,7 +8,7 @@ import { echoCommand, startEchoWebSocket } from "../support/echo-server.ts";
 import { freePort } from "../support/ports.ts";
 import { Rpc, until } from "../support/rpc.ts";
 
-// The recorder's promises, kept by the compiled binary while things are killed around it.
+// The recorder's guarantees, tested on the compiled binary while processes around it are killed.
 
 const home = temporaryHome();
 const echo = startEchoWebSocket({ subprotocol: false });
@@ -66,7 +66,7 @@ async function dewey(): Promise<Rpc> {
   return rpc;
 }
 
-/** The messages of the one conversation of a session, once there are so many. */
+/** Waits until the only conversation of a session has this many messages, and returns them. */
 async function recorded(session: string, least: number): Promise<Found[]> {
   const rpc = await dewey();
   const messages = await until(`${least} messages of ${session}`, async () => {
@@ -82,7 +82,7 @@ async function recorded(session: string, least: number): Promise<Found[]> {
   return messages;
 }
 
-/** Calls echo one after the other until the connection breaks; answers the texts that came back. */
+/** Calls echo repeatedly until the connection breaks; returns the replies. */
 async function callUntilBroken(rpc: Rpc): Promise<string[]> {
   const answered: string[] = [];
   for (;;) {
@@ -97,7 +97,7 @@ async function callUntilBroken(rpc: Rpc): Promise<string[]> {
 }
 
 describe("dewey proxy", () => {
-  test("that is killed has every answered call on disk; the next one delivers it, once and in order", async () => {
+  test("that is killed has every answered call on disk, and the next one delivers it once and in order", async () => {
     const first = await startProxy("killed");
     const rpc = await Rpc.open(`${first.url}?session=killed`);
     await rpc.initialize();
@@ -106,7 +106,7 @@ describe("dewey proxy", () => {
     first.running.process.kill("SIGKILL");
     const answered = await calling;
     const second = await startProxy("killed");
-    // The start, a question and an answer for each call, perhaps one that was under way, and the end that the finder writes.
+    // The start, a request and a response for each call, possibly one in flight, and the end that the next proxy adds.
     const messages = await until("the end", async () => {
       const found = await recorded("killed", 2 * answered.length + 2);
       return found.at(-1)?.content.includes("the proxy ended before the session did") && found;
@@ -118,7 +118,7 @@ describe("dewey proxy", () => {
     expect(heard.slice(0, answered.length)).toEqual(answered);
     expect(await second.running.stop()).toBe(0);
     expect(readdirSync(join(home.path, "killed"))).toEqual([]);
-  }, 60_000);
+  });
 
   test("relays without delay while the store is away, and delivers when it is back", async () => {
     await server?.stop();
@@ -143,9 +143,9 @@ describe("dewey proxy", () => {
     await until("an empty queue", async () => (await health()).recorder.queued_bytes === 0);
     expect(await running.stop()).toBe(0);
     expect(readdirSync(join(home.path, "away"))).toEqual([]);
-  }, 60_000);
+  });
 
-  test("keeps sessions apart, whatever ids they use, and passes ids as they came", async () => {
+  test("keeps sessions apart whatever ids they use, and passes ids verbatim", async () => {
     const { running, url } = await startProxy("apart");
     const clients = await Promise.all(
       Array.from({ length: 20 }, async (_, index) => {
@@ -174,9 +174,9 @@ describe("dewey proxy", () => {
       expect(messages.slice(1, 13).every((message) => message.content.includes(`client ${client} `))).toBe(true);
     }
     await running.stop();
-  }, 60_000);
+  });
 
-  test("passes the server's own requests, progress and what it does not know", async () => {
+  test("passes the server's requests, progress, and methods it does not know", async () => {
     const { running, url } = await startProxy("both");
     const rpc = await Rpc.open(`${url}?upstream=child`);
     rpc.onRequest = (method) => ({ sampled: method });
@@ -192,9 +192,9 @@ describe("dewey proxy", () => {
     expect(rpc.call("made/up", { x: 1 })).rejects.toMatchObject({ code: -32_601 });
     rpc.close();
     await running.stop();
-  }, 60_000);
+  });
 
-  test("answers what is asked of an upstream that cannot be reached, naming it and the reason", async () => {
+  test("answers requests to an unreachable upstream with an error that names it and the reason", async () => {
     const { running, url } = await startProxy("nowhere");
     for (const [name, reason] of [
       ["nowhere", "cannot be reached"],
@@ -222,9 +222,9 @@ describe("dewey proxy", () => {
     ]);
     expect(Rpc.open(`${url}?upstream=nope`)).rejects.toThrow();
     await running.stop();
-  }, 60_000);
+  });
 
-  test("keeps what an orchestration has answered as results of their own", async () => {
+  test("stores the replies of an orchestration as results", async () => {
     const { running, url } = await startProxy("fiedler");
     const client = await Rpc.open(`${url}?session=fiedler`);
     await client.initialize();
@@ -264,9 +264,9 @@ describe("dewey proxy", () => {
     expect(found.every((result) => result.conversation_id === conversations[0]?.id)).toBe(true);
     rpc.close();
     await running.stop();
-  }, 60_000);
+  });
 
-  test("guards its port as the server does", async () => {
+  test("guards its port like the server", async () => {
     const { running, url } = await startProxy("guarded", { DEWEY_TOKEN: "secret" });
     const http = url.replace("ws:", "http:");
     expect((await fetch(`${http}healthz`)).status).toBe(200);
@@ -278,5 +278,5 @@ describe("dewey proxy", () => {
     await rpc.initialize();
     rpc.close();
     await running.stop();
-  }, 60_000);
+  });
 });

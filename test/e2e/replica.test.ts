@@ -1,4 +1,4 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { databaseAddress, run, startServe } from "../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import { freePort } from "../support/ports.ts";
@@ -7,13 +7,11 @@ import type { Engine } from "../support/postgres.ts";
 import { startStandby } from "../support/replica.ts";
 import { Rpc } from "../support/rpc.ts";
 
-setDefaultTimeout(60_000);
-
 if (!debian)
   console.warn("DEWEY_DB_READ_URL is not tested: Debian's PostgreSQL 15, which can make a replica, is not here");
 
 describe.skipIf(!debian)("dewey serve with DEWEY_DB_READ_URL", () => {
-  test("reads from the replica, says in /healthz and to dewey doctor how it is, and goes on without it", async () => {
+  test("reads from the replica, reports its state in /healthz and dewey doctor, and works without it", async () => {
     await using primary = await privateCluster(debian as Engine);
     await using standby = await startStandby(primary);
     using home = temporaryHome();
@@ -50,11 +48,11 @@ describe.skipIf(!debian)("dewey serve with DEWEY_DB_READ_URL", () => {
     expect(await running.stop()).toBe(0);
     expect(running.stderr()).not.toMatch(/hunter/);
 
-    // Without a server it is asked directly.
+    // Without a server, doctor asks the replica itself.
     expect(await doctor()).toContain("✓ replica");
     expect(await doctor({ DEWEY_DB_READ_URL: env.DEWEY_DATABASE_URL })).toContain("it is no standby");
 
-    // The primary itself is no replica.
+    // The primary is not a replica.
     const wrong = await run(["serve", "--port", "0"], {
       ...plainEnvironment(home.path),
       ...env,

@@ -12,7 +12,7 @@ const postmaster = (home: string) =>
 
 const isAlive = (pid: number) => {
   try {
-    // A process that has ended and whose parent has not looked yet is a zombie, and gone all the same.
+    // A zombie has ended too; its parent has not reaped it yet.
     return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.[0] !== "Z";
   } catch {
     return false;
@@ -25,7 +25,7 @@ async function connected(url: string): Promise<Rpc> {
   return rpc;
 }
 
-/** Stores one message after the other until the connection breaks; answers those that were acknowledged. */
+/** Stores messages one by one until the connection breaks; returns the acknowledged ones. */
 async function storeUntilBroken(rpc: Rpc, conversation_id: unknown): Promise<string[]> {
   const acknowledged: string[] = [];
   for (;;) {
@@ -60,12 +60,12 @@ describe("dewey serve", () => {
     const second = await startServe(home.path);
     const found = await contents(await connected(second.url), conversation_id);
     expect(found.slice(0, acknowledged.length)).toEqual(acknowledged);
-    // At most the one that was under way is there beyond what was acknowledged.
+    // Beyond the acknowledged ones, only the one in flight may be stored.
     expect(found.length - acknowledged.length).toBeLessThanOrEqual(1);
     expect(await second.running.stop()).toBe(0);
-  }, 60_000);
+  });
 
-  test("answers calls with a clear error while its PostgreSQL is killed, starts it again, and has lost nothing", async () => {
+  test("answers with a clear error while its PostgreSQL is down, restarts it, and loses nothing", async () => {
     using home = temporaryHome();
     await using server = (await startServe(home.path)).running;
     const [, url = ""] = await server.until("stderr", /"event":"serving","url":"([^"]+)"/);
@@ -89,9 +89,9 @@ describe("dewey serve", () => {
       }
     });
     expect(await contents(rpc, conversation_id)).toEqual(["before", "after"]);
-  }, 60_000);
+  });
 
-  test("tells a second one on the same folder who has it", async () => {
+  test("names the owner of the folder to a second server on it", async () => {
     using home = temporaryHome();
     await using server = (await startServe(home.path)).running;
     const { code, stderr } = await run(
@@ -100,18 +100,18 @@ describe("dewey serve", () => {
     );
     expect(code).toBe(1);
     expect(stderr).toContain(`process ${server.process.pid}`);
-  }, 60_000);
+  });
 
-  test("ends when no client has been there for the time that it was given", async () => {
+  test("exits after its idle time without clients", async () => {
     using home = temporaryHome();
     const { running, url } = await startServe(home.path, {}, ["--idle-exit", "1"]);
     const rpc = await connected(url);
     await rpc.tool("dewey_list_conversations");
     rpc.close();
     expect(await running.process.exited).toBe(0);
-  }, 60_000);
+  });
 
-  test("obeys neither .env nor bunfig.toml of the folder it is started in", async () => {
+  test("ignores .env and bunfig.toml of its working directory", async () => {
     using home = temporaryHome();
     const folder = join(home.path, "project");
     mkdirSync(folder);
@@ -123,9 +123,9 @@ describe("dewey serve", () => {
       folder,
     );
     await server.until("stderr", /"event":"serving"/);
-  }, 60_000);
+  });
 
-  test("names every mistake of its configuration at once, and exits with 2", async () => {
+  test("reports all configuration mistakes at once and exits with 2", async () => {
     using home = temporaryHome();
     const { code, stderr, stdout } = await run(["serve"], {
       ...plainEnvironment(home.path),
@@ -142,7 +142,7 @@ describe("dewey serve", () => {
 });
 
 describe("dewey serve --stdio", () => {
-  test("starts a server when none runs, and any number of them share it", async () => {
+  test("starts a server when none runs, shared by any number of clients", async () => {
     using home = temporaryHome();
     const url = `ws://localhost:${freePort()}`;
     const env = { ...plainEnvironment(home.path), DEWEY_URL: url, DEWEY_DATA_DIR: join(home.path, "data") };
@@ -153,9 +153,9 @@ describe("dewey serve --stdio", () => {
     const server = Number(readFileSync(join(home.path, "data/postgres/owner"), "utf8"));
     process.kill(server, "SIGTERM");
     await until("the end of the server", () => !isAlive(server));
-  }, 60_000);
+  });
 
-  test("answers what was asked before its stdin was closed", async () => {
+  test("answers requests received before its stdin closed", async () => {
     using home = temporaryHome();
     const { running, url } = await startServe(home.path);
     const child = Bun.spawn([binary, "serve", "--stdio"], {
@@ -167,9 +167,9 @@ describe("dewey serve --stdio", () => {
     expect(JSON.parse(await new Response(child.stdout).text())).toEqual({ jsonrpc: "2.0", id: 1, result: {} });
     expect(await child.exited).toBe(0);
     await running.stop();
-  }, 60_000);
+  });
 
-  test("says clearly when the server is another machine's and does not answer", async () => {
+  test("reports a server on another machine that does not answer", async () => {
     using home = temporaryHome();
     const client = stdioClient(["serve", "--stdio"], {
       ...plainEnvironment(home.path),
@@ -178,10 +178,10 @@ describe("dewey serve --stdio", () => {
     const reply = await client.initialize();
     expect(JSON.stringify(reply)).toContain("no Dewey server answers at ws://dewey.invalid:9020");
     await client.end();
-  }, 30_000);
+  });
 });
 
-/** A client that has started the binary and speaks to its stdin and stdout. */
+/** A client that starts the binary and talks to it over stdin and stdout. */
 function stdioClient(args: string[], env: Record<string, string>) {
   const child = Bun.spawn([binary, ...args], { env, stdin: "pipe", stdout: "pipe", stderr: "ignore" });
   const reader = child.stdout.getReader();
@@ -207,7 +207,7 @@ function stdioClient(args: string[], env: Record<string, string>) {
 }
 
 describe("dewey up", () => {
-  test("says what it does, how to connect, and stops everything at Ctrl-C", async () => {
+  test("prints what it starts and how to connect, and stops everything on Ctrl-C", async () => {
     using home = temporaryHome();
     const [serverPort, proxyPort] = [freePort(), freePort()];
     const running = start(["up"], {
@@ -224,9 +224,9 @@ describe("dewey up", () => {
     const database = postmaster(home.path);
     expect(await running.stop("SIGINT")).toBe(0);
     await until("the end of PostgreSQL", () => !isAlive(database));
-  }, 60_000);
+  });
 
-  test("reads its upstreams again at SIGHUP, and lets a call that is under way end at SIGTERM", async () => {
+  test("reloads its upstreams on SIGHUP, and lets calls in flight finish on SIGTERM", async () => {
     using home = temporaryHome();
     const config = join(home.path, "mcp.json");
     const configure = (text: string) => writeFileSync(config, text);
@@ -256,19 +256,19 @@ describe("dewey up", () => {
     expect(await slow).toEqual({ text: "slept" });
     expect(await running.process.exited).toBe(0);
     await until("the end of PostgreSQL", () => !isAlive(database));
-    // The proxy goes before the server, which has what it recorded.
+    // The proxy stops before the server, so its records are stored.
     expect(readdirSync(join(home.path, "data/spool"))).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe("the binary", () => {
-  test("tells its version, and which commands there are", async () => {
+  test("prints its version and its commands", async () => {
     const env = { PATH: "/usr/bin:/bin" };
     expect((await run(["--version"], env)).stdout).toMatch(/^dewey \d+\.\d+\.\d+\n$/);
     expect((await run(["--help"], env)).stdout).toMatch(/^ {2}serve +\S/m);
   });
 
-  test("answers an unknown command, flag or operand with one line and exit code 2", async () => {
+  test("rejects an unknown command, flag or operand with one line and exit code 2", async () => {
     const env = { PATH: "/usr/bin:/bin" };
     for (const args of [
       ["nonsense"],
@@ -282,9 +282,9 @@ describe("the binary", () => {
       const { code, stderr, stdout } = await run(args, env);
       expect([args, code, stdout, stderr.trim().split("\n").length]).toEqual([args, 2, "", 1]);
     }
-  }, 30_000);
+  });
 
-  test("asks for health and answers by its exit code", async () => {
+  test("reports health by its exit code", async () => {
     using home = temporaryHome();
     const { running, url } = await startServe(home.path);
     const env = plainEnvironment(home.path);
@@ -292,5 +292,5 @@ describe("the binary", () => {
     expect([healthy.code, JSON.parse(healthy.stdout)]).toMatchObject([0, { status: "ok" }]);
     await running.stop();
     expect(await run(["health", "--url", url], env)).toMatchObject({ code: 69, stdout: "" });
-  }, 60_000);
+  });
 });

@@ -1,22 +1,20 @@
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { databaseAddress, startServe } from "../support/binary.ts";
 import { temporaryHome } from "../support/home.ts";
 import { connect, emptyDatabase, engines } from "../support/postgres.ts";
 import { Rpc } from "../support/rpc.ts";
 
-setDefaultTimeout(60_000);
-
 const SERVERS = 3;
 const CLIENTS_EACH = 4;
 const MESSAGES_EACH = 25;
 
-// On a database of one's own, where there is one: that is what several servers share.
+// On an external database, where one is available: several servers cannot share the embedded one.
 for (const engine of engines.slice(-1)) {
-  test(`three servers that begin on one empty database (${engine.name}) store into one conversation side by side`, async () => {
+  test(`three servers that start on one empty database (${engine.name}) store into one conversation concurrently`, async () => {
     await using stack = new AsyncDisposableStack();
     const connection = await emptyDatabase(engine);
     const env = { DEWEY_DATABASE_URL: databaseAddress(connection) };
-    // All at once: one of them makes the tables, and the others wait for it.
+    // All at once: one creates the tables while the others wait.
     const urls = await Promise.all(
       Array.from({ length: SERVERS }, async () => {
         const home = stack.use(temporaryHome());
@@ -51,15 +49,15 @@ for (const engine of engines.slice(-1)) {
     const count = clients.length * MESSAGES_EACH;
     const whole = Array.from({ length: count }, (_, index) => index + 1);
     expect(answered.flat().toSorted((a, b) => a - b)).toEqual(whole);
-    // Each client's own messages are in its order.
+    // Each client's messages are in order.
     for (const turns of answered) expect(turns).toEqual(turns.toSorted((a, b) => a - b));
 
-    // The same message over all servers at once is one message.
+    // The same message sent to all servers at once is stored once.
     const id = crypto.randomUUID();
     const repeated = await Promise.all(clients.map((rpc) => store(rpc, "sent by all", id)));
     expect(new Set(repeated.map((stored) => stored["turn_number"]))).toEqual(new Set([count + 1]));
 
-    // What one has stored another finds at once.
+    // A message stored by one server is found by the others at once.
     const found = await second.tool("dewey_search", { query: `"message 7 of client 0"` });
     expect(found).toMatchObject({ total: 1 });
     await using sql = connect(connection);

@@ -18,8 +18,8 @@ import type { Running } from "../support/binary.ts";
 import { until } from "../support/rpc.ts";
 import { startTalkingHttp, startTalkingWebSocket, talkingCommand } from "../support/talking-server.ts";
 
-// A session through the compiled proxy is as one without, whatever the client's wire and the server's: everything that
-// either side may say by itself reaches the other, and nobody else.
+// A session through the compiled proxy behaves like a direct one on every pair of wires: each message that either side
+// may send on its own reaches the other side, and no other session.
 
 const home = temporaryHome();
 const http = startTalkingHttp();
@@ -45,7 +45,7 @@ afterAll(async () => {
   home[Symbol.dispose]();
 });
 
-/** There is no Dewey server, and none is started for an address that is not this machine's: what is recorded waits. */
+/** No Dewey server runs, and none is started for an address of another machine: records wait. */
 const common = (data: string) => [
   "--config",
   configFile,
@@ -68,7 +68,7 @@ const clients: Record<string, (upstream: string) => Transport> = {
     }),
 };
 
-/** A client that answers whatever it is asked, with its own name, and keeps what it is told. */
+/** A client that answers every request with its own name and keeps all notifications. */
 async function connect(transport: Transport, name: string) {
   const capabilities = { sampling: {}, elicitation: {}, roots: { listChanged: true } };
   const client = new Client({ name, version: "1" }, { capabilities });
@@ -114,14 +114,14 @@ async function cancels({ client, call }: Awaited<ReturnType<typeof connect>>): P
 describe("litellm #23761, higress #3685: with a client over", () => {
   for (const [wire, transport] of Object.entries(clients)) {
     for (const upstream of ["stdio", "http", "websocket"]) {
-      test(`${wire} and a server over ${upstream}, both sides' requests, progress, cancellations and notifications arrive`, async () => {
+      test(`${wire} and a server over ${upstream}, requests, progress, cancellations and notifications pass both ways`, async () => {
         const [one, two] = await Promise.all(["one", "two"].map((name) => connect(transport(upstream), name)));
         if (!one || !two) throw new Error("there are two");
         const sessions = [
           ["one", one],
           ["two", two],
         ] as const;
-        // Both sessions count their ids and their tokens from zero.
+        // Both sessions count ids and tokens from zero.
         await Promise.all(
           sessions.map(async ([name, { client, call }]) => {
             expect(await call("ask", { method: "sampling/createMessage" })).toContain(`sampled by ${name}`);
@@ -155,7 +155,7 @@ describe("litellm #23761, higress #3685: with a client over", () => {
         expect(unknown).rejects.toMatchObject({ code: -32_601 });
         await unknown.catch(() => {});
         await Promise.all([one, two].map(({ client }) => client.close()));
-      }, 60_000);
+      });
     }
   }
 });

@@ -116,6 +116,8 @@ async function untilMatch(
     if (happened === undefined) continue;
     const last = pattern.exec(output.text);
     if (last) return last;
-    throw new Error(`the process ${happened === "exited" ? "exited" : "still runs"} without printing ${pattern}:\n${errors.text}`);
+    throw new Error(
+      `the process ${happened === "exited" ? "exited" : "still runs"} without printing ${pattern}:\n${errors.text}`,
+    );
   }
 }
