@@ -13,7 +13,7 @@ function build(...args: string[]) {
 }
 
 describe("bun run build", () => {
-  test("makes another platform's binary, with that platform's PostgreSQL in it", async () => {
+  test("builds for another platform, with that platform's PostgreSQL", async () => {
     const [target, machine] = process.arch === "x64" ? (["linux-arm64", 183] as const) : (["linux-x64", 62] as const);
     const { stdout, exitCode } = build("--target", target);
     expect(exitCode).toBe(0);
@@ -23,7 +23,7 @@ describe("bun run build", () => {
     expect(binary.includes(readFileSync(await engineArchive(target)))).toBe(true);
   });
 
-  test("refuses a platform that there is not, and names those that there are", () => {
+  test("rejects an unknown platform and names the known ones", () => {
     const { stderr, exitCode } = build("--target", "plan9-x64");
     expect(exitCode).toBe(2);
     expect(stderr).toContain(
@@ -31,7 +31,7 @@ describe("bun run build", () => {
     );
   });
 
-  test("makes a binary that ignores the .env and bunfig.toml of the folder it is started in", () => {
+  test("builds a binary that ignores .env and bunfig.toml of its working directory", () => {
     using folder = temporaryHome();
     writeFileSync(join(folder.path, ".env"), "DEWEY_LOG_LEVEL=nonsense\n");
     writeFileSync(join(folder.path, "bunfig.toml"), 'preload = ["./preload.ts"]\n');
@@ -39,7 +39,7 @@ describe("bun run build", () => {
     const args = [binary, "health", "--url", "ws://127.0.0.1:1"];
     const { stdout, stderr } = Bun.spawnSync(args, { cwd: folder.path, env: plainEnvironment(folder.path) });
     expect(stdout.toString()).toBe("");
-    // It came as far as asking: a wrong setting would have been said before.
+    // It got as far as connecting: an invalid setting would have been reported first.
     expect(stderr.toString()).toContain("nothing answers at ws://127.0.0.1:1");
   });
 });

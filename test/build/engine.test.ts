@@ -18,12 +18,12 @@ import { temporaryHome } from "../support/home.ts";
 
 const root = join(import.meta.dir, "../..");
 
-/** The number of each architecture in the header of an ELF file. */
+/** Machine numbers in the header of an ELF file. */
 const machines = { "linux-x64": 62, "linux-arm64": 183 } as const;
 
 for (const target of ["linux-x64", "linux-arm64"] as const) {
   describe(`the archive of PostgreSQL for ${target}`, () => {
-    test("holds that platform's programs", async () => {
+    test("contains that platform's programs", async () => {
       await using folder = await unpacked(target);
       for (const program of ["bin/initdb", "bin/postgres"]) {
         const header = readFileSync(join(folder.path, program)).subarray(0, 20);
@@ -31,7 +31,7 @@ for (const target of ["linux-x64", "linux-arm64"] as const) {
       }
     });
 
-    test("holds the links between its libraries, and what they lead to", async () => {
+    test("contains the links between its libraries, none of them dangling", async () => {
       await using folder = await unpacked(target);
       const paths = readdirSync(folder.path, { recursive: true }).map((path) => join(folder.path, String(path)));
       const links = paths.filter((path) => lstatSync(path).isSymbolicLink());
@@ -39,7 +39,7 @@ for (const target of ["linux-x64", "linux-arm64"] as const) {
       expect(links.filter((path) => !existsSync(path))).toEqual([]);
     });
 
-    test("holds the extensions that searching needs", async () => {
+    test("contains the extensions that search needs", async () => {
       await using folder = await unpacked(target);
       for (const name of ["pg_trgm", "unaccent"]) {
         expect(existsSync(join(folder.path, `share/postgresql/extension/${name}.control`))).toBe(true);
@@ -49,7 +49,7 @@ for (const target of ["linux-x64", "linux-arm64"] as const) {
   });
 }
 
-test("several processes that need the archive at once pack it once, and all find it whole", async () => {
+test("processes that need the archive at the same time pack it once, and all read it complete", async () => {
   using clone = temporaryHome();
   for (const part of ["src/build", "src/lock.ts", "package.json"])
     cpSync(join(root, part), join(clone.path, part), { recursive: true });

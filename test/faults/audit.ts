@@ -3,15 +3,15 @@ import { isAnswered } from "./ledger.ts";
 import type { Call, Ledger } from "./ledger.ts";
 import { TOKEN, answerOf, textOf } from "./report.ts";
 
-/** What can be wrong with what is stored. */
+/** Everything wrong with the stored data, by kind. */
 export interface Findings {
-  /** Answered calls whose call or result is not there: right after a strike they may be on their way. */
+  /** Answered calls without a stored call or result: right after a strike they may still be in flight. */
   lost: string[];
-  /** Calls or results that are there more than once. */
+  /** Calls or results stored more than once. */
   doubled: string[];
-  /** Turns, calls or answers that are not in their order. */
+  /** Turns, calls or results out of order. */
   disordered: string[];
-  /** Stored, and not what was said; or where it does not belong. */
+  /** Stored with wrong content, or in the wrong conversation. */
   mixed: string[];
 }
 
@@ -28,7 +28,7 @@ interface Conversation {
   messages: Message[];
 }
 
-/** A call in the store, and its results. */
+/** A stored call and its results. */
 interface Stored {
   call: Call;
   conversation: string;
@@ -36,10 +36,10 @@ interface Stored {
   results: Message[];
 }
 
-/** How many conversations or messages are read at once. */
+/** Conversations or messages per request. */
 const PAGE = 100;
 
-/** Holds what the store has against what the clients saw. It asks through the tools, as anybody would. */
+/** Compares the stored data, read through the tools, with what the clients saw. */
 export class Audit {
   readonly #ledger: Ledger;
   readonly #conversations = new Map<string, Conversation>();
@@ -52,7 +52,7 @@ export class Audit {
     return [...this.#conversations.values()].reduce((sum, { messages }) => sum + messages.filter(isCall).length, 0);
   }
 
-  /** Reads what has come since the last time, with `again` everything, and answers whether there was any. */
+  /** Reads what is new since the last time, or everything with `again`. Returns whether there was anything. */
   async read(dewey: Rpc, again = false): Promise<boolean> {
     if (again) this.#conversations.clear();
     let hasChanged = false;
@@ -83,7 +83,7 @@ export class Audit {
     return findings;
   }
 
-  /** Whether searching finds a call and its result where they are. */
+  /** Whether search finds a call and its result. */
   async isFound(dewey: Rpc, call: Call): Promise<boolean> {
     const { results } = (await dewey.tool("dewey_search", { query: `"${call.token}"`, limit: 10 })) as {
       results: { role: string; content: string }[];
@@ -92,7 +92,7 @@ export class Audit {
     return roles.toSorted().join() === "assistant,user";
   }
 
-  /** What is wrong within a conversation, and the calls in it. */
+  /** Returns the calls in a conversation, and adds to the findings what is wrong with it. */
   #conversation({ id, messages, message_count }: Conversation, findings: Findings): Stored[] {
     const turns = messages.map((message) => message.turn);
     if (message_count !== messages.length || turns.some((turn, index) => turn !== index + 1)) {
@@ -110,7 +110,7 @@ export class Audit {
         continue;
       }
       const call = this.#ledger.calls.get(TOKEN.exec(message.content)?.[0] ?? "");
-      if (!call) findings.mixed.push(`nobody has made the call ${message.content.slice(0, 100)} in ${id}`);
+      if (!call) findings.mixed.push(`no client made the call ${message.content.slice(0, 100)} in ${id}`);
       else if (byId.has(key)) findings.doubled.push(`call ${key} in conversation ${id}`);
       else byId.set(key, { call, conversation: id, turn: message.turn, results: [] });
     }
@@ -119,7 +119,7 @@ export class Audit {
   }
 }
 
-/** A conversation's messages after a turn, in pieces that a database which was just killed has time for. */
+/** A conversation's messages after a turn, in pages small enough for a database that has just restarted. */
 async function rest(dewey: Rpc, conversation: string, after: number): Promise<Message[]> {
   const messages: Message[] = [];
   for (let turn: number | undefined = after; turn !== undefined;) {
@@ -139,7 +139,7 @@ function isCall(message: Message): boolean {
   return message.metadata?.method === "tools/call" && message.role === "user";
 }
 
-/** Answered calls stand in the order in which they were sent, their answers in the order in which they were received. */
+/** Answered calls must be in the order they were sent, and their results in the order they were received. */
 function orderOf(conversation: string, stored: Stored[]): string[] {
   const answered = stored.filter(({ call }) => isAnswered(call));
   const sessions = new Set(stored.map(({ call }) => call.session));
@@ -159,7 +159,7 @@ function isAscending(numbers: number[]): boolean {
   return numbers.every((number, index) => index === 0 || number > (numbers[index - 1] ?? 0));
 }
 
-/** One call against what is stored of it. */
+/** Compares one call with what is stored of it. */
 function judge(call: Call, stored: Stored[], findings: Findings): void {
   const results = stored.flatMap((each) => each.results);
   if (stored.length > 1) findings.doubled.push(`the call ${call.token}`);

@@ -5,19 +5,19 @@ import { Random } from "./random.ts";
 import { answerOf, textOf } from "./report.ts";
 import type { Report, Tool } from "./report.ts";
 
-// A client that calls tools until it is told to stop, and says on stdout what it sees. It is a process of its own, so
-// that it can be killed and frozen. A connection that breaks is followed by another one, with a session of another name.
-// `pause` and `resume` on its stdin hold it; it ends when its stdin does.
+// A client that calls tools until told to stop, and reports on stdout what it sees. It is a separate process so that it
+// can be killed and frozen. When its connection breaks, it opens another one with a new session name. `pause` and `resume`
+// on stdin control it; it exits when stdin closes.
 
-/** Pause between two calls of one worker at most. */
+/** Longest pause between two calls of one worker. */
 const MOST_IDLE_MS = 100;
-/** How long a call of a slow tool takes at most. */
+/** Longest duration of a call to the slow tool. */
 const MOST_SLOW_MS = 400;
 const RECONNECT_PAUSE_MS = 200;
 
 const [name = "", seed = "", wire = "", ...address] = process.argv.slice(2);
 const random = new Random(Number(seed));
-/** `gate` is set while it is to rest. */
+/** `gate` is set while the client is paused. */
 const state: { gate: PromiseWithResolvers<void> | undefined; isOver: boolean } = { gate: undefined, isOver: false };
 let sessions = 0;
 
@@ -67,7 +67,7 @@ async function call(peer: Peer, session: string, id: number): Promise<void> {
   report({ kind: "answered", token, outcome });
 }
 
-/** One session from its beginning to its end. */
+/** Runs one session from start to end. */
 async function session(): Promise<void> {
   sessions += 1;
   const session = `${name}x${sessions}`;

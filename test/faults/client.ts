@@ -4,19 +4,19 @@ import { signal } from "./processes.ts";
 import type { Report } from "./report.ts";
 
 export interface ClientOptions {
-  /** Begins the names of its sessions. */
+  /** Prefix of its session names. */
   name: string;
   seed: number;
   wire: "websocket" | "http" | "stdio";
-  /** The proxy's address, or the command that is the proxy. */
+  /** The proxy's address, or the command of a stdio proxy. */
   address: string[];
-  /** Where its own log goes. */
+  /** Path of its log. */
   home: string;
   env: Record<string, string>;
   onReport: (report: Report) => void;
 }
 
-/** A client process, as seen from the harness. */
+/** A client process, as the harness sees it. */
 export class Client {
   readonly name: string;
   readonly #child: Bun.Subprocess<"pipe", "pipe", number>;
@@ -41,7 +41,7 @@ export class Client {
     return this.#child.pid;
   }
 
-  /** Resolves when it waits for nothing any more, or is no more. */
+  /** Resolves when it waits for no response, or has exited. */
   async pause(): Promise<void> {
     this.#idle = Promise.withResolvers();
     this.#tell("pause");
@@ -52,7 +52,7 @@ export class Client {
     this.#tell("resume");
   }
 
-  /** Lets it leave, and resolves when everything that it has told is taken. */
+  /** Closes its stdin and resolves once all of its reports are processed. */
   async leave(): Promise<void> {
     await Promise.resolve(this.#child.stdin.end()).catch(() => {});
     await this.#gone();
@@ -73,7 +73,7 @@ export class Client {
       void this.#child.stdin.write(`${word}\n`);
       void this.#child.stdin.flush();
     } catch {
-      // It has been killed.
+      // It was killed.
     }
   }
 

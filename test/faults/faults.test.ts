@@ -2,11 +2,11 @@ import { expect, test } from "bun:test";
 import { run } from "./run.ts";
 import { blows, randomRounds } from "./strikes.ts";
 
-// The short form of the fault harness: every strike that there is, once. `bun run soak` goes on for longer.
+// The short form of the fault harness: every kind of strike once. `bun run soak` runs the long form.
 
 const ROUNDS = 6;
 
-test("nothing is lost, doubled or mixed up while everything is killed, frozen and cut off at random", async () => {
+test("nothing is lost, duplicated or mixed up while processes are killed and frozen and connections cut at random", async () => {
   const seed = Math.floor(Math.random() * 1_000_000);
   const strikes = Math.ceil(blows.length / ROUNDS);
   const said: string[] = [];

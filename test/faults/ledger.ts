@@ -7,18 +7,18 @@ export interface Call {
   id: number;
   tool: Tool;
   characters: number;
-  /** `broken`: there will be no answer, and none must be stored; but there may be one. `open`: it is under way. */
+  /** `broken`: no response will arrive, though one may be stored. `open`: in flight. */
   state: "open" | "success" | "error" | "broken";
-  /** Where its answer stands among its session's. */
+  /** Position of its response among its session's. */
   answeredPlace: number | undefined;
-  /** When it was last heard of. */
+  /** Time of its last report. */
   heardMs: number;
 }
 
-/** What all clients have told. */
+/** The reports of all clients. */
 export class Ledger {
   readonly calls = new Map<string, Call>();
-  /** What a client received that was not for it, or not right. */
+  /** Wrong or misdirected responses that clients received. */
   readonly wrong: string[] = [];
   #answers = 0;
 
@@ -41,14 +41,14 @@ export class Ledger {
     }
   }
 
-  /** A client that is no more tells nothing of what it had open. */
+  /** Marks the open calls of a dead client as broken. */
   ended(client: string): void {
     for (const call of this.calls.values()) {
       if (call.state === "open" && call.session.startsWith(`${client}x`)) call.state = "broken";
     }
   }
 
-  /** What was said since then may be stored or not, whatever the clients saw. */
+  /** Calls since then may or may not be stored, whatever the clients saw. */
   forget(sinceMs: number): void {
     for (const call of this.calls.values()) {
       if (call.heardMs < sinceMs || call.state === "open") continue;

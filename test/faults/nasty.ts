@@ -5,18 +5,18 @@ import type { Round } from "./strikes.ts";
 import { within } from "./world.ts";
 import type { Role, World } from "./world.ts";
 
-// What chance does not come up with: outages that last, deaths in series, and files as a failing machine leaves them.
+// Scenarios that random strikes do not produce: long outages, repeated kills, and files as a failing machine leaves them.
 
 const LONG_OUTAGE_MS = 60_000;
-/** How long the server is away for the recorders' files to fill. */
+/** How long the server is frozen so that the recorders' files fill up. */
 const FILLING_MS = 5000;
-/** What was written last before a power cut is within this time; nothing of it is promised. */
+/** Writes within this time before a power cut may be lost; nothing is guaranteed about them. */
 const POWER_CUT_MS = 3000;
-/** How much a power cut takes of a file: a few entries, so that it does not take more than the time above. */
+/** Bytes that a power cut removes from a file: a few entries, which were written within the time above. */
 const POWER_CUT_BYTES = 400;
 const DEATHS = 10;
 
-/** What a machine that fails may leave behind the last whole entry of a file. */
+/** Garbage that a failing machine may leave after the last whole entry of a file. */
 const tornTails: Buffer[] = [
   Buffer.from([0, 0]),
   Buffer.concat([Buffer.from([0, 0, 1, 0, 1, 2, 3, 4]), Buffer.from('{"kind":"frame","session":"x')]),
@@ -39,7 +39,7 @@ export const nastyRounds: Round[] = [
     },
   },
   {
-    title: "three proxies are after what killed ones have left, and one of them is killed over it",
+    title: "three proxies compete for the leftovers of killed ones, and one of them is killed meanwhile",
     async play(world) {
       await killRecorders(world);
       const heirs = [world.spawnProxy(), world.spawnProxy(), world.spawnProxy()];
@@ -86,8 +86,8 @@ function frozen(who: string, roles: Role[]): Round {
 }
 
 /**
- * Kills every recorder while the server is frozen, so that what they have recorded is in their files, and answers these.
- * The clients are frozen too, or they would start recorders anew, which would take the files over.
+ * Kills every recorder while the server is frozen, so that their entries are still in their files, and returns these.
+ * The clients are frozen too: they would start new recorders, which would take over the files.
  */
 async function killRecorders(world: World): Promise<string[]> {
   send(world, ["server"], "SIGSTOP");
@@ -95,7 +95,7 @@ async function killRecorders(world: World): Promise<string[]> {
   send(world, ["client"], "SIGSTOP");
   const recorders = ["proxy", "stdio proxy"] as const;
   send(world, recorders, "SIGKILL");
-  await within(FILLING_MS, "the recorders are gone", async () =>
+  await within(FILLING_MS, "the recorders were gone", async () =>
     recorders.every((role) => world.find(role).length === 0),
   );
   return world.leftSegments();

@@ -7,22 +7,22 @@ export interface Answer {
   error?: Json;
 }
 
-/** A client's connection to its server, with nothing of Dewey's in it. */
+/** A client's connection to its server, without any code of Dewey's. */
 export interface Peer {
-  /** Calls that it may have open at once. */
+  /** Limit on calls in flight. */
   parallel: number;
-  /** Whether it is of no more use. */
+  /** Whether the connection is unusable. */
   isBroken: boolean;
-  /** Rejects when there will be no answer. */
+  /** Rejects when no response will arrive. */
   call(id: number, method: string, params: Json): Promise<Answer>;
   notify(method: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Told of every frame with something in it that is not this session's. */
+/** Called with every frame that contains another session's data. */
 export type OnForeign = (frame: string) => void;
 
-/** WebSocket and stdio alike: frames go one way and come the other. */
+/** What WebSocket and stdio share: two independent streams of frames. */
 abstract class StreamPeer implements Peer {
   readonly parallel = 3;
   isBroken = false;
@@ -114,7 +114,7 @@ export class StdioPeer extends StreamPeer {
       void this.#child.stdin.write(`${JSON.stringify(message)}\n`);
       void this.#child.stdin.flush();
     } catch {
-      // It is no more. What it has said before may still be on its way, and its end follows.
+      // It has exited. Its earlier output may still arrive, followed by the end of the stream.
     }
   }
 
@@ -133,9 +133,9 @@ export class StdioPeer extends StreamPeer {
   }
 }
 
-/** Streamable HTTP: each call is a request, whose answer comes as JSON or in a stream of events. */
+/** Streamable HTTP: each call is a request whose response is JSON or an event stream. */
 export class HttpPeer implements Peer {
-  // Two requests under way may overtake each other, and then there is no order to hold the record to.
+  // Concurrent requests may overtake each other, so their recorded order could not be checked.
   readonly parallel = 1;
   isBroken = false;
   #sessionId: string | undefined;

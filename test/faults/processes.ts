@@ -3,15 +3,15 @@ import { readFileSync, readdirSync, readlinkSync } from "node:fs";
 export interface Process {
   pid: number;
   parent: number;
-  /** Its arguments, with a space between each. */
+  /** Its arguments, separated by spaces. */
   command: string;
-  /** The files that it has open. */
+  /** Paths of its open files. */
   files(): string[];
 }
 
 /**
- * The processes that belong to a folder: it stands in their environment or arguments, or they work in it (as PostgreSQL's
- * do, which overwrite both). So are those found that nobody waits for any more.
+ * The processes that belong to a folder: it occurs in their environment or arguments, or is their working directory
+ * (PostgreSQL overwrites the other two). This finds orphans too.
  */
 export function processesOf(folder: string): Process[] {
   return readdirSync("/proc")
@@ -24,12 +24,12 @@ export function processesOf(folder: string): Process[] {
           readFileSync(`/proc/${pid}/environ`, "utf8").includes(folder) ||
           readlinkSync(`/proc/${pid}/cwd`).startsWith(folder);
         const [, state, parent] = /\) (\S) (\d+) /.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
-        // One that has ended, and whose parent has not asked yet how, is no process that runs.
+        // Zombies have ended.
         if (!isOurs || state === "Z") return [];
         const files = () => openFiles(pid);
         return [{ pid: Number(pid), parent: Number(parent), command: command.replaceAll("\0", " ").trim(), files }];
       } catch {
-        // It has ended while it was looked at.
+        // It exited in the meantime.
         return [];
       }
     });
@@ -43,11 +43,11 @@ function openFiles(pid: string): string[] {
   }
 }
 
-/** Sends a signal to a process that may have ended. */
+/** Signals a process that may have exited. */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
   } catch {
-    // It has.
+    // It has exited.
   }
 }

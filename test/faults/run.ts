@@ -7,37 +7,37 @@ import { Random } from "./random.ts";
 import type { Round } from "./strikes.ts";
 import { World, within } from "./world.ts";
 
-/** How long clients go on working when everything is back. */
+/** How long clients keep working after everything is restored. */
 const AFTERMATH_MS = 300;
-/** Every call has an answer, or its connection an end, within this time after everything is back. */
+/** Within this time after the restore every call has a response, or its connection has ended. */
 const ANSWER_DEADLINE_MS = 60_000;
 /**
- * What was recorded is delivered within this time after everything is back: after a long outage a recorder asks every half
- * minute whether the store is there.
+ * Within this time after the restore all records are delivered: after a long outage a recorder polls the store every
+ * half minute.
  */
 const DELIVERY_DEADLINE_MS = 180_000;
-/** A search that a busy database has no time for may be tried again for so long. */
+/** How long a search is retried while the database is busy. */
 const SEARCH_DEADLINE_MS = 20_000;
-/** Calls of a round that are looked for by searching too. */
+/** Calls per round that are also searched for. */
 const SEARCHED_CALLS = 3;
 
 export interface RunOptions {
-  /** Decides what the clients do. */
+  /** Seeds the clients' behaviour. */
   seed: number;
   rounds: Round[];
   say(line: string): void;
 }
 
-/** What a run has come to. Everything in `violations` breaks a promise. */
+/** The result of a run. Each entry of `violations` is a broken guarantee. */
 export interface Outcome {
   totals: Record<string, number>;
   violations: string[];
-  /** The folder with all logs, which is there only when a promise was broken. */
+  /** The folder with all logs, kept only when a guarantee was broken. */
   logs: string | undefined;
 }
 
 /**
- * Strikes a world of clients, proxies, upstreams and a server, round by round, and holds what is stored against what the
+ * Strikes a world of clients, proxies, upstreams and a server, round by round, and compares the stored data with what the
  * clients saw.
  */
 export async function run(options: RunOptions): Promise<Outcome> {
@@ -97,7 +97,7 @@ class Run {
     await this.#world.resumeClients();
   }
 
-  /** Lets clients go on for a while, and then come to rest. */
+  /** Lets the clients work for a while, then pauses them. */
   async #rest(): Promise<void> {
     await Bun.sleep(AFTERMATH_MS);
     const hung = await this.#world.pauseClients(ANSWER_DEADLINE_MS);
@@ -116,7 +116,7 @@ class Run {
       this.#strikes[kind] = (this.#strikes[kind] ?? 0) + 1;
   }
 
-  /** Waits until everything that was recorded is stored, and looks whether it is right. */
+  /** Waits until all records are stored, and checks them. */
   async #deliver(): Promise<void> {
     const world = this.#world;
     if (world.leftSegments().length > 0) await world.withNextProxy(() => this.#awaitDelivery());
@@ -133,7 +133,7 @@ class Run {
   async #awaitDelivery(): Promise<void> {
     const world = this.#world;
     let findings: Findings | undefined;
-    await within(DELIVERY_DEADLINE_MS, "everything is delivered", async () => {
+    await within(DELIVERY_DEADLINE_MS, "everything was delivered", async () => {
       const hasChanged = await world.dewey((rpc) => this.#audit.read(rpc));
       findings = this.#audit.find();
       const { queued_bytes } = await world.recorder();
@@ -148,17 +148,17 @@ class Run {
     );
     for (const call of answered.slice(-SEARCHED_CALLS)) {
       const find = () => this.#world.dewey((rpc) => this.#audit.isFound(rpc, call));
-      await within(SEARCH_DEADLINE_MS, `${call.token} is found`, find).catch((error: unknown) =>
+      await within(SEARCH_DEADLINE_MS, `${call.token} was found`, find).catch((error: unknown) =>
         this.#violated("search", [String(error)]),
       );
     }
   }
 
-  /** Ends everything, and reads all that is stored once more. */
+  /** Stops everything and checks all stored data once more. */
   async #end(): Promise<void> {
     try {
       await this.#world.finish();
-      await within(DELIVERY_DEADLINE_MS, "all that is stored is read", async () => {
+      await within(DELIVERY_DEADLINE_MS, "everything stored was read", async () => {
         await this.#world.dewey((rpc) => this.#audit.read(rpc, true));
         return true;
       });
@@ -170,7 +170,7 @@ class Run {
     this.#processesLeft += processes.length;
     this.#violated("a process is left at the end", processes);
     this.#violated("a file is left in the spool", files);
-    this.#violated("a client was told what is not its own", this.#ledger.wrong);
+    this.#violated("a client received data of another session", this.#ledger.wrong);
   }
 
   #violated(kind: string, found: string[]): void {

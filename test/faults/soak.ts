@@ -3,8 +3,8 @@ import { nastyRounds } from "./nasty.ts";
 import { run } from "./run.ts";
 import { randomRounds } from "./strikes.ts";
 
-// The long form of the fault harness: `bun run soak [--rounds N] [--seed S] [--strikes MOST] [--least LEAST]`, the last two
-// for one round. The same seed strikes the same at the same moments. With `--nasty` it plays the rounds of `nasty.ts`.
+// The long form of the fault harness: `bun run soak [--rounds N] [--seed S] [--strikes MOST] [--least LEAST]`. The last two
+// are per round. The same seed gives the same strikes at the same moments. `--nasty` runs the rounds of `nasty.ts`.
 
 const { values } = parseArgs({
   options: {

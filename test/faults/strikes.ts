@@ -4,17 +4,17 @@ import { Random } from "./random.ts";
 import { cables, roles } from "./world.ts";
 import type { Cable, Role, World } from "./world.ts";
 
-/** What is done to whom: a signal to a process, or something to a cable. */
+/** A fault and its target: a signal to a process, or the interruption of a cable. */
 type Blow =
   | { kind: "kill" | "freeze" | "stop"; role: Role }
-  /** `cut` breaks the connections and refuses new ones, `hold` passes nothing on. */
+  /** `cut` breaks connections and refuses new ones; `hold` forwards nothing. */
   | { kind: "cut" | "hold"; cable: Cable };
 
-/** A blow, when it falls after the round's beginning, and how long it lasts. */
+/** A blow with its time from the start of the round and its duration. */
 type Strike = Blow & {
   atMs: number;
   forMs: number;
-  /** Which of several, as a share of them. */ choice: number;
+  /** Selects one of several targets, as a fraction of their number. */ choice: number;
 };
 
 export const blows: readonly Blow[] = [
@@ -30,18 +30,18 @@ export const blows: readonly Blow[] = [
   { kind: "stop", role: "server" },
 ];
 
-/** When in a round the last blow may fall, and how long one may last. */
+/** Latest start of a blow within a round, and its longest duration. */
 const LATEST_MS = 1000;
 const LONGEST_MS = 2500;
 
-/** Something bad that happens, after which everything is brought back and looked at. */
+/** A round of faults; afterwards everything is restored and checked. */
 export interface Round {
   title: string;
-  /** Lets it happen, and answers what kinds of strikes fell. */
+  /** Runs it and returns the kinds of strikes that hit something. */
   play(world: World, ledger: Ledger): Promise<string[]>;
 }
 
-/** Rounds of strikes at random. Blows are dealt out like cards: each comes once before one comes again. */
+/** Rounds of random strikes. Blows are dealt like cards: all of them occur before one repeats. */
 export function randomRounds(seed: number, count: number, strikes: { least: number; most: number }): Round[] {
   const random = new Random(seed);
   let deck: Blow[] = [];
@@ -67,8 +67,8 @@ export function randomRounds(seed: number, count: number, strikes: { least: numb
 const signals = { kill: "SIGKILL", freeze: "SIGSTOP", stop: "SIGTERM" } as const;
 
 /**
- * Lets a strike fall and ends it, and answers whether there was anybody to be struck. What was killed is brought back by
- * whoever restores the world.
+ * Runs a strike to its end and returns whether it had a target. Restoring the world restarts processes that were
+ * killed.
  */
 async function strike(world: World, strike: Strike): Promise<boolean> {
   await Bun.sleep(strike.atMs);

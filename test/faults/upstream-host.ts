@@ -2,7 +2,7 @@ import { HttpSessions } from "../../src/wire/http-sessions.ts";
 import { serveEcho, startEchoWebSocket } from "../support/echo-server.ts";
 import { quiet } from "../support/quiet.ts";
 
-// An echo server on a wire and a port, as a process of its own that can be killed and frozen.
+// An echo server on the given wire and port, as a separate process that can be killed and frozen.
 
 const [wire, port] = process.argv.slice(2);
 

@@ -22,7 +22,7 @@ import { processesOf, signal } from "./processes.ts";
 import type { Process } from "./processes.ts";
 import type { Random } from "./random.ts";
 
-/** The processes that can be struck. */
+/** The processes that strikes can hit. */
 export const roles = [
   "server",
   "postgres",
@@ -36,24 +36,24 @@ export const roles = [
 ] as const;
 export type Role = (typeof roles)[number];
 
-/** The connections that can be. */
+/** The connections that strikes can hit. */
 export const cables = ["client to proxy", "proxy to server", "proxy to websocket", "proxy to http"] as const;
 export type Cable = (typeof cables)[number];
 
-/** Every client's wire with every upstream's. */
+/** Every pair of client wire and upstream wire. */
 const pairs = (["websocket", "http", "stdio"] as const).flatMap((wire) =>
   (["stdio", "websocket", "http"] as const).map((upstream) => ({ wire, upstream })),
 );
 const CLIENTS = 6;
-/** A call may wait for a frozen database for so long: short, so that a freeze outlasts it. */
+/** Deadline of a database statement: shorter than most freezes. */
 const DATABASE_DEADLINE_SECONDS = 2;
-/** What is started is there within this time, or never. */
+/** Deadline for a process to become ready. */
 const START_DEADLINE_MS = 60_000;
-/** What has lost its parent is gone within this time: a child that ignores everything is killed after four seconds. */
+/** Deadline for orphans to exit: a child that ignores all signals is killed after four seconds. */
 const END_DEADLINE_MS = 20_000;
 const POLL_INTERVAL_MS = 50;
 
-/** Everything that takes part: a server, a proxy, upstreams and clients, each a process, and cables between them. */
+/** All participants: a server, a proxy, upstreams and clients, each a process, with cables between them. */
 export class World {
   readonly home = mkdtempSync(join(tmpdir(), "dewey-faults-"));
   readonly spool = join(this.home, "spool");
@@ -73,9 +73,9 @@ export class World {
   constructor(random: Random, ledger: Ledger) {
     this.#random = random;
     this.#ledger = ledger;
-    // PostgreSQL's own user passes through it when this runs as root.
+    // PostgreSQL's own user must be able to traverse it when this runs as root.
     chmodSync(this.home, 0o711);
-    // Whatever becomes of us, nothing of this is left running.
+    // No process may outlive this one.
     process.once("exit", () => this.#end());
   }
 
@@ -106,11 +106,11 @@ export class World {
   }
 
   cable(name: Cable): Forwarder {
-    if (!this.#cables) throw new Error("the world has not begun");
+    if (!this.#cables) throw new Error("the world has not been started");
     return this.#cables[name];
   }
 
-  /** The processes that have a role at this moment. */
+  /** The processes that currently have a role. */
   find(role: Role): Process[] {
     return processesOf(this.home).filter((each) => this.#plays(each, role));
   }
@@ -130,7 +130,7 @@ export class World {
     return commands[role](command);
   }
 
-  /** Brings back everything that is not there, and mends every cable. Fails with what does not come back. */
+  /** Restarts everything that is missing and mends every cable. Throws with the name of what does not come back. */
   async restore(): Promise<void> {
     for (const name of cables) this.cable(name).mend();
     for (const { pid } of processesOf(this.home)) signal(pid, "SIGCONT");
@@ -150,7 +150,7 @@ export class World {
 
   async #bringBack(role: Role, command: string[], isThere: () => Promise<boolean>): Promise<void> {
     await within(START_DEADLINE_MS, `the ${role} is there`, async () => {
-      // A server may be started by a stdio proxy too; the one that comes second ends.
+      // A stdio proxy may start a server too; the second one exits.
       if (this.find(role).length === 0) this.#spawn(command, role);
       return isThere();
     });
@@ -197,7 +197,7 @@ export class World {
     });
   }
 
-  /** Lets all clients come to rest. Answers those that still waited for an answer, which are then ended. */
+  /** Pauses all clients. Returns those still waiting for a response, after ending them. */
   async pauseClients(limitMs: number): Promise<string[]> {
     const late = Bun.sleep(limitMs).then(() => "late" as const);
     const hung: string[] = [];
@@ -216,7 +216,7 @@ export class World {
     for (const client of this.#clients) client.resume();
   }
 
-  /** Asks the server's tools. */
+  /** Opens a client of the server's tools. */
   async dewey<Result>(ask: (rpc: Rpc) => Promise<Result>): Promise<Result> {
     const rpc = await Rpc.open(this.serverUrl);
     try {
@@ -227,7 +227,7 @@ export class World {
     }
   }
 
-  /** What the proxy says of its recorder. */
+  /** The recorder's state as reported by the proxy. */
   async recorder(): Promise<Record<string, unknown>> {
     const response = await fetch(`http://127.0.0.1:${this.#proxyPort}/healthz`);
     const { recorder } = (await response.json()) as { recorder: Record<string, unknown> };
@@ -239,7 +239,7 @@ export class World {
     return this.#spawn([binary, "proxy", "--port", "0", ...this.#proxyFlags(this.serverUrl)], "next-proxy");
   }
 
-  /** Runs another proxy on the same spool while something is done, as the next one that a person starts would run. */
+  /** Runs another proxy on the same spool during an action, as if a person had started the next one. */
   async withNextProxy(work: () => Promise<void>): Promise<void> {
     const next = this.spawnProxy();
     try {
@@ -250,7 +250,7 @@ export class World {
     }
   }
 
-  /** Segments of the spool whose journal no living process has locked. */
+  /** Segments of journals that no running process has locked. */
   leftSegments(): string[] {
     if (!existsSync(this.spool)) return [];
     const open = new Set(
@@ -262,7 +262,7 @@ export class World {
     });
   }
 
-  /** Processes without a living parent among ours, but for the server that a stdio proxy has started, and its own. */
+  /** Orphans among our processes, except for a server started by a stdio proxy and its children. */
   async orphans(): Promise<string[]> {
     const server = Number(readFileSync(join(this.#data, "postgres", "owner"), "utf8"));
     const find = () => orphansAmong(processesOf(this.home), server);
@@ -270,18 +270,18 @@ export class World {
     return find().map(({ pid, command }) => `${pid} ${command.slice(0, 200)}`);
   }
 
-  /** Lets the clients leave and stops the proxy, as a person would. Fails when not all of the spool is delivered then. */
+  /** Ends the clients and stops the proxy, as a person would. Throws when part of the spool stays undelivered. */
   async finish(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.leave()));
     await this.#terminate("proxy");
-    // A proxy that stops leaves to the next one what the server had no time for.
+    // A stopping proxy leaves undelivered records to the next one.
     const isDelivered = async () => this.leftSegments().length === 0;
     if (!(await isDelivered())) {
-      await this.withNextProxy(() => within(START_DEADLINE_MS, "the spool is delivered", isDelivered));
+      await this.withNextProxy(() => within(START_DEADLINE_MS, "the spool was delivered", isDelivered));
     }
   }
 
-  /** Ends everything, and answers what is left: processes, and files of the spool. */
+  /** Stops everything and returns leftovers: processes, and files of the spool. */
   async stop(): Promise<{ processes: string[]; files: string[] }> {
     for (const role of ["server", "websocket upstream", "http upstream"] as const) await this.#terminate(role);
     await within(END_DEADLINE_MS, "", async () => processesOf(this.home).length === 0).catch(() => {});
@@ -310,7 +310,7 @@ function orphansAmong(processes: Process[], server: number): Process[] {
   return processes.filter((each) => !hasRoot(each));
 }
 
-/** Asks until it is so. An answer that fails is none: a busy database may have no time for it. */
+/** Polls until the condition holds. A rejection counts as false: the database may be busy. */
 export async function within(limitMs: number, what: string, ask: () => Promise<boolean>): Promise<void> {
   const deadlineMs = performance.now() + limitMs;
   for (;;) {
@@ -320,7 +320,7 @@ export async function within(limitMs: number, what: string, ask: () => Promise<b
     } catch (error) {
       reason = `: ${String(error)}`;
     }
-    if (performance.now() > deadlineMs) throw new Error(`waited ${limitMs / 1000} s in vain until ${what}${reason}`);
+    if (performance.now() > deadlineMs) throw new Error(`timed out after ${limitMs / 1000} s, before ${what}${reason}`);
     await Bun.sleep(POLL_INTERVAL_MS);
   }
 }
