@@ -1,4 +1,4 @@
-# The binary is made here, by the lock file, so that the image holds nothing else.
+# Builds the binary from the lock file; the image contains nothing else.
 FROM oven/bun:1.4.5-slim AS build
 WORKDIR /dewey
 COPY package.json bun.lock ./
@@ -7,16 +7,16 @@ COPY src src
 COPY sql sql
 RUN bun src/build/build.ts
 
-# glibc, because Bun and the PostgreSQL inside the binary are built for it.
+# A glibc distribution, because Bun and the embedded PostgreSQL are built for glibc.
 FROM debian:12-slim
 RUN useradd --uid 9020 --no-log-init --no-create-home --home-dir /var/lib/dewey --shell /usr/sbin/nologin dewey \
   && install --directory --owner=dewey --group=dewey --mode=0711 /var/lib/dewey
 COPY --from=build /dewey/dist/dewey /usr/local/bin/dewey
-# Inside a container, loopback would reach nobody. Without a token the commands want --no-auth for this.
+# Loopback inside a container is unreachable from outside. Without a token, other addresses require --no-auth.
 ENV DEWEY_DATA_DIR=/var/lib/dewey DEWEY_MCP_HOST=0.0.0.0 DEWEY_PROXY_HOST=0.0.0.0
 VOLUME /var/lib/dewey
 EXPOSE 9020 9000
-# By number, so that it can be seen from outside that it is not root.
+# By number, so that orchestrators can verify that it is not root.
 USER 9020:9020
 # For a proxy: dewey health --url ws://localhost:9000
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["dewey", "health"]

@@ -1,4 +1,4 @@
-// The limit for a relay on Bun: it passes text on and does nothing else, not even hold back who sends too fast.
+// The upper bound for a relay on Bun: it only passes text on, without even backpressure.
 // `bun bare-relay.ts UPSTREAM` prints its address.
 
 interface Relayed {

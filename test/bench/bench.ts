@@ -2,9 +2,8 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-// `bun run bench [--only NAME] [--json]` runs the benches of run.ts so that nothing of them stays, however they end: in
-// a process group of their own, which a shell ends as a whole when the pipe from this process breaks, and with all files
-// in one folder.
+// `bun run bench [--only NAME] [--json]` runs the benches of run.ts so that nothing is left however they end: in their own
+// process group, which a shell kills as a whole when the pipe from this process breaks, and with all files in one folder.
 
 const GUARD = `
 exec 3<&0 </dev/null
@@ -14,7 +13,7 @@ exec 3<&-
 wait "$child"`;
 
 const folder = mkdtempSync(join(tmpdir(), "dewey-bench-"));
-// PostgreSQL does not run as root, and must pass through.
+// PostgreSQL does not run as root and must be able to traverse it.
 chmodSync(folder, 0o711);
 const command = [process.execPath, join(import.meta.dir, "run.ts"), ...process.argv.slice(2)];
 const guarded = Bun.spawn(["/bin/sh", "-c", GUARD, "sh", ...command], {
@@ -22,12 +21,12 @@ const guarded = Bun.spawn(["/bin/sh", "-c", GUARD, "sh", ...command], {
   stdio: ["pipe", "inherit", "inherit"],
   detached: true,
 });
-// A signal ends this process, and with it the pipe.
+// A signal ends this process, which breaks the pipe.
 const code = await guarded.exited;
 try {
   process.kill(-guarded.pid, "SIGKILL");
 } catch {
-  // Nothing is left.
+  // The group is gone.
 }
 rmSync(folder, { recursive: true, force: true });
 process.exit(code);

@@ -14,24 +14,23 @@ import { copyIn, copyOut } from "./support/psql.ts";
 import type { Row } from "./support/row.ts";
 import { Writer } from "./support/text.ts";
 
-/** `--messages N` says another number. */
+/** Default of `--messages N`. */
 const DEFAULT_MESSAGES = 100_000;
 const CONTENT_CHARACTERS = 400;
-/** Messages of one call. */
+/** Messages per call. */
 const BATCH = 1000;
-/** Calls of the one client that overlap: while the database stores one, the next is written and read. */
+/** Calls in flight: while the database stores one, the next is encoded and read. */
 const CALLS_AT_ONCE = 2;
 const ROUNDS = 3;
-/** Fewer are over before a trend shows. */
+/** Fewer messages finish before a trend shows. */
 const LEAST_MESSAGES = 10_000;
 const COLUMNS = ["id", "conversation_id", "turn_number", "role", "content"];
 const conversation = "00000000-0000-4000-8000-000000000000";
 
 /**
- * 100,000 messages through the bulk tool by one client into one conversation, against one COPY of the same rows into the very
- * table, with all of its indexes, its foreign key and its words for searching: made by the same function in a trigger, as
- * Dewey makes them too, and once more brought ready-made, which leaves COPY nothing but the table. Each begins with the
- * table empty.
+ * 100,000 messages from one client through the bulk tool into one conversation, against one COPY of the same rows into the
+ * same table with all of its indexes and its foreign key. COPY runs twice: with the words for search computed by the same
+ * function in a trigger, and with precomputed words, which leaves only the table. Each starts with an empty table.
  */
 export async function bulk(): Promise<Row[]> {
   const count = sizeOption("messages", DEFAULT_MESSAGES, LEAST_MESSAGES);
@@ -67,8 +66,8 @@ export async function bulk(): Promise<Row[]> {
     const cpuUs = (name: "dewey" | "copy") => rounds.map((round) => round[name].cpuUs);
     return [
       { ...row, what, dewey: rates("dewey"), other: rates("copy"), bar: { atLeast: 0.5 } },
-      { ...row, what: "… the same", dewey: rates("dewey"), against: "COPY, words ready-made", other: rates("bare") },
-      { ...row, what: "… processor, server and database", unit: "µs", dewey: cpuUs("dewey"), other: cpuUs("copy") },
+      { ...row, what: "… the same", dewey: rates("dewey"), against: "COPY, precomputed words", other: rates("bare") },
+      { ...row, what: "… CPU time, server and database", unit: "µs", dewey: cpuUs("dewey"), other: cpuUs("copy") },
     ];
   } finally {
     await client.close();
@@ -76,7 +75,7 @@ export async function bulk(): Promise<Row[]> {
   }
 }
 
-/** COPY cannot call a function, so a trigger makes the words where a row has none; Dewey's rows have theirs. */
+/** COPY cannot call a function, so a trigger computes the words of rows without them; Dewey's rows have theirs. */
 async function prepare(connection: Connection): Promise<void> {
   await using sql = connect(connection);
   await sql.unsafe(`create function bench_words() returns trigger language plpgsql as
@@ -86,13 +85,13 @@ async function prepare(connection: Connection): Promise<void> {
 }
 
 interface Measured {
-  /** Messages a second. */
+  /** Messages per second. */
   rate: number;
-  /** Processor time that the server and its PostgreSQL took for a message: it depends less on what else the machine does. */
+  /** CPU time of the server and its PostgreSQL per message: it depends less on the load of the machine. */
   cpuUs: number;
 }
 
-/** From an empty table on; throws when not all messages are there afterwards. */
+/** Starts with an empty table. Throws when messages are missing afterwards. */
 async function measure(
   connection: Connection,
   server: number,
@@ -110,7 +109,9 @@ async function measure(
     await sql`select count(*)::integer as stored, count(search)::integer as with_words, max(turn_number) as last
     from messages`;
   if (row.stored !== count || row.with_words !== count || row.last !== count)
-    throw new Error(`of ${count} messages ${row.stored} are there, ${row.with_words} with words, to turn ${row.last}`);
+    throw new Error(
+      `${row.stored} of ${count} messages were stored, ${row.with_words} with words, up to turn ${row.last}`,
+    );
   return { rate: (count * 1000) / elapsedMs, cpuUs: (cpuMs * 1000) / count };
 }
 
@@ -121,7 +122,7 @@ async function begin(connection: Connection): Promise<void> {
   await sql`checkpoint`;
 }
 
-/** The messages in their order: the calls of one connection are answered side by side and stored one after the other. */
+/** Stores the messages in order: calls of one connection run concurrently, and are stored one after the other. */
 async function storeAll(client: ToolClient, texts: string[]): Promise<void> {
   let next = 0;
   const storeSome = async () => {

@@ -1,5 +1,5 @@
-// The quickest MCP server that can be: it answers every request with a text of the size that it is started with, and
-// looks at a request only for its id. `bun echo-upstream.ts CHARACTERS [--stdio]`; on WebSocket it prints its address.
+// The fastest possible MCP server: it answers every request with a text of the given size, and reads only the id of a
+// request. `bun echo-upstream.ts CHARACTERS [--stdio]`; with WebSocket it prints its address.
 
 const characters = Number(process.argv[2]);
 const content = JSON.stringify({ content: [{ type: "text", text: "x".repeat(characters) }] });
@@ -9,7 +9,7 @@ const introduction = JSON.stringify({
   serverInfo: { name: "echo", version: "1" },
 });
 
-/** The answer to a frame, or undefined for a notification. */
+/** The response to a frame, or undefined for a notification. */
 function answer(frame: string): string | undefined {
   const start = frame.indexOf('"id":');
   if (start === -1) return undefined;

@@ -10,41 +10,41 @@ import { sizeOption } from "./support/options.ts";
 import type { Row } from "./support/row.ts";
 import { Writer } from "./support/text.ts";
 
-/** `--conversations N` and `--turns N` say how much the larger store holds: a million of each takes its time. */
+/** Defaults of `--conversations N` and `--turns N`, the size of the larger store; a million of each takes long. */
 const DEFAULT_SIZE = 100_000;
-/** Below that a tenth would have too few pages to be deep, and too few conversations to delete. */
+/** Below this, a tenth has too few pages for a deep one, and too few conversations to delete. */
 const LEAST_SIZE = 20_000;
 const GROWTH = 10;
 const MOST_GROWTH = 1.3;
 const ROUNDS = 5;
-/** Calls of a case in one round, on each store. */
+/** Calls per case, round and store. */
 const CALLS = 40;
-/** Calls of a case before anything is counted. */
+/** Warm-up calls per case. */
 const WARM_UP_CALLS = 20;
-/** Where in a list "deep" is. */
+/** Position of "deep", as a share of the list. */
 const DEPTH = 0.9;
 
-/** A store, and what the cases know of it. */
+/** A store, and the state that the cases keep for it. */
 interface Grown {
   client: ToolClient;
   size: Size;
   random: Writer;
-  /** Conversations that were deleted already: each can be but once. */
+  /** Number of conversations deleted so far: each can be deleted only once. */
   deleted: number;
-  /** Where each list goes on. */
+  /** The next cursor of each list. */
   cursors: Map<string, string>;
 }
 
 interface Case {
   what: string;
   call(store: Grown): Promise<unknown>;
-  /** It is only told, for comparison. */
+  /** Reported for comparison only, without a bar. */
   unjudged?: true;
 }
 
 /**
- * What a call takes on a store of some size, beside one of a tenth of it: the same call on both in turns, so that a
- * moment in which the machine is slow counts for both.
+ * The duration of calls on a store of some size and on one a tenth of it: the same call alternates between both, so that
+ * slow moments of the machine affect both.
  */
 export async function growth(): Promise<Row[]> {
   const size = {
@@ -101,7 +101,7 @@ const cases: Case[] = [
     call: (store) => listOn(store, { session_id: BUSY_SESSION, sort_by: "created_at" }, store.size.conversations / 10),
   },
   {
-    what: "… by offset, which passes over all before",
+    what: "… by offset, for comparison",
     call: ({ client, size }) =>
       client.call("dewey_list_conversations", { offset: Math.floor(size.conversations * DEPTH) }),
     unjudged: true,
@@ -111,7 +111,7 @@ const cases: Case[] = [
 ];
 
 function someConversation({ random, size }: Grown): string {
-  // Those with the highest numbers are deleted in the end.
+  // The conversations with the highest numbers are deleted at the end.
   return conversationId(1 + Math.floor(random.random() * (size.conversations / 2)));
 }
 
@@ -119,7 +119,7 @@ function storeIn({ client, random }: Grown, conversation_id: string): Promise<un
   return client.call("dewey_store_message", { conversation_id, role: "user", content: random.text(120) });
 }
 
-/** The next page of a list, from a deep place on; and from there again when its end is reached. */
+/** The next page of a list, starting deep inside it, and starting there again after its end. */
 async function listOn({ client, cursors }: Grown, filter: object, entries: number): Promise<void> {
   const key = JSON.stringify(filter);
   const cursor = cursors.get(key);

@@ -13,20 +13,20 @@ import { Writer } from "./support/text.ts";
 import { BROKEN_EVERY, rowText, writeRows } from "./support/transcript.ts";
 
 const SESSIONS = 16;
-/** Rows of a session, of which some are sub-agents', some broken, and some of types that nobody knows. */
+/** Rows per session; some are of sub-agents, some broken, some of unknown types. */
 const ROWS = 6250;
 const ROWS_OF_ALL = SESSIONS * ROWS;
 const ROWS_OF_AGENTS = 1000;
 const BROKEN =
   SESSIONS * (Math.floor((ROWS - ROWS_OF_AGENTS) / BROKEN_EVERY) + Math.floor(ROWS_OF_AGENTS / BROKEN_EVERY));
 const TEXT_CHARACTERS = 300;
-/** Messages of one bulk call of the plain client, as the import sends them. */
+/** Messages per bulk call of the plain client, the same as in the import. */
 const BATCH = 500;
 const MEMORY_LIMIT_MB = 300;
-/** How often the command's memory is looked at. */
+/** Interval between samples of the command's memory. */
 const SAMPLE_MS = 20;
 
-/** How fast 100,000 rows of transcripts are imported, beside a client that sends the same messages and does nothing else. */
+/** Import speed with 100,000 rows of transcripts, against a client that only sends the same messages. */
 export async function importing(): Promise<Row[]> {
   using home = temporaryHome();
   const project = join(home.path, ".claude/projects/-bench");
@@ -82,7 +82,7 @@ async function writeTranscripts(project: string): Promise<Transcript[]> {
   return files;
 }
 
-/** The same messages under other ids, made before anything is measured. Answers rows a second. */
+/** Sends the same messages with other ids, prepared beforehand. Returns rows per second. */
 async function sendPlainly(files: Transcript[], url: string): Promise<number> {
   const client = new ToolClient({ url });
   let elapsedMs = 0;

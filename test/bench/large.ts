@@ -8,18 +8,18 @@ import type { Row } from "./support/row.ts";
 import { Writer } from "./support/text.ts";
 import { largeRow, rowText, writeRows } from "./support/transcript.ts";
 
-/** `--large-mb N` and `--ordinary-mb N` say how large the files are. */
+/** Defaults of `--large-mb N` and `--ordinary-mb N`, the sizes of the files. */
 const LARGE_MB = 2000;
 const ORDINARY_MB = 300;
 const ORDINARY_CHARACTERS = 300;
 const SAMPLE_MS = 500;
-/** Memory goes up and down with every collection of garbage: the median over a tenth of the time counts. */
+/** Memory varies with garbage collection, so the median over a tenth of the time counts. */
 const SETTLED_SHARE = 0.2;
 const WINDOW_SHARE = 0.1;
-/** How much memory in the last tenth may be above that of the second. */
+/** Limit on memory in the last tenth, relative to the second. */
 const MOST_GROWTH = 1.15;
 
-/** Whether the import of one large file takes the same memory from its beginning to its end, and what the server takes. */
+/** Checks that memory stays constant while one large file is imported, in the command and the server. */
 export async function large(): Promise<Row[]> {
   const writer = new Writer(1);
   return [
@@ -61,7 +61,7 @@ async function importOne(
     clearInterval(watching);
     const seconds = (performance.now() - startedMs) / 1000;
     if (reply.rows !== rows || reply.messages < rows * 0.99)
-      throw new Error(`of ${rows} rows ${reply.rows} were read, and ${reply.messages} messages stored`);
+      throw new Error(`${reply.rows} of ${rows} rows were read and ${reply.messages} messages stored`);
     const growth = (pick: (sample: Sample) => number) => ({
       dewey: [window(samples, 1, pick)],
       other: [window(samples, SETTLED_SHARE, pick)],
@@ -79,7 +79,7 @@ async function importOne(
       told("… its peak", "MB", [Math.max(...samples.map((each) => each.commandPeak))]),
       { what: "… memory of the server at the end", ...growth((each) => each.server) },
       told("… its peak", "MB", [peakMb(server)]),
-      told("… its PostgreSQL at the most", "MB", [Math.max(...samples.map((each) => each.database))]),
+      told("… its PostgreSQL, peak", "MB", [Math.max(...samples.map((each) => each.database))]),
     ];
   } finally {
     await running.stop();
@@ -103,7 +103,7 @@ function sample(command: number, server: number): Sample {
   };
 }
 
-/** The median of what was seen in the time before a share of the whole. */
+/** The median of the samples before a share of the total time. */
 function window(samples: Sample[], share: number, pick: (sample: Sample) => number): number {
   const end = Math.round(samples.length * share);
   const length = Math.max(1, Math.round(samples.length * WINDOW_SHARE));

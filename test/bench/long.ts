@@ -8,25 +8,25 @@ import type { Row } from "./support/row.ts";
 import { Writer } from "./support/text.ts";
 
 const MINUTES = 30;
-/** When memory is taken as what the load needs: minute five of thirty, and as much of another length. */
+/** When memory is taken as the baseline: minute five of thirty, or the same share of another duration. */
 const SETTLED_SHARE = 1 / 6;
-/** Memory goes up and down with every collection of garbage: the median over this part of the time counts. */
+/** Memory varies with garbage collection, so the median over this share of the time counts. */
 const WINDOW_SHARE = 1 / 30;
 const SAMPLE_MS = 2000;
-/** How much memory at the end may be above that of minute five. */
+/** Limit on memory at the end, relative to the baseline. */
 const MOST_GROWTH = 1.1;
 const ECHO_CHARACTERS = 2000;
-/** Sessions end and begin anew, as they do in use. */
+/** Calls per session, after which a new one starts, as in real use. */
 const CALLS_A_SESSION = 50;
 const LARGE_EVERY = 10;
 const clients = { proxied: 10, stdio: 2, server: 6 };
-/** What a client does between two calls. */
+/** Pause between two calls of a client. */
 const PAUSE_MS = { proxied: 300, stdio: 500, server: 500 };
 
 /**
- * Mixed load for a while (`--minutes N`, thirty if nothing else is said): sessions through the proxy to a server on
- * WebSocket and to commands, and clients that store, search, read and list; whether memory keeps growing. Everything that
- * was answered through the proxy is in the database at the end, or the bench fails.
+ * Checks that memory does not keep growing under mixed load (`--minutes N`, by default thirty): sessions through the proxy
+ * to a WebSocket server and to stdio commands, and clients that store, search, read and list. Everything answered through
+ * the proxy must be in the database at the end, or the bench fails.
  */
 export async function long(): Promise<Row[]> {
   const at = process.argv.indexOf("--minutes");
@@ -70,8 +70,8 @@ export async function long(): Promise<Row[]> {
       bar: { atMost: MOST_GROWTH },
     },
     { what: `proxy after ${minutes} min of mixed load`, ...grown((each) => each.proxy), bar: { atMost: MOST_GROWTH } },
-    { what: "… its PostgreSQL, which keeps more pages of more data", ...grown((each) => each.database) },
-    told("… longest pause between two looks at memory", "ms", [Math.max(...samples.map((each) => each.lateMs))]),
+    { what: "… its PostgreSQL, which caches more as data grows", ...grown((each) => each.database) },
+    told("… longest pause between two samples of memory", "ms", [Math.max(...samples.map((each) => each.lateMs))]),
   ];
 }
 
@@ -79,11 +79,11 @@ interface Sample {
   server: number;
   database: number;
   proxy: number;
-  /** How long the look was late: a machine that stood still tells nothing of memory. */
+  /** Delay of the sample: while the machine stalls, memory means nothing. */
   lateMs: number;
 }
 
-/** Looks at memory from time to time, until the end. */
+/** Samples memory periodically until the end. */
 async function watch(recorder: Recorder, samples: Sample[], endMs: number): Promise<void> {
   let lastMs = performance.now();
   while (performance.now() < endMs) {
@@ -96,14 +96,14 @@ async function watch(recorder: Recorder, samples: Sample[], endMs: number): Prom
   }
 }
 
-/** The median of what was seen in the time before a share of the whole. */
+/** The median of the samples before a share of the total time. */
 function window(samples: Sample[], share: number, pick: (sample: Sample) => number): number {
   const end = Math.round(samples.length * share);
   const length = Math.max(1, Math.round(samples.length * WINDOW_SHARE));
   return median(samples.slice(Math.max(0, end - length), end).map(pick));
 }
 
-/** Sessions of one client through the proxy, one behind the other. Answers how many calls were answered. */
+/** Runs sessions of one client through the proxy, one after the other. Returns the number of answered calls. */
 async function echoing(url: string, seed: number, endMs: number, pauseMs: number): Promise<number> {
   const writer = new Writer(seed);
   let answered = 0;
@@ -120,7 +120,7 @@ async function echoing(url: string, seed: number, endMs: number, pauseMs: number
   return answered;
 }
 
-/** A client of the server's: it stores, searches, reads and lists. */
+/** A client of the server that stores, searches, reads and lists. */
 async function keeping(url: string, seed: number, endMs: number): Promise<void> {
   const writer = new Writer(1000 + seed);
   while (performance.now() < endMs) {

@@ -17,11 +17,11 @@ const CONNECTING = 50;
 const CHARACTERS = 200;
 const WARM_UP_MS = 1000;
 const DURATION_MS = 3000;
-/** How long memory is given to come to rest. */
+/** Time for memory to settle. */
 const REST_MS = 2000;
 const KB_PER_MB = 1000;
 
-/** Many clients at once: whether anyone starves, what each costs, and whether the idle ones are served when they wake up. */
+/** Many clients at once: whether any starves, the cost of each, and whether idle ones are served when they wake up. */
 export async function many(): Promise<Row[]> {
   await using upstream = await startProgram("echo-upstream", `${CHARACTERS}`);
   await using bare = await startProgram("bare-relay", upstream.url);
@@ -59,7 +59,7 @@ export async function many(): Promise<Row[]> {
   return rows;
 }
 
-/** Nobody is to have less than half of what is usual. */
+/** No client may get less than half of the median. */
 function slowestRow(what: string, { byClient }: Load): Row {
   return {
     what,
@@ -72,7 +72,7 @@ function slowestRow(what: string, { byClient }: Load): Row {
   };
 }
 
-/** Clients that have introduced themselves and say nothing, and what each takes of a process's memory. */
+/** Initialized, idle clients, and the memory that each costs a process. */
 async function openIdle(url: string, pid: number): Promise<{ kbEach: number; wake(): Promise<void> }> {
   const beforeMb = proportionalMb(pid);
   const clients: Rpc[] = [];
@@ -87,7 +87,7 @@ async function openIdle(url: string, pid: number): Promise<{ kbEach: number; wak
   await Bun.sleep(REST_MS);
   return {
     kbEach: ((proportionalMb(pid) - beforeMb) * KB_PER_MB) / IDLE,
-    /** Each is still served. */
+    /** Checks that each is still served. */
     async wake() {
       await Promise.all(clients.map((client) => client.call("tools/call", { name: "echo", arguments: {} })));
       for (const client of clients) client.close();

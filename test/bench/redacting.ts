@@ -6,7 +6,7 @@ import type { Row } from "./support/row.ts";
 const MISS_LIMIT_PERCENT = 5;
 const FALSE_CUT_LIMIT_PERCENT = 2;
 
-/** How often the redactor misses a secret of the corpus, and how often it cuts what is none. */
+/** How often the redactor misses a secret of the corpus, and how often it cuts something else. */
 export function redacting(): Promise<Row[]> {
   const { secrets, misses, plain, falseCuts } = redactionRates(createRedactor());
   return Promise.resolve([

@@ -12,12 +12,12 @@ import type { Row } from "./support/row.ts";
 const ROUNDS = 3;
 const WARM_UP_MS = 300;
 /**
- * What is measured is a relay that has been up for a while. JavaScriptCore compiles a function for the last time when it was
- * called 64,000 times, which a relay of ten calls a second reaches within two hours; both relays pass so many before.
+ * Warm-up of both relays, because a relay that has run for a while is measured. JavaScriptCore compiles a function for the
+ * last time after 64,000 calls, which a relay with ten calls per second reaches within two hours.
  */
 const COMPILING_MS = 2500;
 const COMPILING_CHARACTERS = 200;
-/** Each of the clients has a command of its own, begun with its session, and the commands compile their code first. */
+/** Each client has a command of its own, started with its session; the commands warm up too. */
 const STDIO_WARM_UP_MS = 3000;
 const DURATION_MS = 700;
 const MANY = 20;
@@ -35,9 +35,9 @@ interface Round {
 }
 
 /**
- * Calls through the proxy, which records every one, beside a relay that does nothing else, and beside peers for a server on
- * stdio. Client, relay, server, recorder's store and database share the machine. At the end everything that
- * was answered is in the database, or the bench fails.
+ * Calls through the proxy, which records each of them, against a relay that does nothing else, and against peers for stdio
+ * servers. Client, relay, server, the recorder's store and the database share the machine. Every answered call must be in
+ * the database at the end, or the bench fails.
  */
 export async function relaying(): Promise<Row[]> {
   const rows: Row[] = [];
@@ -114,14 +114,14 @@ function manyRows(name: string, rounds: Round[]): Row[] {
   ];
 }
 
-/** A program from npm that puts a command on a wire, as it is. */
+/** A program from npm that serves a stdio command over another wire, unmodified. */
 interface Peer {
   name: string;
   wire: string;
   command(port: number, server: string[]): string[];
   ready: RegExp;
   address(port: number): string;
-  /** Where the proxy does the same. */
+  /** The address at which the proxy serves the same. */
   ours(recorder: Recorder): string;
 }
 
@@ -139,7 +139,7 @@ const peers: Peer[] = [
     ours: (recorder) => recorder.address("up"),
   },
   {
-    // Its sessions share one command, where Dewey's have one each.
+    // Its sessions share one command; each of Dewey's has its own.
     name: "mcp-proxy",
     wire: "HTTP",
     command: (port, server) => {
@@ -152,13 +152,13 @@ const peers: Peer[] = [
   },
 ];
 
-/** A server on stdio, behind Dewey and behind a peer. */
+/** A stdio server behind Dewey and behind a peer. */
 async function stdio({ name, characters }: Size, peer: Peer): Promise<Row[]> {
   const server = [process.execPath, programPath("echo-upstream"), `${characters}`, "--stdio"];
   const port = freePort();
   const theirs = peer.address(port);
   await using _ = await startCommand(peer.command(port, server), peer.ready);
-  // It may say so a moment before it listens.
+  // It may print this shortly before it listens.
   const isListening = () => fetch(`http://127.0.0.1:${port}/`).then(Boolean, () => false);
   await until(peer.name, isListening);
   await using recorder = await startRecorder({ up: { command: server[0], args: server.slice(1) } });
@@ -187,7 +187,7 @@ async function stdio({ name, characters }: Size, peer: Peer): Promise<Row[]> {
   return rows;
 }
 
-/** Short calls through both, which are soon delivered. */
+/** Short calls through both, which are delivered quickly. */
 async function compiled(theirs: string, ours: string, recorder: Recorder): Promise<void> {
   await load(theirs, MANY, COMPILING_CHARACTERS, COMPILING_MS);
   await recorder.during(() => load(ours, MANY, COMPILING_CHARACTERS, COMPILING_MS));

@@ -12,7 +12,7 @@ import { storing } from "./storing.ts";
 import { judge, table } from "./support/row.ts";
 import type { Judged, Row } from "./support/row.ts";
 
-// Every promise about speed beside a peer or the limit, measured in one run; bench.ts runs this.
+// All claims about speed relative to a peer or a bound, measured in one run; started by bench.ts.
 
 const benches: Record<string, () => Promise<Row[]>> = {
   storing,
@@ -25,7 +25,7 @@ const benches: Record<string, () => Promise<Row[]>> = {
   importing,
   redacting,
 };
-/** Benches that run only when they are asked for: they take long. */
+/** Slow benches, which run only on request. */
 const onRequest: Record<string, () => Promise<Row[]>> = { long, large };
 
 const args = process.argv.slice(2);

@@ -15,14 +15,14 @@ import type { Kept } from "./speed-recall.ts";
 import { compareStoring } from "./speed-storing.ts";
 import { loadPrototype, loadTalk } from "./talk-database.ts";
 
-// `bun run bench:search-speed`: how fast `dewey_search` of the compiled binary is over a million messages of made-up talk,
-// beside the prototype's statements on the prototype's index over the same messages; how that grows; what the index costs
-// when storing; and which of the best hits the bounds of the ranking lose. `--messages N` (hundreds, 100,000 or more) takes
-// another number, `--queries N` asks so many of each kind, `--json` prints the figures for programs, and `--data FOLDER`
+// `bun run bench:search-speed`: speed of `dewey_search` of the compiled binary over a million generated messages, against the
+// prototype's statements on the prototype's index over the same messages; how it grows; what the index costs when storing; and
+// which of the best hits the limits of the ranking lose. `--messages N` (a multiple of 100, at least 100,000) sets the number
+// of messages, `--queries N` the number of queries per kind, `--json` prints the figures for programs, and `--data FOLDER`
 // keeps the databases there for another run.
 
 const LIMIT = 10;
-/** The bars: of the prototype's p95, of milliseconds, of growth by ten, of rows stored a second. */
+/** The bars: share of the prototype's p95, milliseconds, growth by ten, share of rows stored per second. */
 const MOST_OF_PROTOTYPE = 0.1;
 const MOST_MS = 150;
 const MOST_GROWTH = 3;
@@ -62,7 +62,7 @@ const bars = judge();
 if (options.json) console.log(JSON.stringify({ measured, storing, bars }));
 else print();
 
-/** Fills a database, unless that was done in a run before, and asks a newly started server. */
+/** Fills a database unless an earlier run did, and sends the queries to a freshly started server. */
 async function measure(size: number, isWhole: boolean): Promise<Measured> {
   using folder = options.data === undefined ? temporaryHome() : undefined;
   const home = folder?.path ?? join(options.data ?? "", `${size}`);
@@ -95,8 +95,8 @@ function embeddedIn(home: string) {
 }
 
 /**
- * Asks each query of Dewey and, in turns, of the prototype. To warm up, Dewey is asked all of them once before, and the
- * prototype, which takes long and reads the same pages again and again, the first of each kind.
+ * Sends each query to Dewey and the prototype in alternation. For warm-up, Dewey gets all of them once before; the prototype,
+ * which is slow and keeps reading the same pages, gets the first of each kind.
  */
 async function ask(dewey: Rpc, sql: SQL | undefined, queries: Query[]): Promise<Pick<Measured, "dewey" | "prototype">> {
   const askDewey = (query: Query) => dewey.tool("dewey_search", { query: query.text, ...query.filters, limit: LIMIT });
@@ -132,7 +132,7 @@ function byKind<Value>(of: (kind: Kind) => Value): Record<Kind, Value> {
   return Object.fromEntries(KINDS.map((kind) => [kind, of(kind)])) as Record<Kind, Value>;
 }
 
-/** In a fresh server, in two databases that only this is done to. */
+/** Runs in a fresh server, in two databases of its own. */
 async function measureStoring() {
   using folder = temporaryHome();
   const { running } = await startServe(folder.path);
@@ -169,7 +169,7 @@ function judge(): Bar[] {
   if (!tenth || !whole?.prototype) return [];
   const { dewey, prototype } = whole;
   return [
-    most("p95 of all queries, of the prototype's", dewey.all.p95 / prototype.all.p95, MOST_OF_PROTOTYPE),
+    most("p95 of all queries relative to the prototype's", dewey.all.p95 / prototype.all.p95, MOST_OF_PROTOTYPE),
     ...KINDS.map((kind) => most(`p95 of ${kind}, in ms`, dewey[kind].p95, MOST_MS)),
     ...(["all", ...KINDS] as const).map((kind) =>
       most(
@@ -179,7 +179,7 @@ function judge(): Bar[] {
       ),
     ),
     {
-      what: `rows stored a second, of a plain index's: ${storing.ratio.toFixed(2)}, at least ${LEAST_STORING}`,
+      what: `rows stored per second, relative to a plain index: ${storing.ratio.toFixed(2)}, at least ${LEAST_STORING}`,
       value: storing.ratio,
       isMet: storing.ratio >= LEAST_STORING,
     },
@@ -195,9 +195,9 @@ function print(): void {
       "p50 / p95 in ms": kind,
       ...Object.fromEntries(measured.map((each) => [`${each.messages} messages`, ms(each.dewey[kind])])),
       prototype: ms(whole?.prototype?.[kind]),
-      "p95, of the prototype's": whole?.prototype ? (whole.dewey[kind].p95 / whole.prototype[kind].p95).toFixed(3) : "",
+      "p95 / prototype's": whole?.prototype ? (whole.dewey[kind].p95 / whole.prototype[kind].p95).toFixed(3) : "",
       "best ten kept": kept?.hits.toFixed(2) ?? "",
-      "of their score": kept?.score.toFixed(2) ?? "",
+      "their score": kept?.score.toFixed(2) ?? "",
     };
   });
   printTable(rows);
@@ -207,7 +207,7 @@ function print(): void {
   for (const { what, isMet } of bars) console.log(`${isMet ? "met    " : "NOT MET"} ${what}`);
 }
 
-/** As Markdown has it. */
+/** Prints a Markdown table. */
 function printTable(rows: Record<string, string>[]): void {
   const names = Object.keys(rows[0] ?? {});
   const widths = names.map((name) => Math.max(name.length, ...rows.map((row) => row[name]?.length ?? 0)));

@@ -2,7 +2,7 @@ import { startServe } from "../support/binary.ts";
 import { temporaryHome } from "../support/home.ts";
 import { Rpc } from "../support/rpc.ts";
 
-// `bun run bench:search FILE`: how good `dewey_search` of the compiled binary is on questions whose answers are known.
+// `bun run bench:search FILE`: quality of `dewey_search` of the compiled binary on questions with known answers.
 // FILE holds `{conversations: [{id, sessions: [{turns: [{id, speaker, text}]}]}], questions: [{conversation, question,
 // evidence: [turn ids]}]}`. A session becomes a conversation, all sessions of one pair share a session_id, and each
 // question is asked with that session_id.
@@ -29,7 +29,7 @@ await measure();
 dewey.close();
 await running.stop();
 
-/** Stores the corpus; answers which turn each message is. */
+/** Stores the corpus. Returns the turn id of each message. */
 async function load(): Promise<Map<string, string>> {
   const turns = new Map<string, string>();
   for (const conversation of corpus.conversations) {

@@ -9,15 +9,15 @@ import type { Row } from "./support/row.ts";
 const SERVERS = 3;
 const CLIENTS = 50;
 const ROUNDS = 6;
-/** Rounds before anything is counted: a server is quick when its code has been compiled, which takes some thousand calls. */
+/** Warm-up rounds: compiling the code of a server takes some thousand calls. */
 const WARM_UP_ROUNDS = 2;
 const WARM_UP_MS = 2000;
 const DURATION_MS = 4000;
 
 /**
- * Storing over three servers on one PostgreSQL against storing over one of them, with the same clients and conversations.
- * The machine's processors are the same for both, so this tells what it costs that the servers' groups are smaller and
- * wait for each other, not what more machines would gain.
+ * Storing through three servers on one PostgreSQL against storing through one of them, with the same clients and
+ * conversations. Both share the machine's cores, so this shows the cost of smaller groups that wait for each other, not the
+ * gain of more machines.
  */
 export async function servers(): Promise<Row[]> {
   await using stack = new AsyncDisposableStack();
@@ -42,7 +42,7 @@ export async function servers(): Promise<Row[]> {
   const one: Load[] = [];
   const three: Load[] = [];
   for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {
-    // Each goes first in turn: the tables grow meanwhile.
+    // Each goes first in turn, because the tables grow.
     if (round % 2 === 0) one.push(await store([first.url]));
     three.push(await store(urls));
     if (round % 2 === 1) one.push(await store([first.url]));
@@ -88,7 +88,7 @@ export async function servers(): Promise<Row[]> {
   ];
 }
 
-/** What a caller of each server got on average. */
+/** Average calls per caller, by server. */
 function byServer(byClient: number[]): number[] {
   return Array.from({ length: SERVERS }, (_, server) =>
     mean(byClient.filter((__, client) => client % SERVERS === server)),

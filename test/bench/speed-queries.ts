@@ -1,14 +1,14 @@
 import type { SQL } from "bun";
 import { wordOf } from "./talk.ts";
 
-/** What is asked in the bench of speed: five kinds, alike in number. */
+/** The queries of the speed bench: five kinds, equally many of each. */
 export const KINDS = ["rare word", "common word", "common pair", "seven words", "filtered"] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** The commonest words, which stand in 1 to 13 of 100 messages, and the step from one to the next that is asked for. */
+/** The most common words, in 1 to 13 of 100 messages, and the step between those queried. */
 const COMMON_WORDS = 200;
 const COMMON_STEP = 5;
-/** A word is rare with so many matches. */
+/** Range of matches of a rare word. */
 const RARE_LEAST = 2;
 const RARE_MOST = 50;
 const QUESTION_WORDS = 7;
@@ -30,7 +30,7 @@ export interface Query {
   filters: Filters;
 }
 
-/** The same queries each time, so many of each kind, in turns. */
+/** Generates the same queries every time, this many per kind, kinds alternating. */
 export async function makeQueries(sql: SQL, ofEach: number): Promise<Query[]> {
   const rare = await rareWords(sql, ofEach);
   const common = (index: number) => wordOf((index * COMMON_STEP) % COMMON_WORDS);
@@ -50,7 +50,7 @@ export async function makeQueries(sql: SQL, ofEach: number): Promise<Query[]> {
 async function rareWords(sql: SQL, wanted: number): Promise<string[]> {
   const words: string[] = [];
   for (let rank = 200; words.length < wanted; rank = Math.ceil(rank * 1.02) + 1) {
-    // Round again with others, where there are few messages.
+    // Starts over with other words when there are few messages.
     const word = wordOf(rank % 200_000);
     const [row] = await sql`select count(*)::integer as count
       from (select from messages where search @@ ${`'${word}'`}::text::tsquery limit ${RARE_MOST + 1}) as counted`;
@@ -64,11 +64,11 @@ interface Message {
   role: string;
   metadata: Record<string, string> | null;
   created_at: Date;
-  /** Its words that are no stop words, each once. */
+  /** Its distinct words, without stop words. */
   words: string[];
 }
 
-/** A message that is long enough to be asked about, from so far into the whole time; recorded ones in turn. */
+/** A message long enough for a query, at this share of the total time; every other one is recorded. */
 async function aMessage(sql: SQL, share: number): Promise<Message> {
   const rows = await sql`
     select c.session_id, m.role, m.metadata, m.created_at, m.content from messages m join conversations c on c.id = m.conversation_id
@@ -78,10 +78,10 @@ async function aMessage(sql: SQL, share: number): Promise<Message> {
     const words = [...new Set(String(row.content).match(/\b(?:[a-z][aeiou]){2,3}[kbpfx]\b/g))];
     if (words.length >= QUESTION_WORDS && words.length < 5 * QUESTION_WORDS) return { ...row, words };
   }
-  throw new Error("no message is long enough to be asked about");
+  throw new Error("no message is long enough for a query");
 }
 
-/** One filter after the other, each so that the message passes. */
+/** Filters in turn, each matching the message. */
 function filtersFor(message: Message, index: number): Filters {
   const { session_id, role, metadata, created_at } = message;
   const day = (days: number) => new Date(created_at.getTime() + days * DAY_MS).toISOString();
@@ -96,7 +96,7 @@ function filtersFor(message: Message, index: number): Filters {
   return choices[index % choices.length] ?? {};
 }
 
-/** The prototype's two statements: its hits, and their number. The filters are those of the query. */
+/** The prototype's two statements, for its hits and their number, with the filters of the query. */
 export async function askPrototype(sql: SQL, { text, filters }: Query, limit: number): Promise<void> {
   const values: unknown[] = [text];
   const value = (given: unknown, type: string) => `$${values.push(given)}::${type}`;

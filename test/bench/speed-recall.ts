@@ -12,11 +12,11 @@ import type { Kind, Query } from "./speed-queries.ts";
 /** Ranking every match of a common word takes seconds. */
 const QUERIES_OF_EACH_KIND = 5;
 
-/** What of the best hits is found, though not every match is ranked. */
+/** How many of the best hits are found although not every match is ranked. */
 export interface Kept {
-  /** The part of them that is among the hits. */
+  /** Share of the best that is among the hits. */
   hits: number;
-  /** The hits' scores together, of theirs. */
+  /** Sum of the hits' scores, relative to that of the best. */
   score: number;
 }
 

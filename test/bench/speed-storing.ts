@@ -6,21 +6,20 @@ import type { TalkMessage } from "./talk.ts";
 
 const BATCHES = 300;
 const ROWS = 100;
-/** Batches that are stored before the clock runs. */
+/** Warm-up batches. */
 const WARMING = 20;
 
-/** Rows stored a second. */
+/** Rows stored per second. */
 export interface Storing {
   dewey: number;
   plain: number;
-  /** Of the medians of the batches' times, so that a pause of the machine does not decide. */
+  /** Ratio of the median batch times, so that a stall of the machine does not decide. */
   ratio: number;
 }
 
 /**
- * Stores the same messages in two of Dewey's databases by Dewey's own function, in turns: in one as Dewey has it, with what
- * its server does beside it, in the other with nothing for search but `to_tsvector('english', content)`, stored, and a GIN
- * index on it as PostgreSQL makes it.
+ * Stores the same messages in two of Dewey's databases with Dewey's own function, alternating: one as it is, with the server's
+ * background work; in the other one, search is only a stored `to_tsvector('english', content)` with a default GIN index.
  */
 export async function compareStoring(dewey: SQL, sorter: IndexSorter, plain: SQL): Promise<Storing> {
   await makePlain(plain);
@@ -41,7 +40,7 @@ export async function compareStoring(dewey: SQL, sorter: IndexSorter, plain: SQL
       },
       async () => times.plain.push(await store(plain, batch, () => null)),
     ];
-    // Who goes first changes, so that neither finds the disk busier.
+    // They alternate in going first, so that neither finds the disk busier.
     for (const one of stored % 2 === 0 ? both : both.toReversed()) await one();
     stored += 1;
     batch = [];
@@ -57,13 +56,13 @@ export async function compareStoring(dewey: SQL, sorter: IndexSorter, plain: SQL
   };
 }
 
-/** As the store counts them. */
+/** The characters as the store counts them. */
 function charactersOf({ content, metadata }: TalkMessage): number {
   const texts = [content, metadata && JSON.stringify(metadata), searchable(content)];
   return texts.reduce((sum, text) => sum + (text?.length ?? 0), 0);
 }
 
-/** Takes away whatever Dewey has for search beyond a stored tsvector with its index. */
+/** Removes everything for search except a stored tsvector with its index. */
 async function makePlain(sql: SQL): Promise<void> {
   await sql.unsafe(`create or replace function dewey_search_vector(content text) returns tsvector
     language sql immutable parallel safe as $$ select to_tsvector('english', content) $$`);

@@ -10,13 +10,13 @@ import { BYTES_PER_MB, familyOf, proportionalMb } from "./support/memory.ts";
 import { engineTar, freshStartMs, knownStartMs } from "./support/postgres-by-hand.ts";
 import type { Row } from "./support/row.ts";
 
-// How long the binary takes until it is of use, and what it takes of the machine while nobody uses it; in turns with the
-// least that a program made with Bun takes (`bare-program.ts`), and with PostgreSQL's own programs.
+// Time until the binary is ready, and its memory while idle, alternating with the minimum for a program built with Bun
+// (`bare-program.ts`) and with PostgreSQL's own programs.
 
 const COMMAND_ROUNDS = 25;
 const PROXY_ROUNDS = 11;
 const KNOWN_ROUNDS = 7;
-/** A start on a fresh folder unpacks a PostgreSQL and makes a database: that takes seconds. */
+/** Rounds of starts on a fresh folder: each unpacks PostgreSQL and creates a database, which takes seconds. */
 const FRESH_ROUNDS = 3;
 
 const COMMAND_LIMIT_MS = 50;
@@ -27,7 +27,7 @@ const FRESH_FOLDER_LIMIT_MS = 5000;
 const BARE = "a bare Bun program";
 const BY_HAND = "PostgreSQL by hand";
 
-/** Values of Dewey's, and in turns with them those of what it is compared with. */
+/** Dewey's values and its reference's, measured in alternation. */
 interface Pair {
   dewey: number[];
   other: number[];
@@ -66,7 +66,7 @@ export async function starting(): Promise<Row[]> {
   }
 }
 
-/** A home that others may pass through: PostgreSQL runs as somebody else when the bench is root's. */
+/** A home that other users may traverse: PostgreSQL runs as another user when the bench runs as root. */
 function passableHome() {
   const home = temporaryHome();
   chmodSync(home.path, 0o711);
@@ -87,7 +87,7 @@ async function pairs(rounds: number, dewey: () => Promise<number>, other: () => 
   return pair;
 }
 
-/** From the start of a program to its end. */
+/** Time from the start of a program to its exit. */
 async function commandMs(command: string[], home: string, stdin = "", env: Record<string, string> = {}) {
   const startedMs = performance.now();
   const child = Bun.spawn(command, {
@@ -101,7 +101,7 @@ async function commandMs(command: string[], home: string, stdin = "", env: Recor
   return performance.now() - startedMs;
 }
 
-/** As a session's hooks find it: a server runs, and a deliverer waits for what they leave. */
+/** The situation of a session's hooks: a server runs, and a deliverer waits for events. */
 async function hooks(bare: string, home: string): Promise<Pair> {
   const { running, url } = await startServe(home);
   const dataDir = join(home, "data");
@@ -139,7 +139,7 @@ async function proxyStarts(bare: string, home: string): Promise<{ ready: Pair; m
   return { ready, memory };
 }
 
-/** From the start of a program to a line on its stderr. Its memory is looked at then, and it is stopped. */
+/** Time from the start of a program to a line on its stderr; then samples its memory and stops it. */
 async function msUntil(line: RegExp, memoryMb: number[], begin: () => ReturnType<typeof start>): Promise<number> {
   const startedMs = performance.now();
   const running = begin();

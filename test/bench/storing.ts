@@ -13,7 +13,7 @@ const CONVERSATIONS = 64;
 const ROUNDS = 3;
 const WARM_UP_MS = 2000;
 const DURATION_MS = 4000;
-/** What the peer's file holds when it is not empty: it is read and written anew at each call. */
+/** Entities in the peer's file when it is not empty: the file is reread and rewritten on every call. */
 const KNOWN_TO_PEER = 10_000;
 
 interface Round {
@@ -29,9 +29,9 @@ interface Round {
 }
 
 /**
- * Storing one message a call, each answered after its commit, against pgbench that runs the very statement of Dewey's
- * (`dewey_append`, one message), and the plainest one that could stand for it, without locks, ids of the caller's,
- * repetitions or errors. The peer, MCP's own server-memory, has an easier job: one client, a file, no wait for the disk.
+ * Storing one message per call, answered after its commit, against pgbench with Dewey's own statement (`dewey_append`, one
+ * message), and with the simplest equivalent, without locks, caller ids, duplicates or errors. The peer, MCP's own
+ * server-memory, has an easier job: one client, a file, no wait for the disk.
  */
 export async function storing(): Promise<Row[]> {
   using home = temporaryHome();
@@ -138,14 +138,14 @@ export async function storing(): Promise<Row[]> {
   ];
 }
 
-/** Dewey's own statement with one message. */
+/** Dewey's statement with one message. */
 function appendScript(text: string): string {
   return `select outcome, message_id, turn_number, created_at from dewey_append(array[0], array[${clientConversation}],
     array[uuidv7()], array[null::integer], array['user'], array['${text}'], array[null::text], array[null::text],
     array[null::text], array[null::timestamptz], array[null::text], array[null::text], array[false])`;
 }
 
-/** What somebody would write who only wants to number and insert. */
+/** A minimal statement that only numbers and inserts. */
 function plainScript(text: string): string {
   return `with c as (
       update conversations set last_turn = last_turn + 1, message_count = message_count + 1

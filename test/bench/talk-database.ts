@@ -3,19 +3,19 @@ import { searchable } from "../../src/store/search/text.ts";
 import { talk } from "./talk.ts";
 import type { TalkMessage } from "./talk.ts";
 
-/** Rows of one piece of COPY. */
+/** Rows per chunk of COPY. */
 const ROWS_AT_ONCE = 5000;
 
 /**
- * Fills an empty database of Dewey's with made-up talk, as it would be after so many messages were stored one by one and
- * autovacuum had been there: tables in the order of time, indexes complete, statistics new.
+ * Fills an empty database of Dewey's with generated messages, in the state after storing them one by one and an
+ * autovacuum: tables in order of time, indexes complete, statistics up to date.
  */
 export async function loadTalk(sql: SQL, messages: number): Promise<void> {
   await sql.unsafe(`create unlogged table talk (number integer, id uuid, conversation_id uuid, session_id text,
     begun_at timestamptz, turn_number integer, role text, content text, searchable text, metadata jsonb, created_at timestamptz)`);
   await copyInto(sql, messages);
   await sql.begin(async (within) => {
-    // The talk refers to nothing that is missing, so nothing needs to be checked row by row.
+    // All references are valid, so foreign keys need no check row by row.
     await within.unsafe("set local session_replication_role = replica; set local maintenance_work_mem = '1GB'");
     await within.unsafe(`insert into conversations (id, session_id, created_at, updated_at, last_turn, message_count)
       select conversation_id, min(session_id), min(begun_at), max(created_at), max(turn_number), count(*)
@@ -36,7 +36,7 @@ export async function loadTalk(sql: SQL, messages: number): Promise<void> {
   for (const table of ["conversations", "messages"]) await sql.unsafe(`vacuum analyze ${table}`);
 }
 
-/** The same messages as the prototype kept them, in a schema of their own, with its indexes. */
+/** Stores the same messages in the prototype's tables, in a schema of their own, with its indexes. */
 export async function loadPrototype(sql: SQL): Promise<void> {
   await sql.unsafe(`create schema prototype;
     set maintenance_work_mem = '1GB';
@@ -70,7 +70,7 @@ async function copyInto(sql: SQL, messages: number): Promise<void> {
   await writer.close();
 }
 
-/** A row in COPY's text form. The talk has no tabs, line ends or backslashes in it. */
+/** A row in COPY's text format. The messages contain no tabs, line breaks or backslashes. */
 function copyRow(number: number, message: TalkMessage): string {
   const { conversation, metadata } = message;
   const time = (ms: number) => new Date(ms).toISOString();

@@ -1,44 +1,43 @@
-// Talk that is made up, the same for the same seed, of the size and shape that search meets. Where a number below is not
-// explained, it lies near what was counted in transcripts of real conversations (LoCoMo): half of the words are stop
-// words, a message has 22 words in the median, the commonest other words stand in one message of ten, the hundredth in one
-// of fifty.
+// Generates messages, the same for the same seed, with the size and shape that search has to handle. Numbers without an
+// explanation are close to counts from transcripts of real conversations (LoCoMo): half of the words are stop words, the
+// median message has 22 words, the most common other words occur in one message of ten, the hundredth in one of fifty.
 
-/** Words that PostgreSQL's English stop list leaves out, the commonest first. */
+/** Words in PostgreSQL's English stop list, the most common first. */
 const STOP_WORDS =
   "the i and you to a it is of that in was so for my have me on be with but they this are we your just do at not what all can there if or about from when how she he as did out no them up more some then who will by".split(
     " ",
   );
 const STOP_SHARE = 0.49;
 
-/** Zipf-Mandelbrot: how often a word comes falls with 1 / (rank + SHIFT) ^ EXPONENT. */
+/** Zipf-Mandelbrot: the frequency of a word is proportional to 1 / (rank + SHIFT) ^ EXPONENT. */
 const VOCABULARY = 200_000;
 const SHIFT = 25;
 const EXPONENT = 1.2;
 
-/** What is talked of: words of one of the topics, and words that a conversation has for itself, come again and again. */
+/** Subjects: words of one topic, and words specific to the conversation, recur. */
 const TOPICS = 3000;
 const TOPIC_WORDS = 300;
 const TOPIC_SHARE = 0.25;
 const OWN_WORDS = 30;
 const OWN_SHARE = 0.15;
 
-/** Log-normal lengths, in words, and what tools print is longer. */
+/** Log-normal lengths in words; tool output is longer. */
 const SPOKEN = { median: 20, sigma: 0.8 };
 const PRINTED = { median: 60, sigma: 1.2 };
 const MAX_WORDS = 20_000;
 const TURNS = { median: 30, sigma: 1 };
 
-/** Conversations that go on at the same time: their messages lie mixed in the table. */
+/** Concurrent conversations: their messages are interleaved in the table. */
 const OPEN_CONVERSATIONS = 20;
-/** One conversation of three is a recording of tools, with the metadata that the proxy gives it; of others some have a little. */
+/** One conversation of three is a recording of tool calls with the proxy's metadata; some others have a little metadata. */
 const RECORDED_SHARE = 1 / 3;
 const NOTED_SHARE = 0.1;
 const TOOLS = 50;
 const UPSTREAMS = 100;
 const LATENCY_MS = { median: 50, sigma: 2 };
-/** The first session of all has about one conversation of ten. */
+/** The first session has about one conversation of ten. */
 const SESSIONS_PER_CONVERSATION = 0.2;
-/** One message of ten names something that no other names. */
+/** One message of ten contains a word that no other contains. */
 const UNIQUE_SHARE = 0.1;
 const QUESTION_SHARE = 0.15;
 const FIRST_TIME_MS = Date.UTC(2024, 0, 1);
@@ -60,7 +59,7 @@ export interface TalkMessage {
   timeMs: number;
 }
 
-/** A random number from 0 to 1, by Marsaglia's xorshift and a seed. */
+/** Seeded random numbers from 0 to 1 (Marsaglia's xorshift). */
 type Random = () => number;
 
 function seeded(seed: number): Random {
@@ -75,14 +74,14 @@ function seeded(seed: number): Random {
 
 const CONSONANTS = "bdfghjklmnprstvwz";
 const VOWELS = "aeiou";
-/** English endings end otherwise, so the stemmer leaves each word as it is. */
+/** No English suffix ends in these letters, so the stemmer leaves every word unchanged. */
 const FINALS = "kbpfx";
 
-/** The word of a rank, counted from 0; frequent ones are shorter. */
+/** The word of a rank, from 0; frequent words are shorter. */
 export function wordOf(rank: number): string {
   const syllables = rank < 30_000 ? 2 : 3;
   const count = (CONSONANTS.length * VOWELS.length) ** syllables * FINALS.length;
-  // A step that shares no factor with the count visits every word once, and leaves no order that can be seen.
+  // A step coprime to the count visits every word once, in no visible order.
   let place = (rank * 7919) % count;
   let word = FINALS[place % FINALS.length] ?? "";
   place = Math.floor(place / FINALS.length);
@@ -93,7 +92,7 @@ export function wordOf(rank: number): string {
   return word;
 }
 
-/** Draws ranks that are distributed as those of words. */
+/** Draws ranks with the distribution of words. */
 function zipfMandelbrot(count: number, shift: number, exponent: number): (random: Random) => number {
   const sums = new Float64Array(count);
   let sum = 0;
@@ -119,7 +118,7 @@ function logNormal(random: Random, { median, sigma }: { median: number; sigma: n
   return Math.max(1, Math.min(most, Math.round(median * Math.exp(sigma * normal))));
 }
 
-/** A conversation that is going on, with what it is about. */
+/** A conversation in progress, with its subjects. */
 interface Open {
   conversation: TalkConversation;
   turn: number;
@@ -130,7 +129,7 @@ interface Open {
   upstream: string;
 }
 
-/** Makes so many messages, in the order of their times. */
+/** Generates this many messages, in order of time. */
 export function* talk(count: number, seed = 1): Generator<TalkMessage> {
   const random = seeded(seed);
   const words = Array.from({ length: VOCABULARY }, (_, rank) => wordOf(rank));
@@ -207,7 +206,7 @@ export function* talk(count: number, seed = 1): Generator<TalkMessage> {
   }
 }
 
-/** A UUIDv7 of the seed's. */
+/** A UUIDv7 from seeded random numbers. */
 function uuid(timeMs: number, random: Random): string {
   const hex = (bits: number) =>
     Math.floor(random() * 2 ** bits)

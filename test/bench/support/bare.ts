@@ -1,6 +1,6 @@
 import { join } from "node:path";
 
-/** Builds `bare-program.ts` into a folder, with the options of Dewey's own build, and answers where it is. */
+/** Builds `bare-program.ts` into a folder with the options of Dewey's build, and returns its path. */
 export async function buildBare(folder: string): Promise<string> {
   const outfile = join(folder, "bare");
   await Bun.build({

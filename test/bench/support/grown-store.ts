@@ -1,27 +1,27 @@
 import type { SQL } from "bun";
 import { Writer } from "./text.ts";
 
-/** How much a store holds. */
+/** Size of a store. */
 export interface Size {
-  /** Conversations of one message each; every tenth belongs to one and the same session. */
+  /** Conversations of one message each; every tenth belongs to the same session. */
   conversations: number;
-  /** Turns of one conversation more. */
+  /** Turns of one additional conversation. */
   turns: number;
 }
 
 export const BUSY_SESSION = "busy";
 const CONTENT_CHARACTERS = 120;
-/** Texts that the messages have, over and over: what words they are made of is the search benches' affair. */
+/** Texts that the messages repeat; realistic words matter only in the search benches. */
 const TEXTS = 1000;
 
-/** The id of a conversation by its number, from 1 on; the long one has the number 0. */
+/** The id of a conversation by its number, starting at 1; the long one is number 0. */
 export function conversationId(number: number): string {
   return `00000000-0000-4000-8000-${number.toString(16).padStart(12, "0")}`;
 }
 
 /**
- * Fills an empty store as it would be after so much was stored in the course of time and autovacuum had been there: the
- * indexes complete and the statistics new.
+ * Fills an empty store to the state after storing this much over time and an autovacuum: indexes complete, statistics up
+ * to date.
  */
 export async function fillStore(sql: SQL, { conversations, turns }: Size): Promise<void> {
   const writer = new Writer(7);
@@ -29,7 +29,7 @@ export async function fillStore(sql: SQL, { conversations, turns }: Size): Promi
   const id = (number: string) => `('00000000-0000-4000-8000-' || lpad(to_hex(${number}), 12, '0'))::uuid`;
   const time = (number: string) => `timestamptz '2025-01-01' + ${number} * interval '1 second'`;
   await sql.begin(async (within) => {
-    // Nothing refers to what is missing, so nothing needs to be checked row by row.
+    // All references are valid, so foreign keys need no check row by row.
     await within.unsafe("set local session_replication_role = replica; set local maintenance_work_mem = '512MB'");
     const indexes: { definition: string; name: string }[] = await within.unsafe(
       `select pg_get_indexdef(indexrelid) as definition, indexrelid::regclass::text as name

@@ -1,6 +1,6 @@
-/** What a load came to. */
+/** The result of a load. */
 export interface Load {
-  /** Answered calls a second, of all clients together. */
+  /** Answered calls per second, over all clients. */
   rate: number;
   p50Ms: number;
   p99Ms: number;
@@ -9,19 +9,18 @@ export interface Load {
 }
 
 export interface LoadOptions {
-  /** Where each client connects: by WebSocket, or by Streamable HTTP where it begins with http. */
+  /** The address of each client: WebSocket, or Streamable HTTP when it starts with http. */
   urls: string[];
-  /** What runs before anything is counted, so that code is compiled and plans are made. */
+  /** Warm-up, so that code is compiled and statements are planned. */
   warmUpMs: number;
   durationMs: number;
-  /** A client's next call; `id` is its JSON-RPC id. */
+  /** The next call of a client; `id` is its JSON-RPC id. */
   frame(client: number, id: number): string;
 }
 
 /**
- * Clients that each wait for an answer before they ask again. They look at an answer only as far as it
- * takes to know that it is none of failure, so that the generator takes little of the machine that it shares with what
- * it measures.
+ * Clients that each wait for a response before the next call. They only check that a response is no failure, so that the
+ * generator takes little CPU from what it measures.
  */
 export async function closedLoop(options: LoadOptions): Promise<Load> {
   const clients: Caller[] = await Promise.all(
@@ -44,13 +43,13 @@ export async function closedLoop(options: LoadOptions): Promise<Load> {
   return { rate: (latenciesMs.length * 1000) / elapsedMs, p50Ms: at(0.5), p99Ms: at(0.99), byClient };
 }
 
-/** One client, of which one call is under way at a time. */
+/** A client with one call in flight at a time. */
 interface Caller {
   latenciesMs: number[];
-  /** Asks again and again. Throws when an answer is a failure, or the connection is lost. */
+  /** Calls repeatedly. Throws when a response is a failure or the connection is lost. */
   run(): Promise<void>;
   reset(): void;
-  /** Ends after the call that is under way. */
+  /** Stops after the call in flight. */
   stop(): void;
 }
 
@@ -76,7 +75,7 @@ class SocketCaller implements Caller {
     this.#frame = frame;
   }
 
-  /** Connects, and goes through MCP's handshake. */
+  /** Connects and performs MCP's handshake. */
   static async open(url: string, frame: (id: number) => string): Promise<SocketCaller> {
     const socket = new WebSocket(url, { protocols: ["mcp"], perMessageDeflate: false });
     await new Promise<void>((resolve, reject) => {
@@ -123,13 +122,13 @@ class SocketCaller implements Caller {
   }
 }
 
-/** The beginning and the end hold whatever tells a failure; the middle may be long. */
+/** A failure shows at the start or the end of a response; the middle may be long. */
 function isFailure(text: string): boolean {
   const ends = text.length > 1000 ? text.slice(0, 500) + text.slice(-500) : text;
   return ends.includes('"isError":true') || ends.includes('"error":');
 }
 
-/** An answer is read to its end, as JSON or as a stream of events, whichever the server prefers. */
+/** Responses are read to their end, as JSON or as an event stream, whichever the server sends. */
 class HttpCaller implements Caller {
   readonly #url: string;
   readonly #headers: Record<string, string>;

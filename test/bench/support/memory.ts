@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from "node:fs";
 
 export const BYTES_PER_MB = 1_000_000;
 
-/** A process and all that it has started, itself first. */
+/** A process and its descendants, itself first. */
 export function familyOf(pid: number): number[] {
   const parents = new Map(processes().map((each) => [each, parentOf(each)]));
   const family = [pid];
@@ -24,14 +24,14 @@ function parentOf(pid: number): number | undefined {
   }
 }
 
-/** Memory that would be free without the process: shared pages count for their share only. Nothing when it has ended. */
+/** Proportional set size: shared pages count by their share. 0 when the process has exited. */
 export function proportionalMb(pid: number): number {
   return fieldMb(`/proc/${pid}/smaps_rollup`, /^Pss:\s+(\d+) kB/m);
 }
 
 /**
- * The most memory that the process itself has had; nothing when it has ended. What `resourceUsage` says of a child is that of
- * its parent, if that is more: the kernel counts what the two shared before the child became another program.
+ * Peak memory of the process; 0 when it has exited. The `resourceUsage` of a child is no substitute: it includes the peak
+ * of its parent, because the kernel counts what both shared before exec.
  */
 export function peakMb(pid: number): number {
   return fieldMb(`/proc/${pid}/status`, /^VmHWM:\s+(\d+) kB/m);

@@ -5,10 +5,10 @@ import { toolFrame } from "./dewey.ts";
 import { Writer } from "./text.ts";
 
 const CONTENT_CHARACTERS = 400;
-/** pgbench prepares every script on every connection: few are enough for texts that differ. */
+/** Few different texts suffice: pgbench prepares every script on every connection. */
 export const texts = Array.from({ length: 10 }, (_, seed) => new Writer(seed).text(CONTENT_CHARACTERS));
 
-/** The conversation that a load's client stores into. */
+/** The conversation that a client stores into. */
 export function conversationId(number: number): string {
   return `00000000-0000-4000-8000-${`${number}`.padStart(12, "0")}`;
 }
@@ -18,12 +18,12 @@ export function storeFrame(conversation_id: string, id: number): string {
   return toolFrame(id, "dewey_store_message", { conversation_id, role: "user", content: textNumber(id) });
 }
 
-/** One of the texts, for any number. */
+/** One of the texts, by number. */
 export function textNumber(number: number): string {
   return texts[number % texts.length] ?? "";
 }
 
-/** Begins the conversations of a load, and makes sure that the database waits for the disk. */
+/** Creates the conversations of a load, and checks that the database waits for the disk. */
 export async function beginConversations(url: string, connection: Connection, count: number): Promise<void> {
   const dewey = await Rpc.open(url);
   await dewey.initialize();
@@ -37,7 +37,7 @@ export async function beginConversations(url: string, connection: Connection, co
   if (row.fsync !== "on" || row.synchronous !== "on") throw new Error("the database does not wait for the disk");
 }
 
-/** Whoever is fast must also be right: turns without gap or repeat, and counters that agree with the rows. */
+/** Speed counts only with correct results: turns without gap or repeat, and counters that match the rows. */
 export async function checkTurns(connection: Connection): Promise<void> {
   await using sql = connect(connection);
   const wrong: unknown[] = await sql`

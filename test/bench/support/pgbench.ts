@@ -5,25 +5,25 @@ import type { Connection } from "../../../src/store/database/connection.ts";
 
 const PROGRAM = "/usr/lib/postgresql/15/bin/pgbench";
 
-/** Connections need so long until their processes have started and planned every script. */
+/** Time for connections to start their backends and plan every script. */
 const WARM_UP_SECONDS = 3;
 
 export interface PgbenchOptions {
   connection: Connection;
   clients: number;
   seconds: number;
-  /** Transactions, chosen at random; each is one script. */
+  /** Transactions, one script each, chosen at random. */
   scripts: string[];
 }
 
-/** What pgbench came to. */
+/** The result of pgbench. */
 export interface Pgbench {
-  /** Transactions a second. */
+  /** Transactions per second. */
   rate: number;
   p99Ms: number;
 }
 
-/** Debian's pgbench, prepared, in one thread: it shares the machine with the database. */
+/** Runs Debian's pgbench with prepared statements in one thread: it shares the machine with the database. */
 export async function pgbench({ connection, clients, seconds, scripts }: PgbenchOptions): Promise<Pgbench> {
   const folder = mkdtempSync(join(tmpdir(), "dewey-pgbench-"));
   try {
@@ -49,7 +49,7 @@ export async function pgbench({ connection, clients, seconds, scripts }: Pgbench
   }
 }
 
-/** By the log, a line a transaction: client, number, µs, script, and when it ended in s and µs. */
+/** From the log, one line per transaction: client, number, µs, script, and its end in s and µs. */
 function lastSeconds(folder: string, seconds: number): Pgbench {
   const ended = readdirSync(folder)
     .filter((name) => name.startsWith("pgbench_log"))

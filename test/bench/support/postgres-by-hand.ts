@@ -1,13 +1,13 @@
 import { chownSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-// What a person does with PostgreSQL's own programs: the limit for a server that carries one.
+// Starting PostgreSQL with its own programs, as a person would: the bound for a server that embeds it.
 
-/** As whom PostgreSQL runs: it refuses root. */
+/** The user PostgreSQL runs as: it refuses root. */
 const NOBODY = { uid: 65_534, gid: 65_534 };
 const environment = { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" };
 
-/** Unpacks the engine with tar, makes a cluster with initdb, and starts it; answers how long that took. */
+/** Unpacks the engine with tar, creates a cluster with initdb and starts it. Returns the time that took. */
 export async function freshStartMs(tar: string, folder: string): Promise<number> {
   const owner = process.getuid?.() === 0 ? NOBODY : undefined;
   const startedMs = performance.now();
@@ -20,7 +20,7 @@ export async function freshStartMs(tar: string, folder: string): Promise<number>
   return performance.now() - startedMs + (await startMs(programs, cluster));
 }
 
-/** Starts a cluster of Dewey's, while no Dewey does; answers how long it takes until it accepts connections. */
+/** Starts a cluster that Dewey made and no Dewey uses. Returns the time until it accepts connections. */
 export function knownStartMs(home: string): Promise<number> {
   const folder = join(home, "data/postgres");
   const found = (pattern: RegExp) => join(folder, readdirSync(folder).find((name) => pattern.test(name)) ?? "");
@@ -55,7 +55,7 @@ async function run(command: string[], user?: { uid: number; gid: number }): Prom
   if (exitCode !== 0) throw new Error(`${command.join(" ")}: ${errors}`);
 }
 
-/** The engine that the binary carries, as a plain tar. */
+/** The embedded engine as a plain tar. */
 export async function engineTar(folder: string): Promise<string> {
   const archive = Bun.file(join(import.meta.dir, "../../../dist/engine/postgres.tar.zst"));
   const file = join(folder, "engine.tar");

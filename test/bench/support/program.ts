@@ -5,7 +5,7 @@ export interface Program extends AsyncDisposable {
   pid: number;
 }
 
-/** A program beside the benches, which prints its address; gone when the block ends. */
+/** Starts a program of this folder, which prints its address; stopped when the block ends. */
 export async function startProgram(name: string, ...args: string[]): Promise<Program> {
   return startCommand([process.execPath, programPath(name), ...args], /(ws:\/\/\S+)/);
 }
@@ -14,7 +14,7 @@ export function programPath(name: string): string {
   return join(import.meta.dir, "..", `${name}.ts`);
 }
 
-/** A command that prints something when it is ready: the first group is its address. */
+/** Starts a command that prints a line when ready; the first group of the pattern is its address. */
 export async function startCommand(command: string[], ready: RegExp): Promise<Program> {
   const child = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
   const reader = child.stdout.getReader();
@@ -38,7 +38,7 @@ export async function startCommand(command: string[], ready: RegExp): Promise<Pr
   };
 }
 
-/** What is not read would fill the pipe and block the program. */
+/** Unread output would fill the pipe and block the program. */
 async function drain(reader: { read(): Promise<{ done: boolean }> }): Promise<void> {
   while (!(await reader.read()).done);
 }

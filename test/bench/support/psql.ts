@@ -2,7 +2,7 @@ import type { Connection } from "../../../src/store/database/connection.ts";
 
 const PROGRAM = "/usr/lib/postgresql/15/bin/psql";
 
-/** One COPY of a file into a table, by Debian's psql, as a transaction of its own. */
+/** Copies a file into a table in one transaction, with Debian's psql. */
 export async function copyIn(connection: Connection, table: string, columns: string[], file: string): Promise<void> {
   await psql(connection, `copy ${table} (${columns.join(", ")}) from stdin`, {
     stdin: Bun.file(file),
@@ -10,7 +10,7 @@ export async function copyIn(connection: Connection, table: string, columns: str
   });
 }
 
-/** What a query answers, as a file for COPY. */
+/** Writes the result of a query to a file for COPY. */
 export async function copyOut(connection: Connection, query: string, file: string): Promise<void> {
   await psql(connection, `copy (${query}) to stdout`, { stdin: "ignore", stdout: Bun.file(file) });
 }

@@ -8,24 +8,24 @@ import { until } from "../../support/rpc.ts";
 import { embeddedConnection } from "./dewey.ts";
 import type { Load } from "./load.ts";
 
-/** How long the store may take for what was recorded, after the load. */
+/** Deadline for the delivery of all records after the load. */
 const DELIVERY_DEADLINE_MS = 240_000;
 
 export interface Recorder extends AsyncDisposable {
-  /** The proxy's address of an upstream, for WebSocket and for Streamable HTTP. */
+  /** The proxy's address for an upstream, over WebSocket and over Streamable HTTP. */
   address(upstream: string): string;
   httpAddress(upstream: string): string;
-  /** The server's. */
+  /** The server's address. */
   serverUrl: string;
   proxy: Running;
   server: Running;
-  /** Loads the proxy, and waits until what it has recorded is delivered, so that the next has the machine to itself. */
+  /** Runs a load through the proxy and waits until all records are delivered, so that the next load has the machine to itself. */
   during(work: () => Promise<Load>): Promise<Load>;
-  /** Every call that was answered is in the database, and its answer; throws otherwise. */
+  /** Throws unless every answered call is in the database with its result. */
   check(): Promise<void>;
 }
 
-/** A proxy that records its upstreams into a server of its own. */
+/** A proxy that records its upstreams into its own server. */
 export async function startRecorder(mcpServers: Record<string, object>): Promise<Recorder> {
   await using stack = new AsyncDisposableStack();
   const home = stack.use(temporaryHome());
@@ -68,7 +68,7 @@ export async function startRecorder(mcpServers: Record<string, object>): Promise
 async function delivered(health: string): Promise<void> {
   const deadlineMs = performance.now() + DELIVERY_DEADLINE_MS;
   while ((await queuedBytes(health)) > 0) {
-    if (performance.now() > deadlineMs) throw new Error("what was recorded is not delivered in time");
+    if (performance.now() > deadlineMs) throw new Error("the records were not delivered in time");
     await Bun.sleep(100);
   }
 }

@@ -1,21 +1,21 @@
-/** One line of the table: a value of Dewey's beside that of a peer or a limit, measured in turns in the same run. */
+/** One row of the table: a value of Dewey's and one of a peer or a bound, measured in alternation in the same run. */
 export interface Row {
   what: string;
   unit: string;
-  /** A value a round. */
+  /** One value per round. */
   dewey: number[];
-  /** What Dewey is compared with, and its values, round by round. */
+  /** The reference that Dewey is compared with, and its values by round. */
   against: string;
   other: number[];
-  /** What the bar is about: Dewey's value over the other's, or Dewey's less the other's. */
+  /** What the bar applies to: Dewey's value divided by the other's, or the difference. */
   compare: "ratio" | "difference";
-  /** What is promised of that, or of Dewey's own value (`within`); absent for what is only told. */
+  /** The bar for that, or for Dewey's own value (`within`); absent when a value is only reported. */
   bar?: { atLeast: number } | { atMost: number } | { within: number };
 }
 
-/** A row with what its rounds come to. */
+/** A row with its result over all rounds. */
 export interface Judged extends Row {
-  /** The median of the rounds' own comparisons, so that a moment in which the machine was slow counts for both. */
+  /** Median of the comparisons by round, so that slow moments of the machine affect both sides. */
   result: number;
   least: number;
   most: number;
@@ -38,17 +38,17 @@ function meets(bar: NonNullable<Row["bar"]>, result: number, dewey: number): boo
   return "atLeast" in bar ? result >= bar.atLeast : result <= bar.atMost;
 }
 
-/** Dewey's value against a fixed limit that it must not pass. */
+/** A value of Dewey's with a fixed limit. */
 export function withinLimit(what: string, unit: string, dewey: number[], most: number): Row {
   return { what, unit, dewey, against: "limit", other: [most], compare: "ratio", bar: { atMost: 1 } };
 }
 
-/** A value that has nothing beside it. */
+/** A value without a reference. */
 export function told(what: string, unit: string, dewey: number[]): Row {
   return { what, unit, dewey, against: "", other: [], compare: "ratio" };
 }
 
-/** A table for people, as Markdown has it. */
+/** A Markdown table. */
 export function table(rows: Judged[]): string {
   const head = ["what", "Dewey", "against", "", "ratio", "bar", "met"];
   const lines = rows.map((row) => [
@@ -73,7 +73,7 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
 }
 
-/** The median, and behind it the least and the most. */
+/** The median, then minimum and maximum in parentheses. */
 function values(rounds: number[], unit: string): string {
   const spread = rounds.length > 1 ? ` (${number(Math.min(...rounds))}–${number(Math.max(...rounds))})` : "";
   return `${number(median(rounds))} ${unit}${spread}`;

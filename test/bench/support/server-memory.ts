@@ -9,15 +9,15 @@ import { toolFrame } from "./dewey.ts";
 const program = import.meta.resolve("@modelcontextprotocol/server-memory/dist/index.js").replace("file://", "");
 
 export interface MemoryOptions {
-  /** Things that its file holds at the start. */
+  /** Entities in its file at the start. */
   known: number;
   warmUpMs: number;
   durationMs: number;
-  /** What a thing says. */
+  /** Text of an entity. */
   text(number: number): string;
 }
 
-/** Calls a second that MCP's server-memory answers to one client over stdio, each storing one thing in a file of its own. */
+/** Calls per second of MCP's server-memory for one client over stdio, each storing one entity in a file. */
 export async function storeInServerMemory(options: MemoryOptions): Promise<number> {
   using home = temporaryHome();
   const file = join(home.path, "memory.jsonl");

@@ -1,4 +1,4 @@
-/** Text that looks like what people write: the same at every run, with common words and rare ones as in any language. */
+/** Seeded text that resembles natural language: the same in every run, with common and rare words. */
 export class Writer {
   #state: number;
 
@@ -6,7 +6,7 @@ export class Writer {
     this.#state = seed;
   }
 
-  /** Words until there are so many characters. */
+  /** Words, until there are this many characters. */
   text(characters: number): string {
     let text = "";
     while (text.length < characters) text += `${this.#word()} `;
@@ -16,7 +16,7 @@ export class Writer {
       .padEnd(characters, ".");
   }
 
-  /** From 0 on, below 1. (Mulberry32.) */
+  /** From 0 (inclusive) to 1 (exclusive), by mulberry32. */
   random(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -24,13 +24,13 @@ export class Writer {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   }
 
-  /** Word number n comes about 1/n times as often as the first (Zipf). */
+  /** Word number n occurs about 1/n times as often as the first (Zipf). */
   #word(): string {
     return wordNumber(Math.floor(Math.exp(this.random() * Math.log(VOCABULARY))));
   }
 }
 
-/** Words that there are. */
+/** The vocabulary. */
 const VOCABULARY = 50_000;
 const syllables = [
   "ta",

@@ -1,13 +1,13 @@
 import { createWriteStream } from "node:fs";
 import type { Writer } from "./text.ts";
 
-/** One row of a file in so many is broken, and one of an unknown type. */
+/** One row per this many is broken, and one of an unknown type. */
 export const BROKEN_EVERY = 1000;
 const UNKNOWN_EVERY = 100;
 const BROKEN = '{"type":"assistant","message":{"content":[{"type":"te';
 const FIRST_ROW_MS = 1_760_000_000_000;
 
-/** Writes rows until there are so many, or as many bytes; answers how many there are. */
+/** Writes rows until there are this many, or this many bytes. Returns their number. */
 export async function writeRows(
   path: string,
   most: { rows?: number; bytes?: number },
@@ -25,7 +25,7 @@ export async function writeRows(
   return row;
 }
 
-/** Prompts, answers, calls and results in turn, with what Claude Code says beside them. `said` is what each holds. */
+/** Prompts, replies, calls and results in turn, with the fields Claude Code adds. `said` is the text of each. */
 export function rowText(said: string, sessionId: string, row: number, more: object = {}): string {
   if (row % BROKEN_EVERY === BROKEN_EVERY - 1) return BROKEN;
   const about = {
@@ -58,9 +58,9 @@ export function rowText(said: string, sessionId: string, row: number, more: obje
   });
 }
 
-/** Rows as long tasks leave them: what a tool said stands twice, as text and as data, and now and then there is a picture. */
+/** Rows of long tasks: tool output is stored twice, as text and as data, with an occasional picture. */
 export function largeRow(writer: Writer, sessionId: string): (row: number) => string {
-  // To write two gigabytes of text anew would take longer than to import them.
+  // Generating two gigabytes of text would take longer than importing them.
   const texts = Array.from({ length: LARGE_TEXTS }, () => writer.text(LARGE_CHARACTERS));
   const picture = Buffer.from(Array.from({ length: PICTURE_BYTES }, () => Math.floor(writer.random() * 256)));
   return (row) => {
