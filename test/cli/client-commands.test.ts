@@ -303,7 +303,7 @@ describe("dewey stats", () => {
     const { stdout, code } = await dewey("stats", "--days", "5");
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /^\d+ conversations.*, [\d,]+ messages, [\d.]+ MB on disk\n\n▁▁▁▁█\n\S+ to \S+: [\d,]+ messages/,
+      /^\d+ conversations?.*, [\d,]+ messages, [\d.]+ MB on disk\n\n▁▁▁▁█\n\S+ to \S+: [\d,]+ messages/,
     );
     expect(stdout).toMatch(/^TOOL +CALLS +ERRORS +P50 +P95\necho +\d+ +\d+ +12 ms +12 ms$/m);
     expect(JSON.parse((await dewey("stats", "--json")).stdout)).toMatchObject({ tools: [{ tool: "echo" }] });

@@ -22,7 +22,7 @@ export interface Peer {
 /** Called with every frame that contains another session's data. */
 export type OnForeign = (frame: string) => void;
 
-/** What WebSocket and stdio share: two independent streams of frames. */
+/** Shared by WebSocket and stdio: two independent streams of frames. */
 abstract class StreamPeer implements Peer {
   readonly parallel = 3;
   isBroken = false;

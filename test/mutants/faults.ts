@@ -6,7 +6,7 @@ import { testFiles } from "../support/groups.ts";
 const root = join(import.meta.dir, "../..");
 
 const fault = z.strictObject({
-  /** What breaks, in a few words, after the module's name. */
+  /** The module, a colon, and the effect in a few words. */
   name: z.string().min(1),
   /** A text that occurs once in all of `src` and `sql`. */
   find: z.string().min(1),

@@ -7,7 +7,7 @@ export interface Row {
   /** The reference that Dewey is compared with, and its values by round. */
   against: string;
   other: number[];
-  /** What the bar applies to: Dewey's value divided by the other's, or the difference. */
+  /** The bar applies to Dewey's value divided by the other's, or to the difference. */
   compare: "ratio" | "difference";
   /** The bar for that, or for Dewey's own value (`within`); absent when a value is only reported. */
   bar?: { atLeast: number } | { atMost: number } | { within: number };
