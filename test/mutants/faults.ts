@@ -8,17 +8,17 @@ const root = join(import.meta.dir, "../..");
 const fault = z.strictObject({
   /** The module, a colon, and the effect in a few words. */
   name: z.string().min(1),
-  /** A text that occurs once in all of `src` and `sql`. */
+  /** A text that occurs exactly once in `src` and `sql`. */
   find: z.string().min(1),
   replace: z.string(),
-  /** Names of the test files that ought to notice it, such as `pace.test.ts`, with folders where there are several. */
+  /** Names of the test files that ought to notice it, such as `pace.test.ts`; with a folder where the name is ambiguous. */
   tests: z.array(z.string()).min(1),
 });
 
-/** A small fault, one change of the source, and the tests that ought to notice it. */
+/** A small change that breaks the source, and the tests that ought to notice it. */
 export type Fault = z.infer<typeof fault>;
 
-/** A fault with its place in the project; all paths are from the root. */
+/** A fault located in the project; paths are relative to the root. */
 export interface PlacedFault {
   fault: Fault;
   file: string;
@@ -27,7 +27,7 @@ export interface PlacedFault {
   tests: string[];
 }
 
-/** All faults of the lists beside this file. Throws with the list's name when one is not of the right form. */
+/** The faults of all lists in this folder. Throws with the list's name when a list is malformed. */
 export function readFaults(): Fault[] {
   return [...new Bun.Glob("*.json").scanSync({ cwd: import.meta.dir })].sort().flatMap((list) => {
     const { success, data, error } = z
@@ -38,13 +38,13 @@ export function readFaults(): Fault[] {
   });
 }
 
-/** The texts in which faults are found, by path. */
+/** The texts that faults may change, by path. */
 export function readSources(): Map<string, string> {
   const paths = [...new Bun.Glob("{src,sql}/**/*.{ts,sql}").scanSync({ cwd: root })];
   return new Map(paths.map((path) => [path, readFileSync(join(root, path), "utf8")]));
 }
 
-/** Finds a fault's place, or says why it cannot be applied. */
+/** Locates a fault, or returns the reason why it cannot be applied. */
 export function placeFault(fault: Fault, sources: Map<string, string>, tests = testFiles()): PlacedFault | string {
   const places = [...sources].flatMap(([file, text]) =>
     Array.from({ length: text.split(fault.find).length - 1 }, () => file),
@@ -56,7 +56,7 @@ export function placeFault(fault: Fault, sources: Map<string, string>, tests = t
   if (unknown !== undefined) return `there is no test ${unknown}`;
   const text = (sources.get(file) ?? "").replace(fault.find, () => fault.replace);
   const mistake = file.endsWith(".ts") ? syntaxError(text) : undefined;
-  if (mistake !== undefined) return `it is no TypeScript: ${mistake}`;
+  if (mistake !== undefined) return `it does not parse: ${mistake}`;
   return { fault, file, text, tests: tests.filter((path) => fault.tests.some((name) => isNamed(path, name))) };
 }
 
@@ -66,7 +66,7 @@ function isNamed(path: string, name: string): boolean {
 
 const transpiler = new Bun.Transpiler({ loader: "ts" });
 
-/** A fault that no longer parses is noticed by every test, and says nothing of any. */
+/** A fault that does not parse fails every test and so proves nothing. */
 function syntaxError(text: string): string | undefined {
   try {
     transpiler.transformSync(text);

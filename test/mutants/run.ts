@@ -1,18 +1,30 @@
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { layEngine } from "../../src/build/engine.ts";
 import { groupOf } from "../support/groups.ts";
 import { endProcessesWithThisOne } from "../support/leftovers.ts";
 import { placeFault, readFaults, readSources } from "./faults.ts";
 import type { PlacedFault } from "./faults.ts";
 
-// `bun run mutants [--jobs N] [TEXT …]` applies one small fault at a time, all or those with a text in their names, to a
-// copy of the project, and runs the tests that ought to notice it. It fails when one goes unnoticed or cannot be applied.
+// `bun run mutants [--jobs N] [TEXT …]` applies small faults to copies of the project, one at a time in each, and runs the
+// tests that ought to notice them: all faults, or those with one of the texts in their names. It fails when a fault goes
+// unnoticed or cannot be applied.
 
-/** A fault may make its tests hang; they have this long, many times what they take without one. */
+/** Deadline per test file, because a fault may make tests hang: many times what the slowest file takes. */
 const DEADLINE_MS = 600_000;
-/** Tests of the faults mostly wait, but those with a database keep two cores busy. */
+/** A job's tests and their PostgreSQL keep two cores busy. */
 const CORES_A_JOB = 2;
 
 const root = join(import.meta.dir, "../..");
@@ -22,10 +34,11 @@ const { values, positionals } = parseArgs({
   options: { jobs: { type: "string", default: `${Math.max(1, Math.floor(availableParallelism() / CORES_A_JOB))}` } },
 });
 endProcessesWithThisOne();
+await layEngine();
 const folder = mkdtempSync(join(tmpdir(), "dewey-mutants-"));
 process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
 for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => process.exit(1));
-// PostgreSQL's own user passes through it when this runs as root.
+// PostgreSQL's own user must be able to traverse it when this runs as root.
 chmodSync(folder, 0o711);
 process.exit((await main()) ? 0 : 1);
 
@@ -41,12 +54,13 @@ async function main(): Promise<boolean> {
   }
   const copies = Array.from({ length: Number(values.jobs) }, (_, job) => makeCopy(`${job}`));
   const [first] = copies;
-  if (first === undefined) throw new Error("--jobs wants a number from 1 on");
+  if (first === undefined) throw new Error("--jobs must be at least 1");
+  if (placed.length === 0) throw new Error("no fault to apply");
   await expectNoFault(first, placed);
   const rest = placed.values();
   await Promise.all(
     copies.map(async (copy) => {
-      // The jobs share the iterator: each takes the next fault that is left.
+      // The jobs share the iterator: each takes the next remaining fault.
       for (const each of rest) report(...(await apply(copy, each)));
     }),
   );
@@ -77,7 +91,7 @@ function makeCopy(name: string): string {
   return copy;
 }
 
-/** Without a fault the tests pass, or what they notice means nothing. */
+/** Throws when the tests fail without a fault: then their failures mean nothing. */
 async function expectNoFault(copy: string, placed: PlacedFault[]): Promise<void> {
   const { passed, output } = await runTests(copy, [...new Set(placed.flatMap(({ tests }) => tests))]);
   if (passed) return;
@@ -89,9 +103,10 @@ type Outcome = ["noticed" | "unnoticed" | "not applied", name: string, detail: s
 
 async function apply(copy: string, { fault, file, text, tests }: PlacedFault): Promise<Outcome> {
   const startedMs = performance.now();
+  const original = readFileSync(join(copy, file));
   writeFileSync(join(copy, file), text);
   const { passed, output } = await runTests(copy, tests);
-  cpSync(join(root, file), join(copy, file));
+  writeFileSync(join(copy, file), original);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   if (passed) return ["unnoticed", fault.name, file];
   const failed = /^\(fail\) (.*?)( \[[\d.]+ms\])?$/m.exec(output)?.[1];
@@ -100,23 +115,23 @@ async function apply(copy: string, { fault, file, text, tests }: PlacedFault): P
     : ["noticed", fault.name, `${file}, ${seconds} s, by: ${failed}`];
 }
 
-/** Runs test files in a copy, with a binary built from it where one of them drives it. */
+/** Runs test files in a copy, after building its binary when one of them drives it. */
 async function runTests(copy: string, tests: string[]): Promise<{ passed: boolean; output: string }> {
   if (tests.some((file) => groupOf(file) === "e2e")) {
-    const built = await runBun(copy, ["src/build/build.ts"]);
+    const built = await runBun(copy, ["src/build/build.ts"], DEADLINE_MS);
     if (!built.passed) return built;
   }
-  return runBun(copy, ["test", "--bail", ...tests.map((file) => `./${file}`)]);
+  return runBun(copy, ["test", "--bail", ...tests.map((file) => `./${file}`)], tests.length * DEADLINE_MS);
 }
 
-async function runBun(copy: string, args: string[]): Promise<{ passed: boolean; output: string }> {
+async function runBun(copy: string, args: string[], timeout: number): Promise<{ passed: boolean; output: string }> {
   const child = Bun.spawn([process.execPath, ...args], {
     cwd: copy,
     env: { ...process.env, TMPDIR: join(copy, "tmp") },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
-    timeout: DEADLINE_MS,
+    timeout,
     killSignal: "SIGKILL",
   });
   const [stdout, stderr, code] = await Promise.all([
@@ -124,6 +139,6 @@ async function runBun(copy: string, args: string[]): Promise<{ passed: boolean; 
     new Response(child.stderr).text(),
     child.exited,
   ]);
-  const hung = child.signalCode === "SIGKILL" ? "\n(fail) no end of the tests in time" : "";
+  const hung = child.signalCode === "SIGKILL" ? "\n(fail) the tests did not end in time" : "";
   return { passed: code === 0, output: `${stdout}${stderr}${hung}` };
 }
