@@ -32,6 +32,7 @@ beforeAll(async () => {
   });
   await rpc.tool("dewey_set_startup_context", { name: "team", content: "Be brief." });
   rpc.close();
+  await run(["backup", file], env);
 });
 
 afterAll(async () => {
@@ -47,12 +48,13 @@ async function kept(): Promise<string> {
 
 describe("dewey backup and dewey recover", () => {
   test("bring everything from one server into another", async () => {
-    const made = await run(["backup", file], env);
+    const own = join(home.path, "own.backup");
+    const made = await run(["backup", own], env);
     expect([made.code, made.stderr]).toEqual([0, ""]);
-    expect(made.stdout).toMatch(/kept\.backup holds 1 conversation, 50 messages \(\d+(\.\d)? MB\)\n$/);
-    expect(statSync(file).mode & 0o777).toBe(0o600);
-    expect(existsSync(`${file}.part`)).toBe(false);
-    const recovered = await run(["recover", file], toEnv);
+    expect(made.stdout).toMatch(/own\.backup holds 1 conversation, 50 messages \(\d+(\.\d)? MB\)\n$/);
+    expect(statSync(own).mode & 0o777).toBe(0o600);
+    expect(existsSync(`${own}.part`)).toBe(false);
+    const recovered = await run(["recover", own], toEnv);
     expect([recovered.code, recovered.stderr]).toEqual([0, ""]);
     expect(recovered.stdout).toMatch(/^The server holds what it held on \S+ \S+: 1 conversation, 50 messages\n$/);
     const [here, there] = await Promise.all(
@@ -63,6 +65,7 @@ describe("dewey backup and dewey recover", () => {
   });
 
   test("refuse a server that is not empty, and --force replaces what it keeps", async () => {
+    await run(["recover", file, "--force"], toEnv);
     const before = await kept();
     expect(await run(["recover", file], toEnv)).toMatchObject({
       code: 1,
