@@ -1,20 +1,10 @@
-import {
-  chmodSync,
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { layEngine } from "../../src/build/engine.ts";
 import { groupOf } from "../support/groups.ts";
-import { endProcessesWithThisOne } from "../support/leftovers.ts";
+import { leaveNothing } from "../support/leftovers.ts";
 import { placeFault, readFaults, readSources } from "./faults.ts";
 import type { PlacedFault } from "./faults.ts";
 
@@ -33,13 +23,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { jobs: { type: "string", default: `${Math.max(1, Math.floor(availableParallelism() / CORES_A_JOB))}` } },
 });
-endProcessesWithThisOne();
+leaveNothing();
 await layEngine();
-const folder = mkdtempSync(join(tmpdir(), "dewey-mutants-"));
-process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => process.exit(1));
-// PostgreSQL's own user must be able to traverse it when this runs as root.
-chmodSync(folder, 0o711);
 process.exit((await main()) ? 0 : 1);
 
 /** Returns whether every fault was noticed. */
@@ -83,10 +68,10 @@ function isChosen(name: string): boolean {
 
 /** A copy of the project that shares what no fault changes: the packages and the engine's archive. */
 function makeCopy(name: string): string {
-  const copy = join(folder, name);
+  const copy = join(tmpdir(), name);
   const parts = readdirSync(root).filter((part) => ![".git", "node_modules", "dist"].includes(part));
   for (const part of parts) cpSync(join(root, part), join(copy, part), { recursive: true });
-  for (const part of ["dist", "tmp"]) mkdirSync(join(copy, part), { mode: 0o711 });
+  mkdirSync(join(copy, "dist"));
   for (const shared of ["node_modules", "dist/engine"]) symlinkSync(join(root, shared), join(copy, shared));
   return copy;
 }
@@ -127,7 +112,6 @@ async function runTests(copy: string, tests: string[]): Promise<{ passed: boolea
 async function runBun(copy: string, args: string[], timeout: number): Promise<{ passed: boolean; output: string }> {
   const child = Bun.spawn([process.execPath, ...args], {
     cwd: copy,
-    env: { ...process.env, TMPDIR: join(copy, "tmp") },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

@@ -1,4 +1,4 @@
-import { runMark } from "./leftovers.ts";
+import { runEnvironment } from "./leftovers.ts";
 import { freePort } from "./ports.ts";
 import { until } from "./rpc.ts";
 
@@ -11,7 +11,7 @@ export const everythingProgram = import.meta
 export async function startEverythingHttp(): Promise<{ url: string; stop(): Promise<unknown> }> {
   const port = freePort();
   const child = Bun.spawn([process.execPath, everythingProgram, "streamableHttp"], {
-    env: { PATH: process.env["PATH"] ?? "", PORT: `${port}`, ...runMark() },
+    env: { PATH: process.env["PATH"] ?? "", PORT: `${port}`, ...runEnvironment() },
     stdin: "ignore",
     stdout: "ignore",
     stderr: "ignore",

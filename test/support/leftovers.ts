@@ -1,4 +1,6 @@
-import { readFileSync, readdirSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 /** Environment variable that marks every process of a test run with the id of the run. */
 const MARK = "TEST_RUN";
@@ -8,33 +10,42 @@ const GRACE_MS = 20_000;
 const POLL_INTERVAL_MS = 50;
 
 /**
- * Waits for the end of a pipe from the run, which closes however the run ends, then kills every process with the run's
- * mark. It ignores signals to the run's process group. The guards of PostgreSQL have no mark: they stop it themselves.
+ * Waits for the end of a pipe from the run, which closes however the run ends. Then it kills every process with the run's
+ * mark and removes the run's folder. It ignores signals to the run's process group. The guards of PostgreSQL have no mark:
+ * they stop it themselves, which may take a moment in which it still writes files.
  */
 const WATCH = `
 trap '' HUP INT TERM
 read -r _
 for try in 1 2 3 4 5 6 7 8 9 10; do
   left=$(grep -lszx "$1" /proc/[0-9]*/environ | cut -d/ -f3)
-  [ -n "$left" ] || exit 0
+  [ -n "$left" ] || break
   kill -KILL $left 2>/dev/null
   sleep 0.1
+done
+for try in 1 2 3 4 5 6 7 8 9 10; do
+  rm -rf "$2" 2>/dev/null && exit 0
+  umount -l "$2"/*/ 2>/dev/null
+  sleep 1
 done`;
 
 /**
- * Makes all processes that this one starts from now on, and their descendants, die with it. Linux only. Idempotent.
+ * Makes all processes that this one starts from now on, and their descendants, die with it, and removes its temporary
+ * files then. Linux only.
  */
-export function endProcessesWithThisOne(): void {
-  if (process.env[MARK]?.startsWith(`${process.pid}-`) === true) return;
+export function leaveNothing(): void {
   const mark = `${process.pid}-${Date.now()}`;
-  process.env[MARK] = mark;
-  const watch = Bun.spawn(["/bin/sh", "-c", WATCH, "sh", `${MARK}=${mark}`], {
+  const folder = mkdtempSync(join(tmpdir(), "tests-"));
+  // PostgreSQL's own user must be able to traverse it when this runs as root.
+  chmodSync(folder, 0o711);
+  const watch = Bun.spawn(["/bin/sh", "-c", WATCH, "sh", `${MARK}=${mark}`, folder], {
     env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
     cwd: "/",
     stdio: ["pipe", "ignore", "ignore"],
     detached: true,
   });
   watch.unref();
+  Object.assign(process.env, { [MARK]: mark, TMPDIR: folder });
   passEnvironment();
 }
 
@@ -47,10 +58,14 @@ function passEnvironment(): void {
   });
 }
 
-/** The mark, for child processes with an explicit environment. */
-export function runMark(): Record<string, string> {
-  const mark = process.env[MARK];
-  return mark === undefined ? {} : { [MARK]: mark };
+/** The mark and the temporary folder of the run, for child processes with an explicit environment. */
+export function runEnvironment(): Record<string, string> {
+  return Object.fromEntries(
+    [MARK, "TMPDIR"].flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
 }
 
 /** Waits until all processes of this run have exited. Throws with the command lines of those that have not. */

@@ -1,10 +1,10 @@
 import { plugin } from "bun";
 import { afterAll } from "bun:test";
 import { layEngine } from "../../src/build/engine.ts";
-import { endProcessesWithThisOne, expectNoneLeft } from "./leftovers.ts";
+import { leaveNothing, expectNoneLeft } from "./leftovers.ts";
 import { TEST_TIMEOUT_MS } from "./patience.ts";
 
-endProcessesWithThisOne();
+leaveNothing();
 await layEngine();
 
 // Bun ignores `[test] timeout` and resets the default timeout to 5 s for each file, so every file must set it.

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runMark } from "./leftovers.ts";
+import { runEnvironment } from "./leftovers.ts";
 import { until } from "./rpc.ts";
 
 /** tmux provides a real terminal whose screen a test can read; without it, such tests are skipped. */
@@ -26,7 +26,7 @@ export function openTerminal(command: string[], env: Record<string, string>, col
   const folder = mkdtempSync(join(tmpdir(), "dewey-tmux-"));
   const control = (...args: string[]) => {
     const child = Bun.spawnSync(["tmux", "-S", join(folder, "socket"), "-f", "/dev/null", ...args], {
-      env: { PATH: process.env["PATH"] ?? "", LC_ALL: "C.UTF-8", HOME: folder, ...runMark() },
+      env: { PATH: process.env["PATH"] ?? "", LC_ALL: "C.UTF-8", HOME: folder, ...runEnvironment() },
       stderr: "pipe",
     });
     if (child.exitCode !== 0) throw new Error(`tmux ${args[0]} failed: ${child.stderr.toString()}`);

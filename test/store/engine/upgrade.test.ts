@@ -10,7 +10,7 @@ import { failure } from "../../support/failure.ts";
 import { connect, storeOptions, temporaryFolder } from "../../support/postgres.ts";
 import { quiet } from "../../support/quiet.ts";
 import { everyRow } from "../../support/rows.ts";
-import { runMark } from "../../support/leftovers.ts";
+import { runEnvironment } from "../../support/leftovers.ts";
 import { until } from "../../support/rpc.ts";
 
 setDefaultTimeout(240_000);
@@ -30,7 +30,7 @@ async function oldFolder(): Promise<{ folder: string; rows: Record<string, strin
   if (nobody) chownSync(cluster, nobody.uid, nobody.gid);
   const options = {
     cwd: "/",
-    env: { LC_ALL: "C", TZ: "UTC", ...runMark() },
+    env: { LC_ALL: "C", TZ: "UTC", ...runEnvironment() },
     stdout: "ignore",
     stderr: "pipe",
     ...nobody,
