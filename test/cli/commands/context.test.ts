@@ -40,6 +40,12 @@ async function context(args: string[], input = "", cwd = project) {
 
 const json = async (...args: string[]) => JSON.parse((await context([...args, "--json"])).stdout);
 
+/** Keeps two texts under a name, the second of which is shown. */
+async function keep(name: string): Promise<void> {
+  await context(["edit", name], "Speak **plainly**.\n");
+  await context(["edit", name], "Be brief.\n");
+}
+
 describe("dewey context", () => {
   test("makes a context from stdin, changes it, and shows it", async () => {
     expect((await context(["list"])).stdout).toContain("make one with: dewey context edit NAME");
@@ -54,19 +60,23 @@ describe("dewey context", () => {
   });
 
   test("ties one to the folder it is called in, and all below it", async () => {
+    await keep("tied");
     expect(await context(["show"])).toMatchObject({ code: 1, stderr: expect.stringContaining("is active here") });
-    expect((await context(["use", "team"])).stdout).toBe(`${project} begins its sessions with team\n`);
+    expect((await context(["use", "tied"])).stdout).toBe(`${project} begins its sessions with tied\n`);
     expect((await context(["show"], "", join(project, "src"))).stdout).toBe("Be brief.\n");
-    expect((await context(["list"])).stdout).toMatch(new RegExp(`^team +\\S+ \\S+  ${project}$`, "m"));
+    expect((await context(["list"])).stdout).toMatch(new RegExp(`^tied +\\S+ \\S+  ${project}$`, "m"));
     expect((await context(["show"], "", home.path)).code).toBe(1);
     expect((await context(["use", "--none"])).stdout).toBe(`${project} has no startup context of its own\n`);
     expect((await context(["show"])).code).toBe(1);
-    expect((await context(["use", "team", "--everywhere"])).stdout).toBe("team is the active startup context\n");
+    expect((await context(["use", "tied", "--everywhere"])).stdout).toBe("tied is the active startup context\n");
     expect((await context(["show"], "", home.path)).stdout).toBe("Be brief.\n");
+    await context(["rm", "tied", "--force"]);
   });
 
   test("tells every change with who made it, and brings an earlier text back", async () => {
-    const { versions, total } = await json("history", "team");
+    await keep("told");
+    for (const how of [["told"], ["--none"], ["told", "--everywhere"]]) await context(["use", ...how]);
+    const { versions, total } = await json("history", "told");
     expect(total).toBe(5);
     expect(versions.map((each: { change: string }) => each.change)).toEqual([
       "activated",
@@ -76,38 +86,41 @@ describe("dewey context", () => {
       "set",
     ]);
     expect(versions[0]).toMatchObject({ client_name: "dewey", client_version: expect.stringMatching(/^\d/) });
-    const { stdout } = await context(["history", "team"]);
+    const { stdout } = await context(["history", "told"]);
     expect(stdout).toContain(`tied ${project} `);
     expect(stdout).toMatch(/dewey \d+\.\d+\.\d+ {2}[0-9a-f-]{36}$/m);
-    expect((await context(["show", "team", "--version", "1"])).stdout).toBe("Speak **plainly**.\n");
-    expect((await context(["restore", "team", "--version", "1"])).stdout).toContain("text of version 1 again");
-    expect((await context(["show", "team"])).stdout).toBe("Speak **plainly**.\n");
-    expect((await json("list")).contexts).toMatchObject([{ name: "team", is_active: true }]);
+    expect((await context(["show", "told", "--version", "1"])).stdout).toBe("Speak **plainly**.\n");
+    expect((await context(["restore", "told", "--version", "1"])).stdout).toContain("text of version 1 again");
+    expect((await context(["show", "told"])).stdout).toBe("Speak **plainly**.\n");
+    expect((await json("list")).contexts).toContainEqual(expect.objectContaining({ name: "told", is_active: true }));
   });
 
   test("deletes one, the active one only with --force, and it can be brought back", async () => {
-    expect(await context(["rm", "team"])).toMatchObject({ code: 1, stderr: expect.stringContaining("--force") });
-    expect((await context(["rm", "team", "--force"])).stdout).toContain("its history stays");
-    expect(await context(["show", "team"])).toMatchObject({
+    await keep("deleted");
+    await context(["use", "deleted", "--everywhere"]);
+    expect(await context(["rm", "deleted"])).toMatchObject({ code: 1, stderr: expect.stringContaining("--force") });
+    expect((await context(["rm", "deleted", "--force"])).stdout).toContain("its history stays");
+    expect(await context(["show", "deleted"])).toMatchObject({
       code: 1,
       stderr: expect.stringContaining("no startup context"),
     });
-    expect((await context(["restore", "team", "--version", "3"])).code).toBe(0);
-    expect((await context(["show", "team"])).stdout).toBe("Be brief.\n");
+    expect((await context(["restore", "deleted", "--version", "2"])).code).toBe(0);
+    expect((await context(["show", "deleted"])).stdout).toBe("Be brief.\n");
   });
 
   test("answers what it cannot do with one line and exit code 2 or 1", async () => {
+    await keep("asked");
     for (const args of [
       [],
       ["paint"],
-      ["show", "team", "--version", "x"],
+      ["show", "asked", "--version", "x"],
       ["edit"],
-      ["restore", "team"],
-      ["list", "team"],
+      ["restore", "asked"],
+      ["list", "asked"],
     ]) {
       expect(await context(args)).toMatchObject({ code: 2, stdout: "" });
     }
-    expect(await context(["show", "team", "--version", "99"])).toMatchObject({
+    expect(await context(["show", "asked", "--version", "99"])).toMatchObject({
       code: 1,
       stderr: expect.stringContaining("version 99"),
     });
@@ -133,21 +146,23 @@ describe.skipIf(tmux === null)("dewey context edit on a terminal", () => {
   });
 
   test("keeps nothing when the editor fails", async () => {
-    using screen = opened("notes", 'echo lost > "$1"; exit 3');
+    await keep("unchanged");
+    using screen = opened("unchanged", 'echo lost > "$1"; exit 3');
     expect(await screen.until(/\[ended 69\]/)).toContain("nothing was changed");
-    expect((await context(["show", "notes"])).stdout).toBe("first line\nsecond line\n");
+    expect((await context(["show", "unchanged"])).stdout).toBe("Be brief.\n");
   });
 
   test("does not write over what somebody else has changed meanwhile, and the person's text is not lost", async () => {
+    await keep("raced");
     using screen = opened(
-      "notes",
+      "raced",
       `echo mine > "$1"; touch "${home.path}/editing"; while [ ! -e "${home.path}/go" ]; do sleep 0.05; done`,
     );
     while (!existsSync(join(home.path, "editing"))) await Bun.sleep(20);
-    await context(["edit", "notes"], "theirs");
+    await context(["edit", "raced"], "theirs");
     writeFileSync(join(home.path, "go"), "");
     const [, place = ""] = /your text is in (\S+)/.exec(await screen.until(/\[ended 1\]/)) ?? [];
     expect(readFileSync(place, "utf8")).toBe("mine\n");
-    expect((await context(["show", "notes"])).stdout).toBe("theirs\n");
+    expect((await context(["show", "raced"])).stdout).toBe("theirs\n");
   });
 });
