@@ -1,9 +1,11 @@
 import { startChains } from "../support/conformance-chains.ts";
 import { differences, runSuite, sessionSuite, statelessSuite } from "../support/conformance-suite.ts";
+import { leaveNothing } from "../support/leftovers.ts";
 import type { Suite } from "../support/conformance-suite.ts";
 
 // `bun run conformance`: runs MCP's conformance suite directly and through the proxy, and compares the results.
 
+leaveNothing();
 await using chains = await startChains();
 await compare("with sessions", sessionSuite, chains.direct, chains.proxied);
 await compare("without sessions (2026-07-28)", statelessSuite, chains.stateless.direct, {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { keepFolder } from "../support/leftovers.ts";
 import { run } from "./run.ts";
 import { blows, randomRounds } from "./strikes.ts";
 
@@ -19,7 +20,7 @@ test("nothing is lost, duplicated or mixed up while processes are killed and fro
     console.log(
       [
         ...said,
-        `logs: ${logs}`,
+        `logs: ${logs && keepFolder(logs)}`,
         `repeat it with: bun run soak --rounds ${ROUNDS} --strikes ${strikes} --least ${strikes} --seed ${seed}`,
       ].join("\n"),
     );

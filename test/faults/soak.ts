@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { keepFolder, leaveNothing } from "../support/leftovers.ts";
 import { nastyRounds } from "./nasty.ts";
 import { run } from "./run.ts";
 import { randomRounds } from "./strikes.ts";
@@ -18,7 +19,7 @@ const { values } = parseArgs({
 const seed = Number(values.seed);
 const strikes = { least: Number(values.least), most: Number(values.strikes) };
 
-for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => process.exit(1));
+leaveNothing();
 
 console.log(`seed ${values.seed}`);
 const { totals, violations, logs } = await run({
@@ -28,5 +29,5 @@ const { totals, violations, logs } = await run({
 });
 for (const [name, count] of Object.entries(totals)) console.log(`${name.padEnd(24)} ${count}`);
 for (const violation of violations) console.log(violation);
-if (logs !== undefined) console.log(`logs: ${logs}`);
+if (logs !== undefined) console.log(`logs: ${keepFolder(logs)}`);
 process.exit(violations.length === 0 ? 0 : 1);

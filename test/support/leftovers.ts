@@ -1,6 +1,6 @@
-import { chmodSync, mkdtempSync, readFileSync, readdirSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, readdirSync, renameSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 /** Environment variable that marks every process of a test run with the id of the run. */
 const MARK = "TEST_RUN";
@@ -47,6 +47,13 @@ export function leaveNothing(): void {
   watch.unref();
   Object.assign(process.env, { [MARK]: mark, TMPDIR: folder });
   passEnvironment();
+}
+
+/** Moves a folder out of the run's temporary folder, so that it outlives the run. Returns its new path. */
+export function keepFolder(folder: string): string {
+  const kept = join(dirname(tmpdir()), basename(folder));
+  renameSync(folder, kept);
+  return kept;
 }
 
 /** Without `env`, `Bun.spawn` passes on the environment as it was at the start of the process, without the mark. */
