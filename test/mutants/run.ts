@@ -38,17 +38,16 @@ async function main(): Promise<boolean> {
     else report("not applied", fault.name, place);
   }
   const copies = Array.from({ length: Number(values.jobs) }, (_, job) => makeCopy(`${job}`));
-  const [first] = copies;
-  if (first === undefined) throw new Error("--jobs must be at least 1");
-  if (placed.length === 0) throw new Error("no fault to apply");
-  await expectNoFault(first, placed);
-  const rest = placed.values();
-  await Promise.all(
-    copies.map(async (copy) => {
-      // The jobs share the iterator: each takes the next remaining fault.
-      for (const each of rest) report(...(await apply(copy, each)));
-    }),
-  );
+  const failing = new Map<string, string>();
+  await share(copies, new Set(placed.flatMap(({ tests }) => tests)), async (copy, file) => {
+    const { passed, output } = await runTests(copy, [file]);
+    if (!passed) failing.set(file, firstFailure(output) ?? "no test ran");
+  });
+  await share(copies, placed, async (copy, each) => {
+    const file = each.tests.find((test) => failing.has(test));
+    if (file === undefined) report(...(await apply(copy, each)));
+    else report("not applied", each.fault.name, `${file} fails without it: ${failing.get(file)}`);
+  });
   console.log(
     Object.entries(count)
       .map(([what, number]) => `${number} ${what}`)
@@ -76,12 +75,19 @@ function makeCopy(name: string): string {
   return copy;
 }
 
-/** Throws when the tests fail without a fault: then their failures mean nothing. */
-async function expectNoFault(copy: string, placed: PlacedFault[]): Promise<void> {
-  const { passed, output } = await runTests(copy, [...new Set(placed.flatMap(({ tests }) => tests))]);
-  if (passed) return;
-  console.error(output);
-  throw new Error("the tests fail without any fault");
+/** Works through the items, one at a time in each copy. */
+async function share<Item>(
+  copies: string[],
+  items: Iterable<Item>,
+  work: (copy: string, item: Item) => Promise<void>,
+): Promise<void> {
+  // The copies share the iterator: each takes the next remaining item.
+  const rest = [...items].values();
+  await Promise.all(
+    copies.map(async (copy) => {
+      for (const item of rest) await work(copy, item);
+    }),
+  );
 }
 
 type Outcome = ["noticed" | "unnoticed" | "not applied", name: string, detail: string];
@@ -94,10 +100,14 @@ async function apply(copy: string, { fault, file, text, tests }: PlacedFault): P
   writeFileSync(join(copy, file), original);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   if (passed) return ["unnoticed", fault.name, file];
-  const failed = /^\(fail\) (.*?)( \[[\d.]+ms\])?$/m.exec(output)?.[1];
+  const failed = firstFailure(output);
   return failed === undefined
     ? ["not applied", fault.name, `${file}: no test ran: ${output.trim().split("\n").at(-1)}`]
     : ["noticed", fault.name, `${file}, ${seconds} s, by: ${failed}`];
+}
+
+function firstFailure(output: string): string | undefined {
+  return /^\(fail\) (.*?)( \[[\d.]+ms\])?$/m.exec(output)?.[1];
 }
 
 /** Runs test files in a copy, after building its binary when one of them drives it. */
