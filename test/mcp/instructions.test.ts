@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createLog } from "../../src/log.ts";
 import { instructions } from "../../src/mcp/instructions.ts";
 import type { Store } from "../../src/store/store.ts";
-import { engines, freeze, privateCluster, quiet, testStore } from "../support/postgres.ts";
+import { engines, freeze, privateCluster, testStore } from "../support/postgres.ts";
+import { quiet } from "../support/quiet.ts";
 
 const [engine] = engines;
 if (!engine) throw new Error("there is no PostgreSQL");
