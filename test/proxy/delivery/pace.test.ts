@@ -1,51 +1,170 @@
-import { expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Pace } from "../../../src/proxy/delivery/pace.ts";
-import type { PaceOptions } from "../../../src/proxy/delivery/pace.ts";
+import { stoppedClock } from "../../support/clock.ts";
+import type { StoppedClock } from "../../support/clock.ts";
 
-/** The pace beside a relay that passes so many frames a second. */
-function paceAt(framesPerSecond: number, options: Partial<PaceOptions> = {}): Pace {
-  const frames = () => (performance.now() / 1000) * framesPerSecond;
-  return new Pace({ frames, isQuiet: () => true, isFilling: () => false, ...options });
+const LARGE_BYTES = 1024 * 1024;
+const SMALL_BYTES = 64 * 1024;
+
+let clock: StoppedClock;
+beforeEach(() => (clock = stoppedClock()));
+afterEach(() => clock[Symbol.dispose]());
+
+/** A relay whose rate of frames a test sets, and the pace beside it, once the pace has measured that rate. */
+async function paceBeside(framesPerSecond: number) {
+  const relay = { framesPerSecond, isQuiet: true, isFilling: false, frames: 0 };
+  const counting = setInterval(() => (relay.frames += relay.framesPerSecond / 100), 10);
+  counting.unref();
+  const pace = new Pace({
+    frames: () => relay.frames,
+    isQuiet: () => relay.isQuiet,
+    isFilling: () => relay.isFilling,
+  });
+  await clock.pass(100);
+  return { pace, relay };
 }
 
-test("delivery takes small turns, and seldom, while frames pass, and large ones when none do", async () => {
-  const busy = paceAt(100_000);
-  // The rate is known after a moment.
-  await Bun.sleep(60);
-  const startedMs = performance.now();
-  const small = await busy.turn(Date.now());
-  expect(performance.now() - startedMs).toBeGreaterThan(900);
-  expect(small).toBeLessThan((await paceAt(0).turn(Date.now())) / 10);
+/** Waits for a turn; resolves with what it may read and how long it took to come. */
+async function turn(pace: Pace, waitingSinceMs = Date.now()): Promise<{ bytes: number; tookMs: number }> {
+  const startedMs = clock.nowMs;
+  let bytes: number | undefined;
+  void pace.turn(waitingSinceMs).then((given) => (bytes = given));
+  return { bytes: await clock.until("a turn", () => bytes), tookMs: clock.nowMs - startedMs };
+}
+
+/** Waits until the store has taken a turn's records; resolves with how long that took. */
+async function settled(pace: Pace): Promise<number> {
+  const startedMs = clock.nowMs;
+  let isSettled = false;
+  void pace.settled().then(() => (isSettled = true));
+  await clock.until("the store", () => isSettled);
+  return clock.nowMs - startedMs;
+}
+
+describe("beside a relay at rest", () => {
+  test("delivery reads much, after a moment in which more may come", async () => {
+    const { pace } = await paceBeside(0);
+    expect(await turn(pace)).toEqual({ bytes: LARGE_BYTES, tookMs: 10 });
+  });
+
+  test("delivery reads much as soon as the frames stop, without waiting for the end of its pause", async () => {
+    const { pace, relay } = await paceBeside(10_000);
+    const coming = turn(pace);
+    await clock.pass(300);
+    relay.framesPerSecond = 0;
+    const { bytes, tookMs } = await coming;
+    expect(bytes).toBe(LARGE_BYTES);
+    expect(tookMs).toBeWithin(300, 500);
+  });
 });
 
-test("delivery goes before relaying when what waits is old, the spool fills up, or the recorder stops", async () => {
-  const stopped = paceAt(100_000);
-  stopped.stop();
-  const usual = await paceAt(0).turn(Date.now());
-  const turns = [
-    paceAt(100_000).turn(Date.now() - 60_000),
-    paceAt(100_000, { isFilling: () => true }).turn(Date.now()),
-    stopped.turn(Date.now()),
-  ];
-  expect(await Promise.all(turns)).toEqual([usual, usual, usual]);
+describe("while frames pass", () => {
+  test("delivery reads little, and without a pause when its last turn took no time", async () => {
+    const { pace } = await paceBeside(400);
+    expect(await turn(pace)).toEqual({ bytes: SMALL_BYTES, tookMs: 10 });
+  });
+
+  test("delivery pauses a second in a burst of hundreds of frames a second", async () => {
+    const { pace } = await paceBeside(600);
+    const { bytes, tookMs } = await turn(pace);
+    expect(bytes).toBe(SMALL_BYTES);
+    expect(tookMs).toBeWithin(1010, 1100);
+  });
+
+  test("delivery pauses four times as long as its last turn took, but at most five seconds", async () => {
+    const { pace } = await paceBeside(400);
+    for (const [turnMs, pauseMs] of [
+      [100, 400],
+      [600, 2400],
+      [3000, 5000],
+    ] as const) {
+      await turn(pace);
+      await clock.pass(turnMs);
+      await settled(pace);
+      const { bytes, tookMs } = await turn(pace);
+      expect(bytes).toBe(SMALL_BYTES);
+      expect(tookMs).toBeWithin(pauseMs, pauseMs + 100);
+    }
+  });
+
+  test("the time that the store takes counts as part of the turn", async () => {
+    const { pace, relay } = await paceBeside(400);
+    await turn(pace);
+    relay.isQuiet = false;
+    const settling = settled(pace);
+    await clock.pass(300);
+    relay.isQuiet = true;
+    await settling;
+    expect((await turn(pace)).tookMs).toBeWithin(1200, 1300);
+  });
+
+  test("the rate is measured over a moment, not since the last look", async () => {
+    const { pace, relay } = await paceBeside(400);
+    await turn(pace);
+    // Looks that follow each other closely would see no frame between them, and take that for a relay at rest.
+    relay.framesPerSecond = 0;
+    await clock.pass(20);
+    expect((await turn(pace)).bytes).toBe(SMALL_BYTES);
+    await clock.pass(50);
+    expect((await turn(pace)).bytes).toBe(LARGE_BYTES);
+  });
 });
 
-test("the longer the store takes while frames pass, the longer delivery pauses", async () => {
-  let isQuiet = false;
-  const pace = paceAt(100, { isQuiet: () => isQuiet });
-  const pauseMs = async () => {
-    const startedMs = performance.now();
-    await pace.turn(Date.now());
-    return performance.now() - startedMs;
-  };
-  await pauseMs();
-  const settled = pace.settled();
-  await Bun.sleep(200);
-  isQuiet = true;
-  await settled;
-  expect(await pauseMs()).toBeGreaterThan(600);
+describe("delivery goes before relaying", () => {
+  test("when what waits is more than ten seconds old", async () => {
+    const { pace } = await paceBeside(10_000);
+    expect(await turn(pace, Date.now() - 10_001)).toEqual({ bytes: LARGE_BYTES, tookMs: 10 });
+    const { bytes, tookMs } = await turn(pace, Date.now() - 8000);
+    expect(bytes).toBe(SMALL_BYTES);
+    expect(tookMs).toBeGreaterThan(1000);
+  });
+
+  test("as soon as what waits has become so old during a pause", async () => {
+    const { pace } = await paceBeside(10_000);
+    const { bytes, tookMs } = await turn(pace, Date.now() - 9500);
+    expect(bytes).toBe(LARGE_BYTES);
+    expect(tookMs).toBeWithin(500, 600);
+  });
+
+  test("when the spool fills up", async () => {
+    const { pace, relay } = await paceBeside(10_000);
+    relay.isFilling = true;
+    expect(await turn(pace)).toEqual({ bytes: LARGE_BYTES, tookMs: 10 });
+  });
+
+  test("when the recorder stops, also in the middle of a pause", async () => {
+    const { pace } = await paceBeside(10_000);
+    const coming = turn(pace);
+    await clock.pass(300);
+    pace.stop();
+    const { bytes, tookMs } = await coming;
+    expect(bytes).toBe(LARGE_BYTES);
+    expect(tookMs).toBeLessThan(400);
+    expect(await turn(pace)).toEqual({ bytes: LARGE_BYTES, tookMs: 10 });
+  });
 });
 
-test("what the store does not take is not waited for for ever", async () => {
-  await paceAt(0, { isQuiet: () => false }).settled();
+describe("the store is waited for", () => {
+  test("until it has taken what the turn brought", async () => {
+    const { pace, relay } = await paceBeside(0);
+    expect(await settled(pace)).toBeLessThan(5);
+    relay.isQuiet = false;
+    setTimeout(() => (relay.isQuiet = true), 500);
+    expect(await settled(pace)).toBeWithin(500, 510);
+  });
+
+  test("for a second at most", async () => {
+    const { pace, relay } = await paceBeside(0);
+    relay.isQuiet = false;
+    expect(await settled(pace)).toBeWithin(1000, 1010);
+  });
+
+  test("no longer when the recorder stops", async () => {
+    const { pace, relay } = await paceBeside(0);
+    relay.isQuiet = false;
+    const settling = settled(pace);
+    await clock.pass(100);
+    pace.stop();
+    expect(await settling).toBeWithin(100, 110);
+  });
 });

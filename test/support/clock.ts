@@ -1,0 +1,46 @@
+import { jest } from "bun:test";
+
+/**
+ * Time that passes only when a test says so: timers, sleeps, `performance.now` and `Date.now`. Real time runs again when
+ * the block ends. Sockets, files and `setImmediate` are not affected.
+ */
+export interface StoppedClock extends Disposable {
+  /** Milliseconds that have passed since the clock was stopped. */
+  readonly nowMs: number;
+  /** Lets this much time pass, in steps of a millisecond with a turn of the event loop after each. */
+  pass(ms: number): Promise<void>;
+  /** Lets time pass until `ask` returns something, and resolves with that. Fails after twenty minutes of it. */
+  until<Value>(what: string, ask: () => Value | undefined | false): Promise<Value>;
+}
+
+/** Longer than any limit that a test waits for. */
+const PATIENCE_MS = 20 * 60_000;
+
+export function stoppedClock(): StoppedClock {
+  jest.useFakeTimers();
+  const startedMs = performance.now();
+  const clock = {
+    get nowMs() {
+      return performance.now() - startedMs;
+    },
+    async pass(ms: number) {
+      const endMs = clock.nowMs + ms;
+      await new Promise(setImmediate);
+      while (clock.nowMs < endMs) {
+        jest.advanceTimersByTime(1);
+        await new Promise(setImmediate);
+      }
+    },
+    async until<Value>(what: string, ask: () => Value | undefined | false): Promise<Value> {
+      const endMs = clock.nowMs + PATIENCE_MS;
+      for (;;) {
+        const value = ask();
+        if (value !== undefined && value !== false) return value;
+        if (clock.nowMs >= endMs) throw new Error(`waited in vain for ${what}`);
+        await clock.pass(1);
+      }
+    },
+    [Symbol.dispose]: () => void jest.useRealTimers(),
+  };
+  return clock;
+}
