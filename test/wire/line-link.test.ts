@@ -54,14 +54,16 @@ describe("a link over lines", () => {
   });
 
   test("whose output fails reads the rest of the input, then closes, and reports the failure once", async () => {
-    for (const fail of [
-      () => Promise.reject(new Error("EPIPE")),
-      () => {
-        throw new Error("EPIPE");
-      },
-    ]) {
+    const later = () => Promise.reject(new Error("EPIPE"));
+    const atOnce = () => {
+      throw new Error("EPIPE");
+    };
+    for (const [fail, goesOn] of [
+      [later, false],
+      [atOnce, true],
+    ] as const) {
       const { link, heard, written, failures, receive, endInput, ends } = open(fail);
-      link.send("{}");
+      expect(link.send("{}")).toBe(goesOn);
       await until("the failure", () => failures.length === 1);
       // Nothing more is written, and a slow peer is not what holds the sender back.
       expect([link.send("{}"), written.length]).toEqual([true, 1]);
