@@ -7,10 +7,10 @@ import { jest } from "bun:test";
 export interface StoppedClock extends Disposable {
   /** Milliseconds that have passed since the clock was stopped. */
   readonly nowMs: number;
-  /** Lets this much time pass, in steps of a millisecond with a turn of the event loop after each. */
-  pass(ms: number): Promise<void>;
+  /** Lets this much time pass, in steps of `stepMs` (1 if not given) with a turn of the event loop after each. */
+  pass(ms: number, stepMs?: number): Promise<void>;
   /** Lets time pass until `ask` returns something, and resolves with that. Fails after twenty minutes of it. */
-  until<Value>(what: string, ask: () => Value | undefined | false): Promise<Value>;
+  until<Value>(what: string, ask: () => Value | undefined | false, stepMs?: number): Promise<Value>;
 }
 
 /** Longer than any limit that a test waits for. */
@@ -23,21 +23,21 @@ export function stoppedClock(): StoppedClock {
     get nowMs() {
       return performance.now() - startedMs;
     },
-    async pass(ms: number) {
+    async pass(ms: number, stepMs = 1) {
       const endMs = clock.nowMs + ms;
       await new Promise(setImmediate);
       while (clock.nowMs < endMs) {
-        jest.advanceTimersByTime(1);
+        jest.advanceTimersByTime(stepMs);
         await new Promise(setImmediate);
       }
     },
-    async until<Value>(what: string, ask: () => Value | undefined | false): Promise<Value> {
+    async until<Value>(what: string, ask: () => Value | undefined | false, stepMs = 1): Promise<Value> {
       const endMs = clock.nowMs + PATIENCE_MS;
       for (;;) {
         const value = ask();
         if (value !== undefined && value !== false) return value;
         if (clock.nowMs >= endMs) throw new Error(`waited in vain for ${what}`);
-        await clock.pass(1);
+        await clock.pass(stepMs, stepMs);
       }
     },
     [Symbol.dispose]: () => void jest.useRealTimers(),

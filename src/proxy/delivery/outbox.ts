@@ -27,10 +27,9 @@ const STRIKES_LAST_CROWDED_MS = 60_000;
 const refusals: ReadonlySet<ErrorCode> = new Set(["invalid", "conflict", "not_found"]);
 
 export interface OutboxOptions {
-  client: ToolClient;
+  client: Pick<ToolClient, "call">;
   setAside: SetAside;
   log: Log;
-  strikesLastMs?: number;
 }
 
 /** One delivery on its way, and whom to tell when it is settled: stored, set aside or dropped. */
@@ -199,8 +198,7 @@ export class Outbox {
     }
     lane.strikes += 1;
     const isCrowded = 2 * lane.characters > MAX_CHARACTERS || 2 * lane.parcels.length > MAX_DELIVERIES;
-    const { strikesLastMs = STRIKES_LAST_MS } = this.#options;
-    const limitMs = isCrowded ? Math.min(STRIKES_LAST_CROWDED_MS, strikesLastMs) : strikesLastMs;
+    const limitMs = isCrowded ? STRIKES_LAST_CROWDED_MS : STRIKES_LAST_MS;
     if (lane.strikes >= MAX_STRIKES && now - lane.struckSinceMs > limitMs && call.messages <= 1) {
       return this.#setAside(lane, call, `it was not taken in many attempts: ${error.message}`);
     }

@@ -1,28 +1,463 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, readFileSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { ToolClient } from "../../../src/tool-client.ts";
+import { DeweyError } from "../../../src/errors.ts";
+import { createLog } from "../../../src/log.ts";
 import { Outbox } from "../../../src/proxy/delivery/outbox.ts";
 import type { Delivery } from "../../../src/proxy/delivery/record.ts";
 import { SetAside } from "../../../src/proxy/delivery/set-aside.ts";
-import { quiet } from "../../support/quiet.ts";
+import { stoppedClock } from "../../support/clock.ts";
+import type { StoppedClock } from "../../support/clock.ts";
+import { quiet } from "../../support/postgres.ts";
 import { until } from "../../support/rpc.ts";
 import { spoolFolder } from "../../support/spool-folder.ts";
 
-// What a store does wrong that a real one does rarely: these tests play one, over a real connection.
-
+/** One call of the store, as it arrived. */
 interface Call {
+  tool: string;
   conversation: string;
   contents: string[];
+  beganMs: number;
+  endedMs: number;
 }
-/** What the store does with a call: takes it, refuses it, answers something that is no answer, or nothing, or hangs up. */
-type Behaviour = (call: Call) => "take" | "invalid" | "unavailable" | "internal" | "garbage" | "silence" | "hang up";
 
-const taken: Call[] = [];
-let behave: Behaviour;
-let calls = 0;
+/** The milliseconds that the store takes for a call. */
+const LATENCY_MS = 1;
 
-function startStore() {
-  return Bun.serve({
+/** How the store answers a call: it takes it when this returns, and refuses it with the error that this throws. */
+type Answer = (call: Call) => void | Promise<void>;
+
+const away: Answer = () => {
+  throw new DeweyError("unavailable", "not now");
+};
+const take: Answer = () => {};
+
+/** A store that does what a test says, on a clock that the test moves. */
+class ScriptedStore {
+  readonly calls: Call[] = [];
+  readonly taken: Call[] = [];
+  answer: Answer = take;
+  inFlight = 0;
+  mostInFlight = 0;
+
+  async call(tool: string, args: Record<string, unknown>): Promise<Record<string, unknown>> {
+    const messages = (args["messages"] ?? []) as { content: string }[];
+    const conversation = String(args["conversation_id"]);
+    const contents = messages.map(({ content }) => content);
+    const call: Call = { tool, conversation, contents, beganMs: clock.nowMs, endedMs: 0 };
+    this.calls.push(call);
+    this.inFlight += 1;
+    this.mostInFlight = Math.max(this.mostInFlight, this.inFlight);
+    try {
+      await Bun.sleep(LATENCY_MS);
+      await this.answer(call);
+      this.taken.push(call);
+      return {};
+    } finally {
+      call.endedMs = clock.nowMs;
+      this.inFlight -= 1;
+    }
+  }
+
+  contentsOf(conversation: string): string[] {
+    return this.taken.filter((call) => call.conversation === conversation).flatMap(({ contents }) => contents);
+  }
+
+  /** The pauses between the calls for a conversation. */
+  pausesOf(conversation: string): number[] {
+    return pausesBetween(this.calls.filter((call) => call.conversation === conversation));
+  }
+}
+
+function pausesBetween(calls: Call[]): number[] {
+  return calls.slice(1).map(({ beganMs }, index) => beganMs - (calls[index]?.endedMs ?? 0));
+}
+
+let clock: StoppedClock;
+let store: ScriptedStore;
+let folder: ReturnType<typeof spoolFolder>;
+let setAside: SetAside;
+let random: ReturnType<typeof spyOn<Math, "random">>;
+let log: string[];
+let outbox: Outbox;
+
+beforeEach(() => {
+  clock = stoppedClock();
+  random = spyOn(Math, "random").mockReturnValue(0);
+  store = new ScriptedStore();
+  folder = spoolFolder();
+  mkdirSync(folder.path);
+  setAside = new SetAside(folder.path);
+  log = [];
+  outbox = new Outbox({
+    client: store,
+    setAside,
+    log: createLog({ level: "info", format: "json", write: (line) => log.push(line) }),
+  });
+});
+afterEach(() => {
+  random.mockRestore();
+  clock[Symbol.dispose]();
+  folder[Symbol.dispose]();
+});
+
+const message = (conversation: string, content: string): Delivery => ({
+  kind: "message",
+  conversation,
+  message: { message_id: "", role: "user", content, created_at: "", metadata: {} },
+});
+const begin = (conversation: string): Delivery => ({ kind: "begin", conversation, metadata: {} });
+
+/** Puts messages into an outbox; the answer counts those that are settled. */
+function put(conversation: string, contents: string[], into = outbox): { settled: number } {
+  const counts = { settled: 0 };
+  for (const content of contents) into.put(message(conversation, content), () => (counts.settled += 1));
+  return counts;
+}
+
+const numbers = (count: number) => Array.from({ length: count }, (_, index) => `${index}`);
+const events = (event: string) => log.filter((line) => line.includes(event)).length;
+
+/** Refuses what holds a bad message with a code, and takes everything else. */
+const refusing =
+  (code: "invalid" | "conflict" | "not_found" | "unavailable", field?: string): Answer =>
+  ({ contents }) => {
+    if (contents.includes("bad")) throw new DeweyError(code, "the reason", field === undefined ? {} : { field });
+  };
+
+describe("delivery", () => {
+  test("sends what came together in one call, in its order", async () => {
+    const counts = put("one", numbers(100));
+    await clock.until("all of them", () => counts.settled === 100);
+    expect(store.taken.map(({ tool, contents }) => [tool, contents])).toEqual([
+      ["dewey_store_messages_bulk", numbers(100)],
+    ]);
+    expect(outbox).toMatchObject({ delivered: 100, lastError: undefined });
+    expect(Date.now() - (outbox.lastDelivery ?? 0)).toBeWithin(0, 10);
+  });
+
+  test("sends eight conversations side by side, and of each one call at a time", async () => {
+    const arrived = Promise.withResolvers<void>();
+    store.answer = () => arrived.promise;
+    for (const conversation of numbers(20)) put(conversation, ["first"]);
+    await clock.pass(10);
+    for (const conversation of numbers(20)) put(conversation, ["second"]);
+    await clock.pass(10);
+    expect([store.calls.length, outbox.isQuiet]).toEqual([8, false]);
+    arrived.resolve();
+    await clock.until("all of them", () => outbox.isQuiet);
+    expect(store.mostInFlight).toBe(8);
+    for (const conversation of numbers(20)) expect(store.contentsOf(conversation)).toEqual(["first", "second"]);
+  });
+
+  test("holds 32 MB in memory, and says when there is room again", async () => {
+    store.answer = away;
+    const large = "x".repeat(1_000_000);
+    let count = 0;
+    for (; !outbox.isFull; count++) put(`${count % 3}`, [large]);
+    expect(count).toBe(32);
+    let isRoomy = false;
+    void outbox.room().then(() => (isRoomy = true));
+    await clock.pass(1000);
+    expect(isRoomy).toBe(false);
+    store.answer = take;
+    await clock.until("room", () => isRoomy);
+    expect(outbox.isFull).toBe(false);
+    await clock.until("all of them", () => outbox.delivered === count);
+    // What was delivered takes no memory any more.
+    for (let again = 0; again < count - 1; again++) put("again", [large]);
+    expect(outbox.isFull).toBe(false);
+  });
+
+  test("holds 50,000 deliveries in memory, however small they are", async () => {
+    put("small", numbers(49_999));
+    expect(outbox.isFull).toBe(false);
+    put("small", ["last"]);
+    expect(outbox.isFull).toBe(true);
+    await clock.until("all of them", () => outbox.delivered === 50_000);
+    expect(outbox.isFull).toBe(false);
+  });
+
+  test("sends nothing more once it is stopped, and tells of nothing that was in flight", async () => {
+    const arrived = Promise.withResolvers<void>();
+    store.answer = () => arrived.promise;
+    const counts = put("one", ["1"]);
+    await clock.pass(1);
+    put("one", ["2"]);
+    put("other", ["1"]);
+    outbox.stop();
+    arrived.resolve();
+    await clock.pass(1000);
+    expect([store.calls.length, counts.settled, outbox.delivered]).toEqual([1, 0, 0]);
+  });
+
+  test("does not fail anything once it is stopped", async () => {
+    const failed = Promise.withResolvers<void>();
+    store.answer = () => failed.promise;
+    put("one", ["1"]);
+    await clock.pass(1);
+    outbox.stop();
+    failed.reject(new DeweyError("invalid", "the connection was closed"));
+    await clock.pass(1000);
+    expect([outbox.aside, outbox.lastError, log]).toEqual([0, undefined, []]);
+  });
+});
+
+describe("a store that is away", () => {
+  test("is asked by one call at a time, with pauses that double up to 15 seconds", async () => {
+    store.answer = away;
+    for (const conversation of numbers(100)) put(conversation, ["1"]);
+    await clock.pass(70_000, 100);
+    expect(store.mostInFlight).toBe(8);
+    // Eight calls went out before any of them failed.
+    expect(pausesBetween(store.calls.slice(7)).slice(0, 9)).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 12_800, 15_000]);
+    expect([outbox.lastError, outbox.isQuiet]).toEqual(["not now", true]);
+    expect(events("waits on disk")).toBe(1);
+  });
+
+  test("is asked at random moments, each pause up to twice as long, so that many proxies do not come together", async () => {
+    random.mockReturnValue(0.5);
+    store.answer = away;
+    put("one", ["1"]);
+    await clock.pass(5000);
+    expect(store.pausesOf("one").slice(0, 4)).toEqual([150, 300, 600, 1200]);
+  });
+
+  test("has everything in its order when it is back, and the next outage begins with a short pause again", async () => {
+    store.answer = away;
+    for (const conversation of numbers(10)) put(conversation, ["1", "2"]);
+    await clock.pass(30_000, 100);
+    store.answer = take;
+    await clock.until("all of them", () => outbox.delivered === 20);
+    for (const conversation of numbers(10)) expect(store.contentsOf(conversation)).toEqual(["1", "2"]);
+    expect([outbox.lastError, events("delivery goes on")]).toEqual([undefined, 1]);
+    const before = store.calls.length;
+    store.answer = away;
+    put("next", ["1"]);
+    await clock.pass(1000);
+    expect(store.pausesOf("next").slice(0, 2)).toEqual([100, 200]);
+    expect(store.calls.length - before).toBe(4);
+    expect(events("waits on disk")).toBe(2);
+  });
+
+  test("takes as many messages in a call as before, however often they failed together", async () => {
+    store.answer = away;
+    put("long", numbers(200));
+    await clock.pass(60_000, 100);
+    store.answer = take;
+    await clock.until("all of them", () => outbox.delivered === 200);
+    expect(store.contentsOf("long")).toEqual(numbers(200));
+    expect(store.taken.length).toBeLessThanOrEqual(8);
+    expect(store.taken.at(-1)?.contents.length).toBeGreaterThan(50);
+  });
+
+  test("costs no record, however long nothing is taken", async () => {
+    for (const code of ["unavailable", "internal", "unauthorized"] as const) {
+      store.answer = () => {
+        throw new DeweyError(code, "not now");
+      };
+      for (const conversation of ["a", "b", "c"]) put(`${code} ${conversation}`, ["1", "2"]);
+      await clock.pass(1_300_000, 100);
+      store.answer = take;
+      await clock.until("all of them", () => outbox.isQuiet && outbox.lastError === undefined);
+      for (const conversation of ["a", "b", "c"])
+        expect(store.contentsOf(`${code} ${conversation}`)).toEqual(["1", "2"]);
+    }
+    expect([outbox.aside, setAside.isThere]).toEqual([0, false]);
+  });
+});
+
+describe("a record that the store does not take while it takes others", () => {
+  /** Another conversation, of which the store takes a record every so often. */
+  function ticking(intervalMs = 1000): Disposable {
+    const timer = setInterval(() => put("ticking", ["tick"]), intervalMs);
+    return { [Symbol.dispose]: () => clearInterval(timer) };
+  }
+
+  test("is set aside after ten minutes, and no other conversation waits for it meanwhile", async () => {
+    store.answer = refusing("unavailable");
+    using _ = ticking();
+    const stuck = put("stuck", ["first", "bad", "last"]);
+    await clock.pass(600_000, 100);
+    expect([stuck.settled, outbox.aside]).toEqual([1, 0]);
+    expect(store.contentsOf("ticking").length).toBeGreaterThan(595);
+    await clock.pass(60_000, 100);
+    expect([stuck.settled, outbox.aside]).toEqual([3, 1]);
+    expect(store.contentsOf("stuck")).toEqual(["first", "last"]);
+    expect(JSON.parse(readFileSync(setAside.file, "utf8"))).toMatchObject({
+      reason: "it was not taken in many attempts: the reason",
+      tool: "dewey_store_messages_bulk",
+      arguments: { conversation_id: "stuck", messages: [{ content: "bad" }] },
+    });
+    expect(events("does not take a record while it takes others")).toBe(1);
+  });
+
+  test("is tried again after pauses that double up to 15 seconds, with as much again at random", async () => {
+    store.answer = refusing("unavailable");
+    using _ = ticking(20);
+    put("stuck", ["bad"]);
+    await clock.pass(90_000, 100);
+    // The first failures are taken for the store's.
+    const pauses = store.pausesOf("stuck");
+    const doubled = pauses.slice(pauses.indexOf(400));
+    expect(doubled.slice(0, 8)).toEqual([400, 800, 1600, 3200, 6400, 12_800, 15_000, 15_000]);
+    random.mockReturnValue(0.5);
+    await clock.pass(60_000, 100);
+    expect(store.pausesOf("stuck").at(-1)).toBe(22_500);
+  });
+
+  test("is set aside after one minute when it fills half of the memory, for which the others wait", async () => {
+    store.answer = refusing("unavailable");
+    using _ = ticking();
+    for (const [crowd, isHalf] of [
+      [["x".repeat(15_000_000)], false],
+      [["x".repeat(16_000_000)], true],
+      [numbers(24_000), false],
+      [numbers(25_000), true],
+    ] as const) {
+      const aside = outbox.aside;
+      const stuck = put(`${crowd.length} ${isHalf}`, ["bad", ...crowd]);
+      await clock.pass(60_000, 100);
+      expect([stuck.settled, outbox.aside]).toEqual([0, aside]);
+      await clock.pass(60_000, 100);
+      expect([stuck.settled, outbox.aside - aside]).toEqual(isHalf ? [1 + crowd.length, 1] : [0, 0]);
+      store.answer = take;
+      await clock.until("all of them", () => stuck.settled === 1 + crowd.length, 100);
+      store.answer = refusing("unavailable");
+    }
+  });
+
+  test("is not set aside before it has failed four times, however long that takes", async () => {
+    let attempts = 0;
+    store.answer = async (call) => {
+      if (!call.contents.includes("bad")) return;
+      attempts += 1;
+      await Bun.sleep(400_000);
+      throw new DeweyError("unavailable", "late");
+    };
+    using _ = ticking();
+    put("stuck", ["bad"]);
+    await clock.pass(2_500_000, 100);
+    // The first two failures are taken for the store's.
+    expect([attempts, outbox.aside]).toEqual([6, 1]);
+  });
+
+  test("has its strikes counted from the beginning when it was taken after all", async () => {
+    store.answer = refusing("unavailable");
+    using _ = ticking();
+    put("stuck", ["bad"]);
+    await clock.pass(500_000, 100);
+    store.answer = take;
+    await clock.until("the record", () => store.contentsOf("stuck").length === 1, 100);
+    store.answer = refusing("unavailable");
+    put("stuck", ["bad"]);
+    await clock.pass(500_000, 100);
+    expect(outbox.aside).toBe(0);
+    await clock.pass(200_000, 100);
+    expect(outbox.aside).toBe(1);
+  });
+
+  test("is found among many by halving what goes in a call, and the others are taken in their order", async () => {
+    store.answer = refusing("unavailable");
+    using _ = ticking();
+    const contents = numbers(64).with(20, "bad");
+    const counts = put("long", contents);
+    await clock.pass(900_000, 100);
+    expect([counts.settled, outbox.aside]).toEqual([64, 1]);
+    expect(store.contentsOf("long")).toEqual(contents.filter((content) => content !== "bad"));
+  });
+});
+
+describe("a record that the store refuses for good", () => {
+  test("is found among many in few calls and set aside, and the others are taken in their order", async () => {
+    store.answer = refusing("invalid");
+    const contents = numbers(200).with(77, "bad");
+    const counts = put("long", contents);
+    await clock.until("all of them", () => counts.settled === 200);
+    expect(store.contentsOf("long")).toEqual(contents.filter((content) => content !== "bad"));
+    expect(outbox.aside).toBe(1);
+    expect(JSON.parse(readFileSync(setAside.file, "utf8"))).toMatchObject({ reason: "the reason" });
+    expect(store.calls.length).toBeLessThanOrEqual(30);
+    // Without a pause, since the store is there.
+    expect(clock.nowMs).toBeLessThan(100);
+    expect(outbox.lastError).toBeUndefined();
+  });
+
+  test("is tried again every 15 seconds while it cannot be set aside either", async () => {
+    rmSync(folder.path, { recursive: true });
+    store.answer = refusing("conflict");
+    const counts = put("one", ["bad"]);
+    await clock.pass(50_000, 100);
+    expect(store.pausesOf("one")).toEqual([15_000, 15_000, 15_000]);
+    expect([counts.settled, outbox.aside]).toEqual([0, 0]);
+    mkdirSync(folder.path);
+    await clock.until("its end", () => counts.settled === 1);
+    expect([outbox.aside, setAside.isThere]).toEqual([1, true]);
+  });
+
+  test("is dropped and counted when its conversation was deleted for good", async () => {
+    store.answer = refusing("not_found", "conversation_id");
+    const counts = put("gone", ["bad", "2", "3"]);
+    await clock.until("all of them", () => counts.settled === 3);
+    expect(outbox).toMatchObject({ dropped: 3, aside: 0, delivered: 0 });
+    expect(log.join("")).toContain('"records":3');
+  });
+
+  test("is set aside when something else was not found", async () => {
+    store.answer = refusing("not_found", "message_id");
+    const counts = put("one", ["bad"]);
+    await clock.until("its end", () => counts.settled === 1);
+    expect(outbox).toMatchObject({ dropped: 0, aside: 1 });
+  });
+
+  test("is passed over when it begins a conversation that is begun already", async () => {
+    store.answer = ({ tool }) => {
+      if (tool === "dewey_begin_conversation") throw new DeweyError("conflict", "is there already");
+    };
+    let begun = 0;
+    outbox.put(begin("one"), () => (begun += 1));
+    const counts = put("one", ["1"]);
+    await clock.until("the message", () => counts.settled === 1);
+    expect([begun, outbox.aside, setAside.isThere]).toEqual([1, 0, false]);
+    expect(store.calls.map(({ tool }) => tool)).toEqual(["dewey_begin_conversation", "dewey_store_messages_bulk"]);
+  });
+
+  test("is set aside when it begins a conversation and is refused for another reason", async () => {
+    store.answer = ({ tool }) => {
+      if (tool === "dewey_begin_conversation") throw new DeweyError("invalid", "has no such field");
+    };
+    let begun = 0;
+    outbox.put(begin("one"), () => (begun += 1));
+    await clock.until("its end", () => begun === 1);
+    expect(outbox.aside).toBe(1);
+  });
+});
+
+test("over a real connection nothing is lost, whatever a faulty store answers", async () => {
+  clock[Symbol.dispose]();
+  const faults = ["unavailable", "internal", "garbage", "silence", "hang up"] as const;
+  await Promise.all(
+    faults.map(async (fault) => {
+      using faulty = startFaultyStore(fault);
+      const client = new ToolClient({ url: faulty.url, deadlineMs: 200 });
+      const outbox = new Outbox({ client, setAside, log: quiet });
+      const counts = ["a", "b", "c"].map((conversation) => put(conversation, ["1", "2"], outbox));
+      await until("several attempts", () => faulty.calls >= 5);
+      expect(outbox.lastError).toBeString();
+      faulty.isWell = true;
+      await until("all of them", () => counts.every(({ settled }) => settled === 2));
+      for (const conversation of ["a", "b", "c"]) expect(faulty.taken.get(conversation)).toEqual(["1", "2"]);
+      expect([outbox.aside, outbox.lastError, setAside.isThere]).toEqual([0, undefined, false]);
+      await client.close();
+    }),
+  );
+});
+
+/** A server that speaks as a store does, but for a fault, until it is well. */
+function startFaultyStore(fault: "unavailable" | "internal" | "garbage" | "silence" | "hang up") {
+  const taken = new Map<string, string[]>();
+  const faulty = { url: "", calls: 0, isWell: false, taken, [Symbol.dispose]: () => void server.stop(true) };
+  const server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
     fetch: (request, server) => (server.upgrade(request) ? undefined : new Response(null, { status: 400 })),
@@ -32,143 +467,23 @@ function startStore() {
         const answer = (result: object) => socket.send(JSON.stringify({ jsonrpc: "2.0", id, result }));
         if (method === "initialize") answer({ serverInfo: { name: "dewey" } });
         if (method !== "tools/call") return;
-        calls += 1;
+        faulty.calls += 1;
         const { conversation_id, messages } = params.arguments;
-        const call = {
-          conversation: conversation_id,
-          contents: messages.map((each: { content: string }) => each.content),
-        };
-        const behaviour = behave(call);
-        if (behaviour === "take") {
-          taken.push(call);
+        if (faulty.isWell) {
+          const contents = messages.map((each: { content: string }) => each.content);
+          taken.set(conversation_id, [...(taken.get(conversation_id) ?? []), ...contents]);
           answer({ structuredContent: {} });
-        } else if (behaviour === "garbage") {
+        } else if (fault === "garbage") {
           socket.send("what?");
           answer({ content: "none" });
-        } else if (behaviour === "hang up") socket.close();
-        else if (behaviour !== "silence")
-          answer({
-            isError: true,
-            content: [{ text: JSON.stringify({ error: { code: behaviour, message: "not now" } }) }],
-          });
+        } else if (fault === "hang up") socket.close();
+        else if (fault !== "silence") {
+          const error = JSON.stringify({ error: { code: fault, message: "not now" } });
+          answer({ isError: true, content: [{ text: error }] });
+        }
       },
     },
   });
+  faulty.url = `ws://127.0.0.1:${server.port}/`;
+  return faulty;
 }
-
-let store: ReturnType<typeof startStore>;
-let client: ToolClient;
-let folder: ReturnType<typeof spoolFolder>;
-let setAside: SetAside;
-beforeEach(() => {
-  taken.length = 0;
-  calls = 0;
-  store = startStore();
-  client = new ToolClient({ url: `ws://127.0.0.1:${store.port}/`, deadlineMs: 200 });
-  folder = spoolFolder();
-  mkdirSync(folder.path);
-  setAside = new SetAside(folder.path);
-});
-afterEach(async () => {
-  await client.close();
-  await store.stop(true);
-  folder[Symbol.dispose]();
-});
-
-const message = (conversation: string, content: string): Delivery => ({
-  kind: "message",
-  conversation,
-  message: { message_id: "", role: "user", content, created_at: "", metadata: {} },
-});
-
-/** Puts messages into an outbox; the answer counts those that are settled. */
-function put(outbox: Outbox, conversation: string, contents: string[]): { settled: number } {
-  const counts = { settled: 0 };
-  for (const content of contents) outbox.put(message(conversation, content), () => (counts.settled += 1));
-  return counts;
-}
-
-const contentsOf = (conversation: string) =>
-  taken.filter((call) => call.conversation === conversation).flatMap((call) => call.contents);
-
-test("a record that the store does not take while it takes others is set aside in the end; meanwhile nobody waits for it", async () => {
-  behave = ({ contents }) => (contents.includes("bad") ? "unavailable" : "take");
-  const outbox = new Outbox({ client, setAside, log: quiet, strikesLastMs: 500 });
-  const stuck = put(outbox, "stuck", ["first", "bad", "last"]);
-  const other = put(outbox, "other", ["1", "2", "3"]);
-  await until("the other's records", () => other.settled === 3);
-  expect(setAside.isThere).toBe(false);
-  const ticking = setInterval(() => put(outbox, "ticking", ["tick"]), 20);
-  await until("the end of the stuck ones", () => stuck.settled === 3);
-  clearInterval(ticking);
-  expect(contentsOf("stuck")).toEqual(["first", "last"]);
-  expect(contentsOf("ticking").length).toBeGreaterThan(20);
-  expect(outbox.aside).toBe(1);
-  expect(JSON.parse(readFileSync(setAside.file, "utf8"))).toMatchObject({
-    reason: expect.stringContaining("not now"),
-    arguments: { messages: [{ content: "bad" }] },
-  });
-});
-
-test("nothing is set aside of what a store does not take that takes nothing, whatever it does instead", async () => {
-  const outbox = new Outbox({ client, setAside, log: quiet, strikesLastMs: 0 });
-  for (const wrong of ["unavailable", "internal", "garbage", "silence", "hang up"] as const) {
-    behave = () => wrong;
-    const before = calls;
-    const counts = ["a", "b", "c"].map((conversation) => put(outbox, `${wrong} ${conversation}`, ["1", "2"]));
-    await until("several attempts", () => calls >= before + 5);
-    expect(outbox.lastError).toBeString();
-    behave = () => "take";
-    await until("all of them", () => counts.every(({ settled }) => settled === 2));
-    for (const conversation of ["a", "b", "c"]) expect(contentsOf(`${wrong} ${conversation}`)).toEqual(["1", "2"]);
-  }
-  expect([outbox.aside, outbox.lastError, setAside.isThere]).toEqual([0, undefined, false]);
-});
-
-test("a store that is away is asked by one call at a time, and less and less often", async () => {
-  behave = () => "unavailable";
-  const outbox = new Outbox({ client, setAside, log: quiet });
-  for (let number = 0; number < 100; number++) put(outbox, `${number}`, ["1"]);
-  await until("the pauses to have grown", () => calls >= 8 + 3);
-  // Eight went out together before it was known; after them pauses of 0.1, 0.2 and 0.4 s at least lie between the calls.
-  const before = calls;
-  await Bun.sleep(400);
-  expect(calls - before).toBeLessThanOrEqual(1);
-  behave = () => "take";
-  await until("all of them", () => taken.length === 100);
-});
-
-test("holds as much in memory as it may, and says when there is room", async () => {
-  behave = () => "unavailable";
-  const outbox = new Outbox({ client, setAside, log: quiet });
-  let count = 0;
-  const large = "x".repeat(1_000_000);
-  for (; !outbox.isFull; count++) put(outbox, `${count % 3}`, [large]);
-  expect(count).toBe(32);
-  behave = () => "take";
-  await outbox.room();
-  await until("all of them", () => taken.flatMap((call) => call.contents).length === count);
-});
-
-test("messages go together again soon when the store is back, however often they failed together", async () => {
-  behave = () => "unavailable";
-  const outbox = new Outbox({ client, setAside, log: quiet });
-  const contents = Array.from({ length: 200 }, (_, index) => `${index}`);
-  const counts = put(outbox, "long", contents);
-  await until("several attempts", () => calls >= 4);
-  behave = () => "take";
-  await until("all of them", () => counts.settled === contents.length);
-  expect(contentsOf("long")).toEqual(contents);
-  expect(taken.length).toBeLessThanOrEqual(20);
-});
-
-test("of many messages the one that the store refuses is found in few calls, and the others are taken in their order", async () => {
-  behave = ({ contents }) => (contents.includes("bad") ? "invalid" : "take");
-  const outbox = new Outbox({ client, setAside, log: quiet });
-  const contents = Array.from({ length: 200 }, (_, index) => (index === 77 ? "bad" : `${index}`));
-  const counts = put(outbox, "long", contents);
-  await until("all of them", () => counts.settled === contents.length);
-  expect(contentsOf("long")).toEqual(contents.filter((content) => content !== "bad"));
-  expect(outbox.aside).toBe(1);
-  expect(calls).toBeLessThanOrEqual(60);
-});
