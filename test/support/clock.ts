@@ -9,12 +9,12 @@ export interface StoppedClock extends Disposable {
   readonly nowMs: number;
   /** Lets this much time pass, in steps of `stepMs` (1 if not given) with a turn of the event loop after each. */
   pass(ms: number, stepMs?: number): Promise<void>;
-  /** Lets time pass until `ask` returns something, and resolves with that. Fails after twenty minutes of it. */
+  /** Lets time pass until `ask` returns something, and resolves with that. Fails after five minutes of it. */
   until<Value>(what: string, ask: () => Value | undefined | false, stepMs?: number): Promise<Value>;
 }
 
 /** Longer than any limit that a test waits for. */
-const PATIENCE_MS = 20 * 60_000;
+const PATIENCE_MS = 5 * 60_000;
 
 export function stoppedClock(): StoppedClock {
   jest.useFakeTimers();

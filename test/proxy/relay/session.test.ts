@@ -1,12 +1,26 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import { DeweyError } from "../../../src/errors.ts";
+import { CallWatch } from "../../../src/proxy/relay/call-watch.ts";
 import { runSession } from "../../../src/proxy/relay/session.ts";
-import { noTap } from "../../../src/proxy/relay/tap.ts";
+import type { SessionOptions } from "../../../src/proxy/relay/session.ts";
 import type { Tap } from "../../../src/proxy/relay/tap.ts";
+import { noTap } from "../../../src/proxy/relay/tap.ts";
 import type { Link, LinkHandlers } from "../../../src/wire/link.ts";
-import { until } from "../../support/rpc.ts";
+import { stoppedClock } from "../../support/clock.ts";
+import type { StoppedClock } from "../../support/clock.ts";
 
 type Json = Record<string, unknown>;
+
+let clock: StoppedClock;
+let random: ReturnType<typeof spyOn<Math, "random">>;
+beforeEach(() => {
+  clock = stoppedClock();
+  random = spyOn(Math, "random").mockReturnValue(0);
+});
+afterEach(() => {
+  random.mockRestore();
+  clock[Symbol.dispose]();
+});
 
 /** One end of a pair of links in memory, of which a test plays the other side. */
 class Peer {
@@ -14,7 +28,11 @@ class Peer {
   readonly link: Link;
   handlers: LinkHandlers | undefined;
   closed = false;
+  /** Why the session closed it. */
+  closeReason: string | undefined;
   paused = false;
+  /** Whether it takes frames as fast as they are sent. */
+  isFast = true;
 
   constructor(wire: Link["wire"] = "websocket") {
     this.link = {
@@ -22,16 +40,20 @@ class Peer {
       open: (handlers) => (this.handlers = handlers),
       send: (frame) => {
         this.received.push(JSON.parse(frame) as Json);
-        return true;
+        return this.isFast;
       },
       pause: () => (this.paused = true),
       resume: () => (this.paused = false),
-      close: (reason) => this.end(reason ?? "closed"),
+      close: (reason) => {
+        this.closeReason = reason;
+        this.end(reason ?? "closed");
+      },
     };
   }
 
-  say(message: Json): void {
-    this.handlers?.frame(JSON.stringify({ jsonrpc: "2.0", ...message }));
+  say(message: Json | Json[]): void {
+    const framed = [message].flat().map((each) => ({ jsonrpc: "2.0", ...each }));
+    this.handlers?.frame(JSON.stringify(Array.isArray(message) ? framed : framed[0]));
   }
 
   end(reason: string): void {
@@ -41,33 +63,52 @@ class Peer {
   }
 
   heard(what: (message: Json) => boolean): Promise<Json> {
-    return until("a frame", () => this.received.find(what));
+    return clock.until("a frame", () => this.received.find(what));
+  }
+
+  heardId(id: unknown): Promise<Json> {
+    return this.heard((message) => message["id"] === id);
+  }
+
+  heardMethod(method: string): Promise<Json> {
+    return this.heard((message) => message["method"] === method);
+  }
+
+  /** How many frames with an id it has received. */
+  count(id: unknown): number {
+    return this.received.filter((message) => message["id"] === id).length;
   }
 }
 
 /** A tap that passes a frame at the end of the turn of the event loop in which it came, as the recorder does. */
 const lateTap: Tap = { frame: (_direction, _text, pass) => setImmediate(pass), closed: () => {} };
 
-/** A session whose upstreams a test hands out one by one. */
-function start(first?: Peer | DeweyError, tap: Tap = noTap, client = new Peer()) {
-  const upstreams: (Peer | DeweyError)[] = first ? [first] : [];
+interface StartOptions extends Partial<Pick<SessionOptions, "tap" | "watch">> {
+  client?: Peer;
+}
+
+/** A session whose upstreams a test hands out one by one; when the last is closed, there is none. */
+function start(first?: Peer | DeweyError, { client = new Peer(), tap = noTap, watch }: StartOptions = {}) {
+  let upstream = first;
   const states: (string | undefined)[] = [];
+  const dialledMs: number[] = [];
   const over = runSession({
     downstream: client.link,
     upstreamName: "tools",
     tap,
+    ...(watch ? { watch } : {}),
     onUpstream: (reason) => states.push(reason),
     dial() {
-      const next = upstreams.length > 1 ? upstreams.shift() : upstreams[0];
-      if (next instanceof Peer && !next.closed) return Promise.resolve(next.link);
+      dialledMs.push(clock.nowMs);
+      if (upstream instanceof Peer && !upstream.closed) return Promise.resolve(upstream.link);
       return Promise.reject(
-        next instanceof DeweyError
-          ? next
-          : new DeweyError("unavailable", "the upstream tools is not available: nobody there"),
+        upstream instanceof DeweyError
+          ? upstream
+          : new DeweyError("unavailable", "the upstream tools is not available: not listening"),
       );
     },
   });
-  return { client, over, states, use: (next: Peer | DeweyError) => upstreams.splice(0, upstreams.length, next) };
+  return { client, over, states, dialledMs, use: (next: Peer | DeweyError) => (upstream = next) };
 }
 
 const initialize = {
@@ -80,65 +121,95 @@ const hello = {
   capabilities: { tools: { listChanged: true }, resources: { subscribe: true } },
   serverInfo: { name: "s", version: "1" },
 };
+const call = (id: unknown) => ({ id, method: "tools/call", params: { name: "pay" } });
 
 async function initialized(client: Peer, server: Peer): Promise<void> {
   client.say(initialize);
-  await server.heard((message) => message["method"] === "initialize");
+  await server.heardMethod("initialize");
   server.say({ id: "i-1", result: hello });
-  await client.heard((message) => message["id"] === "i-1");
+  await client.heardId("i-1");
   client.say({ method: "notifications/initialized" });
 }
 
-describe("a session whose upstream dies", () => {
-  test("answers the calls that are under way at once, naming the upstream and the reason, and never repeats them", async () => {
+/** Plays the upstream's part when the session initializes it again. */
+async function replayed(server: Peer): Promise<void> {
+  const again = await server.heardMethod("initialize");
+  server.say({ id: again["id"], result: hello });
+}
+
+describe("calls in flight when the upstream dies", () => {
+  test("are answered at once with an error that names the upstream and the reason, and are never repeated", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
     await initialized(client, first);
-    client.say({ id: 1, method: "tools/call", params: { name: "pay" } });
-    client.say({ id: 2, method: "tools/call", params: { name: "pay" } });
-    await first.heard((message) => message["id"] === 2);
+    client.say(call(1));
+    client.say(call(2));
+    await first.heardId(2);
     first.say({ id: 1, result: {} });
     use(second);
     first.end("it crashed");
-    const refused = await client.heard((message) => message["id"] === 2);
+    const refused = await client.heardId(2);
     expect(refused["error"]).toMatchObject({ code: -32_023, message: expect.stringMatching(/tools.*it crashed/) });
-    expect(client.received.filter((message) => message["id"] === 1)).toHaveLength(1);
-    await second.heard((message) => message["method"] === "initialize");
+    expect(client.count(1)).toBe(1);
+    await second.heardMethod("initialize");
     expect(second.received.some((message) => message["method"] === "tools/call")).toBe(false);
     expect(client.closed).toBe(false);
-    client.end("bye");
   });
 
-  test("does not answer a call again whose answer is on its way to the client", async () => {
-    const [server, second] = [new Peer(), new Peer()];
-    const { client, use } = start(server, lateTap);
+  test("are answered one by one when they came in a batch", async () => {
+    const server = new Peer();
+    const { client } = start(server);
     await initialized(client, server);
-    client.say({ id: 1, method: "tools/call", params: { name: "pay" } });
-    await server.heard((message) => message["id"] === 1);
+    client.handlers?.frame(JSON.stringify([1, 2, 3].map((id) => ({ jsonrpc: "2.0", ...call(id) }))));
+    await clock.pass(1);
+    server.handlers?.frame(JSON.stringify([{ jsonrpc: "2.0", id: 2, result: {} }]));
+    server.end("it crashed");
+    await client.heardId(3);
+    expect([client.count(1), client.count(2), client.count(3)]).toEqual([1, 0, 1]);
+  });
+
+  test("are not answered twice when the answer is still on its way to the client", async () => {
+    const [server, second] = [new Peer(), new Peer()];
+    const { client, use } = start(server, { tap: lateTap });
+    await initialized(client, server);
+    client.say(call(1));
+    await server.heardId(1);
     server.say({ id: 1, result: {} });
     use(second);
     server.end("it crashed");
-    await second.heard((message) => message["method"] === "initialize");
+    await second.heardMethod("initialize");
     expect(client.received.filter((message) => message["id"] === 1)).toMatchObject([{ result: {} }]);
-    client.end("bye");
   });
 
-  test("passes on no answer that comes when its call has been refused", async () => {
+  test("are not answered again by an upstream that answers after its end", async () => {
     const [server, second] = [new Peer(), new Peer()];
     const { client, use } = start(server);
     await initialized(client, server);
-    client.say({ id: 1, method: "tools/call", params: { name: "pay" } });
-    await server.heard((message) => message["id"] === 1);
+    client.say(call(1));
+    await server.heardId(1);
     use(second);
     server.end("it crashed");
-    await client.heard((message) => message["id"] === 1);
+    await client.heardId(1);
     server.say({ id: 1, result: {} });
-    await second.heard((message) => message["method"] === "initialize");
-    expect(client.received.filter((message) => message["id"] === 1)).toHaveLength(1);
-    client.end("bye");
+    await second.heardMethod("initialize");
+    expect(client.count(1)).toBe(1);
   });
 
-  test("tells the next one what the client has told, lets the client see nothing of it but what changed, and goes on", async () => {
+  test("that follow the end wait for the next upstream instead of being lost on the dead one", async () => {
+    const [first, second] = [new Peer(), new Peer()];
+    const { client, use } = start(first);
+    await initialized(client, first);
+    use(second);
+    first.end("it crashed");
+    client.say(call(1));
+    await replayed(second);
+    await second.heardId(1);
+    expect(first.count(1)).toBe(0);
+  });
+});
+
+describe("the next upstream", () => {
+  test("is told what the client told the last one; the client sees only what changed", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
     await initialized(client, first);
@@ -146,18 +217,18 @@ describe("a session whose upstream dies", () => {
     client.say({ id: 4, method: "resources/subscribe", params: { uri: "a://1" } });
     client.say({ id: 5, method: "resources/subscribe", params: { uri: "a://2" } });
     client.say({ id: 6, method: "resources/unsubscribe", params: { uri: "a://1" } });
-    await first.heard((message) => message["id"] === 6);
+    await first.heardId(6);
     for (const id of [3, 4, 5, 6]) first.say({ id, result: {} });
     use(second);
     first.end("restarted");
-    // A frame that comes now waits, and goes after the handshake.
+    // A frame that comes now waits for the end of the handshake.
     client.say({ id: 7, method: "tools/list" });
-    const again = await second.heard((message) => message["method"] === "initialize");
+    const again = await second.heardMethod("initialize");
     expect(again["params"]).toEqual(initialize.params);
     expect(second.received).toHaveLength(1);
     const before = client.received.length;
     second.say({ id: again["id"], result: hello });
-    await second.heard((message) => message["id"] === 7);
+    await second.heardId(7);
     expect(second.received.map((message) => message["method"])).toEqual([
       "initialize",
       "notifications/initialized",
@@ -168,136 +239,418 @@ describe("a session whose upstream dies", () => {
     expect(second.received[3]?.["params"]).toEqual({ uri: "a://2" });
     for (const message of second.received.slice(2, 4)) second.say({ id: message["id"], result: {} });
     second.say({ id: 7, result: { tools: [] } });
-    await client.heard((message) => message["id"] === 7);
+    await client.heardId(7);
     expect(client.received.slice(before).map((message) => message["method"] ?? message["id"])).toEqual([
       "notifications/tools/list_changed",
       7,
     ]);
-    client.end("bye");
   });
 
-  test("refuses a call that waited its time for an upstream that stays away, and serves again when it is there", async () => {
-    const { client, use, states } = start();
-    client.say({ id: 1, method: "tools/list" });
-    const refused = await client.heard((message) => message["id"] === 1);
-    expect(refused["error"]).toMatchObject({ message: expect.stringContaining("nobody there") });
-    expect(states.at(-1)).toContain("nobody there");
-    const server = new Peer();
-    use(server);
-    await until("a connection", () => states.at(-1) === undefined);
+  test("is not initialized again for a client that never was", async () => {
+    const [first, second] = [new Peer(), new Peer()];
+    const { client, use } = start(first);
+    client.say({ id: 1, method: "server/discover" });
+    await first.heardId(1);
+    use(second);
+    first.end("restarted");
+    client.say({ id: 2, method: "server/discover" });
+    await second.heardId(2);
+    expect(second.received).toHaveLength(1);
+    expect(client.received.some((message) => "method" in message)).toBe(false);
+  });
+
+  test("is not initialized again for a client whose own initialize was refused", async () => {
+    const [first, second] = [new Peer(), new Peer()];
+    const { client, use } = start(first);
+    client.say(initialize);
+    await first.heardMethod("initialize");
+    use(second);
+    first.end("it crashed");
+    expect(await client.heardId("i-1")).toHaveProperty("error");
     client.say({ id: 2, method: "ping" });
-    await server.heard((message) => message["id"] === 2);
-    client.end("bye");
-  }, 30_000);
-
-  test("says at once what does not get better by waiting", async () => {
-    const startedMs = performance.now();
-    const { client } = start(new DeweyError("not_found", "there is no command"));
-    client.say({ id: 1, method: "initialize" });
-    expect((await client.heard((message) => message["id"] === 1))["error"]).toMatchObject({
-      message: "there is no command",
-    });
-    expect(performance.now() - startedMs).toBeLessThan(4000);
-    client.end("bye");
+    await second.heardId(2);
+    expect(second.received).toHaveLength(1);
   });
 
-  test("reads a client no further that sends much meanwhile, and loses none of it", async () => {
-    const { client, use } = start();
-    for (let id = 0; id < 1000; id++) client.say({ id, method: "ping" });
-    expect(client.paused).toBe(true);
-    const server = new Peer();
-    use(server);
-    await server.heard((message) => message["id"] === 999);
-    expect(server.received.map((message) => message["id"])).toEqual(Array.from({ length: 1000 }, (_, id) => id));
-    expect(client.paused).toBe(false);
-    client.end("bye");
-  }, 20_000);
-
-  test("ends with its client, and its upstream with it", async () => {
-    const server = new Peer();
-    const { client, over, states } = start(server);
-    await until("a connection", () => states.length > 0);
-    client.end("bye");
-    await over;
-    expect(server.closed).toBe(true);
+  test("is told that the client is initialized, even if the client said so while there was no upstream", async () => {
+    const [first, second] = [new Peer(), new Peer()];
+    const { client, use } = start(first);
+    client.say(initialize);
+    await first.heardMethod("initialize");
+    first.say({ id: "i-1", result: hello });
+    await client.heardId("i-1");
+    use(new DeweyError("not_found", "there is no command"));
+    first.end("removed");
+    client.say({ method: "notifications/initialized" });
+    client.say({ id: 2, method: "ping" });
+    await client.heardId(2);
+    use(second);
+    await replayed(second);
+    await second.heardMethod("notifications/initialized");
   });
 
-  test("answers what a client asks on stdio with its last breath", async () => {
-    const server = new Peer();
-    const { client, over } = start(server, lateTap, new Peer("stdio"));
-    await initialized(client, server);
-    client.say({ id: 1, method: "ping" });
-    client.handlers?.closed("its stdin has ended");
-    await server.heard((message) => message["id"] === 1);
-    server.say({ id: 1, result: {} });
-    await over;
-    expect(client.received.filter((message) => message["id"] === 1)).toHaveLength(1);
+  test("is given up when it does not answer within ten seconds, and another is tried", async () => {
+    const [first, silent, third] = [new Peer(), new Peer(), new Peer()];
+    const { client, use, states } = start(first);
+    await initialized(client, first);
+    use(silent);
+    first.end("restarted");
+    await silent.heardMethod("initialize");
+    await clock.pass(9900);
+    expect(silent.closed).toBe(false);
+    use(third);
+    await clock.pass(200);
+    expect(silent.closed).toBe(true);
+    expect(states.slice(1)).not.toContain(undefined);
+    await replayed(third);
+    await client.heardMethod("notifications/tools/list_changed");
+    client.say({ id: 2, method: "ping" });
+    await third.heardId(2);
+    expect(silent.received).toHaveLength(1);
   });
 
-  test("lets the client see no answer to what only Dewey asked, also when nothing else is open", async () => {
+  test("that dies while it is being initialized is followed by another", async () => {
+    const [first, second, third] = [new Peer(), new Peer(), new Peer()];
+    const { client, use } = start(first);
+    await initialized(client, first);
+    use(second);
+    first.end("restarted");
+    await second.heardMethod("initialize");
+    use(third);
+    second.end("crashed again");
+    client.say({ id: 2, method: "ping" });
+    await replayed(third);
+    await third.heardId(2);
+    expect(second.received).toHaveLength(1);
+  });
+
+  test("shows the client no answer to a request of Dewey's own, even when nothing else is open", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
     await initialized(client, first);
     client.say({ id: 3, method: "logging/setLevel", params: { level: "error" } });
-    await first.heard((message) => message["id"] === 3);
+    await first.heardId(3);
     first.say({ id: 3, result: {} });
     use(second);
     first.end("restarted");
-    const again = await second.heard((message) => message["method"] === "initialize");
-    second.say({ id: again["id"], result: hello });
-    const level = await second.heard((message) => message["method"] === "logging/setLevel");
+    await replayed(second);
+    const level = await second.heardMethod("logging/setLevel");
     second.say({ id: level["id"], result: {} });
     second.say({ method: "notifications/message", params: { level: "error", data: "last" } });
-    await client.heard((message) => message["method"] === "notifications/message");
+    await client.heardMethod("notifications/message");
     expect(client.received.filter((message) => String(message["id"]).startsWith("dewey"))).toEqual([]);
-    client.end("bye");
   });
+});
 
-  test("takes back what the dead one has asked the client, and gives the answer to nobody else", async () => {
+describe("requests of an upstream that died", () => {
+  test("are cancelled, and their answers go to no other upstream", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
     await initialized(client, first);
     first.say({ id: 1, method: "sampling/createMessage", params: {} });
     first.say({ id: 2, method: "roots/list" });
-    await client.heard((message) => message["id"] === 2);
+    await client.heardId(2);
     client.say({ id: 2, result: { roots: [] } });
-    await first.heard((message) => message["id"] === 2);
+    await first.heardId(2);
     use(second);
     first.end("restarted");
-    const taken = await client.heard((message) => message["method"] === "notifications/cancelled");
+    const taken = await client.heardMethod("notifications/cancelled");
     expect(taken["params"]).toMatchObject({ requestId: 1, reason: expect.stringContaining("restarted") });
-    const again = await second.heard((message) => message["method"] === "initialize");
-    second.say({ id: again["id"], result: hello });
-    // The client may have answered before it heard of it.
+    await replayed(second);
+    // The client may have answered before it heard of the cancellation.
     client.say({ id: 1, result: { role: "assistant" } });
     client.say({ id: 8, method: "ping" });
-    await second.heard((message) => message["id"] === 8);
-    expect(second.received.some((message) => message["id"] === 1)).toBe(false);
-    // An id that the new one uses is its own.
-    second.say({ id: 1, method: "elicitation/create", params: {} });
-    await client.heard((message) => message["method"] === "elicitation/create");
-    client.say({ id: 1, result: { action: "decline" } });
-    await second.heard((message) => message["id"] === 1);
-    client.end("bye");
+    await second.heardId(8);
+    expect(second.count(1)).toBe(0);
+    // The id is free again once its late answer has been dropped.
+    client.say({ id: 1, result: {} });
+    await second.heardId(1);
+    expect(client.received.filter(({ method }) => method === "notifications/cancelled")).toHaveLength(1);
   });
 
-  test("tells the next one that the client is initialized, also when the client said so while nobody was there", async () => {
+  test("do not stand in the way of the next one's requests with the same ids", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
-    client.say(initialize);
-    await first.heard((message) => message["method"] === "initialize");
-    first.say({ id: "i-1", result: hello });
-    await client.heard((message) => message["id"] === "i-1");
-    use(new DeweyError("not_found", "there is no command"));
-    first.end("removed");
-    await until("the end", () => first.closed);
-    client.say({ method: "notifications/initialized" });
-    client.say({ id: 2, method: "ping" });
-    await client.heard((message) => message["id"] === 2);
+    await initialized(client, first);
+    first.say({ id: 1, method: "sampling/createMessage", params: {} });
+    await client.heardId(1);
     use(second);
-    const again = await second.heard((message) => message["method"] === "initialize");
-    second.say({ id: again["id"], result: hello });
-    await second.heard((message) => message["method"] === "notifications/initialized");
+    first.end("restarted");
+    await replayed(second);
+    second.say({ id: 1, method: "elicitation/create", params: {} });
+    await client.heardMethod("elicitation/create");
+    client.say({ id: 1, result: { action: "decline" } });
+    await second.heardId(1);
+  });
+});
+
+describe("while there is no upstream", () => {
+  test("a request waits five seconds and is then refused with the reason; the session serves again when one is there", async () => {
+    const { client, use, states } = start();
+    client.say({ id: 1, method: "tools/list" });
+    await clock.pass(4900);
+    expect(client.received).toEqual([]);
+    await clock.pass(200);
+    const [refused] = client.received;
+    expect(refused?.["error"]).toMatchObject({ code: -32_023, message: expect.stringContaining("not listening") });
+    expect(states.at(-1)).toContain("not listening");
+    const server = new Peer();
+    use(server);
+    await clock.until("a connection", () => states.at(-1) === undefined && states.length > 1);
+    client.say({ id: 2, method: "ping" });
+    await server.heardId(2);
+  });
+
+  test("the five seconds run from the beginning of the outage, not from the request", async () => {
+    const { client } = start();
+    await clock.pass(4000);
+    client.say({ id: 1, method: "ping" });
+    await clock.pass(900);
+    expect(client.received).toEqual([]);
+    await clock.pass(200);
+    expect(client.count(1)).toBe(1);
+    client.say({ id: 2, method: "ping" });
+    expect(client.count(2)).toBe(1);
+  });
+
+  test("each outage has its own five seconds", async () => {
+    const server = new Peer();
+    const { client, use } = start();
+    await clock.pass(4000);
+    use(server);
+    await clock.until("a connection", () => server.handlers);
+    await clock.pass(60_000);
+    server.end("it crashed");
+    client.say({ id: 1, method: "ping" });
+    await clock.pass(4000);
+    expect(client.received).toEqual([]);
+    await clock.pass(1100);
+    expect(client.count(1)).toBe(1);
+  });
+
+  test("a request is refused at once when waiting would not help", async () => {
+    const { client } = start(new DeweyError("not_found", "there is no command"));
+    client.say({ id: 1, method: "initialize" });
+    await clock.pass(10);
+    expect(client.received[0]?.["error"]).toMatchObject({ code: -32_020, message: "there is no command" });
+  });
+
+  test("a client that sends a thousand frames is read no further, and loses none of them", async () => {
+    const { client, use } = start();
+    for (let id = 0; id < 999; id++) client.say({ id, method: "ping" });
+    expect(client.paused).toBe(false);
+    client.say({ id: 999, method: "ping" });
+    expect(client.paused).toBe(true);
+    const server = new Peer();
+    use(server);
+    await server.heardId(999);
+    expect(server.received.map((message) => message["id"])).toEqual(Array.from({ length: 1000 }, (_, id) => id));
+    expect(client.paused).toBe(false);
+  });
+
+  test("a client that sends 16 MB is read no further, and what is sent later waits in another 16 MB", async () => {
+    const { client, use } = start();
+    const large = (id: number) => ({ id, method: "ping", params: { text: "x".repeat(4_000_000) } });
+    for (let id = 0; id < 3; id++) client.say(large(id));
+    expect(client.paused).toBe(false);
+    client.say(large(3));
+    expect(client.paused).toBe(true);
+    const server = new Peer();
+    use(server);
+    await server.heardId(3);
+    expect(client.paused).toBe(false);
+    server.end("it crashed");
+    client.say(large(4));
+    expect(client.paused).toBe(false);
+  });
+
+  test("it is dialled after pauses that double up to 15 seconds, each with as much again at random", async () => {
+    const { dialledMs } = start();
+    await clock.pass(90_000);
+    const pauses = dialledMs.slice(1).map((time, index) => time - (dialledMs[index] ?? 0));
+    expect(pauses.slice(0, 9)).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 12_800, 15_000]);
+    random.mockReturnValue(0.5);
+    await clock.pass(60_000);
+    const [before = 0, last = 0] = dialledMs.slice(-2);
+    expect(last - before).toBe(22_500);
+  });
+
+  test("the pauses begin short again after a connection that lasted five seconds, and only then", async () => {
+    for (const [lastsMs, pauseMs] of [
+      [4900, 3200],
+      [5100, 100],
+    ] as const) {
+      const { use, dialledMs } = start();
+      await clock.pass(1700);
+      const server = new Peer();
+      use(server);
+      await clock.until("a connection", () => server.handlers);
+      const connectedMs = clock.nowMs;
+      await clock.pass(lastsMs);
+      const dials = dialledMs.length;
+      server.end("it crashed");
+      await clock.until("the next attempt", () => dialledMs.length > dials);
+      expect((dialledMs.at(-1) ?? 0) - connectedMs - lastsMs).toBeWithin(pauseMs, pauseMs + 5);
+    }
+  });
+});
+
+describe("a peer that takes frames slower than the other sends them", () => {
+  test("holds back the client until the upstream has drained", async () => {
+    const server = new Peer();
+    const { client } = start(server);
+    await clock.until("a connection", () => server.handlers);
+    client.say({ id: 1, method: "ping" });
+    expect(client.paused).toBe(false);
+    server.isFast = false;
+    client.say({ id: 2, method: "ping" });
+    expect(client.paused).toBe(true);
+    server.handlers?.drained();
+    expect(client.paused).toBe(false);
+  });
+
+  test("holds back the upstream until the client has drained", async () => {
+    const server = new Peer();
+    const { client } = start(server);
+    await clock.until("a connection", () => server.handlers);
+    server.say({ method: "notifications/message" });
+    expect(server.paused).toBe(false);
+    client.isFast = false;
+    server.say({ method: "notifications/message" });
+    expect(server.paused).toBe(true);
+    client.handlers?.drained();
+    expect(server.paused).toBe(false);
+  });
+
+  test("lets an upstream go on that was held back while it was initialized again", async () => {
+    const [first, second] = [new Peer(), new Peer()];
+    const { client, use } = start(first);
+    await initialized(client, first);
+    client.isFast = false;
+    use(second);
+    first.end("restarted");
+    await second.heardMethod("initialize");
+    second.say({ method: "notifications/message" });
+    expect(second.paused).toBe(true);
+    client.handlers?.drained();
+    expect(second.paused).toBe(false);
+  });
+});
+
+describe("the end of a session", () => {
+  test("comes with the end of its client, and ends the upstream", async () => {
+    const server = new Peer();
+    const reasons: string[] = [];
+    const { client, over } = start(server, { tap: { ...noTap, closed: (reason) => reasons.push(reason) } });
+    await clock.until("a connection", () => server.handlers);
     client.end("bye");
-  }, 20_000);
+    await over;
+    expect([server.closeReason, reasons]).toEqual(["the client has left", ["the client has left: bye"]]);
+    await clock.pass(60_000);
+    expect(reasons).toHaveLength(1);
+  });
+
+  test("ends an upstream that is being initialized again", async () => {
+    const [first, second] = [new Peer(), new Peer()];
+    const { client, use, over } = start(first);
+    await initialized(client, first);
+    use(second);
+    first.end("restarted");
+    await second.heardMethod("initialize");
+    client.end("bye");
+    await over;
+    expect(second.closed).toBe(true);
+  });
+
+  test("ends an upstream whose connection comes too late, and dials no other", async () => {
+    const server = new Peer();
+    const client = new Peer();
+    const connected = Promise.withResolvers<Link>();
+    let dials = 0;
+    const over = runSession({
+      downstream: client.link,
+      upstreamName: "tools",
+      tap: noTap,
+      onUpstream: () => {},
+      dial() {
+        dials += 1;
+        return connected.promise;
+      },
+    });
+    client.end("bye");
+    await over;
+    connected.resolve(server.link);
+    await clock.pass(60_000);
+    expect([server.closed, dials]).toEqual([true, 1]);
+  });
+
+  test("stops the attempts to connect", async () => {
+    const { client, over, dialledMs } = start();
+    await clock.pass(1000);
+    client.end("bye");
+    await over;
+    const dials = dialledMs.length;
+    await clock.pass(60_000);
+    expect(dialledMs).toHaveLength(dials);
+  });
+
+  test("waits on stdio for the answers to what the client asked last", async () => {
+    const server = new Peer();
+    const { client, over } = start(server, { tap: lateTap, client: new Peer("stdio") });
+    await initialized(client, server);
+    client.say({ id: 1, method: "ping" });
+    client.handlers?.closed("its stdin has ended");
+    await server.heardId(1);
+    await clock.pass(20_000);
+    expect(client.closed).toBe(false);
+    server.say({ id: 1, result: {} });
+    await clock.until("the end", () => client.closed);
+    await over;
+    expect(client.count(1)).toBe(1);
+  });
+
+  test("waits on stdio for an upstream that what the client asked is waiting for", async () => {
+    const server = new Peer();
+    const { client, over, use } = start(undefined, { client: new Peer("stdio") });
+    client.say({ id: 1, method: "ping" });
+    client.handlers?.closed("its stdin has ended");
+    await clock.pass(1000);
+    use(server);
+    await server.heardId(1);
+    server.say({ id: 1, result: {} });
+    await clock.until("the end", () => client.closed);
+    await over;
+    expect(client.count(1)).toBe(1);
+  });
+
+  test("waits no longer than thirty seconds on stdio", async () => {
+    const server = new Peer();
+    const { client, over } = start(server, { client: new Peer("stdio") });
+    await clock.until("a connection", () => server.handlers);
+    client.say({ id: 1, method: "ping" });
+    client.handlers?.closed("its stdin has ended");
+    await clock.pass(29_900);
+    expect(client.closed).toBe(false);
+    await clock.pass(200);
+    await over;
+    expect([client.closed, server.closed]).toEqual([true, true]);
+  });
+});
+
+test("a watch sees each request of the client and each answer to it, and counts the oldest of too many as unanswered", async () => {
+  const server = new Peer();
+  const outcomes: string[] = [];
+  const watch = new CallWatch((outcome) => outcomes.push(outcome));
+  const { client } = start(server, { watch });
+  await clock.until("a connection", () => server.handlers);
+  for (let id = 1; id <= 10_000; id++) client.say(call(id));
+  expect([watch.size, outcomes]).toEqual([10_000, []]);
+  client.say(call(10_001));
+  expect([watch.size, outcomes]).toEqual([10_000, ["unanswered"]]);
+  server.say({ id: 2, result: {} });
+  server.say({ id: 3, error: { code: -32_602, message: "no such tool" } });
+  expect([watch.size, outcomes.slice(1)]).toEqual([9998, ["success", "error"]]);
+  server.end("it crashed");
+  await clock.until("the refusals", () => watch.size === 0);
+  expect(outcomes.at(-1)).toBe("unavailable");
 });
