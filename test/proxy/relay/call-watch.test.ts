@@ -1,0 +1,140 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { CallWatch, watchingTap } from "../../../src/proxy/relay/call-watch.ts";
+import type { Direction } from "../../../src/proxy/relay/tap.ts";
+import { viewFrame } from "../../../src/wire/frame.ts";
+import { stoppedClock } from "../../support/clock.ts";
+import type { StoppedClock } from "../../support/clock.ts";
+
+let clock: StoppedClock;
+let ended: [string, number][];
+let watch: CallWatch;
+beforeEach(() => {
+  clock = stoppedClock();
+  ended = [];
+  watch = new CallWatch((outcome, ms) => ended.push([outcome, ms]));
+});
+afterEach(() => clock[Symbol.dispose]());
+
+const view = (message: object) => viewFrame(JSON.stringify(message));
+const call = (id: unknown) => ({ id, method: "tools/call", params: { name: "x" } });
+const asked = (message: object) => watch.asked(view(message));
+const answered = (message: object) => watch.answered(view(message));
+
+test("each call of a tool ends with its outcome and the time it took", async () => {
+  const answers = {
+    success: { result: { content: [] } },
+    error: { result: { isError: true } },
+    unavailable: { error: { code: -32_023, message: "the upstream is gone" } },
+  };
+  for (const [outcome, answer] of Object.entries(answers)) {
+    asked(call(outcome));
+    await clock.pass(1500);
+    answered({ id: outcome, ...answer });
+    expect(ended.at(-1)).toEqual([outcome, 1500]);
+  }
+  asked(call(1));
+  answered({ id: 1, error: { code: -32_602, message: "no such tool" } });
+  asked(call(2));
+  answered({ id: 2, error: "nonsense" });
+  asked(call(3));
+  answered({ id: 3, result: "nonsense" });
+  expect(ended.slice(3).map(([outcome]) => outcome)).toEqual(["error", "error", "success"]);
+});
+
+test("other requests are open and end like calls, but are not told of", () => {
+  asked({ id: 1, method: "ping" });
+  asked({ method: "notifications/x" });
+  expect(watch.size).toBe(1);
+  answered({ id: 1, result: {} });
+  expect([watch.size, ended]).toEqual([0, []]);
+});
+
+test("the messages of a batch count one by one", () => {
+  watch.asked(viewFrame(JSON.stringify([call(1), call(2)])));
+  expect(watch.size).toBe(2);
+  watch.answered(
+    viewFrame(
+      JSON.stringify([
+        { id: 1, result: {} },
+        { id: 2, error: {} },
+      ]),
+    ),
+  );
+  expect(ended.map(([outcome]) => outcome)).toEqual(["success", "error"]);
+});
+
+test("an answer to nothing that was asked ends nothing", () => {
+  asked(call(1));
+  answered({ id: "1", result: {} });
+  answered(call(1));
+  expect([watch.size, ended]).toEqual([1, []]);
+});
+
+test("of more than ten thousand requests the oldest counts as unanswered", () => {
+  for (let id = 1; id <= 10_000; id++) asked(call(id));
+  expect([watch.size, ended]).toEqual([10_000, []]);
+  asked(call(10_001));
+  expect([watch.size, ended]).toEqual([10_000, [["unanswered", 0]]]);
+  answered({ id: 1, result: {} });
+  expect(watch.size).toBe(10_000);
+  answered({ id: 2, result: {} });
+  expect(watch.size).toBe(9999);
+});
+
+test("what is open when the session ends is unanswered", () => {
+  asked(call(1));
+  asked({ id: 2, method: "ping" });
+  watch.close();
+  expect([watch.size, ended]).toEqual([0, [["unanswered", 0]]]);
+});
+
+test("it is idle when nothing is in flight, also for several that wait", async () => {
+  let idle = 0;
+  await watch.idle();
+  asked(call(1));
+  asked(call(2));
+  void watch.idle().then(() => (idle += 1));
+  void watch.idle().then(() => (idle += 1));
+  answered({ id: 1, result: {} });
+  await clock.pass(1);
+  expect(idle).toBe(0);
+  answered({ id: 2, result: {} });
+  // The next request comes before those who wait have noticed.
+  asked(call(3));
+  await clock.pass(1);
+  expect(idle).toBe(0);
+  answered({ id: 3, result: {} });
+  await clock.pass(1);
+  expect(idle).toBe(2);
+});
+
+test("a tap shows it requests on their way up and answers once they have gone down", () => {
+  const passes: (() => void)[] = [];
+  const seen: string[] = [];
+  const tap = watchingTap(
+    {
+      frame: (direction, _frame, pass) => {
+        seen.push(direction);
+        passes.push(pass);
+      },
+      closed: (reason) => seen.push(reason),
+    },
+    watch,
+  );
+  const frame = (direction: Direction, message: object) => {
+    const text = JSON.stringify(message);
+    tap.frame(direction, { text, view: viewFrame(text) }, () => seen.push(`passed ${direction}`));
+  };
+  frame("up", call(1));
+  expect(watch.size).toBe(1);
+  frame("down", { id: 1, result: {} });
+  expect(watch.size).toBe(1);
+  for (const pass of passes) pass();
+  expect(watch.size).toBe(0);
+  // Requests of the server are none of the client's.
+  frame("down", { id: 2, method: "sampling/createMessage" });
+  passes.at(-1)?.();
+  expect(watch.size).toBe(0);
+  tap.closed("bye");
+  expect(seen).toEqual(["up", "down", "passed up", "passed down", "down", "passed down", "bye"]);
+});

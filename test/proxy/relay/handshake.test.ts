@@ -1,0 +1,121 @@
+import { describe, expect, test } from "bun:test";
+import { Handshake } from "../../../src/proxy/relay/handshake.ts";
+import { viewFrame } from "../../../src/wire/frame.ts";
+import type { FrameView } from "../../../src/wire/frame.ts";
+
+type Json = Record<string, unknown>;
+
+const view = (message: Json): FrameView => viewFrame(JSON.stringify({ jsonrpc: "2.0", ...message }));
+const parsed = (frames: string[]): Json[] => frames.map((frame) => JSON.parse(frame) as Json);
+
+const params = { protocolVersion: "2025-11-25", clientInfo: { name: "clio", version: "1" } };
+const initialize = view({ id: 0, method: "initialize", params });
+const answer = (capabilities: unknown) => view({ id: 0, result: { capabilities } });
+
+/** A client that has been through the handshake with a server of these capabilities. */
+function initialized(capabilities: unknown = {}): Handshake {
+  const handshake = new Handshake();
+  handshake.sent(initialize);
+  handshake.received(answer(capabilities));
+  handshake.sent(view({ method: "notifications/initialized" }));
+  return handshake;
+}
+
+describe("what is replayed", () => {
+  test("is initialize as the client sent it, under an id of Dewey's own", () => {
+    const { id, frame } = initialized().initializeAgain() ?? { id: "", frame: "" };
+    expect(JSON.parse(frame)).toEqual({ jsonrpc: "2.0", id: "dewey-replay-1", method: "initialize", params });
+    expect(id).toBe("dewey-replay-1");
+  });
+
+  test("is nothing before a server has answered initialize, or when it refused it", () => {
+    const handshake = new Handshake();
+    expect(handshake.initializeAgain()).toBeUndefined();
+    handshake.sent(initialize);
+    expect([handshake.isPending, handshake.initializeAgain()]).toEqual([true, undefined]);
+    handshake.received(view({ id: 0, error: { code: -32_602, message: "no" } }));
+    expect([handshake.isPending, handshake.initializeAgain()]).toEqual([false, undefined]);
+  });
+
+  test("takes no other response for the answer to initialize", () => {
+    const handshake = new Handshake();
+    handshake.sent(initialize);
+    handshake.received(view({ id: "0", result: {} }));
+    handshake.received(view({ method: "notifications/message" }));
+    expect(handshake.isPending).toBe(true);
+    handshake.received(answer({}));
+    expect(handshake.isPending).toBe(false);
+    // An id may be used again for something else.
+    handshake.received(view({ id: 0, error: { code: 1, message: "no" } }));
+    expect(handshake.initializeAgain()).toBeDefined();
+  });
+
+  test("is nothing when Dewey itself has refused the client's initialize", () => {
+    const handshake = new Handshake();
+    handshake.sent(initialize);
+    handshake.forget();
+    handshake.received(answer({}));
+    expect([handshake.isPending, handshake.initializeAgain()]).toEqual([false, undefined]);
+  });
+
+  test("stays what it was when the upstream of an initialized client is lost", () => {
+    const handshake = initialized();
+    handshake.forget();
+    expect(handshake.initializeAgain()).toBeDefined();
+  });
+
+  test("is followed by the client's log level and subscriptions, each as it was sent last", () => {
+    const handshake = initialized();
+    for (const level of ["info", "error"])
+      handshake.sent(view({ id: 1, method: "logging/setLevel", params: { level } }));
+    for (const uri of ["a://1", "a://2", "a://3"])
+      handshake.sent(view({ id: 2, method: "resources/subscribe", params: { uri } }));
+    handshake.sent(view({ id: 3, method: "resources/unsubscribe", params: { uri: "a://2" } }));
+    expect(parsed(handshake.restAgain())).toEqual([
+      { jsonrpc: "2.0", method: "notifications/initialized" },
+      { jsonrpc: "2.0", id: "dewey-replay-1", method: "logging/setLevel", params: { level: "error" } },
+      { jsonrpc: "2.0", id: "dewey-replay-2", method: "resources/subscribe", params: { uri: "a://1" } },
+      { jsonrpc: "2.0", id: "dewey-replay-3", method: "resources/subscribe", params: { uri: "a://3" } },
+    ]);
+  });
+
+  test("leaves out what the client has not sent", () => {
+    const handshake = new Handshake();
+    handshake.sent(initialize);
+    handshake.received(answer({}));
+    handshake.sent(view({ method: "notifications/cancelled" }));
+    handshake.sent(view({ id: 4, method: "notifications/initialized" }));
+    expect(handshake.restAgain()).toEqual([]);
+  });
+
+  test("counts a notification that reached no server as sent, and a request not", () => {
+    const handshake = initialized();
+    handshake.unsent(view({ id: 1, method: "logging/setLevel", params: { level: "error" } }));
+    expect(handshake.restAgain()).toHaveLength(1);
+    const late = new Handshake();
+    late.unsent(view({ method: "notifications/initialized" }));
+    expect(late.restAgain()).toHaveLength(1);
+  });
+});
+
+test("an answer to Dewey's own request is recognised once, and nothing else is taken for one", () => {
+  const handshake = initialized();
+  const { id } = handshake.initializeAgain() ?? {};
+  expect(handshake.isReplay(view({ id: "dewey-replay-2", result: {} }))).toBe(false);
+  expect(handshake.isReplay(view({ id, method: "ping" }))).toBe(false);
+  expect(handshake.isReplay(view({ id, result: {} }))).toBe(true);
+  expect(handshake.isReplay(view({ id, result: {} }))).toBe(false);
+});
+
+test("the client is told that those lists have changed of which the server announces changes", () => {
+  const changes = (capabilities: unknown) => parsed(initialized(capabilities).listChanges()).map(({ method }) => method);
+  expect(
+    changes({ tools: { listChanged: true }, prompts: { listChanged: true }, resources: { listChanged: true } }),
+  ).toEqual([
+    "notifications/tools/list_changed",
+    "notifications/prompts/list_changed",
+    "notifications/resources/list_changed",
+  ]);
+  expect(changes({ tools: { listChanged: false }, prompts: {}, logging: { listChanged: true } })).toEqual([]);
+  expect(changes("none")).toEqual([]);
+});

@@ -1,0 +1,38 @@
+import { expect, test } from "bun:test";
+import { OpenRequests } from "../../../src/proxy/relay/open-requests.ts";
+import { viewFrame } from "../../../src/wire/frame.ts";
+
+const view = (...messages: object[]) => viewFrame(JSON.stringify(messages.length === 1 ? messages[0] : messages));
+const request = (id: unknown) => ({ id, method: "ping" });
+const response = (id: unknown) => ({ id, result: {} });
+
+test("a request is open until it is answered, alone or in a batch", () => {
+  const open = new OpenRequests();
+  open.asked(view(request(1)));
+  open.asked(view(request("1"), { method: "notifications/x" }, request(2)));
+  open.asked(view(response(3)));
+  expect([open.size, open.has("1"), open.has('"1"'), open.has("3")]).toEqual([3, true, true, false]);
+  open.answered(view(response(1)));
+  open.answered(view(request(2)));
+  expect([open.size, open.has("1"), open.has('"1"')]).toEqual([2, false, true]);
+  open.answered(view(response("1"), response(2)));
+  expect(open.size).toBe(0);
+});
+
+test("all ids are taken at once, as they came, and are no longer open then", () => {
+  const open = new OpenRequests();
+  open.asked(view(request(1), request("a")));
+  open.add(null);
+  expect(open.takeAll()).toEqual([1, "a", null]);
+  expect([open.size, open.takeAll()]).toEqual([0, []]);
+});
+
+test("an id is forgotten when the other side uses it for another request, alone or in a batch", () => {
+  const open = new OpenRequests();
+  for (const id of [1, 2, 3]) open.add(id);
+  open.forget(view(response(1)));
+  expect(open.size).toBe(3);
+  open.forget(view(request(1)));
+  open.forget(view(request(2), request(4)));
+  expect(open.takeAll()).toEqual([3]);
+});

@@ -1,0 +1,28 @@
+import { expect, test } from "bun:test";
+import { countingTap, noTap } from "../../../src/proxy/relay/tap.ts";
+import { viewFrame } from "../../../src/wire/frame.ts";
+
+test("a counting tap counts each frame's bytes before it hands it on, and hands on the end", () => {
+  const seen: unknown[] = [];
+  const tap = countingTap(
+    {
+      frame(direction, { text }, pass) {
+        seen.push([direction, text]);
+        pass();
+      },
+      closed: (reason) => seen.push(reason),
+    },
+    (direction, bytes) => seen.push([direction, bytes]),
+  );
+  const text = '"é漢"';
+  tap.frame("down", { text, view: viewFrame(text) }, () => seen.push("passed"));
+  tap.closed("bye");
+  expect(seen).toEqual([["down", 7], ["down", text], "passed", "bye"]);
+});
+
+test("a tap that looks at nothing lets every frame go on at once", () => {
+  let passed = 0;
+  noTap.frame("up", { text: "{}", view: viewFrame("{}") }, () => (passed += 1));
+  noTap.closed("bye");
+  expect(passed).toBe(1);
+});
