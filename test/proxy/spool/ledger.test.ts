@@ -1,0 +1,249 @@
+import { describe, expect, test } from "bun:test";
+import type { Entry, FrameEntry, SessionOpen, StateEntry } from "../../../src/proxy/spool/entry.ts";
+import { Ledger } from "../../../src/proxy/spool/ledger.ts";
+import type { Noted } from "../../../src/proxy/spool/ledger.ts";
+
+const open: SessionOpen = { kind: "open", session: "s", time: 1000, upstream: "tools", record: "calls", wire: "stdio" };
+
+/** A session's entries, numbered as they come. */
+class Course {
+  readonly ledger: Ledger;
+  #sequence = 0;
+
+  constructor(record: SessionOpen["record"] = "calls", ledger = new Ledger()) {
+    this.ledger = ledger;
+    ledger.take({ ...open, record });
+  }
+
+  up(message: object | string, more: Partial<FrameEntry> = {}): Noted | undefined {
+    return this.#frame("up", message, more);
+  }
+
+  down(message: object | string): Noted | undefined {
+    return this.#frame("down", message, {});
+  }
+
+  next(): { session: string; sequence: number; time: number } {
+    this.#sequence += 1;
+    return { session: "s", sequence: this.#sequence, time: 1000 + this.#sequence };
+  }
+
+  #frame(direction: FrameEntry["direction"], message: object | string, more: Partial<FrameEntry>): Noted | undefined {
+    const frame = typeof message === "string" ? message : JSON.stringify({ jsonrpc: "2.0", ...message });
+    return this.ledger.take({ kind: "frame", ...this.next(), direction, frame, ...more });
+  }
+}
+
+const call = (id: unknown, name: unknown = "echo") => ({ id, method: "tools/call", params: { name } });
+const answer = (id: unknown, result: unknown = { content: [] }) => ({ id, result });
+const recorded = (noted: Noted | undefined) => noted?.messages?.map(({ isRecorded }) => isRecorded);
+const callOf = (noted: Noted | undefined) => noted?.messages?.[0]?.call;
+
+describe("a request without an answer", () => {
+  test("is remembered with what the record of its answer needs, and no longer than until then", () => {
+    const course = new Course();
+    course.up(call(1, "add"));
+    course.up(call(2, 7), { claimed: true });
+    expect(callOf(course.down(answer(1)))).toEqual({ method: "tools/call", time: 1001, tool: "add" });
+    expect(callOf(course.down(answer(2)))).toEqual({ method: "tools/call", time: 1002, claimed: true });
+    expect(callOf(course.down(answer(1)))).toBeUndefined();
+  });
+
+  test("is one of its own side: the client's and the server's ids are spaces of their own", () => {
+    const course = new Course();
+    course.up(call(1));
+    course.down({ id: 1, method: "sampling/createMessage" });
+    expect(callOf(course.up(answer(1)))?.method).toBe("sampling/createMessage");
+    expect(callOf(course.down(answer(1)))?.method).toBe("tools/call");
+  });
+
+  test("is forgotten when ten thousand later ones have no answer either", () => {
+    const course = new Course();
+    for (let id = 1; id <= 10_000; id++) course.up(call(id));
+    // An id that is used again is that of the newest.
+    course.up(call(1, "again"));
+    course.up(call(10_001));
+    expect(callOf(course.down(answer(2)))).toBeUndefined();
+    expect(callOf(course.down(answer(3)))).toBeDefined();
+    expect(callOf(course.down(answer(1)))?.tool).toBe("again");
+    expect(course.ledger.sessions[0]?.calls.size).toBe(9998);
+  });
+});
+
+describe("what is recorded", () => {
+  test("are requests in which somebody says or does something, and their answers", () => {
+    const course = new Course();
+    const methods = ["tools/call", "prompts/get", "resources/read", "sampling/createMessage", "elicitation/create"];
+    for (const method of methods) {
+      expect(recorded(course.up({ id: method, method }))).toEqual([true]);
+      expect(recorded(course.down(answer(method)))).toEqual([true]);
+    }
+    for (const method of ["initialize", "tools/list", "ping"]) {
+      expect(recorded(course.up({ id: method, method }))).toEqual([false]);
+      expect(recorded(course.down(answer(method)))).toEqual([false]);
+    }
+    expect(recorded(course.down({ method: "notifications/progress" }))).toEqual([false]);
+    expect(recorded(course.up("no JSON"))).toEqual([false]);
+    // An answer to nothing that is known of.
+    expect(recorded(course.down(answer("lost")))).toEqual([false]);
+  });
+
+  test("is everything when all is to be recorded", () => {
+    const course = new Course("all");
+    expect(recorded(course.up({ id: 1, method: "ping" }))).toEqual([true]);
+    expect(recorded(course.down(answer(1)))).toEqual([true]);
+    expect(recorded(course.down({ method: "notifications/progress" }))).toEqual([true]);
+    expect(recorded(course.up("no JSON"))).toEqual([true]);
+  });
+
+  test("are a batch's messages one by one", () => {
+    const course = new Course();
+    const noted = course.up(JSON.stringify([call(1), { id: 2, method: "ping" }, call(3)].map((each) => ({ ...each, jsonrpc: "2.0" }))));
+    expect(recorded(noted)).toEqual([true, false, true]);
+    expect(noted?.messages?.map(({ index }) => index)).toEqual([0, 1, 2]);
+  });
+
+  test("is no call that the client's own hooks record", () => {
+    const course = new Course();
+    expect(recorded(course.up(call(1), { claimed: true }))).toEqual([false]);
+  });
+
+  test("is an answer whose question is missing only behind a gap, and only one that says something", () => {
+    const course = new Course();
+    expect(recorded(course.down(answer(1)))).toEqual([false]);
+    course.ledger.take({ kind: "gap", ...course.next(), fromTime: 0, frames: 1, bytes: 1 });
+    expect(recorded(course.down(answer(2)))).toEqual([true]);
+    expect(callOf(course.down(answer(3)))).toEqual({ method: "unknown", time: 1004 });
+    expect(recorded(course.down(answer(4, { contents: [] })))).toEqual([true]);
+    expect(recorded(course.down({ id: 5, error: {} }))).toEqual([true]);
+    expect(recorded(course.down(answer(6, { tools: [] })))).toEqual([false]);
+    expect(recorded(course.down(answer(7, "text")))).toEqual([false]);
+  });
+});
+
+describe("a session's conversation", () => {
+  const begins = (noted: Noted | undefined) => noted?.begins;
+  const initialize = {
+    id: 0,
+    method: "initialize",
+    params: { clientInfo: { name: "clio", version: "2" }, protocolVersion: "2025-03-26" },
+  };
+
+  test("begins once, with the answer to initialize, when the client and the revision are known", () => {
+    const course = new Course();
+    expect(begins(course.up(initialize))).toBe(false);
+    const noted = course.down({ id: 0, result: { protocolVersion: "2025-11-25" } });
+    expect(noted).toMatchObject({
+      begins: true,
+      session: { client: { name: "clio", version: "2", protocolVersion: "2025-11-25" } },
+    });
+    expect(begins(course.up(call(1)))).toBe(false);
+  });
+
+  test("begins with the first thing that is recorded, whatever that is", () => {
+    expect(begins(new Course().up(call(1)))).toBe(true);
+    expect(begins(new Course().up({ id: 1, method: "ping" }))).toBe(false);
+    expect(begins(new Course().up(call(1), { claimed: true }))).toBe(false);
+    expect(begins(new Course("all").up({ method: "notifications/x" }))).toBe(true);
+    const gap = new Course();
+    expect(begins(gap.ledger.take({ kind: "gap", ...gap.next(), fromTime: 0, frames: 1, bytes: 1 }))).toBe(true);
+    const close = new Course();
+    expect(begins(close.ledger.take({ kind: "close", ...close.next(), reason: "bye" }))).toBe(true);
+  });
+
+  test("takes no other request and no nonsense for what the client says of itself", () => {
+    const course = new Course();
+    course.down(initialize);
+    course.up({ ...initialize, method: "ping" });
+    course.up({ id: 0, method: "initialize", params: { clientInfo: { name: 7, version: null } } });
+    course.down({ id: 0, result: { protocolVersion: 7 } });
+    course.up({ id: 0, method: "initialize", params: "none" });
+    course.down({ id: 0, result: "none" });
+    expect(course.ledger.sessions[0]?.client).toEqual({});
+  });
+});
+
+describe("entries", () => {
+  test("count once, in whatever reading they come", () => {
+    const course = new Course();
+    const entry: Entry = { kind: "frame", ...course.next(), direction: "up", frame: JSON.stringify(call(1)) };
+    expect(course.ledger.take(entry)).toBeDefined();
+    expect(course.ledger.take(entry)).toBeUndefined();
+    course.ledger.take({ ...open, upstream: "another" });
+    expect(course.ledger.sessions).toMatchObject([{ open: { upstream: "tools" }, lastSequence: 1, lastTime: 1001 }]);
+  });
+
+  test("of a session that is over leave nothing open", () => {
+    const course = new Course();
+    expect(course.ledger.has("s")).toBe(true);
+    course.ledger.take({ kind: "close", ...course.next(), reason: "bye" });
+    expect([course.ledger.has("s"), course.ledger.sessions]).toEqual([false, []]);
+  });
+
+  test("of a session whose opening is damaged are recorded, and so are answers whose questions went with it", () => {
+    const ledger = new Ledger();
+    const frame = JSON.stringify({ jsonrpc: "2.0", ...answer(1) });
+    const noted = ledger.take({ kind: "frame", session: "lost", sequence: 5, time: 7, direction: "down", frame });
+    expect(recorded(noted)).toEqual([true]);
+    expect(noted?.session.open).toEqual({
+      kind: "open",
+      session: "lost",
+      time: 7,
+      upstream: "unknown",
+      record: "calls",
+      wire: "unknown",
+    });
+    expect(ledger.has("lost")).toBe(true);
+  });
+
+  test("that JavaScript itself gives up on begin the conversation, and do not stop those behind them", () => {
+    const course = new Course();
+    const view = { kind: "request", id: 1, key: "1", method: "tools/call" } as const;
+    const message = new Proxy({}, { get: () => { throw new RangeError("Maximum call stack size exceeded"); } });
+    const entry: Entry = { kind: "frame", ...course.next(), direction: "up", frame: "" };
+    const noted = course.ledger.take(entry, { ...view, message });
+    expect([noted?.messages, noted?.begins]).toEqual([undefined, true]);
+    expect(recorded(course.up(call(2)))).toEqual([true]);
+  });
+});
+
+describe("a state", () => {
+  /** The state of a ledger, as it comes back from disk. */
+  const state = (ledger: Ledger) => JSON.parse(JSON.stringify(ledger.state())) as StateEntry;
+
+  function begun(): Course {
+    const course = new Course();
+    course.up({ id: 0, method: "initialize", params: { clientInfo: { name: "clio" } } });
+    course.down(answer(0));
+    course.up(call(1, "slow"));
+    return course;
+  }
+
+  test("gives another ledger the same account", () => {
+    const course = begun();
+    const other = new Ledger();
+    other.take(state(course.ledger));
+    expect(state(other)).toEqual(state(course.ledger));
+    const [session] = other.sessions;
+    expect(session).toMatchObject({ begun: true, client: { name: "clio" }, lastSequence: 3, hasGap: false });
+    expect([...(session?.calls.values() ?? [])]).toEqual([{ method: "tools/call", tool: "slow", time: 1003 }]);
+  });
+
+  test("corrects what damage has hidden: a session that is not in it is over", () => {
+    const other = new Course("calls");
+    other.ledger.take({ kind: "state", sessions: [] });
+    expect(other.ledger.sessions).toEqual([]);
+  });
+
+  test("begins conversations once more where what was before may be missing, and only the first one does", () => {
+    const before = state(begun().ledger);
+    const ledger = new Ledger({ beginsAnew: true });
+    ledger.take(before);
+    expect(ledger.sessions[0]?.begun).toBe(false);
+    ledger.take(before);
+    expect(ledger.sessions[0]?.begun).toBe(true);
+    const sure = new Ledger();
+    sure.take(before);
+    expect(sure.sessions[0]?.begun).toBe(true);
+  });
+});
