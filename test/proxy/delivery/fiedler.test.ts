@@ -1,0 +1,56 @@
+import { expect, test } from "bun:test";
+import { fiedlerResults } from "../../../src/proxy/delivery/fiedler.ts";
+
+const rows = (answer: unknown) => fiedlerResults(typeof answer === "string" ? answer : JSON.stringify(answer));
+const answer = (...results: object[]) => ({ correlation_id: "c", results });
+
+test("an orchestrator's answer makes a row of each model's result", () => {
+  const results = [
+    { model: "a", status: "success", text: "said", duration: 1.5, tokens: { prompt: 3, completion: 0 } },
+    { model: "b", status: "failed", error: "too slow" },
+  ];
+  expect(rows(answer(...results))).toEqual([
+    {
+      correlation_id: "c",
+      model: "a",
+      output: "said",
+      status: "success",
+      duration_seconds: 1.5,
+      tokens_prompt: 3,
+      tokens_completion: 0,
+    },
+    { correlation_id: "c", model: "b", output: "too slow", status: "error", error_message: "too slow" },
+  ]);
+});
+
+test("the output is the model's text, else its file, else the error", () => {
+  const all = { model: "m", status: "success", text: "text", output: "output", output_file: "file", error: "error" };
+  const outputs = ["text", "output", "output_file", "error"].map((_, index, keys) => {
+    const left = Object.fromEntries(Object.entries(all).filter(([key]) => !keys.slice(0, index).includes(key)));
+    return rows(answer(left))[0]?.output;
+  });
+  expect(outputs).toEqual(["text", "output", "file", "error"]);
+  expect(rows(answer({ ...all, text: "" }))[0]?.output).toBe("output");
+  expect(rows(answer({ model: "m", status: "success" }))[0]?.output).toBe("(no output)");
+});
+
+test("a field of another form is left out, and costs the row nothing else", () => {
+  const strange = { text: 1, duration: -1, tokens: { prompt: 1.5, completion: -1 }, error: {} };
+  expect(rows(answer({ model: "m", status: "success", output: "said", ...strange }))).toEqual([
+    { correlation_id: "c", model: "m", output: "said", status: "success" },
+  ]);
+  expect(rows(answer({ model: "m", status: "success", tokens: 7 }))).toHaveLength(1);
+});
+
+test("an answer of another form makes no rows", () => {
+  const wrong = [
+    "no JSON",
+    {},
+    { results: [] },
+    { correlation_id: "", results: [] },
+    { correlation_id: "c", results: {} },
+    answer({ model: "", status: "success" }),
+    answer({ model: "m" }),
+  ];
+  for (const each of wrong) expect(rows(each)).toEqual([]);
+});
