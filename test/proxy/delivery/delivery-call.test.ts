@@ -78,8 +78,8 @@ test("a delivery's characters are those of its content and its metadata, or what
 
 describe("a message larger than the largest frame", () => {
   const contentOf = (content: string) => {
-    const call = callOf([message(content)]);
-    return (call?.args["messages"] as { content: string; metadata: object }[])[0];
+    const messages = callOf([message(content)])?.args["messages"] as { content: string; metadata: object }[];
+    return messages[0];
   };
 
   test("because JSON writes its content longer than it came is cut to what fits, and says how long it was", () => {

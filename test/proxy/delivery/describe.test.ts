@@ -9,7 +9,10 @@ const text = (value: string) => ({ type: "text", text: value });
 describe("a request", () => {
   test("of a tool is the tool's name with each argument on a line of its own", () => {
     expect(
-      describeRequest("tools/call", "add", { name: "add", arguments: { a: 1, note: "two\nlines", list: [1, { b: null }] } }),
+      describeRequest("tools/call", "add", {
+        name: "add",
+        arguments: { a: 1, note: "two\nlines", list: [1, { b: null }] },
+      }),
     ).toEqual({
       content: 'add\na: 1\nnote: two\nlines\nlist: [\n 1,\n {\n  "b": null\n }\n]',
       metadata: { arguments: { a: 1, note: "two\nlines", list: [1, { b: null }] } },
@@ -91,7 +94,14 @@ describe("a result", () => {
   });
 
   test("of resources, prompts and models is read like one of tools", () => {
-    expect(result({ contents: [{ uri: "a://1", text: "read" }, { uri: "a://2", blob: base64("b") }] })).toMatchObject({
+    expect(
+      result({
+        contents: [
+          { uri: "a://1", text: "read" },
+          { uri: "a://2", blob: base64("b") },
+        ],
+      }),
+    ).toMatchObject({
       content: "read",
       metadata: { blocks: [{ type: "unknown", uri: "a://2", bytes: 1, sha256: sha256("b") }] },
     });

@@ -108,7 +108,8 @@ test("an answer to Dewey's own request is recognised once, and nothing else is t
 });
 
 test("the client is told that those lists have changed of which the server announces changes", () => {
-  const changes = (capabilities: unknown) => parsed(initialized(capabilities).listChanges()).map(({ method }) => method);
+  const changes = (capabilities: unknown) =>
+    parsed(initialized(capabilities).listChanges()).map(({ method }) => method);
   expect(
     changes({ tools: { listChanged: true }, prompts: { listChanged: true }, resources: { listChanged: true } }),
   ).toEqual([

@@ -98,7 +98,9 @@ describe("what is recorded", () => {
 
   test("are a batch's messages one by one", () => {
     const course = new Course();
-    const noted = course.up(JSON.stringify([call(1), { id: 2, method: "ping" }, call(3)].map((each) => ({ ...each, jsonrpc: "2.0" }))));
+    const noted = course.up(
+      JSON.stringify([call(1), { id: 2, method: "ping" }, call(3)].map((each) => ({ ...each, jsonrpc: "2.0" }))),
+    );
     expect(recorded(noted)).toEqual([true, false, true]);
     expect(noted?.messages?.map(({ index }) => index)).toEqual([0, 1, 2]);
   });
@@ -199,7 +201,14 @@ describe("entries", () => {
   test("that JavaScript itself gives up on begin the conversation, and do not stop those behind them", () => {
     const course = new Course();
     const view = { kind: "request", id: 1, key: "1", method: "tools/call" } as const;
-    const message = new Proxy({}, { get: () => { throw new RangeError("Maximum call stack size exceeded"); } });
+    const message = new Proxy(
+      {},
+      {
+        get: () => {
+          throw new RangeError("Maximum call stack size exceeded");
+        },
+      },
+    );
     const entry: Entry = { kind: "frame", ...course.next(), direction: "up", frame: "" };
     const noted = course.ledger.take(entry, { ...view, message });
     expect([noted?.messages, noted?.begins]).toEqual([undefined, true]);

@@ -55,8 +55,7 @@ test("a session is written as its opening, its frames as they came, numbered and
     { kind: "frame", session: "s", sequence: 2, direction: "down", time, frame: "no JSON" },
     { kind: "close", session: "s", sequence: 3, time, reason: "bye" },
   ]);
-  for (const entry of entries() ?? [])
-    if ("time" in entry) expect(entry.time).toBeWithin(before, Date.now() + 1);
+  for (const entry of entries() ?? []) if ("time" in entry) expect(entry.time).toBeWithin(before, Date.now() + 1);
 });
 
 test("frames that come after the end go on and are not part of the session", async () => {
