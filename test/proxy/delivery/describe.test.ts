@@ -50,7 +50,9 @@ describe("a request", () => {
       const { content, metadata } = describeRequest("tools/call", "a", { arguments: { v: nested(levels) } });
       return { content, value: (metadata["arguments"] as { v: unknown }).v };
     };
-    expect(described(63)).toMatchObject({ content: expect.stringContaining("\n"), value: nested(63) });
+    expect(described(63).value).toEqual(nested(63));
+    expect(described(64).content).toContain("\n [\n  [");
+    expect(described(65).content).toBe(`a\nv: ${JSON.stringify(nested(65))}`);
     const deep = described(66);
     expect(deep.content).toBe(`a\nv: ${JSON.stringify(nested(66))}`);
     expect(depthOf(deep.value)).toBe(63);
@@ -129,9 +131,10 @@ describe("a result", () => {
       structured: structuredContent,
     });
     expect(result({ content: [text('{"rows":[1]}')], structuredContent }).metadata).toHaveProperty("structured");
-    expect(result({ content: [], structuredContent })).toMatchObject({
+    expect(result({ content: [], structuredContent })).toEqual({
       content: '{\n "rows": [\n  1,\n  2\n ]\n}',
       metadata: {},
+      outcome: "success",
     });
   });
 

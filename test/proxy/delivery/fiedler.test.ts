@@ -6,7 +6,7 @@ const answer = (...results: object[]) => ({ correlation_id: "c", results });
 
 test("an orchestrator's answer makes a row of each model's result", () => {
   const results = [
-    { model: "a", status: "success", text: "said", duration: 1.5, tokens: { prompt: 3, completion: 0 } },
+    { model: "a", status: "success", text: "said", duration: 0.5, tokens: { prompt: 3, completion: 0 } },
     { model: "b", status: "failed", error: "too slow" },
   ];
   expect(rows(answer(...results))).toEqual([
@@ -15,7 +15,7 @@ test("an orchestrator's answer makes a row of each model's result", () => {
       model: "a",
       output: "said",
       status: "success",
-      duration_seconds: 1.5,
+      duration_seconds: 0.5,
       tokens_prompt: 3,
       tokens_completion: 0,
     },
@@ -47,7 +47,7 @@ test("an answer of another form makes no rows", () => {
     "no JSON",
     {},
     { results: [] },
-    { correlation_id: "", results: [] },
+    { ...answer({ model: "m", status: "success" }), correlation_id: "" },
     { correlation_id: "c", results: {} },
     answer({ model: "", status: "success" }),
     answer({ model: "m" }),

@@ -60,6 +60,123 @@ const handshake: [">" | "<", object][] = [
 ];
 
 describe("a session's record", () => {
+  test("begins with a client that says nothing of itself, and without a key where the caller gave none", () => {
+    const { sessionKey: _, ...unnamed } = open();
+    const deliveries = record([unnamed, ...entries([[">", call(1, "echo")]]).slice(1)]);
+    expect(deliveries[0]).toEqual({
+      kind: "begin",
+      conversation: session,
+      metadata: { source: "proxy", upstream: "tools", transport: "websocket" },
+    });
+    expect(deliveries[0]).not.toHaveProperty("sessionKey");
+    expect(messages(deliveries)[0]).toMatchObject({
+      content: "Session of a client with tools over websocket.",
+      created_at: "2026-01-01T00:00:00.000Z",
+      metadata: { source: "proxy", event: "session_start" },
+    });
+  });
+
+  test("says that its beginning is damaged where its opening is missing, and has the answers that are left", () => {
+    const [, ...rest] = entries([["<", answer(1, text("left"))]]);
+    const made = record(rest);
+    expect(made[0]).toMatchObject({ kind: "begin", metadata: { upstream: "unknown", transport: "unknown" } });
+    expect(messages(made)).toMatchObject([
+      { content: "The beginning of what was recorded of this session is damaged." },
+      { role: "assistant", content: "left", metadata: { method: "unknown" } },
+    ]);
+  });
+
+  test("has the answer to a call until ten thousand later ones wait for theirs", () => {
+    const calls = Array.from({ length: 10_001 }, (_, id): [">", object] => [">", call(id, `tool ${id}`)]);
+    const answers = [0, 1].map((id): ["<", object] => ["<", answer(id, text(`answer ${id}`))]);
+    const made = messages(record(entries([...calls, ...answers]))).slice(10_002);
+    expect(made).toMatchObject([{ content: "answer 1", metadata: { tool: "tool 1" } }]);
+    expect(made).toHaveLength(1);
+  });
+
+  test("has what a client and a server ask each other beside calls, by who said it", () => {
+    const said = messages(
+      record(
+        entries([
+          [">", { id: 1, method: "resources/read", params: { uri: "a://1" } }],
+          ["<", { id: 1, result: { contents: [{ uri: "a://1", text: "read" }] } }],
+          [">", { id: 2, method: "prompts/get", params: { name: "p" } }],
+          ["<", { id: 2, error: { code: 1, message: "no such prompt" } }],
+          ["<", { id: 3, method: "elicitation/create", params: { message: "sure?" } }],
+          [">", { id: 3, result: { action: "accept" } }],
+          ["<", { id: 4, method: "sampling/createMessage" }],
+          [">", { id: 4, error: { code: 1, message: "no" } }],
+        ]),
+      ),
+    ).slice(1);
+    expect(
+      said.map(({ role, metadata }) => [role, metadata["method"], metadata["direction"], metadata["outcome"]]),
+    ).toEqual([
+      ["user", "resources/read", "up", undefined],
+      ["assistant", "resources/read", "down", "success"],
+      ["user", "prompts/get", "up", undefined],
+      ["tool", "prompts/get", "down", "error"],
+      ["system", "elicitation/create", "down", undefined],
+      ["user", "elicitation/create", "up", "success"],
+      ["system", "sampling/createMessage", "down", undefined],
+      ["tool", "sampling/createMessage", "up", "error"],
+    ]);
+  });
+
+  test("keeps a frame itself up to a million characters, and only when all is to be kept", () => {
+    const frame = (characters: number) => `"${"x".repeat(characters - 2)}"`;
+    const limit = 1024 * 1024;
+    const made = messages(
+      record(
+        entries(
+          [
+            [">", frame(limit)],
+            [">", frame(limit + 1)],
+            [">", ""],
+          ],
+          "all",
+        ),
+      ),
+    ).slice(1);
+    expect(made[0]?.metadata["frame"]).toBe(frame(limit));
+    expect(made[1]?.metadata).not.toHaveProperty("frame");
+    expect(made[1]?.content).toBe(frame(limit + 1));
+    expect(made[2]?.content).toBe("(empty frame)");
+    const [, asked, answered] = messages(
+      record(
+        entries(
+          [
+            [">", call(1, "a")],
+            ["<", answer(1)],
+          ],
+          "all",
+        ),
+      ),
+    );
+    expect([asked?.metadata["frame"], answered?.metadata["frame"]]).toEqual([expect.any(String), expect.any(String)]);
+    const [, plain] = messages(record(entries([[">", call(1, "a")]])));
+    expect(plain?.metadata).not.toHaveProperty("frame");
+  });
+
+  test("has no negative duration when the clock was set back", () => {
+    const list = entries([
+      [">", call(1, "a")],
+      ["<", answer(1)],
+    ]).map((entry, index): Entry => (entry.kind === "frame" && index === 2 ? { ...entry, time: START - 5000 } : entry));
+    expect(messages(record(list)).at(-1)?.metadata["duration_ms"]).toBe(0);
+  });
+
+  test("is begun once more where what was before may be missing from the store", () => {
+    const ledger = new Ledger();
+    const list = entries([...handshake, [">", call(1, "a")], ["<", answer(1, text("x"))]]);
+    for (const entry of list.slice(0, 5)) ledger.take(entry);
+    const begins = (beginsAnew: boolean) =>
+      record([ledger.state(), ...list.slice(5)], new RecordBuilder({ beginsAnew })).filter(
+        ({ kind }) => kind === "begin",
+      );
+    expect([begins(true).length, begins(false).length]).toEqual([1, 0]);
+  });
+
   test("begins with who speaks with whom, once", () => {
     const deliveries = record(entries([...handshake, [">", call(1, "echo")]]));
     expect(deliveries[0]).toEqual({
