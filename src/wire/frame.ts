@@ -36,16 +36,22 @@ export function viewFrame(text: string): FrameView {
   } catch {
     return { kind: "invalid", reason: "not JSON" };
   }
-  if (!Array.isArray(value)) return viewMessage(value, hasInexactId(value) ? exactIds(text)[0] : undefined);
-  if (value.length === 0) return { kind: "invalid", reason: "not JSON-RPC" };
-  const ids = value.some(hasInexactId) ? exactIds(text) : undefined;
-  return { kind: "batch", messages: value.map((message, index) => viewMessage(message, ids?.[index])) };
+  try {
+    if (!Array.isArray(value)) return viewMessage(value, hasInexactId(value) ? exactIds(text)[0] : undefined);
+    if (value.length === 0) return { kind: "invalid", reason: "not JSON-RPC" };
+    const ids = value.some(hasInexactId) ? exactIds(text) : undefined;
+    return { kind: "batch", messages: value.map((message, index) => viewMessage(message, ids?.[index])) };
+  } catch {
+    // Nested deeper than JavaScript can look through for exact ids.
+    return { kind: "invalid", reason: "not JSON-RPC" };
+  }
 }
 
 function viewMessage(value: unknown, exactId: unknown): FrameView {
   if (!isObject(value)) return { kind: "invalid", reason: "not JSON-RPC" };
   const { method } = value;
-  const id = exactId ?? value["id"];
+  // JSON-RPC has no objects or arrays as ids, and one can be nested so deeply that writing it takes seconds, or throws.
+  const id = exactId ?? (isNested(value["id"]) ? null : value["id"]);
   if (typeof method === "string") {
     return "id" in value
       ? { kind: "request", id, key: keyOf(id), method, message: value }
@@ -55,6 +61,10 @@ function viewMessage(value: unknown, exactId: unknown): FrameView {
     return { kind: "response", id, key: keyOf(id), isError: "error" in value, message: value };
   }
   return { kind: "invalid", reason: "not JSON-RPC" };
+}
+
+function isNested(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }
 
 /** `JSON.stringify` of the id, with a fast path for numbers. */
@@ -73,7 +83,7 @@ function hasInexactId(message: unknown): boolean {
   return isObject(message) && typeof message["id"] === "number" && !Number.isSafeInteger(message["id"]);
 }
 
-/** The ids of the messages; numbers keep the digits they were written with. */
+/** The ids of the messages; numbers keep the digits they were written with. Throws at extreme depths. */
 function exactIds(text: string): unknown[] {
   const keepNumbers = (key: string, value: unknown, context?: { source?: string }): unknown =>
     key === "id" && typeof value === "number" && context?.source !== undefined ? rawJson(context.source) : value;
@@ -86,6 +96,19 @@ const rawJson = (text: string) => (JSON as unknown as { rawJSON(text: string): u
 
 export function isObject(value: unknown): value is Json {
   return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
+/**
+ * Whether a value is nested deeper than a number of levels: 0 for `1`, 1 for `[1]`. Takes time linear in the value's size
+ * at any depth; `JSON.stringify` takes seconds beyond about 25,000 levels, and throws beyond 40,000.
+ */
+export function isDeeperThan(value: unknown, levels: number): boolean {
+  let level = [value];
+  for (let depth = 0; depth <= levels; depth++) {
+    level = level.flatMap((each) => (isNested(each) ? (Object.values(each) as unknown[]) : []));
+    if (level.length === 0) return false;
+  }
+  return true;
 }
 
 /**

@@ -13,9 +13,10 @@ const STANDALONE = "0";
 /** The events that respond to one POST, or those of the GET stream. A stream outlives its connection. */
 interface Stream {
   name: string;
-  /** Ids of the requests it has not answered, and their progress tokens, as JSON. */
+  /** Keys of the requests it has not answered. */
   unanswered: Set<string>;
-  progressTokens: Set<string>;
+  /** Their progress tokens: strings and numbers. Anything else matches no token. */
+  progressTokens: Set<unknown>;
   /** The number of the latest event that was written to a connection. */
   givenNumber: number;
   body: EventBody | undefined;
@@ -161,7 +162,7 @@ export class HttpSessionLink implements Link {
       if (asked) return asked;
     }
     const asking = [...this.#streams.values()].filter((stream) => stream !== this.#standalone);
-    const token = JSON.stringify(progressToken(view));
+    const token = progressToken(view);
     const related =
       asking.find((stream) => stream.progressTokens.has(token)) ?? (asking.length === 1 ? asking[0] : undefined);
     if (related && (related.body || !this.#standalone.body)) return related;
@@ -210,7 +211,7 @@ function noteRequests(view: FrameView, stream: Stream): void {
   if (view.kind !== "request") return;
   stream.unanswered.add(view.key);
   const token = paramsOf(paramsOf(view.message, "params"), "_meta")["progressToken"];
-  if (token !== undefined) stream.progressTokens.add(JSON.stringify(token));
+  if (token !== undefined) stream.progressTokens.add(token);
 }
 
 /** The token of a progress notification. */

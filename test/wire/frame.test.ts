@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { MAX_FRAME_BYTES, asLine, errorFrame, requestIds, viewFrame } from "../../src/wire/frame.ts";
+import { MAX_FRAME_BYTES, asLine, errorFrame, isDeeperThan, requestIds, viewFrame } from "../../src/wire/frame.ts";
 
 test("ids of any kind are echoed exactly, including numbers that JavaScript cannot represent", () => {
   for (const id of ["1", "0", "-7", '"1"', '"日本"', "9007199254740993", "123456789012345678901234567890", "1.5"]) {
@@ -38,9 +38,6 @@ test("a number keeps its digits only as an id: other fields called id are plain 
   const text = '{"jsonrpc":"2.0","id":9007199254740993,"method":"m","params":{"id":"a","n":1.50}}';
   const view = viewFrame(text);
   expect(view).toMatchObject({ kind: "request", message: { params: { id: "a", n: 1.5 } } });
-  expect(viewFrame('{"jsonrpc":"2.0","id":{"id":1.50,"n":1.5},"method":"m"}')).toMatchObject({
-    id: { id: 1.5, n: 1.5 },
-  });
 });
 
 test("a frame is one line after raw line breaks are replaced by spaces, and unchanged without any", () => {
@@ -52,4 +49,29 @@ test("a frame may hold 20 MB of content in which JSON escapes every character, a
   const escaped = 6 * 20_000_000;
   expect(MAX_FRAME_BYTES).toBeGreaterThan(escaped);
   expect(MAX_FRAME_BYTES).toBeLessThan(2 * escaped);
+});
+
+test("an id that is an object or an array counts as null, however deeply it is nested", () => {
+  for (const depth of [1, 100_000]) {
+    const id = `${"[".repeat(depth)}${"]".repeat(depth)}`;
+    expect(viewFrame(`{"jsonrpc":"2.0","id":${id},"method":"ping"}`)).toMatchObject({ kind: "request", id: null });
+    expect(viewFrame(`{"jsonrpc":"2.0","id":${id},"result":{}}`)).toMatchObject({ kind: "response", key: "null" });
+  }
+  expect(requestIds(viewFrame('{"jsonrpc":"2.0","id":{"a":1},"method":"ping"}'))).toEqual([null]);
+});
+
+test("a large id in a frame that is nested too deeply to find it exactly is no JSON-RPC", () => {
+  const params = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+  const frame = `{"jsonrpc":"2.0","id":9007199254740993,"method":"ping","params":${params}}`;
+  for (const text of [frame, `[${frame}]`])
+    expect(viewFrame(text)).toEqual({ kind: "invalid", reason: "not JSON-RPC" });
+});
+
+test("a value's depth is known at any depth", () => {
+  const nested = (levels: number) => JSON.parse(`${'[{"a":'.repeat(levels / 2)}1${"}]".repeat(levels / 2)}`) as unknown;
+  for (const levels of [0, 2, 10, 100_000]) {
+    expect(isDeeperThan(nested(levels), levels)).toBe(false);
+    expect(isDeeperThan(nested(levels), levels - 1)).toBe(true);
+  }
+  expect(isDeeperThan([null, "text", [], {}], 2)).toBe(false);
 });

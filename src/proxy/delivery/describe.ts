@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { isObject } from "../../wire/frame.ts";
+import { isDeeperThan, isObject } from "../../wire/frame.ts";
 import type { Json } from "../../wire/frame.ts";
 
 /**
@@ -9,6 +9,8 @@ import type { Json } from "../../wire/frame.ts";
 const MAX_REPEATED_CHARACTERS = 1000;
 /** The store takes metadata nested to 100 levels; what is deeper than this is kept as JSON text. */
 const MAX_DEPTH = 64;
+/** JSON nested deeper is not written at all: beyond about 25,000 levels that takes seconds. */
+const MAX_WRITTEN_LEVELS = 10_000;
 
 /** What a person would read of a frame, and what else it says. */
 export interface Described {
@@ -16,7 +18,7 @@ export interface Described {
   metadata: Json;
 }
 
-/** A request: what is called, and each argument on a line of its own. */
+/** A request: what is called, and each argument on a line of its own. Throws when it is nested too deeply to be written. */
 export function describeRequest(method: string, tool: string | undefined, params: Json): Described {
   const args = tool === undefined ? withoutMeta(params) : params["arguments"];
   const lines = isObject(args)
@@ -33,7 +35,10 @@ export function describeRequest(method: string, tool: string | undefined, params
   };
 }
 
-/** A response: the text of its blocks, or of what stands in its place; everything else of it by type, size and hash. */
+/**
+ * A response: the text of its blocks, or of what stands in its place; everything else of it by type, size and hash. Throws
+ * when it is nested too deeply to be written.
+ */
 export function describeResult(response: Json): Described & { outcome: "success" | "error" } {
   const { error, result } = response;
   if (error !== undefined) return describeError(error);
@@ -116,7 +121,13 @@ function withoutMeta(params: Json): Json | undefined {
 /** A text as it is, anything else as JSON; indented only where that does not make much of little. */
 function readable(value: unknown): string {
   if (typeof value === "string") return value;
-  return JSON.stringify(value, null, isDeep(value, MAX_DEPTH) ? 0 : 1) ?? "";
+  return isDeep(value, MAX_DEPTH) ? written(value) : (JSON.stringify(value, null, 1) ?? "");
+}
+
+/** A deep value as JSON. */
+function written(value: unknown): string {
+  if (isDeeperThan(value, MAX_WRITTEN_LEVELS)) throw new RangeError(`nested deeper than ${MAX_WRITTEN_LEVELS} levels`);
+  return JSON.stringify(value);
 }
 
 /** Whether a value is nested deeper than so many levels; it looks no deeper. */
@@ -131,7 +142,7 @@ function abridged(value: unknown, depth = 0): unknown {
     return { characters: value.length, sha256: sha256(value) };
   }
   if (value === null || typeof value !== "object") return value;
-  if (depth === MAX_DEPTH) return abridged(JSON.stringify(value), depth);
+  if (depth === MAX_DEPTH) return abridged(written(value), depth);
   if (Array.isArray(value)) return value.map((each) => abridged(each, depth + 1));
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, abridged(each, depth + 1)]));
 }

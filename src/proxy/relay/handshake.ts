@@ -1,8 +1,10 @@
-import { isObject } from "../../wire/frame.ts";
+import { isDeeperThan, isObject } from "../../wire/frame.ts";
 import type { FrameView, Json } from "../../wire/frame.ts";
 
 /** Begins the ids of requests of our own, which the client never sees the answers of. */
 const REPLAY_PREFIX = "dewey-replay-";
+/** Requests nested deeper are not replayed: it would take seconds to write them, or throw. Real ones have a few levels. */
+const MAX_REPLAYED_LEVELS = 1000;
 
 /** What of a session a server must be told again when it, or another in its place, is connected anew. */
 export class Handshake {
@@ -65,7 +67,7 @@ export class Handshake {
     const requests = [...(this.#logLevel ? [this.#logLevel] : []), ...this.#subscriptions.values()];
     return [
       ...(this.#initialized ? [JSON.stringify({ jsonrpc: "2.0", method: "notifications/initialized" })] : []),
-      ...requests.map((request) => this.#again(request).frame),
+      ...requests.flatMap((request) => this.#again(request)?.frame ?? []),
     ];
   }
 
@@ -83,7 +85,8 @@ export class Handshake {
     return view.kind === "response" && typeof view.id === "string" && this.#replayed.delete(view.id);
   }
 
-  #again(request: Json): { id: string; frame: string } {
+  #again(request: Json): { id: string; frame: string } | undefined {
+    if (isDeeperThan(request, MAX_REPLAYED_LEVELS)) return undefined;
     const id = `${REPLAY_PREFIX}${this.#next}`;
     this.#next += 1;
     this.#replayed.add(id);

@@ -60,6 +60,20 @@ describe("a request", () => {
   });
 });
 
+test("JSON nested deeper than 10,000 levels is not written, wherever it stands", () => {
+  const nested = (levels: number) => JSON.parse(`${"[".repeat(levels)}${"]".repeat(levels)}`) as unknown;
+  expect(describeRequest("tools/call", "a", { arguments: { v: nested(10_001) } }).content).toHaveLength(20_007);
+  expect(() => describeRequest("tools/call", "a", { arguments: { v: nested(10_002) } })).toThrow();
+  const deep = nested(10_100);
+  for (const describe of [
+    () => describeRequest("tools/call", "a", { arguments: { deep } }),
+    () => describeRequest("tools/call", "a", { _meta: { deep } }),
+    () => result({ content: [text("said")], structuredContent: { deep } }),
+    () => result({ tools: deep }),
+  ])
+    expect(describe).toThrow("nested deeper than 10000 levels");
+});
+
 describe("a result", () => {
   test("of text is the text of its blocks, a line between them", () => {
     expect(result({ content: [text("3"), text("three")] })).toEqual({

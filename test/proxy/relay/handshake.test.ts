@@ -95,6 +95,17 @@ describe("what is replayed", () => {
     expect(handshake.restAgain()).toEqual([]);
   });
 
+  test("leaves out a request that is nested too deeply to be written again", () => {
+    const handshake = new Handshake();
+    const nested = (levels: number) => JSON.parse(`${"[".repeat(levels)}${"]".repeat(levels)}`) as unknown;
+    handshake.sent(view({ id: 0, method: "initialize", params: { ...params, deep: nested(998) } }));
+    handshake.received(answer({}));
+    expect(handshake.initializeAgain()).toBeDefined();
+    handshake.sent(view({ id: 0, method: "initialize", params: { ...params, deep: nested(1000) } }));
+    handshake.sent(view({ id: 1, method: "logging/setLevel", params: { level: nested(20_000) } }));
+    expect([handshake.initializeAgain(), handshake.restAgain()]).toEqual([undefined, []]);
+  });
+
   test("counts a notification that reached no server as sent, and a request not", () => {
     const handshake = initialized();
     handshake.unsent(view({ id: 1, method: "logging/setLevel", params: { level: "error" } }));
