@@ -166,6 +166,83 @@ describe("a session's record", () => {
     expect(messages(record(list)).at(-1)?.metadata["duration_ms"]).toBe(0);
   });
 
+  test("has a frame that cannot be looked at or written as it came, and what follows it", () => {
+    const deep = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":${"[".repeat(20_000)}${"]".repeat(20_000)}}}`;
+    expect(
+      messages(
+        record(
+          entries([
+            [">", deep],
+            [">", call(2, "b")],
+          ]),
+        ),
+      ).slice(1),
+    ).toMatchObject([
+      {
+        role: "system",
+        content: deep,
+        metadata: { source: "proxy", upstream: "tools", method: "unknown", direction: "up" },
+      },
+      { role: "user", content: "b" },
+    ]);
+  });
+
+  test("has a notification's parameters when all is to be kept", () => {
+    const notification = { method: "notifications/progress", params: { progress: 1 } };
+    const [, progress, nonsense] = messages(
+      record(
+        entries(
+          [
+            ["<", notification],
+            ["<", "[]"],
+          ],
+          "all",
+        ),
+      ),
+    );
+    expect(progress).toMatchObject({ role: "system", content: "notifications/progress\nprogress: 1" });
+    expect(nonsense).toMatchObject({ role: "system", content: "[]", metadata: { method: "invalid" } });
+  });
+
+  test("has ids that no later version may change, since a repeated delivery would store it twice", () => {
+    const said = JSON.stringify({ correlation_id: "c", results: [{ model: "m", status: "success", text: "said" }] });
+    const batch = JSON.stringify([call(2, "a"), call(3, "b")]);
+    const made = record([
+      ...entries([
+        [">", call(1, "fiedler_send")],
+        ["<", answer(1, text(said))],
+        [">", batch],
+      ]),
+      { kind: "gap", session, sequence: 4, time: START, fromTime: START, frames: 1, bytes: 1 },
+      { kind: "close", session, sequence: 5, time: START, reason: "bye" },
+    ]);
+    const ids = made.flatMap((each) => {
+      if (each.kind === "message") return [each.message.message_id];
+      return each.kind === "result" ? [each.result.result_id] : [];
+    });
+    expect(ids).toEqual([
+      "019b76da-a800-72a2-80ed-ae4c91474994",
+      "019b76da-abe8-797b-ac45-1f109d5f3bd5",
+      "019b76da-afd0-7d4d-9644-c3898932e730",
+      "019b76da-afd0-74cc-af28-eb9d87a45d9c",
+      "019b76da-b3b8-7561-9521-2d18385f8201",
+      "019b76da-b3b8-7628-93e4-e0a7714f1c4f",
+      "019b76da-a800-7065-a5de-c936400f4b47",
+      "019b76da-a800-7f75-bda7-5648de3be24e",
+    ]);
+  });
+
+  test("has no results of a tool that is no orchestrator's", () => {
+    const said = JSON.stringify({ correlation_id: "c", results: [{ model: "m", status: "success", text: "said" }] });
+    const made = record(
+      entries([
+        [">", call(1, "other")],
+        ["<", answer(1, text(said))],
+      ]),
+    );
+    expect(made.filter(({ kind }) => kind === "result")).toEqual([]);
+  });
+
   test("is begun once more where what was before may be missing from the store", () => {
     const ledger = new Ledger();
     const list = entries([...handshake, [">", call(1, "a")], ["<", answer(1, text("x"))]]);
@@ -393,7 +470,7 @@ describe("a session's record", () => {
     expect(messages(first).at(-1)).toMatchObject({
       role: "system",
       content: "Session ended: bye.",
-      metadata: { event: "session_end" },
+      metadata: { source: "proxy", event: "session_end" },
     });
     for (const { message_id, created_at } of messages(first)) {
       expect(message_id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
@@ -433,7 +510,9 @@ describe("a session's record", () => {
     };
     expect(messages(record([...entries([[">", call(1, "a")]]), gap])).at(-1)).toMatchObject({
       role: "system",
+      content: "3 frames (99 bytes) were relayed and not recorded here.",
       metadata: {
+        source: "proxy",
         event: "gap",
         frames: 3,
         bytes: 99,

@@ -44,8 +44,8 @@ describe("a request without an answer", () => {
     const course = new Course();
     course.up(call(1, "add"));
     course.up(call(2, 7), { claimed: true });
-    expect(callOf(course.down(answer(1)))).toEqual({ method: "tools/call", time: 1001, tool: "add" });
-    expect(callOf(course.down(answer(2)))).toEqual({ method: "tools/call", time: 1002, claimed: true });
+    expect(callOf(course.down(answer(1)))).toStrictEqual({ method: "tools/call", time: 1001, tool: "add" });
+    expect(callOf(course.down(answer(2)))).toStrictEqual({ method: "tools/call", time: 1002, claimed: true });
     expect(callOf(course.down(answer(1)))).toBeUndefined();
   });
 
@@ -103,6 +103,7 @@ describe("what is recorded", () => {
     );
     expect(recorded(noted)).toEqual([true, false, true]);
     expect(noted?.messages?.map(({ index }) => index)).toEqual([0, 1, 2]);
+    expect(course.up(call(4))?.messages?.map(({ index }) => index)).toEqual([0]);
   });
 
   test("is no call that the client's own hooks record", () => {
@@ -144,7 +145,10 @@ describe("a session's conversation", () => {
 
   test("begins with the first thing that is recorded, whatever that is", () => {
     expect(begins(new Course().up(call(1)))).toBe(true);
-    expect(begins(new Course().up({ id: 1, method: "ping" }))).toBe(false);
+    const ping = new Course();
+    expect(begins(ping.up({ id: 1, method: "ping" }))).toBe(false);
+    expect(begins(ping.down(answer(1)))).toBe(false);
+    expect(begins(ping.down({ method: "notifications/x" }))).toBe(false);
     expect(begins(new Course().up(call(1), { claimed: true }))).toBe(false);
     expect(begins(new Course("all").up({ method: "notifications/x" }))).toBe(true);
     const gap = new Course();
@@ -161,7 +165,11 @@ describe("a session's conversation", () => {
     course.down({ id: 0, result: { protocolVersion: 7 } });
     course.up({ id: 0, method: "initialize", params: "none" });
     course.down({ id: 0, result: "none" });
-    expect(course.ledger.sessions[0]?.client).toEqual({});
+    expect(course.ledger.sessions[0]?.client).toStrictEqual({});
+    course.up({ id: 1, method: "ping" });
+    course.down({ id: 1, result: { protocolVersion: "2025-11-25" } });
+    course.up({ id: 2, method: "initialize", params: {} });
+    expect(course.ledger.sessions[0]?.client).toStrictEqual({});
   });
 });
 
