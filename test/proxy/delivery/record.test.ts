@@ -109,6 +109,7 @@ describe("a session's record", () => {
         ]),
       ),
     ).slice(1);
+    expect(said.filter(({ metadata }) => "tool" in metadata)).toEqual([]);
     expect(
       said.map(({ role, metadata }) => [role, metadata["method"], metadata["direction"], metadata["outcome"]]),
     ).toEqual([
@@ -232,6 +233,46 @@ describe("a session's record", () => {
     ]);
   });
 
+  test("has, behind a gap, the answers whose questions are missing, if they say something", () => {
+    const gap: Entry = { kind: "gap", session, sequence: 2, time: START, fromTime: START, frames: 1, bytes: 1 };
+    const [asked, ...rest] = entries([
+      [">", call(1, "a")],
+      [">", ""],
+      ["<", answer(9, text("left"))],
+      ["<", { id: 8, result: { contents: [{ uri: "a://1", text: "read" }] } }],
+      ["<", { id: 7, error: { code: 1, message: "failed" } }],
+      ["<", { id: 6, result: { tools: [] } }],
+      ["<", answer(1, text("known"))],
+      ["<", answer(1, text("a repetition, of which only its question's absence is known"))],
+    ]);
+    const made = (list: (Entry | undefined)[]) => messages(record(list.flatMap((entry) => entry ?? [])));
+    expect(
+      made([asked, rest[0], gap, ...rest.slice(2)])
+        .slice(3)
+        .map(({ content }) => content),
+    ).toEqual([
+      "left",
+      "read",
+      "error 1: failed",
+      "known",
+      "a repetition, of which only its question's absence is known",
+    ]);
+    expect(
+      made([asked, rest[0], ...rest.slice(2)])
+        .slice(2)
+        .map(({ content }) => content),
+    ).toEqual(["known"]);
+  });
+
+  test("begins with the answer to initialize, with a gap, or with its end, whichever comes first", () => {
+    const gap: Entry = { kind: "gap", session, sequence: 1, time: START, fromTime: START, frames: 1, bytes: 1 };
+    const close: Entry = { kind: "close", session, sequence: 2, time: START, reason: "bye" };
+    const kinds = (list: Entry[]) => record(list).map(({ kind }) => kind);
+    expect(kinds(entries(handshake))).toEqual(["begin", "message"]);
+    expect(kinds([open(), gap, close])).toEqual(["begin", "message", "message", "message"]);
+    expect(kinds([open(), close])).toEqual(["begin", "message", "message"]);
+  });
+
   test("has no results of a tool that is no orchestrator's", () => {
     const said = JSON.stringify({ correlation_id: "c", results: [{ model: "m", status: "success", text: "said" }] });
     const made = record(
@@ -251,7 +292,8 @@ describe("a session's record", () => {
       record([ledger.state(), ...list.slice(5)], new RecordBuilder({ beginsAnew })).filter(
         ({ kind }) => kind === "begin",
       );
-    expect([begins(true).length, begins(false).length]).toEqual([1, 0]);
+    expect(begins(true)).toMatchObject([{ metadata: { client_name: "clio", protocol_version: "2025-11-25" } }]);
+    expect(begins(false)).toEqual([]);
   });
 
   test("begins with who speaks with whom, once", () => {
