@@ -1,5 +1,6 @@
-import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { afterAll, beforeEach, describe, expect, spyOn, test } from "bun:test";
+import * as fs from "node:fs";
+import { fstatSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeEntry, encodeEntry } from "../../../src/proxy/spool/entry.ts";
 import type { Entry } from "../../../src/proxy/spool/entry.ts";
@@ -122,11 +123,127 @@ describe("a segment", () => {
     segment.close();
   });
 
-  test("is nobody else's business, and leaves nothing when it is removed", () => {
+  test("belongs to its owner alone, and leaves nothing when it is removed", () => {
     const segment = Segment.create(file);
     segment.append(encodeEntry(entry(1, "secret")));
     expect(statSync(file).mode & 0o777).toBe(0o600);
+    const { descriptor } = segment;
     segment.remove();
     expect(readdirSync(folder.path)).not.toContain(`${files}`);
+    expect(() => fstatSync(descriptor)).toThrow("EBADF");
+    // A person may have removed it before.
+    segment.remove();
+  });
+
+  test("takes the place of no file that is there", () => {
+    writeFileSync(file, "mine");
+    expect(() => Segment.create(file)).toThrow("EEXIST");
+  });
+
+  test("is read about as far as was asked for, and at most 256 kB at once, and says where each entry ends", () => {
+    const entries = Array.from({ length: 3000 }, (_, index) => entry(index + 1, "x".repeat(100)));
+    const ends = written(entries);
+    const segment = Segment.open(file);
+    const little = segment.read(0, 2000);
+    expect(little.next).toBeWithin(1700, 2001);
+    expect(little.entries.map(({ end }) => end)).toEqual(ends.slice(0, little.entries.length));
+    const next = segment.read(little.next, 2000);
+    expect(next.entries[0]).toEqual({
+      entry: entries[little.entries.length] as Entry,
+      end: ends[little.entries.length] as number,
+    });
+    for (const part of [segment.read(0), segment.read(0, 10_000_000)])
+      expect(part.next).toBeWithin(256 * 1024 - 300, 256 * 1024 + 1);
+    expect(segment.read(segment.bytes)).toEqual({ entries: [], next: segment.bytes });
+    segment.close();
+  });
+
+  test("can be read again after it was closed, and leaves no open file", () => {
+    written([entry(1, "first")]);
+    const segment = Segment.open(file);
+    expect(segment.read(0).entries).toHaveLength(1);
+    const { descriptor } = segment;
+    segment.close();
+    expect(() => fstatSync(descriptor)).toThrow("EBADF");
+    expect(segment.read(0).entries).toHaveLength(1);
+    segment.close();
+  });
+
+  test("counts its entries up to where it is torn", async () => {
+    for (const torn of [Buffer.alloc(4), encodeEntry(entry(3, "third")).subarray(0, 20)]) {
+      written([entry(1, "first"), entry(2, "second")]);
+      writeFileSync(file, torn, { flag: "a" });
+      const segment = Segment.open(file);
+      // What a header announces counts as there: the end of it may be under way.
+      expect(await segment.count()).toBe(torn.length < 8 ? 2 : 3);
+      segment.close();
+    }
+  });
+
+  test("finds the next whole entry behind damage of any length", () => {
+    const bytes = encodeEntry(entry(1, "whole"));
+    for (let length = 256 * 1024 - 40; length < 256 * 1024 + 20; length++) {
+      writeFileSync(file, Buffer.concat([Buffer.alloc(length, "x"), bytes]));
+      expect(readAll()).toEqual({ entries: [entry(1, "whole")], damage: [{ bytes: length, isTail: false }] });
+    }
+  });
+});
+
+describe("an append", () => {
+  const first = encodeEntry(entry(1, "first"));
+  const second = encodeEntry(entry(2, "second"));
+
+  test("is whole when the system takes it in pieces", () => {
+    const segment = Segment.create(file);
+    const { writeSync } = fs;
+    using writes = spyOn(fs, "writeSync");
+    writes.mockImplementation(((descriptor: number, bytes: Uint8Array, offset: number) =>
+      writeSync(descriptor, bytes, offset, Math.min(5, bytes.length - offset))) as typeof fs.writeSync);
+    segment.append(first);
+    segment.append(second);
+    expect(segment.bytes).toBe(first.length + second.length);
+    expect(segment.read(0).entries.map((each) => each.entry)).toEqual([entry(1, "first"), entry(2, "second")]);
+    segment.close();
+  });
+
+  /** Lets writes go through half-way, and fail then. */
+  function failingWrites() {
+    const { writeSync } = fs;
+    const writes = spyOn(fs, "writeSync");
+    writes.mockImplementationOnce(((descriptor: number, bytes: Uint8Array) =>
+      writeSync(descriptor, bytes, 0, 10)) as typeof fs.writeSync);
+    writes.mockImplementationOnce(() => {
+      throw new Error("ENOSPC");
+    });
+    return writes;
+  }
+
+  test("that fails half-way is cut back, and the next one follows what was there before", () => {
+    const segment = Segment.create(file);
+    segment.append(first);
+    using _ = failingWrites();
+    expect(() => segment.append(second)).toThrow("ENOSPC");
+    expect([segment.bytes, statSync(file).size]).toEqual([first.length, first.length]);
+    segment.append(second);
+    expect(readAll()).toEqual({ entries: [entry(1, "first"), entry(2, "second")], damage: [] });
+    segment.close();
+  });
+
+  test("that cannot be cut back either is damage, and the next one follows it", () => {
+    const segment = Segment.create(file);
+    segment.append(first);
+    using _ = failingWrites();
+    using cuts = spyOn(fs, "ftruncateSync");
+    cuts.mockImplementationOnce(() => {
+      throw new Error("EIO");
+    });
+    expect(() => segment.append(second)).toThrow("ENOSPC");
+    expect(segment.bytes).toBe(first.length + 10);
+    segment.append(second);
+    expect(readAll()).toEqual({
+      entries: [entry(1, "first"), entry(2, "second")],
+      damage: [{ bytes: 10, isTail: false }],
+    });
+    segment.close();
   });
 });
