@@ -1,6 +1,15 @@
 import { expect, spyOn, test } from "bun:test";
 import * as fs from "node:fs";
-import { mkdirSync, readdirSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { encodeEntry } from "../../../src/proxy/spool/entry.ts";
 import type { StateEntry } from "../../../src/proxy/spool/entry.ts";
@@ -10,11 +19,19 @@ import { frameEntry, spoolFolder } from "../../support/spool-folder.ts";
 const nothing: StateEntry = { kind: "state", sessions: [] };
 const bytes = encodeEntry(frameEntry("s", 1, "frame"));
 
+/** A journal whose segments differ in size: the first has one entry behind its state, the second two … */
 function filled(folder: string, segments: number): Journal {
   const journal = Journal.create(folder);
-  for (let number = 1; number <= segments; number++) journal.begin(nothing).append(bytes);
+  for (let number = 1; number <= segments; number++) {
+    const segment = journal.begin(nothing);
+    for (let count = 1; count <= number; count++) segment.append(bytes);
+  }
   return journal;
 }
+
+const sizeOf = (journal: Journal, ...numbers: number[]) =>
+  numbers.reduce((sum, number) => sum + (journal.segment(number)?.bytes ?? 0), 0);
+const named = (folder: string, ending: string) => readdirSync(folder).filter((name) => name.endsWith(ending));
 
 test("a journal belongs to one while it lives, and to the next when that one is no more", () => {
   using folder = spoolFolder();
@@ -30,34 +47,128 @@ test("a journal belongs to one while it lives, and to the next when that one is 
   expect(statSync(folder.path).mode & 0o777).toBe(0o700);
 });
 
-test("a journal lets go of what is delivered, and whoever finds it goes on from there", () => {
+test("a journal lets go of what is delivered, and its next owner goes on from there", async () => {
   using folder = spoolFolder();
   const mine = filled(folder.path, 3);
-  const size = mine.current?.bytes ?? 0;
-  expect(mine.waitingBytes).toBe(3 * size);
+  const left = sizeOf(mine, 2, 3) - 10;
+  expect(mine.waitingBytes).toBe(sizeOf(mine, 1, 2, 3));
+  expect(await mine.count()).toBe(2 + 3 + 4);
   mine.deliveredTo({ segment: 2, offset: 10 });
-  expect(mine.waitingBytes).toBe(2 * size - 10);
-  expect(readdirSync(folder.path).filter((name) => name.endsWith(".spool"))).toHaveLength(2);
+  expect([mine.waitingBytes, mine.segment(1), mine.current]).toEqual([left, undefined, mine.segment(3)]);
+  expect(named(folder.path, ".spool")).toHaveLength(2);
   mine.release();
-  expect(Journal.waitingBytes(folder.path, undefined)).toBe(2 * size - 10);
+  expect(Journal.waitingBytes(folder.path, undefined)).toBe(left);
+  expect(Journal.waitingBytes(folder.path, mine.owner)).toBe(0);
   const found = Journal.adopt(folder.path, mine.owner);
-  expect(found).toMatchObject({
-    start: { segment: 2, offset: 10 },
-    lacksBeginning: false,
-    waitingBytes: 2 * size - 10,
-  });
-  expect(found?.after(2)).toBe(3);
+  expect(found).toMatchObject({ start: { segment: 2, offset: 10 }, lacksBeginning: false, waitingBytes: left });
+  expect([found?.after(1), found?.after(2), found?.after(3)]).toEqual([2, 3, undefined]);
+  found?.deliveredTo({ segment: 3, offset: 0 });
+  expect(found?.waitingBytes).toBe(found?.segment(3)?.bytes as number);
   found?.finish();
 });
 
-test("a journal of which a person has removed a piece says so, and is found all the same", () => {
+test("a journal that was adopted is read in the order of its numbers, in whatever order the folder lists them", () => {
   using folder = spoolFolder();
   const mine = filled(folder.path, 3);
   mine.release();
-  unlinkSync(join(folder.path, `${mine.owner}-000001.spool`));
-  const found = Journal.adopt(folder.path, mine.owner);
-  expect(found).toMatchObject({ start: { segment: 2, offset: 0 }, lacksBeginning: true });
-  found?.finish();
+  const listed = readdirSync(folder.path);
+  for (const order of [listed.toSorted(), listed.toSorted().toReversed()]) {
+    using listing = spyOn(fs, "readdirSync");
+    listing.mockImplementationOnce((() => order) as unknown as typeof fs.readdirSync);
+    const found = Journal.adopt(folder.path, mine.owner);
+    expect([found?.current, found?.after(0)]).toEqual([found?.segment(3), 1]);
+    // Only what is before a place goes.
+    found?.deliveredTo({ segment: 1, offset: 10 });
+    expect(found?.segment(1)).toBeDefined();
+    found?.release();
+  }
+});
+
+test("a place is written over as a whole, however many digits it has", () => {
+  using folder = spoolFolder();
+  const mine = filled(folder.path, 11);
+  const cursor = () => readFileSync(join(folder.path, `${mine.owner}.cursor`), "latin1");
+  for (const position of [
+    { segment: 9, offset: 123_456_789_012 },
+    { segment: 10, offset: 1 },
+  ]) {
+    mine.deliveredTo(position);
+    expect(cursor().trim().split(" ").map(Number)).toEqual([position.segment, position.offset]);
+    expect(cursor()).toHaveLength(32);
+  }
+  mine.finish();
+});
+
+test("a journal that is left or finished writes nothing more, and leaves no open file", () => {
+  for (const end of ["release", "finish"] as const) {
+    using folder = spoolFolder();
+    const mine = filled(folder.path, 1);
+    const { descriptor } = mine.segment(1) ?? { descriptor: -1 };
+    mine.deliveredTo({ segment: 1, offset: 10 });
+    mine[end]();
+    expect(mine.isClosed).toBe(true);
+    expect(() => fstatSync(descriptor)).toThrow("EBADF");
+    mine.deliveredTo({ segment: 1, offset: 20 });
+    const cursor = join(folder.path, `${mine.owner}.cursor`);
+    expect(existsSync(cursor) && readFileSync(cursor, "latin1")).toBe(
+      end === "release" && `${"1".padStart(15, "0")} ${"10".padStart(15, "0")}\n`,
+    );
+    // It does not take the lock of its next owner away either.
+    const next = Journal.adopt(folder.path, mine.owner);
+    mine[end]();
+    expect(Journal.adopt(folder.path, mine.owner)).toBeUndefined();
+    next?.finish();
+  }
+});
+
+test("a segment that cannot be begun leaves no file, and the one before it is still written to", () => {
+  using folder = spoolFolder();
+  const mine = filled(folder.path, 1);
+  const before = mine.current;
+  using writes = spyOn(fs, "writeSync");
+  writes.mockImplementationOnce(() => {
+    throw new Error("ENOSPC");
+  });
+  expect(() => mine.begin(nothing)).toThrow("ENOSPC");
+  expect([mine.current, named(folder.path, ".spool").length]).toEqual([before, 1]);
+  expect(mine.begin(nothing)).toBe(mine.segment(2) as NonNullable<typeof before>);
+  mine.finish();
+});
+
+test("a journal that was delivered by another since the folder was listed is none, and leaves nothing", () => {
+  using folder = spoolFolder();
+  mkdirSync(folder.path);
+  expect(Journal.adopt(folder.path, crypto.randomUUID())).toBeUndefined();
+  expect(readdirSync(folder.path)).toEqual([]);
+});
+
+test("owners are listed once each, the oldest first, in a folder that need not exist", () => {
+  using folder = spoolFolder();
+  expect(Journal.owners(folder.path)).toEqual([]);
+  expect(Journal.waitingBytes(`${folder.path}/deeper`, undefined)).toBe(0);
+  const journals = [filled(folder.path, 2), filled(folder.path, 1)];
+  for (const other of ["set-aside.jsonl", "x-000001.spool", `${crypto.randomUUID()}.spool`])
+    writeFileSync(join(folder.path, other), "x");
+  expect(Journal.owners(folder.path)).toEqual(journals.map(({ owner }) => owner).toSorted());
+  expect(Journal.waitingBytes(folder.path, journals[1]?.owner)).toBe(journals[0]?.waitingBytes as number);
+  for (const journal of journals) journal.finish();
+});
+
+test("a journal of which a person has removed segments says so, and is found all the same", () => {
+  for (const removed of [[1], [1, 2], [2]]) {
+    using folder = spoolFolder();
+    const mine = filled(folder.path, 3);
+    mine.release();
+    for (const number of removed) unlinkSync(join(folder.path, `${mine.owner}-00000${number}.spool`));
+    const found = Journal.adopt(folder.path, mine.owner);
+    const isFirst = removed.includes(1);
+    expect(found).toMatchObject({
+      start: { segment: isFirst ? removed.length + 1 : 1, offset: 0 },
+      lacksBeginning: isFirst,
+    });
+    if (!isFirst) expect(found?.after(1)).toBe(3);
+    found?.finish();
+  }
 });
 
 test("a cursor that cannot be read costs a repetition and nothing else", () => {
@@ -65,10 +176,24 @@ test("a cursor that cannot be read costs a repetition and nothing else", () => {
   const mine = filled(folder.path, 1);
   mine.deliveredTo({ segment: 1, offset: 10 });
   mine.release();
-  writeFileSync(join(folder.path, `${mine.owner}.cursor`), "00000");
-  const found = Journal.adopt(folder.path, mine.owner);
-  expect(found).toMatchObject({ start: { segment: 1, offset: 0 }, lacksBeginning: false });
-  found?.finish();
+  for (const cursor of ["00000", "7", "1 x\n"]) {
+    writeFileSync(join(folder.path, `${mine.owner}.cursor`), cursor);
+    const found = Journal.adopt(folder.path, mine.owner);
+    expect(found).toMatchObject({ start: { segment: 1, offset: 0 }, lacksBeginning: false });
+    found?.release();
+  }
+});
+
+test("what is removed while it is counted, or shorter than its cursor says, counts as nothing", () => {
+  using folder = spoolFolder();
+  mkdirSync(folder.path);
+  const owner = crypto.randomUUID();
+  writeFileSync(join(folder.path, `${owner}-000002.spool`), bytes);
+  writeFileSync(join(folder.path, `${owner}.cursor`), `${"2".padStart(15, "0")} ${"99999".padStart(15, "0")}\n`);
+  expect(Journal.waitingBytes(folder.path, undefined)).toBe(0);
+  using listing = spyOn(fs, "readdirSync");
+  listing.mockImplementationOnce((() => [`${owner}-000003.spool`]) as unknown as typeof fs.readdirSync);
+  expect(Journal.waitingBytes(folder.path, undefined)).toBe(0);
 });
 
 test("what hundreds of proxies have left is counted in one listing of the folder", () => {
