@@ -39,7 +39,9 @@ class Peer {
       wire,
       open: (handlers) => (this.handlers = handlers),
       send: (frame) => {
-        this.received.push(JSON.parse(frame) as Json);
+        const message = JSON.parse(frame) as Json;
+        expect([message].flat().map((each) => each["jsonrpc"])).toContain("2.0");
+        this.received.push(message);
         return this.isFast;
       },
       pause: () => (this.paused = true),
@@ -267,9 +269,17 @@ describe("the next upstream", () => {
     use(second);
     first.end("it crashed");
     expect(await client.heardId("i-1")).toHaveProperty("error");
+    // The id is free for another request, whose answer is not the one to initialize.
+    client.say({ id: "i-1", method: "ping" });
+    await second.heardId("i-1");
+    second.say({ id: "i-1", result: {} });
+    await clock.until("the answer", () => client.count("i-1") === 2);
+    const third = new Peer();
+    use(third);
+    second.end("it crashed");
     client.say({ id: 2, method: "ping" });
-    await second.heardId(2);
-    expect(second.received).toHaveLength(1);
+    await third.heardId(2);
+    expect([second.received.length, third.received.length]).toEqual([1, 1]);
   });
 
   test("is told that the client is initialized, even if the client said so while there was no upstream", async () => {
@@ -594,9 +604,26 @@ describe("the end of a session", () => {
     expect(dialledMs).toHaveLength(dials);
   });
 
-  test("waits on stdio for the answers to what the client asked last", async () => {
+  test("comes at once on stdio when the client is owed nothing", async () => {
     const server = new Peer();
     const { client, over } = start(server, { tap: lateTap, client: new Peer("stdio") });
+    await initialized(client, server);
+    client.say({ id: 1, method: "ping" });
+    await server.heardId(1);
+    server.say({ id: 1, result: {} });
+    await client.heardId(1);
+    const endedMs = clock.nowMs;
+    client.handlers?.closed("its stdin has ended");
+    await clock.until("the end", () => client.closed);
+    await over;
+    expect(clock.nowMs - endedMs).toBeLessThan(50);
+  });
+
+  test("waits on stdio for the answers to what the client asked last", async () => {
+    const server = new Peer();
+    const reasons: string[] = [];
+    const tap = { ...lateTap, closed: (reason: string) => reasons.push(reason) };
+    const { client, over } = start(server, { tap, client: new Peer("stdio") });
     await initialized(client, server);
     client.say({ id: 1, method: "ping" });
     client.handlers?.closed("its stdin has ended");
@@ -606,7 +633,7 @@ describe("the end of a session", () => {
     server.say({ id: 1, result: {} });
     await clock.until("the end", () => client.closed);
     await over;
-    expect(client.count(1)).toBe(1);
+    expect([client.count(1), reasons]).toEqual([1, ["the client has left: its stdin has ended"]]);
   });
 
   test("waits on stdio for an upstream that what the client asked is waiting for", async () => {
@@ -635,6 +662,25 @@ describe("the end of a session", () => {
     await over;
     expect([client.closed, server.closed]).toEqual([true, true]);
   });
+});
+
+test("a tap sees each frame with its direction, and what Dewey itself says to the client", async () => {
+  const server = new Peer();
+  const seen: string[] = [];
+  const tap: Tap = {
+    frame(direction, { text }, pass) {
+      seen.push(`${direction} ${(JSON.parse(text) as Json)["id"] ?? "cancelled"}`);
+      pass();
+    },
+    closed: () => {},
+  };
+  const { client } = start(server, { tap });
+  await clock.until("a connection", () => server.handlers);
+  client.say(call(1));
+  server.say({ id: 2, method: "roots/list" });
+  server.end("it crashed");
+  await client.heardMethod("notifications/cancelled");
+  expect(seen).toEqual(["up 1", "down 2", "down 1", "down cancelled"]);
 });
 
 test("a watch sees each request of the client and each answer to it, and counts the oldest of too many as unanswered", async () => {

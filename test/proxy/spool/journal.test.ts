@@ -1,9 +1,10 @@
 import { expect, spyOn, test } from "bun:test";
 import * as fs from "node:fs";
 import {
-  existsSync,
+  closeSync,
   fstatSync,
   mkdirSync,
+  openSync,
   readFileSync,
   readdirSync,
   statSync,
@@ -108,17 +109,29 @@ test("a journal that is left or finished writes nothing more, and leaves no open
     mine[end]();
     expect(mine.isClosed).toBe(true);
     expect(() => fstatSync(descriptor)).toThrow("EBADF");
+    // Files that are opened now have the numbers of those that were closed.
+    const victims = [1, 2, 3, 4, 5, 6].map((number) => join(folder.path, `victim-${number}`));
+    const descriptors = victims.map((victim) => openSync(victim, "w"));
     mine.deliveredTo({ segment: 1, offset: 20 });
-    const cursor = join(folder.path, `${mine.owner}.cursor`);
-    expect(existsSync(cursor) && readFileSync(cursor, "latin1")).toBe(
-      end === "release" && `${"1".padStart(15, "0")} ${"10".padStart(15, "0")}\n`,
-    );
+    expect(victims.map((victim) => readFileSync(victim, "latin1")).join("")).toBe("");
+    for (const each of descriptors) closeSync(each);
     // It does not take the lock of its next owner away either.
     const next = Journal.adopt(folder.path, mine.owner);
     mine[end]();
     expect(Journal.adopt(folder.path, mine.owner)).toBeUndefined();
     next?.finish();
   }
+});
+
+test("segments that were delivered and not removed go when the journal is found", () => {
+  using folder = spoolFolder();
+  const mine = filled(folder.path, 3);
+  const left = sizeOf(mine, 3) - 10;
+  mine.release();
+  writeFileSync(join(folder.path, `${mine.owner}.cursor`), `${"3".padStart(15, "0")} ${"10".padStart(15, "0")}\n`);
+  const found = Journal.adopt(folder.path, mine.owner);
+  expect([found?.waitingBytes, named(folder.path, ".spool").length]).toEqual([left, 1]);
+  found?.finish();
 });
 
 test("a segment that cannot be begun leaves no file, and the one before it is still written to", () => {

@@ -180,6 +180,37 @@ describe("a segment", () => {
     }
   });
 
+  test("ends where its last whole append ends, whatever is behind that", () => {
+    const segment = Segment.create(file);
+    segment.append(encodeEntry(entry(1, "first")));
+    writeFileSync(file, encodeEntry(entry(2, "under way")), { flag: "a" });
+    expect(segment.read(0).entries).toHaveLength(1);
+    expect(segment.read(segment.bytes)).toEqual({ entries: [], next: segment.bytes });
+    segment.close();
+  });
+
+  test("is read whole when the system gives it in pieces", () => {
+    written([entry(1, "first"), entry(2, "second")]);
+    const { readSync } = fs;
+    using reads = spyOn(fs, "readSync");
+    reads.mockImplementation(((descriptor: number, into: Uint8Array, at: number, length: number, position: number) =>
+      readSync(descriptor, into, at, Math.min(7, length), position)) as typeof fs.readSync);
+    expect(readAll()).toEqual({ entries: [entry(1, "first"), entry(2, "second")], damage: [] });
+  });
+
+  test("that was cut short by another program gives back what is left", () => {
+    const [first = 0, second = 0] = written([entry(1, "first"), entry(2, "second")]);
+    const segment = Segment.open(file);
+    writeFileSync(file, readFileSync(file).subarray(0, first + 10));
+    expect(segment.read(0)).toMatchObject({ entries: [{ entry: entry(1, "first") }], next: first });
+    expect(segment.read(first)).toEqual({
+      entries: [],
+      next: second,
+      damage: { bytes: second - first, isTail: true },
+    });
+    segment.close();
+  });
+
   test("finds the next whole entry behind damage of any length", () => {
     const bytes = encodeEntry(entry(1, "whole"));
     for (let length = 256 * 1024 - 40; length < 256 * 1024 + 20; length++) {

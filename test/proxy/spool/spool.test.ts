@@ -1,9 +1,13 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
+import * as fs from "node:fs";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { encodeEntry } from "../../../src/proxy/spool/entry.ts";
 import type { Entry } from "../../../src/proxy/spool/entry.ts";
 import { Journal } from "../../../src/proxy/spool/journal.ts";
 import { Spool } from "../../../src/proxy/spool/spool.ts";
+import { createLog } from "../../../src/log.ts";
+import { stoppedClock } from "../../support/clock.ts";
 import { until } from "../../support/rpc.ts";
 import { canMount, smallDisk } from "../../support/small-disk.ts";
 import { frameEntry, sessionOpen, spoolFolder, spoolOptions } from "../../support/spool-folder.ts";
@@ -190,5 +194,248 @@ describe("the spool", () => {
       { kind: "frame", sequence: 3 },
     ]);
     journal?.finish();
+  });
+
+  test("keeps to the size of the folder to the byte, counting what it is about to write", async () => {
+    const open = sessionOpen();
+    const bytes = [open, frameEntry(open.session, 1, "frame")].reduce((sum, each) => sum + encodeEntry(each).length, 0);
+    for (const [limit, isLost] of [
+      [1000 + bytes, false],
+      [1000 + bytes - 1, true],
+    ] as const) {
+      using folder = spoolFolder();
+      const spool = new Spool(
+        spoolOptions(folder.path, {
+          limits: { bytes: limit, ageMs: 1e12 },
+          waiting: () => ({ bytes: 1000, oldestTime: undefined }),
+        }),
+      );
+      await append(spool, open, 1);
+      expect(spool.failure !== undefined).toBe(isLost);
+      spool.close();
+      spool.journal?.finish();
+    }
+  });
+
+  test("looks every ten seconds at what other processes have in the folder", async () => {
+    using clock = stoppedClock();
+    using folder = spoolFolder();
+    const spool = new Spool(spoolOptions(folder.path, { limits: { bytes: 10_000, ageMs: 1e12 } }));
+    const open = sessionOpen();
+    await append(spool, open, 1);
+    const other = Journal.create(folder.path);
+    other.begin({ kind: "state", sessions: [] }).append(Buffer.alloc(20_000));
+    await clock.pass(9990, 10);
+    await append(spool, open, 2);
+    expect(spool.failure).toBeUndefined();
+    await clock.pass(20, 10);
+    await append(spool, open, 3);
+    expect(spool.failure).toContain("DEWEY_SPOOL_MAX_MB");
+    // Its own journal is not counted twice.
+    other.finish();
+    await clock.pass(11_100, 10);
+    expect(spool.failure).toBeUndefined();
+    spool.close();
+    spool.journal?.finish();
+  });
+
+  test("tries every second to write what it could not, and no longer once it has", async () => {
+    using clock = stoppedClock();
+    using folder = spoolFolder();
+    let oldestTime: number | undefined = 0;
+    let asked = 0;
+    let appends = 0;
+    const spool = new Spool(
+      spoolOptions(folder.path, {
+        limits: { bytes: 1e12, ageMs: 1000 },
+        onAppend: () => (appends += 1),
+        waiting() {
+          asked += 1;
+          return { bytes: 0, oldestTime };
+        },
+      }),
+    );
+    const open = sessionOpen();
+    await append(spool, open, 1);
+    expect([asked, spool.lostFrames]).toEqual([1, 1]);
+    await clock.pass(3010, 10);
+    expect([asked, appends]).toEqual([4, 0]);
+    oldestTime = undefined;
+    await clock.pass(1000, 10);
+    expect([asked, appends, spool.failure]).toEqual([5, 1, undefined]);
+    await clock.pass(5000, 10);
+    expect(asked).toBe(5);
+    expect(entriesOf(spool.journal)).toMatchObject([{ kind: "open" }, { kind: "gap", sequence: 1 }]);
+    spool.close();
+    spool.journal?.finish();
+  });
+
+  test("marks the losses of ten thousand sessions one by one, and counts all", async () => {
+    using folder = spoolFolder();
+    let oldestTime: number | undefined = 0;
+    const spool = new Spool(
+      spoolOptions(folder.path, {
+        limits: { bytes: 1e12, ageMs: 1000 },
+        waiting: () => ({ bytes: 0, oldestTime }),
+      }),
+    );
+    const sessions = Array.from({ length: 10_001 }, (_, index) => sessionOpen(`s${index}`));
+    await Promise.all(sessions.map((open) => append(spool, open, 1)));
+    await append(spool, sessions[0] ?? sessionOpen(), 2);
+    await append(spool, sessions[10_000] ?? sessionOpen(), 2);
+    expect(spool.lostFrames).toBe(10_003);
+    oldestTime = undefined;
+    await append(spool, sessions[10_000] ?? sessionOpen(), 3);
+    const entries = [];
+    const segment = spool.journal?.current;
+    for (let offset = 0; segment && offset < segment.bytes;) {
+      const part = segment.read(offset);
+      entries.push(...part.entries.map(({ entry }) => entry));
+      offset = part.next;
+    }
+    const gaps = entries.filter((entry) => entry.kind === "gap");
+    expect(gaps).toHaveLength(10_000);
+    expect(gaps[0]).toMatchObject({ session: "s0", frames: 2 });
+    expect(entries.slice(-2)).toMatchObject([
+      { kind: "open", session: "s10000" },
+      { kind: "frame", session: "s10000", sequence: 3 },
+    ]);
+    expect(spool.entries).toBe(entries.length);
+    spool.close();
+    spool.journal?.finish();
+  });
+
+  describe("a segment of 8 MB", () => {
+    const large = "x".repeat(1024 * 1024);
+    const call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow"}}';
+
+    test("is followed by another, which opens with the sessions and calls that are open", async () => {
+      using folder = spoolFolder();
+      const spool = new Spool(spoolOptions(folder.path));
+      const [open, over] = [sessionOpen(), sessionOpen()];
+      await append(spool, open, 1, call);
+      await append(spool, over, 1);
+      await close(spool, over, 2);
+      for (let sequence = 2; sequence <= 9; sequence++) await append(spool, open, sequence, large);
+      const { journal } = spool;
+      expect([journal?.current, journal?.segment(1)?.bytes]).toEqual([journal?.segment(1), expect.any(Number)]);
+      expect(journal?.segment(1)?.bytes).toBeGreaterThan(8 * 1024 * 1024);
+      await append(spool, open, 10);
+      expect(journal?.current).toBe(journal?.segment(2));
+      const [state, frame, ...rest] = journal?.current?.read(0).entries.map(({ entry }) => entry) ?? [];
+      expect(state).toMatchObject({
+        kind: "state",
+        sessions: [{ open, lastSequence: 9, calls: [["up 1", { method: "tools/call", tool: "slow" }]] }],
+      });
+      expect([frame, rest]).toEqual([frameEntry(open.session, 10, "frame"), []]);
+      spool.close();
+      journal?.finish();
+    });
+
+    test("is written on when another cannot be begun, which is tried again 8 MB later", async () => {
+      using folder = spoolFolder();
+      const log: string[] = [];
+      const spool = new Spool(
+        spoolOptions(folder.path, {
+          log: createLog({ level: "info", format: "json", write: (line) => log.push(line) }),
+        }),
+      );
+      const open = sessionOpen();
+      for (let sequence = 1; sequence <= 8; sequence++) await append(spool, open, sequence, large);
+      const { openSync } = fs;
+      using opens = spyOn(fs, "openSync");
+      let refused = 0;
+      opens.mockImplementation(((path: string, ...rest: [string]) => {
+        if (!path.endsWith("-000002.spool")) return openSync(path, ...rest);
+        refused += 1;
+        throw new Error("EMFILE");
+      }) as typeof fs.openSync);
+      for (let sequence = 9; sequence <= 17; sequence++) await append(spool, open, sequence, large);
+      expect([refused, spool.lostFrames, log.length]).toEqual([2, 0, 2]);
+      opens.mockRestore();
+      for (let sequence = 18; sequence <= 25; sequence++) await append(spool, open, sequence, large);
+      expect(spool.journal?.current).toBe(spool.journal?.segment(2));
+      spool.close();
+      spool.journal?.finish();
+    });
+  });
+
+  test("writes on closing what came last, and lets what comes later pass without recording it", async () => {
+    using folder = spoolFolder();
+    let appends = 0;
+    const spool = new Spool(spoolOptions(folder.path, { onAppend: () => (appends += 1) }));
+    const open = sessionOpen();
+    const last = append(spool, open, 1);
+    spool.close();
+    await last;
+    await append(spool, open, 2);
+    expect([entriesOf(spool.journal).length, spool.lostFrames, appends]).toEqual([2, 0, 1]);
+    spool.journal?.finish();
+  });
+
+  test("marks on closing what it could not write, and says so when it cannot even do that", async () => {
+    using folder = spoolFolder();
+    for (const isLost of [false, true]) {
+      const log: string[] = [];
+      let oldestTime: number | undefined = 0;
+      const spool = new Spool(
+        spoolOptions(folder.path, {
+          limits: { bytes: 1e12, ageMs: 1000 },
+          waiting: () => ({ bytes: 0, oldestTime }),
+          log: createLog({ level: "info", format: "json", write: (line) => log.push(line) }),
+        }),
+      );
+      const open = sessionOpen();
+      await append(spool, open, 1);
+      await append(spool, open, 2);
+      expect(log.filter((line) => line.includes("cannot be recorded"))).toHaveLength(1);
+      if (!isLost) oldestTime = undefined;
+      spool.close();
+      if (isLost) expect(log.at(-1)).toMatch(/no gap could be marked.*"sessions":1,"frames":2/);
+      else expect(entriesOf(spool.journal)).toMatchObject([{ kind: "open" }, { kind: "gap", frames: 2 }]);
+      expect(log.filter((line) => line.includes("recorded again"))).toHaveLength(isLost ? 0 : 1);
+      spool.journal?.finish();
+    }
+  });
+
+  test("lets frames go on when the disk does not confirm them, and says so", async () => {
+    using folder = spoolFolder();
+    const log: string[] = [];
+    const spool = new Spool(
+      spoolOptions(folder.path, {
+        sync: true,
+        log: createLog({ level: "info", format: "json", write: (line) => log.push(line) }),
+      }),
+    );
+    using folders = spyOn(fs, "fsyncSync");
+    using syncs = spyOn(fs, "fdatasync");
+    syncs.mockImplementation(((_descriptor: number, done: (error: Error | null) => void) =>
+      setImmediate(() => done(new Error("EIO")))) as unknown as typeof fs.fdatasync);
+    const open = sessionOpen();
+    await append(spool, open, 1);
+    expect([syncs, folders].map((spy) => spy.mock.calls.length)).toEqual([1, 1]);
+    expect(log.join("")).toMatch(/does not confirm.*EIO/);
+    await append(spool, open, 2);
+    // The folder has the segment already.
+    expect([syncs, folders].map((spy) => spy.mock.calls.length)).toEqual([2, 1]);
+    expect(spool.failure).toBeUndefined();
+    spool.close();
+    spool.journal?.finish();
+  });
+
+  test("writes on closing what waits for the disk, and waits for it no longer", async () => {
+    using folder = spoolFolder();
+    const spool = new Spool(spoolOptions(folder.path, { sync: true }));
+    using syncs = spyOn(fs, "fdatasync");
+    syncs.mockImplementation((() => {}) as unknown as typeof fs.fdatasync);
+    const open = sessionOpen();
+    void append(spool, open, 1);
+    await until("the disk to be at work", () => syncs.mock.calls.length === 1);
+    const waiting = append(spool, open, 2);
+    spool.close();
+    await waiting;
+    expect(entriesOf(spool.journal)).toMatchObject([{ kind: "open" }, { sequence: 1 }, { sequence: 2 }]);
+    expect(syncs).toHaveBeenCalledTimes(1);
+    spool.journal?.finish();
   });
 });
