@@ -1,7 +1,8 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { createLog } from "../../../src/log.ts";
 import { HttpRelay } from "../../../src/proxy/relay/http-relay.ts";
 import type { HttpRelayOptions } from "../../../src/proxy/relay/http-relay.ts";
+import { stoppedClock } from "../../support/clock.ts";
 import { freePort } from "../../support/ports.ts";
 import { quiet } from "../../support/quiet.ts";
 import { until } from "../../support/rpc.ts";
@@ -238,5 +239,205 @@ describe("Streamable HTTP to Streamable HTTP", () => {
     expect(await answer).toBe("left");
     await post(relayed.url, call);
     expect(relayed.saw.every((reason) => reason === undefined)).toBe(true);
+  });
+});
+
+/** A relay without a port of its own; its requests are handed to it. */
+function bareRelay(url: string, options: Partial<HttpRelayOptions> = {}) {
+  const ends: string[] = [];
+  const keys: (string | undefined)[] = [];
+  const relay = new HttpRelay({
+    upstream: () => ({ name: "tools", wire: "http", url, headers: {}, record: "calls" }),
+    log: quiet,
+    saw: () => {},
+    tap(sessionKey) {
+      keys.push(sessionKey);
+      return { frame: (_direction, _frame, pass) => pass(), closed: (reason) => ends.push(reason) };
+    },
+    ...options,
+  });
+  const server = { timeout() {} } as unknown as Parameters<HttpRelay["handle"]>[1];
+  const handle = (init: RequestInit = {}, key?: string) =>
+    relay.handle(new Request("http://relay/mcp", { method: "POST", body: call, ...init }), server, key);
+  return { relay, ends, keys, handle, [Symbol.dispose]: () => relay.stop() };
+}
+
+describe("a session that is forwarded", () => {
+  test("is one tap for all its requests, and gets the caller's key", async () => {
+    using upstream = startServer(() => json("{}", inSession));
+    using relayed = bareRelay(upstream.url.href);
+    await relayed.handle({}, "key");
+    await relayed.handle({ headers: inSession }, "other");
+    expect([relayed.keys, relayed.relay.size, relayed.ends]).toEqual([["key"], 1, []]);
+    relayed.relay.stop();
+    expect([relayed.relay.size, relayed.ends]).toEqual([0, ["the proxy is stopping"]]);
+  });
+
+  test("ends when the client deletes it, or when the upstream does not know it any more", async () => {
+    let status = 200;
+    using upstream = startServer(() => json("{}", inSession, status));
+    using relayed = bareRelay(upstream.url.href);
+    await relayed.handle();
+    status = 400;
+    await relayed.handle({ headers: inSession });
+    expect(relayed.relay.size).toBe(1);
+    await relayed.handle({ method: "DELETE", body: null, headers: inSession });
+    expect([relayed.relay.size, relayed.ends]).toEqual([0, ["the client ended it"]]);
+  });
+
+  test("ends with its one request where the upstream gives no ids", async () => {
+    using upstream = startServer(() => json("{}"));
+    using relayed = bareRelay(upstream.url.href);
+    await relayed.handle();
+    await relayed.handle();
+    expect([relayed.keys.length, relayed.relay.size, relayed.ends]).toEqual([
+      2,
+      0,
+      ["the request was answered", "the request was answered"],
+    ]);
+  });
+
+  test("is forgotten after half an hour without a request", async () => {
+    using clock = stoppedClock();
+    using upstream = startServer(() => json("{}", inSession));
+    using relayed = bareRelay(upstream.url.href);
+    await relayed.handle();
+    await clock.pass(20 * 60_000, 1000);
+    await relayed.handle({ headers: inSession });
+    await clock.pass(29 * 60_000, 1000);
+    expect(relayed.relay.size).toBe(1);
+    await clock.pass(2 * 60_000, 1000);
+    expect([relayed.relay.size, relayed.ends]).toEqual([0, ["nobody used it any more"]]);
+  });
+
+  test("is not forgotten while a stream of it is open, nor in the half hour after that", async () => {
+    using clock = stoppedClock();
+    let end = () => {};
+    const answer = (request: Request) =>
+      request.method === "POST"
+        ? json("{}", inSession)
+        : new Response(
+            new ReadableStream({
+              start: (controller) => {
+                controller.enqueue(":\n\n");
+                end = () => controller.close();
+              },
+            }),
+            { headers: { "content-type": "text/event-stream" } },
+          );
+    using upstream = startServer(answer);
+    using relayed = bareRelay(upstream.url.href, { stallLimitMs: 2 ** 31 - 1 });
+    await relayed.handle();
+    const stream = await relayed.handle({ method: "GET", body: null, headers: inSession });
+    const read = stream.text();
+    await clock.pass(40 * 60_000, 1000);
+    expect(relayed.relay.size).toBe(1);
+    end();
+    await read;
+    await clock.pass(29 * 60_000, 1000);
+    expect(relayed.relay.size).toBe(1);
+    await clock.pass(2 * 60_000, 1000);
+    expect(relayed.relay.size).toBe(0);
+  });
+
+  test("is recorded no further when ten thousand began after it", async () => {
+    let count = 0;
+    using upstream = startServer(() => json("{}", { "mcp-session-id": `s${(count += 1)}` }));
+    using relayed = bareRelay(upstream.url.href);
+    while (count < 10_000) await Promise.all(Array.from({ length: 100 }, () => relayed.handle()));
+    expect([relayed.relay.size, relayed.ends]).toEqual([10_000, []]);
+    await relayed.handle();
+    expect([relayed.relay.size, relayed.ends]).toEqual([10_000, ["there are too many sessions"]]);
+    // It is the one that began first.
+    const known = relayed.keys.length;
+    await relayed.handle({ headers: { "mcp-session-id": "s2" } });
+    expect(relayed.keys).toHaveLength(known);
+  });
+});
+
+describe("what is forwarded", () => {
+  test("are no headers of the connection, nor what would show the client's secrets to the upstream", async () => {
+    const hops = [
+      "keep-alive",
+      "proxy-authenticate",
+      "proxy-authorization",
+      "te",
+      "trailer",
+      "upgrade",
+      "origin",
+      "cookie",
+    ];
+    let seen = new Headers();
+    using upstream = startServer((request) => {
+      seen = request.headers;
+      return json("{}", {
+        "x-kept": "kept",
+        "keep-alive": "timeout=7",
+        "set-cookie": "a=b",
+        "content-encoding": "identity",
+      });
+    });
+    using relayed = bareRelay(upstream.url.href);
+    const sent = Object.fromEntries(hops.map((name) => [name, "mine"]));
+    const response = await relayed.handle({
+      headers: { ...sent, host: "mine", authorization: "mine", "x-kept": "kept" },
+    });
+    expect([...seen].filter(([, value]) => value === "mine")).toEqual([]);
+    expect([seen.get("x-kept"), seen.get("host")]).toEqual(["kept", upstream.url.host]);
+    const got = ["x-kept", "keep-alive", "set-cookie", "content-encoding"].map((name) => response.headers.get(name));
+    expect(got).toEqual(["kept", null, null, null]);
+  });
+
+  test("is an answer of any other type as it came, with its status", async () => {
+    using upstream = startServer(() => new Response("no such method", { status: 405 }));
+    await using relayed = startRelay(upstream.url.href);
+    const response = await fetch(relayed.url);
+    expect([response.status, await response.text()]).toEqual([405, "no such method"]);
+    expect([relayed.frames, relayed.ends]).toEqual([[], ["the request was answered"]]);
+  });
+});
+
+describe("an upstream that takes no connection", () => {
+  const refused = () => Promise.reject(Object.assign(new Error("refused"), { code: "ECONNREFUSED" }));
+
+  test("is tried for five seconds at the beginning of a session, and once for everything else", async () => {
+    using clock = stoppedClock();
+    using fetches = spyOn(globalThis, "fetch").mockImplementation(refused as unknown as typeof fetch);
+    using relayed = bareRelay("http://127.0.0.1:1/");
+    for (const [init, attempts] of [
+      [{}, 26],
+      [{ headers: inSession }, 1],
+      [{ method: "GET", body: null }, 1],
+    ] as const) {
+      fetches.mockClear();
+      let response: Response | undefined;
+      void relayed.handle(init).then((answered) => (response = answered));
+      const answered = await clock.until("the answer", () => response);
+      expect([answered.status, fetches.mock.calls.length]).toEqual([502, attempts]);
+    }
+  });
+
+  test("is not asked again when it may have taken the request", async () => {
+    using fetches = spyOn(globalThis, "fetch").mockImplementation((() =>
+      Promise.reject(new Error("the socket was closed"))) as unknown as typeof fetch);
+    using relayed = bareRelay("http://127.0.0.1:1/");
+    const response = await relayed.handle();
+    expect(await response.text()).toContain("has broken the connection");
+    expect(fetches).toHaveBeenCalledTimes(1);
+  });
+
+  test("is not tried any longer for a client that has left, which gets no error of the upstream's", async () => {
+    using clock = stoppedClock();
+    using fetches = spyOn(globalThis, "fetch").mockImplementation(refused as unknown as typeof fetch);
+    const saw: unknown[] = [];
+    using relayed = bareRelay("http://127.0.0.1:1/", { saw: (reason) => saw.push(reason) });
+    const leaving = new AbortController();
+    let response: Response | undefined;
+    void relayed.handle({ signal: leaving.signal }).then((answered) => (response = answered));
+    await clock.pass(500);
+    leaving.abort();
+    const answered = await clock.until("the end", () => response);
+    expect([answered.status, fetches.mock.calls.length, saw]).toEqual([499, 4, []]);
+    expect(relayed.ends).toEqual(["the request was answered"]);
   });
 });
