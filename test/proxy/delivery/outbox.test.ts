@@ -10,68 +10,8 @@ import { stoppedClock } from "../../support/clock.ts";
 import type { StoppedClock } from "../../support/clock.ts";
 import { quiet } from "../../support/postgres.ts";
 import { until } from "../../support/rpc.ts";
+import { ScriptedStore, away, pausesBetween, refusing, take } from "../../support/scripted-store.ts";
 import { spoolFolder } from "../../support/spool-folder.ts";
-
-/** One call of the store, as it arrived. */
-interface Call {
-  tool: string;
-  conversation: string;
-  contents: string[];
-  beganMs: number;
-  endedMs: number;
-}
-
-/** The milliseconds that the store takes for a call. */
-const LATENCY_MS = 1;
-
-/** How the store answers a call: it takes it when this returns, and refuses it with the error that this throws. */
-type Answer = (call: Call) => void | Promise<void>;
-
-const away: Answer = () => {
-  throw new DeweyError("unavailable", "not now");
-};
-const take: Answer = () => {};
-
-/** A store that does what a test says, on a clock that the test moves. */
-class ScriptedStore {
-  readonly calls: Call[] = [];
-  readonly taken: Call[] = [];
-  answer: Answer = take;
-  inFlight = 0;
-  mostInFlight = 0;
-
-  async call(tool: string, args: Record<string, unknown>): Promise<Record<string, unknown>> {
-    const messages = (args["messages"] ?? []) as { content: string }[];
-    const conversation = String(args["conversation_id"]);
-    const contents = messages.map(({ content }) => content);
-    const call: Call = { tool, conversation, contents, beganMs: clock.nowMs, endedMs: 0 };
-    this.calls.push(call);
-    this.inFlight += 1;
-    this.mostInFlight = Math.max(this.mostInFlight, this.inFlight);
-    try {
-      await Bun.sleep(LATENCY_MS);
-      await this.answer(call);
-      this.taken.push(call);
-      return {};
-    } finally {
-      call.endedMs = clock.nowMs;
-      this.inFlight -= 1;
-    }
-  }
-
-  contentsOf(conversation: string): string[] {
-    return this.taken.filter((call) => call.conversation === conversation).flatMap(({ contents }) => contents);
-  }
-
-  /** The pauses between the calls for a conversation. */
-  pausesOf(conversation: string): number[] {
-    return pausesBetween(this.calls.filter((call) => call.conversation === conversation));
-  }
-}
-
-function pausesBetween(calls: Call[]): number[] {
-  return calls.slice(1).map(({ beganMs }, index) => beganMs - (calls[index]?.endedMs ?? 0));
-}
 
 let clock: StoppedClock;
 let store: ScriptedStore;
@@ -117,13 +57,6 @@ function put(conversation: string, contents: string[], into = outbox): { settled
 
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => `${index}`);
 const events = (event: string) => log.filter((line) => line.includes(event)).length;
-
-/** Refuses what holds a bad message with a code, and takes everything else. */
-const refusing =
-  (code: "invalid" | "conflict" | "not_found" | "unavailable", field?: string): Answer =>
-  ({ contents }) => {
-    if (contents.includes("bad")) throw new DeweyError(code, "the reason", field === undefined ? {} : { field });
-  };
 
 describe("delivery", () => {
   test("sends what came together in one call, in its order", async () => {
