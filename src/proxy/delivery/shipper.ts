@@ -21,7 +21,7 @@ export interface ShipperOptions {
   limits: SpoolLimits;
   /** Whether the disk has a frame before it goes on. */
   sync: boolean;
-  client: ToolClient;
+  client: Pick<ToolClient, "call">;
   log: Log;
 }
 

@@ -6,11 +6,15 @@ import { createLog } from "../../../src/log.ts";
 import { encodeEntry } from "../../../src/proxy/spool/entry.ts";
 import type { SessionOpen, StateEntry } from "../../../src/proxy/spool/entry.ts";
 import { Shipper } from "../../../src/proxy/delivery/shipper.ts";
+import type { ShipperOptions } from "../../../src/proxy/delivery/shipper.ts";
+import { Journal } from "../../../src/proxy/spool/journal.ts";
 import type { Store } from "../../../src/store/store.ts";
+import { stoppedClock } from "../../support/clock.ts";
 import { testListener } from "../../support/listener.ts";
 import { freePort } from "../../support/ports.ts";
 import { connect, emptyDatabase, engines } from "../../support/postgres.ts";
 import { until } from "../../support/rpc.ts";
+import { ScriptedStore, away, refusing, take } from "../../support/scripted-store.ts";
 import { frameEntry, sessionOpen, spoolFolder } from "../../support/spool-folder.ts";
 
 const [engine] = engines;
@@ -293,5 +297,184 @@ describe("the recorder", () => {
     expect(await found(stuck)).toEqual([start, ...pairs(1, 3)]);
     expect(shipper.health().set_aside).toBe(0);
     await leave();
+  });
+});
+
+describe("the recorder beside a store that a test scripts", () => {
+  let scripted: ScriptedStore;
+  beforeEach(() => (scripted = new ScriptedStore()));
+
+  const shipperOf = (options: Partial<ShipperOptions> = {}) =>
+    new Shipper({
+      folder: folder.path,
+      limits: { bytes: 1e12, ageMs: 1e12 },
+      sync: false,
+      client: scripted,
+      log: createLog({ level: "info", format: "json", write: (line) => log.push(line) }),
+      ...options,
+    });
+
+  const call = (name: string) => JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name } });
+
+  /** Leaves a journal with a session of one call, as a process does that is killed. */
+  function leave(session: string): void {
+    const journal = Journal.create(folder.path);
+    const segment = journal.begin({ kind: "state", sessions: [] });
+    for (const entry of [sessionOpen(session), frameEntry(session, 1, call("a"))]) segment.append(encodeEntry(entry));
+    journal.release();
+  }
+
+  const left = () => readdirSync(folder.path).filter((name) => name.endsWith(".spool")).length;
+  const begun = () => scripted.calls.filter(({ tool }) => tool === "dewey_begin_conversation").length;
+
+  test("takes over what earlier proxies left, four of them at a time, and looks every thirty seconds for more", async () => {
+    using clock = stoppedClock();
+    const gate = Promise.withResolvers<void>();
+    scripted.answer = () => gate.promise;
+    for (let number = 1; number <= 6; number++) leave(`s${number}`);
+    const shipper = shipperOf();
+    shipper.start();
+    await clock.pass(5000, 10);
+    expect([begun(), left()]).toEqual([4, 6]);
+    // The calls: what is before them in their journals needs no delivery.
+    expect(shipper.health().queued_records).toBe(4);
+    expect(shipper.health().oldest_age_seconds).toBeGreaterThan(0);
+    gate.resolve();
+    await clock.until("the delivery", () => left() === 0);
+    expect([begun(), shipper.health().queued_records]).toEqual([6, 0]);
+    leave("late");
+    const startedMs = clock.nowMs;
+    await clock.until("the late one", () => begun() === 7, 10);
+    expect(clock.nowMs - startedMs).toBeWithin(20_000, 30_100);
+    await clock.until("its delivery", () => left() === 0);
+    await shipper.stop(0);
+  });
+
+  test("takes over nothing of a process that lives", async () => {
+    using clock = stoppedClock();
+    const journal = Journal.create(folder.path);
+    journal.begin({ kind: "state", sessions: [] });
+    const shipper = shipperOf();
+    shipper.start();
+    await clock.pass(31_000, 10);
+    expect([left(), scripted.calls.length]).toEqual([1, 0]);
+    await shipper.stop(0);
+    journal.finish();
+  });
+
+  test("tells what waits and since when, what was delivered, and why the last attempt failed", async () => {
+    using clock = stoppedClock();
+    const shipper = shipperOf();
+    expect(shipper.health()).toEqual({
+      recording: true,
+      not_recording_because: null,
+      queued_records: 0,
+      queued_bytes: 0,
+      oldest_age_seconds: null,
+      last_delivery: null,
+      last_error: null,
+      delivered_messages: 0,
+      lost_frames: 0,
+      lost_bytes: 0,
+      damaged_bytes: 0,
+      dropped_records: 0,
+      set_aside: 0,
+      set_aside_file: null,
+    });
+    scripted.answer = away;
+    const open = sessionOpen();
+    const entry = { ...frameEntry(open.session, 1, call("a")), time: Date.now() };
+    await new Promise<void>((passed) => shipper.spool.append({ open, entry, pass: passed }));
+    await clock.pass(7000, 10);
+    const health = shipper.health();
+    expect(health).toMatchObject({ queued_records: 1, last_error: "not now" });
+    expect(health.queued_bytes).toBe(encodeEntry(entry).length);
+    expect(health.oldest_age_seconds).toBeWithin(6.9, 7.1);
+    scripted.answer = take;
+    await clock.until("the delivery", () => shipper.health().queued_records === 0);
+    expect(shipper.health()).toMatchObject({
+      queued_bytes: 0,
+      oldest_age_seconds: null,
+      last_error: null,
+      delivered_messages: 2,
+      last_delivery: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+    });
+    await shipper.stop(0);
+  });
+
+  test("gives delivery its time when it stops, and leaves the rest to the next one", async () => {
+    using clock = stoppedClock();
+    for (const isTaken of [true, false]) {
+      const shipper = shipperOf();
+      const open = sessionOpen();
+      scripted.answer = away;
+      await recordFrame(shipper, open, 1, call("a"));
+      await clock.pass(100, 10);
+      let isStopped = false;
+      void shipper.stop(5000).then(() => (isStopped = true));
+      await clock.pass(1000, 10);
+      expect(isStopped).toBe(false);
+      if (isTaken) scripted.answer = take;
+      await clock.until("the end", () => isStopped);
+      expect(left()).toBe(isTaken ? 0 : 1);
+      const [owner = ""] = Journal.owners(folder.path);
+      if (!isTaken) Journal.adopt(folder.path, owner)?.finish();
+    }
+    // It waits no longer than it may.
+    expect(clock.nowMs).toBeLessThan(9000);
+  });
+
+  test("does not wait when it stops and everything is delivered", async () => {
+    using clock = stoppedClock();
+    const shipper = shipperOf();
+    await recordFrame(shipper, sessionOpen(), 1, call("a"));
+    await clock.until("the delivery", () => shipper.health().queued_bytes === 0);
+    let isStopped = false;
+    void shipper.stop(5000).then(() => (isStopped = true));
+    await clock.pass(1);
+    expect([isStopped, readdirSync(folder.path)]).toEqual([true, []]);
+  });
+
+  test("delivers behind a burst of frames, unless half of what the spool may hold is taken", async () => {
+    using clock = stoppedClock();
+    const call = (sequence: number) =>
+      `{"jsonrpc":"2.0","id":${sequence},"method":"tools/call","params":{"a":"${LONG}"}}`;
+    for (const [limit, isFilling] of [
+      [1e12, false],
+      [60_000_000, true],
+    ] as const) {
+      scripted = new ScriptedStore();
+      const shipper = shipperOf({ limits: { bytes: limit, ageMs: 1e12 } });
+      const open = sessionOpen();
+      // A thousand frames a second, the first two hundred with 38 MB.
+      for (let sequence = 1; sequence <= 900; sequence++) {
+        void recordFrame(shipper, open, sequence, sequence <= 200 ? call(sequence) : "{}");
+        await clock.pass(1);
+      }
+      const delivered = scripted.contentsOf(open.session).length;
+      if (isFilling) expect(delivered).toBeGreaterThan(30);
+      else expect(delivered).toBeLessThan(30);
+      expect(shipper.health().lost_frames).toBe(0);
+      await shipper.stop(0);
+      for (const owner of Journal.owners(folder.path)) Journal.adopt(folder.path, owner)?.finish();
+    }
+  });
+
+  test("counts what it drops and sets aside, and says where that is", async () => {
+    using clock = stoppedClock();
+    const shipper = shipperOf();
+    scripted.answer = refusing("invalid");
+    await recordFrame(shipper, sessionOpen(), 1, call("bad"));
+    await clock.until("the delivery", () => shipper.health().queued_bytes === 0);
+    scripted.answer = refusing("not_found", "conversation_id");
+    await recordFrame(shipper, sessionOpen(), 1, call("bad"));
+    await clock.until("the delivery", () => shipper.health().queued_bytes === 0);
+    expect(shipper.health()).toMatchObject({
+      set_aside: 1,
+      set_aside_file: join(folder.path, "set-aside.jsonl"),
+      dropped_records: 2,
+      delivered_messages: 1,
+    });
+    await shipper.stop(0);
   });
 });
