@@ -1,5 +1,17 @@
 import { describe, expect, test } from "bun:test";
-import { commandLineUpstream, defaultUpstreams, parseUpstreams } from "../../../src/proxy/relay/upstreams.ts";
+import {
+  commandLineUpstream,
+  defaultUpstreams,
+  dialUpstream,
+  parseUpstreams,
+} from "../../../src/proxy/relay/upstreams.ts";
+import type { Upstream } from "../../../src/proxy/relay/upstreams.ts";
+import { echoCommand, startEchoWebSocket } from "../../support/echo-server.ts";
+import { failure } from "../../support/failure.ts";
+import { listen } from "../../support/links.ts";
+import { freePort } from "../../support/ports.ts";
+import { quiet } from "../../support/postgres.ts";
+import { startTalkingHttp } from "../../support/talking-server.ts";
 
 const context = {
   env: { PATH: "/bin", SEARCH_TOKEN: "t0ken" },
@@ -58,6 +70,52 @@ describe("the file of upstreams", () => {
     expect(parse({ mcpServers: { a: { command: "x" }, b: { command: "y" } } }).defaultName).toBeUndefined();
   });
 
+  test("may say each type that there is, whatever the scheme of the address", () => {
+    const { byName } = parse({
+      mcpServers: {
+        child: { type: "stdio", command: "x", record: "none" },
+        socket: { type: "ws", url: "http://x/", record: "calls" },
+        plain: { type: "http", url: "ws://x/" },
+        streamable: { type: "streamable-http", url: "ws://x/" },
+        secure: { url: "wss://x/" },
+      },
+    });
+    expect([...byName.values()].map(({ name, wire, record }) => [name, wire, record])).toEqual([
+      ["child", "stdio", "none"],
+      ["socket", "websocket", "calls"],
+      ["plain", "http", "calls"],
+      ["streamable", "http", "calls"],
+      ["secure", "websocket", "calls"],
+    ]);
+  });
+
+  test("is refused as a whole for a single mistake, with what should stand there", () => {
+    for (const [entry, problem] of [
+      [{ command: "" }, "mcpServers.a.command should not be empty"],
+      [{ command: "x", args: [1] }, "mcpServers.a.args.0 should be a text"],
+      [{ command: "x", env: { A: 1 } }, "mcpServers.a.env.A should be a text"],
+      [{ command: "x", env: { A: "${UNSET}" } }, "mcpServers.a.env.A refers to the variable UNSET, which is not set"],
+      [{ url: "x" }, "mcpServers.a.url should be an address"],
+      [{ url: "ws://x", record: "some" }, "mcpServers.a.record should be calls, all or none"],
+      [
+        { url: "ws://x", headers: { A: "${UNSET}" } },
+        "mcpServers.a.headers.A refers to the variable UNSET, which is not set",
+      ],
+      [
+        { type: "sse", url: "http://x" },
+        "mcpServers.a.type should be ws or http (the older sse is not supported: most servers offer http too)",
+      ],
+    ] as const)
+      expect(mistakes({ mcpServers: { a: entry, b: { command: "x" } } })).toBe(
+        `The configuration of upstreams, mcp.json, is wrong:\n  ${problem}`,
+      );
+    expect(mistakes({ mcpServers: { a: { command: "x" }, b: { command: "x" } }, default: "c" })).toEndWith(
+      "\n  default should be one of the servers: a, b",
+    );
+    for (const wrong of [{ mcpServers: { "": { command: "x" } } }, { mcpServers: [] }, [], { mcpServers: {}, x: 1 }])
+      expect(mistakes(wrong)).toStartWith("The configuration of upstreams, mcp.json, is wrong:\n");
+  });
+
   test("is refused with every mistake and its path", () => {
     const message = mistakes({
       mcpServers: {
@@ -88,13 +146,22 @@ describe("the file of upstreams", () => {
 
 test("without a file there are the orchestrator and Dewey, and only Dewey is shown its token", () => {
   const { byName, defaultName } = defaultUpstreams(context);
-  expect([...byName.keys(), defaultName]).toEqual(["fiedler", "dewey", "fiedler"]);
-  expect(byName.get("dewey")).toMatchObject({
-    url: "ws://localhost:9020",
-    headers: { authorization: "Bearer secret" },
-    record: "none",
-  });
-  expect(byName.get("fiedler")).toMatchObject({ url: "ws://fiedler:9010", headers: {} });
+  expect(defaultName).toBe("fiedler");
+  expect([...byName]).toEqual([
+    ["fiedler", { name: "fiedler", wire: "websocket", url: "ws://fiedler:9010", headers: {}, record: "calls" }],
+    [
+      "dewey",
+      {
+        name: "dewey",
+        wire: "websocket",
+        url: "ws://localhost:9020",
+        headers: { authorization: "Bearer secret" },
+        record: "none",
+      },
+    ],
+  ]);
+  const { byName: open } = defaultUpstreams({ ...context, dewey: { url: "ws://localhost:9020" } });
+  expect(open.get("dewey")).toMatchObject({ headers: {} });
 });
 
 test("the command line names an address, or a command with its arguments", () => {
@@ -102,6 +169,12 @@ test("the command line names an address, or a command with its arguments", () =>
     name: "example.org:8080",
     wire: "http",
     url: "https://example.org:8080/mcp?key=1",
+    headers: {},
+    record: "calls",
+  });
+  expect(commandLineUpstream(["ws://x/"], context, { "x-key": "k" })).toMatchObject({
+    wire: "websocket",
+    headers: { "x-key": "k" },
   });
   expect(commandLineUpstream(["/usr/bin/node", "server.js", "--flag"], context)).toMatchObject({
     name: "node",
@@ -109,5 +182,61 @@ test("the command line names an address, or a command with its arguments", () =>
     command: "/usr/bin/node",
     args: ["server.js", "--flag"],
     env: context.env,
+    cwd: undefined,
+    record: "calls",
+  });
+  expect(commandLineUpstream(["http://x/", "--flag"], context)).toMatchObject({ wire: "stdio", command: "http://x/" });
+  expect(commandLineUpstream(["cat"], context)).toMatchObject({ wire: "stdio", name: "cat", args: [] });
+});
+
+describe("an upstream", () => {
+  const common = { name: "tools", record: "calls", headers: {} } as const;
+  const initialize = JSON.stringify({
+    jsonrpc: "2.0",
+    id: 1,
+    method: "initialize",
+    params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } },
+  });
+
+  test("is dialled on its wire", async () => {
+    const port = freePort();
+    const http = startTalkingHttp(port);
+    const socket = startEchoWebSocket({ subprotocol: true });
+    const env = { PATH: process.env["PATH"] ?? "" };
+    const upstreams: Upstream[] = [
+      { ...common, wire: "stdio", ...echoCommand, env, cwd: undefined },
+      { ...common, wire: "websocket", url: socket.url },
+      { ...common, wire: "http", url: `http://127.0.0.1:${port}/mcp` },
+    ];
+    for (const upstream of upstreams) {
+      const link = await dialUpstream(upstream, quiet);
+      expect(link.wire).toBe(upstream.wire);
+      const heard = listen(link);
+      link.send(initialize);
+      expect((await heard.count(1))[0]).toContain('"serverInfo"');
+      void link.close();
+      await heard.end();
+    }
+    await socket.stop();
+    await http.stop();
+  });
+
+  test("that cannot be dialled is told with its name and the reason", async () => {
+    const nowhere: Upstream = { ...common, wire: "websocket", url: `ws://127.0.0.1:${freePort()}/` };
+    const away = await failure(dialUpstream(nowhere, quiet));
+    expect([away.code, away.message]).toEqual([
+      "unavailable",
+      expect.stringMatching(/^the upstream tools is not available: .*cannot be reached/),
+    ]);
+    const missing: Upstream = {
+      ...common,
+      wire: "stdio",
+      command: "no-such-command",
+      args: [],
+      env: {},
+      cwd: undefined,
+    };
+    const absent = await failure(dialUpstream(missing, quiet));
+    expect([absent.code, absent.message]).toEqual(["not_found", expect.stringMatching(/tools.*no-such-command/)]);
   });
 });
