@@ -13,37 +13,37 @@ import type { Tap } from "./relay/tap.ts";
 import type { Upstream, Upstreams } from "./relay/upstreams.ts";
 
 export interface ProxyListenerOptions extends ListenOptions {
-  /** The upstreams as they are configured now. */
+  /** The current configuration of upstreams. */
   upstreams: () => Upstreams;
   log: Log;
-  /** Relays a session until it is over. */
+  /** Relays a session until it ends. */
   run: (link: Link, facts: SessionFacts) => Promise<void>;
-  /** The tap of a session that is forwarded from HTTP to HTTP. */
+  /** The tap of a session forwarded from HTTP to HTTP. */
   tap: (facts: SessionFacts) => Tap;
-  /** Told of an upstream behind HTTP when it answers, and when it does not, with the reason. */
+  /** Called with undefined when an upstream behind HTTP answers, and with the reason when it does not. */
   sawUpstream: (name: string, reason: string | undefined) => void;
-  /** How the proxy is; it can relay when the status is "ok". */
+  /** The health; the proxy can relay while its status is "ok". */
   health: () => { status: string } & Record<string, unknown>;
   metrics: Metrics;
 }
 
 type HttpUpstream = Upstream & { wire: "websocket" | "http" };
 
-/** The store groups conversations by keys of at most so many characters. */
+/** The store's limit on the keys that group conversations. */
 const MAX_SESSION_KEY_CHARACTERS = 500;
 /** How long sessions may take to say their last when the proxy stops. */
 const END_DEADLINE_MS = 2000;
 
-/** The proxy's port: WebSocket on any path, Streamable HTTP on `/mcp`, both with `?upstream=NAME`, and `/healthz`. */
+/** The proxy's port: WebSocket on any path and Streamable HTTP on `/mcp`, both with `?upstream=NAME`; `/healthz`, `/metrics`. */
 export class ProxyListener {
   readonly #options: ProxyListenerOptions;
   readonly #port: Port;
   readonly #links = new Set<Link>();
-  /** HTTP clients of upstreams that speak something else: one endpoint each. */
+  /** One endpoint for HTTP clients of each upstream on another wire. */
   readonly #sessions = new Map<string, HttpSessions>();
   readonly #relays = new Map<string, HttpRelay>();
   readonly #running = new Set<Promise<void>>();
-  /** Upstreams that sessions were begun with, also when they are configured no more. */
+  /** Upstreams with which sessions began, kept when they are no longer configured. */
   readonly #used = new Map<string, Upstream>();
   #refuses = false;
 
@@ -70,7 +70,7 @@ export class ProxyListener {
     return this.#links.size + http.reduce((sum, each) => sum + each.size, 0);
   }
 
-  /** From now on no session begins; those that are open go on. */
+  /** Refuses new sessions from now on; open ones continue. */
   refuseSessions(): void {
     this.#refuses = true;
   }
@@ -86,7 +86,10 @@ export class ProxyListener {
   #route(visit: Visit): Response | undefined | Promise<Response> {
     const { request, url, isWebSocket, server } = visit;
     if (!isWebSocket && url.pathname !== "/mcp") {
-      return refusal(404, "there is WebSocket on any path, Streamable HTTP on /mcp, GET /healthz and GET /metrics");
+      return refusal(
+        404,
+        "this port serves WebSocket on any path, Streamable HTTP on /mcp, GET /healthz and GET /metrics",
+      );
     }
     const isKnown = !isWebSocket && request.headers.has(SESSION_HEADER);
     if (this.#refuses && !isKnown) return refusal(503, "the proxy is stopping; connect again in a moment");
@@ -94,7 +97,7 @@ export class ProxyListener {
     if (upstream instanceof Response) return upstream;
     const sessionKey = url.searchParams.get("session") || undefined;
     if (sessionKey !== undefined && (sessionKey.length > MAX_SESSION_KEY_CHARACTERS || sessionKey.includes("\0"))) {
-      return refusal(400, `session should have at most ${MAX_SESSION_KEY_CHARACTERS} characters, and no U+0000`);
+      return refusal(400, `session should have at most ${MAX_SESSION_KEY_CHARACTERS} characters and no U+0000`);
     }
     if (isWebSocket) return this.#upgrade(visit, upstream, sessionKey);
     if (upstream.wire === "http") return this.#relay(upstream).handle(request, server, sessionKey);
@@ -106,12 +109,12 @@ export class ProxyListener {
     return Response.json(health, { status: health.status === "ok" ? 200 : 503 });
   }
 
-  /** The upstream that is meant. One that is configured no more still serves the HTTP sessions that were begun with it. */
+  /** The upstream that a request names. A removed one still serves the HTTP sessions that began with it. */
   #upstream(url: URL, isKnown: boolean): Upstream | Response {
     const { byName, defaultName } = this.#options.upstreams();
     const name = url.searchParams.get("upstream") ?? defaultName;
     const known = [...byName.keys()].join(", ");
-    if (name === undefined) return refusal(404, `say which upstream is meant, ?upstream=NAME; there are: ${known}`);
+    if (name === undefined) return refusal(404, `name an upstream with ?upstream=NAME; there are: ${known}`);
     const upstream = byName.get(name) ?? (isKnown ? this.#used.get(name) : undefined);
     if (!upstream) return refusal(404, `there is no upstream ${JSON.stringify(name)}; there are: ${known}`);
     this.#used.set(name, upstream);
@@ -165,7 +168,7 @@ export class ProxyListener {
     return endpoint;
   }
 
-  /** An upstream as it is configured now, or was last. */
+  /** The current configuration of an upstream, else the last one. */
   #now(name: string): Upstream | undefined {
     return this.#options.upstreams().byName.get(name) ?? this.#used.get(name);
   }

@@ -4,7 +4,7 @@ import { countingTap } from "./relay/tap.ts";
 import type { Direction, Tap } from "./relay/tap.ts";
 import type { RecorderHealth } from "./delivery/shipper.ts";
 
-/** What the proxy counts of its sessions and its recorder. Upstreams' names are the only labels that vary. */
+/** The proxy's metrics of its sessions. Upstream names are the only labels with open values. */
 export class Meter {
   readonly #watches = new Set<CallWatch>();
   readonly #sessions: ReturnType<Metrics["counter"]>;
@@ -21,16 +21,16 @@ export class Meter {
     );
     this.#calls = metrics.durations(
       "dewey_proxy_call_duration_seconds",
-      "How long calls of tools took, by upstream and outcome.",
+      "Duration of tool calls, by upstream and outcome.",
     );
   }
 
-  /** Requests that have no answer yet, of all sessions. */
+  /** Requests in flight, over all sessions. */
   get openRequests(): number {
     return [...this.#watches].reduce((sum, watch) => sum + watch.size, 0);
   }
 
-  /** Counts a session that begins: its watch, and its tap with the counting in front. */
+  /** Counts a new session. Returns its watch, and its tap with counting in front. */
   session(upstream: string, tap: Tap): { watch: CallWatch; tap: Tap } {
     this.#sessions({ upstream })(1);
     const durations = new Map(callOutcomes.map((outcome) => [outcome, this.#calls({ upstream, outcome })]));
@@ -59,23 +59,23 @@ export class Meter {
   }
 }
 
-/** What the recorder counts itself, read when it is asked for. */
+/** Metrics of the recorder, read from its health on each request. */
 export function meterRecorder(metrics: Metrics, health: () => RecorderHealth): void {
   const gauge = (name: string, help: string, read: (health: RecorderHealth) => number) =>
     metrics.gauge(`dewey_recorder_${name}`, help, () => read(health()));
   const counted = (name: string, help: string, read: (health: RecorderHealth) => number) =>
     metrics.counted(`dewey_recorder_${name}`, help, () => read(health()));
   gauge("recording", "1 while frames are recorded, 0 while they cannot be.", (is) => Number(is.recording));
-  gauge("queued_records", "Entries of the spool that wait for delivery.", (is) => is.queued_records);
-  gauge("queued_bytes", "Bytes of the spool that wait for delivery.", (is) => is.queued_bytes);
-  gauge("oldest_age_seconds", "Age of the oldest entry that waits.", (is) => is.oldest_age_seconds ?? 0);
-  gauge("last_delivery_timestamp_seconds", "When the store last took something; 0 before it ever did.", (is) =>
+  gauge("queued_records", "Undelivered entries in the spool.", (is) => is.queued_records);
+  gauge("queued_bytes", "Undelivered bytes in the spool.", (is) => is.queued_bytes);
+  gauge("oldest_age_seconds", "Age of the oldest undelivered entry.", (is) => is.oldest_age_seconds ?? 0);
+  gauge("last_delivery_timestamp_seconds", "Time of the last delivery; 0 before the first.", (is) =>
     is.last_delivery === null ? 0 : Date.parse(is.last_delivery) / 1000,
   );
-  counted("delivered_messages_total", "Messages that the store has taken.", (is) => is.delivered_messages);
-  counted("lost_frames_total", "Frames relayed and not recorded.", (is) => is.lost_frames);
-  counted("lost_frame_bytes_total", "Bytes of frames relayed and not recorded.", (is) => is.lost_bytes);
-  counted("damaged_bytes_total", "Bytes of the spool that could not be read.", (is) => is.damaged_bytes);
-  counted("dropped_records_total", "Records of conversations deleted for good.", (is) => is.dropped_records);
-  counted("set_aside_records_total", "Records that the store refused.", (is) => is.set_aside);
+  counted("delivered_messages_total", "Messages delivered to the store.", (is) => is.delivered_messages);
+  counted("lost_frames_total", "Frames relayed without being recorded.", (is) => is.lost_frames);
+  counted("lost_frame_bytes_total", "Bytes of frames relayed without being recorded.", (is) => is.lost_bytes);
+  counted("damaged_bytes_total", "Unreadable bytes in the spool.", (is) => is.damaged_bytes);
+  counted("dropped_records_total", "Records of permanently deleted conversations.", (is) => is.dropped_records);
+  counted("set_aside_records_total", "Records that the store refused, set aside in a file.", (is) => is.set_aside);
 }

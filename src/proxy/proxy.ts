@@ -15,12 +15,12 @@ import type { SessionFacts } from "./spool/tap.ts";
 import { UpstreamStates } from "./relay/upstream-states.ts";
 import type { Upstream, Upstreams } from "./relay/upstreams.ts";
 
-/** How long calls that are under way may take when the proxy stops, and how often it is looked whether any are. */
+/** How long calls in flight may take when the proxy stops, and the poll interval. */
 const CALL_GRACE_MS = 10_000;
 const CALL_POLL_MS = 10;
-/** How long the last answers may take to leave. */
+/** Time for the last answers to be sent. */
 const ANSWER_GRACE_MS = 50;
-/** How long delivery may go on when the proxy stops; what is left waits on disk for the next one. */
+/** How long delivery may go on when the proxy stops. The rest waits on disk for the next proxy. */
 const STOP_GRACE_MS = 3000;
 
 export interface RecorderOptions {
@@ -38,15 +38,15 @@ export interface ProxyOptions
 export interface Proxy {
   port: number;
   url: string;
-  /** Takes other upstreams from now on: sessions of changed ones are connected anew as soon as nothing is under way. */
+  /** Replaces the upstreams. Sessions of changed ones reconnect as soon as they have no request in flight. */
   configure(upstreams: Upstreams): void;
-  /** Keeps the upstreams, and lets whoever asks for the proxy's health know why. */
+  /** Keeps the upstreams, and shows in the health why they were not replaced. */
   keepConfiguration(reason: string): void;
-  /** Takes no new sessions, gives calls that are under way their time, and leaves the spool to the next proxy. */
+  /** Refuses new sessions, waits for calls in flight, and leaves undelivered entries to the next proxy. */
   stop(): Promise<void>;
 }
 
-/** Starts the recorder and the port on which clients reach their upstreams through it. */
+/** Starts the recorder, and the port on which clients reach their upstreams. */
 export function startProxy(options: ProxyOptions): Proxy {
   const { log, version } = options;
   const recorder = startRecorder(options);
@@ -89,14 +89,11 @@ export function startProxy(options: ProxyOptions): Proxy {
     }),
   });
   metrics.gauge("dewey_proxy_sessions", "Open sessions of clients.", () => listener.sessions());
-  metrics.gauge("dewey_proxy_open_requests", "Requests that have no answer yet.", () => meter.openRequests);
-  metrics.gauge(
-    "dewey_proxy_upstream_up",
-    "1 for an upstream that was last seen working, 0 for one that was not.",
-    () =>
-      upstreamHealth()
-        .filter(({ state }) => state !== "unused")
-        .map(({ name, state }) => [{ upstream: name }, Number(state === "up")]),
+  metrics.gauge("dewey_proxy_open_requests", "Requests in flight.", () => meter.openRequests);
+  metrics.gauge("dewey_proxy_upstream_up", "1 if an upstream worked when it was last used, else 0.", () =>
+    upstreamHealth()
+      .filter(({ state }) => state !== "unused")
+      .map(({ name, state }) => [{ upstream: name }, Number(state === "up")]),
   );
   meterRecorder(metrics, () => recorder.shipper.health());
   return {
@@ -120,7 +117,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   };
 }
 
-/** Relays one client that started this command, on its own stdin and stdout. Resolves when it has left. */
+/** Relays the client that started this command, over stdin and stdout. Resolves when it has left. */
 export async function runStdioSession(
   link: Link,
   upstream: Upstream,
@@ -163,7 +160,7 @@ function startRecorder(options: RecorderOptions): RunningRecorder {
   };
 }
 
-/** What a session that begins has: an id that its log and its conversation share, its tap and its watch. */
+/** Prepares a new session: its id, which log and conversation share, its tap and its watch. */
 function begun(facts: SessionFacts, { recorder, meter, log }: { recorder: RunningRecorder; meter: Meter; log: Log }) {
   const session = Bun.randomUUIDv7();
   const { name, record } = facts.upstream;
@@ -173,7 +170,7 @@ function begun(facts: SessionFacts, { recorder, meter, log }: { recorder: Runnin
   };
 }
 
-/** Resolves when no request is open any more and the last answers have left, or after the time that is given for it. */
+/** Resolves once no request is in flight and the last answers were sent, or after `CALL_GRACE_MS`. */
 async function settled(openRequests: () => number): Promise<void> {
   const deadlineMs = performance.now() + CALL_GRACE_MS;
   while (openRequests() > 0 && performance.now() < deadlineMs) await Bun.sleep(CALL_POLL_MS);

@@ -7,10 +7,10 @@ import { RecordBuilder } from "./record.ts";
 import type { Delivery } from "./record.ts";
 import type { SegmentPart, Segment } from "../spool/segment.ts";
 
-/** An entry with records under way, and how far everything is delivered once it and all before it are. */
+/** An entry with records in flight, and the position up to which the journal is delivered once these records are. */
 interface Waypoint {
   position: Position;
-  /** How many of the journal's entries are delivered then. */
+  /** Number of the journal's entries up to that position. */
   entries: number;
   time: number;
   before: Waypoint | undefined;
@@ -21,13 +21,13 @@ export interface CourierOptions {
   journal: Journal;
   outbox: Outbox;
   log: Log;
-  /** Told of bytes that are no entries. */
+  /** Called with the number of bytes that hold no readable entry. */
   onDamage: (bytes: number) => void;
 }
 
 /**
- * Reads one journal in its order, hands what is to be stored to the outbox, and lets go of what is delivered. It reads
- * ahead of delivery as far as the outbox has room.
+ * Reads one journal in order, hands its records to the outbox, and moves the journal's cursor as they are delivered. It
+ * reads ahead of delivery as far as the outbox has room.
  */
 export class Courier {
   readonly #recorder: RecordBuilder;
@@ -36,11 +36,11 @@ export class Courier {
   #readEntries = 0;
   #readTime = 0;
   #isReading = false;
-  /** How far everything is delivered. */
+  /** Everything before this position is delivered. */
   #delivered: Position;
   #deliveredEntries = 0;
   #isNoting = false;
-  /** Records under way, in the order of the journal. */
+  /** Entries with records in flight, in the order of the journal. */
   #oldest: Waypoint | undefined;
   #newest: Waypoint | undefined;
   #empty = Promise.withResolvers<void>();
@@ -53,7 +53,7 @@ export class Courier {
     this.#delivered = { ...start };
   }
 
-  /** Whether everything that was written is read. */
+  /** Whether every written entry has been read. */
   get isAtEnd(): boolean {
     const { journal } = this.#options;
     const segment = journal.segment(this.#reading.segment);
@@ -68,17 +68,17 @@ export class Courier {
     return this.#deliveredEntries;
   }
 
-  /** When the oldest that waits was recorded, as far as it is read. */
+  /** When the oldest undelivered entry was recorded, among those that have been read. */
   get oldestTime(): number | undefined {
     return this.#oldest?.time;
   }
 
-  /** When what was read last was recorded. */
+  /** When the last entry that was read was recorded. */
   get readTime(): number {
     return this.#readTime;
   }
 
-  /** Reads on, about so many bytes, or to the end of what is written. One call at a time. */
+  /** Reads about this many bytes, or to the end. One call at a time. */
   async read(mostBytes: number): Promise<void> {
     const { journal, outbox } = this.#options;
     for (let left = mostBytes; left > 0 && !journal.isClosed;) {
@@ -95,7 +95,7 @@ export class Courier {
         left -= piece.next - this.#reading.offset;
         this.#reading.offset = piece.next;
         this.#isReading = false;
-        // The relay goes first.
+        // Relaying goes first.
         await new Promise(setImmediate);
         continue;
       }
@@ -105,7 +105,7 @@ export class Courier {
     }
   }
 
-  /** Closes the sessions that a process has left open which is no more, and resolves when everything is delivered. */
+  /** Closes the sessions that a dead process left open, and resolves when everything is delivered. */
   async finish(): Promise<void> {
     for (const delivery of this.#recorder.abandon()) this.#send([delivery], Date.now(), { ...this.#reading });
     while (this.#oldest !== undefined) await this.#empty.promise;
@@ -120,23 +120,28 @@ export class Courier {
       const { damage } = piece;
       if (!damage) return piece;
       onDamage(damage.bytes);
-      if (damage.isTail) log.warn("the end of the spool was torn, and is cut off", { ...fields, bytes: damage.bytes });
-      else log.error("a piece of the spool is damaged; what is behind it is saved", { ...fields, bytes: damage.bytes });
+      if (damage.isTail)
+        log.warn("the spool ends in a torn write, which was discarded", { ...fields, bytes: damage.bytes });
+      else
+        log.error("part of the spool is damaged; the entries after it were recovered", {
+          ...fields,
+          bytes: damage.bytes,
+        });
       return piece;
     } catch (error) {
-      // Removed by somebody, or on a disk that fails: what can be read of the others is worth more than stopping here.
+      // Removed, or on a failing disk: skip it, since the other segments can still be delivered.
       onDamage(segment.bytes - offset);
-      log.error("a piece of the spool cannot be read; it is passed over", { ...fields, error });
+      log.error("a segment of the spool cannot be read; it was skipped", { ...fields, error });
       return { entries: [], next: segment.bytes };
     }
   }
 
-  /** What one entry does to us must not keep us from those behind it, now and whenever the spool is read. */
+  /** The records of an entry. One that throws is skipped, so that it never blocks later entries. */
   #records(entry: Entry): Delivery[] {
     try {
       return this.#recorder.take(entry);
     } catch (error) {
-      this.#options.log.error("an entry of the spool is not understood; it is passed over", {
+      this.#options.log.error("an entry of the spool is malformed; it was skipped", {
         kind: entry.kind,
         error,
       });
@@ -148,7 +153,7 @@ export class Courier {
   #take(deliveries: Delivery[], time: number, end: number): void {
     this.#readEntries += 1;
     const position = { segment: this.#reading.segment, offset: end };
-    // Read again only to know what it was about.
+    // Delivered before; read again only for the state of its session.
     if (isBefore(position, this.#options.journal.start)) return this.#deliver(position, this.#readEntries);
     if (deliveries.length === 0) return this.#extend(position);
     this.#send(deliveries, time, position);
@@ -167,13 +172,13 @@ export class Courier {
       });
   }
 
-  /** An entry without records is delivered with those before it. */
+  /** An entry without records counts as delivered together with the entries before it. */
   #extend(position: Position): void {
     if (this.#newest) Object.assign(this.#newest, { position, entries: this.#readEntries });
     else this.#deliver(position, this.#readEntries);
   }
 
-  /** What arrives before older ones is delivered with the one that it follows. */
+  /** Notes that an entry's records have arrived. While older ones are in flight, it counts as delivered with the entry before it. */
   #arrived(waypoint: Waypoint): void {
     const { before, after, position, entries } = waypoint;
     if (before) Object.assign(before, { after, position, entries });
@@ -190,7 +195,7 @@ export class Courier {
   #deliver(position: Position, entries: number): void {
     this.#deliveredEntries = entries;
     if (isBefore(position, this.#delivered)) return;
-    // Once for all that arrives in this turn of the event loop.
+    // Once for everything that arrives in this turn of the event loop.
     if (!this.#isNoting) queueMicrotask(() => this.#note());
     this.#isNoting = true;
     this.#delivered = position;
@@ -202,7 +207,7 @@ export class Courier {
   }
 }
 
-/** Whether one place is not behind another. */
+/** Whether a position is at or before another. */
 function isBefore(a: Position, b: Position): boolean {
   return a.segment < b.segment || (a.segment === b.segment && a.offset <= b.offset);
 }

@@ -1,13 +1,13 @@
 import { MAX_FRAME_BYTES } from "../../wire/frame.ts";
 import type { Delivery, RecordedMessage } from "./record.ts";
 
-/** Messages of one bulk call, and their characters: large enough to be quick, small enough to be sent again. */
+/** Limits on one bulk call: large enough to be fast, small enough to repeat. */
 const MAX_BATCH_MESSAGES = 500;
 const MAX_BATCH_CHARACTERS = 4_000_000;
-/** What a JSON-RPC call adds around a message. */
+/** Characters that a JSON-RPC call adds around a message. */
 const CALL_OVERHEAD_CHARACTERS = 1000;
 
-/** One call of a tool of the store, and how many deliveries it brings. */
+/** One call to a tool of the store, and the number of deliveries in it. */
 export interface DeliveryCall {
   tool: string;
   args: Record<string, unknown>;
@@ -15,13 +15,13 @@ export interface DeliveryCall {
   messages: number;
 }
 
-/** A delivery and how long its call is, as `charactersOf` has it. */
+/** A delivery with its size from `charactersOf`. */
 export interface SizedDelivery {
   delivery: Delivery;
   characters: number;
 }
 
-/** The call for the first of a conversation's deliveries, and for as many messages behind it as go together. */
+/** The call for a conversation's first delivery, together with the messages behind it that fit into the same call. */
 export function nextCall(waiting: readonly SizedDelivery[], mostMessages: number): DeliveryCall | undefined {
   const first = waiting[0]?.delivery;
   if (first === undefined) return undefined;
@@ -42,7 +42,7 @@ export function nextCall(waiting: readonly SizedDelivery[], mostMessages: number
   return { tool: "dewey_store_messages_bulk", args, deliveries: messages.length, messages: messages.length };
 }
 
-/** About how much memory a delivery takes, and how long its call is. */
+/** Approximate size of a delivery, in memory and in its call. */
 export function charactersOf(delivery: Delivery): number {
   if (delivery.kind !== "message") return CALL_OVERHEAD_CHARACTERS;
   const { content, metadata } = delivery.message;
@@ -54,8 +54,8 @@ function call(tool: string, args: Record<string, unknown>): DeliveryCall {
 }
 
 /**
- * A content that came in the largest of frames may not fit into a call to the store, when JSON writes it longer than it
- * came. Such a message says so, and its content is cut: nothing larger can be stored.
+ * Cuts a message that would exceed the largest frame because JSON escapes its content to more than its original size. Its
+ * metadata then has the full length.
  */
 function fitting(message: RecordedMessage): RecordedMessage {
   const most = MAX_FRAME_BYTES - CALL_OVERHEAD_CHARACTERS;

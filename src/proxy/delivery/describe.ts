@@ -2,23 +2,20 @@ import { createHash } from "node:crypto";
 import { isDeeperThan, isObject } from "../../wire/frame.ts";
 import type { Json } from "../../wire/frame.ts";
 
-/**
- * A longer text of an argument stands in the content alone; metadata has its length and hash in its place, so that
- * nothing large is stored twice.
- */
+/** Longer strings are stored in the content only; metadata has their length and hash, so that nothing large is stored twice. */
 const MAX_REPEATED_CHARACTERS = 1000;
-/** The store takes metadata nested to 100 levels; what is deeper than this is kept as JSON text. */
+/** Metadata nested deeper is kept as JSON text. The store takes at most 100 levels. */
 const MAX_DEPTH = 64;
-/** JSON nested deeper is not written at all: beyond about 25,000 levels that takes seconds. */
+/** Values nested deeper are never written as JSON: beyond about 25,000 levels that takes seconds. */
 const MAX_WRITTEN_LEVELS = 10_000;
 
-/** What a person would read of a frame, and what else it says. */
+/** The readable content of a frame, and the rest of it as metadata. */
 export interface Described {
   content: string;
   metadata: Json;
 }
 
-/** A request: what is called, and each argument on a line of its own. Throws when it is nested too deeply to be written. */
+/** Describes a request: the method or tool, then each argument on its own line. Throws when it is nested too deeply to be written. */
 export function describeRequest(method: string, tool: string | undefined, params: Json): Described {
   const args = tool === undefined ? withoutMeta(params) : params["arguments"];
   const lines = isObject(args)
@@ -36,7 +33,7 @@ export function describeRequest(method: string, tool: string | undefined, params
 }
 
 /**
- * A response: the text of its blocks, or of what stands in its place; everything else of it by type, size and hash. Throws
+ * Describes a response: the text of its blocks, or of its structured content; other blocks by type, size and hash. Throws
  * when it is nested too deeply to be written.
  */
 export function describeResult(response: Json): Described & { outcome: "success" | "error" } {
@@ -72,7 +69,7 @@ function describeError(error: unknown): Described & { outcome: "error" } {
   return { content: lines.join("\n"), metadata: { error_code: abridged(code) }, outcome: "error" };
 }
 
-/** What a result is made of, whether of a tool, a prompt, a resource, or a model. */
+/** The content blocks of a result of a tool, prompt, resource or model; undefined for any other form. */
 function blocksOf(result: Json): Json[] | undefined {
   const { content, contents, messages } = result;
   const list = content ?? contents ?? messages;
@@ -91,7 +88,7 @@ function textOf(block: Json): string | undefined {
   return isObject(resource) && typeof resource["text"] === "string" ? resource["text"] : undefined;
 }
 
-/** A block that is no text, without its bytes. */
+/** A block without text: its string fields, with size and hash in place of its bytes. */
 function facts(block: Json): Json {
   const resource = isObject(block["resource"]) ? block["resource"] : {};
   const data = block["data"] ?? block["blob"] ?? resource["blob"];
@@ -118,25 +115,25 @@ function withoutMeta(params: Json): Json | undefined {
   return Object.keys(rest).length === 0 ? undefined : rest;
 }
 
-/** A text as it is, anything else as JSON; indented only where that does not make much of little. */
+/** A string as it is, anything else as JSON, indented unless it is deeply nested. */
 function readable(value: unknown): string {
   if (typeof value === "string") return value;
   return isDeep(value, MAX_DEPTH) ? written(value) : (JSON.stringify(value, null, 1) ?? "");
 }
 
-/** A deep value as JSON. */
+/** A deeply nested value as JSON. */
 function written(value: unknown): string {
   if (isDeeperThan(value, MAX_WRITTEN_LEVELS)) throw new RangeError(`nested deeper than ${MAX_WRITTEN_LEVELS} levels`);
   return JSON.stringify(value);
 }
 
-/** Whether a value is nested deeper than so many levels; it looks no deeper. */
+/** Whether a value is nested deeper than `levels`. Looks no deeper than that. */
 function isDeep(value: unknown, levels: number): boolean {
   if (value === null || typeof value !== "object") return false;
   return levels === 0 || Object.values(value).some((each) => isDeep(each, levels - 1));
 }
 
-/** JSON for metadata: long texts by length and hash, and what is too deep for the store as text. */
+/** A value for metadata: long strings by length and hash, and levels too deep for the store as JSON text. */
 function abridged(value: unknown, depth = 0): unknown {
   if (typeof value === "string" && value.length > MAX_REPEATED_CHARACTERS) {
     return { characters: value.length, sha256: sha256(value) };

@@ -33,8 +33,8 @@ const answer = z.object({
 });
 
 /**
- * The rows in an answer of the orchestrator's tool `fiedler_send`, which is JSON as text; none when it is something else.
- * The output is the model's text where the answer holds it, else the path of its file, else the error.
+ * The rows in an answer of the orchestrator's tool `fiedler_send`, which is JSON in a text block; none for any other text.
+ * The output of a row is the model's text if the answer has it, else the path of its file, else the error.
  */
 export function fiedlerResults(text: string): FiedlerRow[] {
   const parsed = answer.safeParse(tryJson(text));

@@ -8,22 +8,22 @@ import type { DeliveryCall, SizedDelivery } from "./delivery-call.ts";
 import type { Delivery } from "./record.ts";
 import type { SetAside } from "./set-aside.ts";
 
-/** Conversations that are delivered side by side. */
+/** Limit on calls in flight, each for another conversation. */
 const MAX_CALLS_IN_FLIGHT = 8;
-/** What is in memory at most, waiting for the store; the rest waits on disk, however much it is. */
+/** Limits on records in memory. The rest waits on disk. */
 const MAX_CHARACTERS = 32_000_000;
 const MAX_DELIVERIES = 50_000;
-/** Pauses while the store is away: doubled each time, with as much again at random so that many proxies do not agree. */
+/** Pauses while calls fail: doubled each time, plus as much again at random so that many proxies do not retry together. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 15_000;
 /**
- * A record that fails so often and so long while others are taken is at fault itself. It is long enough for a store that
- * comes and goes, and shorter when what waits behind the record takes half of the memory, for which others would wait.
+ * A record that fails this often and for this long while others are taken is itself at fault. The time outlasts a store that
+ * comes and goes; it is shorter when the records behind the failing one fill half of the memory that all share.
  */
 const MAX_STRIKES = 4;
 const STRIKES_LAST_MS = 600_000;
 const STRIKES_LAST_CROWDED_MS = 60_000;
-/** What the store says when it will never take a record; anything else may pass. */
+/** Error codes with which the store refuses a record for good; any other failure may be temporary. */
 const refusals: ReadonlySet<ErrorCode> = new Set(["invalid", "conflict", "not_found"]);
 
 export interface OutboxOptions {
@@ -32,33 +32,33 @@ export interface OutboxOptions {
   log: Log;
 }
 
-/** One delivery on its way, and whom to tell when it is settled: stored, set aside or dropped. */
+/** A delivery in the outbox, and the callback for when it is settled: stored, set aside or dropped. */
 interface Parcel extends SizedDelivery {
   settled: () => void;
 }
 
-/** What one conversation has to deliver, in its order: its next call waits for the one before. */
+/** The deliveries of one conversation, in order, with one call in flight at a time. */
 interface Lane {
   conversation: string;
   parcels: Parcel[];
   characters: number;
   backoff: Backoff;
   /**
-   * How many messages go in one call: half as many after each failure that may be one message's fault, until it is alone,
-   * and twice as many after each success.
+   * Limit on messages in one call: halved after a failure that may be one message's fault, until that message is alone, and
+   * doubled after each success.
    */
   most: number;
-  /** Calls that failed although others had been taken since the one before, and when that began. */
+  /** Failures since the last success while other conversations' calls were taken, and when the first of them was. */
   strikes: number;
   struckSinceMs: number;
-  /** How many calls the store had taken when this lane's last one failed; undefined when it did not fail. */
+  /** Number of calls that the store had taken when this lane's last call failed; undefined if it succeeded. */
   takenAtFailure: number | undefined;
 }
 
 /**
- * Brings deliveries to the store: conversations side by side, each in its own order, again and again while the store is
- * away. A record that the store will not take is set aside and holds up nobody; one of a conversation that is gone for
- * good is dropped.
+ * Delivers records to the store: conversations in parallel, each in its own order, with retries while the store is
+ * unavailable. A record that the store refuses is set aside and blocks nothing else; records of a permanently deleted
+ * conversation are dropped.
  */
 export class Outbox {
   readonly #options: OutboxOptions;
@@ -68,17 +68,17 @@ export class Outbox {
   #characters = 0;
   #count = 0;
   #taken = 0;
-  /** Set while the store is away: then one call at a time asks whether it is back. */
+  /** Set while the store is unavailable: then one call at a time probes it. */
   #away: { backoff: Backoff; isPausing: boolean } | undefined;
   #roomy = Promise.withResolvers<void>();
   #isStopped = false;
   lastDelivery: number | undefined;
   lastError: string | undefined;
-  /** Messages that the store has. */
+  /** Messages that the store has taken. */
   delivered = 0;
   /** Records that were set aside. */
   aside = 0;
-  /** Records of conversations that were deleted for good. */
+  /** Records of permanently deleted conversations. */
   dropped = 0;
 
   constructor(options: OutboxOptions) {
@@ -98,7 +98,7 @@ export class Outbox {
     const lane = newLane(delivery.conversation, parcel);
     this.#lanes.set(lane.conversation, lane);
     this.#ready.push(lane);
-    // At the end of this turn of the event loop, so that what comes together goes together.
+    // Deferred to the end of this turn, so that deliveries put together go in one call.
     queueMicrotask(() => this.#pump());
   }
 
@@ -106,17 +106,17 @@ export class Outbox {
     return this.#characters >= MAX_CHARACTERS || this.#count >= MAX_DELIVERIES;
   }
 
-  /** Resolves when there is room again, or never when delivery has stopped. */
+  /** Resolves when there is room; never, once delivery has stopped. */
   async room(): Promise<void> {
     while (this.isFull || this.#isStopped) await this.#roomy.promise;
   }
 
-  /** Whether nothing is being sent, or about to be: what failed and waits for another try does not count. */
+  /** Whether no call is in flight or about to be. Deliveries that wait for a retry do not count. */
   get isQuiet(): boolean {
     return this.#inFlight === 0 && (this.#ready.length === 0 || this.#away !== undefined);
   }
 
-  /** Sends nothing more, and tells nobody what becomes of what is under way. */
+  /** Sends nothing more, and ignores the outcome of calls in flight. */
   stop(): void {
     this.#isStopped = true;
   }
@@ -135,7 +135,7 @@ export class Outbox {
     }
   }
 
-  /** The lane's next call, now or after a pause. */
+  /** Queues the lane's next call, now or after a pause. */
   #again(lane: Lane, pauseMs: number): void {
     if (lane.parcels.length === 0) {
       this.#lanes.delete(lane.conversation);
@@ -149,7 +149,7 @@ export class Outbox {
     }
   }
 
-  /** One call. Answers how long the lane should pause. */
+  /** Makes one call. Resolves with the pause before the lane's next one. */
   async #send(lane: Lane): Promise<number> {
     const call = nextCall(lane.parcels, lane.most);
     if (!call) return 0;
@@ -166,7 +166,7 @@ export class Outbox {
     this.#taken += 1;
     this.lastDelivery = Date.now();
     this.delivered += call.messages;
-    if (this.#away) this.#options.log.info("delivery goes on");
+    if (this.#away) this.#options.log.info("delivery resumed");
     this.#away = undefined;
     this.lastError = undefined;
     lane.takenAtFailure = undefined;
@@ -176,7 +176,7 @@ export class Outbox {
   #failed(lane: Lane, call: DeliveryCall, error: DeweyError): number {
     if (refusals.has(error.code)) return this.#refused(lane, call, error);
     this.lastError = error.message;
-    // The calls that the store has taken since this one failed before say that it is not the store that is away.
+    // If the store has taken other calls since this lane's last failure, the store is not what is failing.
     const isOwnFault = lane.takenAtFailure !== undefined && this.#taken > lane.takenAtFailure;
     const isRepeated = lane.takenAtFailure !== undefined;
     lane.takenAtFailure = this.#taken;
@@ -188,32 +188,32 @@ export class Outbox {
     return this.#strike(lane, call, error);
   }
 
-  /** The store takes others' records and not this one. */
+  /** Handles a failure while the store takes other conversations' records. */
   #strike(lane: Lane, call: DeliveryCall, error: DeweyError): number {
     const { conversation } = lane;
     const now = performance.now();
     if (lane.strikes === 0) {
       lane.struckSinceMs = now;
-      this.#options.log.warn("the store does not take a record while it takes others", { conversation, error });
+      this.#options.log.warn("the store fails on a record while it takes others", { conversation, error });
     }
     lane.strikes += 1;
     const isCrowded = 2 * lane.characters > MAX_CHARACTERS || 2 * lane.parcels.length > MAX_DELIVERIES;
     const limitMs = isCrowded ? STRIKES_LAST_CROWDED_MS : STRIKES_LAST_MS;
     if (lane.strikes >= MAX_STRIKES && now - lane.struckSinceMs > limitMs && call.messages <= 1) {
-      return this.#setAside(lane, call, `it was not taken in many attempts: ${error.message}`);
+      return this.#setAside(lane, call, `it failed in repeated attempts: ${error.message}`);
     }
     return lane.backoff.next();
   }
 
   #refused(lane: Lane, call: DeliveryCall, error: DeweyError): number {
     const { conversation } = lane;
-    // It was begun already, in another try that was not heard of or with what was known of it then, or is in the trash.
+    // Begun by an earlier attempt whose answer was lost, perhaps with other metadata, or in the trash by now.
     if (call.tool === "dewey_begin_conversation" && error.code === "conflict") {
       this.#settle(lane, call);
       return 0;
     }
     if (error.code === "not_found" && error.field === "conversation_id") {
-      this.#options.log.warn("a conversation was deleted for good; what is recorded of it is dropped", {
+      this.#options.log.warn("a conversation was permanently deleted; its records are dropped", {
         conversation,
         records: call.deliveries,
       });
@@ -234,13 +234,13 @@ export class Outbox {
     try {
       setAside.add(call.tool, call.args, reason);
     } catch (error) {
-      log.error("a record that the store refuses cannot be set aside either; it is tried again", {
+      log.error("a refused record cannot be set aside; it will be retried", {
         conversation,
         error,
       });
       return LONGEST_PAUSE_MS;
     }
-    log.error("the store refuses a record; it is set aside", { conversation, reason, file: setAside.file });
+    log.error("the store refused a record; it was set aside", { conversation, reason, file: setAside.file });
     this.aside += 1;
     this.#settle(lane, call);
     return 0;
@@ -261,11 +261,11 @@ export class Outbox {
     this.#roomy = Promise.withResolvers();
   }
 
-  /** Nobody sends for a while. */
+  /** Pauses all lanes. */
   #pause(error: DeweyError): void {
-    // Said once, not at every attempt: the store may be away for days.
-    if (!this.#away) this.#options.log.warn("nothing can be delivered; what is recorded waits on disk", { error });
-    // Of several calls that fail together the first begins the pause.
+    // Logged once, not per attempt: the store may be unavailable for days.
+    if (!this.#away) this.#options.log.warn("delivery is failing; records wait on disk", { error });
+    // Several calls may fail together: the first begins the pause.
     if (this.#away?.isPausing) return;
     const away = { backoff: this.#away?.backoff ?? newBackoff(), isPausing: true };
     this.#away = away;

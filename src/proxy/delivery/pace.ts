@@ -1,38 +1,38 @@
-/** From so many frames a second on the relay is in a burst: people and agents make a few, one quick client thousands. */
+/** Rate of frames above which the relay is in a burst. People and agents cause a few a second, one fast client thousands. */
 const BURST_FRAMES_PER_SECOND = 500;
-/** Over how long that is looked at. */
+/** Interval over which the rate is measured. */
 const SAMPLE_MS = 50;
 /**
- * While frames pass, delivery pauses for so many times as long as its last turn took. It is a share of the time and no
- * share of what passes: on a machine that is short of processors a turn takes longer, and so does the pause.
+ * While frames pass, delivery pauses for this many times the duration of its last turn. The pause follows the time a turn
+ * takes, not the number of frames: on a machine short of processors turns take longer, and so do the pauses.
  */
 const PAUSE_SHARE = 4;
 const LONGEST_PAUSE_MS = 5000;
-/** In a burst it takes a small turn in this time at most. */
+/** Least pause between turns in a burst. */
 const BURST_PAUSE_MS = 1000;
-/** How long it is content with that: then it takes what it needs, so that no load keeps what was recorded from being found. */
+/** Entries that have waited this long go first, so that no load keeps recorded messages from being found. */
 const LONGEST_DELAY_MS = 10_000;
-/** How much is read in a turn: enough for large calls, and little while frames pass. */
+/** Bytes read in a turn: enough for large calls, and little while frames pass. */
 const READ_AHEAD_BYTES = 1024 * 1024;
 const SMALL_READ_BYTES = 64 * 1024;
-/** At least a moment goes by between two turns, so that what is written meanwhile goes together. */
+/** Least pause between two turns, so that entries written in between go together. */
 const READ_PAUSE_MS = 10;
-/** How long the store is waited for, so that one conversation that it does not take is not felt by the others. */
+/** Longest wait for the store after a turn, so that one conversation that it does not take does not hold up the others. */
 const LONGEST_WAIT_MS = 1000;
 const QUIET_POLL_MS = 5;
 
 export interface PaceOptions {
-  /** Frames so far. */
+  /** Frames recorded so far. */
   frames: () => number;
-  /** Whether nothing is on its way to the store. */
+  /** Whether no delivery is in flight. */
   isQuiet: () => boolean;
-  /** Whether so much waits that it is time to deliver, whatever else there is to do. */
+  /** Whether the spool is filling up, so that delivery must not wait. */
   isFilling: () => boolean;
 }
 
 /**
- * Says when delivery reads on. Relaying goes first: the store and its database share the machine with it, and what is
- * recorded is safe on disk. So a burst has the processors to itself, and is delivered behind it.
+ * Decides when delivery may read on. Relaying goes first: the store and its database often share the machine with it, and
+ * recorded frames are safe on disk. So a burst has the processors to itself and is delivered afterwards.
  */
 export class Pace {
   readonly #options: PaceOptions;
@@ -47,7 +47,10 @@ export class Pace {
     this.#options = options;
   }
 
-  /** Resolves when it is delivery's turn, with the bytes that it should read. `waitingSinceMs` is when what is next was recorded. */
+  /**
+   * Resolves when it is delivery's turn, with the number of bytes to read. `waitingSinceMs` is the time (since 1970) at which
+   * the next entry was recorded.
+   */
   async turn(waitingSinceMs: number): Promise<number> {
     await Bun.sleep(READ_PAUSE_MS);
     const askedMs = performance.now();
@@ -60,14 +63,14 @@ export class Pace {
     return isHeldBack ? SMALL_READ_BYTES : READ_AHEAD_BYTES;
   }
 
-  /** Resolves when the store has taken what the turn has brought, or after a while. */
+  /** Resolves when the store has taken the turn's records, or after `LONGEST_WAIT_MS`. */
   async settled(): Promise<void> {
     const lateMs = performance.now() + LONGEST_WAIT_MS;
     while (!this.#options.isQuiet() && performance.now() < lateMs && !this.#isStopped) await Bun.sleep(QUIET_POLL_MS);
     this.#turnTookMs = performance.now() - this.#turnBeganMs;
   }
 
-  /** From now on it is always delivery's turn. */
+  /** From now on delivery never waits. */
   stop(): void {
     this.#isStopped = true;
   }

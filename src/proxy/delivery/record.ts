@@ -8,10 +8,10 @@ import { Ledger, UNKNOWN_METHOD } from "../spool/ledger.ts";
 import type { Noted, NotedMessage, OpenSession } from "../spool/ledger.ts";
 import { timedUuid } from "../../uuid.ts";
 
-/** With `"record": "all"` a frame itself is kept up to this size. */
+/** Limit on frames kept in metadata with `"record": "all"`. */
 const MAX_KEPT_FRAME_CHARACTERS = 1024 * 1024;
 
-/** What the proxy has made of entries, ready to be stored. */
+/** A record made from an entry, ready to be stored. */
 export type Delivery =
   | { kind: "begin"; conversation: string; sessionKey?: string; metadata: Json }
   | { kind: "message"; conversation: string; message: RecordedMessage }
@@ -26,13 +26,13 @@ export interface RecordedMessage {
 }
 
 export interface RecordBuilderOptions {
-  /** Whether what was before the first state may be missing from the store, so that conversations are begun once more. */
+  /** Whether entries before the first state may be missing from the store, so that its conversations must be begun again. */
   beginsAnew: boolean;
 }
 
 /**
- * Makes records of entries. It is a pure function of the entries that it was given: the same entries make the same
- * records with the same ids, so that delivering them twice stores them once.
+ * Makes records from entries. It is deterministic: the same entries give the same records with the same ids, so delivering
+ * them twice stores them once.
  */
 export class RecordBuilder {
   readonly #ledger: Ledger;
@@ -41,7 +41,7 @@ export class RecordBuilder {
     this.#ledger = new Ledger(options);
   }
 
-  /** The deliveries of one entry, in their order. */
+  /** The deliveries of one entry, in order. */
   take(entry: Entry): Delivery[] {
     const noted = this.#ledger.take(entry);
     if (!noted || entry.kind === "open" || entry.kind === "state") return [];
@@ -52,7 +52,7 @@ export class RecordBuilder {
     return [...beginning, ...frameDeliveries(noted, entry)];
   }
 
-  /** Ends the sessions that a process has left open which is no more. */
+  /** Closes the sessions that a dead process left open. */
   abandon(): Delivery[] {
     return this.#ledger.sessions.flatMap((session) =>
       this.take({
@@ -70,7 +70,7 @@ function frameDeliveries({ session, messages }: Noted, entry: FrameEntry): Deliv
   try {
     if (messages) return messages.flatMap((each) => messageDeliveries(session, entry, each));
   } catch {
-    // As below: what is nested so deeply can be looked at, and not written anew.
+    // Nested too deeply to be written as JSON: kept as it came, below.
   }
   const metadata = frameFacts(session, entry, UNKNOWN_METHOD, undefined, undefined);
   return [message(session, entry, 0, "system", entry.frame, metadata)];
@@ -125,7 +125,7 @@ function responseDeliveries(
   ];
 }
 
-/** What an orchestration has answered goes into its own table too, a row a model. */
+/** The results of an orchestrator's answer, which are stored in their own table as well, a row for each model. */
 function results(session: OpenSession, entry: FrameEntry, call: OpenCall, content: string): Delivery[] {
   if (call.tool !== "fiedler_send") return [];
   return fiedlerResults(content).map((row, index) => ({
@@ -135,7 +135,7 @@ function results(session: OpenSession, entry: FrameEntry, call: OpenCall, conten
   }));
 }
 
-/** Frames that are neither a request nor an answer, or not JSON-RPC at all: kept only when all is. */
+/** The record of a notification, or of a frame that is not JSON-RPC; made only with `"record": "all"`. */
 function otherMessage(session: OpenSession, entry: FrameEntry, view: FrameView, index: number): Delivery {
   const method = view.kind === "notification" ? view.method : view.kind;
   const params = view.kind === "notification" && isObject(view.message["params"]) ? view.message["params"] : {};
@@ -165,7 +165,7 @@ function closeMessage(session: OpenSession, entry: SessionClose): Delivery {
   });
 }
 
-/** The conversation and its first message. */
+/** Begins the conversation, with its first message. */
 function begin(session: OpenSession): Delivery[] {
   const { open, client } = session;
   const metadata = {
@@ -243,10 +243,7 @@ function keptFrame(session: OpenSession, entry: FrameEntry): Json {
   return session.open.record === "all" && entry.frame.length <= MAX_KEPT_FRAME_CHARACTERS ? { frame: entry.frame } : {};
 }
 
-/**
- * The id of a record: a UUIDv7 whose time is the entry's and whose other bits come from a hash, so that the same entry
- * always has the same.
- */
+/** The id of a record: a UUIDv7 with the entry's time, and a hash in the other bits, so that an entry always gives the same id. */
 function recordId(session: OpenSession, entry: { sequence: number; time: number }, part: string): string {
   return timedUuid(entry.time, `${session.open.session} ${entry.sequence} ${part}`);
 }

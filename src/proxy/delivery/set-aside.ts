@@ -1,13 +1,10 @@
 import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 
-/** A file name that tells whoever looks into the folder what it is. */
+/** Readable for a person who looks into the folder. */
 const FILE_NAME = "set-aside.jsonl";
 
-/**
- * The file of records that the store has refused for good, for a person to look at: a JSON line each, with the reason,
- * the tool that was called and its arguments.
- */
+/** The file of records that the store refused, for a person to inspect: a JSON line each, with the reason, tool and arguments. */
 export class SetAside {
   readonly file: string;
 
@@ -15,12 +12,12 @@ export class SetAside {
     this.file = join(folder, FILE_NAME);
   }
 
-  /** Whether any record was ever set aside here, and nobody has removed it since. */
+  /** Whether the file exists: a record was set aside, and the file was not removed since. */
   get isThere(): boolean {
     return existsSync(this.file);
   }
 
-  /** Throws when it cannot be written. */
+  /** Appends a record. Throws when the file cannot be written. */
   add(tool: string, args: Record<string, unknown>, reason: string): void {
     const line = JSON.stringify({ time: new Date().toISOString(), reason, tool, arguments: args });
     appendFileSync(this.file, `${line}\n`, { mode: 0o600 });

@@ -8,55 +8,55 @@ import { SetAside } from "./set-aside.ts";
 import { Spool } from "../spool/spool.ts";
 import type { SpoolLimits } from "../spool/spool.ts";
 
-/** When so much of what the spool may hold is taken, delivery goes before relaying. */
+/** Share of the spool's size limit above which delivery no longer yields to relaying. */
 const FILLING_SHARE = 0.5;
-/** How often journals of proxies that are no more are looked for, and how many are delivered side by side. */
+/** Interval between searches for journals of dead proxies, and the number delivered in parallel. */
 const ADOPT_INTERVAL_MS = 30_000;
 const MAX_ADOPTED = 4;
-/** How often it is looked whether everything is delivered, when the proxy stops. */
+/** Poll interval while a stopping proxy waits for its delivery. */
 const STOP_POLL_MS = 10;
 
 export interface ShipperOptions {
   folder: string;
   limits: SpoolLimits;
-  /** Whether the disk has a frame before it goes on. */
+  /** Whether a frame is synced to disk before it goes on. */
   sync: boolean;
   client: Pick<ToolClient, "call">;
   log: Log;
 }
 
-/** How the recorder is. */
+/** The recorder's part of the health. */
 export interface RecorderHealth {
-  /** Whether frames are recorded at the moment; if not, `not_recording_because` says why. */
+  /** Whether frames are being recorded; if not, `not_recording_because` has the reason. */
   recording: boolean;
   not_recording_because: string | null;
-  /** Entries and bytes that are not delivered yet: this proxy's, and those that it has taken over from earlier ones. */
+  /** Undelivered entries and bytes of this proxy's journal and of those it has taken over. */
   queued_records: number;
   queued_bytes: number;
   oldest_age_seconds: number | null;
   last_delivery: string | null;
-  /** Why the last attempt failed; null when it did not. */
+  /** Why the last delivery failed; null if it succeeded. */
   last_error: string | null;
   delivered_messages: number;
   lost_frames: number;
   lost_bytes: number;
-  /** Bytes of the spool that could not be read. */
+  /** Bytes of the spool that were unreadable. */
   damaged_bytes: number;
-  /** Records of conversations that were deleted for good. */
+  /** Records of permanently deleted conversations. */
   dropped_records: number;
   set_aside: number;
-  /** Where refused records are, when there are any. */
+  /** The file of refused records; null when there are none. */
   set_aside_file: string | null;
 }
 
-/** One journal that is delivered, and how many entries it has. */
+/** A journal being delivered, and its number of entries. */
 interface Shipment {
   journal: Journal;
   courier: Courier;
   entries: () => number;
 }
 
-/** Brings what the spool holds to Dewey, in order, as long as it takes; first this process's own, and what others left. */
+/** Delivers the spool to Dewey in order: this process's journal, and the journals that dead proxies left. */
 export class Shipper {
   readonly spool: Spool;
   readonly #options: ShipperOptions;
@@ -90,13 +90,13 @@ export class Shipper {
     });
   }
 
-  /** Begins to look for what earlier proxies have left. */
+  /** Starts taking over the journals of dead proxies. */
   start(): void {
     this.#adopt();
     this.#adoption = setInterval(() => this.#adopt(), ADOPT_INTERVAL_MS);
   }
 
-  /** Gives delivery so long, and leaves the rest for the next proxy. */
+  /** Stops. Delivery may go on for `graceMs`; the rest is left to the next proxy. */
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true;
     this.#pace.stop();
@@ -138,7 +138,7 @@ export class Shipper {
     return [...(this.#own ? [this.#own] : []), ...this.#adopted];
   }
 
-  /** Asked for each write of the spool: it makes nothing anew. */
+  /** Called for every write to the spool, so it allocates nothing. */
   #oldestTime(): number | undefined {
     let oldest = this.#own?.courier.oldestTime;
     for (const { courier } of this.#adopted) {
@@ -161,7 +161,7 @@ export class Shipper {
     return { journal, courier: new Courier({ journal, outbox: this.#outbox, log, onDamage }), entries };
   }
 
-  /** One reading at a time follows this process's journal. */
+  /** Follows this process's journal, one reading at a time. */
   async #read(shipment: Shipment): Promise<void> {
     if (this.#isReading) return;
     this.#isReading = true;
@@ -170,8 +170,8 @@ export class Shipper {
   }
 
   /**
-   * What is written while the store is at work on what was read before goes together in the next reading: many small
-   * calls would cost the relay the processor.
+   * Waits for the store after each reading, so that entries written in the meantime go together in the next one: many small
+   * calls would take processor time from the relay.
    */
   async #readToEnd({ courier, journal }: Shipment): Promise<void> {
     const sinceMs = Date.now();
@@ -182,7 +182,7 @@ export class Shipper {
     } while (!courier.isAtEnd && !journal.isClosed);
   }
 
-  /** Takes over what is there of processes that are no more, a few at a time: the next round takes the rest. */
+  /** Takes over journals of dead processes, a few at a time; the next round takes the rest. */
   #adopt(): void {
     const { folder, log } = this.#options;
     try {
@@ -202,14 +202,14 @@ export class Shipper {
     const shipment = this.#shipment(journal, () => entries);
     this.#adopted.add(shipment);
     const bytes = journal.waitingBytes;
-    log.info("delivering what an earlier proxy has left", { journal: journal.owner, bytes });
+    log.info("delivering a journal that an earlier proxy left", { journal: journal.owner, bytes });
     entries = await journal.count();
     await this.#readToEnd(shipment);
     await shipment.courier.finish();
     if (this.#isStopping && !this.#adopted.has(shipment)) return;
     journal.finish();
     this.#adopted.delete(shipment);
-    log.info("delivered what an earlier proxy has left", { journal: journal.owner, bytes });
+    log.info("delivered a journal that an earlier proxy left", { journal: journal.owner, bytes });
     if (!this.#isStopping) this.#adopt();
   }
 }

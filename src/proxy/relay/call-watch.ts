@@ -4,11 +4,11 @@ import type { FrameView, Json } from "../../wire/frame.ts";
 import type { RequestWatch } from "./session.ts";
 import type { Tap } from "./tap.ts";
 
-/** How a call of a tool ended. "unavailable" is Dewey's own word, when the upstream is not there to answer. */
+/** How a tool call ended. "unavailable" means that Dewey answered, because the upstream could not. */
 export const callOutcomes = ["success", "error", "unavailable", "unanswered"] as const;
 export type CallOutcome = (typeof callOutcomes)[number];
 
-/** Requests of one session that are remembered until they are answered; of more, the oldest count as unanswered. */
+/** Limit on open requests of one session; beyond it the oldest count as unanswered. */
 const MAX_OPEN = 10_000;
 
 interface OpenRequest {
@@ -16,24 +16,24 @@ interface OpenRequest {
   sinceMs: number;
 }
 
-/** Sees one session's requests and their answers: how long calls took, and whether anything is under way. */
+/** Watches one session's requests: how long its tool calls take, and whether any request is in flight. */
 export class CallWatch implements RequestWatch {
   readonly #open = new Map<string, OpenRequest>();
   readonly #ended: (outcome: CallOutcome, ms: number) => void;
-  /** Set while somebody waits for it. */
+  /** Set while a caller waits in `idle`. */
   #idle: PromiseWithResolvers<void> | undefined;
 
-  /** `ended` is told of every call of a tool that has ended. */
+  /** `ended` is called for every tool call that has ended. */
   constructor(ended: (outcome: CallOutcome, ms: number) => void) {
     this.#ended = ended;
   }
 
-  /** Requests of the client's that have no answer yet. */
+  /** Requests of the client in flight. */
   get size(): number {
     return this.#open.size;
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no request is in flight. */
   async idle(): Promise<void> {
     while (this.#open.size > 0) {
       this.#idle ??= Promise.withResolvers();
@@ -41,7 +41,7 @@ export class CallWatch implements RequestWatch {
     }
   }
 
-  /** The client has sent a frame. */
+  /** Notes a frame that the client sent. */
   asked(view: FrameView): void {
     if (view.kind === "batch") for (const each of view.messages) this.asked(each);
     if (view.kind !== "request") return;
@@ -51,13 +51,13 @@ export class CallWatch implements RequestWatch {
     if (oldest !== undefined) this.#end(oldest, "unanswered");
   }
 
-  /** The client was sent a frame. */
+  /** Notes a frame that was sent to the client. */
   answered(view: FrameView): void {
     if (view.kind === "batch") for (const each of view.messages) this.answered(each);
     if (view.kind === "response") this.#end(view.key, outcomeOf(view.message));
   }
 
-  /** The session is over. */
+  /** Ends the session: open requests count as unanswered. */
   close(): void {
     for (const id of this.#open.keys()) this.#end(id, "unanswered");
   }
@@ -80,7 +80,7 @@ function outcomeOf({ error, result }: Json): CallOutcome {
   return isObject(result) && result["isError"] === true ? "error" : "success";
 }
 
-/** A tap through which a watch sees frames that nobody else looks at. */
+/** Lets a watch observe the frames that pass through a tap. */
 export function watchingTap(tap: Tap, watch: RequestWatch): Tap {
   return {
     frame(direction, frame, pass) {

@@ -1,12 +1,12 @@
 import { isDeeperThan, isObject } from "../../wire/frame.ts";
 import type { FrameView, Json } from "../../wire/frame.ts";
 
-/** Begins the ids of requests of our own, which the client never sees the answers of. */
+/** Prefix of the ids of Dewey's own requests, whose answers the client never sees. */
 const REPLAY_PREFIX = "dewey-replay-";
-/** Requests nested deeper are not replayed: it would take seconds to write them, or throw. Real ones have a few levels. */
+/** Requests nested deeper are not replayed, since writing them would take seconds or throw. Real ones have a few levels. */
 const MAX_REPLAYED_LEVELS = 1000;
 
-/** What of a session a server must be told again when it, or another in its place, is connected anew. */
+/** Remembers what a session must replay to an upstream after a reconnect: initialize, log level and subscriptions. */
 export class Handshake {
   #initializeId: string | undefined;
   #initialize: Json | undefined;
@@ -17,7 +17,7 @@ export class Handshake {
   readonly #replayed = new Set<string>();
   #next = 1;
 
-  /** Sees what the client sends. */
+  /** Notes a message that the client sent. */
   sent(view: FrameView): void {
     if (view.kind === "notification" && view.method === "notifications/initialized") this.#initialized = true;
     if (view.kind !== "request") return;
@@ -31,7 +31,7 @@ export class Handshake {
     else if (view.method === "resources/unsubscribe") this.#subscriptions.delete(uri);
   }
 
-  /** Sees what the server answers. */
+  /** Notes a message from the server. */
   received(view: FrameView): void {
     if (view.kind !== "response" || this.#initializeId !== view.key) return;
     this.#initializeId = undefined;
@@ -40,29 +40,32 @@ export class Handshake {
     else this.#initialize = undefined;
   }
 
-  /** Whether the server still owes the answer to initialize, which tells what must be replayed. */
+  /** Whether initialize is unanswered: nothing is replayed before its answer. */
   get isPending(): boolean {
     return this.#initializeId !== undefined;
   }
 
-  /** Sees what of the client's has come to nobody: it has been told of every request, and of no notification. */
+  /**
+   * Notes a message that reached no upstream. A notification counts as sent; a request does not, since the client got an
+   * error for it.
+   */
   unsent(view: FrameView): void {
     if (view.kind === "notification") this.sent(view);
   }
 
-  /** The client's initialize is answered by an error of ours: there is nothing to replay any more. */
+  /** The client's pending initialize was answered with an error by Dewey, so it is not replayed. */
   forget(): void {
     this.#initializeId = undefined;
     if (this.#capabilities === undefined) this.#initialize = undefined;
   }
 
-  /** The first frame of a replay and its id; undefined when the client has not been through initialize. */
+  /** The replayed initialize and its id; undefined when the client has not completed one. */
   initializeAgain(): { id: string; frame: string } | undefined {
     if (this.#initialize === undefined || this.#capabilities === undefined) return undefined;
     return this.#again(this.#initialize);
   }
 
-  /** What follows when initialize is answered again. */
+  /** The frames to send once the replayed initialize is answered. */
   restAgain(): string[] {
     const requests = [...(this.#logLevel ? [this.#logLevel] : []), ...this.#subscriptions.values()];
     return [
@@ -71,7 +74,7 @@ export class Handshake {
     ];
   }
 
-  /** What the client should ask for again, of a server that may be another one now. */
+  /** Notifications that tell the client to list again, since the server may have changed. */
   listChanges(): string[] {
     const kinds = ["tools", "prompts", "resources"].filter((kind) => {
       const capability = this.#capabilities?.[kind];
@@ -80,7 +83,7 @@ export class Handshake {
     return kinds.map((kind) => JSON.stringify({ jsonrpc: "2.0", method: `notifications/${kind}/list_changed` }));
   }
 
-  /** Whether this answers a request of ours; each is recognised once. */
+  /** Whether this answers one of Dewey's own requests. True once for each. */
   isReplay(view: FrameView): boolean {
     return view.kind === "response" && typeof view.id === "string" && this.#replayed.delete(view.id);
   }

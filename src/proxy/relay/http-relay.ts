@@ -11,32 +11,32 @@ import { RelayedStream } from "./relayed-stream.ts";
 import type { Tap } from "./tap.ts";
 import type { Upstream } from "./upstreams.ts";
 
-/** JSON-RPC code of a request that the upstream did not answer. */
+/** JSON-RPC error code of a request that the upstream did not answer. */
 const UPSTREAM_UNREACHABLE = jsonRpcCode("unavailable");
-/** How long the beginning of a session waits for an upstream that is not up yet, and how often it is tried. */
+/** How long the first request of a session waits for an upstream that is starting, and the pause between attempts. */
 const WAIT_LIMIT_MS = 5000;
 const WAIT_PAUSE_MS = 200;
 
-/** What of a request belongs to the connection with us, or is replaced by what the upstream's entry says. */
+/** Request headers that are not forwarded: they concern this connection only, or the upstream's configuration replaces them. */
 const hopHeaders = new Set(
   "host connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade content-length accept-encoding authorization origin cookie".split(
     " ",
   ),
 );
-/** Of a response likewise; fetch has taken the body's encoding off. */
+/** Response headers that are not forwarded. `fetch` has already decoded the body. */
 const responseHopHeaders = new Set(
   "connection keep-alive transfer-encoding content-length content-encoding set-cookie".split(" "),
 );
 
 export interface HttpRelayOptions {
-  /** The upstream as it is configured now. */
+  /** The upstream's current configuration. */
   upstream: () => Upstream & { wire: "websocket" | "http" };
   log: Log;
   tap(sessionKey: string | undefined): Tap;
-  /** Told when the upstream answers, and when it does not, with the reason. */
+  /** Called with undefined when the upstream answers, and with the reason when it does not. */
   saw(reason: string | undefined): void;
   idleLimitMs?: number;
-  /** How long a client may take nothing of a stream while something waits in it. */
+  /** How long a client may read nothing from a stream that has data waiting. */
   stallLimitMs?: number;
 }
 
@@ -46,18 +46,18 @@ interface ForwardedSession {
   streams: number;
 }
 
-/** One request on its way. */
+/** One request in flight. */
 interface Exchange {
   session: ForwardedSession;
   body: string | undefined;
-  /** Called when it is answered. */
+  /** Called once it is answered. */
   over: () => void;
 }
 
 /**
- * Forwards Streamable HTTP to Streamable HTTP: bodies as they are, headers but for those of the connection, session ids
- * as the upstream gives them. Nothing of MCP is interpreted on the way, so revisions that Dewey does not know pass; the
- * tap reads bodies and event streams beside. An upstream without session ids makes one session of each client's request.
+ * Forwards Streamable HTTP to Streamable HTTP: bodies, session ids and all headers except those of the connection pass
+ * unchanged. MCP is not interpreted, so future revisions pass as well; the tap observes bodies and event streams. With an
+ * upstream that assigns no session ids, each request is recorded as its own session.
  */
 export class HttpRelay {
   readonly #options: HttpRelayOptions;
@@ -92,10 +92,10 @@ export class HttpRelay {
     const given = response instanceof Error ? null : response.headers.get(SESSION_HEADER);
     const over = () => {
       session.usedMs = performance.now();
-      // What belongs to no session is one by itself.
+      // A request without a session id is recorded as its own session.
       if (given === null && !known) session.tap.closed("the request was answered");
     };
-    // A client that has left says nothing of the upstream, and reads no answer.
+    // A client that left says nothing about the upstream, and reads no answer.
     if (request.signal.aborted) {
       over();
       return new Response(null, { status: 499 });
@@ -108,7 +108,7 @@ export class HttpRelay {
     return this.#answer(response, { session, body, over });
   }
 
-  /** What begins a session waits for an upstream that is not up yet; what belongs to one is answered at once. */
+  /** Forwards a request. The first one of a session waits for an upstream that is starting; the others fail at once. */
   async #forward(request: Request, body: string | undefined): Promise<Response | Error> {
     const { url, headers } = this.#options.upstream();
     const forwarded = new Headers([...request.headers].filter(([name]) => !hopHeaders.has(name)));
@@ -125,7 +125,7 @@ export class HttpRelay {
           ...(body === undefined ? {} : { body }),
         });
       } catch (error) {
-        // Only where nobody took the connection it is certain that the request has not run.
+        // Retried only if the connection was refused: otherwise the request may have run.
         const isOver = performance.now() >= deadlineMs || signal.aborted;
         if (isOver || !isRefusedConnection(error)) return error instanceof Error ? error : new Error(String(error));
       }
@@ -133,12 +133,12 @@ export class HttpRelay {
     }
   }
 
-  /** What was asked is answered by an error that names the upstream, as on every other wire. */
+  /** Answers the requests with an error that names the upstream, as on every other wire. */
   async #unreachable(error: Error, { session, body = "", over }: Exchange): Promise<Response> {
     const { name, url } = this.#options.upstream();
     this.#options.saw(error.message);
     this.#options.log.warn("the upstream is not available", { upstream: name, address: withoutSecrets(url), error });
-    const reason = isRefusedConnection(error) ? "cannot be reached" : "has broken the connection";
+    const reason = isRefusedConnection(error) ? "cannot be reached" : "closed the connection";
     const message = `the upstream ${name} is not available: ${withoutSecrets(url)} ${reason}`;
     const view = outlineFrame(body);
     const refusals = requestIds(view).map((id) => errorFrame(id, UPSTREAM_UNREACHABLE, message));
@@ -185,13 +185,13 @@ export class HttpRelay {
   }
 
   #brokenMessage(): string {
-    return `the upstream ${this.#options.upstream().name} is gone: it has broken the connection before its answer`;
+    return `the upstream ${this.#options.upstream().name} is gone: it closed the connection before answering`;
   }
 
   #remember(id: string, session: ForwardedSession): void {
     if (this.#sessions.has(id)) return;
     this.#sessions.set(id, session);
-    // Beyond the limit the oldest session is recorded no further.
+    // Beyond the limit the oldest session is no longer recorded.
     const [first] = this.#sessions.keys();
     if (this.#sessions.size > MAX_SESSIONS && first !== undefined) this.#forget(first, "there are too many sessions");
   }
@@ -199,7 +199,7 @@ export class HttpRelay {
   #forgetIdle(limitMs: number): void {
     const now = performance.now();
     for (const [id, session] of this.#sessions) {
-      if (session.streams === 0 && now - session.usedMs > limitMs) this.#forget(id, "nobody used it any more");
+      if (session.streams === 0 && now - session.usedMs > limitMs) this.#forget(id, "it was idle for too long");
     }
   }
 

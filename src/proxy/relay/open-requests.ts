@@ -1,6 +1,6 @@
 import type { FrameView } from "../../wire/frame.ts";
 
-/** The requests of one side that went to the other and have no answer yet. */
+/** Requests that one side sent and the other has not answered yet. */
 export class OpenRequests {
   readonly #ids = new Map<string, unknown>();
 
@@ -13,7 +13,7 @@ export class OpenRequests {
     this.#ids.set(JSON.stringify(id), id);
   }
 
-  /** Requests with the same ids are others. */
+  /** Drops the ids of these requests, which are now in use for something else. */
   forget(view: FrameView): void {
     if (view.kind === "batch") for (const each of view.messages) this.forget(each);
     else if (view.kind === "request") this.#ids.delete(view.key);
@@ -32,7 +32,7 @@ export class OpenRequests {
     return this.#ids.has(key);
   }
 
-  /** The ids of all that are open, which are no longer open then. */
+  /** Removes and returns all open ids. */
   takeAll(): unknown[] {
     const ids = [...this.#ids.values()];
     this.#ids.clear();

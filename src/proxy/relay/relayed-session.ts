@@ -9,7 +9,7 @@ import type { Upstream } from "./upstreams.ts";
 
 export interface RelayedSessionOptions {
   link: Link;
-  /** The upstream as it is configured now. */
+  /** The upstream's current configuration. */
   upstream: () => Upstream;
   tap: Tap;
   watch: CallWatch;
@@ -17,7 +17,7 @@ export interface RelayedSessionOptions {
   log: Log;
 }
 
-/** One client's session with an upstream whose entry may change meanwhile. */
+/** A client's session with an upstream whose configuration may change while it runs. */
 export class RelayedSession {
   readonly #options: RelayedSessionOptions;
   #connected: { link: Link; upstream: Upstream } | undefined;
@@ -26,7 +26,7 @@ export class RelayedSession {
     this.#options = options;
   }
 
-  /** Relays until the client has left. */
+  /** Relays until the client leaves. */
   async run(): Promise<void> {
     const { link, upstream, tap, watch, states, log } = this.#options;
     const { name } = upstream();
@@ -45,13 +45,13 @@ export class RelayedSession {
     log.info("a session has ended");
   }
 
-  /** Connects to its upstream anew, as soon as nothing is under way, if the entry has changed since. */
+  /** Reconnects to the upstream if its configuration has changed, as soon as no request is in flight. */
   async refresh(): Promise<void> {
     const connected = this.#connected;
     if (!connected || !this.#isChanged(connected.upstream)) return;
     await this.#options.watch.idle();
     if (this.#connected !== connected || !this.#isChanged(connected.upstream)) return;
-    this.#options.log.info("the upstream's entry has changed; it is connected anew");
+    this.#options.log.info("the upstream's configuration changed; reconnecting");
     connected.link.close("its configuration has changed");
   }
 

@@ -4,9 +4,9 @@ import { outlineFrame } from "../../wire/outline.ts";
 import { SseReader } from "../../wire/sse.ts";
 
 export interface RelayedStreamOptions {
-  /** The ids of the requests that are answered on this stream. */
+  /** The ids of the requests that this stream answers. */
   unanswered: unknown[];
-  /** The answer to a request whose stream has broken. */
+  /** The answer to a request whose stream broke. */
   refusal(id: unknown): string;
   /** Resolves when the frame may go on. */
   take(frame: string): Promise<void>;
@@ -16,9 +16,9 @@ export interface RelayedStreamOptions {
 }
 
 /**
- * An upstream's event stream on its way to the client: bytes as they came, each when the tap has taken its events, and no
- * more of them than the client reads. When it breaks, and the client could not ask for the rest by the id of an event,
- * what is still to be answered is answered by an error, since nobody else will.
+ * Relays an upstream's event stream to the client: the same bytes, once the tap has taken their events, and only as fast as
+ * the client reads. If the stream breaks and no event had an id to resume from, the open requests are answered with an
+ * error.
  */
 export class RelayedStream {
   readonly stream: ReadableStream<Uint8Array>;
@@ -72,11 +72,11 @@ export class RelayedStream {
   async #break(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): Promise<void> {
     if (this.#isOver) return;
     this.#options.log.warn("an event stream of the upstream broke", { unanswered: this.#unanswered.size, error });
-    // A stream that can be had again ends like any other: its client asks for the rest.
+    // A resumable stream ends like any other: the client asks for the rest.
     for (const id of this.#hasIds ? [] : this.#unanswered.values()) {
       const frame = this.#options.refusal(id);
       await this.#options.take(frame);
-      // The empty line ends what may have come of an event.
+      // The empty line ends an event that was cut off.
       controller.enqueue(new TextEncoder().encode(`\n\nevent: message\ndata: ${frame}\n\n`));
     }
     this.#end();

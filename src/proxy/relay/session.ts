@@ -9,7 +9,7 @@ import { Handshake } from "./handshake.ts";
 import { OpenRequests } from "./open-requests.ts";
 import type { Tap } from "./tap.ts";
 
-/** What is told of a client's requests, and of what the client is answered. */
+/** Observes a client's requests and the answers sent to it. */
 export interface RequestWatch {
   asked(view: FrameView): void;
   answered(view: FrameView): void;
@@ -17,36 +17,36 @@ export interface RequestWatch {
 
 export interface SessionOptions {
   downstream: Link;
-  /** For what the client is told. */
+  /** Named in the errors that the client receives. */
   upstreamName: string;
-  /** Connects to the upstream; what it throws is told to the client. Called again whenever the upstream is gone. */
+  /** Connects to the upstream. Called again after each lost connection; the client receives the message of its error. */
   dial(): Promise<Link>;
   tap: Tap;
   watch?: RequestWatch;
-  /** Told when the upstream is there and when it is not, with the reason. */
+  /** Called with undefined when the upstream is connected, and with the reason when it is not. */
   onUpstream(reason: string | undefined): void;
 }
 
-/** Pauses between attempts to connect, doubled each time: a server that is starting is there soon, one that loops is not. */
+/** Pauses between connection attempts, doubled each time: short for a server that is starting, long for one that keeps crashing. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 15_000;
-/** A connection that lasted so long does not belong to a loop of failures. */
+/** A connection that lasted this long was not part of a crash loop: the pauses start over. */
 const STABLE_MS = 5000;
-/** How long frames wait for an upstream that is not there: long enough for one that restarts. */
+/** How long frames wait during an outage: long enough for an upstream to restart. */
 const WAIT_LIMIT_MS = 5000;
-/** What may wait; then the client is read no further. */
+/** Limits on waiting frames; beyond either, the session stops reading from the client. */
 const MAX_WAITING_FRAMES = 1000;
 const MAX_WAITING_CHARACTERS = 16_000_000;
 /** How long a client's last questions may take, and how often it is looked whether they are answered. */
 const ANSWER_GRACE_MS = 30_000;
 const ANSWER_POLL_MS = 10;
-/** How long a server may take to answer when it is initialized again. */
+/** How long a new upstream may take to answer the replayed initialize. */
 const REPLAY_DEADLINE_MS = 10_000;
 
 /**
- * Relays every frame between a client and its server, as it came. Resolves when the client has left. When the server is
- * gone, what it owes the client is answered with an error, since a call that may have run is never sent again; the server
- * is connected anew, told again what the client told it, and the client stays where it is.
+ * Relays frames between a client and its upstream, unchanged. Resolves when the client has left. When the upstream is lost,
+ * its open requests are answered with an error: a call that may have run is never repeated. The session then reconnects
+ * and replays the client's handshake and subscriptions; the client keeps its connection.
  */
 export function runSession(options: SessionOptions): Promise<void> {
   return new Session(options).over;
@@ -55,20 +55,20 @@ export function runSession(options: SessionOptions): Promise<void> {
 class Session {
   readonly #options: SessionOptions;
   readonly #open = new OpenRequests();
-  /** What the upstream has asked the client, and what one that is gone has asked it. */
+  /** Open requests of the current upstream, and of ones that are gone. */
   readonly #questions = new OpenRequests();
   readonly #staleQuestions = new OpenRequests();
   readonly #handshake = new Handshake();
   readonly #over = Promise.withResolvers<void>();
-  /** Set while frames may go up. */
+  /** Set while frames may go to the upstream. */
   #upstream: Link | undefined;
-  /** The upstream that is being initialized again. */
+  /** The new upstream during the replayed handshake. */
   #replaying: { link: Link; id: string; done: PromiseWithResolvers<void> } | undefined;
   #waiting: ViewedFrame[] = [];
   #waitingCharacters = 0;
-  /** Frames that the tap has not passed yet. */
+  /** Frames that the tap holds. */
   #passing = 0;
-  /** Since when there is no upstream, and why. */
+  /** When the current outage began, and its latest reason. */
   #outage: { sinceMs: number; error: DeweyError } | undefined;
   #isOver = false;
 
@@ -86,14 +86,13 @@ class Session {
     return this.#over.promise;
   }
 
-  /** Connects, again and again, for as long as the client is there. */
+  /** Keeps an upstream connected until the client leaves. */
   async #keepConnected(): Promise<void> {
     const backoff = new Backoff({ firstMs: FIRST_PAUSE_MS, longestMs: LONGEST_PAUSE_MS, jitter: Math.random });
     while (!this.#isOver) {
       const startedMs = performance.now();
       const error = await this.#connection();
       if (this.#isOver) return;
-      // A connection that lasted was a good one: the next attempt is no part of a loop.
       if (performance.now() - startedMs > STABLE_MS) backoff.reset();
       this.#outage = { sinceMs: this.#outage?.sinceMs ?? performance.now(), error };
       this.#options.onUpstream(error.message);
@@ -104,7 +103,7 @@ class Session {
     }
   }
 
-  /** One connection from its beginning to its end, and why it ended, or why there was none. */
+  /** Runs one connection to its end. Resolves with the reason why it ended or could not be made. */
   async #connection(): Promise<DeweyError> {
     let link: Link;
     try {
@@ -115,14 +114,14 @@ class Session {
     const ended = Promise.withResolvers<string>();
     let isOpen = true;
     link.open({
-      // What comes after the end belongs to calls that have been refused by then.
+      // Frames that arrive after the end answer calls that have been refused by then.
       frame: (text) => {
         if (isOpen) this.#goDown(text, link);
       },
       drained: () => this.#options.downstream.resume(),
       closed: (reason) => {
         isOpen = false;
-        // At once, so that a frame that comes next waits for another upstream instead of being lost on this one.
+        // Right away, so that the next frame waits for another upstream instead of being lost on this one.
         this.#upstream = undefined;
         this.#replaying = undefined;
         ended.resolve(reason);
@@ -135,7 +134,7 @@ class Session {
     return new DeweyError("unavailable", message);
   }
 
-  /** Tells a new upstream what the client has told the one before, and lets frames go up. */
+  /** Replays the client's handshake to a new upstream, then opens it for frames. */
   async #introduce(link: Link): Promise<void> {
     const initialize = this.#handshake.initializeAgain();
     if (initialize) {
@@ -157,7 +156,7 @@ class Session {
     if (initialize) for (const frame of this.#handshake.listChanges()) this.#options.downstream.send(frame);
   }
 
-  /** Hears the client, through the tap. */
+  /** Takes a frame from the client through the tap. */
   #hear(text: string): void {
     this.#passing += 1;
     const frame = { text, view: outlineFrame(text) };
@@ -171,7 +170,7 @@ class Session {
   #goUp(frame: ViewedFrame): void {
     const { text, view } = frame;
     if (view.kind === "response" && this.#staleQuestions.has(view.key)) {
-      // Whoever asked is gone, and another may ask something else by the same id.
+      // The upstream that asked is gone, and the next one may use the same id for another request.
       this.#staleQuestions.answered(view);
       return;
     }
@@ -179,7 +178,7 @@ class Session {
       this.#wait(frame);
       return;
     }
-    // A peer that reads slower than the other sends pauses the other.
+    // Backpressure: a slow upstream pauses the client.
     if (!this.#upstream.send(text)) this.#options.downstream.pause();
     this.#open.asked(view);
     this.#questions.answered(view);
@@ -192,7 +191,7 @@ class Session {
       if (view.kind === "response" && view.id === this.#replaying?.id) this.#replaying?.done.resolve();
       return;
     }
-    // Settled now and not when the tap has passed it: should the upstream end meanwhile, its call has had an answer.
+    // Settled before the tap passes it: if the upstream ends in between, the call must not be refused as well.
     this.#settle(view);
     this.#tell({ text, view }, link);
   }
@@ -231,7 +230,7 @@ class Session {
     return waiting;
   }
 
-  /** The calls that were under way: they may have run, and nobody else will answer them. */
+  /** Refuses the calls in flight: they may have run, and the lost upstream will not answer them. */
   #refuseOpen(error: DeweyError): void {
     this.#handshake.forget();
     for (const id of this.#open.takeAll()) this.#answer(id, error);
@@ -244,7 +243,7 @@ class Session {
     }
   }
 
-  /** What the client was asked, nobody wants to know any more. */
+  /** Cancels the requests that the lost upstream sent to the client. */
   #takeBackQuestions(error: DeweyError): void {
     for (const requestId of this.#questions.takeAll()) {
       this.#staleQuestions.add(requestId);
@@ -254,7 +253,7 @@ class Session {
     }
   }
 
-  /** Frames may wait for a while, but for what does not get better by waiting. */
+  /** Refuses waiting frames when their time is up, or at once when waiting cannot help. */
   #refuseWaitingInTime(): void {
     const { sinceMs = 0, error } = this.#outage ?? {};
     if (error === undefined) return;

@@ -1,19 +1,19 @@
 import type { ViewedFrame } from "../../wire/frame.ts";
 
-/** Which way a frame goes: up to the server, or down to the client. */
+/** Where a frame goes: up to the server, or down to the client. */
 export type Direction = "up" | "down";
 
-/** What sees a session's frames on their way. It may take a moment over each, and never changes or drops one. */
+/** Observes a session's frames on their way. It may hold each for a moment, and never changes or drops one. */
 export interface Tap {
-  /** Calls `pass` when the frame may go on, in the order in which frames came. */
+  /** Calls `pass` when the frame may go on. Frames keep their order. */
   frame(direction: Direction, frame: ViewedFrame, pass: () => void): void;
   closed(reason: string): void;
 }
 
-/** A tap that looks at nothing. */
+/** Passes every frame at once and records nothing. */
 export const noTap: Tap = { frame: (_direction, _frame, pass) => pass(), closed: () => {} };
 
-/** A tap that counts what passes, in front of another. */
+/** Counts frames and bytes in front of another tap. */
 export function countingTap(tap: Tap, count: (direction: Direction, bytes: number) => void): Tap {
   return {
     frame(direction, frame, pass) {

@@ -1,16 +1,16 @@
-/** How an upstream was when a session last connected to it, or lost it. */
+/** Whether an upstream worked when a session last used it. */
 export interface UpstreamState {
   state: "unused" | "up" | "down";
-  /** ISO 8601; null while it is unused. */
+  /** When the state last changed, ISO 8601; null while unused. */
   since: string | null;
   last_error: string | null;
 }
 
-/** What the sessions have seen of their upstreams, for whoever asks how the proxy is. */
+/** The state of each upstream as sessions have seen it, for the health endpoint. */
 export class UpstreamStates {
   readonly #states = new Map<string, UpstreamState>();
 
-  /** Takes note: `reason` says why it is not there, and is undefined when it is. */
+  /** Notes that an upstream is up (`reason` undefined) or down, with the reason. */
   saw(name: string, reason: string | undefined): void {
     const before = this.of(name);
     const state = reason === undefined ? "up" : "down";

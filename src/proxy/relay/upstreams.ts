@@ -6,7 +6,7 @@ import type { Link } from "../../wire/link.ts";
 import { spawnStdio } from "../../wire/stdio.ts";
 import { dialWebSocket } from "../../wire/websocket.ts";
 
-/** What is recorded of an upstream's sessions: its tool calls, every frame, or nothing. */
+/** How much of an upstream's sessions is recorded: calls (what is said and done), every frame, or nothing. */
 export type RecordMode = "calls" | "all" | "none";
 
 interface UpstreamCommon {
@@ -21,27 +21,27 @@ export type Upstream = UpstreamCommon &
     | { wire: "websocket" | "http"; url: string; headers: Record<string, string> }
   );
 
-/** The servers that a proxy knows, by name, and the one that is meant when none is named. */
+/** The servers behind a proxy by name, and the default for clients that name none. */
 export interface Upstreams {
   byName: ReadonlyMap<string, Upstream>;
   defaultName: string | undefined;
 }
 
-/** What the configuration of upstreams may refer to. */
+/** Values that the upstream configuration may refer to. */
 export interface UpstreamContext {
-  /** For `${VAR}` in headers, and for the children: without Dewey's own settings. */
+  /** The environment for `${VAR}` and for child processes, without Dewey's own settings. */
   env: Record<string, string>;
-  /** Where Dewey is. Its own entry shows its token there, and nowhere else. */
+  /** The Dewey server. Only its own entry sends the token. */
   dewey: { url: string; token?: string | undefined };
 }
 
 const record = z.enum(["calls", "all", "none"], "should be calls, all or none").optional();
-const strings = z.record(z.string(), z.string("should be a text"));
+const strings = z.record(z.string(), z.string("should be a string"));
 
 const command = z.strictObject({
   type: z.literal("stdio").optional(),
   command: z.string().min(1, "should not be empty"),
-  args: z.array(z.string("should be a text")).default([]),
+  args: z.array(z.string("should be a string")).default([]),
   env: strings.default({}),
   cwd: z.string().optional(),
   record,
@@ -54,7 +54,7 @@ const address = z.strictObject({
       "should be ws or http (the older sse is not supported: most servers offer http too)",
     )
     .optional(),
-  url: z.string().refine((url) => URL.canParse(url), "should be an address"),
+  url: z.string().refine((url) => URL.canParse(url), "should be a URL"),
   headers: strings.default({}),
   record,
 });
@@ -64,9 +64,7 @@ const file = z.strictObject({
   default: z.string().optional(),
 });
 
-/**
- * Reads the clients' own `mcpServers` form. Throws one `invalid` error that names every mistake with its path.
- */
+/** Parses upstreams in the clients' own `mcpServers` format. Throws one `invalid` error that lists every mistake with its path. */
 export function parseUpstreams(text: string, source: string, context: UpstreamContext): Upstreams {
   const problems: string[] = [];
   const parsed = file.safeParse(parseJson(text, source));
@@ -83,21 +81,21 @@ export function parseUpstreams(text: string, source: string, context: UpstreamCo
   return { byName, defaultName: defaultName ?? (byName.size === 1 ? [...byName.keys()][0] : undefined) };
 }
 
-/** What there is without a file: the prototype's orchestrator, and Dewey itself. */
+/** The upstreams when there is no file: the orchestrator Fiedler, and Dewey itself. */
 export function defaultUpstreams(context: UpstreamContext): Upstreams {
   const { url, token } = context.dewey;
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   return {
     byName: new Map<string, Upstream>([
       ["fiedler", { name: "fiedler", wire: "websocket", url: "ws://fiedler:9010", headers: {}, record: "calls" }],
-      // Searching is not recorded as conversation, or every search would find the searches before it.
+      // Calls of Dewey's own tools are not recorded, or every search would find the searches before it.
       ["dewey", { name: "dewey", wire: "websocket", url, headers, record: "none" }],
     ]),
     defaultName: "fiedler",
   };
 }
 
-/** An upstream that the command line names: an address, or a command and its arguments. */
+/** An upstream given on the command line: a URL, or a command with arguments. */
 export function commandLineUpstream(
   words: string[],
   context: UpstreamContext,
@@ -111,7 +109,7 @@ export function commandLineUpstream(
   return { name, wire: "stdio", command: first, args, env: context.env, cwd: undefined, record: "calls" };
 }
 
-/** Connects to an upstream. Throws `unavailable`, or `not_found` for a command that there is not, naming it and the reason. */
+/** Connects to an upstream. Throws `unavailable`, or `not_found` for a missing command; the message names the upstream and the reason. */
 export async function dialUpstream(upstream: Upstream, log: Log): Promise<Link> {
   try {
     if (upstream.wire === "stdio") return spawnStdio({ ...upstream, log });
@@ -148,12 +146,12 @@ function upstream(name: string, entry: unknown, context: UpstreamContext, proble
   return { name, wire, url, headers: expand(parsed.data.headers, "headers"), record: recordMode };
 }
 
-/** By the address's scheme: people leave the type out. */
+/** Derives the wire from the URL's scheme, for entries without a type. */
 function wireOf(url: string): "websocket" | "http" {
   return url.startsWith("ws") ? "websocket" : "http";
 }
 
-/** `${VAR}`, and `${VAR:-default}` as the clients' own files have it. */
+/** Expands `${VAR}` and `${VAR:-default}`, the forms in the clients' own files. */
 function expandVariables(value: string, env: Record<string, string>, path: string, problems: string[]): string {
   return value.replace(
     /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g,
@@ -180,6 +178,6 @@ function issueLine(issue: { path: PropertyKey[]; message: string; keys?: string[
 function configError(source: string, problems: string[]): DeweyError {
   return new DeweyError(
     "invalid",
-    `The configuration of upstreams, ${source}, is wrong:\n${problems.map((line) => `  ${line}`).join("\n")}`,
+    `The upstream configuration ${source} is invalid:\n${problems.map((line) => `  ${line}`).join("\n")}`,
   );
 }

@@ -3,15 +3,15 @@ import { join } from "node:path";
 import { isObject } from "../../wire/frame.ts";
 import type { FrameView } from "../../wire/frame.ts";
 
-/** How Claude Code names its tool uses in the `_meta` of the calls that it sends. It comes with every call. */
+/** The key in `_meta` under which Claude Code sends the id of the tool use with every call. */
 const TOOL_USE_KEY = "claudecode/toolUseId";
-/** Its ids are plain, and become files' names. */
+/** Ids become file names, so only plain ones are accepted. */
 const plainId = /^[\w-]{1,200}$/;
 
 /**
- * Tool uses that a client's hooks record, in the conversation of the client's own session. A hook claims each before it is
- * called; the proxy leaves what is claimed to the hooks, so that a tool use is stored once. What nobody claims is the
- * proxy's to record, whatever it carries.
+ * The tool uses that a client's hooks record in the conversation of the client's own session. A hook claims a tool use
+ * before the call is sent, and the proxy then leaves its record to the hooks, so that it is stored once. The proxy records
+ * every call that is not claimed.
  */
 export class Claims {
   readonly #folder: string;
@@ -20,14 +20,14 @@ export class Claims {
     this.#folder = join(spoolDir, "claims");
   }
 
-  /** Only for an id as tool uses have it: it becomes a file's name. */
+  /** Claims a tool use. Ignores an id that is not plain. */
   claim(toolUseId: string): void {
     if (!plainId.test(toolUseId)) return;
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     writeFileSync(join(this.#folder, toolUseId), "");
   }
 
-  /** Whether a frame is a call that is claimed. Frames without such an id cost no look at the disk. */
+  /** Whether a frame holds a claimed call. Looks at the disk only for frames with a tool use id. */
   covers(view: FrameView): boolean {
     if (view.kind === "batch") return view.messages.some((each) => this.covers(each));
     if (view.kind !== "request" || !isObject(view.message["params"])) return false;
@@ -36,7 +36,7 @@ export class Claims {
     return typeof id === "string" && plainId.test(id) && existsSync(join(this.#folder, id));
   }
 
-  /** Forgets claims that are older: their calls have long been made, or never will be. */
+  /** Removes claims older than this: their calls were made long ago, or never will be. */
   sweep(olderThanMs: number): void {
     if (!existsSync(this.#folder)) return;
     for (const name of readdirSync(this.#folder)) {

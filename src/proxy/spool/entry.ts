@@ -2,22 +2,22 @@ import type { Wire } from "../../wire/link.ts";
 import type { Direction } from "../relay/tap.ts";
 import type { RecordMode } from "../relay/upstreams.ts";
 
-/** What begins a session's entries. */
+/** The first entry of a session. */
 export interface SessionOpen {
   kind: "open";
-  /** Also the id of the conversation that the session becomes. */
+  /** Also the id of the conversation into which the session is recorded. */
   session: string;
-  /** Milliseconds since 1970, as in every entry. */
+  /** Milliseconds since 1970, in every entry. */
   time: number;
   upstream: string;
   record: RecordMode;
-  /** The client's wire, unless that is not known any more. */
+  /** The client's wire; unknown when the opening entry was damaged. */
   wire: Wire | "unknown";
   /** The caller's own key, from `?session=`. */
   sessionKey?: string;
 }
 
-/** A frame as it came off a wire. `sequence` counts a session's entries; a frame is the same one by it wherever it is. */
+/** A frame as it came off a wire. `sequence` numbers a session's entries, so that repeated ones are recognised. */
 export interface FrameEntry {
   kind: "frame";
   session: string;
@@ -25,7 +25,7 @@ export interface FrameEntry {
   direction: Direction;
   time: number;
   frame: string;
-  /** A tool call that the client's own hooks record. */
+  /** Set on a tool call that the client's own hooks record. */
   claimed?: true;
 }
 
@@ -37,11 +37,11 @@ export interface SessionClose {
   reason: string;
 }
 
-/** Frames that could not be written, for whoever later reads what is missing. */
+/** Stands for frames that were relayed and could not be written. */
 export interface GapEntry {
   kind: "gap";
   session: string;
-  /** That of the last frame that is missing, as is the time. */
+  /** The sequence of the last missing frame; `time` is also that frame's. */
   sequence: number;
   time: number;
   fromTime: number;
@@ -49,7 +49,7 @@ export interface GapEntry {
   bytes: number;
 }
 
-/** What was open when a segment began: sessions, and calls without an answer. */
+/** The sessions and unanswered calls that were open when a segment began. */
 export interface StateEntry {
   kind: "state";
   sessions: SessionState[];
@@ -65,14 +65,14 @@ export interface SessionState {
   calls: [string, OpenCall][];
 }
 
-/** What a client says of itself when it initializes. */
+/** The client's name and version, and the protocol revision that the server chose. */
 export interface ClientFacts {
   name?: string;
   version?: string;
   protocolVersion?: string;
 }
 
-/** A request without an answer, as far as the record of its answer needs it. */
+/** The facts of an unanswered request that the record of its answer needs. */
 export interface OpenCall {
   method: string;
   tool?: string;
@@ -82,31 +82,31 @@ export interface OpenCall {
 
 export type Entry = SessionOpen | FrameEntry | SessionClose | GapEntry | StateEntry;
 
-/** Length and checksum, 32 bits each, big-endian, before every entry. */
+/** Before every entry: length and CRC-32, 32 bits each, big-endian. */
 export const HEADER_BYTES = 8;
-/** What every entry's payload begins with. */
+/** Every entry's payload begins with these bytes. */
 export const ENTRY_BEGINNING = Buffer.from('{"kind":"');
 const LINE_FEED = 0x0a;
-/** UTF-8 takes at most so many bytes for a UTF-16 code unit. */
+/** Most bytes that UTF-8 takes for a UTF-16 code unit. */
 const MOST_BYTES_PER_CHARACTER = 3;
-/** Of longer text the bytes are counted, so that no memory is taken for nothing. */
+/** The bytes of longer text are counted rather than estimated, to avoid reserving memory in vain. */
 const UNCOUNTED_CHARACTERS = 64 * 1024;
 
-/** An entry as bytes: its checksummed length, a line of JSON, and behind it the frame as it is. */
+/** Encodes an entry: length and checksum, a line of JSON, and then the frame as it came. */
 export function encodeEntry(entry: Entry): Buffer {
   const buffer = new EntryBuffer();
   buffer.add(entry);
   return Buffer.from(buffer.bytes);
 }
 
-/** What a buffer keeps for the next entries; one that has grown for large frames is given back. */
+/** Memory that an emptied buffer keeps; more, taken for large frames, is released. */
 const KEPT_BUFFER_BYTES = 1024 * 1024;
 
-/** Entries on their way to the disk, one behind the other, in memory that is used again and again. */
+/** Encodes entries one after another into memory that is reused. */
 export class EntryBuffer {
   #memory = Buffer.allocUnsafe(HEADER_BYTES);
   #length = 0;
-  /** How many there are. */
+  /** Number of entries in the buffer. */
   count = 0;
 
   /** Valid until the next entry is added. */
@@ -152,19 +152,19 @@ function headLine(entry: Entry): string {
     const { kind, ...rest } = entry;
     return JSON.stringify({ kind, ...rest });
   }
-  // Written out, as it stands in the way of every frame; nothing in it needs to be escaped.
+  // Built by hand because it delays every frame. Nothing in it needs escaping.
   const { session, sequence, direction, time, claimed } = entry;
   const rest = claimed ? ',"claimed":true}' : "}";
   return `{"kind":"frame","session":"${session}","sequence":${sequence},"direction":"${direction}","time":${time}${rest}`;
 }
 
-/** The entry at an offset and where the next begins; undefined when there is none whole: the rest of it is to come, or torn. */
+/** Decodes the entry at an offset, with the offset of the next; undefined when it is incomplete or damaged. */
 export function decodeEntry(bytes: Buffer, offset: number): { entry: Entry; next: number } | undefined {
   if (offset + HEADER_BYTES > bytes.length) return undefined;
   const next = offset + HEADER_BYTES + bytes.readUInt32BE(offset);
   if (next > bytes.length) return undefined;
   const payload = bytes.subarray(offset + HEADER_BYTES, next);
-  // The checksum of nothing is zero, as is everything where a disk has lost a piece.
+  // A zeroed block would pass for an empty entry, since the CRC-32 of nothing is zero.
   if (payload.length === 0 || Bun.hash.crc32(payload) !== bytes.readUInt32BE(offset + 4)) return undefined;
   const end = payload.indexOf(LINE_FEED);
   const head = parseHead(end === -1 ? payload : payload.subarray(0, end));
@@ -180,7 +180,7 @@ function parseHead(line: Buffer): Entry | undefined {
   }
 }
 
-/** How many bytes the entry at an offset takes, as far as its header is there. */
+/** Size of the entry at an offset, from its header; undefined when the header is incomplete. */
 export function entryBytes(bytes: Buffer, offset: number): number | undefined {
   return offset + HEADER_BYTES > bytes.length ? undefined : HEADER_BYTES + bytes.readUInt32BE(offset);
 }

@@ -16,39 +16,39 @@ import { encodeEntry } from "./entry.ts";
 import type { StateEntry } from "./entry.ts";
 import { Segment } from "./segment.ts";
 
-/** `OWNER-000001.spool`: the segments of one process, beside its `OWNER.lock` and `OWNER.cursor`. */
+/** `OWNER-000001.spool`: a segment of one process. Beside it are `OWNER.lock` and `OWNER.cursor`. */
 const SEGMENT_NAME = /^([0-9a-f-]{36})-(\d+)\.spool$/;
 const NUMBER_DIGITS = 6;
-/** Digits of a byte offset in the cursor, so that it is always written over as a whole. */
+/** Digits of each number in the cursor. Fixed, so that a write always overwrites the whole cursor. */
 const OFFSET_DIGITS = 15;
 
-/** A place in a journal: everything before it is delivered. */
+/** A position in a journal. */
 export interface Position {
   segment: number;
   offset: number;
 }
 
 /**
- * What one process has written: segments, numbered from 1 and removed from the front as they are delivered, and a cursor
- * that says how far that is. The process holds its lock for as long as it lives; afterwards whoever gets the lock is the
- * one to deliver what is left.
+ * Everything that one process writes to the spool: segments, numbered from 1 and removed once delivered, and a cursor up to
+ * which the journal is delivered. The process holds the journal's lock while it lives. After that, the process that gets the
+ * lock delivers the rest.
  */
 export class Journal {
   readonly owner: string;
-  /** Where delivery goes on, as it was found. */
+  /** Position from which delivery continues. */
   readonly start: Position;
-  /** Whether something before the first segment is missing that was not delivered. */
+  /** Whether undelivered segments before the first one are missing. */
   readonly lacksBeginning: boolean;
   readonly #folder: string;
   readonly #lock: Lock;
   readonly #segments: Map<number, Segment>;
   #delivered: Position;
-  /** The number of the segment that is written to; 0 before there is any. */
+  /** Number of the current segment; 0 before the first. */
   #last: number;
-  /** Of all segments but the last. */
+  /** Size of all segments but the last. */
   #earlierBytes: number;
   #cursorFile: number | undefined;
-  /** No longer ours. */
+  /** Whether the lock was given up. */
   isClosed = false;
 
   private constructor(folder: string, owner: string, lock: Lock, segments: Map<number, Segment>) {
@@ -66,35 +66,35 @@ export class Journal {
     this.#removeBefore(this.start.segment);
   }
 
-  /** A journal of this process. Throws when the folder cannot be written to. */
+  /** Creates this process's journal. Throws when the folder is not writable. */
   static create(folder: string): Journal {
     makeFolder(folder);
     const owner = Bun.randomUUIDv7();
     const lock = acquireLock(join(folder, `${owner}.lock`));
-    if (!lock) throw new Error(`${owner}.lock is held by somebody else`);
+    if (!lock) throw new Error(`${owner}.lock is held by another process`);
     return new Journal(folder, owner, lock, new Map());
   }
 
-  /** The owners of the journals in a folder, ours and others', the oldest first. */
+  /** The owners of all journals in a folder, oldest first. */
   static owners(folder: string): string[] {
     makeFolder(folder);
     return [...new Set(readdirSync(folder).flatMap((name) => SEGMENT_NAME.exec(name)?.[1] ?? []))].toSorted();
   }
 
-  /** The journal of a process that is no more, locked for us; undefined when its process lives or another has it. */
+  /** Takes over the journal of a dead process; undefined while its process lives or another one has it. */
   static adopt(folder: string, owner: string): Journal | undefined {
     const lock = acquireLock(join(folder, `${owner}.lock`));
     if (!lock) return undefined;
     const journal = new Journal(folder, owner, lock, segmentsOf(folder, owner));
     if (journal.#segments.size > 0) return journal;
-    // Delivered and removed by another since the folder was listed.
+    // Delivered and removed by another process since the folder was listed.
     journal.finish();
     return undefined;
   }
 
   /**
-   * Bytes in a folder that wait for delivery, whoever's they are, but for one owner's. The folder is listed once: hundreds
-   * of proxies may have left something while the store was away, and the relay waits for the answer.
+   * Undelivered bytes in a folder, of all owners except one. Lists the folder only once: hundreds of proxies may have left
+   * journals while the store was unavailable, and the relay waits for the result.
    */
   static waitingBytes(folder: string, except: string | undefined): number {
     makeFolder(folder);
@@ -107,14 +107,14 @@ export class Journal {
       cursors.set(owner, cursor);
       const ahead = Number(number) - cursor.segment;
       if (ahead < 0) continue;
-      // It may have been removed since the folder was listed.
+      // Possibly removed since the folder was listed.
       const size = statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0;
       sum += ahead === 0 ? Math.max(0, size - cursor.offset) : size;
     }
     return sum;
   }
 
-  /** The segment that is written to, when there is one. */
+  /** The segment that is written to, if there is one. */
   get current(): Segment | undefined {
     return this.#segments.get(this.#last);
   }
@@ -123,13 +123,13 @@ export class Journal {
     return this.#segments.get(number);
   }
 
-  /** The segment after one, whose number need not be the next: a person may have removed some. */
+  /** The number of the next segment. Numbers may be missing: a person may have removed files. */
   after(number: number): number | undefined {
     const later = [...this.#segments.keys()].filter((each) => each > number);
     return later.length === 0 ? undefined : Math.min(...later);
   }
 
-  /** Begins the next segment, with what is open at its beginning. */
+  /** Begins the next segment, which starts with the state of what is open. */
   begin(state: StateEntry): Segment {
     const number = this.#last + 1;
     const name = `${this.owner}-${String(number).padStart(NUMBER_DIGITS, "0")}.spool`;
@@ -146,19 +146,19 @@ export class Journal {
     return segment;
   }
 
-  /** How many entries it has. */
+  /** Counts its entries. */
   async count(): Promise<number> {
     let count = 0;
     for (const segment of this.#segments.values()) count += await segment.count();
     return count;
   }
 
-  /** Bytes that wait for delivery. */
+  /** Undelivered bytes. */
   get waitingBytes(): number {
     return this.#earlierBytes + (this.current?.bytes ?? 0) - this.#delivered.offset;
   }
 
-  /** Everything before a place is delivered: whole segments go, and the place is kept for whoever comes next. */
+  /** Notes that everything before a position is delivered: saves the cursor and removes whole segments. */
   deliveredTo(position: Position): void {
     if (this.isClosed) return;
     this.#delivered = position;
@@ -166,14 +166,14 @@ export class Journal {
     this.#removeBefore(position.segment);
   }
 
-  /** Everything is delivered: nothing of it stays. */
+  /** Removes the journal, once everything is delivered. */
   finish(): void {
     for (const segment of this.#segments.values()) segment.remove();
     this.#close();
     for (const suffix of ["cursor", "lock"]) rmSync(join(this.#folder, `${this.owner}.${suffix}`), { force: true });
   }
 
-  /** Leaves it to whoever comes next. */
+  /** Gives up the lock and leaves the rest to another process. */
   release(): void {
     for (const segment of this.#segments.values()) segment.close();
     this.#close();
@@ -195,7 +195,7 @@ export class Journal {
     }
   }
 
-  /** A cursor that is lost costs a repetition, which the store recognises. */
+  /** Saves the cursor. If it is lost, delivered records are sent again, and the store recognises them. */
   #writeCursor({ segment, offset }: Position): void {
     const text = `${String(segment).padStart(OFFSET_DIGITS, "0")} ${String(offset).padStart(OFFSET_DIGITS, "0")}\n`;
     try {
@@ -206,7 +206,7 @@ export class Journal {
       );
       writeSync(this.#cursorFile, text, 0);
     } catch {
-      // On a full disk, for instance.
+      // For example on a full disk. The next write tries again.
     }
   }
 }
@@ -229,13 +229,13 @@ function segmentsOf(folder: string, owner: string): Map<number, Segment> {
   return new Map(found.toSorted(([a], [b]) => a - b));
 }
 
-/** The beginning, where there is no cursor, or none that can be read. */
+/** Reads a cursor; the beginning when it is missing or unreadable. */
 function readCursor(file: string): Position {
   try {
     const [, segment, offset] = /^(\d+) (\d+)\n$/.exec(readFileSync(file, "latin1")) ?? [];
     if (segment !== undefined && offset !== undefined) return { segment: Number(segment), offset: Number(offset) };
   } catch {
-    // None was written yet.
+    // Not written yet.
   }
   return { segment: 1, offset: 0 };
 }

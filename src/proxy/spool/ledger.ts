@@ -12,13 +12,13 @@ import type {
   StateEntry,
 } from "./entry.ts";
 
-/** Requests of one side that are remembered until they are answered; many never are. The oldest are forgotten. */
+/** Limit on unanswered requests of a session; beyond it the oldest are forgotten. Many requests are never answered. */
 const MAX_OPEN_CALLS = 10_000;
-/** What stands for a request that is missing. */
+/** The method of an answer whose request is missing. */
 export const UNKNOWN_METHOD = "unknown";
-/** What stands for the upstream of a session whose opening is damaged. */
+/** The upstream of a session whose opening entry is damaged. */
 const UNKNOWN_UPSTREAM = "unknown";
-/** Requests whose frames are recorded without `"record": "all"`: those in which somebody says or does something. */
+/** Requests recorded in every mode but "none": those in which something is said or done. */
 const spoken = new Set(["tools/call", "prompts/get", "resources/read", "sampling/createMessage", "elicitation/create"]);
 
 export interface OpenSession {
@@ -27,35 +27,35 @@ export interface OpenSession {
   client: ClientFacts;
   lastSequence: number;
   lastTime: number;
-  /** Whether frames are missing: answers may come then whose questions were among them. */
+  /** Whether frames are missing. An answer may then arrive whose request was among them. */
   hasGap: boolean;
   calls: Map<string, OpenCall>;
 }
 
-/** What an entry is to its session. */
+/** The meaning of an entry in its session. */
 export interface Noted {
   session: OpenSession;
-  /** Whether the session's conversation begins with it. */
+  /** Whether the conversation begins with this entry. */
   begins: boolean;
-  /** Of a frame: its messages; undefined when it is beyond JavaScript's own limits. */
+  /** The messages of a frame; undefined when it is nested too deeply to look through. */
   messages: NotedMessage[] | undefined;
 }
 
 export interface NotedMessage {
   view: FrameView;
-  /** Which of a batch. */
+  /** Index in a batch, else 0. */
   index: number;
-  /** The request that it is, or answers, where one is known. */
+  /** The request that this message is or answers, if known. */
   call: OpenCall | undefined;
   isRecorded: boolean;
 }
 
 /**
- * Keeps account of what is open in a journal: sessions, and calls without an answer. Who writes a journal and who reads
- * it take the same entries, and so have the same account of any place in it.
+ * Tracks what is open in a journal: sessions and unanswered calls. Writer and reader feed it the same entries, so both have
+ * the same state at any position.
  */
 export class Ledger {
-  /** Whether conversations are begun once more, because what was before may be missing from the store. */
+  /** Whether the next state begins its conversations again, since earlier entries may be missing from the store. */
   #beginsAnew: boolean;
   #sessions = new Map<string, OpenSession>();
 
@@ -71,12 +71,12 @@ export class Ledger {
     return [...this.#sessions.values()];
   }
 
-  /** What an entry is; undefined for what is no part of a session's course, or was taken before. `view` is its frame's, if known. */
+  /** Takes an entry. Undefined for openings, states and entries taken before. `view` is the frame's view, if known. */
   take(entry: Entry, view?: FrameView): Noted | undefined {
     if (entry.kind === "state") return this.#restore(entry);
     if (entry.kind === "open") return this.#open(entry);
     const session = this.#sessions.get(entry.session) ?? this.#found(entry);
-    // An entry that is there already, in a state or from an earlier reading.
+    // Known already, from a state or an earlier reading.
     if (entry.sequence <= session.lastSequence) return undefined;
     session.lastSequence = entry.sequence;
     session.lastTime = entry.time;
@@ -88,7 +88,7 @@ export class Ledger {
     return { session, begins: session.begun && !wasBegun, messages };
   }
 
-  /** What must be known of the entries so far to understand those that follow. */
+  /** Everything about the entries so far that is needed to understand later ones. */
   state(): StateEntry {
     return { kind: "state", sessions: this.sessions.map((session) => ({ ...session, calls: [...session.calls] })) };
   }
@@ -97,7 +97,7 @@ export class Ledger {
     if (!this.#sessions.has(open.session)) this.#sessions.set(open.session, newSession(open));
   }
 
-  /** A session whose opening is in a damaged piece of the spool: what is left of it is recorded all the same. */
+  /** A session whose opening entry was damaged: the rest of it is still recorded. */
   #found({ session: id, time }: FrameEntry | SessionClose | GapEntry): OpenSession {
     const open = { kind: "open", session: id, time, upstream: UNKNOWN_UPSTREAM, record: "calls" } as const;
     const session = newSession({ ...open, wire: "unknown" });
@@ -105,7 +105,7 @@ export class Ledger {
     return session;
   }
 
-  /** A state says everything that is open, so that it also corrects what damage has hidden. */
+  /** Replaces everything by a state, which also corrects what damage has hidden. */
   #restore(entry: StateEntry): undefined {
     const sessions = entry.sessions.map((state) => sessionOf(state, this.#beginsAnew));
     this.#sessions = new Map(sessions.map((session) => [session.open.session, session]));
@@ -132,7 +132,7 @@ function notedMessages(session: OpenSession, entry: FrameEntry, view: FrameView)
     if (view.kind !== "batch") return [notedMessage(session, entry, view, 0)];
     return view.messages.map((each, index) => notedMessage(session, entry, each, index));
   } catch {
-    // Nested so deeply that JavaScript itself gives up. It must not stop what comes after it, and is kept as it came.
+    // Nested too deeply to look through: kept as it came, so that it does not block later entries.
     session.begun = true;
     return undefined;
   }
@@ -170,26 +170,26 @@ function notedResponse(
   view: FrameView & { kind: "response" },
   index: number,
 ): NotedMessage {
-  // A response goes against its request.
+  // A response travels in the opposite direction of its request.
   const key = callKey(entry.direction === "down" ? "up" : "down", view.key);
   const call = session.calls.get(key) ?? lostCall(session, entry, view.message);
   session.calls.delete(key);
   if (call?.method === "initialize") noteAnswer(session, view.message["result"]);
   const isRecorded =
     call !== undefined && (spoken.has(call.method) || call.method === UNKNOWN_METHOD || session.open.record === "all");
-  // With the answer to initialize all is known that a conversation begins with.
+  // The answer to initialize completes the facts with which a conversation begins.
   if (isRecorded || call?.method === "initialize") session.begun = true;
   return { view, index, call, isRecorded };
 }
 
-/** What was asked is missing; an answer that is one of those that are recorded is recorded all the same. */
+/** Stands in for a missing request if the answer looks like one that would be recorded. */
 function lostCall(session: OpenSession, entry: FrameEntry, { error, result }: Json): OpenCall | undefined {
   const isSpoken = error !== undefined || (isObject(result) && ("content" in result || "contents" in result));
   return session.hasGap && isSpoken ? { method: UNKNOWN_METHOD, time: entry.time } : undefined;
 }
 
 function noteCall({ calls }: OpenSession, key: string, call: OpenCall): void {
-  // Behind the others, also when its id was used before.
+  // Deleted first, so that a reused id moves to the end.
   calls.delete(key);
   calls.set(key, call);
   if (calls.size <= MAX_OPEN_CALLS) return;
@@ -208,7 +208,7 @@ function noteAnswer(session: OpenSession, result: unknown): void {
   if (typeof version === "string") session.client.protocolVersion = version;
 }
 
-/** The ids of both sides are spaces of their own. */
+/** The two sides number their requests independently. */
 function callKey(direction: string, key: string): string {
   return `${direction} ${key}`;
 }

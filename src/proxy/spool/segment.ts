@@ -2,23 +2,23 @@ import { closeSync, fstatSync, ftruncateSync, openSync, readSync, rmSync, statSy
 import { ENTRY_BEGINNING, HEADER_BYTES, decodeEntry, entryBytes } from "./entry.ts";
 import type { Entry } from "./entry.ts";
 
-/** How much of a segment is read at once, unless an entry is larger: parsing it should not be felt by the relay. */
+/** Limit on one read, unless a single entry is larger, so that parsing does not delay the relay. */
 const READ_BYTES = 256 * 1024;
 
-/** What a reading has found. */
+/** The result of one read. */
 export interface SegmentPart {
-  /** Whole entries in their order, and where each ends. */
+  /** Whole entries in order, with the offset at which each ends. */
   entries: { entry: Entry; end: number }[];
-  /** Where to read on; the end of the segment when there is no more. */
+  /** The offset to read on from; the end of the segment when nothing is left. */
   next: number;
-  /** Bytes that are no entry. When nothing whole follows them they are the end of a write that was cut off. */
+  /** Bytes that hold no entry. `isTail`: no whole entry follows, so they are the end of a torn write. */
   damage?: { bytes: number; isTail: boolean };
 }
 
-/** A file of entries, each with its checksum. One process appends to it, and whoever holds the lock of its journal reads. */
+/** A file of entries, each with a checksum. One process appends to it; only the holder of the journal's lock reads it. */
 export class Segment {
   readonly file: string;
-  /** Where whole appends end: the file's size, but for an append that is under way. */
+  /** End of the last complete append, which is the file's size unless an append is in progress. */
   bytes: number;
   #descriptor: number | undefined;
 
@@ -28,17 +28,17 @@ export class Segment {
     this.#descriptor = descriptor;
   }
 
-  /** A new one. The frames in it are nobody else's business. */
+  /** Creates a segment. Its frames are private, so only the owner may read the file. */
   static create(file: string): Segment {
     return new Segment(file, 0, openSync(file, "ax+", 0o600));
   }
 
-  /** One that another process has left. */
+  /** Opens a segment that another process left. */
   static open(file: string): Segment {
     return new Segment(file, statSync(file).size);
   }
 
-  /** Appends all or nothing: half an entry would hide what is behind it. */
+  /** Appends all or nothing: half an entry would hide the entries after it. */
   append(bytes: Uint8Array): void {
     const descriptor = this.#open();
     try {
@@ -51,12 +51,12 @@ export class Segment {
     }
   }
 
-  /** The open file, for asking the disk to keep it. */
+  /** The open file, for fsync. */
   get descriptor(): number {
     return this.#open();
   }
 
-  /** The whole entries from an offset on: a piece of about so many bytes at most, or one large entry. */
+  /** Reads the whole entries from an offset on: about `mostBytes` of them, or one larger entry. */
   read(offset: number, mostBytes = READ_BYTES): SegmentPart {
     const bytes = this.#piece(offset, Math.min(mostBytes, READ_BYTES));
     const entries: SegmentPart["entries"] = [];
@@ -70,7 +70,7 @@ export class Segment {
     return { entries, next: next ?? this.bytes, damage: { bytes: (next ?? this.bytes) - offset, isTail: !next } };
   }
 
-  /** How many entries there are, by their headers alone. */
+  /** Counts the entries by their headers alone. */
   async count(): Promise<number> {
     let count = 0;
     for (let offset = 0; offset < this.bytes;) {
@@ -92,7 +92,7 @@ export class Segment {
     this.#descriptor = undefined;
   }
 
-  /** Everything in it is delivered. */
+  /** Deletes the file, once everything in it is delivered. */
   remove(): void {
     this.close();
     rmSync(this.file, { force: true });
@@ -106,7 +106,7 @@ export class Segment {
   #piece(offset: number, length = READ_BYTES): Buffer {
     const bytes = this.#bytes(offset, Math.max(length, HEADER_BYTES));
     const first = entryBytes(bytes, 0) ?? 0;
-    // What says that it goes beyond the end is damaged, however much it says.
+    // An entry that claims to reach beyond the end is damaged: never allocate what it claims.
     return first <= bytes.length || offset + first > this.bytes ? bytes : this.#bytes(offset, first);
   }
 
@@ -121,10 +121,10 @@ export class Segment {
     return buffer.subarray(0, read);
   }
 
-  /** Where the next whole entry begins, at or behind an offset: every entry's payload begins alike. */
+  /** The offset of the next whole entry, at or after another. Candidates are found by the bytes that begin every payload. */
   #nextEntry(offset: number): number | undefined {
     for (let from = offset; from < this.bytes; from += READ_BYTES) {
-      // Pieces overlap by what an entry is recognised by, so that none is missed between two.
+      // Reads overlap by the length of what is searched for, so that none is missed between two.
       const bytes = this.#bytes(from, READ_BYTES + HEADER_BYTES + ENTRY_BEGINNING.length);
       for (let at = bytes.indexOf(ENTRY_BEGINNING); at !== -1; at = bytes.indexOf(ENTRY_BEGINNING, at + 1)) {
         const candidate = from + at - HEADER_BYTES;
@@ -138,7 +138,7 @@ export class Segment {
     try {
       ftruncateSync(descriptor, this.bytes);
     } catch {
-      // What stays is passed over in reading, as any damage is.
+      // The rest of the append stays and is skipped in reading, like any damage.
       this.bytes = fstatSync(descriptor).size;
     }
   }

@@ -7,46 +7,46 @@ import { Journal } from "./journal.ts";
 import { Ledger } from "./ledger.ts";
 import type { Segment } from "./segment.ts";
 
-/** A segment that has grown to this is followed by another, so that the disk is freed as delivery goes on. */
+/** Size at which the next segment begins, so that disk space is freed as delivery proceeds. */
 const SEGMENT_BYTES = 8 * 1024 * 1024;
-/** How often it is tried whether what could not be written can be now, when no frame comes that would try it. */
+/** Interval between attempts to write again while no frame arrives. */
 const RETRY_MS = 1000;
-/** Sessions whose losses are remembered one by one; those of more are counted only. */
+/** Limit on sessions whose losses are marked with a gap; those of further sessions are only counted. */
 const MAX_SESSIONS_WITH_LOSSES = 10_000;
-/** How often the folder is looked at for what other processes have in it. */
+/** Interval between scans of the folder for other processes' bytes. */
 const FOLDER_CHECK_MS = 10_000;
 
 export interface SpoolLimits {
-  /** Bytes in the folder that wait for delivery. */
+  /** Limit on undelivered bytes in the folder. */
   bytes: number;
-  /** Age of the oldest entry that waits. */
+  /** Limit on the age of the oldest undelivered entry. */
   ageMs: number;
 }
 
 export interface SpoolOptions {
   folder: string;
   limits: SpoolLimits;
-  /** Whether the disk, and not the operating system alone, has a frame before it goes on: it outlives a power cut then. */
+  /** Whether a frame is synced to disk before it goes on, to survive a power cut. */
   sync: boolean;
   log: Log;
   /** Called after entries were written. */
   onAppend: () => void;
-  /** What waits of this process's own journal. */
+  /** Undelivered bytes of this process's journal, and the time of the oldest undelivered entry. */
   waiting: () => { bytes: number; oldestTime: number | undefined };
 }
 
-/** An entry that is to be written, and what is to happen then. */
+/** An entry to write, and the callback to call then. */
 export interface Appended {
-  /** What begins the entry's session. */
+  /** The opening entry of the session. */
   open: SessionOpen;
   entry: FrameEntry | SessionClose;
-  /** What the entry's frame is, where somebody has looked at it already. */
+  /** The view of the frame, if it was looked at already. */
   view?: FrameView;
   /** Lets the frame go on. */
   pass: () => void;
 }
 
-/** What of a session could not be written since the last entry that was. */
+/** What a session lost since its last written entry. */
 interface Loss {
   open: SessionOpen;
   gap: GapEntry | undefined;
@@ -54,30 +54,30 @@ interface Loss {
 }
 
 /**
- * The recorder's durable queue. Entries that come in one turn of the event loop are appended with one write, and their
- * frames go on when it has returned: then they are in the operating system's hands, and outlive this process. When they
- * cannot be written (the disk is full, a limit is reached) the frames go on all the same; the loss is counted, and one gap
- * a session says what is missing as soon as writing works again. What is in the queue already is never given up for it.
+ * The recorder's durable queue. All entries of one turn of the event loop are appended with one write. Their frames go on
+ * once it returns: the operating system has them then, so they survive the end of this process. If writing fails (the disk
+ * is full, a limit is reached), the frames go on anyway; the loss is counted, and one gap per session marks it as soon as
+ * writing works again. Queued entries are never dropped to make room.
  */
 export class Spool {
   readonly #options: SpoolOptions;
   #journal: Journal | undefined;
   #pending: Appended[] = [];
-  /** What is open at the end of the journal, with which the next segment begins. */
+  /** What is open at the end of the journal: the state with which the next segment begins. */
   readonly #ledger = new Ledger();
   readonly #buffer = new EntryBuffer();
   readonly #losses = new Map<string, Loss>();
   #retry: ReturnType<typeof setInterval> | undefined;
-  /** The segment that the disk is at work on. */
+  /** The segment that is being synced. */
   #syncing: Segment | undefined;
   #isClosed = false;
-  /** A segment that could not be begun is tried again when the old one has grown by as much. */
+  /** Size of the current segment at which the next one is begun, or tried again. */
   #rotateAtBytes = SEGMENT_BYTES;
   #othersBytes = 0;
   #othersCheckedMs = -Infinity;
-  /** Why nothing is recorded at the moment. */
+  /** Why nothing is being recorded; undefined while recording works. */
   failure: string | undefined;
-  /** Frames that were relayed and could not be written, and their bytes. */
+  /** Frames that were relayed without being recorded, and their bytes. */
   lostFrames = 0;
   lostBytes = 0;
   /** Entries written. */
@@ -87,29 +87,29 @@ export class Spool {
     this.#options = options;
   }
 
-  /** This process's own, as soon as something was written. */
+  /** This process's journal, once something was written. */
   get journal(): Journal | undefined {
     return this.#journal;
   }
 
-  /** Takes an entry; `pass` is called, in the order of the entries, when its frame may go on. */
+  /** Takes an entry. `pass` is called when its frame may go on, in the order of the entries. */
   append(appended: Appended): void {
     if (this.#isClosed) return appended.pass();
     this.#pending.push(appended);
     if (this.#pending.length === 1 && !this.#syncing) setImmediate(() => this.#flush());
   }
 
-  /** Writes what waits, and takes nothing more: what is relayed from now on is not recorded. */
+  /** Writes the pending entries and stops recording: later frames pass unrecorded. */
   close(): void {
     clearInterval(this.#retry);
     this.#syncing = undefined;
-    // The disk may be at work on the last segment.
+    // The last segment may be in the middle of a sync.
     this.#rotateAtBytes = Infinity;
     this.#flush(false);
     if (this.#losses.size > 0) this.#write([]);
     this.#isClosed = true;
     if (this.#losses.size > 0)
-      this.#options.log.error("frames were relayed and not recorded, and no gap could be marked", {
+      this.#options.log.error("frames were relayed without being recorded, and the gap could not be marked", {
         sessions: this.#losses.size,
         frames: this.lostFrames,
       });
@@ -126,19 +126,19 @@ export class Spool {
     if (isWritten) this.#written(pending);
   }
 
-  /** After the frames have gone on: what is left to do may cost nobody time. */
+  /** Runs after the frames have gone on, so that it delays none of them. */
   #written(pending: Appended[]): void {
     for (const { entry, view } of pending) this.#ledger.take(entry, view);
     this.#options.onAppend();
   }
 
-  /** What comes while the disk is at work goes together in the next write. */
+  /** Syncs, then passes. Entries that arrive during the sync go together in the next write. */
   #passSynced(pending: Appended[]): void {
     const segment = this.#journal?.current;
     if (!segment) return;
     this.#syncing = segment;
     fdatasync(segment.descriptor, (error) => {
-      if (error) this.#options.log.error("the disk does not confirm what was written", { error });
+      if (error) this.#options.log.error("fdatasync failed; entries may not survive a power cut", { error });
       this.#syncing = undefined;
       for (const { pass } of pending) pass();
       this.#written(pending);
@@ -146,7 +146,7 @@ export class Spool {
     });
   }
 
-  /** Writes entries, with the openings and the gaps that belong before them. All or nothing. */
+  /** Writes entries, preceded by the openings and gaps that they need. All or nothing. */
   #write(pending: Appended[]): boolean {
     try {
       this.#encode(pending);
@@ -163,7 +163,7 @@ export class Spool {
     }
   }
 
-  /** The segment to write to: another one when the last is large. */
+  /** The segment to write to: a new one when the current is full. */
   #segment(): Segment {
     this.#journal ??= Journal.create(this.#options.folder);
     const { current } = this.#journal;
@@ -175,16 +175,13 @@ export class Spool {
       this.#rotateAtBytes = SEGMENT_BYTES;
       return next;
     } catch (error) {
-      this.#options.log.warn("the spool could not begin a new segment; it goes on with the old one", { error });
+      this.#options.log.warn("cannot begin a new spool segment; appending to the current one", { error });
       this.#rotateAtBytes = current.bytes + SEGMENT_BYTES;
       return current;
     }
   }
 
-  /**
-   * A segment opens with the sessions and calls that are open at its beginning, so that whoever finds it can deliver it
-   * although those before it are gone.
-   */
+  /** Begins a segment with the state of open sessions and calls, so that it can be delivered without the ones before it. */
   #begin(journal: Journal): Segment {
     const segment = journal.begin(this.#ledger.state());
     this.entries += 1;
@@ -217,7 +214,7 @@ export class Spool {
     for (const { open, gap, close } of this.#losses.values())
       for (const entry of [open, gap, close]) if (entry) this.#ledger.take(entry);
     for (const { open } of pending) this.#ledger.take(open);
-    if (this.failure !== undefined) log.info("frames are recorded again", { lost: this.lostFrames });
+    if (this.failure !== undefined) log.info("recording resumed", { lost: this.lostFrames });
     this.failure = undefined;
     this.#losses.clear();
     clearInterval(this.#retry);
@@ -225,8 +222,7 @@ export class Spool {
   }
 
   #lost(pending: Appended[], error: Error): void {
-    if (this.failure === undefined)
-      this.#options.log.error("frames cannot be recorded; they are relayed all the same", { error });
+    if (this.failure === undefined) this.#options.log.error("frames cannot be recorded; relaying goes on", { error });
     this.failure = error.message;
     for (const { open, entry } of pending) {
       const loss = this.#lossOf(open);
@@ -252,7 +248,7 @@ export class Spool {
     return loss;
   }
 
-  /** The oldest is kept: what is recorded already is worth more than what would take its place. */
+  /** Throws when a limit is reached. Recorded entries are kept in favour of new ones. */
   #refuseBeyondLimits(more: number): void {
     const { folder, limits, waiting } = this.#options;
     const { bytes, oldestTime } = waiting();
@@ -261,13 +257,13 @@ export class Spool {
       this.#othersBytes = Journal.waitingBytes(folder, this.#journal?.owner);
     }
     if (bytes + this.#othersBytes + more > limits.bytes)
-      throw new Error(`the spool holds as much as it may (DEWEY_SPOOL_MAX_MB)`);
+      throw new Error(`the spool has reached its size limit (DEWEY_SPOOL_MAX_MB)`);
     if (oldestTime !== undefined && Date.now() - oldestTime > limits.ageMs)
-      throw new Error(`the oldest that the spool holds is as old as it may be (DEWEY_SPOOL_MAX_DAYS)`);
+      throw new Error(`the oldest entry in the spool has reached the age limit (DEWEY_SPOOL_MAX_DAYS)`);
   }
 }
 
-/** A file that was made is on the disk when its folder is. */
+/** Syncs a folder: a new file survives a power cut only once its folder is synced. */
 function syncFolder(folder: string): void {
   const descriptor = openSync(folder, "r");
   try {
@@ -277,7 +273,7 @@ function syncFolder(folder: string): void {
   }
 }
 
-/** A gap that a frame more is part of. */
+/** Adds a frame to a gap. */
 function widened(gap: GapEntry | undefined, entry: FrameEntry, bytes: number): GapEntry {
   const { session, sequence, time } = entry;
   return {

@@ -14,7 +14,7 @@ export interface SessionFacts {
   sessionKey?: string | undefined;
 }
 
-/** The tap that records a session into the spool, or one that looks at nothing where nothing is to be recorded. */
+/** The tap that records a session into the spool; `noTap` for an upstream that is not recorded. */
 export function recordingTap(spool: Spool, claims: Claims, facts: SessionFacts & { session: string }): Tap {
   const { upstream, wire, sessionKey, session } = facts;
   if (upstream.record === "none") return noTap;
@@ -44,7 +44,7 @@ class SpoolTap implements Tap {
   }
 
   frame(direction: Direction, { text, view }: ViewedFrame, pass: () => void): void {
-    // What a server still says when its client has left reaches nobody, and is no part of the session.
+    // Frames that a server sends after its client left reach no client, and are not part of the session.
     if (this.#isClosed) return pass();
     const { session } = this.#open;
     const entry: FrameEntry = {
@@ -59,13 +59,13 @@ class SpoolTap implements Tap {
     this.#spool.append({ open: this.#open, entry, view, pass });
   }
 
-  /** Where all frames are wanted, a tool use is one of them, whoever else records it. */
+  /** Whether a hook records this call. With `"record": "all"` every frame is recorded regardless. */
   #isClaimed(direction: Direction, view: FrameView): boolean {
     return direction === "up" && this.#open.record === "calls" && this.#claims.covers(view);
   }
 
   closed(reason: string): void {
-    // A connection on which nothing was said is no session: health checks make them all the time.
+    // A connection without frames is not a session: health checks make many.
     if (this.#isClosed || this.#sequence === 0) return;
     this.#isClosed = true;
     const { session } = this.#open;
