@@ -225,7 +225,7 @@ describe("SIGHUP", () => {
     const slow = changed.tool("slow", { ms: 1000 });
     await until("the call", async () => (await proxy.metrics()).includes("dewey_proxy_open_requests 1"));
     const children = () =>
-      proxy.log().filter(({ event }) => event === "the upstream's entry has changed; it is connected anew");
+      proxy.log().filter(({ event }) => event === "the upstream's configuration changed; reconnecting");
     await reload(proxy, { kept: named("k"), changed: named("two"), added: named("a") }, /configuration was read again/);
     const added = await client(proxy.url, "added");
     expect(await added.tool("env", { name: "NAME" })).toEqual({ text: "a" });

@@ -17,7 +17,7 @@ const samples = async (metrics: Metrics, ...names: string[]) =>
     .split("\n")
     .filter((line) => names.some((name) => line.startsWith(`${name}{`) || line.startsWith(`${name} `)));
 
-test("a meter counts sessions, frames and bytes by upstream and direction, and calls by their outcome", async () => {
+test("a meter counts sessions, frames and bytes by upstream and direction, and calls by outcome", async () => {
   const metrics = new Metrics();
   const meter = new Meter(metrics);
   const [first, second] = [meter.session("a", noTap), meter.session("a", noTap)];
@@ -50,7 +50,7 @@ test("a meter counts sessions, frames and bytes by upstream and direction, and c
   }
 });
 
-test("requests are open until they are answered, or unanswered when their session ends", async () => {
+test("requests are open until they are answered or their session ends", async () => {
   const metrics = new Metrics();
   const meter = new Meter(metrics);
   const ends: string[] = [];
@@ -68,7 +68,7 @@ test("requests are open until they are answered, or unanswered when their sessio
   );
 });
 
-test("the recorder's own counts are read when they are asked for", async () => {
+test("the recorder's metrics are read from its health", async () => {
   const metrics = new Metrics();
   let health: RecorderHealth = {
     recording: true,

@@ -9,8 +9,8 @@ import { Rpc, until } from "../support/rpc.ts";
 import { spoolFolder } from "../support/spool-folder.ts";
 import { startTalkingHttp } from "../support/talking-server.ts";
 
-// The proxy's port and its health, in this process. What the compiled proxy does as a whole is tested end to end. There is
-// no store, so that almost nothing is recorded: a proxy that stops gives its delivery some seconds.
+// The proxy's port and health, in this process; test/e2e has the compiled proxy. There is no store, so most upstreams are
+// in mode none: with undelivered entries a proxy takes three seconds to stop.
 
 const echo = startEchoWebSocket({ subprotocol: true });
 let talking: ReturnType<typeof startTalkingHttp>;
@@ -93,7 +93,7 @@ const refusal = async (response: Response | Promise<Response>) => {
 };
 
 describe("the port", () => {
-  test("relays WebSocket on any path to the upstream that is named, or to the default", async () => {
+  test("relays WebSocket on any path to the named upstream, or to the default", async () => {
     const { url, health } = start([socket("first"), socket("second")]);
     const [rpc, other] = [await Rpc.open(`${url}any/path`), await Rpc.open(`${url}?upstream=second`)];
     for (const each of [rpc, other]) {
@@ -125,7 +125,7 @@ describe("the port", () => {
     }
   });
 
-  test("refuses what it does not serve, with what there is", async () => {
+  test("refuses unknown paths and upstreams, and lists what there is", async () => {
     const { get, post, url } = start([socket("first"), socket("second")], { defaultName: "gone" });
     expect(await refusal(get("elsewhere"))).toEqual([404, expect.stringContaining("Streamable HTTP on /mcp")]);
     expect(await refusal(post("mcp"))).toEqual([
@@ -139,7 +139,7 @@ describe("the port", () => {
     expect(Rpc.open(`${url}?upstream=nope`)).rejects.toThrow();
   });
 
-  test("asks which upstream is meant where there are several and no default", async () => {
+  test("asks for an upstream when there are several and no default", async () => {
     const { post, proxy } = start([socket("first")]);
     proxy.configure(upstreamsOf([socket("first"), socket("second")]));
     expect(await refusal(post("mcp"))).toEqual([
@@ -148,7 +148,7 @@ describe("the port", () => {
     ]);
   });
 
-  test("takes a session key of 500 characters without U+0000, and no other", async () => {
+  test("accepts session keys of up to 500 characters without U+0000", async () => {
     const { post } = start([socket("first")]);
     expect((await post(`mcp?session=${"x".repeat(500)}`)).status).toBe(200);
     for (const key of ["x".repeat(501), "a%00b"])
@@ -159,7 +159,7 @@ describe("the port", () => {
     expect((await post("mcp?session=")).status).toBe(200);
   });
 
-  test("is guarded, but for its health", async () => {
+  test("asks for the token, except for the health", async () => {
     const { get, post } = start([socket("first")], { token: "secret" });
     expect([(await get("healthz")).status, (await get("metrics")).status, (await post("mcp")).status]).toEqual([
       200, 401, 401,
@@ -187,7 +187,7 @@ describe("the health", () => {
     expect((await rpc.closed).reason).toContain("stopping");
   });
 
-  test("tells when the configuration was read, and why it was not read again", async () => {
+  test("shows when the configuration was read, and the last error", async () => {
     const { proxy, health } = start([socket("first")]);
     const before = (await health())["configuration"];
     expect(before).toEqual({ read: expect.stringMatching(/^\d{4}-.*Z$/), error: null });
@@ -197,7 +197,7 @@ describe("the health", () => {
     expect(await health()).toMatchObject({ configuration: { error: null }, upstreams: [{ name: "other" }] });
   });
 
-  test("tells which upstream was last seen down, and the metrics with it", async () => {
+  test("shows which upstreams work, and so do the metrics", async () => {
     const lost = socket("lost", `ws://127.0.0.1:${freePort()}/`);
     const lostHttp: Upstream = { ...http, name: "lostHttp", url: `http://127.0.0.1:${freePort()}/` };
     const { url, health, metrics, post } = start([socket("first"), lost, lostHttp, socket("unused")]);
@@ -227,8 +227,8 @@ describe("the health", () => {
   });
 });
 
-describe("a configuration that is read again", () => {
-  test("moves sessions to a changed upstream, and leaves those of a removed one where they are", async () => {
+describe("a new configuration", () => {
+  test("reconnects sessions of changed upstreams, and keeps those of removed ones", async () => {
     const elsewhere = startEchoWebSocket({ subprotocol: true });
     const { url, proxy, post } = start([socket("changed"), socket("removed")]);
     const [changed, removed] = [await Rpc.open(url), await Rpc.open(`${url}?upstream=removed`)];
@@ -239,7 +239,7 @@ describe("a configuration that is read again", () => {
     await until("the other upstream", () => changed.received.some((text) => text.includes("tools/list_changed")));
     expect(await removed.tool("echo", { text: "still" })).toEqual({ text: "still" });
     expect(Rpc.open(`${url}?upstream=removed`)).rejects.toThrow();
-    // An HTTP session that was begun with it goes on, and none begins.
+    // An HTTP session that began with it continues, and no new one begins.
     const id = session.headers.get("mcp-session-id") ?? "";
     expect((await post("mcp?upstream=removed", { "mcp-session-id": id })).status).toBe(200);
     expect((await post("mcp?upstream=removed")).status).toBe(404);
@@ -248,7 +248,7 @@ describe("a configuration that is read again", () => {
   });
 });
 
-test("a session's log lines name it, its conversation if it is recorded, and its upstream", async () => {
+test("a session's log lines have its id, its conversation if recorded, and its upstream", async () => {
   const { url } = start([{ ...socket("recorded"), record: "calls" }, socket("silent")]);
   for (const name of ["recorded", "silent"]) {
     const rpc = await Rpc.open(`${url}?upstream=${name}`);

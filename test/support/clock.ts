@@ -1,19 +1,19 @@
 import { jest } from "bun:test";
 
 /**
- * Time that passes only when a test says so: timers, sleeps, `performance.now` and `Date.now`. Real time runs again when
- * the block ends. Sockets, files and `setImmediate` are not affected.
+ * Timers, sleeps, `performance.now` and `Date.now`, advanced only by the test. Real time is back when the block ends.
+ * Sockets, files and `setImmediate` are not affected.
  */
 export interface StoppedClock extends Disposable {
-  /** Milliseconds that have passed since the clock was stopped. */
+  /** Milliseconds since the clock was stopped. */
   readonly nowMs: number;
-  /** Lets this much time pass, in steps of `stepMs` (1 if not given) with a turn of the event loop after each. */
+  /** Advances time in steps of `stepMs` (default 1), with a turn of the event loop after each. */
   pass(ms: number, stepMs?: number): Promise<void>;
-  /** Lets time pass until `ask` returns something, and resolves with that. Fails after five minutes of it. */
+  /** Advances time until `ask` returns a value, and resolves with it. Throws after five minutes of that time. */
   until<Value>(what: string, ask: () => Value | undefined | false, stepMs?: number): Promise<Value>;
 }
 
-/** Longer than any limit that a test waits for. */
+/** Longer than any limit for which a test uses `until`. */
 const PATIENCE_MS = 5 * 60_000;
 
 export function stoppedClock(): StoppedClock {

@@ -1,23 +1,23 @@
 import { DeweyError } from "../../src/errors.ts";
 import type { ErrorCode } from "../../src/errors.ts";
 
-/** One call of a tool of the store. Times are those of `performance.now`. */
+/** A call to a tool of the store. Times are from `performance.now`. */
 interface StoreCall {
   tool: string;
   conversation: string;
-  /** Of the messages that it brings. */
+  /** The contents of its messages. */
   contents: string[];
   beganMs: number;
   endedMs: number;
 }
 
-/** How the store answers a call: it takes it when this returns, and refuses it with the error that this throws. */
+/** Decides on a call: returns to take it, or throws the error that the store gives. */
 type Answer = (call: StoreCall) => void | Promise<void>;
 
-/** The milliseconds that the store takes for a call. */
+/** Duration of every call. */
 const LATENCY_MS = 1;
 
-/** The store's tools as delivery sees them, answered as a test says. What a real store answers is tested with a real one. */
+/** The store as delivery sees it, with replies that the test scripts. Other tests use a real store. */
 export class ScriptedStore {
   readonly calls: StoreCall[] = [];
   readonly taken: StoreCall[] = [];

@@ -67,8 +67,8 @@ const cursor = () => {
 const all = 1e9;
 const said = (conversation: string) => store.contentsOf(conversation).filter((text) => !text.startsWith("Session of"));
 
-describe("a journal's delivery", () => {
-  test("brings its records in their order, moves the cursor to its end, and reads on what is written later", async () => {
+describe("delivering a journal", () => {
+  test("sends its records in order, moves the cursor to the end, and continues with entries written later", async () => {
     const courier = courierOf();
     expect([courier.isAtEnd, courier.isDelivered, courier.deliveredEntries]).toEqual([true, true, 0]);
     const ends = write(one, call("one", 1, "a"), unspoken("one", 2), call("one", 3, "b"), unspoken("one", 4));
@@ -87,9 +87,9 @@ describe("a journal's delivery", () => {
     expect([said("one"), courier.deliveredEntries]).toEqual([["a", "b", "c"], 7]);
   });
 
-  test("moves the cursor no further than everything before it is delivered", async () => {
+  test("moves the cursor only past entries before which everything is delivered", async () => {
     const gate = Promise.withResolvers<void>();
-    // Its conversation is begun, which is the first of what its first entry brings.
+    // The conversation is begun: its first entry makes three deliveries, and the first of them goes through.
     const isHeld = (call: { conversation: string; contents: string[] }) =>
       call.conversation === "one" && call.contents.length > 0;
     store.answer = (call) => (isHeld(call) ? gate.promise : undefined);
@@ -113,7 +113,7 @@ describe("a journal's delivery", () => {
     expect([cursor().offset, courier.deliveredEntries]).toEqual([ends[5] as number, 7]);
   });
 
-  test("removes each segment once all in it is delivered, and passes over numbers that are missing", async () => {
+  test("removes each segment once it is delivered, and skips missing numbers", async () => {
     const courier = courierOf();
     const ledger = new Ledger();
     for (const entry of [one, call("one", 1, "a")]) ledger.take(entry);
@@ -127,7 +127,7 @@ describe("a journal's delivery", () => {
     expect([journal.segment(1), journal.segment(2), cursor().segment]).toEqual([undefined, undefined, 4]);
   });
 
-  test("reads about as far as it may, however many pieces that takes", async () => {
+  test("reads about as much as it may, in as many reads as that takes", async () => {
     const courier = courierOf();
     const entries = Array.from({ length: 10 }, (_, index) => call("one", index + 1, `${index}`));
     const large = "x".repeat(300_000);
@@ -143,7 +143,7 @@ describe("a journal's delivery", () => {
     expect(courier.isAtEnd).toBe(true);
   });
 
-  test("lets the event loop turn between two pieces, since relaying goes first", async () => {
+  test("lets the event loop turn between two reads, since relaying goes first", async () => {
     const courier = courierOf();
     const large = "x".repeat(300_000);
     write(one, ...[1, 2, 3, 4, 5].map((sequence) => call("one", sequence, large)));
@@ -159,7 +159,7 @@ describe("a journal's delivery", () => {
     expect(new Set(read).size).toBeGreaterThan(4);
   });
 
-  /** Fills the memory with six large records that the store does not take before it may. */
+  /** Fills the memory with large records that the store takes once the gate opens. */
   async function filled() {
     const gate = Promise.withResolvers<void>();
     store.answer = () => gate.promise;
@@ -168,13 +168,13 @@ describe("a journal's delivery", () => {
     write(one, ...[1, 2, 3, 4, 5, 6].map((sequence) => call("one", sequence, `${sequence}${large}`)));
     const reading = courier.read(all);
     await until("a full outbox", () => outbox.isFull);
-    // Each record takes a turn of the event loop to be read, and twice its tool's name in memory.
+    // Reading a record takes one turn of the event loop. In memory it takes its tool's name twice.
     for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
     expect(courier.readTime).toBe(call("one", 2, "").time);
     return { courier, reading, gate };
   }
 
-  test("reads no further than memory has room, and goes on when there is some", async () => {
+  test("pauses reading while memory is full", async () => {
     const { courier, reading, gate } = await filled();
     expect(courier.isAtEnd).toBe(false);
     gate.resolve();
@@ -183,7 +183,7 @@ describe("a journal's delivery", () => {
     expect(said("one")).toHaveLength(6);
   });
 
-  test("reads no further when the journal is left while memory has no room", async () => {
+  test("stops reading when the journal is released while memory is full", async () => {
     const { courier, reading, gate } = await filled();
     journal.release();
     gate.resolve();
@@ -191,7 +191,7 @@ describe("a journal's delivery", () => {
     expect(courier.readTime).toBe(call("one", 2, "").time);
   });
 
-  test("stops when the journal is left", async () => {
+  test("reads nothing from a released journal", async () => {
     const courier = courierOf();
     write(one, call("one", 1, "a"));
     journal.release();
@@ -200,8 +200,8 @@ describe("a journal's delivery", () => {
   });
 });
 
-describe("a journal that another process left", () => {
-  /** Leaves the journal as a process does that is killed, and finds it. */
+describe("a journal that a dead process left", () => {
+  /** Leaves the journal like a killed process, and takes it over. */
   function found(): Journal {
     const { owner } = journal;
     journal.release();
@@ -211,7 +211,7 @@ describe("a journal that another process left", () => {
     return adopted;
   }
 
-  test("is delivered from its cursor on, with what was before it known and not sent again", async () => {
+  test("is delivered from its cursor on; earlier entries are read for their state only", async () => {
     const [, delivered = 0] = write(one, call("one", 1, "a"), call("one", 2, "b"));
     journal.deliveredTo({ segment: 1, offset: delivered });
     const courier = courierOf(found());
@@ -221,7 +221,7 @@ describe("a journal that another process left", () => {
     expect(courier.deliveredEntries).toBe(4);
   });
 
-  test("ends with the end of every session that was open", async () => {
+  test("ends with a close for every open session", async () => {
     write(one, call("one", 1, "a"), other, call("other", 1, "b"));
     write({ kind: "close", session: "other", sequence: 2, time: 1, reason: "bye" });
     const courier = courierOf(found());
@@ -232,7 +232,7 @@ describe("a journal that another process left", () => {
     expect(said("other")).toEqual(["b", "Session ended: bye."]);
   });
 
-  test("begins its conversations once more where its beginning is missing", async () => {
+  test("begins its conversations again when its first segment is missing", async () => {
     write(one, call("one", 1, "a"));
     const ledger = new Ledger();
     for (const entry of [one, call("one", 1, "a")]) ledger.take(entry);
@@ -246,7 +246,7 @@ describe("a journal that another process left", () => {
     expect(said("one")).toEqual(["b"]);
   });
 
-  test("costs the bytes that are damaged, says which file they are in, and delivers what is around them", async () => {
+  test("loses only its damaged bytes, and the log names the file and the place", async () => {
     const ends = write(one, call("one", 1, "a"), call("one", 2, "b"), call("one", 3, "c"), call("one", 4, "d"));
     const { file } = journal.current ?? { file: "" };
     const bytes = readFileSync(file);
@@ -265,7 +265,7 @@ describe("a journal that another process left", () => {
     ]);
   });
 
-  test("costs a segment that cannot be read, and no other", async () => {
+  test("loses only the segment that is unreadable", async () => {
     const ledger = new Ledger();
     for (const entry of [one, call("one", 1, "a")]) ledger.take(entry);
     write(one, call("one", 1, "a"));
@@ -284,7 +284,7 @@ describe("a journal that another process left", () => {
     expect(JSON.parse(log[0] ?? "")).toMatchObject({ level: "error", file, offset: 0 });
   });
 
-  test("costs an entry that is not understood, and none behind it", async () => {
+  test("loses only the entry that is malformed", async () => {
     const strange = { kind: "state", sessions: "none" } as unknown as Entry;
     write(one, call("one", 1, "a"), strange, call("one", 2, "b"));
     const courier = courierOf(found());

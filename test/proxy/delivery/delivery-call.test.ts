@@ -19,11 +19,11 @@ const callOf = (deliveries: Delivery[], mostMessages = Infinity) =>
   );
 
 describe("the next call", () => {
-  test("is none when nothing waits", () => {
+  test("is undefined when nothing waits", () => {
     expect(callOf([])).toBeUndefined();
   });
 
-  test("begins a conversation with its key and its metadata, alone", () => {
+  test("begins a conversation, alone, with its key and metadata", () => {
     expect(callOf([begin, message("x")])).toEqual({
       tool: "dewey_begin_conversation",
       args: { conversation_id: "c", session_id: "key", metadata: { a: 1 } },
@@ -36,7 +36,7 @@ describe("the next call", () => {
     });
   });
 
-  test("stores a result, alone, also in a conversation that is in the trash", () => {
+  test("stores a result, alone, even for a conversation in the trash", () => {
     expect(callOf([result, result])).toEqual({
       tool: "dewey_store_fiedler_result",
       args: { ...row, follow_to_trash: true },
@@ -45,7 +45,7 @@ describe("the next call", () => {
     });
   });
 
-  test("stores the messages up to what is none, also in a conversation that is in the trash", () => {
+  test("stores the messages before the next other delivery, even for a conversation in the trash", () => {
     const [one, two, three] = [message("1"), message("2"), message("3")];
     expect(callOf([one, two, result, three])).toEqual({
       tool: "dewey_store_messages_bulk",
@@ -55,13 +55,13 @@ describe("the next call", () => {
     });
   });
 
-  test("stores 500 messages at most, or as many as it may", () => {
+  test("stores at most 500 messages, or fewer if told so", () => {
     const many = Array.from({ length: 600 }, () => message("x"));
     expect(callOf(many)?.messages).toBe(500);
     expect(callOf(many, 7)?.messages).toBe(7);
   });
 
-  test("stores four million characters at most, or one message that has more", () => {
+  test("stores at most four million characters, or a single larger message", () => {
     const large = message("x".repeat(1_500_000));
     expect(callOf([large, large, large])?.messages).toBe(2);
     expect(callOf([message("x".repeat(5_000_000)), message("x")])?.messages).toBe(1);
@@ -71,18 +71,18 @@ describe("the next call", () => {
   });
 });
 
-test("a delivery's characters are those of its content and its metadata, or what a call adds to one that has neither", () => {
+test("the size of a message is that of content and metadata; other deliveries count as a call's overhead", () => {
   expect(charactersOf(message("four"))).toBe(4 + '{"a":1}'.length);
   expect([charactersOf(begin), charactersOf(result)]).toEqual([1000, 1000]);
 });
 
-describe("a message larger than the largest frame", () => {
+describe("a message near the largest frame", () => {
   const contentOf = (content: string) => {
     const messages = callOf([message(content)])?.args["messages"] as { content: string; metadata: object }[];
     return messages[0];
   };
 
-  test("because JSON writes its content longer than it came is cut to what fits, and says how long it was", () => {
+  test("is cut when JSON escapes it beyond the limit, with its full length in metadata", () => {
     // JSON writes U+0001 as six characters.
     const content = "\u0001".repeat(Math.ceil(MAX_FRAME_BYTES / 6));
     const cut = contentOf(content);
@@ -90,15 +90,15 @@ describe("a message larger than the largest frame", () => {
     expect(JSON.stringify(cut).length).toBeWithin(MAX_FRAME_BYTES / 3, MAX_FRAME_BYTES - 900);
   });
 
-  test("is never cut within a character", () => {
-    // The cut falls on an odd place, which is within a pair of surrogates here.
+  test("is never cut within a surrogate pair", () => {
+    // The cut falls on an odd index, which is within a surrogate pair here.
     const content = `${"😀".repeat(MAX_FRAME_BYTES / 16)}${"\u0001".repeat(MAX_FRAME_BYTES / 7)}`;
     const cut = contentOf(content);
     expect(cut?.content.isWellFormed()).toBe(true);
     expect(cut?.content.length).toBeLessThan(content.length);
   });
 
-  test("only by the worst that JSON could make of it stays whole", () => {
+  test("stays whole when only its worst-case escaping would exceed the limit", () => {
     const content = "x".repeat(MAX_FRAME_BYTES / 4);
     expect(contentOf(content)?.content.length).toBe(content.length);
   });

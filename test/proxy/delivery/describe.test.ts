@@ -7,7 +7,7 @@ const result = (value: unknown) => describeResult({ result: value });
 const text = (value: string) => ({ type: "text", text: value });
 
 describe("a request", () => {
-  test("of a tool is the tool's name with each argument on a line of its own", () => {
+  test("of a tool is described by the tool's name and each argument on its own line", () => {
     expect(
       describeRequest("tools/call", "add", {
         name: "add",
@@ -19,12 +19,12 @@ describe("a request", () => {
     });
   });
 
-  test("of a tool without arguments is its name, and has none in its metadata", () => {
+  test("of a tool without arguments is described by the name alone", () => {
     expect(describeRequest("tools/call", "now", { name: "now" })).toEqual({ content: "now", metadata: {} });
     expect(describeRequest("tools/call", "now", { arguments: [1] }).content).toBe("now\n[\n 1\n]");
   });
 
-  test("of another method is the method with its parameters, and the metadata of the protocol apart", () => {
+  test("of another method is described by the method and its parameters, with `_meta` separate", () => {
     expect(describeRequest("resources/read", undefined, { uri: "a://1", _meta: { progressToken: 7 } })).toEqual({
       content: "resources/read\nuri: a://1",
       metadata: { arguments: { uri: "a://1" }, meta: { progressToken: 7 } },
@@ -33,7 +33,7 @@ describe("a request", () => {
     expect(describeRequest("ping", undefined, { _meta: {} }).content).toBe("ping");
   });
 
-  test("has an argument of more than a thousand characters in its content alone, and its length and hash in its metadata", () => {
+  test("has arguments over a thousand characters in its content only, with length and hash in metadata", () => {
     const short = "s".repeat(1000);
     const long = "l".repeat(1001);
     const { content, metadata } = describeRequest("tools/call", "a", { arguments: { short, deep: [{ long }] } });
@@ -43,7 +43,7 @@ describe("a request", () => {
     });
   });
 
-  test("nested deeper than 64 levels has JSON as text from there, and content without indentation", () => {
+  test("nested deeper than 64 levels has JSON text from there on in metadata, and content without indentation", () => {
     const nested = (levels: number): unknown => (levels === 0 ? 1 : [nested(levels - 1)]);
     const depthOf = (value: unknown): number => (Array.isArray(value) ? 1 + depthOf(value[0]) : 0);
     const described = (levels: number) => {
@@ -60,7 +60,7 @@ describe("a request", () => {
   });
 });
 
-test("JSON nested deeper than 10,000 levels is not written, wherever it stands", () => {
+test("JSON nested deeper than 10,000 levels is never written", () => {
   const nested = (levels: number) => JSON.parse(`${"[".repeat(levels)}${"]".repeat(levels)}`) as unknown;
   expect(describeRequest("tools/call", "a", { arguments: { v: nested(10_001) } }).content).toHaveLength(20_007);
   expect(() => describeRequest("tools/call", "a", { arguments: { v: nested(10_002) } })).toThrow();
@@ -75,7 +75,7 @@ test("JSON nested deeper than 10,000 levels is not written, wherever it stands",
 });
 
 describe("a result", () => {
-  test("of text is the text of its blocks, a line between them", () => {
+  test("of text blocks is their text, separated by empty lines", () => {
     expect(result({ content: [text("3"), text("three")] })).toEqual({
       content: "3\n\nthree",
       metadata: {},
@@ -109,7 +109,7 @@ describe("a result", () => {
     expect(result({ content: [] }).content).toBe("(no content)");
   });
 
-  test("of resources, prompts and models is read like one of tools", () => {
+  test("of a resource, prompt or model is read like one of a tool", () => {
     expect(
       result({
         contents: [
@@ -138,7 +138,7 @@ describe("a result", () => {
     });
   });
 
-  test("has structured content in its metadata, unless its text says the same", () => {
+  test("has its structured content in metadata, unless the text is the same", () => {
     const structuredContent = { rows: [1, 2] };
     expect(result({ content: [text(' {"rows": [1, 2]}')], structuredContent }).metadata).toEqual({});
     expect(result({ content: [text("two rows")], structuredContent }).metadata).toEqual({
@@ -152,20 +152,20 @@ describe("a result", () => {
     });
   });
 
-  test("has the protocol's own metadata apart", () => {
+  test("has `_meta` in its metadata", () => {
     expect(result({ content: [], _meta: { trace: "t".repeat(1001) } }).metadata).toEqual({
       meta: { trace: { characters: 1001, sha256: sha256("t".repeat(1001)) } },
     });
   });
 
-  test("of any other form is its JSON", () => {
+  test("of any other form is described by its JSON", () => {
     expect(result({ tools: [] })).toEqual({ content: '{\n "tools": []\n}', metadata: {}, outcome: "success" });
     expect(result("plain")).toEqual({ content: "plain", metadata: {}, outcome: "success" });
     expect(result(7).content).toBe("7");
     expect(describeResult({}).content).toBe("");
   });
 
-  test("that is a JSON-RPC error is its code, message and data", () => {
+  test("that is a JSON-RPC error is described by code, message and data", () => {
     expect(describeResult({ error: { code: -32_602, message: "bad", data: { field: "x" } } })).toEqual({
       content: 'error -32602: bad\n{\n "field": "x"\n}',
       metadata: { error_code: -32_602 },

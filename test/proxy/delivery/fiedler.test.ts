@@ -4,7 +4,7 @@ import { fiedlerResults } from "../../../src/proxy/delivery/fiedler.ts";
 const rows = (answer: unknown) => fiedlerResults(typeof answer === "string" ? answer : JSON.stringify(answer));
 const answer = (...results: object[]) => ({ correlation_id: "c", results });
 
-test("an orchestrator's answer makes a row of each model's result", () => {
+test("an orchestrator's answer gives a row for each model", () => {
   const results = [
     { model: "a", status: "success", text: "said", duration: 0.5, tokens: { prompt: 3, completion: 0 } },
     { model: "b", status: "failed", error: "too slow" },
@@ -34,7 +34,7 @@ test("the output is the model's text, else its file, else the error", () => {
   expect(rows(answer({ model: "m", status: "success" }))[0]?.output).toBe("(no output)");
 });
 
-test("a field of another form is left out, and costs the row nothing else", () => {
+test("an invalid optional field is left out of its row", () => {
   const strange = { text: 1, duration: -1, tokens: { prompt: 1.5, completion: -1 }, error: {} };
   expect(rows(answer({ model: "m", status: "success", output: "said", ...strange }))).toEqual([
     { correlation_id: "c", model: "m", output: "said", status: "success" },
@@ -42,7 +42,7 @@ test("a field of another form is left out, and costs the row nothing else", () =
   expect(rows(answer({ model: "m", status: "success", tokens: 7 }))).toHaveLength(1);
 });
 
-test("an answer of another form makes no rows", () => {
+test("any other text gives no rows", () => {
   const wrong = [
     "no JSON",
     {},

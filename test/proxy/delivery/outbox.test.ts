@@ -48,7 +48,7 @@ const message = (conversation: string, content: string): Delivery => ({
 });
 const begin = (conversation: string): Delivery => ({ kind: "begin", conversation, metadata: {} });
 
-/** Puts messages into an outbox; the answer counts those that are settled. */
+/** Puts messages into an outbox. The result counts those that are settled. */
 function put(conversation: string, contents: string[], into = outbox): { settled: number } {
   const counts = { settled: 0 };
   for (const content of contents) into.put(message(conversation, content), () => (counts.settled += 1));
@@ -59,7 +59,7 @@ const numbers = (count: number) => Array.from({ length: count }, (_, index) => `
 const events = (event: string) => log.filter((line) => line.includes(event)).length;
 
 describe("delivery", () => {
-  test("sends what came together in one call, in its order", async () => {
+  test("sends deliveries that arrive together in one call, in order", async () => {
     const counts = put("one", numbers(100));
     await clock.until("all of them", () => counts.settled === 100);
     expect(store.taken.map(({ tool, contents }) => [tool, contents])).toEqual([
@@ -69,7 +69,7 @@ describe("delivery", () => {
     expect(Date.now() - (outbox.lastDelivery ?? 0)).toBeWithin(0, 10);
   });
 
-  test("sends eight conversations side by side, and of each one call at a time", async () => {
+  test("has up to eight calls in flight, one per conversation", async () => {
     const arrived = Promise.withResolvers<void>();
     store.answer = () => arrived.promise;
     for (const conversation of numbers(20)) put(conversation, ["first"]);
@@ -83,7 +83,7 @@ describe("delivery", () => {
     for (const conversation of numbers(20)) expect(store.contentsOf(conversation)).toEqual(["first", "second"]);
   });
 
-  test("holds 32 MB in memory, and says when there is room again", async () => {
+  test("is full at 32 MB, and tells when it has room again", async () => {
     store.answer = away;
     const large = "x".repeat(1_000_000);
     let count = 0;
@@ -98,21 +98,25 @@ describe("delivery", () => {
     await clock.until("room", () => isRoomy);
     expect(isFull()).toBe(false);
     await clock.until("all of them", () => outbox.delivered === count);
-    // What was delivered takes no memory any more.
+    // Delivered messages no longer take memory.
     for (let again = 0; again < count - 1; again++) put("again", [large]);
     expect(isFull()).toBe(false);
   });
 
-  test("holds 50,000 deliveries in memory, however small they are", async () => {
+  test("is full at 50,000 deliveries, however small", async () => {
     put("small", numbers(49_999));
     expect(outbox.isFull).toBe(false);
     put("small", ["last"]);
     expect(outbox.isFull).toBe(true);
     await clock.until("all of them", () => outbox.delivered === 50_000);
     expect(outbox.isFull).toBe(false);
+    put("more", numbers(49_999));
+    expect(outbox.isFull).toBe(false);
+    put("more", ["last"]);
+    expect(outbox.isFull).toBe(true);
   });
 
-  test("sends nothing more once it is stopped, and tells of nothing that was in flight", async () => {
+  test("sends nothing after a stop, and ignores the success of calls in flight", async () => {
     const arrived = Promise.withResolvers<void>();
     store.answer = () => arrived.promise;
     const counts = put("one", ["1"]);
@@ -125,7 +129,7 @@ describe("delivery", () => {
     expect([store.calls.length, counts.settled, outbox.delivered]).toEqual([1, 0, 0]);
   });
 
-  test("does not fail anything once it is stopped", async () => {
+  test("ignores the failure of calls in flight after a stop", async () => {
     const failed = Promise.withResolvers<void>();
     store.answer = () => failed.promise;
     put("one", ["1"]);
@@ -137,8 +141,8 @@ describe("delivery", () => {
   });
 });
 
-describe("a store that is away", () => {
-  test("is asked by one call at a time, with pauses that double up to 15 seconds", async () => {
+describe("an unavailable store", () => {
+  test("is probed by one call at a time, with pauses that double up to 15 seconds", async () => {
     store.answer = away;
     for (const conversation of numbers(100)) put(conversation, ["1"]);
     await clock.pass(70_000, 100);
@@ -148,10 +152,10 @@ describe("a store that is away", () => {
       100, 200, 400, 800, 1600, 3200, 6400, 12_800, 15_000,
     ]);
     expect([outbox.lastError, outbox.isQuiet]).toEqual(["not now", true]);
-    expect(events("waits on disk")).toBe(1);
+    expect(events("records wait on disk")).toBe(1);
   });
 
-  test("is asked at random moments, each pause up to twice as long, so that many proxies do not come together", async () => {
+  test("is probed with jitter, up to doubling each pause, so that many proxies do not retry together", async () => {
     random.mockReturnValue(0.5);
     store.answer = away;
     put("one", ["1"]);
@@ -159,24 +163,24 @@ describe("a store that is away", () => {
     expect(store.pausesOf("one").slice(0, 4)).toEqual([150, 300, 600, 1200]);
   });
 
-  test("has everything in its order when it is back, and the next outage begins with a short pause again", async () => {
+  test("gets everything in order once it recovers; the next outage begins with a short pause again", async () => {
     store.answer = away;
     for (const conversation of numbers(10)) put(conversation, ["1", "2"]);
     await clock.pass(30_000, 100);
     store.answer = take;
     await clock.until("all of them", () => outbox.delivered === 20);
     for (const conversation of numbers(10)) expect(store.contentsOf(conversation)).toEqual(["1", "2"]);
-    expect([outbox.lastError, events("delivery goes on")]).toEqual([undefined, 1]);
+    expect([outbox.lastError, events("delivery resumed")]).toEqual([undefined, 1]);
     const before = store.calls.length;
     store.answer = away;
     put("next", ["1"]);
     await clock.pass(1000);
     expect(store.pausesOf("next").slice(0, 2)).toEqual([100, 200]);
     expect(store.calls.length - before).toBe(4);
-    expect(events("waits on disk")).toBe(2);
+    expect(events("records wait on disk")).toBe(2);
   });
 
-  test("takes as many messages in a call as before, however often they failed together", async () => {
+  test("gets large calls again soon after it recovers, however often they failed", async () => {
     store.answer = away;
     put("long", numbers(200));
     await clock.pass(60_000, 100);
@@ -187,7 +191,28 @@ describe("a store that is away", () => {
     expect(store.taken.at(-1)?.contents.length).toBeGreaterThan(50);
   });
 
-  test("costs no record, however long nothing is taken", async () => {
+  test("gets half as many messages per call from the second failure on, down to one", async () => {
+    store.answer = away;
+    put("long", numbers(64));
+    await clock.pass(60_000, 100);
+    const sizes = store.calls.map(({ contents }) => contents.length);
+    expect(sizes.slice(0, 9)).toEqual([64, 64, 32, 16, 8, 4, 2, 1, 1]);
+  });
+
+  test("is not taken for one that fails on a single record when it fails again after a success", async () => {
+    let calls = 0;
+    store.answer = (call) => {
+      calls += 1;
+      if (calls !== 2) return away(call);
+    };
+    outbox.put(begin("one"), () => {});
+    put("one", ["1"]);
+    await clock.pass(60_000, 100);
+    expect(store.taken).toHaveLength(1);
+    expect(events("while it takes others")).toBe(0);
+  });
+
+  test("costs no record, however long the outage", async () => {
     for (const code of ["unavailable", "internal", "unauthorized"] as const) {
       store.answer = () => {
         throw new DeweyError(code, "not now");
@@ -203,14 +228,14 @@ describe("a store that is away", () => {
   });
 });
 
-describe("a record that the store does not take while it takes others", () => {
-  /** Another conversation, of which the store takes a record every so often. */
+describe("a record on which the store fails while it takes others", () => {
+  /** Another conversation, from which the store takes a record at every interval. */
   function ticking(intervalMs = 1000): Disposable {
     const timer = setInterval(() => put("ticking", ["tick"]), intervalMs);
     return { [Symbol.dispose]: () => clearInterval(timer) };
   }
 
-  test("is set aside after ten minutes, and no other conversation waits for it meanwhile", async () => {
+  test("is set aside after ten minutes, and blocks no other conversation until then", async () => {
     store.answer = refusing("unavailable");
     using _ = ticking();
     const stuck = put("stuck", ["first", "bad", "last"]);
@@ -221,19 +246,19 @@ describe("a record that the store does not take while it takes others", () => {
     expect([stuck.settled, outbox.aside]).toEqual([3, 1]);
     expect(store.contentsOf("stuck")).toEqual(["first", "last"]);
     expect(JSON.parse(readFileSync(setAside.file, "utf8"))).toMatchObject({
-      reason: "it was not taken in many attempts: the reason",
+      reason: "it failed in repeated attempts: the reason",
       tool: "dewey_store_messages_bulk",
       arguments: { conversation_id: "stuck", messages: [{ content: "bad" }] },
     });
-    expect(events("does not take a record while it takes others")).toBe(1);
+    expect(events("fails on a record while it takes others")).toBe(1);
   });
 
-  test("is tried again after pauses that double up to 15 seconds, with as much again at random", async () => {
+  test("is retried after pauses that double up to 15 seconds, plus jitter", async () => {
     store.answer = refusing("unavailable");
     using _ = ticking(20);
     put("stuck", ["bad"]);
     await clock.pass(90_000, 100);
-    // The first failures are taken for the store's.
+    // The first failures count as the store's.
     const pauses = store.pausesOf("stuck");
     const doubled = pauses.slice(pauses.indexOf(400));
     expect(doubled.slice(0, 8)).toEqual([400, 800, 1600, 3200, 6400, 12_800, 15_000, 15_000]);
@@ -242,7 +267,7 @@ describe("a record that the store does not take while it takes others", () => {
     expect(store.pausesOf("stuck").at(-1)).toBe(22_500);
   });
 
-  test("is set aside after one minute when it fills half of the memory, for which the others wait", async () => {
+  test("is set aside after one minute when the records behind it fill half of the memory", async () => {
     store.answer = refusing("unavailable");
     using _ = ticking();
     for (const [crowd, isHalf] of [
@@ -263,7 +288,7 @@ describe("a record that the store does not take while it takes others", () => {
     }
   });
 
-  test("is not set aside before it has failed four times, however long that takes", async () => {
+  test("is not set aside before its fourth failure, however long that takes", async () => {
     let attempts = 0;
     store.answer = async (call) => {
       if (!call.contents.includes("bad")) return;
@@ -274,26 +299,39 @@ describe("a record that the store does not take while it takes others", () => {
     using _ = ticking();
     put("stuck", ["bad"]);
     await clock.pass(2_500_000, 100);
-    // The first two failures are taken for the store's.
+    // The first two failures count as the store's.
     expect([attempts, outbox.aside]).toEqual([6, 1]);
   });
 
-  test("has its strikes counted from the beginning when it was taken after all", async () => {
+  test("does not count failures from before its conversation's last success", async () => {
     store.answer = refusing("unavailable");
     using _ = ticking();
-    put("stuck", ["bad"]);
+    put("stuck", ["bad", "bad"]);
     await clock.pass(500_000, 100);
-    store.answer = take;
-    await clock.until("the record", () => store.contentsOf("stuck").length === 1, 100);
-    store.answer = refusing("unavailable");
-    put("stuck", ["bad"]);
+    let isTaken = false;
+    store.answer = (call) => {
+      if (isTaken) return refusing("unavailable")(call);
+      isTaken = call.conversation === "stuck";
+    };
+    await clock.until("one of them", () => isTaken, 100);
+    const pauses = store.pausesOf("stuck").length;
     await clock.pass(500_000, 100);
     expect(outbox.aside).toBe(0);
+    // The pauses begin short again as well.
+    expect(store.pausesOf("stuck")[pauses + 1]).toBeLessThan(1000);
     await clock.pass(200_000, 100);
     expect(outbox.aside).toBe(1);
   });
 
-  test("is found among many by halving what goes in a call, and the others are taken in their order", async () => {
+  test("is not set aside early because of records that were already delivered", async () => {
+    store.answer = refusing("unavailable");
+    using _ = ticking();
+    const stuck = put("stuck", ["x".repeat(15_000_000), "bad", "x".repeat(2_000_000)]);
+    await clock.pass(300_000, 100);
+    expect([stuck.settled, outbox.aside]).toEqual([1, 0]);
+  });
+
+  test("is isolated by halving the calls; the other records are taken in order", async () => {
     store.answer = refusing("unavailable");
     using _ = ticking();
     const contents = numbers(64).with(20, "bad");
@@ -304,8 +342,8 @@ describe("a record that the store does not take while it takes others", () => {
   });
 });
 
-describe("a record that the store refuses for good", () => {
-  test("is found among many in few calls and set aside, and the others are taken in their order", async () => {
+describe("a record that the store refuses", () => {
+  test("is isolated in few calls and set aside; the other records are taken in order", async () => {
     store.answer = refusing("invalid");
     const contents = numbers(200).with(77, "bad");
     const counts = put("long", contents);
@@ -314,12 +352,14 @@ describe("a record that the store refuses for good", () => {
     expect(outbox.aside).toBe(1);
     expect(JSON.parse(readFileSync(setAside.file, "utf8"))).toMatchObject({ reason: "the reason" });
     expect(store.calls.length).toBeLessThanOrEqual(30);
-    // Without a pause, since the store is there.
+    const sizes = store.calls.map((call) => call.contents.length);
+    expect(sizes.slice(0, 3)).toEqual([200, 100, 50]);
+    // No pauses, since the store is available.
     expect(clock.nowMs).toBeLessThan(100);
     expect(outbox.lastError).toBeUndefined();
   });
 
-  test("is tried again every 15 seconds while it cannot be set aside either", async () => {
+  test("is retried every 15 seconds while it cannot be set aside", async () => {
     rmSync(folder.path, { recursive: true });
     store.answer = refusing("conflict");
     const counts = put("one", ["bad"]);
@@ -331,7 +371,7 @@ describe("a record that the store refuses for good", () => {
     expect([outbox.aside, setAside.isThere]).toEqual([1, true]);
   });
 
-  test("is dropped and counted when its conversation was deleted for good", async () => {
+  test("is dropped and counted when its conversation was permanently deleted", async () => {
     store.answer = refusing("not_found", "conversation_id");
     const counts = put("gone", ["bad", "2", "3"]);
     await clock.until("all of them", () => counts.settled === 3);
@@ -346,7 +386,7 @@ describe("a record that the store refuses for good", () => {
     expect(outbox).toMatchObject({ dropped: 0, aside: 1 });
   });
 
-  test("is passed over when it begins a conversation that is begun already", async () => {
+  test("is ignored when it begins a conversation that exists already", async () => {
     store.answer = ({ tool }) => {
       if (tool === "dewey_begin_conversation") throw new DeweyError("conflict", "is there already");
     };
@@ -369,7 +409,7 @@ describe("a record that the store refuses for good", () => {
   });
 });
 
-test("over a real connection nothing is lost, whatever a faulty store answers", async () => {
+test("over a real connection nothing is lost, whatever a faulty store replies", async () => {
   clock[Symbol.dispose]();
   const faults = ["unavailable", "internal", "garbage", "silence", "hang up"] as const;
   await Promise.all(
@@ -389,7 +429,7 @@ test("over a real connection nothing is lost, whatever a faulty store answers", 
   );
 });
 
-/** A server that speaks as a store does, but for a fault, until it is well. */
+/** A WebSocket server that replies like a store, except for a fault until `isWell` is set. */
 function startFaultyStore(fault: "unavailable" | "internal" | "garbage" | "silence" | "hang up") {
   const taken = new Map<string, string[]>();
   const faulty = { url: "", calls: 0, isWell: false, taken, [Symbol.dispose]: () => void server.stop(true) };

@@ -10,7 +10,7 @@ let clock: StoppedClock;
 beforeEach(() => (clock = stoppedClock()));
 afterEach(() => clock[Symbol.dispose]());
 
-/** A relay whose rate of frames a test sets, and the pace beside it, once the pace has measured that rate. */
+/** A relay with a rate that the test sets, and a pace that has measured this rate. */
 async function paceBeside(framesPerSecond: number) {
   const relay = { framesPerSecond, isQuiet: true, isFilling: false, frames: 0 };
   const counting = setInterval(() => (relay.frames += relay.framesPerSecond / 100), 10);
@@ -41,13 +41,13 @@ async function settled(pace: Pace): Promise<number> {
   return clock.nowMs - startedMs;
 }
 
-describe("beside a relay at rest", () => {
-  test("delivery reads much, after a moment in which more may come", async () => {
+describe("beside an idle relay", () => {
+  test("delivery reads much, after a moment for more entries to arrive", async () => {
     const { pace } = await paceBeside(0);
     expect(await turn(pace)).toEqual({ bytes: LARGE_BYTES, tookMs: 10 });
   });
 
-  test("delivery reads much as soon as the frames stop, without waiting for the end of its pause", async () => {
+  test("delivery reads much as soon as the frames stop, even during a pause", async () => {
     const { pace, relay } = await paceBeside(10_000);
     const coming = turn(pace);
     await clock.pass(300);
@@ -87,7 +87,7 @@ describe("while frames pass", () => {
     }
   });
 
-  test("the time that the store takes counts as part of the turn", async () => {
+  test("the store's time counts as part of the turn", async () => {
     const { pace, relay } = await paceBeside(400);
     await turn(pace);
     relay.isQuiet = false;
@@ -98,10 +98,10 @@ describe("while frames pass", () => {
     expect((await turn(pace)).tookMs).toBeWithin(1200, 1300);
   });
 
-  test("the rate is measured over a moment, not since the last look", async () => {
+  test("the rate is measured over at least 50 ms", async () => {
     const { pace, relay } = await paceBeside(400);
     await turn(pace);
-    // Looks that follow each other closely would see no frame between them, and take that for a relay at rest.
+    // Two closely spaced samples would see no frame between them and take the relay for idle.
     relay.framesPerSecond = 0;
     await clock.pass(20);
     expect((await turn(pace)).bytes).toBe(SMALL_BYTES);
@@ -111,7 +111,7 @@ describe("while frames pass", () => {
 });
 
 describe("delivery goes before relaying", () => {
-  test("when what waits is more than ten seconds old", async () => {
+  test("when the next entry is more than ten seconds old", async () => {
     const { pace } = await paceBeside(10_000);
     expect(await turn(pace, Date.now() - 10_001)).toEqual({ bytes: LARGE_BYTES, tookMs: 10 });
     const { bytes, tookMs } = await turn(pace, Date.now() - 8000);
@@ -119,7 +119,7 @@ describe("delivery goes before relaying", () => {
     expect(tookMs).toBeGreaterThan(1000);
   });
 
-  test("as soon as what waits has become so old during a pause", async () => {
+  test("as soon as the next entry reaches that age during a pause", async () => {
     const { pace } = await paceBeside(10_000);
     const { bytes, tookMs } = await turn(pace, Date.now() - 9500);
     expect(bytes).toBe(LARGE_BYTES);
@@ -132,7 +132,7 @@ describe("delivery goes before relaying", () => {
     expect(await turn(pace)).toEqual({ bytes: LARGE_BYTES, tookMs: 10 });
   });
 
-  test("when the recorder stops, also in the middle of a pause", async () => {
+  test("when the recorder stops, even during a pause", async () => {
     const { pace } = await paceBeside(10_000);
     const coming = turn(pace);
     await clock.pass(300);
@@ -144,8 +144,8 @@ describe("delivery goes before relaying", () => {
   });
 });
 
-describe("the store is waited for", () => {
-  test("until it has taken what the turn brought", async () => {
+describe("delivery waits for the store", () => {
+  test("until it has taken the turn's records", async () => {
     const { pace, relay } = await paceBeside(0);
     expect(await settled(pace)).toBeLessThan(5);
     relay.isQuiet = false;
@@ -153,13 +153,13 @@ describe("the store is waited for", () => {
     expect(await settled(pace)).toBeWithin(500, 510);
   });
 
-  test("for a second at most", async () => {
+  test("at most for a second", async () => {
     const { pace, relay } = await paceBeside(0);
     relay.isQuiet = false;
     expect(await settled(pace)).toBeWithin(1000, 1010);
   });
 
-  test("no longer when the recorder stops", async () => {
+  test("only until the recorder stops", async () => {
     const { pace, relay } = await paceBeside(0);
     relay.isQuiet = false;
     const settling = settled(pace);

@@ -18,7 +18,7 @@ const open = (record: RecordMode = "calls"): SessionOpen => ({
   sessionKey: "key",
 });
 
-/** A session's entries from its frames, a second apart. `>` goes up, `<` goes down. */
+/** A session's entries, one second apart. `>` goes up, `<` goes down. */
 function entries(frames: [">" | "<", object | string][], record?: RecordMode): Entry[] {
   const list = frames.map(([way, frame], index): FrameEntry => ({
     kind: "frame",
@@ -60,7 +60,7 @@ const handshake: [">" | "<", object][] = [
 ];
 
 describe("a session's record", () => {
-  test("begins with a client that says nothing of itself, and without a key where the caller gave none", () => {
+  test("begins without client facts or a key where there are none", () => {
     const { sessionKey: _, ...unnamed } = open();
     const deliveries = record([unnamed, ...entries([[">", call(1, "echo")]]).slice(1)]);
     expect(deliveries[0]).toEqual({
@@ -76,7 +76,7 @@ describe("a session's record", () => {
     });
   });
 
-  test("says that its beginning is damaged where its opening is missing, and has the answers that are left", () => {
+  test("states that its beginning is damaged if the opening is missing, and keeps the remaining answers", () => {
     const [, ...rest] = entries([["<", answer(1, text("left"))]]);
     const made = record(rest);
     expect(made[0]).toMatchObject({ kind: "begin", metadata: { upstream: "unknown", transport: "unknown" } });
@@ -86,7 +86,7 @@ describe("a session's record", () => {
     ]);
   });
 
-  test("has the answer to a call until ten thousand later ones wait for theirs", () => {
+  test("has the answer to a call unless ten thousand later calls are still open", () => {
     const calls = Array.from({ length: 10_001 }, (_, id): [">", object] => [">", call(id, `tool ${id}`)]);
     const answers = [0, 1].map((id): ["<", object] => ["<", answer(id, text(`answer ${id}`))]);
     const made = messages(record(entries([...calls, ...answers]))).slice(10_002);
@@ -94,7 +94,7 @@ describe("a session's record", () => {
     expect(made).toHaveLength(1);
   });
 
-  test("has what a client and a server ask each other beside calls, by who said it", () => {
+  test("has resources, prompts, elicitation and sampling, with the role of the side that spoke", () => {
     const said = messages(
       record(
         entries([
@@ -124,7 +124,7 @@ describe("a session's record", () => {
     ]);
   });
 
-  test("keeps a frame itself up to a million characters, and only when all is to be kept", () => {
+  test("keeps frames of up to 1 MiB in metadata, in mode all only", () => {
     const frame = (characters: number) => `"${"x".repeat(characters - 2)}"`;
     const limit = 1024 * 1024;
     const made = messages(
@@ -159,7 +159,7 @@ describe("a session's record", () => {
     expect(plain?.metadata).not.toHaveProperty("frame");
   });
 
-  test("has no negative duration when the clock was set back", () => {
+  test("has no negative duration when the clock is set back", () => {
     const list = entries([
       [">", call(1, "a")],
       ["<", answer(1)],
@@ -167,7 +167,7 @@ describe("a session's record", () => {
     expect(messages(record(list)).at(-1)?.metadata["duration_ms"]).toBe(0);
   });
 
-  test("has a frame that cannot be looked at or written as it came, and what follows it", () => {
+  test("has a frame that is nested too deeply as it came, and the frames after it", () => {
     const deep = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":${"[".repeat(20_000)}${"]".repeat(20_000)}}}`;
     expect(
       messages(
@@ -188,7 +188,7 @@ describe("a session's record", () => {
     ]);
   });
 
-  test("has a notification's parameters when all is to be kept", () => {
+  test("has a notification's parameters in mode all", () => {
     const notification = { method: "notifications/progress", params: { progress: 1 } };
     const [, progress, nonsense] = messages(
       record(
@@ -205,7 +205,7 @@ describe("a session's record", () => {
     expect(nonsense).toMatchObject({ role: "system", content: "[]", metadata: { method: "invalid" } });
   });
 
-  test("has ids that no later version may change, since a repeated delivery would store it twice", () => {
+  test("has ids that no later version may change, or repeated deliveries would be stored twice", () => {
     const said = JSON.stringify({ correlation_id: "c", results: [{ model: "m", status: "success", text: "said" }] });
     const batch = JSON.stringify([call(2, "a"), call(3, "b")]);
     const made = record([
@@ -233,7 +233,7 @@ describe("a session's record", () => {
     ]);
   });
 
-  test("has, behind a gap, the answers whose questions are missing, if they say something", () => {
+  test("has answers whose requests are missing only after a gap, and only those with content", () => {
     const gap: Entry = { kind: "gap", session, sequence: 2, time: START, fromTime: START, frames: 1, bytes: 1 };
     const [asked, ...rest] = entries([
       [">", call(1, "a")],
@@ -243,20 +243,14 @@ describe("a session's record", () => {
       ["<", { id: 7, error: { code: 1, message: "failed" } }],
       ["<", { id: 6, result: { tools: [] } }],
       ["<", answer(1, text("known"))],
-      ["<", answer(1, text("a repetition, of which only its question's absence is known"))],
+      ["<", answer(1, text("a repetition"))],
     ]);
     const made = (list: (Entry | undefined)[]) => messages(record(list.flatMap((entry) => entry ?? [])));
     expect(
       made([asked, rest[0], gap, ...rest.slice(2)])
         .slice(3)
         .map(({ content }) => content),
-    ).toEqual([
-      "left",
-      "read",
-      "error 1: failed",
-      "known",
-      "a repetition, of which only its question's absence is known",
-    ]);
+    ).toEqual(["left", "read", "error 1: failed", "known", "a repetition"]);
     expect(
       made([asked, rest[0], ...rest.slice(2)])
         .slice(2)
@@ -264,7 +258,7 @@ describe("a session's record", () => {
     ).toEqual(["known"]);
   });
 
-  test("begins with the answer to initialize, with a gap, or with its end, whichever comes first", () => {
+  test("begins with the answer to initialize, a gap or the close, whichever comes first", () => {
     const gap: Entry = { kind: "gap", session, sequence: 1, time: START, fromTime: START, frames: 1, bytes: 1 };
     const close: Entry = { kind: "close", session, sequence: 2, time: START, reason: "bye" };
     const kinds = (list: Entry[]) => record(list).map(({ kind }) => kind);
@@ -273,7 +267,7 @@ describe("a session's record", () => {
     expect(kinds([open(), close])).toEqual(["begin", "message", "message"]);
   });
 
-  test("has no results of a tool that is no orchestrator's", () => {
+  test("has results of the orchestrator's tool only", () => {
     const said = JSON.stringify({ correlation_id: "c", results: [{ model: "m", status: "success", text: "said" }] });
     const made = record(
       entries([
@@ -284,7 +278,7 @@ describe("a session's record", () => {
     expect(made.filter(({ kind }) => kind === "result")).toEqual([]);
   });
 
-  test("is begun once more where what was before may be missing from the store", () => {
+  test("is begun again if earlier entries may be missing from the store", () => {
     const ledger = new Ledger();
     const list = entries([...handshake, [">", call(1, "a")], ["<", answer(1, text("x"))]]);
     for (const entry of list.slice(0, 5)) ledger.take(entry);
@@ -296,7 +290,7 @@ describe("a session's record", () => {
     expect(begins(false)).toEqual([]);
   });
 
-  test("begins with who speaks with whom, once", () => {
+  test("begins once, with the client, the upstream and the wire", () => {
     const deliveries = record(entries([...handshake, [">", call(1, "echo")]]));
     expect(deliveries[0]).toEqual({
       kind: "begin",
@@ -318,7 +312,7 @@ describe("a session's record", () => {
     expect(deliveries.filter((each) => each.kind === "begin")).toHaveLength(1);
   });
 
-  test("has a call as the user's, its result as the assistant's, with the time between", () => {
+  test("has a call as the user's, and its result as the assistant's with the duration", () => {
     const [, asked, answered] = messages(
       record(
         entries([
@@ -355,7 +349,7 @@ describe("a session's record", () => {
     });
   });
 
-  test("has failures of both kinds as the tool's", () => {
+  test("has failed calls and JSON-RPC errors as the tool's", () => {
     const failed = { id: 1, result: { isError: true, content: [text("no such file")] } };
     const refused = { id: 2, error: { code: -32_602, message: "bad", data: { field: "x" } } };
     const [, , first, , second] = messages(
@@ -374,7 +368,7 @@ describe("a session's record", () => {
     expect(second?.content).toContain('"field"');
   });
 
-  test("tells ids of different types apart, and the two sides' ids", () => {
+  test("distinguishes ids of different types and of the two sides", () => {
     const list = entries([
       [">", call(1, "number")],
       [">", call("1", "text")],
@@ -397,7 +391,7 @@ describe("a session's record", () => {
     ]);
   });
 
-  test("leaves out listing, pings, progress and noise, unless all is to be kept", () => {
+  test("leaves out lists, pings, progress and invalid frames, except in mode all", () => {
     const frames: [">" | "<", object | string][] = [
       [">", { id: 1, method: "tools/list" }],
       ["<", { id: 1, result: { tools: [] } }],
@@ -420,7 +414,7 @@ describe("a session's record", () => {
     expect(all.every((each) => each.content !== "")).toBe(true);
   });
 
-  test("has blocks that are no text by their type, size and hash, and never an empty content", () => {
+  test("has blocks without text by type, size and hash, and never empty content", () => {
     const image = { type: "image", mimeType: "image/png", data: Buffer.from("pixels").toString("base64") };
     const [, , withText, , without, , empty] = messages(
       record(
@@ -444,7 +438,7 @@ describe("a session's record", () => {
     expect(empty?.content).toBe("(no content)");
   });
 
-  test("stores nothing large twice, and shortens no content", () => {
+  test("has large texts once, and complete", () => {
     const long = "l".repeat(100_000);
     const structured = { rows: [long] };
     const [, asked, answered] = messages(
@@ -461,7 +455,7 @@ describe("a session's record", () => {
     expect(answered?.metadata["structured"]).toBeUndefined();
   });
 
-  test("keeps what is nested to any depth, and goes on behind it", () => {
+  test("has requests of any depth, and the frames after them", () => {
     const nested = (depth: number) =>
       `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"deep","arguments":{"a":${"[".repeat(depth)}${"]".repeat(depth)}}}}`;
     for (const depth of [10, 1000, 20_000, 200_000]) {
@@ -480,7 +474,7 @@ describe("a session's record", () => {
     }
   });
 
-  test("makes each message of a batch a record of its own", () => {
+  test("has each message of a batch as its own record", () => {
     const list = entries([
       [
         ">",
@@ -502,7 +496,7 @@ describe("a session's record", () => {
     expect(new Set(made.map((each) => each.message_id)).size).toBe(4);
   });
 
-  test("is the same whenever it is made of the same entries", () => {
+  test("is the same each time it is made from the same entries", () => {
     const list: Entry[] = [
       ...entries([...handshake, [">", call(1, "a")], ["<", answer(1, text("x"))]]),
       { kind: "close", session, sequence: 6, time: START + 9000, reason: "bye" },
@@ -520,7 +514,7 @@ describe("a session's record", () => {
     }
   });
 
-  test("goes on from a state as if it had seen what was before, and repeats nothing of it", () => {
+  test("continues from a state without repeating earlier entries", () => {
     const list = entries([...handshake, [">", call(1, "a")], ["<", answer(1, text("x"))]]);
     const ledger = new Ledger();
     for (const entry of list.slice(0, 5)) ledger.take(entry);
@@ -531,7 +525,7 @@ describe("a session's record", () => {
     expect([...before, ...after]).toEqual(record(list));
   });
 
-  test("that its process has left open is closed by who finds it, and says so", () => {
+  test("that a dead process left open is closed, with the reason", () => {
     const recorder = new RecordBuilder();
     record(entries([[">", call(1, "a")]]), recorder);
     expect(messages(recorder.abandon())).toMatchObject([
@@ -540,7 +534,7 @@ describe("a session's record", () => {
     expect(recorder.abandon()).toEqual([]);
   });
 
-  test("marks what could not be recorded", () => {
+  test("marks a gap", () => {
     const gap: Entry = {
       kind: "gap",
       session,
@@ -564,7 +558,7 @@ describe("a session's record", () => {
     });
   });
 
-  test("of an orchestration has its results as rows of their own", () => {
+  test("has an orchestrator's results as separate rows", () => {
     const results = [
       { model: "m1", status: "success", output_file: "/out/1.md", duration: 1.5, tokens: { prompt: 3, completion: 4 } },
       { model: "m2", status: "failed", error: "too slow" },
@@ -608,7 +602,7 @@ describe("a session's record", () => {
   });
 });
 
-test("a call that the client's own hooks record leaves no message, and its orchestration's results all the same", () => {
+test("a call recorded by the client's hooks leaves no message, but its orchestrator results", () => {
   const list = entries([
     ...handshake,
     [">", call(1, "fiedler_send", { prompt: "x" })],
@@ -628,7 +622,7 @@ test("a call that the client's own hooks record leaves no message, and its orche
     [">", call(2, "echo")],
     ["<", answer(2, text("unclaimed"))],
   ]).map((entry, index): Entry => (entry.kind === "frame" && index === 4 ? { ...entry, claimed: true } : entry));
-  // The call and its answer may lie in different pieces of the spool.
+  // The call and its answer may be in different segments.
   const first = record(list.slice(0, 5));
   const ledger = new Ledger();
   for (const entry of list.slice(0, 5)) ledger.take(entry);

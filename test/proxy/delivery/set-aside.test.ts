@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { SetAside } from "../../../src/proxy/delivery/set-aside.ts";
 import { spoolFolder } from "../../support/spool-folder.ts";
 
-test("records that were set aside are lines of JSON in a file that only its owner may read", () => {
+test("records are set aside as JSON lines in a file that only its owner may read", () => {
   using folder = spoolFolder();
   mkdirSync(folder.path);
   const setAside = new SetAside(folder.path);
@@ -19,7 +19,7 @@ test("records that were set aside are lines of JSON in a file that only its owne
   });
   expect([JSON.parse(second ?? "").tool, rest]).toEqual(["b_tool", [""]]);
   expect([setAside.isThere, statSync(setAside.file).mode & 0o777]).toEqual([true, 0o600]);
-  // Once a person has removed the file, nothing is set aside any more.
+  // A person who has dealt with the records removes the file.
   rmSync(setAside.file);
   expect(setAside.isThere).toBe(false);
 });

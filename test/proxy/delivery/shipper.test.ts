@@ -38,7 +38,7 @@ afterEach(() => folder[Symbol.dispose]());
 
 const nowhere = `ws://127.0.0.1:${freePort()}/`;
 
-/** A recorder; `url` says where it believes the store to be. */
+/** A recorder for a store at `url`. */
 function startShipper(url = server.url): { shipper: Shipper; client: ToolClient; leave: () => Promise<void> } {
   const client = new ToolClient({ url, deadlineMs: 5000 });
   const shipper = new Shipper({
@@ -64,7 +64,7 @@ const recordFrame = (shipper: Shipper, open: SessionOpen, sequence: number, fram
     shipper.spool.append({ open, entry: frameEntry(open.session, sequence, frame), pass: passed }),
   );
 
-/** Records calls of a session and their answers, from a number on. */
+/** Records numbered calls of a session and their answers. */
 async function recordCalls(shipper: Shipper, open: SessionOpen, from: number, to: number, text = ""): Promise<void> {
   for (let number = from; number <= to; number++) {
     const asked = { jsonrpc: "2.0", id: number, method: "tools/call", params: { name: `call ${number}` } };
@@ -90,13 +90,13 @@ const segments = () =>
   readdirSync(folder.path)
     .toSorted()
     .filter((name) => name.endsWith(".spool"));
-/** A word that is too long for PostgreSQL to index costs it least. */
+/** One long word: PostgreSQL does not index it, which keeps the tests fast. */
 const LONG = "x".repeat(190_000);
 const start = "Session of a client with tools over websocket.";
 const end = "Session ended: the proxy ended before the session did.";
 
 describe("the recorder", () => {
-  test("mcpproxy-go #1173: delivers as it records, frees the disk as it goes, and leaves nothing behind", async () => {
+  test("mcpproxy-go #1173: delivers while it records, frees disk space as it goes, and leaves nothing behind", async () => {
     const { shipper, leave } = startShipper();
     const open = sessionOpen();
     await recordCalls(shipper, open, 1, 60, LONG);
@@ -114,7 +114,7 @@ describe("the recorder", () => {
     ]);
   });
 
-  test("cuts what waits into pieces while the store is away, and the next one delivers it in its order", async () => {
+  test("fills several segments while the store is unavailable, and the next recorder delivers them in order", async () => {
     const first = startShipper(nowhere);
     const [one, other] = [sessionOpen(), sessionOpen()];
     for (let number = 1; number <= 110; number++) {
@@ -125,7 +125,7 @@ describe("the recorder", () => {
     await until("several segments", () => segments().length >= 3);
     const health = first.shipper.health();
     expect(health.last_error).toContain("cannot be reached");
-    // Beside the frames a few openings and states.
+    // The frames, and a few openings and states.
     expect(health.queued_records).toBeWithin(440, 450);
     expect(health.queued_bytes).toBeGreaterThan(20_000_000);
     for (const name of segments()) expect(statSync(join(folder.path, name)).size).toBeLessThan(10_000_000);
@@ -144,7 +144,7 @@ describe("the recorder", () => {
     ]);
   });
 
-  test("delivers what follows a piece that a person has removed, with its sessions and open calls", async () => {
+  test("delivers the segments after one that a person removed, with their sessions and open calls", async () => {
     const first = startShipper(nowhere);
     const open = sessionOpen();
     await recordFrame(
@@ -174,7 +174,7 @@ describe("the recorder", () => {
     await second.leave();
   });
 
-  test("says what is damaged or torn in the spool, and saves what is around it", async () => {
+  test("logs damage and torn writes in the spool, and recovers the entries around them", async () => {
     const first = startShipper(nowhere);
     const [one, other] = [sessionOpen(), sessionOpen()];
     await recordCalls(first.shipper, one, 1, 3);
@@ -182,7 +182,7 @@ describe("the recorder", () => {
     await first.leave();
     const file = join(folder.path, segments()[0] ?? "");
     const bytes = readFileSync(file);
-    // The opening of the second session and its first question go; at the end half of its last answer.
+    // Destroys the opening and the first request of the second session, and half of its last answer.
     bytes.fill(
       0,
       bytes.indexOf(`{"kind":"open","session":"${other.session}"`),
@@ -197,12 +197,12 @@ describe("the recorder", () => {
     expect(left[0]).toBe("The beginning of what was recorded of this session is damaged.");
     expect(left.slice(-4)).toEqual([...pairs(2, 2), "call 3", end]);
     expect(second.shipper.health().damaged_bytes).toBeGreaterThan(100);
-    expect(log.filter((line) => line.includes("is damaged; what is behind it is saved"))).toHaveLength(1);
-    expect(log.filter((line) => line.includes("was torn, and is cut off"))).toHaveLength(1);
+    expect(log.filter((line) => line.includes("the entries after it were recovered"))).toHaveLength(1);
+    expect(log.filter((line) => line.includes("ends in a torn write"))).toHaveLength(1);
     await second.leave();
   });
 
-  test("passes over an entry that it does not understand", async () => {
+  test("skips a malformed entry", async () => {
     const first = startShipper(nowhere);
     const open = sessionOpen();
     await recordCalls(first.shipper, open, 1, 1);
@@ -213,11 +213,11 @@ describe("the recorder", () => {
     const second = startShipper();
     await until("an empty folder", () => readdirSync(folder.path).length === 0);
     expect(await contents(open.session)).toEqual([start, ...pairs(1, 2), end]);
-    expect(log.filter((line) => line.includes("not understood; it is passed over"))).not.toHaveLength(0);
+    expect(log.filter((line) => line.includes("is malformed; it was skipped"))).not.toHaveLength(0);
     await second.leave();
   });
 
-  test("lets what comes late follow a conversation into the trash, and drops and counts what has no conversation any more", async () => {
+  test("stores late records in a conversation in the trash, and drops those of a deleted one", async () => {
     const { shipper, leave } = startShipper();
     const [trashed, purged] = [sessionOpen(), sessionOpen()];
     for (const open of [trashed, purged]) await recordCalls(shipper, open, 1, 2);
@@ -232,13 +232,13 @@ describe("the recorder", () => {
     await leave();
   });
 
-  test("does not bring back what was deleted for good when it is delivered by another", async () => {
+  test("does not restore a permanently deleted conversation when another recorder takes over", async () => {
     const first = startShipper();
     const open = sessionOpen();
     await recordCalls(first.shipper, open, 1, 2);
     await delivered(first.shipper);
     await store.conversations.delete({ conversation_id: open.session, force: true });
-    // What stays of a process that is killed: nobody has told it to remove anything.
+    // Like a killed process, which removes nothing.
     first.shipper.spool.journal?.release();
     const second = startShipper();
     await until("an empty folder", () => readdirSync(folder.path).length === 0);
@@ -248,13 +248,13 @@ describe("the recorder", () => {
     await first.client.close();
   });
 
-  test("sets aside a record that the store refuses, with the reason, and holds up nobody for it", async () => {
+  test("sets aside a record that the store refuses, with the reason, and delivers all others", async () => {
     const [open, other] = [sessionOpen(), sessionOpen()];
     const first = startShipper();
     await recordCalls(first.shipper, open, 1, 1);
     await delivered(first.shipper);
     await first.leave();
-    // Another's message takes the id that the question's record will have again.
+    // Another message takes the id that the record of the request will have again.
     const [, question] = (await store.messages.page({ conversation_id: open.session })).messages;
     await store.conversations.delete({ conversation_id: open.session, force: true });
     await store.messages.storeBulk({ messages: [{ role: "user", content: "mine", message_id: question?.id }] });
@@ -276,7 +276,7 @@ describe("the recorder", () => {
     await second.leave();
   });
 
-  test("delivers other conversations while the database will not take one, and that one later", async () => {
+  test("delivers other conversations while the database is locked for one, and that one later", async () => {
     const connection = await emptyDatabase(engine);
     await using slow = await testListener(engine, { store: { connection, deadlineMs: 500 } });
     const { shipper, leave } = startShipper(slow.url);
@@ -300,7 +300,7 @@ describe("the recorder", () => {
   });
 });
 
-describe("the recorder beside a store that a test scripts", () => {
+describe("the recorder with a scripted store", () => {
   let scripted: ScriptedStore;
   beforeEach(() => (scripted = new ScriptedStore()));
 
@@ -316,7 +316,7 @@ describe("the recorder beside a store that a test scripts", () => {
 
   const call = (name: string) => JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name } });
 
-  /** Leaves a journal with a session of one call, as a process does that is killed. */
+  /** Leaves a journal with a session of one call, like a killed process. */
   function leave(session: string): void {
     const journal = Journal.create(folder.path);
     const segment = journal.begin({ kind: "state", sessions: [] });
@@ -327,7 +327,7 @@ describe("the recorder beside a store that a test scripts", () => {
   const left = () => readdirSync(folder.path).filter((name) => name.endsWith(".spool")).length;
   const begun = () => scripted.calls.filter(({ tool }) => tool === "dewey_begin_conversation").length;
 
-  test("takes over what earlier proxies left, four of them at a time, and looks every thirty seconds for more", async () => {
+  test("takes over journals of dead proxies, four at a time, and looks for more every thirty seconds", async () => {
     using clock = stoppedClock();
     const gate = Promise.withResolvers<void>();
     scripted.answer = () => gate.promise;
@@ -336,7 +336,7 @@ describe("the recorder beside a store that a test scripts", () => {
     shipper.start();
     await clock.pass(5000, 10);
     expect([begun(), left()]).toEqual([4, 6]);
-    // The calls: what is before them in their journals needs no delivery.
+    // Only the calls: the states and openings before them need no delivery.
     expect(shipper.health().queued_records).toBe(4);
     expect(shipper.health().oldest_age_seconds).toBeGreaterThan(0);
     gate.resolve();
@@ -350,7 +350,7 @@ describe("the recorder beside a store that a test scripts", () => {
     await shipper.stop(0);
   });
 
-  test("takes over nothing of a process that lives", async () => {
+  test("does not take over the journal of a living process", async () => {
     using clock = stoppedClock();
     const journal = Journal.create(folder.path);
     journal.begin({ kind: "state", sessions: [] });
@@ -362,7 +362,7 @@ describe("the recorder beside a store that a test scripts", () => {
     journal.finish();
   });
 
-  test("tells what waits and since when, what was delivered, and why the last attempt failed", async () => {
+  test("reports undelivered entries and their age, deliveries, and the last failure", async () => {
     using clock = stoppedClock();
     const shipper = shipperOf();
     expect(shipper.health()).toEqual({
@@ -402,7 +402,7 @@ describe("the recorder beside a store that a test scripts", () => {
     await shipper.stop(0);
   });
 
-  test("gives delivery its time when it stops, and leaves the rest to the next one", async () => {
+  test("continues delivery for its grace period after a stop, and leaves the rest to the next recorder", async () => {
     using clock = stoppedClock();
     for (const isTaken of [true, false]) {
       const shipper = shipperOf();
@@ -420,11 +420,11 @@ describe("the recorder beside a store that a test scripts", () => {
       const [owner = ""] = Journal.owners(folder.path);
       if (!isTaken) Journal.adopt(folder.path, owner)?.finish();
     }
-    // It waits no longer than it may.
+    // Not longer than the grace period.
     expect(clock.nowMs).toBeLessThan(9000);
   });
 
-  test("does not wait when it stops and everything is delivered", async () => {
+  test("stops at once when everything is delivered", async () => {
     using clock = stoppedClock();
     const shipper = shipperOf();
     await recordFrame(shipper, sessionOpen(), 1, call("a"));
@@ -435,7 +435,7 @@ describe("the recorder beside a store that a test scripts", () => {
     expect([isStopped, readdirSync(folder.path)]).toEqual([true, []]);
   });
 
-  test("delivers behind a burst of frames, unless half of what the spool may hold is taken", async () => {
+  test("delivers after a burst of frames, or during it when the spool is half full", async () => {
     using clock = stoppedClock();
     const call = (sequence: number) =>
       `{"jsonrpc":"2.0","id":${sequence},"method":"tools/call","params":{"a":"${LONG}"}}`;
@@ -460,7 +460,7 @@ describe("the recorder beside a store that a test scripts", () => {
     }
   });
 
-  test("counts what it drops and sets aside, and says where that is", async () => {
+  test("counts dropped and set-aside records, and reports the file", async () => {
     using clock = stoppedClock();
     const shipper = shipperOf();
     scripted.answer = refusing("invalid");

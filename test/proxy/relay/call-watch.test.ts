@@ -20,7 +20,7 @@ const call = (id: unknown) => ({ id, method: "tools/call", params: { name: "x" }
 const asked = (message: object) => watch.asked(view(message));
 const answered = (message: object) => watch.answered(view(message));
 
-test("each call of a tool ends with its outcome and the time it took", async () => {
+test("each tool call ends with its outcome and its duration", async () => {
   const answers = {
     success: { result: { content: [] } },
     error: { result: { isError: true } },
@@ -41,7 +41,7 @@ test("each call of a tool ends with its outcome and the time it took", async () 
   expect(ended.slice(3).map(([outcome]) => outcome)).toEqual(["error", "error", "success"]);
 });
 
-test("other requests are open and end like calls, but are not told of", () => {
+test("other requests count as open, but are not reported", () => {
   asked({ id: 1, method: "ping" });
   asked({ method: "notifications/x" });
   expect(watch.size).toBe(1);
@@ -63,14 +63,14 @@ test("the messages of a batch count one by one", () => {
   expect(ended.map(([outcome]) => outcome)).toEqual(["success", "error"]);
 });
 
-test("an answer to nothing that was asked ends nothing", () => {
+test("an answer to an unknown request is ignored", () => {
   asked(call(1));
   answered({ id: "1", result: {} });
   answered(call(1));
   expect([watch.size, ended]).toEqual([1, []]);
 });
 
-test("of more than ten thousand requests the oldest counts as unanswered", () => {
+test("the oldest of more than ten thousand open requests counts as unanswered", () => {
   for (let id = 1; id <= 10_000; id++) asked(call(id));
   expect([watch.size, ended]).toEqual([10_000, []]);
   asked(call(10_001));
@@ -81,14 +81,14 @@ test("of more than ten thousand requests the oldest counts as unanswered", () =>
   expect(watch.size).toBe(9999);
 });
 
-test("what is open when the session ends is unanswered", () => {
+test("requests still open when the session ends are unanswered", () => {
   asked(call(1));
   asked({ id: 2, method: "ping" });
   watch.close();
   expect([watch.size, ended]).toEqual([0, [["unanswered", 0]]]);
 });
 
-test("it is idle when nothing is in flight, also for several that wait", async () => {
+test("idle resolves for every waiter once no request is in flight", async () => {
   let idle = 0;
   await watch.idle();
   asked(call(1));
@@ -99,7 +99,7 @@ test("it is idle when nothing is in flight, also for several that wait", async (
   await clock.pass(1);
   expect(idle).toBe(0);
   answered({ id: 2, result: {} });
-  // The next request comes before those who wait have noticed.
+  // The next request arrives before the waiters have noticed.
   asked(call(3));
   await clock.pass(1);
   expect(idle).toBe(0);
@@ -108,7 +108,7 @@ test("it is idle when nothing is in flight, also for several that wait", async (
   expect(idle).toBe(2);
 });
 
-test("a tap shows it requests on their way up and answers once they have gone down", () => {
+test("a watching tap shows requests on their way up, and answers once they were sent down", () => {
   const passes: (() => void)[] = [];
   const seen: string[] = [];
   const tap = watchingTap(

@@ -17,7 +17,7 @@ const params = { protocolVersion: "2025-11-25", clientInfo: { name: "clio", vers
 const initialize = view({ id: 0, method: "initialize", params });
 const answer = (capabilities: unknown) => view({ id: 0, result: { capabilities } });
 
-/** A client that has been through the handshake with a server of these capabilities. */
+/** A client that has completed the handshake with a server of these capabilities. */
 function initialized(capabilities: unknown = {}): Handshake {
   const handshake = new Handshake();
   handshake.sent(initialize);
@@ -26,14 +26,14 @@ function initialized(capabilities: unknown = {}): Handshake {
   return handshake;
 }
 
-describe("what is replayed", () => {
-  test("is initialize as the client sent it, under an id of Dewey's own", () => {
+describe("the replay", () => {
+  test("begins with initialize as the client sent it, under an id of Dewey's", () => {
     const { id, frame } = initialized().initializeAgain() ?? { id: "", frame: "" };
     expect(JSON.parse(frame)).toEqual({ jsonrpc: "2.0", id: "dewey-replay-1", method: "initialize", params });
     expect(id).toBe("dewey-replay-1");
   });
 
-  test("is nothing before a server has answered initialize, or when it refused it", () => {
+  test("is empty until a server has answered initialize, and if it refused", () => {
     const handshake = new Handshake();
     expect(handshake.initializeAgain()).toBeUndefined();
     handshake.sent(initialize);
@@ -42,7 +42,7 @@ describe("what is replayed", () => {
     expect([handshake.isPending, handshake.initializeAgain()]).toEqual([false, undefined]);
   });
 
-  test("takes no other response for the answer to initialize", () => {
+  test("is unaffected by any other response", () => {
     const handshake = new Handshake();
     handshake.sent(initialize);
     handshake.received(view({ id: "0", result: {} }));
@@ -50,12 +50,12 @@ describe("what is replayed", () => {
     expect(handshake.isPending).toBe(true);
     handshake.received(answer({}));
     expect(handshake.isPending).toBe(false);
-    // An id may be used again for something else.
+    // The id may be reused for another request.
     handshake.received(view({ id: 0, error: { code: 1, message: "no" } }));
     expect(handshake.initializeAgain()).toBeDefined();
   });
 
-  test("is nothing when Dewey itself has refused the client's initialize", () => {
+  test("is empty when Dewey answered initialize with an error", () => {
     const handshake = new Handshake();
     handshake.sent(initialize);
     handshake.forget();
@@ -64,13 +64,13 @@ describe("what is replayed", () => {
     expect(handshake.initializeAgain()).toBeUndefined();
   });
 
-  test("stays what it was when the upstream of an initialized client is lost", () => {
+  test("remains when the upstream of an initialized client is lost", () => {
     const handshake = initialized();
     handshake.forget();
     expect(handshake.initializeAgain()).toBeDefined();
   });
 
-  test("is followed by the client's log level and subscriptions, each as it was sent last", () => {
+  test("continues with the latest log level and subscriptions", () => {
     const handshake = initialized();
     for (const level of ["info", "error"])
       handshake.sent(view({ id: 1, method: "logging/setLevel", params: { level } }));
@@ -85,7 +85,7 @@ describe("what is replayed", () => {
     ]);
   });
 
-  test("leaves out what the client has not sent", () => {
+  test("leaves out messages that the client never sent", () => {
     const handshake = new Handshake();
     handshake.sent(initialize);
     handshake.received(answer({}));
@@ -95,7 +95,7 @@ describe("what is replayed", () => {
     expect(handshake.restAgain()).toEqual([]);
   });
 
-  test("leaves out a request that is nested too deeply to be written again", () => {
+  test("leaves out requests nested too deeply to be written again", () => {
     const handshake = new Handshake();
     const nested = (levels: number) => JSON.parse(`${"[".repeat(levels)}${"]".repeat(levels)}`) as unknown;
     handshake.sent(view({ id: 0, method: "initialize", params: { ...params, deep: nested(998) } }));
@@ -106,7 +106,7 @@ describe("what is replayed", () => {
     expect([handshake.initializeAgain(), handshake.restAgain()]).toEqual([undefined, []]);
   });
 
-  test("counts a notification that reached no server as sent, and a request not", () => {
+  test("includes a notification that reached no server, and no such request", () => {
     const handshake = initialized();
     handshake.unsent(view({ id: 1, method: "logging/setLevel", params: { level: "error" } }));
     expect(handshake.restAgain()).toHaveLength(1);
@@ -116,7 +116,7 @@ describe("what is replayed", () => {
   });
 });
 
-test("an answer to Dewey's own request is recognised once, and nothing else is taken for one", () => {
+test("the answer to a request of Dewey's is recognised exactly once", () => {
   const handshake = initialized();
   const { id } = handshake.initializeAgain() ?? {};
   expect(handshake.isReplay(view({ id: "dewey-replay-2", result: {} }))).toBe(false);
@@ -125,7 +125,7 @@ test("an answer to Dewey's own request is recognised once, and nothing else is t
   expect(handshake.isReplay(view({ id, result: {} }))).toBe(false);
 });
 
-test("the client is told that those lists have changed of which the server announces changes", () => {
+test("list changes are announced for the capabilities with listChanged", () => {
   const changes = (capabilities: unknown) =>
     parsed(initialized(capabilities).listChanges()).map(({ method }) => method);
   expect(

@@ -18,7 +18,7 @@ function startServer(answer: Answer, port = 0) {
   });
 }
 
-/** A relay in front of an address; what its tap and its states were told is kept. */
+/** A relay in front of a URL, with a log of what its tap and states received. */
 function startRelay(url: string, options: Partial<HttpRelayOptions> = {}) {
   const frames: string[] = [];
   const ends: string[] = [];
@@ -62,7 +62,7 @@ const json = (text: string, headers: Record<string, string> = {}, status = 200) 
 const inSession = { "mcp-session-id": "s1" };
 const call = '{"jsonrpc":"2.0","id":9007199254740993,"method":"tools/call"}';
 
-/** A raw TCP server that answers every request with these bytes and, after `hold`, breaks the connection. */
+/** A raw TCP server that answers every request with the beginning of an event stream, and then breaks the connection. */
 function startBreaking(body: string) {
   return Bun.listen({
     hostname: "127.0.0.1",
@@ -80,7 +80,7 @@ function startBreaking(body: string) {
 }
 
 describe("Streamable HTTP to Streamable HTTP", () => {
-  test("passes bodies as they are, headers of the protocol and the session's id, and nothing of the connection", async () => {
+  test("passes bodies, session ids and the protocol's headers unchanged, and no headers of the connection", async () => {
     const seen: { body: string; headers: Headers }[] = [];
     const answer = '{"jsonrpc":"2.0", "id":9007199254740993,"result":{"n":1.0}}';
     using upstream = startServer((request, body) => {
@@ -103,7 +103,7 @@ describe("Streamable HTTP to Streamable HTTP", () => {
     expect([relayed.relay.size, relayed.saw]).toEqual([1, [undefined]]);
   });
 
-  test("passes an upstream's own 404, so that the client begins again, and its session ends", async () => {
+  test("passes an upstream's 404, so that the client starts over, and ends the session", async () => {
     let isGone = false;
     using upstream = startServer(() => (isGone ? json("{}", {}, 404) : json("{}", inSession)));
     await using relayed = startRelay(upstream.url.href);
@@ -114,7 +114,7 @@ describe("Streamable HTTP to Streamable HTTP", () => {
     expect([relayed.relay.size, relayed.ends.length]).toEqual([0, 1]);
   });
 
-  test("answers what is asked in a session at once when nobody listens, and lets a beginning wait for an upstream that is coming up", async () => {
+  test("refuses requests of a session at once while the upstream is down, but lets a new session wait for it", async () => {
     const port = freePort();
     await using relayed = startRelay(`http://127.0.0.1:${port}/`);
     const refused = await post(relayed.url, call, inSession);
@@ -123,7 +123,7 @@ describe("Streamable HTTP to Streamable HTTP", () => {
       expect.stringMatching(/"id":9007199254740993.*tools.*cannot be reached/),
     ]);
     expect(relayed.saw.at(-1)).toBeDefined();
-    // It belongs to no session that is known, and is over.
+    // Its session is unknown, so it counts as its own, which has ended.
     expect(relayed.ends).toHaveLength(1);
     const waiting = post(relayed.url, call);
     await Bun.sleep(300);
@@ -133,7 +133,7 @@ describe("Streamable HTTP to Streamable HTTP", () => {
     expect(relayed.saw.at(-1)).toBeUndefined();
   });
 
-  test("answers what a broken stream owes, unless the client can come back for it, and logs why it broke", async () => {
+  test("answers the open requests of a broken stream with errors unless it can be resumed, and logs the cause", async () => {
     const lines: string[] = [];
     const log = createLog({ level: "info", format: "json", write: (line) => lines.push(line) });
     const without = startBreaking(": hi\n\n");
@@ -150,7 +150,7 @@ describe("Streamable HTTP to Streamable HTTP", () => {
     within.stop(true);
   });
 
-  test("answers each request of what an upstream has answered by half, naming it, and ends as it would have", async () => {
+  test("answers each request of a truncated response with an error that names the upstream", async () => {
     const breaking = Bun.listen({
       hostname: "127.0.0.1",
       port: 0,
@@ -162,7 +162,8 @@ describe("Streamable HTTP to Streamable HTTP", () => {
       },
     });
     await using relayed = startRelay(`http://127.0.0.1:${breaking.port}/`);
-    const refusal = (id: string) => expect.stringMatching(new RegExp(`"id":${id}[,}].*tools is not available.*broken`));
+    const refusal = (id: string) =>
+      expect.stringMatching(new RegExp(`"id":${id}[,}].*tools is not available.*closed the connection`));
     const alone = await post(relayed.url, call);
     expect([alone.status, await alone.text()]).toEqual([502, refusal("9007199254740993")]);
     const batch = await post(
@@ -177,7 +178,7 @@ describe("Streamable HTTP to Streamable HTTP", () => {
     breaking.stop(true);
   });
 
-  test("does not read more of an upstream than its client takes, and gives up one that takes nothing", async () => {
+  test("reads from the upstream only as fast as the client, and disconnects a client that reads nothing", async () => {
     let sent = 0;
     let cancelled = false;
     const event = new TextEncoder().encode(
@@ -216,15 +217,15 @@ describe("Streamable HTTP to Streamable HTTP", () => {
     socket.terminate();
   });
 
-  test("forgets a session that nobody uses any more", async () => {
+  test("drops an idle session", async () => {
     using upstream = startServer(() => json("{}", inSession));
     await using relayed = startRelay(upstream.url.href, { idleLimitMs: 50 });
     await post(relayed.url, call);
     await until("no session", () => relayed.relay.size === 0);
-    expect(relayed.ends).toEqual(["nobody used it any more"]);
+    expect(relayed.ends).toEqual(["it was idle for too long"]);
   });
 
-  test("does not take a client that leaves for a fault of the upstream", async () => {
+  test("does not blame the upstream for a client that leaves", async () => {
     let asked = 0;
     using upstream = startServer(async () => {
       asked += 1;
@@ -242,7 +243,7 @@ describe("Streamable HTTP to Streamable HTTP", () => {
   });
 });
 
-/** A relay without a port of its own; its requests are handed to it. */
+/** A relay without a port; requests are passed to it directly. */
 function bareRelay(url: string, options: Partial<HttpRelayOptions> = {}) {
   const ends: string[] = [];
   const keys: (string | undefined)[] = [];
@@ -262,8 +263,8 @@ function bareRelay(url: string, options: Partial<HttpRelayOptions> = {}) {
   return { relay, ends, keys, handle, [Symbol.dispose]: () => relay.stop() };
 }
 
-describe("a session that is forwarded", () => {
-  test("is one tap for all its requests, and gets the caller's key", async () => {
+describe("a forwarded session", () => {
+  test("has one tap for all its requests, with the caller's key", async () => {
     using upstream = startServer(() => json("{}", inSession));
     using relayed = bareRelay(upstream.url.href);
     await relayed.handle({}, "key");
@@ -273,7 +274,7 @@ describe("a session that is forwarded", () => {
     expect([relayed.relay.size, relayed.ends]).toEqual([0, ["the proxy is stopping"]]);
   });
 
-  test("ends when the client deletes it, or when the upstream does not know it any more", async () => {
+  test("ends when the client deletes it, but not with any failure", async () => {
     let status = 200;
     using upstream = startServer(() => json("{}", inSession, status));
     using relayed = bareRelay(upstream.url.href);
@@ -285,7 +286,7 @@ describe("a session that is forwarded", () => {
     expect([relayed.relay.size, relayed.ends]).toEqual([0, ["the client ended it"]]);
   });
 
-  test("ends with its one request where the upstream gives no ids", async () => {
+  test("is a single request if the upstream assigns no session ids", async () => {
     using upstream = startServer(() => json("{}"));
     using relayed = bareRelay(upstream.url.href);
     await relayed.handle();
@@ -297,7 +298,7 @@ describe("a session that is forwarded", () => {
     ]);
   });
 
-  test("is forgotten after half an hour without a request", async () => {
+  test("is dropped after half an hour without a request", async () => {
     using clock = stoppedClock();
     using upstream = startServer(() => json("{}", inSession));
     using relayed = bareRelay(upstream.url.href);
@@ -307,10 +308,10 @@ describe("a session that is forwarded", () => {
     await clock.pass(29 * 60_000, 1000);
     expect(relayed.relay.size).toBe(1);
     await clock.pass(2 * 60_000, 1000);
-    expect([relayed.relay.size, relayed.ends]).toEqual([0, ["nobody used it any more"]]);
+    expect([relayed.relay.size, relayed.ends]).toEqual([0, ["it was idle for too long"]]);
   });
 
-  test("is not forgotten while a stream of it is open, nor in the half hour after that", async () => {
+  test("is not dropped while one of its streams is open, nor in the half hour after that", async () => {
     using clock = stoppedClock();
     let end = () => {};
     const answer = (request: Request) =>
@@ -340,7 +341,7 @@ describe("a session that is forwarded", () => {
     expect(relayed.relay.size).toBe(0);
   });
 
-  test("is recorded no further when ten thousand began after it", async () => {
+  test("is no longer recorded when ten thousand newer ones are open", async () => {
     let count = 0;
     using upstream = startServer(() => json("{}", { "mcp-session-id": `s${(count += 1)}` }));
     using relayed = bareRelay(upstream.url.href);
@@ -348,15 +349,15 @@ describe("a session that is forwarded", () => {
     expect([relayed.relay.size, relayed.ends]).toEqual([10_000, []]);
     await relayed.handle();
     expect([relayed.relay.size, relayed.ends]).toEqual([10_000, ["there are too many sessions"]]);
-    // It is the one that began first.
+    // The oldest was dropped, the second is still known.
     const known = relayed.keys.length;
     await relayed.handle({ headers: { "mcp-session-id": "s2" } });
     expect(relayed.keys).toHaveLength(known);
   });
 });
 
-describe("what is forwarded", () => {
-  test("are no headers of the connection, nor what would show the client's secrets to the upstream", async () => {
+describe("forwarding", () => {
+  test("omits headers of the connection, and the client's credentials", async () => {
     const hops = [
       "keep-alive",
       "proxy-authenticate",
@@ -388,7 +389,7 @@ describe("what is forwarded", () => {
     expect(got).toEqual(["kept", null, null, null]);
   });
 
-  test("is an answer of any other type as it came, with its status", async () => {
+  test("passes responses of any other type unchanged", async () => {
     using upstream = startServer(() => new Response("no such method", { status: 405 }));
     await using relayed = startRelay(upstream.url.href);
     const response = await fetch(relayed.url);
@@ -397,10 +398,10 @@ describe("what is forwarded", () => {
   });
 });
 
-describe("an upstream that takes no connection", () => {
+describe("an upstream that refuses connections", () => {
   const refused = () => Promise.reject(Object.assign(new Error("refused"), { code: "ECONNREFUSED" }));
 
-  test("is tried for five seconds at the beginning of a session, and once for everything else", async () => {
+  test("is tried for five seconds by the first request of a session, and once by any other", async () => {
     using clock = stoppedClock();
     using fetches = spyOn(globalThis, "fetch").mockImplementation(refused as unknown as typeof fetch);
     using relayed = bareRelay("http://127.0.0.1:1/");
@@ -417,16 +418,16 @@ describe("an upstream that takes no connection", () => {
     }
   });
 
-  test("is not asked again when it may have taken the request", async () => {
+  test("is not tried again when it may have received the request", async () => {
     using fetches = spyOn(globalThis, "fetch").mockImplementation((() =>
       Promise.reject(new Error("the socket was closed"))) as unknown as typeof fetch);
     using relayed = bareRelay("http://127.0.0.1:1/");
     const response = await relayed.handle();
-    expect(await response.text()).toContain("has broken the connection");
+    expect(await response.text()).toContain("closed the connection");
     expect(fetches).toHaveBeenCalledTimes(1);
   });
 
-  test("is not tried any longer for a client that has left, which gets no error of the upstream's", async () => {
+  test("is not tried any longer once the client has left, and is not reported as down", async () => {
     using clock = stoppedClock();
     using fetches = spyOn(globalThis, "fetch").mockImplementation(refused as unknown as typeof fetch);
     const saw: unknown[] = [];

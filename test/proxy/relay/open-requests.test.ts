@@ -19,7 +19,7 @@ test("a request is open until it is answered, alone or in a batch", () => {
   expect(open.size).toBe(0);
 });
 
-test("all ids are taken at once, as they came, and are no longer open then", () => {
+test("taking all ids returns them unchanged and leaves none open", () => {
   const open = new OpenRequests();
   open.asked(view(request(1), request("a")));
   open.add(null);
@@ -27,7 +27,7 @@ test("all ids are taken at once, as they came, and are no longer open then", () 
   expect([open.size, open.takeAll()]).toEqual([0, []]);
 });
 
-test("an id is forgotten when the other side uses it for another request, alone or in a batch", () => {
+test("an id is forgotten when it is used for another request, alone or in a batch", () => {
   const open = new OpenRequests();
   for (const id of [1, 2, 3]) open.add(id);
   open.forget(view(response(1)));

@@ -11,7 +11,7 @@ import { until } from "../../support/rpc.ts";
 
 type Json = Record<string, unknown>;
 
-/** An upstream that answers its name when it is asked for it: a child of its own. */
+/** An echo server as a child process, with its name in the environment. */
 const child = (name: string): Upstream & { wire: "stdio" } => ({
   name: "tools",
   wire: "stdio",
@@ -21,7 +21,7 @@ const child = (name: string): Upstream & { wire: "stdio" } => ({
   record: "calls",
 });
 
-/** A session of a client that a test plays, with an upstream whose entry it may change. */
+/** A session whose client the test plays, and whose upstream configuration it changes. */
 function start(upstream: Upstream) {
   const received: Json[] = [];
   const log: string[] = [];
@@ -64,11 +64,12 @@ afterEach(async () => {
   await running?.over;
 });
 
-const connections = ({ log }: { log: string[] }) => log.filter((line) => line.includes("it is connected anew")).length;
+const connections = ({ log }: { log: string[] }) =>
+  log.filter((line) => line.includes("configuration changed; reconnecting")).length;
 
-test("a session stays with its upstream while the entry is what it was, and changes with it once nothing is in flight", async () => {
+test("a session reconnects when its upstream's configuration changed, once no request is in flight", async () => {
   const relayed = (running = start(child("one")));
-  // Before it has connected there is nothing to change.
+  // Not connected yet, so there is nothing to do.
   await relayed.session.refresh();
   expect(await relayed.call("env", { name: "NAME" })).toContain("one");
   expect(relayed.states.of("tools")).toMatchObject({ state: "up", last_error: null });
@@ -85,7 +86,7 @@ test("a session stays with its upstream while the entry is what it was, and chan
   expect(await relayed.call("env", { name: "NAME" })).toContain("two");
 });
 
-test("a session whose entry is changed back while a call is in flight stays where it is", async () => {
+test("a session does not reconnect if the configuration is changed back in the meantime", async () => {
   const relayed = (running = start(child("one")));
   await relayed.call("env", { name: "NAME" });
   const slow = relayed.call("slow", { ms: 200 });
@@ -97,7 +98,7 @@ test("a session whose entry is changed back while a call is in flight stays wher
   expect(connections(relayed)).toBe(0);
 });
 
-test("a session is connected anew once, however often its entry was read while a call was in flight", async () => {
+test("a session reconnects once, however often the configuration was read in the meantime", async () => {
   const relayed = (running = start(child("one")));
   await relayed.call("env", { name: "NAME" });
   const slow = relayed.call("slow", { ms: 200 });
@@ -109,7 +110,7 @@ test("a session is connected anew once, however often its entry was read while a
   expect(relayed.log.filter((line) => line.includes("a session has no upstream"))).toHaveLength(1);
 });
 
-test("a session without its upstream says so in the log and in the states, with the reason", async () => {
+test("a session without an upstream logs the reason and shows it in the states", async () => {
   const missing = { ...child("one"), command: "no-such-command" };
   const relayed = (running = start(missing));
   await until("the reason", () => relayed.states.of("tools").last_error ?? undefined);

@@ -6,7 +6,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const answer = (id: unknown) => `data: ${JSON.stringify({ jsonrpc: "2.0", id, result: {} })}\n\n`;
 
-/** A stream whose upstream a test plays, and what became of it. */
+/** A relayed stream whose upstream the test plays, and a log of its events. */
 function relay(unanswered: unknown[] = [], take?: (frame: string) => Promise<void>) {
   const taken: string[] = [];
   const log: string[] = [];
@@ -50,7 +50,7 @@ async function rest({ reader }: ReturnType<typeof relay>): Promise<string> {
 }
 
 describe("an event stream on its way to the client", () => {
-  test("passes as it came, cut as it came, and the tap sees its frames", async () => {
+  test("passes unchanged, in the same chunks, and the tap sees its frames", async () => {
     const relayed = relay();
     const chunks = [
       ": a comment\n",
@@ -66,7 +66,7 @@ describe("an event stream on its way to the client", () => {
     expect([relayed.ends, relayed.log]).toEqual([{ over: 1, cancelled: [] }, []]);
   });
 
-  test("passes no event before the tap has taken it", async () => {
+  test("passes an event only once the tap has taken it", async () => {
     const gate = Promise.withResolvers<void>();
     const relayed = relay([], () => gate.promise);
     relayed.say("data: one\n\n");
@@ -79,7 +79,7 @@ describe("an event stream on its way to the client", () => {
     expect(relayed.taken).toEqual(["one"]);
   });
 
-  test("has no event for the tap in one that only carries an id", async () => {
+  test("does not show the tap events without data", async () => {
     const relayed = relay();
     relayed.say("id: 1\ndata: \n\n");
     relayed.close();
@@ -87,7 +87,7 @@ describe("an event stream on its way to the client", () => {
     expect(relayed.taken).toEqual([]);
   });
 
-  test("ends for the upstream when the client leaves", async () => {
+  test("is cancelled at the upstream when the client leaves", async () => {
     const relayed = relay([1]);
     relayed.say(answer(2));
     await relayed.reader.read();
@@ -97,7 +97,7 @@ describe("an event stream on its way to the client", () => {
 });
 
 describe("an event stream that breaks", () => {
-  test("answers by an error what it still owes, each through the tap, behind what had come", async () => {
+  test("ends with an error for each open request, through the tap", async () => {
     const relayed = relay([1, "1", 2, 3]);
     relayed.say(answer(2));
     relayed.say(
@@ -112,7 +112,7 @@ describe("an event stream that breaks", () => {
     expect(relayed.log[0]).toMatch(/an event stream of the upstream broke.*"unanswered":2.*ECONNRESET/);
   });
 
-  test("ends without an error where the client can ask for the rest by the id of an event", async () => {
+  test("ends without errors when the client can resume from the id of an event", async () => {
     const relayed = relay([1]);
     relayed.say(`id: 7\n${answer(2)}${answer(3)}`);
     await relayed.reader.read();
@@ -121,7 +121,7 @@ describe("an event stream that breaks", () => {
     expect([relayed.taken.length, relayed.ends.over]).toEqual([2, 1]);
   });
 
-  test("owes nothing once all is answered", async () => {
+  test("ends without errors when every request is answered", async () => {
     const relayed = relay([1]);
     relayed.say(answer(1));
     await relayed.reader.read();

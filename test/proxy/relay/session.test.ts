@@ -22,7 +22,7 @@ afterEach(() => {
   clock[Symbol.dispose]();
 });
 
-/** One end of a pair of links in memory, of which a test plays the other side. */
+/** An in-memory link whose other side the test plays. */
 class Peer {
   readonly received: Json[] = [];
   readonly link: Link;
@@ -82,14 +82,14 @@ class Peer {
   }
 }
 
-/** A tap that passes a frame at the end of the turn of the event loop in which it came, as the recorder does. */
+/** A tap that passes frames at the end of the event loop's turn, like the recorder's. */
 const lateTap: Tap = { frame: (_direction, _text, pass) => setImmediate(pass), closed: () => {} };
 
 interface StartOptions extends Partial<Pick<SessionOptions, "tap" | "watch">> {
   client?: Peer;
 }
 
-/** A session whose upstreams a test hands out one by one; when the last is closed, there is none. */
+/** A session whose upstreams the test provides. Once the current one is closed, dialling fails. */
 function start(first?: Peer | DeweyError, { client = new Peer(), tap = noTap, watch }: StartOptions = {}) {
   let upstream = first;
   const states: (string | undefined)[] = [];
@@ -133,14 +133,14 @@ async function initialized(client: Peer, server: Peer): Promise<void> {
   client.say({ method: "notifications/initialized" });
 }
 
-/** Plays the upstream's part when the session initializes it again. */
+/** Answers the replayed initialize. */
 async function replayed(server: Peer): Promise<void> {
   const again = await server.heardMethod("initialize");
   server.say({ id: again["id"], result: hello });
 }
 
 describe("calls in flight when the upstream dies", () => {
-  test("are answered at once with an error that names the upstream and the reason, and are never repeated", async () => {
+  test("are answered at once with an error that names the upstream and the reason, and never repeated", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
     await initialized(client, first);
@@ -158,7 +158,7 @@ describe("calls in flight when the upstream dies", () => {
     expect(client.closed).toBe(false);
   });
 
-  test("are answered one by one when they came in a batch", async () => {
+  test("are answered individually when they came in a batch", async () => {
     const server = new Peer();
     const { client } = start(server);
     await initialized(client, server);
@@ -170,7 +170,7 @@ describe("calls in flight when the upstream dies", () => {
     expect([client.count(1), client.count(2), client.count(3)]).toEqual([1, 0, 1]);
   });
 
-  test("are not answered twice when the answer is still on its way to the client", async () => {
+  test("are not answered twice if the answer is still held by the tap", async () => {
     const [server, second] = [new Peer(), new Peer()];
     const { client, use } = start(server, { tap: lateTap });
     await initialized(client, server);
@@ -183,7 +183,7 @@ describe("calls in flight when the upstream dies", () => {
     expect(client.received.filter((message) => message["id"] === 1)).toMatchObject([{ result: {} }]);
   });
 
-  test("are not answered again by an upstream that answers after its end", async () => {
+  test("are not answered again by late frames of the dead upstream", async () => {
     const [server, second] = [new Peer(), new Peer()];
     const { client, use } = start(server);
     await initialized(client, server);
@@ -197,7 +197,7 @@ describe("calls in flight when the upstream dies", () => {
     expect(client.count(1)).toBe(1);
   });
 
-  test("that follow the end wait for the next upstream instead of being lost on the dead one", async () => {
+  test("sent right after the end wait for the next upstream", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
     await initialized(client, first);
@@ -211,7 +211,7 @@ describe("calls in flight when the upstream dies", () => {
 });
 
 describe("the next upstream", () => {
-  test("is told what the client told the last one; the client sees only what changed", async () => {
+  test("gets the client's handshake, log level and subscriptions; the client sees only list changes", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
     await initialized(client, first);
@@ -223,7 +223,7 @@ describe("the next upstream", () => {
     for (const id of [3, 4, 5, 6]) first.say({ id, result: {} });
     use(second);
     first.end("restarted");
-    // A frame that comes now waits for the end of the handshake.
+    // A frame sent now waits for the end of the handshake.
     client.say({ id: 7, method: "tools/list" });
     const again = await second.heardMethod("initialize");
     expect(again["params"]).toEqual(initialize.params);
@@ -248,7 +248,7 @@ describe("the next upstream", () => {
     ]);
   });
 
-  test("is not initialized again for a client that never was", async () => {
+  test("gets no initialize if the client never sent one", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
     client.say({ id: 1, method: "server/discover" });
@@ -261,7 +261,7 @@ describe("the next upstream", () => {
     expect(client.received.some((message) => "method" in message)).toBe(false);
   });
 
-  test("is not initialized again for a client whose own initialize was refused", async () => {
+  test("gets no initialize if the client's own was refused", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
     client.say(initialize);
@@ -269,7 +269,7 @@ describe("the next upstream", () => {
     use(second);
     first.end("it crashed");
     expect(await client.heardId("i-1")).toHaveProperty("error");
-    // The id is free for another request, whose answer is not the one to initialize.
+    // The id is reused, and that answer is not the one to initialize.
     client.say({ id: "i-1", method: "ping" });
     await second.heardId("i-1");
     second.say({ id: "i-1", result: {} });
@@ -282,7 +282,7 @@ describe("the next upstream", () => {
     expect([second.received.length, third.received.length]).toEqual([1, 1]);
   });
 
-  test("is told that the client is initialized, even if the client said so while there was no upstream", async () => {
+  test("gets notifications/initialized even if the client sent it during the outage", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
     client.say(initialize);
@@ -299,7 +299,7 @@ describe("the next upstream", () => {
     await second.heardMethod("notifications/initialized");
   });
 
-  test("is given up when it does not answer within ten seconds, and another is tried", async () => {
+  test("is abandoned if it does not answer initialize within ten seconds", async () => {
     const [first, silent, third] = [new Peer(), new Peer(), new Peer()];
     const { client, use, states } = start(first);
     await initialized(client, first);
@@ -319,7 +319,7 @@ describe("the next upstream", () => {
     expect(silent.received).toHaveLength(1);
   });
 
-  test("that dies while it is being initialized is followed by another", async () => {
+  test("may die during the handshake, and is replaced by another", async () => {
     const [first, second, third] = [new Peer(), new Peer(), new Peer()];
     const { client, use } = start(first);
     await initialized(client, first);
@@ -334,7 +334,7 @@ describe("the next upstream", () => {
     expect(second.received).toHaveLength(1);
   });
 
-  test("shows the client no answer to a request of Dewey's own, even when nothing else is open", async () => {
+  test("does not show the client its answers to Dewey's own requests", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
     await initialized(client, first);
@@ -352,8 +352,8 @@ describe("the next upstream", () => {
   });
 });
 
-describe("requests of an upstream that died", () => {
-  test("are cancelled, and their answers go to no other upstream", async () => {
+describe("requests of a dead upstream", () => {
+  test("are cancelled, and late answers to them are dropped", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
     await initialized(client, first);
@@ -367,18 +367,18 @@ describe("requests of an upstream that died", () => {
     const taken = await client.heardMethod("notifications/cancelled");
     expect(taken["params"]).toMatchObject({ requestId: 1, reason: expect.stringContaining("restarted") });
     await replayed(second);
-    // The client may have answered before it heard of the cancellation.
+    // The client may have answered before it received the cancellation.
     client.say({ id: 1, result: { role: "assistant" } });
     client.say({ id: 8, method: "ping" });
     await second.heardId(8);
     expect(second.count(1)).toBe(0);
-    // The id is free again once its late answer has been dropped.
+    // The id is free once the late answer was dropped.
     client.say({ id: 1, result: {} });
     await second.heardId(1);
     expect(client.received.filter(({ method }) => method === "notifications/cancelled")).toHaveLength(1);
   });
 
-  test("do not stand in the way of the next one's requests with the same ids", async () => {
+  test("do not block the next upstream's requests with the same ids", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
     await initialized(client, first);
@@ -394,8 +394,8 @@ describe("requests of an upstream that died", () => {
   });
 });
 
-describe("while there is no upstream", () => {
-  test("a request waits five seconds and is then refused with the reason; the session serves again when one is there", async () => {
+describe("during an outage", () => {
+  test("a request waits five seconds and is then refused with the reason", async () => {
     const { client, use, states } = start();
     client.say({ id: 1, method: "tools/list" });
     await clock.pass(4900);
@@ -411,7 +411,7 @@ describe("while there is no upstream", () => {
     await server.heardId(2);
   });
 
-  test("the five seconds run from the beginning of the outage, not from the request", async () => {
+  test("the five seconds count from the beginning of the outage", async () => {
     const { client } = start();
     await clock.pass(4000);
     client.say({ id: 1, method: "ping" });
@@ -445,7 +445,7 @@ describe("while there is no upstream", () => {
     expect(client.received[0]?.["error"]).toMatchObject({ code: -32_020, message: "there is no command" });
   });
 
-  test("a client that sends a thousand frames is read no further, and loses none of them", async () => {
+  test("a client is paused after a thousand frames, and none is lost", async () => {
     const { client, use } = start();
     for (let id = 0; id < 999; id++) client.say({ id, method: "ping" });
     expect(client.paused).toBe(false);
@@ -458,7 +458,7 @@ describe("while there is no upstream", () => {
     expect(client.paused).toBe(false);
   });
 
-  test("a client that sends 16 MB is read no further, and what is sent later waits in another 16 MB", async () => {
+  test("a client is paused after 16 MB, and the next outage has its own 16 MB", async () => {
     const { client, use } = start();
     const large = (id: number) => ({ id, method: "ping", params: { text: "x".repeat(4_000_000) } });
     for (let id = 0; id < 3; id++) client.say(large(id));
@@ -474,7 +474,7 @@ describe("while there is no upstream", () => {
     expect(client.paused).toBe(false);
   });
 
-  test("it is dialled after pauses that double up to 15 seconds, each with as much again at random", async () => {
+  test("the upstream is dialled with pauses that double up to 15 seconds, plus jitter", async () => {
     const { dialledMs } = start();
     await clock.pass(90_000);
     const pauses = dialledMs.slice(1).map((time, index) => time - (dialledMs[index] ?? 0));
@@ -485,7 +485,7 @@ describe("while there is no upstream", () => {
     expect(last - before).toBe(22_500);
   });
 
-  test("the pauses begin short again after a connection that lasted five seconds, and only then", async () => {
+  test("the pauses start over after a connection of more than five seconds", async () => {
     for (const [lastsMs, pauseMs] of [
       [4900, 3200],
       [5100, 100],
@@ -505,8 +505,8 @@ describe("while there is no upstream", () => {
   });
 });
 
-describe("a peer that takes frames slower than the other sends them", () => {
-  test("holds back the client until the upstream has drained", async () => {
+describe("backpressure", () => {
+  test("pauses the client until the upstream has drained", async () => {
     const server = new Peer();
     const { client } = start(server);
     await clock.until("a connection", () => server.handlers);
@@ -519,7 +519,7 @@ describe("a peer that takes frames slower than the other sends them", () => {
     expect(client.paused).toBe(false);
   });
 
-  test("holds back the upstream until the client has drained", async () => {
+  test("pauses the upstream until the client has drained", async () => {
     const server = new Peer();
     const { client } = start(server);
     await clock.until("a connection", () => server.handlers);
@@ -532,7 +532,7 @@ describe("a peer that takes frames slower than the other sends them", () => {
     expect(server.paused).toBe(false);
   });
 
-  test("lets an upstream go on that was held back while it was initialized again", async () => {
+  test("resumes an upstream that was paused during the handshake", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use } = start(first);
     await initialized(client, first);
@@ -548,7 +548,7 @@ describe("a peer that takes frames slower than the other sends them", () => {
 });
 
 describe("the end of a session", () => {
-  test("comes with the end of its client, and ends the upstream", async () => {
+  test("follows its client's, and closes the upstream", async () => {
     const server = new Peer();
     const reasons: string[] = [];
     const { client, over } = start(server, { tap: { ...noTap, closed: (reason) => reasons.push(reason) } });
@@ -560,7 +560,7 @@ describe("the end of a session", () => {
     expect(reasons).toHaveLength(1);
   });
 
-  test("ends an upstream that is being initialized again", async () => {
+  test("closes an upstream in the middle of the handshake", async () => {
     const [first, second] = [new Peer(), new Peer()];
     const { client, use, over } = start(first);
     await initialized(client, first);
@@ -572,7 +572,7 @@ describe("the end of a session", () => {
     expect(second.closed).toBe(true);
   });
 
-  test("ends an upstream whose connection comes too late, and dials no other", async () => {
+  test("closes an upstream whose connection comes too late", async () => {
     const server = new Peer();
     const client = new Peer();
     const connected = Promise.withResolvers<Link>();
@@ -594,7 +594,7 @@ describe("the end of a session", () => {
     expect([server.closed, dials]).toEqual([true, 1]);
   });
 
-  test("stops the attempts to connect", async () => {
+  test("stops dialling", async () => {
     const { client, over, dialledMs } = start();
     await clock.pass(1000);
     client.end("bye");
@@ -604,7 +604,7 @@ describe("the end of a session", () => {
     expect(dialledMs).toHaveLength(dials);
   });
 
-  test("comes at once on stdio when the client is owed nothing", async () => {
+  test("comes at once on stdio when no request is open", async () => {
     const server = new Peer();
     const { client, over } = start(server, { tap: lateTap, client: new Peer("stdio") });
     await initialized(client, server);
@@ -619,7 +619,7 @@ describe("the end of a session", () => {
     expect(clock.nowMs - endedMs).toBeLessThan(50);
   });
 
-  test("waits on stdio for the answers to what the client asked last", async () => {
+  test("waits on stdio for the answers to open requests", async () => {
     const server = new Peer();
     const reasons: string[] = [];
     const tap = { ...lateTap, closed: (reason: string) => reasons.push(reason) };
@@ -636,7 +636,7 @@ describe("the end of a session", () => {
     expect([client.count(1), reasons]).toEqual([1, ["the client has left: its stdin has ended"]]);
   });
 
-  test("waits on stdio for an upstream that what the client asked is waiting for", async () => {
+  test("waits on stdio for an upstream while requests wait for it", async () => {
     const server = new Peer();
     const { client, over, use } = start(undefined, { client: new Peer("stdio") });
     client.say({ id: 1, method: "ping" });
@@ -650,7 +650,7 @@ describe("the end of a session", () => {
     expect(client.count(1)).toBe(1);
   });
 
-  test("waits no longer than thirty seconds on stdio", async () => {
+  test("waits at most thirty seconds on stdio", async () => {
     const server = new Peer();
     const { client, over } = start(server, { client: new Peer("stdio") });
     await clock.until("a connection", () => server.handlers);
@@ -664,7 +664,7 @@ describe("the end of a session", () => {
   });
 });
 
-test("a tap sees each frame with its direction, and what Dewey itself says to the client", async () => {
+test("a tap sees every frame with its direction, including Dewey's own to the client", async () => {
   const server = new Peer();
   const seen: string[] = [];
   const tap: Tap = {
@@ -683,7 +683,7 @@ test("a tap sees each frame with its direction, and what Dewey itself says to th
   expect(seen).toEqual(["up 1", "down 2", "down 1", "down cancelled"]);
 });
 
-test("a watch sees each request of the client and each answer to it, and counts the oldest of too many as unanswered", async () => {
+test("a watch sees the client's requests and their answers; the oldest of too many count as unanswered", async () => {
   const server = new Peer();
   const outcomes: string[] = [];
   const watch = new CallWatch((outcome) => outcomes.push(outcome));

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { countingTap, noTap } from "../../../src/proxy/relay/tap.ts";
 import { viewFrame } from "../../../src/wire/frame.ts";
 
-test("a counting tap counts each frame's bytes before it hands it on, and hands on the end", () => {
+test("a counting tap counts the bytes of each frame, and forwards frames and the end", () => {
   const seen: unknown[] = [];
   const tap = countingTap(
     {
@@ -20,7 +20,7 @@ test("a counting tap counts each frame's bytes before it hands it on, and hands 
   expect(seen).toEqual([["down", 7], ["down", text], "passed", "bye"]);
 });
 
-test("a tap that looks at nothing lets every frame go on at once", () => {
+test("noTap passes every frame at once", () => {
   let passed = 0;
   noTap.frame("up", { text: "{}", view: viewFrame("{}") }, () => (passed += 1));
   noTap.closed("bye");

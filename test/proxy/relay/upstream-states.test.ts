@@ -1,7 +1,7 @@
 import { expect, setSystemTime, test } from "bun:test";
 import { UpstreamStates } from "../../../src/proxy/relay/upstream-states.ts";
 
-test("an upstream is unused until it is seen, and then up or down since the change, with its last error", () => {
+test("an upstream is unused at first, then up or down since the last change, with its last error", () => {
   const at = (time: string) => setSystemTime(new Date(time));
   const states = new UpstreamStates();
   try {

@@ -29,8 +29,8 @@ function mistakes(value: unknown): string {
   throw new Error("it was taken");
 }
 
-describe("the file of upstreams", () => {
-  test("has the clients' own form, and guesses a type that is left out", () => {
+describe("the upstream configuration", () => {
+  test("has the clients' own format, and derives a missing type", () => {
     const { byName, defaultName } = parse({
       mcpServers: {
         local: { command: "npx", args: ["-y", "x"], env: { KEY: "${SEARCH_TOKEN}" }, cwd: "/tmp" },
@@ -65,12 +65,12 @@ describe("the file of upstreams", () => {
     expect([byName.get("dewey")?.record, defaultName]).toEqual(["none", "remote"]);
   });
 
-  test("needs no default where there is one server only", () => {
+  test("needs no default for a single server", () => {
     expect(parse({ mcpServers: { only: { command: "x" } } }).defaultName).toBe("only");
     expect(parse({ mcpServers: { a: { command: "x" }, b: { command: "y" } } }).defaultName).toBeUndefined();
   });
 
-  test("may say each type that there is, whatever the scheme of the address", () => {
+  test("accepts every type, whatever the scheme of the URL", () => {
     const { byName } = parse({
       mcpServers: {
         child: { type: "stdio", command: "x", record: "none" },
@@ -89,13 +89,13 @@ describe("the file of upstreams", () => {
     ]);
   });
 
-  test("is refused as a whole for a single mistake, with what should stand there", () => {
+  test("is refused for a single mistake, with its path and the remedy", () => {
     for (const [entry, problem] of [
       [{ command: "" }, "mcpServers.a.command should not be empty"],
-      [{ command: "x", args: [1] }, "mcpServers.a.args.0 should be a text"],
-      [{ command: "x", env: { A: 1 } }, "mcpServers.a.env.A should be a text"],
+      [{ command: "x", args: [1] }, "mcpServers.a.args.0 should be a string"],
+      [{ command: "x", env: { A: 1 } }, "mcpServers.a.env.A should be a string"],
       [{ command: "x", env: { A: "${UNSET}" } }, "mcpServers.a.env.A refers to the variable UNSET, which is not set"],
-      [{ url: "x" }, "mcpServers.a.url should be an address"],
+      [{ url: "x" }, "mcpServers.a.url should be a URL"],
       [{ url: "ws://x", record: "some" }, "mcpServers.a.record should be calls, all or none"],
       [
         { url: "ws://x", headers: { A: "${UNSET}" } },
@@ -107,16 +107,16 @@ describe("the file of upstreams", () => {
       ],
     ] as const)
       expect(mistakes({ mcpServers: { a: entry, b: { command: "x" } } })).toBe(
-        `The configuration of upstreams, mcp.json, is wrong:\n  ${problem}`,
+        `The upstream configuration mcp.json is invalid:\n  ${problem}`,
       );
     expect(mistakes({ mcpServers: { a: { command: "x" }, b: { command: "x" } }, default: "c" })).toEndWith(
       "\n  default should be one of the servers: a, b",
     );
     for (const wrong of [{ mcpServers: { "": { command: "x" } } }, { mcpServers: [] }, [], { mcpServers: {}, x: 1 }])
-      expect(mistakes(wrong)).toStartWith("The configuration of upstreams, mcp.json, is wrong:\n");
+      expect(mistakes(wrong)).toStartWith("The upstream configuration mcp.json is invalid:\n");
   });
 
-  test("is refused with every mistake and its path", () => {
+  test("is refused with all of its mistakes", () => {
     const message = mistakes({
       mcpServers: {
         a: { command: "" },
@@ -144,7 +144,7 @@ describe("the file of upstreams", () => {
   });
 });
 
-test("without a file there are the orchestrator and Dewey, and only Dewey is shown its token", () => {
+test("without a file there are the orchestrator and Dewey, and only Dewey gets its token", () => {
   const { byName, defaultName } = defaultUpstreams(context);
   expect(defaultName).toBe("fiedler");
   expect([...byName]).toEqual([
@@ -164,7 +164,7 @@ test("without a file there are the orchestrator and Dewey, and only Dewey is sho
   expect(open.get("dewey")).toMatchObject({ headers: {} });
 });
 
-test("the command line names an address, or a command with its arguments", () => {
+test("the command line gives a URL, or a command with arguments", () => {
   expect(commandLineUpstream(["https://example.org:8080/mcp?key=1"], context)).toMatchObject({
     name: "example.org:8080",
     wire: "http",
@@ -221,7 +221,7 @@ describe("an upstream", () => {
     await http.stop();
   });
 
-  test("that cannot be dialled is told with its name and the reason", async () => {
+  test("that cannot be dialled gives an error with its name and the reason", async () => {
     const nowhere: Upstream = { ...common, wire: "websocket", url: `ws://127.0.0.1:${freePort()}/` };
     const away = await failure(dialUpstream(nowhere, quiet));
     expect([away.code, away.message]).toEqual([

@@ -12,7 +12,7 @@ const call = (toolUseId: unknown) => ({
 });
 const covers = (claims: Claims, message: unknown) => claims.covers(viewFrame(JSON.stringify(message)));
 
-test("a call is covered once its tool use is claimed, by whichever process claimed it", () => {
+test("a call is covered once its tool use is claimed, by any process", () => {
   using folder = spoolFolder();
   const claims = new Claims(folder.path);
   expect(covers(claims, call("toolu_1"))).toBe(false);
@@ -24,7 +24,7 @@ test("a call is covered once its tool use is claimed, by whichever process claim
   expect(statSync(join(folder.path, "claims")).mode & 0o777).toBe(0o700);
 });
 
-test("nothing but a call with a tool use's id is covered", () => {
+test("only calls with a tool use id are covered", () => {
   using folder = spoolFolder();
   const claims = new Claims(folder.path);
   claims.claim("toolu_1");
@@ -40,7 +40,7 @@ test("nothing but a call with a tool use's id is covered", () => {
   for (const each of others) expect(covers(claims, each)).toBe(false);
 });
 
-test("an id that is no plain word of 200 characters becomes no file and covers nothing", () => {
+test("an id with special characters, or of more than 200, is never a file name and covers nothing", () => {
   using folder = spoolFolder();
   const claims = new Claims(folder.path);
   for (const id of ["../out", "a/b", "", ".", "a b", "x".repeat(201)]) {
@@ -52,13 +52,13 @@ test("an id that is no plain word of 200 characters becomes no file and covers n
   expect(covers(claims, call("x".repeat(200)))).toBe(true);
 });
 
-test("claims older than a limit are swept, and the others stay", () => {
+test("a sweep removes claims older than its limit", () => {
   using folder = spoolFolder();
   const claims = new Claims(folder.path);
   claims.sweep(0);
   claims.claim("old");
   claims.claim("new");
-  // Nothing else in the spool's folder is a claim.
+  // Other files in the spool folder are not claims.
   mkdirSync(join(folder.path, "other"));
   const anHourAgo = Date.now() / 1000 - 3600;
   utimesSync(join(folder.path, "claims", "old"), anHourAgo, anHourAgo);

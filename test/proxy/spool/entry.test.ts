@@ -27,7 +27,7 @@ const all: Entry[] = [
 ];
 
 describe("an entry of every kind", () => {
-  test("comes back as it was, one behind the other", () => {
+  test("is decoded as it was encoded, one after another", () => {
     const bytes = Buffer.concat(all.map(encodeEntry));
     let offset = 0;
     for (const entry of all) {
@@ -39,13 +39,13 @@ describe("an entry of every kind", () => {
     expect(offset).toBe(bytes.length);
   });
 
-  test("says its size as soon as its header is there", () => {
+  test("has a size as soon as its header is complete", () => {
     const bytes = encodeEntry(open);
     expect(entryBytes(bytes.subarray(0, HEADER_BYTES - 1), 0)).toBeUndefined();
     expect(entryBytes(bytes.subarray(0, HEADER_BYTES), 0)).toBe(bytes.length);
   });
 
-  test("is none when its checksum is right and its text is not", () => {
+  test("is rejected when its checksum is right and its JSON is not", () => {
     const payload = Buffer.from("no JSON");
     const bytes = Buffer.alloc(HEADER_BYTES + payload.length);
     bytes.writeUInt32BE(payload.length, 0);
@@ -56,7 +56,7 @@ describe("an entry of every kind", () => {
 });
 
 describe("a buffer", () => {
-  test("holds what was added since it was cleared, however much it grows", () => {
+  test("holds the entries added since it was cleared, however large", () => {
     const buffer = new EntryBuffer();
     for (let round = 0; round < 3; round++) {
       const added: Entry[] = [];
@@ -75,7 +75,7 @@ describe("a buffer", () => {
   /** How much memory a buffer has taken. */
   const memoryOf = (buffer: EntryBuffer) => buffer.bytes.buffer.byteLength;
 
-  test("keeps a megabyte for the next entries, and gives more back", () => {
+  test("keeps up to 1 MiB of memory when it is cleared", () => {
     const buffer = new EntryBuffer();
     buffer.add(frameEntry("s", 1, "x".repeat(500_000)));
     buffer.clear();
@@ -86,7 +86,7 @@ describe("a buffer", () => {
     expect(memoryOf(buffer)).toBe(1024 * 1024);
   });
 
-  test("takes no more for a long text than it needs, and doubles when it grows", () => {
+  test("reserves exactly what a long text needs, and doubles when it grows", () => {
     const buffer = new EntryBuffer();
     buffer.add(frameEntry("s", 1, "x".repeat(100_000)));
     expect(memoryOf(buffer)).toBeWithin(100_000, 101_000);

@@ -20,7 +20,7 @@ import { frameEntry, spoolFolder } from "../../support/spool-folder.ts";
 const nothing: StateEntry = { kind: "state", sessions: [] };
 const bytes = encodeEntry(frameEntry("s", 1, "frame"));
 
-/** A journal whose segments differ in size: the first has one entry behind its state, the second two … */
+/** A journal whose segments differ in size: the first has one entry after its state, the second two, and so on. */
 function filled(folder: string, segments: number): Journal {
   const journal = Journal.create(folder);
   for (let number = 1; number <= segments; number++) {
@@ -34,7 +34,7 @@ const sizeOf = (journal: Journal, ...numbers: number[]) =>
   numbers.reduce((sum, number) => sum + (journal.segment(number)?.bytes ?? 0), 0);
 const named = (folder: string, ending: string) => readdirSync(folder).filter((name) => name.endsWith(ending));
 
-test("a journal belongs to one while it lives, and to the next when that one is no more", () => {
+test("a journal has one owner at a time", () => {
   using folder = spoolFolder();
   const mine = filled(folder.path, 1);
   expect(Journal.owners(folder.path)).toEqual([mine.owner]);
@@ -48,7 +48,7 @@ test("a journal belongs to one while it lives, and to the next when that one is 
   expect(statSync(folder.path).mode & 0o777).toBe(0o700);
 });
 
-test("a journal lets go of what is delivered, and its next owner goes on from there", async () => {
+test("a journal removes delivered segments, and its next owner continues at the cursor", async () => {
   using folder = spoolFolder();
   const mine = filled(folder.path, 3);
   const left = sizeOf(mine, 2, 3) - 10;
@@ -68,7 +68,7 @@ test("a journal lets go of what is delivered, and its next owner goes on from th
   found?.finish();
 });
 
-test("a journal that was adopted is read in the order of its numbers, in whatever order the folder lists them", () => {
+test("an adopted journal is read in the order of its numbers, however the folder lists them", () => {
   using folder = spoolFolder();
   const mine = filled(folder.path, 3);
   mine.release();
@@ -78,14 +78,14 @@ test("a journal that was adopted is read in the order of its numbers, in whateve
     listing.mockImplementationOnce((() => order) as unknown as typeof fs.readdirSync);
     const found = Journal.adopt(folder.path, mine.owner);
     expect([found?.current, found?.after(0)]).toEqual([found?.segment(3), 1]);
-    // Only what is before a place goes.
+    // Only segments before the position are removed.
     found?.deliveredTo({ segment: 1, offset: 10 });
     expect(found?.segment(1)).toBeDefined();
     found?.release();
   }
 });
 
-test("a place is written over as a whole, however many digits it has", () => {
+test("the cursor is overwritten as a whole, however many digits it has", () => {
   using folder = spoolFolder();
   const mine = filled(folder.path, 11);
   const cursor = () => readFileSync(join(folder.path, `${mine.owner}.cursor`), "latin1");
@@ -100,7 +100,7 @@ test("a place is written over as a whole, however many digits it has", () => {
   mine.finish();
 });
 
-test("a journal that is left or finished writes nothing more, and leaves no open file", () => {
+test("a released or finished journal writes nothing, and leaves no open file", () => {
   for (const end of ["release", "finish"] as const) {
     using folder = spoolFolder();
     const mine = filled(folder.path, 1);
@@ -109,13 +109,13 @@ test("a journal that is left or finished writes nothing more, and leaves no open
     mine[end]();
     expect(mine.isClosed).toBe(true);
     expect(() => fstatSync(descriptor)).toThrow("EBADF");
-    // Files that are opened now have the numbers of those that were closed.
+    // Files opened now reuse the descriptors of the closed ones.
     const victims = [1, 2, 3, 4, 5, 6].map((number) => join(folder.path, `victim-${number}`));
     const descriptors = victims.map((victim) => openSync(victim, "w"));
     mine.deliveredTo({ segment: 1, offset: 20 });
     expect(victims.map((victim) => readFileSync(victim, "latin1")).join("")).toBe("");
     for (const each of descriptors) closeSync(each);
-    // It does not take the lock of its next owner away either.
+    // Ending it twice must not release the next owner's lock.
     const next = Journal.adopt(folder.path, mine.owner);
     mine[end]();
     expect(Journal.adopt(folder.path, mine.owner)).toBeUndefined();
@@ -123,7 +123,7 @@ test("a journal that is left or finished writes nothing more, and leaves no open
   }
 });
 
-test("segments that were delivered and not removed go when the journal is found", () => {
+test("delivered segments that were not removed yet are removed when the journal is adopted", () => {
   using folder = spoolFolder();
   const mine = filled(folder.path, 3);
   const left = sizeOf(mine, 3) - 10;
@@ -134,7 +134,7 @@ test("segments that were delivered and not removed go when the journal is found"
   found?.finish();
 });
 
-test("a segment that cannot be begun leaves no file, and the one before it is still written to", () => {
+test("a segment that cannot be begun leaves no file, and the previous one stays current", () => {
   using folder = spoolFolder();
   const mine = filled(folder.path, 1);
   const before = mine.current;
@@ -148,14 +148,14 @@ test("a segment that cannot be begun leaves no file, and the one before it is st
   mine.finish();
 });
 
-test("a journal that was delivered by another since the folder was listed is none, and leaves nothing", () => {
+test("adopting a journal that was delivered in the meantime returns nothing and leaves nothing", () => {
   using folder = spoolFolder();
   mkdirSync(folder.path);
   expect(Journal.adopt(folder.path, crypto.randomUUID())).toBeUndefined();
   expect(readdirSync(folder.path)).toEqual([]);
 });
 
-test("owners are listed once each, the oldest first, in a folder that need not exist", () => {
+test("owners are listed once each, oldest first, and none for a missing folder", () => {
   using folder = spoolFolder();
   expect(Journal.owners(folder.path)).toEqual([]);
   expect(Journal.waitingBytes(`${folder.path}/deeper`, undefined)).toBe(0);
@@ -167,7 +167,7 @@ test("owners are listed once each, the oldest first, in a folder that need not e
   for (const journal of journals) journal.finish();
 });
 
-test("a journal of which a person has removed segments says so, and is found all the same", () => {
+test("a journal knows whether its first segments are missing", () => {
   for (const removed of [[1], [1, 2], [2]]) {
     using folder = spoolFolder();
     const mine = filled(folder.path, 3);
@@ -184,7 +184,7 @@ test("a journal of which a person has removed segments says so, and is found all
   }
 });
 
-test("a cursor that cannot be read costs a repetition and nothing else", () => {
+test("an unreadable cursor means the beginning", () => {
   using folder = spoolFolder();
   const mine = filled(folder.path, 1);
   mine.deliveredTo({ segment: 1, offset: 10 });
@@ -197,7 +197,7 @@ test("a cursor that cannot be read costs a repetition and nothing else", () => {
   }
 });
 
-test("what is removed while it is counted, or shorter than its cursor says, counts as nothing", () => {
+test("files removed during the count, or shorter than their cursor, count as empty", () => {
   using folder = spoolFolder();
   mkdirSync(folder.path);
   const owner = crypto.randomUUID();
@@ -209,7 +209,7 @@ test("what is removed while it is counted, or shorter than its cursor says, coun
   expect(Journal.waitingBytes(folder.path, undefined)).toBe(0);
 });
 
-test("what hundreds of proxies have left is counted in one listing of the folder", () => {
+test("the journals of hundreds of proxies are counted with one listing of the folder", () => {
   using folder = spoolFolder();
   mkdirSync(folder.path);
   const owners = 100;

@@ -5,7 +5,7 @@ import type { Noted } from "../../../src/proxy/spool/ledger.ts";
 
 const open: SessionOpen = { kind: "open", session: "s", time: 1000, upstream: "tools", record: "calls", wire: "stdio" };
 
-/** A session's entries, numbered as they come. */
+/** A session whose entries are numbered as they are made. */
 class Course {
   readonly ledger: Ledger;
   #sequence = 0;
@@ -39,8 +39,8 @@ const answer = (id: unknown, result: unknown = { content: [] }) => ({ id, result
 const recorded = (noted: Noted | undefined) => noted?.messages?.map(({ isRecorded }) => isRecorded);
 const callOf = (noted: Noted | undefined) => noted?.messages?.[0]?.call;
 
-describe("a request without an answer", () => {
-  test("is remembered with what the record of its answer needs, and no longer than until then", () => {
+describe("an unanswered request", () => {
+  test("is remembered, with the facts that the record of its answer needs, until it is answered", () => {
     const course = new Course();
     course.up(call(1, "add"));
     course.up(call(2, 7), { claimed: true });
@@ -49,7 +49,7 @@ describe("a request without an answer", () => {
     expect(callOf(course.down(answer(1)))).toBeUndefined();
   });
 
-  test("is one of its own side: the client's and the server's ids are spaces of their own", () => {
+  test("is not confused with one of the other side that has the same id", () => {
     const course = new Course();
     course.up(call(1));
     course.down({ id: 1, method: "sampling/createMessage" });
@@ -57,10 +57,10 @@ describe("a request without an answer", () => {
     expect(callOf(course.down(answer(1)))?.method).toBe("tools/call");
   });
 
-  test("is forgotten when ten thousand later ones have no answer either", () => {
+  test("is forgotten when ten thousand later ones are open", () => {
     const course = new Course();
     for (let id = 1; id <= 10_000; id++) course.up(call(id));
-    // An id that is used again is that of the newest.
+    // A reused id belongs to the newest request.
     course.up(call(1, "again"));
     course.up(call(10_001));
     expect(callOf(course.down(answer(2)))).toBeUndefined();
@@ -70,8 +70,8 @@ describe("a request without an answer", () => {
   });
 });
 
-describe("what is recorded", () => {
-  test("are requests in which somebody says or does something, and their answers", () => {
+describe("recorded messages", () => {
+  test("are requests in which something is said or done, and their answers", () => {
     const course = new Course();
     const methods = ["tools/call", "prompts/get", "resources/read", "sampling/createMessage", "elicitation/create"];
     for (const method of methods) {
@@ -84,11 +84,11 @@ describe("what is recorded", () => {
     }
     expect(recorded(course.down({ method: "notifications/progress" }))).toEqual([false]);
     expect(recorded(course.up("no JSON"))).toEqual([false]);
-    // An answer to nothing that is known of.
+    // An answer to an unknown request.
     expect(recorded(course.down(answer("lost")))).toEqual([false]);
   });
 
-  test("is everything when all is to be recorded", () => {
+  test("are all messages in mode all", () => {
     const course = new Course("all");
     expect(recorded(course.up({ id: 1, method: "ping" }))).toEqual([true]);
     expect(recorded(course.down(answer(1)))).toEqual([true]);
@@ -96,7 +96,7 @@ describe("what is recorded", () => {
     expect(recorded(course.up("no JSON"))).toEqual([true]);
   });
 
-  test("are a batch's messages one by one", () => {
+  test("are chosen one by one in a batch", () => {
     const course = new Course();
     const noted = course.up(
       JSON.stringify([call(1), { id: 2, method: "ping" }, call(3)].map((each) => ({ ...each, jsonrpc: "2.0" }))),
@@ -106,12 +106,12 @@ describe("what is recorded", () => {
     expect(course.up(call(4))?.messages?.map(({ index }) => index)).toEqual([0]);
   });
 
-  test("is no call that the client's own hooks record", () => {
+  test("do not include calls that the client's hooks record", () => {
     const course = new Course();
     expect(recorded(course.up(call(1), { claimed: true }))).toEqual([false]);
   });
 
-  test("is an answer whose question is missing only behind a gap, and only one that says something", () => {
+  test("include answers to missing requests only after a gap, and only those with content", () => {
     const course = new Course();
     expect(recorded(course.down(answer(1)))).toEqual([false]);
     course.ledger.take({ kind: "gap", ...course.next(), fromTime: 0, frames: 1, bytes: 1 });
@@ -132,7 +132,7 @@ describe("a session's conversation", () => {
     params: { clientInfo: { name: "clio", version: "2" }, protocolVersion: "2025-03-26" },
   };
 
-  test("begins once, with the answer to initialize, when the client and the revision are known", () => {
+  test("begins with the answer to initialize, when client and revision are known", () => {
     const course = new Course();
     expect(begins(course.up(initialize))).toBe(false);
     const noted = course.down({ id: 0, result: { protocolVersion: "2025-11-25" } });
@@ -143,7 +143,7 @@ describe("a session's conversation", () => {
     expect(begins(course.up(call(1)))).toBe(false);
   });
 
-  test("begins with the first thing that is recorded, whatever that is", () => {
+  test("begins with the first recorded entry of any kind", () => {
     expect(begins(new Course().up(call(1)))).toBe(true);
     const ping = new Course();
     expect(begins(ping.up({ id: 1, method: "ping" }))).toBe(false);
@@ -157,7 +157,7 @@ describe("a session's conversation", () => {
     expect(begins(close.ledger.take({ kind: "close", ...close.next(), reason: "bye" }))).toBe(true);
   });
 
-  test("takes no other request and no nonsense for what the client says of itself", () => {
+  test("has client facts only from a valid initialize of the client", () => {
     const course = new Course();
     course.down(initialize);
     course.up({ ...initialize, method: "ping" });
@@ -174,7 +174,7 @@ describe("a session's conversation", () => {
 });
 
 describe("entries", () => {
-  test("count once, in whatever reading they come", () => {
+  test("count once, however often they are read", () => {
     const course = new Course();
     const entry: Entry = { kind: "frame", ...course.next(), direction: "up", frame: JSON.stringify(call(1)) };
     expect(course.ledger.take(entry)).toBeDefined();
@@ -183,14 +183,14 @@ describe("entries", () => {
     expect(course.ledger.sessions).toMatchObject([{ open: { upstream: "tools" }, lastSequence: 1, lastTime: 1001 }]);
   });
 
-  test("of a session that is over leave nothing open", () => {
+  test("of a closed session leave nothing open", () => {
     const course = new Course();
     expect(course.ledger.has("s")).toBe(true);
     course.ledger.take({ kind: "close", ...course.next(), reason: "bye" });
     expect([course.ledger.has("s"), course.ledger.sessions]).toEqual([false, []]);
   });
 
-  test("of a session whose opening is damaged are recorded, and so are answers whose questions went with it", () => {
+  test("of a session whose opening is damaged are recorded, including answers to lost requests", () => {
     const ledger = new Ledger();
     const frame = JSON.stringify({ jsonrpc: "2.0", ...answer(1) });
     const noted = ledger.take({ kind: "frame", session: "lost", sequence: 5, time: 7, direction: "down", frame });
@@ -206,7 +206,7 @@ describe("entries", () => {
     expect(ledger.has("lost")).toBe(true);
   });
 
-  test("that JavaScript itself gives up on begin the conversation, and do not stop those behind them", () => {
+  test("nested too deeply to look through begin the conversation, and do not block later entries", () => {
     const course = new Course();
     const view = { kind: "request", id: 1, key: "1", method: "tools/call" } as const;
     const message = new Proxy(
@@ -225,7 +225,7 @@ describe("entries", () => {
 });
 
 describe("a state", () => {
-  /** The state of a ledger, as it comes back from disk. */
+  /** The state of a ledger, as read back from disk. */
   const state = (ledger: Ledger) => JSON.parse(JSON.stringify(ledger.state())) as StateEntry;
 
   function begun(): Course {
@@ -236,7 +236,7 @@ describe("a state", () => {
     return course;
   }
 
-  test("gives another ledger the same account", () => {
+  test("gives another ledger the same content", () => {
     const course = begun();
     const other = new Ledger();
     other.take(state(course.ledger));
@@ -246,13 +246,13 @@ describe("a state", () => {
     expect([...(session?.calls.values() ?? [])]).toEqual([{ method: "tools/call", tool: "slow", time: 1003 }]);
   });
 
-  test("corrects what damage has hidden: a session that is not in it is over", () => {
+  test("ends sessions that it does not contain, whose close was lost to damage", () => {
     const other = new Course("calls");
     other.ledger.take({ kind: "state", sessions: [] });
     expect(other.ledger.sessions).toEqual([]);
   });
 
-  test("begins conversations once more where what was before may be missing, and only the first one does", () => {
+  test("begins conversations again if earlier entries may be missing, and only the first state does", () => {
     const before = state(begun().ledger);
     const ledger = new Ledger({ beginsAnew: true });
     ledger.take(before);

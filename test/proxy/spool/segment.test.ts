@@ -16,7 +16,7 @@ beforeEach(() => (file = join(folder.path, `${(files += 1)}`)));
 
 const entry = (sequence: number, frame: string): Entry => frameEntry("s", sequence, frame);
 
-/** A file of entries, and where each of them ends. */
+/** Writes a file of entries. Returns the offset at which each ends. */
 function written(entries: Entry[]): number[] {
   const encoded = entries.map(encodeEntry);
   writeFileSync(file, Buffer.concat(encoded));
@@ -24,7 +24,7 @@ function written(entries: Entry[]): number[] {
   return encoded.map((bytes) => (end += bytes.length));
 }
 
-/** Everything that can be read of the file, as the reader of a journal does it. */
+/** Reads the whole file like a reader of journals. */
 function readAll(): { entries: Entry[]; damage: { bytes: number; isTail: boolean }[] } {
   const segment = Segment.open(file);
   const entries: Entry[] = [];
@@ -50,7 +50,7 @@ describe("an entry", () => {
     expect(decodeEntry(encodeEntry(close), 0)?.entry).toEqual(close);
   });
 
-  test("that is torn at any byte, or changed in any, is not taken for one, and neither are zeros", () => {
+  test("is rejected if torn or changed at any byte, and so are zeros", () => {
     const bytes = encodeEntry(entry(1, '{"jsonrpc":"2.0"}'));
     for (let length = 0; length < bytes.length; length++)
       expect(decodeEntry(bytes.subarray(0, length), 0)).toBeUndefined();
@@ -64,7 +64,7 @@ describe("an entry", () => {
 });
 
 describe("a segment", () => {
-  test("gives back its whole entries up to where it is torn, and says what is torn off", () => {
+  test("returns its whole entries up to a torn write, and reports the torn bytes", () => {
     const entries = [entry(1, "first"), entry(2, "second"), entry(3, "third")];
     const ends = written(entries);
     const bytes = readFileSync(file);
@@ -79,7 +79,7 @@ describe("a segment", () => {
     }
   });
 
-  test("that is damaged at any byte gives back every other entry, and says what is lost", () => {
+  test("damaged at any byte returns every other entry, and reports the lost bytes", () => {
     const entries = [entry(1, '{"kind":"frame"}'), entry(2, "second"), entry(3, "third")];
     const ends = written(entries);
     const bytes = readFileSync(file);
@@ -96,7 +96,7 @@ describe("a segment", () => {
     }
   });
 
-  test("in which a disk has put zeros for a whole page gives back what is around it", () => {
+  test("with a zeroed page returns the entries around it", () => {
     const entries = Array.from({ length: 400 }, (_, index) => entry(index + 1, "x".repeat(1000)));
     const ends = written(entries);
     const bytes = readFileSync(file);
@@ -108,7 +108,7 @@ describe("a segment", () => {
     expect(damage).toEqual([{ bytes: expect.any(Number), isTail: false }]);
   });
 
-  test("is read in pieces, also where an entry is larger than a piece", async () => {
+  test("is read in parts, even if an entry is larger than a part", async () => {
     const entries = [
       entry(1, "a"),
       entry(2, "b".repeat(3_000_000)),
@@ -123,7 +123,7 @@ describe("a segment", () => {
     segment.close();
   });
 
-  test("belongs to its owner alone, and leaves nothing when it is removed", () => {
+  test("is readable by its owner only, and leaves nothing when it is removed", () => {
     const segment = Segment.create(file);
     segment.append(encodeEntry(entry(1, "secret")));
     expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -131,16 +131,16 @@ describe("a segment", () => {
     segment.remove();
     expect(readdirSync(folder.path)).not.toContain(`${files}`);
     expect(() => fstatSync(descriptor)).toThrow("EBADF");
-    // A person may have removed it before.
+    // Removing it twice is no error.
     segment.remove();
   });
 
-  test("takes the place of no file that is there", () => {
+  test("never replaces an existing file", () => {
     writeFileSync(file, "mine");
     expect(() => Segment.create(file)).toThrow("EEXIST");
   });
 
-  test("is read about as far as was asked for, and at most 256 kB at once, and says where each entry ends", () => {
+  test("is read about as far as asked, at most 256 kB at once, with the end of each entry", () => {
     const entries = Array.from({ length: 3000 }, (_, index) => entry(index + 1, "x".repeat(100)));
     const ends = written(entries);
     const segment = Segment.open(file);
@@ -158,7 +158,7 @@ describe("a segment", () => {
     segment.close();
   });
 
-  test("can be read again after it was closed, and leaves no open file", () => {
+  test("can be read after it was closed, and leaves no open file", () => {
     written([entry(1, "first")]);
     const segment = Segment.open(file);
     expect(segment.read(0).entries).toHaveLength(1);
@@ -169,18 +169,18 @@ describe("a segment", () => {
     segment.close();
   });
 
-  test("counts its entries up to where it is torn", async () => {
+  test("counts its entries up to a torn write", async () => {
     for (const torn of [Buffer.alloc(4), encodeEntry(entry(3, "third")).subarray(0, 20)]) {
       written([entry(1, "first"), entry(2, "second")]);
       writeFileSync(file, torn, { flag: "a" });
       const segment = Segment.open(file);
-      // What a header announces counts as there: the end of it may be under way.
+      // A complete header counts as an entry: the rest of it may be in progress.
       expect(await segment.count()).toBe(torn.length < 8 ? 2 : 3);
       segment.close();
     }
   });
 
-  test("ends where its last whole append ends, whatever is behind that", () => {
+  test("ends with its last complete append, whatever follows in the file", () => {
     const segment = Segment.create(file);
     segment.append(encodeEntry(entry(1, "first")));
     writeFileSync(file, encodeEntry(entry(2, "under way")), { flag: "a" });
@@ -189,7 +189,7 @@ describe("a segment", () => {
     segment.close();
   });
 
-  test("is read whole when the system gives it in pieces", () => {
+  test("is read completely when the system returns short reads", () => {
     written([entry(1, "first"), entry(2, "second")]);
     const { readSync } = fs;
     using reads = spyOn(fs, "readSync");
@@ -198,7 +198,7 @@ describe("a segment", () => {
     expect(readAll()).toEqual({ entries: [entry(1, "first"), entry(2, "second")], damage: [] });
   });
 
-  test("that was cut short by another program gives back what is left", () => {
+  test("truncated by another program returns the entries that are left", () => {
     const [first = 0, second = 0] = written([entry(1, "first"), entry(2, "second")]);
     const segment = Segment.open(file);
     writeFileSync(file, readFileSync(file).subarray(0, first + 10));
@@ -211,7 +211,7 @@ describe("a segment", () => {
     segment.close();
   });
 
-  test("finds the next whole entry behind damage of any length", () => {
+  test("finds the next whole entry after damage of any length", () => {
     const bytes = encodeEntry(entry(1, "whole"));
     for (let length = 256 * 1024 - 40; length < 256 * 1024 + 20; length++) {
       writeFileSync(file, Buffer.concat([Buffer.alloc(length, "x"), bytes]));
@@ -224,7 +224,7 @@ describe("an append", () => {
   const first = encodeEntry(entry(1, "first"));
   const second = encodeEntry(entry(2, "second"));
 
-  test("is whole when the system takes it in pieces", () => {
+  test("is complete when the system makes short writes", () => {
     const segment = Segment.create(file);
     const { writeSync } = fs;
     using writes = spyOn(fs, "writeSync");
@@ -237,7 +237,7 @@ describe("an append", () => {
     segment.close();
   });
 
-  /** Lets writes go through half-way, and fail then. */
+  /** Lets the next append write ten bytes and then fail. */
   function failingWrites() {
     const { writeSync } = fs;
     const writes = spyOn(fs, "writeSync");
@@ -249,7 +249,7 @@ describe("an append", () => {
     return writes;
   }
 
-  test("that fails half-way is cut back, and the next one follows what was there before", () => {
+  test("that fails halfway is rolled back", () => {
     const segment = Segment.create(file);
     segment.append(first);
     using _ = failingWrites();
@@ -260,7 +260,7 @@ describe("an append", () => {
     segment.close();
   });
 
-  test("that cannot be cut back either is damage, and the next one follows it", () => {
+  test("that cannot be rolled back counts as damage, and the next append follows it", () => {
     const segment = Segment.create(file);
     segment.append(first);
     using _ = failingWrites();

@@ -20,7 +20,7 @@ const close = (spool: Spool, open: ReturnType<typeof sessionOpen>, sequence: num
     spool.append({ open, entry, pass: passed });
   });
 
-/** What a journal's first segment holds beside the state at its beginning. */
+/** The entries of a journal's first segment after its state. */
 function entriesOf(journal: Journal | undefined): Entry[] {
   const entries =
     journal
@@ -32,7 +32,7 @@ function entriesOf(journal: Journal | undefined): Entry[] {
 }
 
 describe("the spool", () => {
-  test("writes what comes in one turn with one append, before it lets any of it go on", async () => {
+  test("appends all entries of one turn with one write, before their frames go on", async () => {
     using folder = spoolFolder();
     let appends = 0;
     const spool = new Spool(spoolOptions(folder.path, { onAppend: () => (appends += 1) }));
@@ -59,14 +59,14 @@ describe("the spool", () => {
   });
 
   test.skipIf(!canMount)(
-    "lets frames go on when the disk is full, and marks one gap a session afterwards",
+    "lets frames go on when the disk is full, and marks one gap per session afterwards",
     async () => {
       using disk = smallDisk(64);
       const spool = new Spool(spoolOptions(join(disk.path, "spool")));
       const [before, during, ended] = [sessionOpen(), sessionOpen(), sessionOpen()];
       await append(spool, before, 1, "small");
       disk.fill();
-      // The page that is begun takes a few more.
+      // The current page has room for a few more.
       let kept = 0;
       for (let next = 2; spool.failure === undefined; next++) {
         kept = next - 1;
@@ -78,7 +78,7 @@ describe("the spool", () => {
       await close(spool, ended, 2);
       expect(spool).toMatchObject({ lostFrames: 4, lostBytes: 20, failure: expect.stringContaining("ENOSPC") });
       disk.free();
-      // Nothing need be relayed for it.
+      // No further frame is needed.
       await until("the gaps", () => spool.failure === undefined);
       await append(spool, before, kept + 3, "kept again");
       const gap = (open: typeof before, sequence: number, frames: number): Entry => ({
@@ -105,7 +105,7 @@ describe("the spool", () => {
     },
   );
 
-  test.skipIf(!canMount)("lets frames go on when its folder is read-only, and begins when it is not", async () => {
+  test.skipIf(!canMount)("lets frames go on while its folder is read-only, and records afterwards", async () => {
     using disk = smallDisk(64);
     disk.readOnly(true);
     const spool = new Spool(spoolOptions(join(disk.path, "spool")));
@@ -119,7 +119,7 @@ describe("the spool", () => {
     spool.journal?.finish();
   });
 
-  test("keeps the oldest when it holds as much, or as old, as it may", async () => {
+  test("keeps its entries and refuses new ones when it reaches its size or age limit", async () => {
     using folder = spoolFolder();
     let waiting = { bytes: 0, oldestTime: undefined as number | undefined };
     const spool = new Spool(
@@ -146,7 +146,7 @@ describe("the spool", () => {
     spool.journal?.finish();
   });
 
-  test("counts what other processes have in the folder", async () => {
+  test("counts other processes' entries in the folder", async () => {
     using folder = spoolFolder();
     const other = Journal.create(folder.path);
     other.begin({ kind: "state", sessions: [] }).append(Buffer.alloc(20_000));
@@ -157,14 +157,14 @@ describe("the spool", () => {
     other.finish();
   });
 
-  test("asks the disk before a frame goes on, if it is told so, and writes together what comes meanwhile", async () => {
+  test("syncs before frames go on if told so, and writes entries that arrive during a sync together", async () => {
     using folder = spoolFolder();
     let appends = 0;
     const spool = new Spool(spoolOptions(folder.path, { sync: true, onAppend: () => (appends += 1) }));
     const open = sessionOpen();
     const passed: number[] = [];
     const all = Array.from({ length: 20 }, async (_, index) => {
-      // A turn of the event loop each.
+      // One per turn of the event loop.
       for (let turn = 0; turn < index; turn++) await new Promise(setImmediate);
       await append(spool, open, index + 1);
       passed.push(index + 1);
@@ -176,10 +176,10 @@ describe("the spool", () => {
     spool.journal?.finish();
   });
 
-  test("leaves nothing of an append that the disk refused half-way, and is read by others when it was killed", () => {
+  test("rolls back an append that the disk refused halfway, and can be read by others after a kill", () => {
     using folder = spoolFolder();
     const script = join(import.meta.dir, "../../support/spool-host.ts");
-    // A limit on the size of files makes a write fail in the middle; it holds for a whole process.
+    // A file size limit makes a write fail halfway. It applies to a whole process.
     const child = Bun.spawnSync(
       ["sh", "-c", `trap '' XFSZ; ulimit -f 100; exec "$0" "$@"`, process.execPath, script, folder.path],
       { stdout: "pipe", stderr: "inherit" },
@@ -196,7 +196,7 @@ describe("the spool", () => {
     journal?.finish();
   });
 
-  test("keeps to the size of the folder to the byte, counting what it is about to write", async () => {
+  test("keeps its size limit to the byte, including the entries being written", async () => {
     const open = sessionOpen();
     const bytes = [open, frameEntry(open.session, 1, "frame")].reduce((sum, each) => sum + encodeEntry(each).length, 0);
     for (const [limit, isLost] of [
@@ -217,7 +217,7 @@ describe("the spool", () => {
     }
   });
 
-  test("looks every ten seconds at what other processes have in the folder", async () => {
+  test("scans the folder for other processes' entries every ten seconds", async () => {
     using clock = stoppedClock();
     using folder = spoolFolder();
     const spool = new Spool(spoolOptions(folder.path, { limits: { bytes: 10_000, ageMs: 1e12 } }));
@@ -231,7 +231,7 @@ describe("the spool", () => {
     await clock.pass(20, 10);
     await append(spool, open, 3);
     expect(spool.failure).toContain("DEWEY_SPOOL_MAX_MB");
-    // Its own journal is not counted twice.
+    // This process's own journal is not counted twice.
     other.finish();
     await clock.pass(11_100, 10);
     expect(spool.failure).toBeUndefined();
@@ -239,7 +239,7 @@ describe("the spool", () => {
     spool.journal?.finish();
   });
 
-  test("tries every second to write what it could not, and no longer once it has", async () => {
+  test("retries a failed write every second until it succeeds", async () => {
     using clock = stoppedClock();
     using folder = spoolFolder();
     let oldestTime: number | undefined = 0;
@@ -270,7 +270,7 @@ describe("the spool", () => {
     spool.journal?.finish();
   });
 
-  test("marks the losses of ten thousand sessions one by one, and counts all", async () => {
+  test("marks the losses of ten thousand sessions, and counts those of all", async () => {
     using folder = spoolFolder();
     let oldestTime: number | undefined = 0;
     const spool = new Spool(
@@ -309,7 +309,7 @@ describe("the spool", () => {
     const large = "x".repeat(1024 * 1024);
     const call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow"}}';
 
-    test("is followed by another, which opens with the sessions and calls that are open", async () => {
+    test("is followed by another, which begins with the state of open sessions and calls", async () => {
       using folder = spoolFolder();
       const spool = new Spool(spoolOptions(folder.path));
       const [open, over] = [sessionOpen(), sessionOpen()];
@@ -332,7 +332,7 @@ describe("the spool", () => {
       journal?.finish();
     });
 
-    test("is written on when another cannot be begun, which is tried again 8 MB later", async () => {
+    test("grows on when the next one cannot be begun, which is retried after another 8 MB", async () => {
       using folder = spoolFolder();
       const log: string[] = [];
       const spool = new Spool(
@@ -360,7 +360,7 @@ describe("the spool", () => {
     });
   });
 
-  test("writes on closing what came last, and lets what comes later pass without recording it", async () => {
+  test("writes pending entries on close, and passes later frames unrecorded", async () => {
     using folder = spoolFolder();
     let appends = 0;
     const spool = new Spool(spoolOptions(folder.path, { onAppend: () => (appends += 1) }));
@@ -373,7 +373,7 @@ describe("the spool", () => {
     spool.journal?.finish();
   });
 
-  test("marks on closing what it could not write, and says so when it cannot even do that", async () => {
+  test("marks losses on close, and logs an error if that fails too", async () => {
     using folder = spoolFolder();
     for (const isLost of [false, true]) {
       const log: string[] = [];
@@ -391,14 +391,14 @@ describe("the spool", () => {
       expect(log.filter((line) => line.includes("cannot be recorded"))).toHaveLength(1);
       if (!isLost) oldestTime = undefined;
       spool.close();
-      if (isLost) expect(log.at(-1)).toMatch(/no gap could be marked.*"sessions":1,"frames":2/);
+      if (isLost) expect(log.at(-1)).toMatch(/gap could not be marked.*"sessions":1,"frames":2/);
       else expect(entriesOf(spool.journal)).toMatchObject([{ kind: "open" }, { kind: "gap", frames: 2 }]);
-      expect(log.filter((line) => line.includes("recorded again"))).toHaveLength(isLost ? 0 : 1);
+      expect(log.filter((line) => line.includes("recording resumed"))).toHaveLength(isLost ? 0 : 1);
       spool.journal?.finish();
     }
   });
 
-  test("lets frames go on when the disk does not confirm them, and says so", async () => {
+  test("lets frames go on when fdatasync fails, and logs it", async () => {
     using folder = spoolFolder();
     const log: string[] = [];
     const spool = new Spool(
@@ -414,23 +414,23 @@ describe("the spool", () => {
     const open = sessionOpen();
     await append(spool, open, 1);
     expect([syncs, folders].map((spy) => spy.mock.calls.length)).toEqual([1, 1]);
-    expect(log.join("")).toMatch(/does not confirm.*EIO/);
+    expect(log.join("")).toMatch(/fdatasync failed.*EIO/);
     await append(spool, open, 2);
-    // The folder has the segment already.
+    // The folder is synced once per segment.
     expect([syncs, folders].map((spy) => spy.mock.calls.length)).toEqual([2, 1]);
     expect(spool.failure).toBeUndefined();
     spool.close();
     spool.journal?.finish();
   });
 
-  test("writes on closing what waits for the disk, and waits for it no longer", async () => {
+  test("writes entries that wait for a sync on close, without waiting for the disk", async () => {
     using folder = spoolFolder();
     const spool = new Spool(spoolOptions(folder.path, { sync: true }));
     using syncs = spyOn(fs, "fdatasync");
     syncs.mockImplementation((() => {}) as unknown as typeof fs.fdatasync);
     const open = sessionOpen();
     void append(spool, open, 1);
-    await until("the disk to be at work", () => syncs.mock.calls.length === 1);
+    await until("the sync to begin", () => syncs.mock.calls.length === 1);
     const waiting = append(spool, open, 2);
     spool.close();
     await waiting;

@@ -34,14 +34,14 @@ const pass = (tap: Tap, direction: Direction, frame: object | string) =>
     tap.frame(direction, { text, view: viewFrame(text) }, passed);
   });
 
-/** The session's entries on disk, behind the state with which a segment begins. */
+/** The session's entries on disk, after the segment's state. */
 const entries = () =>
   spool.journal?.current
     ?.read(0)
     .entries.slice(1)
     .map(({ entry }) => entry);
 
-test("a session is written as its opening, its frames as they came, numbered and timed, and its end", async () => {
+test("a session is written as an opening, its frames unchanged, numbered and timed, and a close", async () => {
   const before = Date.now();
   const tap = tapOf("calls", "key");
   await pass(tap, "up", '{ "id": 1.0, "method": "ping" }');
@@ -58,7 +58,7 @@ test("a session is written as its opening, its frames as they came, numbered and
   for (const entry of entries() ?? []) if ("time" in entry) expect(entry.time).toBeWithin(before, Date.now() + 1);
 });
 
-test("frames that come after the end go on and are not part of the session", async () => {
+test("frames after the end go on unrecorded", async () => {
   const tap = tapOf("all");
   await pass(tap, "up", {});
   tap.closed("bye");
@@ -70,17 +70,17 @@ test("frames that come after the end go on and are not part of the session", asy
   expect(entries()?.map(({ kind }) => kind)).toEqual(["open", "frame", "close"]);
 });
 
-test("a connection on which nothing was said leaves nothing", async () => {
+test("a connection without frames leaves nothing", async () => {
   tapOf("all").closed("bye");
   await new Promise(setImmediate);
   expect(spool.journal).toBeUndefined();
 });
 
-test("an upstream of which nothing is recorded has a tap that looks at nothing", () => {
+test("an upstream in mode none has no recording tap", () => {
   expect(tapOf("none")).toBe(noTap);
 });
 
-test("a claimed call is marked on its way up, but not where every frame is wanted", async () => {
+test("a claimed call is marked on its way up, except in mode all", async () => {
   claims.claim("toolu_1");
   const call = { id: 1, method: "tools/call", params: { _meta: { "claudecode/toolUseId": "toolu_1" } } };
   const calls = tapOf("calls");
