@@ -10,13 +10,13 @@ export interface StoppedClock extends Disposable {
   /** Advances time in steps of `stepMs` (default 1), with a turn of the event loop after each. */
   pass(ms: number, stepMs?: number): Promise<void>;
   /** Advances time until `ask` returns a value, and resolves with it. Throws after five minutes of that time. */
-  until<Value>(what: string, ask: () => Value | undefined | false, stepMs?: number): Promise<Value>;
+  passUntil<Value>(what: string, ask: () => Value | undefined | false, stepMs?: number): Promise<Value>;
 }
 
-/** Longer than any limit for which a test uses `until`. */
+/** Longer than any limit for which a test uses `passUntil`. */
 const PATIENCE_MS = 5 * 60_000;
 
-export function stoppedClock(): StoppedClock {
+export function stopClock(): StoppedClock {
   jest.useFakeTimers();
   const startedMs = performance.now();
   const clock = {
@@ -31,7 +31,7 @@ export function stoppedClock(): StoppedClock {
         await new Promise(setImmediate);
       }
     },
-    async until<Value>(what: string, ask: () => Value | undefined | false, stepMs = 1): Promise<Value> {
+    async passUntil<Value>(what: string, ask: () => Value | undefined | false, stepMs = 1): Promise<Value> {
       const endMs = clock.nowMs + PATIENCE_MS;
       for (;;) {
         const value = ask();

@@ -6,7 +6,7 @@ import { createLog } from "../../../src/log.ts";
 import { Outbox } from "../../../src/proxy/delivery/outbox.ts";
 import type { Delivery } from "../../../src/proxy/delivery/record.ts";
 import { SetAside } from "../../../src/proxy/delivery/set-aside.ts";
-import { stoppedClock } from "../../support/clock.ts";
+import { stopClock } from "../../support/clock.ts";
 import type { StoppedClock } from "../../support/clock.ts";
 import { quiet } from "../../support/postgres.ts";
 import { until } from "../../support/rpc.ts";
@@ -22,7 +22,7 @@ let log: string[];
 let outbox: Outbox;
 
 beforeEach(() => {
-  clock = stoppedClock();
+  clock = stopClock();
   random = spyOn(Math, "random").mockReturnValue(0);
   store = new ScriptedStore();
   folder = spoolFolder();
@@ -61,7 +61,7 @@ const events = (event: string) => log.filter((line) => line.includes(event)).len
 describe("delivery", () => {
   test("sends deliveries that arrive together in one call, in order", async () => {
     const counts = put("one", numbers(100));
-    await clock.until("all of them", () => counts.settled === 100);
+    await clock.passUntil("all of them", () => counts.settled === 100);
     expect(store.taken.map(({ tool, contents }) => [tool, contents])).toEqual([
       ["dewey_store_messages_bulk", numbers(100)],
     ]);
@@ -78,7 +78,7 @@ describe("delivery", () => {
     await clock.pass(10);
     expect([store.calls.length, outbox.isQuiet]).toEqual([8, false]);
     arrived.resolve();
-    await clock.until("all of them", () => outbox.isQuiet);
+    await clock.passUntil("all of them", () => outbox.isQuiet);
     expect(store.mostInFlight).toBe(8);
     for (const conversation of numbers(20)) expect(store.contentsOf(conversation)).toEqual(["first", "second"]);
   });
@@ -95,9 +95,9 @@ describe("delivery", () => {
     await clock.pass(1000);
     expect(isRoomy).toBe(false);
     store.answer = take;
-    await clock.until("room", () => isRoomy);
+    await clock.passUntil("room", () => isRoomy);
     expect(isFull()).toBe(false);
-    await clock.until("all of them", () => outbox.delivered === count);
+    await clock.passUntil("all of them", () => outbox.delivered === count);
     // Delivered messages no longer take memory.
     for (let again = 0; again < count - 1; again++) put("again", [large]);
     expect(isFull()).toBe(false);
@@ -108,7 +108,7 @@ describe("delivery", () => {
     expect(outbox.isFull).toBe(false);
     put("small", ["last"]);
     expect(outbox.isFull).toBe(true);
-    await clock.until("all of them", () => outbox.delivered === 50_000);
+    await clock.passUntil("all of them", () => outbox.delivered === 50_000);
     expect(outbox.isFull).toBe(false);
     put("more", numbers(49_999));
     expect(outbox.isFull).toBe(false);
@@ -168,7 +168,7 @@ describe("an unavailable store", () => {
     for (const conversation of numbers(10)) put(conversation, ["1", "2"]);
     await clock.pass(30_000, 100);
     store.answer = take;
-    await clock.until("all of them", () => outbox.delivered === 20);
+    await clock.passUntil("all of them", () => outbox.delivered === 20);
     for (const conversation of numbers(10)) expect(store.contentsOf(conversation)).toEqual(["1", "2"]);
     expect([outbox.lastError, events("delivery resumed")]).toEqual([undefined, 1]);
     const before = store.calls.length;
@@ -185,7 +185,7 @@ describe("an unavailable store", () => {
     put("long", numbers(200));
     await clock.pass(60_000, 100);
     store.answer = take;
-    await clock.until("all of them", () => outbox.delivered === 200);
+    await clock.passUntil("all of them", () => outbox.delivered === 200);
     expect(store.contentsOf("long")).toEqual(numbers(200));
     expect(store.taken.length).toBeLessThanOrEqual(8);
     expect(store.taken.at(-1)?.contents.length).toBeGreaterThan(50);
@@ -220,7 +220,7 @@ describe("an unavailable store", () => {
       for (const conversation of ["a", "b", "c"]) put(`${code} ${conversation}`, ["1", "2"]);
       await clock.pass(1_300_000, 100);
       store.answer = take;
-      await clock.until("all of them", () => outbox.isQuiet && outbox.lastError === undefined);
+      await clock.passUntil("all of them", () => outbox.isQuiet && outbox.lastError === undefined);
       for (const conversation of ["a", "b", "c"])
         expect(store.contentsOf(`${code} ${conversation}`)).toEqual(["1", "2"]);
     }
@@ -283,7 +283,7 @@ describe("a record on which the store fails while it takes others", () => {
       await clock.pass(60_000, 100);
       expect([stuck.settled, outbox.aside - aside]).toEqual(isHalf ? [1 + crowd.length, 1] : [0, 0]);
       store.answer = take;
-      await clock.until("all of them", () => stuck.settled === 1 + crowd.length, 100);
+      await clock.passUntil("all of them", () => stuck.settled === 1 + crowd.length, 100);
       store.answer = refusing("unavailable");
     }
   });
@@ -313,7 +313,7 @@ describe("a record on which the store fails while it takes others", () => {
       if (isTaken) return refusing("unavailable")(call);
       isTaken = call.conversation === "stuck";
     };
-    await clock.until("one of them", () => isTaken, 100);
+    await clock.passUntil("one of them", () => isTaken, 100);
     const pauses = store.pausesOf("stuck").length;
     await clock.pass(500_000, 100);
     expect(outbox.aside).toBe(0);
@@ -347,7 +347,7 @@ describe("a record that the store refuses", () => {
     store.answer = refusing("invalid");
     const contents = numbers(200).with(77, "bad");
     const counts = put("long", contents);
-    await clock.until("all of them", () => counts.settled === 200);
+    await clock.passUntil("all of them", () => counts.settled === 200);
     expect(store.contentsOf("long")).toEqual(contents.filter((content) => content !== "bad"));
     expect(outbox.aside).toBe(1);
     expect(JSON.parse(readFileSync(setAside.file, "utf8"))).toMatchObject({ reason: "the reason" });
@@ -367,14 +367,14 @@ describe("a record that the store refuses", () => {
     expect(store.pausesOf("one")).toEqual([15_000, 15_000, 15_000]);
     expect([counts.settled, outbox.aside]).toEqual([0, 0]);
     mkdirSync(folder.path);
-    await clock.until("its end", () => counts.settled === 1);
+    await clock.passUntil("its end", () => counts.settled === 1);
     expect([outbox.aside, setAside.isThere]).toEqual([1, true]);
   });
 
   test("is dropped and counted when its conversation was permanently deleted", async () => {
     store.answer = refusing("not_found", "conversation_id");
     const counts = put("gone", ["bad", "2", "3"]);
-    await clock.until("all of them", () => counts.settled === 3);
+    await clock.passUntil("all of them", () => counts.settled === 3);
     expect(outbox).toMatchObject({ dropped: 3, aside: 0, delivered: 0 });
     expect(log.join("")).toContain('"records":3');
   });
@@ -382,7 +382,7 @@ describe("a record that the store refuses", () => {
   test("is set aside when something else was not found", async () => {
     store.answer = refusing("not_found", "message_id");
     const counts = put("one", ["bad"]);
-    await clock.until("its end", () => counts.settled === 1);
+    await clock.passUntil("its end", () => counts.settled === 1);
     expect(outbox).toMatchObject({ dropped: 0, aside: 1 });
   });
 
@@ -393,7 +393,7 @@ describe("a record that the store refuses", () => {
     let begun = 0;
     outbox.put(begin("one"), () => (begun += 1));
     const counts = put("one", ["1"]);
-    await clock.until("the message", () => counts.settled === 1);
+    await clock.passUntil("the message", () => counts.settled === 1);
     expect([begun, outbox.aside, setAside.isThere]).toEqual([1, 0, false]);
     expect(store.calls.map(({ tool }) => tool)).toEqual(["dewey_begin_conversation", "dewey_store_messages_bulk"]);
   });
@@ -404,7 +404,7 @@ describe("a record that the store refuses", () => {
     };
     let begun = 0;
     outbox.put(begin("one"), () => (begun += 1));
-    await clock.until("its end", () => begun === 1);
+    await clock.passUntil("its end", () => begun === 1);
     expect(outbox.aside).toBe(1);
   });
 });

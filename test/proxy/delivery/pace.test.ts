@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Pace } from "../../../src/proxy/delivery/pace.ts";
-import { stoppedClock } from "../../support/clock.ts";
+import { stopClock } from "../../support/clock.ts";
 import type { StoppedClock } from "../../support/clock.ts";
 
 const LARGE_BYTES = 1024 * 1024;
 const SMALL_BYTES = 64 * 1024;
 
 let clock: StoppedClock;
-beforeEach(() => (clock = stoppedClock()));
+beforeEach(() => (clock = stopClock()));
 afterEach(() => clock[Symbol.dispose]());
 
 /** A relay with a rate that the test sets, and a pace that has measured this rate. */
@@ -29,7 +29,7 @@ async function turn(pace: Pace, waitingSinceMs = Date.now()): Promise<{ bytes: n
   const startedMs = clock.nowMs;
   let bytes: number | undefined;
   void pace.turn(waitingSinceMs).then((given) => (bytes = given));
-  return { bytes: await clock.until("a turn", () => bytes), tookMs: clock.nowMs - startedMs };
+  return { bytes: await clock.passUntil("a turn", () => bytes), tookMs: clock.nowMs - startedMs };
 }
 
 /** Waits until the store has taken a turn's records; resolves with how long that took. */
@@ -37,7 +37,7 @@ async function settled(pace: Pace): Promise<number> {
   const startedMs = clock.nowMs;
   let isSettled = false;
   void pace.settled().then(() => (isSettled = true));
-  await clock.until("the store", () => isSettled);
+  await clock.passUntil("the store", () => isSettled);
   return clock.nowMs - startedMs;
 }
 

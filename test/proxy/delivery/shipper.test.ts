@@ -9,7 +9,7 @@ import { Shipper } from "../../../src/proxy/delivery/shipper.ts";
 import type { ShipperOptions } from "../../../src/proxy/delivery/shipper.ts";
 import { Journal } from "../../../src/proxy/spool/journal.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { stoppedClock } from "../../support/clock.ts";
+import { stopClock } from "../../support/clock.ts";
 import { testListener } from "../../support/listener.ts";
 import { freePort } from "../../support/ports.ts";
 import { connect, emptyDatabase, engines } from "../../support/postgres.ts";
@@ -328,7 +328,7 @@ describe("the recorder with a scripted store", () => {
   const begun = () => scripted.calls.filter(({ tool }) => tool === "dewey_begin_conversation").length;
 
   test("takes over journals of dead proxies, four at a time, and looks for more every thirty seconds", async () => {
-    using clock = stoppedClock();
+    using clock = stopClock();
     const gate = Promise.withResolvers<void>();
     scripted.answer = () => gate.promise;
     for (let number = 1; number <= 6; number++) leave(`s${number}`);
@@ -340,18 +340,18 @@ describe("the recorder with a scripted store", () => {
     expect(shipper.health().queued_records).toBe(4);
     expect(shipper.health().oldest_age_seconds).toBeGreaterThan(0);
     gate.resolve();
-    await clock.until("the delivery", () => left() === 0);
+    await clock.passUntil("the delivery", () => left() === 0);
     expect([begun(), shipper.health().queued_records]).toEqual([6, 0]);
     leave("late");
     const startedMs = clock.nowMs;
-    await clock.until("the late one", () => begun() === 7, 10);
+    await clock.passUntil("the late one", () => begun() === 7, 10);
     expect(clock.nowMs - startedMs).toBeWithin(20_000, 30_100);
-    await clock.until("its delivery", () => left() === 0);
+    await clock.passUntil("its delivery", () => left() === 0);
     await shipper.stop(0);
   });
 
   test("does not take over the journal of a living process", async () => {
-    using clock = stoppedClock();
+    using clock = stopClock();
     const journal = Journal.create(folder.path);
     journal.begin({ kind: "state", sessions: [] });
     const shipper = shipperOf();
@@ -363,7 +363,7 @@ describe("the recorder with a scripted store", () => {
   });
 
   test("reports undelivered entries and their age, deliveries, and the last failure", async () => {
-    using clock = stoppedClock();
+    using clock = stopClock();
     const shipper = shipperOf();
     expect(shipper.health()).toEqual({
       recording: true,
@@ -391,7 +391,7 @@ describe("the recorder with a scripted store", () => {
     expect(health.queued_bytes).toBe(encodeEntry(entry).length);
     expect(health.oldest_age_seconds).toBeWithin(6.9, 7.1);
     scripted.answer = take;
-    await clock.until("the delivery", () => shipper.health().queued_records === 0);
+    await clock.passUntil("the delivery", () => shipper.health().queued_records === 0);
     expect(shipper.health()).toMatchObject({
       queued_bytes: 0,
       oldest_age_seconds: null,
@@ -403,7 +403,7 @@ describe("the recorder with a scripted store", () => {
   });
 
   test("continues delivery for its grace period after a stop, and leaves the rest to the next recorder", async () => {
-    using clock = stoppedClock();
+    using clock = stopClock();
     for (const isTaken of [true, false]) {
       const shipper = shipperOf();
       const open = sessionOpen();
@@ -415,7 +415,7 @@ describe("the recorder with a scripted store", () => {
       await clock.pass(1000, 10);
       expect(isStopped).toBe(false);
       if (isTaken) scripted.answer = take;
-      await clock.until("the end", () => isStopped);
+      await clock.passUntil("the end", () => isStopped);
       expect(left()).toBe(isTaken ? 0 : 1);
       const [owner = ""] = Journal.owners(folder.path);
       if (!isTaken) Journal.adopt(folder.path, owner)?.finish();
@@ -425,10 +425,10 @@ describe("the recorder with a scripted store", () => {
   });
 
   test("stops at once when everything is delivered", async () => {
-    using clock = stoppedClock();
+    using clock = stopClock();
     const shipper = shipperOf();
     await recordFrame(shipper, sessionOpen(), 1, call("a"));
-    await clock.until("the delivery", () => shipper.health().queued_bytes === 0);
+    await clock.passUntil("the delivery", () => shipper.health().queued_bytes === 0);
     let isStopped = false;
     void shipper.stop(5000).then(() => (isStopped = true));
     await clock.pass(1);
@@ -436,7 +436,7 @@ describe("the recorder with a scripted store", () => {
   });
 
   test("delivers after a burst of frames, or during it when the spool is half full", async () => {
-    using clock = stoppedClock();
+    using clock = stopClock();
     const call = (sequence: number) =>
       `{"jsonrpc":"2.0","id":${sequence},"method":"tools/call","params":{"a":"${LONG}"}}`;
     for (const [limit, isFilling] of [
@@ -461,14 +461,14 @@ describe("the recorder with a scripted store", () => {
   });
 
   test("counts dropped and set-aside records, and reports the file", async () => {
-    using clock = stoppedClock();
+    using clock = stopClock();
     const shipper = shipperOf();
     scripted.answer = refusing("invalid");
     await recordFrame(shipper, sessionOpen(), 1, call("bad"));
-    await clock.until("the delivery", () => shipper.health().queued_bytes === 0);
+    await clock.passUntil("the delivery", () => shipper.health().queued_bytes === 0);
     scripted.answer = refusing("not_found", "conversation_id");
     await recordFrame(shipper, sessionOpen(), 1, call("bad"));
-    await clock.until("the delivery", () => shipper.health().queued_bytes === 0);
+    await clock.passUntil("the delivery", () => shipper.health().queued_bytes === 0);
     expect(shipper.health()).toMatchObject({
       set_aside: 1,
       set_aside_file: join(folder.path, "set-aside.jsonl"),

@@ -2,14 +2,14 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { CallWatch, watchingTap } from "../../../src/proxy/relay/call-watch.ts";
 import type { Direction } from "../../../src/proxy/relay/tap.ts";
 import { viewFrame } from "../../../src/wire/frame.ts";
-import { stoppedClock } from "../../support/clock.ts";
+import { stopClock } from "../../support/clock.ts";
 import type { StoppedClock } from "../../support/clock.ts";
 
 let clock: StoppedClock;
 let ended: [string, number][];
 let watch: CallWatch;
 beforeEach(() => {
-  clock = stoppedClock();
+  clock = stopClock();
   ended = [];
   watch = new CallWatch((outcome, ms) => ended.push([outcome, ms]));
 });

@@ -2,7 +2,7 @@ import { describe, expect, spyOn, test } from "bun:test";
 import { createLog } from "../../../src/log.ts";
 import { HttpRelay } from "../../../src/proxy/relay/http-relay.ts";
 import type { HttpRelayOptions } from "../../../src/proxy/relay/http-relay.ts";
-import { stoppedClock } from "../../support/clock.ts";
+import { stopClock } from "../../support/clock.ts";
 import { freePort } from "../../support/ports.ts";
 import { quiet } from "../../support/quiet.ts";
 import { until } from "../../support/rpc.ts";
@@ -299,7 +299,7 @@ describe("a forwarded session", () => {
   });
 
   test("is dropped after half an hour without a request", async () => {
-    using clock = stoppedClock();
+    using clock = stopClock();
     using upstream = startServer(() => json("{}", inSession));
     using relayed = bareRelay(upstream.url.href);
     await relayed.handle();
@@ -312,7 +312,7 @@ describe("a forwarded session", () => {
   });
 
   test("is not dropped while one of its streams is open, nor in the half hour after that", async () => {
-    using clock = stoppedClock();
+    using clock = stopClock();
     let end = () => {};
     const answer = (request: Request) =>
       request.method === "POST"
@@ -402,7 +402,7 @@ describe("an upstream that refuses connections", () => {
   const refused = () => Promise.reject(Object.assign(new Error("refused"), { code: "ECONNREFUSED" }));
 
   test("is tried for five seconds by the first request of a session, and once by any other", async () => {
-    using clock = stoppedClock();
+    using clock = stopClock();
     using fetches = spyOn(globalThis, "fetch").mockImplementation(refused as unknown as typeof fetch);
     using relayed = bareRelay("http://127.0.0.1:1/");
     for (const [init, attempts] of [
@@ -413,7 +413,7 @@ describe("an upstream that refuses connections", () => {
       fetches.mockClear();
       let response: Response | undefined;
       void relayed.handle(init).then((answered) => (response = answered));
-      const answered = await clock.until("the answer", () => response);
+      const answered = await clock.passUntil("the answer", () => response);
       expect([answered.status, fetches.mock.calls.length]).toEqual([502, attempts]);
     }
   });
@@ -428,7 +428,7 @@ describe("an upstream that refuses connections", () => {
   });
 
   test("is not tried any longer once the client has left, and is not reported as down", async () => {
-    using clock = stoppedClock();
+    using clock = stopClock();
     using fetches = spyOn(globalThis, "fetch").mockImplementation(refused as unknown as typeof fetch);
     const saw: unknown[] = [];
     using relayed = bareRelay("http://127.0.0.1:1/", { saw: (reason) => saw.push(reason) });
@@ -437,7 +437,7 @@ describe("an upstream that refuses connections", () => {
     void relayed.handle({ signal: leaving.signal }).then((answered) => (response = answered));
     await clock.pass(500);
     leaving.abort();
-    const answered = await clock.until("the end", () => response);
+    const answered = await clock.passUntil("the end", () => response);
     expect([answered.status, fetches.mock.calls.length, saw]).toEqual([499, 4, []]);
     expect(relayed.ends).toEqual(["the request was answered"]);
   });

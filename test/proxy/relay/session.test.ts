@@ -6,7 +6,7 @@ import type { SessionOptions } from "../../../src/proxy/relay/session.ts";
 import type { Tap } from "../../../src/proxy/relay/tap.ts";
 import { noTap } from "../../../src/proxy/relay/tap.ts";
 import type { Link, LinkHandlers } from "../../../src/wire/link.ts";
-import { stoppedClock } from "../../support/clock.ts";
+import { stopClock } from "../../support/clock.ts";
 import type { StoppedClock } from "../../support/clock.ts";
 
 type Json = Record<string, unknown>;
@@ -14,7 +14,7 @@ type Json = Record<string, unknown>;
 let clock: StoppedClock;
 let random: ReturnType<typeof spyOn<Math, "random">>;
 beforeEach(() => {
-  clock = stoppedClock();
+  clock = stopClock();
   random = spyOn(Math, "random").mockReturnValue(0);
 });
 afterEach(() => {
@@ -65,7 +65,7 @@ class Peer {
   }
 
   heard(what: (message: Json) => boolean): Promise<Json> {
-    return clock.until("a frame", () => this.received.find(what));
+    return clock.passUntil("a frame", () => this.received.find(what));
   }
 
   heardId(id: unknown): Promise<Json> {
@@ -273,7 +273,7 @@ describe("the next upstream", () => {
     client.say({ id: "i-1", method: "ping" });
     await second.heardId("i-1");
     second.say({ id: "i-1", result: {} });
-    await clock.until("the answer", () => client.count("i-1") === 2);
+    await clock.passUntil("the answer", () => client.count("i-1") === 2);
     const third = new Peer();
     use(third);
     second.end("it crashed");
@@ -406,7 +406,7 @@ describe("during an outage", () => {
     expect(states.at(-1)).toContain("not listening");
     const server = new Peer();
     use(server);
-    await clock.until("a connection", () => states.at(-1) === undefined && states.length > 1);
+    await clock.passUntil("a connection", () => states.at(-1) === undefined && states.length > 1);
     client.say({ id: 2, method: "ping" });
     await server.heardId(2);
   });
@@ -428,7 +428,7 @@ describe("during an outage", () => {
     const { client, use } = start();
     await clock.pass(4000);
     use(server);
-    await clock.until("a connection", () => server.handlers);
+    await clock.passUntil("a connection", () => server.handlers);
     await clock.pass(60_000);
     server.end("it crashed");
     client.say({ id: 1, method: "ping" });
@@ -494,12 +494,12 @@ describe("during an outage", () => {
       await clock.pass(1700);
       const server = new Peer();
       use(server);
-      await clock.until("a connection", () => server.handlers);
+      await clock.passUntil("a connection", () => server.handlers);
       const connectedMs = clock.nowMs;
       await clock.pass(lastsMs);
       const dials = dialledMs.length;
       server.end("it crashed");
-      await clock.until("the next attempt", () => dialledMs.length > dials);
+      await clock.passUntil("the next attempt", () => dialledMs.length > dials);
       expect((dialledMs.at(-1) ?? 0) - connectedMs - lastsMs).toBeWithin(pauseMs, pauseMs + 5);
     }
   });
@@ -509,7 +509,7 @@ describe("backpressure", () => {
   test("pauses the client until the upstream has drained", async () => {
     const server = new Peer();
     const { client } = start(server);
-    await clock.until("a connection", () => server.handlers);
+    await clock.passUntil("a connection", () => server.handlers);
     client.say({ id: 1, method: "ping" });
     expect(client.paused).toBe(false);
     server.isFast = false;
@@ -522,7 +522,7 @@ describe("backpressure", () => {
   test("pauses the upstream until the client has drained", async () => {
     const server = new Peer();
     const { client } = start(server);
-    await clock.until("a connection", () => server.handlers);
+    await clock.passUntil("a connection", () => server.handlers);
     server.say({ method: "notifications/message" });
     expect(server.paused).toBe(false);
     client.isFast = false;
@@ -552,7 +552,7 @@ describe("the end of a session", () => {
     const server = new Peer();
     const reasons: string[] = [];
     const { client, over } = start(server, { tap: { ...noTap, closed: (reason) => reasons.push(reason) } });
-    await clock.until("a connection", () => server.handlers);
+    await clock.passUntil("a connection", () => server.handlers);
     client.end("bye");
     await over;
     expect([server.closeReason, reasons]).toEqual(["the client has left", ["the client has left: bye"]]);
@@ -614,7 +614,7 @@ describe("the end of a session", () => {
     await client.heardId(1);
     const endedMs = clock.nowMs;
     client.handlers?.closed("its stdin has ended");
-    await clock.until("the end", () => client.closed);
+    await clock.passUntil("the end", () => client.closed);
     await over;
     expect(clock.nowMs - endedMs).toBeLessThan(50);
   });
@@ -631,7 +631,7 @@ describe("the end of a session", () => {
     await clock.pass(20_000);
     expect(client.closed).toBe(false);
     server.say({ id: 1, result: {} });
-    await clock.until("the end", () => client.closed);
+    await clock.passUntil("the end", () => client.closed);
     await over;
     expect([client.count(1), reasons]).toEqual([1, ["the client has left: its stdin has ended"]]);
   });
@@ -645,7 +645,7 @@ describe("the end of a session", () => {
     use(server);
     await server.heardId(1);
     server.say({ id: 1, result: {} });
-    await clock.until("the end", () => client.closed);
+    await clock.passUntil("the end", () => client.closed);
     await over;
     expect(client.count(1)).toBe(1);
   });
@@ -653,7 +653,7 @@ describe("the end of a session", () => {
   test("waits at most thirty seconds on stdio", async () => {
     const server = new Peer();
     const { client, over } = start(server, { client: new Peer("stdio") });
-    await clock.until("a connection", () => server.handlers);
+    await clock.passUntil("a connection", () => server.handlers);
     client.say({ id: 1, method: "ping" });
     client.handlers?.closed("its stdin has ended");
     await clock.pass(29_900);
@@ -675,7 +675,7 @@ test("a tap sees every frame with its direction, including Dewey's own to the cl
     closed: () => {},
   };
   const { client } = start(server, { tap });
-  await clock.until("a connection", () => server.handlers);
+  await clock.passUntil("a connection", () => server.handlers);
   client.say(call(1));
   server.say({ id: 2, method: "roots/list" });
   server.end("it crashed");
@@ -688,7 +688,7 @@ test("a watch sees the client's requests and their answers; the oldest of too ma
   const outcomes: string[] = [];
   const watch = new CallWatch((outcome) => outcomes.push(outcome));
   const { client } = start(server, { watch });
-  await clock.until("a connection", () => server.handlers);
+  await clock.passUntil("a connection", () => server.handlers);
   for (let id = 1; id <= 10_000; id++) client.say(call(id));
   expect([watch.size, outcomes]).toEqual([10_000, []]);
   client.say(call(10_001));
@@ -697,6 +697,6 @@ test("a watch sees the client's requests and their answers; the oldest of too ma
   server.say({ id: 3, error: { code: -32_602, message: "no such tool" } });
   expect([watch.size, outcomes.slice(1)]).toEqual([9998, ["success", "error"]]);
   server.end("it crashed");
-  await clock.until("the refusals", () => watch.size === 0);
+  await clock.passUntil("the refusals", () => watch.size === 0);
   expect(outcomes.at(-1)).toBe("unavailable");
 });

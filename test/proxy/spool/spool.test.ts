@@ -7,7 +7,7 @@ import type { Entry } from "../../../src/proxy/spool/entry.ts";
 import { Journal } from "../../../src/proxy/spool/journal.ts";
 import { Spool } from "../../../src/proxy/spool/spool.ts";
 import { createLog } from "../../../src/log.ts";
-import { stoppedClock } from "../../support/clock.ts";
+import { stopClock } from "../../support/clock.ts";
 import { until } from "../../support/rpc.ts";
 import { canMount, smallDisk } from "../../support/small-disk.ts";
 import { frameEntry, sessionOpen, spoolFolder, spoolOptions } from "../../support/spool-folder.ts";
@@ -218,7 +218,7 @@ describe("the spool", () => {
   });
 
   test("scans the folder for other processes' entries every ten seconds", async () => {
-    using clock = stoppedClock();
+    using clock = stopClock();
     using folder = spoolFolder();
     const spool = new Spool(spoolOptions(folder.path, { limits: { bytes: 10_000, ageMs: 1e12 } }));
     const open = sessionOpen();
@@ -240,7 +240,7 @@ describe("the spool", () => {
   });
 
   test("retries a failed write every second until it succeeds", async () => {
-    using clock = stoppedClock();
+    using clock = stopClock();
     using folder = spoolFolder();
     let oldestTime: number | undefined = 0;
     let asked = 0;
