@@ -103,7 +103,7 @@ describe("delivering a journal", () => {
       call("other", 3, "y"),
     );
     await courier.read(all);
-    await until("the other's records", () => said("other").length === 2 && outbox.isQuiet === false);
+    await until("the other's records", () => said("other").length === 2 && !outbox.isQuiet);
     await until("the other call", () => store.calls.some(isHeld));
     await until("the cursor", () => cursor().offset === ends[3]);
     expect([courier.isDelivered, courier.deliveredEntries]).toEqual([false, 5]);

@@ -345,7 +345,8 @@ describe("a forwarded session", () => {
     let count = 0;
     using upstream = startServer(() => json("{}", { "mcp-session-id": `s${(count += 1)}` }));
     using relayed = bareRelay(upstream.url.href);
-    while (count < 10_000) await Promise.all(Array.from({ length: 100 }, () => relayed.handle()));
+    for (let begun = 0; begun < 10_000; begun += 100)
+      await Promise.all(Array.from({ length: 100 }, () => relayed.handle()));
     expect([relayed.relay.size, relayed.ends]).toEqual([10_000, []]);
     await relayed.handle();
     expect([relayed.relay.size, relayed.ends]).toEqual([10_000, ["there are too many sessions"]]);

@@ -669,7 +669,8 @@ test("a tap sees every frame with its direction, including Dewey's own to the cl
   const seen: string[] = [];
   const tap: Tap = {
     frame(direction, { text }, pass) {
-      seen.push(`${direction} ${(JSON.parse(text) as Json)["id"] ?? "cancelled"}`);
+      const { id = "cancelled" } = JSON.parse(text) as { id?: number };
+      seen.push(`${direction} ${id}`);
       pass();
     },
     closed: () => {},

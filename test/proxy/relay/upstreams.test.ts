@@ -214,7 +214,7 @@ describe("an upstream", () => {
       const heard = listen(link);
       link.send(initialize);
       expect((await heard.count(1))[0]).toContain('"serverInfo"');
-      void link.close();
+      link.close();
       await heard.end();
     }
     await socket.stop();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { encodeEntry } from "../../../src/proxy/spool/entry.ts";
 import type { Entry } from "../../../src/proxy/spool/entry.ts";
 import { Journal } from "../../../src/proxy/spool/journal.ts";
+import type { Segment } from "../../../src/proxy/spool/segment.ts";
 import { Spool } from "../../../src/proxy/spool/spool.ts";
 import { createLog } from "../../../src/log.ts";
 import { stopClock } from "../../support/clock.ts";
@@ -28,6 +29,18 @@ function entriesOf(journal: Journal | undefined): Entry[] {
       ?.read(0)
       .entries.map((each) => each.entry) ?? [];
   expect(entries.shift()).toEqual({ kind: "state", sessions: [] });
+  return entries;
+}
+
+/** Every entry of a segment, however large it is. */
+function allEntriesOf(segment: Segment | undefined): Entry[] {
+  const entries: Entry[] = [];
+  const { bytes = 0 } = segment ?? {};
+  for (let offset = 0; offset < bytes;) {
+    const part = segment?.read(offset);
+    entries.push(...(part?.entries.map(({ entry }) => entry) ?? []));
+    offset = part?.next ?? bytes;
+  }
   return entries;
 }
 
@@ -286,13 +299,7 @@ describe("the spool", () => {
     expect(spool.lostFrames).toBe(10_003);
     oldestTime = undefined;
     await append(spool, sessions[10_000] ?? sessionOpen(), 3);
-    const entries = [];
-    const segment = spool.journal?.current;
-    for (let offset = 0; segment && offset < segment.bytes;) {
-      const part = segment.read(offset);
-      entries.push(...part.entries.map(({ entry }) => entry));
-      offset = part.next;
-    }
+    const entries = allEntriesOf(spool.journal?.current);
     const gaps = entries.filter((entry) => entry.kind === "gap");
     expect(gaps).toHaveLength(10_000);
     expect(gaps[0]).toMatchObject({ session: "s0", frames: 2 });
