@@ -99,16 +99,15 @@ export function isObject(value: unknown): value is Json {
 }
 
 /**
- * Whether a value is nested deeper than a number of levels: 0 for `1`, 1 for `[1]`. Takes time linear in the value's size
- * at any depth; `JSON.stringify` takes seconds beyond about 25,000 levels, and throws beyond 40,000.
+ * Whether a value is nested deeper than `levels`: 0 for `1`, 1 for `[]` and `[1]`. Takes time linear in the value's size at
+ * any depth; `JSON.stringify` takes seconds beyond about 25,000 levels, and throws beyond 40,000.
  */
 export function isDeeperThan(value: unknown, levels: number): boolean {
-  let level = [value];
-  for (let depth = 0; depth <= levels; depth++) {
-    level = level.flatMap((each) => (isNested(each) ? (Object.values(each) as unknown[]) : []));
-    if (level.length === 0) return false;
+  let nested = [value].filter(isNested);
+  for (let depth = 0; depth < levels && nested.length > 0; depth++) {
+    nested = nested.flatMap((each) => (Object.values(each) as unknown[]).filter(isNested));
   }
-  return true;
+  return nested.length > 0;
 }
 
 /**

@@ -69,9 +69,12 @@ test("a large id in a frame that is nested too deeply to find it exactly is no J
 
 test("a value's depth is known at any depth", () => {
   const nested = (levels: number) => JSON.parse(`${'[{"a":'.repeat(levels / 2)}1${"}]".repeat(levels / 2)}`) as unknown;
-  for (const levels of [0, 2, 10, 100_000]) {
+  for (const levels of [2, 10, 100_000]) {
     expect(isDeeperThan(nested(levels), levels)).toBe(false);
     expect(isDeeperThan(nested(levels), levels - 1)).toBe(true);
   }
-  expect(isDeeperThan([null, "text", [], {}], 2)).toBe(false);
+  for (const flat of [1, "text", null]) expect(isDeeperThan(flat, 0)).toBe(false);
+  for (const flat of [[], {}, [1], { a: null }])
+    expect([0, 1].map((levels) => isDeeperThan(flat, levels))).toEqual([true, false]);
+  expect(isDeeperThan([1, [], [[]]], 2)).toBe(true);
 });

@@ -118,19 +118,13 @@ function withoutMeta(params: Json): Json | undefined {
 /** A string as it is, anything else as JSON, indented unless it is deeply nested. */
 function readable(value: unknown): string {
   if (typeof value === "string") return value;
-  return isDeep(value, MAX_DEPTH) ? written(value) : (JSON.stringify(value, null, 1) ?? "");
+  return isDeeperThan(value, MAX_DEPTH) ? written(value) : (JSON.stringify(value, null, 1) ?? "");
 }
 
 /** A deeply nested value as JSON. */
 function written(value: unknown): string {
   if (isDeeperThan(value, MAX_WRITTEN_LEVELS)) throw new RangeError(`nested deeper than ${MAX_WRITTEN_LEVELS} levels`);
   return JSON.stringify(value);
-}
-
-/** Whether a value is nested deeper than `levels`. Looks no deeper than that. */
-function isDeep(value: unknown, levels: number): boolean {
-  if (value === null || typeof value !== "object") return false;
-  return levels === 0 || Object.values(value).some((each) => isDeep(each, levels - 1));
 }
 
 /** A value for metadata: long strings by length and hash, and levels too deep for the store as JSON text. */

@@ -62,8 +62,8 @@ describe("a request", () => {
 
 test("JSON nested deeper than 10,000 levels is never written", () => {
   const nested = (levels: number) => JSON.parse(`${"[".repeat(levels)}${"]".repeat(levels)}`) as unknown;
-  expect(describeRequest("tools/call", "a", { arguments: { v: nested(10_001) } }).content).toHaveLength(20_007);
-  expect(() => describeRequest("tools/call", "a", { arguments: { v: nested(10_002) } })).toThrow();
+  expect(describeRequest("tools/call", "a", { arguments: { v: nested(10_000) } }).content).toHaveLength(20_005);
+  expect(() => describeRequest("tools/call", "a", { arguments: { v: nested(10_001) } })).toThrow();
   const deep = nested(10_100);
   for (const describe of [
     () => describeRequest("tools/call", "a", { arguments: { deep } }),

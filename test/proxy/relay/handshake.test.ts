@@ -101,7 +101,7 @@ describe("the replay", () => {
     handshake.sent(view({ id: 0, method: "initialize", params: { ...params, deep: nested(998) } }));
     handshake.received(answer({}));
     expect(handshake.initializeAgain()).toBeDefined();
-    handshake.sent(view({ id: 0, method: "initialize", params: { ...params, deep: nested(1000) } }));
+    handshake.sent(view({ id: 0, method: "initialize", params: { ...params, deep: nested(999) } }));
     handshake.sent(view({ id: 1, method: "logging/setLevel", params: { level: nested(20_000) } }));
     expect([handshake.initializeAgain(), handshake.restAgain()]).toEqual([undefined, []]);
   });
