@@ -40,6 +40,9 @@ test("an invalid optional field is left out of its row", () => {
     { correlation_id: "c", model: "m", output: "said", status: "success" },
   ]);
   expect(rows(answer({ model: "m", status: "success", tokens: 7 }))).toHaveLength(1);
+  expect(rows(answer({ model: "m", status: "success", tokens: { prompt: 3, completion: -1 } }))).toMatchObject([
+    { tokens_prompt: 3 },
+  ]);
 });
 
 test("any other text gives no rows", () => {

@@ -318,7 +318,7 @@ describe("a record on which the store fails while it takes others", () => {
     await clock.pass(500_000, 100);
     expect(outbox.aside).toBe(0);
     // The pauses begin short again as well.
-    expect(store.pausesOf("stuck")[pauses + 1]).toBeLessThan(1000);
+    for (const pause of store.pausesOf("stuck").slice(pauses, pauses + 4)) expect(pause).toBeLessThan(2000);
     await clock.pass(200_000, 100);
     expect(outbox.aside).toBe(1);
   });

@@ -42,6 +42,13 @@ describe("the replay", () => {
     expect([handshake.isPending, handshake.initializeAgain()]).toEqual([false, undefined]);
   });
 
+  test("is empty after a second initialize that was refused", () => {
+    const handshake = initialized();
+    handshake.sent(view({ id: 5, method: "initialize", params: {} }));
+    handshake.received(view({ id: 5, error: { code: -32_602, message: "no" } }));
+    expect(handshake.initializeAgain()).toBeUndefined();
+  });
+
   test("is unaffected by any other response", () => {
     const handshake = new Handshake();
     handshake.sent(initialize);
