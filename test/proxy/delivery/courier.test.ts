@@ -8,7 +8,7 @@ import { encodeEntry } from "../../../src/proxy/spool/entry.ts";
 import type { Entry } from "../../../src/proxy/spool/entry.ts";
 import { Journal } from "../../../src/proxy/spool/journal.ts";
 import { Ledger } from "../../../src/proxy/spool/ledger.ts";
-import { quiet } from "../../support/postgres.ts";
+import { quiet } from "../../support/quiet.ts";
 import { until } from "../../support/rpc.ts";
 import { ScriptedStore } from "../../support/scripted-store.ts";
 import { frameEntry, sessionOpen, spoolFolder } from "../../support/spool-folder.ts";

@@ -8,7 +8,7 @@ import type { Delivery } from "../../../src/proxy/delivery/record.ts";
 import { SetAside } from "../../../src/proxy/delivery/set-aside.ts";
 import { stopClock } from "../../support/clock.ts";
 import type { StoppedClock } from "../../support/clock.ts";
-import { quiet } from "../../support/postgres.ts";
+import { quiet } from "../../support/quiet.ts";
 import { until } from "../../support/rpc.ts";
 import { ScriptedStore, away, pausesBetween, refusing, take } from "../../support/scripted-store.ts";
 import { spoolFolder } from "../../support/spool-folder.ts";

@@ -10,7 +10,7 @@ import { echoCommand, startEchoWebSocket } from "../../support/echo-server.ts";
 import { failure } from "../../support/failure.ts";
 import { listen } from "../../support/links.ts";
 import { freePort } from "../../support/ports.ts";
-import { quiet } from "../../support/postgres.ts";
+import { quiet } from "../../support/quiet.ts";
 import { startTalkingHttp } from "../../support/talking-server.ts";
 
 const context = {
