@@ -20,6 +20,8 @@ export interface PoolOptions {
   settings: Record<string, number | string>;
   /** Whether each connection keeps every statement that it has seen, to run it sooner when it comes again. */
   keepsStatements: boolean;
+  /** After so long unused a connection beyond `kept` closes; a test's may be shorter. */
+  idleSeconds?: number;
   log: Log;
 }
 
@@ -155,8 +157,8 @@ export class Pool {
 
   #open(): Slot {
     const kept = [...this.#slots].filter((slot) => slot.kept).length < this.#options.kept;
-    const { connection, settings, keepsStatements } = this.#options;
-    const sql = connect(connection, { settings, keepsStatements, idleSeconds: kept ? 0 : IDLE_LIMIT_SECONDS });
+    const { connection, settings, keepsStatements, idleSeconds = IDLE_LIMIT_SECONDS } = this.#options;
+    const sql = connect(connection, { settings, keepsStatements, idleSeconds: kept ? 0 : idleSeconds });
     const slot = { sql, kept };
     this.#slots.add(slot);
     return slot;
