@@ -25,8 +25,21 @@ const AMPLE_ROWS = 16;
  */
 const MAX_GATHER_MS = 2;
 const GATHER_SHARE = 0.5;
-/** A group that takes longer is a bulk call, or waits for somebody else's lock, and then holds up no small one. */
+/** A group that takes longer is a bulk call, or waits for a lock of another's, and then holds up no small one. */
 const SLOW_GROUP_MS = 25;
+
+/** The times by which groups go. */
+export interface GroupTimes {
+  /** Until a group in flight counts as slow. */
+  slowMs: number;
+  /** How long a small group waits for the callers of one that took `tookMs`. */
+  gatherMs(tookMs: number): number;
+}
+
+export const groupTimes: GroupTimes = {
+  slowMs: SLOW_GROUP_MS,
+  gatherMs: (tookMs) => Math.min(MAX_GATHER_MS, GATHER_SHARE * tookMs),
+};
 
 /** A group that is being committed. */
 interface UnderWay {
@@ -44,6 +57,7 @@ export class Writer {
   readonly #database: Database;
   readonly #redactor: Redactor;
   readonly #sorter: IndexSorter;
+  readonly #times: GroupTimes;
   #waiting: Append[] = [];
   #isSending = false;
   readonly #underWay = new Set<UnderWay>();
@@ -53,10 +67,11 @@ export class Writer {
   #idsInFlight = new Set<string>();
   #conversationsInFlight = new Set<string>();
 
-  constructor(database: Database, redactor: Redactor, sorter: IndexSorter) {
+  constructor(database: Database, redactor: Redactor, sorter: IndexSorter, times: GroupTimes = groupTimes) {
     this.#database = database;
     this.#redactor = redactor;
     this.#sorter = sorter;
+    this.#times = times;
   }
 
   /** Appends to one conversation, all or nothing. */
@@ -97,7 +112,7 @@ export class Writer {
       const slow = setTimeout(() => {
         underWay.isSlow = true;
         this.#send();
-      }, SLOW_GROUP_MS);
+      }, this.#times.slowMs);
       void this.#commit(group).finally(() => {
         for (const id of ids) this.#idsInFlight.delete(id);
         for (const append of group) this.#conversationsInFlight.delete(append.conversation);
@@ -113,13 +128,10 @@ export class Writer {
   #gather(answered: number, tookMs: number): void {
     this.#expected = this.#waiting.length + answered;
     clearTimeout(this.#gathering);
-    this.#gathering = setTimeout(
-      () => {
-        this.#gathering = undefined;
-        this.#send();
-      },
-      Math.min(MAX_GATHER_MS, GATHER_SHARE * tookMs),
-    );
+    this.#gathering = setTimeout(() => {
+      this.#gathering = undefined;
+      this.#send();
+    }, this.#times.gatherMs(tookMs));
   }
 
   /** An ample group goes beside one that is no larger; a small one when only slow ones are, and no callers are waited for. */

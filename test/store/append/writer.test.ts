@@ -1,8 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Writer, groupTimes } from "../../../src/store/append/writer.ts";
+import type { GroupTimes } from "../../../src/store/append/writer.ts";
 import type { Connection } from "../../../src/store/database/connection.ts";
+import { Database } from "../../../src/store/database/database.ts";
+import { noRedactor } from "../../../src/store/redact/redact.ts";
+import { IndexSorter } from "../../../src/store/search/index-sorter.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { Writer } from "../../bench/support/text.ts";
-import { connect, emptyDatabase, engines, testStore } from "../../support/postgres.ts";
+import { Writer as TextWriter } from "../../bench/support/text.ts";
+import { failure } from "../../support/failure.ts";
+import { connect, emptyDatabase, engines, quiet, storeOptions, testStore } from "../../support/postgres.ts";
 import { until } from "../../support/rpc.ts";
 
 for (const engine of engines) {
@@ -38,8 +44,11 @@ for (const engine of engines) {
       });
     };
 
-    /** A message that is held up by a lock on its conversation; it is stored when the block ends. */
-    const heldUp = async (): Promise<AsyncDisposable> => {
+    /** Messages that are held up by a lock on their conversation; they are stored when the block ends. */
+    const heldUp = async (
+      append = (conversation_id: string): Promise<unknown> =>
+        store.messages.store({ conversation_id, ...user("waits") }),
+    ): Promise<AsyncDisposable> => {
       const conversation_id = await begin();
       const sql = connect(connection);
       const locked = Promise.withResolvers<void>();
@@ -50,14 +59,14 @@ for (const engine of engines) {
         await lock.promise;
       });
       await locked.promise;
-      const waiting = store.messages.store({ conversation_id, ...user("waits") });
+      const waiting = append(conversation_id);
       await untilUnderWay("waiting for a lock");
       return {
         async [Symbol.asyncDispose]() {
           lock.resolve();
           await holding;
           await sql.close();
-          expect((await waiting).turn_number).toBe(1);
+          await waiting;
         },
       };
     };
@@ -105,7 +114,7 @@ for (const engine of engines) {
 
     test("of a bulk call that is under way are passed by single ones to another conversation", async () => {
       const [conversation_id, free] = [await begin(), await begin()];
-      const writer = new Writer(1);
+      const writer = new TextWriter(1);
       const messages = Array.from({ length: 1000 }, () => user(writer.text(4000)));
       const answered: string[] = [];
       const bulk = store.messages.storeBulk({ conversation_id, messages }).then(() => answered.push("bulk"));
@@ -116,6 +125,129 @@ for (const engine of engines) {
       }
       await bulk;
       expect(answered).toEqual(["first", "second", "third", "bulk"]);
+    });
+
+    /** A writer with times of the test's own, which appends so many rows at a time. */
+    const writing = (times: Partial<GroupTimes>) => {
+      const database = new Database(storeOptions(connection));
+      const sorter = new IndexSorter(database, quiet);
+      const writer = new Writer(database, noRedactor, sorter, { ...groupTimes, ...times });
+      return {
+        append(conversation: string, rows: number) {
+          const messages = Array.from({ length: rows }, (_, row) => user(`${row}`));
+          return writer.append(conversation, messages, { single: false, followToTrash: false });
+        },
+        [Symbol.asyncDispose]: () => database.close(),
+      };
+    };
+    const never: Partial<GroupTimes> = { slowMs: 3_600_000, gatherMs: () => 0 };
+
+    test.each([
+      [1, 16],
+      [20, 20],
+    ])("wait for one of %i rows that is under way until they are %i, and go beside it then", async (ahead, enough) => {
+      await using writer = writing(never);
+      const [most = "", last = ""] = await beginMany(2);
+      await using _ = await heldUp((conversation) => writer.append(conversation, ahead));
+      const waiting = writer.append(most, enough - 1);
+      // It would have gone by now.
+      await Bun.sleep(0);
+      await Promise.all([waiting, writer.append(last, 1)]);
+      expect(await stored([most, last])).toEqual({ messages: enough, groups: 1 });
+    });
+
+    test("are never more than two under way", async () => {
+      await using writer = writing({ ...never, slowMs: 0 });
+      const [third = "", other = ""] = await beginMany(2);
+      const waiting: Promise<unknown>[] = [];
+      await using _ = { [Symbol.asyncDispose]: async () => void (await Promise.all(waiting)) };
+      await using _first = await heldUp((conversation) => writer.append(conversation, 1));
+      await using _second = await heldUp((conversation) => writer.append(conversation, 1));
+      waiting.push(writer.append(third, 1));
+      // By another server's writer, which takes as long as the third would have.
+      await store.messages.store({ conversation_id: other, ...user("x") });
+      expect((await stored([third])).messages).toBe(0);
+    });
+
+    test("go as soon as all who were answered have called again, however long they would be waited for", async () => {
+      await using writer = writing({ ...never, gatherMs: () => 3_600_000 });
+      const ids = await beginMany(8);
+      await Promise.all(
+        ids.map(async (id) => {
+          for (let call = 0; call < 20; call++) {
+            await writer.append(id, 1);
+            await new Promise(setImmediate);
+          }
+        }),
+      );
+      expect(await stored(ids)).toEqual({ messages: 8 * 20, groups: 20 });
+    });
+
+    test("hold 1,000 rows at most", async () => {
+      await using writer = writing(never);
+      const four = await beginMany(4);
+      await Promise.all(four.map((id) => writer.append(id, 250)));
+      expect(await stored(four)).toEqual({ messages: 1000, groups: 1 });
+      const five = await beginMany(5);
+      await Promise.all(five.map((id, index) => writer.append(id, index === 4 ? 1 : 250)));
+      expect(await stored(five)).toEqual({ messages: 1001, groups: 2 });
+    });
+
+    test("hold 4,000,000 characters at most, or one larger message", async () => {
+      const together = async (...lengths: number[]) => {
+        const ids = await beginMany(lengths.length);
+        await Promise.all(
+          ids.map((conversation_id, index) =>
+            store.messages.store({ conversation_id, ...user("x".padStart(lengths[index] ?? 0)) }),
+          ),
+        );
+        return (await stored(ids)).groups;
+      };
+      expect(await together(2_000_000, 2_000_000)).toBe(1);
+      expect(await together(2_000_000, 2_000_001)).toBe(2);
+      expect(await together(4_500_000, 1, 1)).toBe(2);
+    });
+
+    test("hold no id twice: the caller who repeats another's call waits for the next", async () => {
+      const ids = await beginMany(12);
+      const message = { conversation_id: ids[0] ?? "", ...user("once"), message_id: crypto.randomUUID() };
+      const others = ids.slice(1).map((conversation_id) => store.messages.store({ conversation_id, ...user("x") }));
+      const [first, again] = await Promise.all([1, 2].map(() => store.messages.store(message)));
+      await Promise.all(others);
+      expect(again).toEqual(first);
+      expect(await stored(ids)).toEqual({ messages: 12, groups: 1 });
+    });
+
+    test("of whom one makes the whole fail are stored without that one", async () => {
+      const ids = await beginMany(10);
+      const calls = ids.map((conversation_id, index) =>
+        // A time that JavaScript knows and PostgreSQL does not.
+        store.messages.store({
+          conversation_id,
+          ...user("x"),
+          created_at: index === 5 ? "300000-01-01T00:00:00Z" : undefined,
+        }),
+      );
+      const settled = await Promise.allSettled(calls);
+      expect(settled.map((each) => each.status === "rejected")).toEqual(ids.map((_, index) => index === 5));
+      expect((await stored(ids)).messages).toBe(9);
+    });
+
+    test("have the time that their size needs, on top of the deadline", async () => {
+      const connection = await emptyDatabase(engine);
+      await using patient = await testStore(engine, { connection });
+      await using hasty = await testStore(engine, { connection, deadlineMs: 600 });
+      const { conversation_id } = await patient.conversations.begin({});
+      await using sql = connect(connection);
+      await sql.unsafe(`create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(1); return null; end';
+        create trigger slow before insert on messages for each statement execute function slow()`);
+      const large = [user("x".padStart(6_000_000))];
+      for (const conversation of [{ conversation_id }, {}]) {
+        expect(await hasty.messages.storeBulk({ ...conversation, messages: large })).toMatchObject({ stored: 1 });
+        expect(await failure(hasty.messages.storeBulk({ ...conversation, messages: [user("small")] }))).toMatchObject({
+          code: "unavailable",
+        });
+      }
     });
 
     test("fail alone when one call is bad", async () => {
@@ -130,3 +262,7 @@ for (const engine of engines) {
     });
   });
 }
+
+test("a group is waited for half as long as the one before it took, and 2 ms at most", () => {
+  expect([0, 1, 3, 4, 100].map((tookMs) => groupTimes.gatherMs(tookMs))).toEqual([0, 0.5, 1.5, 2, 2]);
+});

@@ -22,6 +22,13 @@ function pool(options: Partial<PoolOptions> = {}): Pool & AsyncDisposable {
 
 const backend: Statement<number> = async (sql) => (await one<{ pid: number }>(sql`select pg_backend_pid() as pid`)).pid;
 
+/** What a call fails with. */
+const thrown = (call: Promise<unknown>): Promise<unknown> =>
+  call.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+
 /** Work that holds its connection until it is let go. */
 function holding() {
   const begun = Promise.withResolvers<number>();
@@ -67,7 +74,7 @@ describe("a pool of connections", () => {
     const first = holding();
     const working = single.run(first.work, AMPLE_MS);
     await first.begun;
-    await expect(single.run(backend, 50)).rejects.toBeInstanceOf(Late);
+    expect(await thrown(single.run(backend, 50))).toBeInstanceOf(Late);
     first.end();
     await working;
     expect(await single.run(backend, AMPLE_MS)).toBe(await first.begun);
@@ -76,7 +83,7 @@ describe("a pool of connections", () => {
   test("keeps the connection of work that fails", async () => {
     await using single = pool();
     const before = await single.run(backend, AMPLE_MS);
-    await expect(single.run((sql) => sql`select 1 / 0`, AMPLE_MS)).rejects.toThrow("division by zero");
+    expect(await thrown(single.run((sql) => sql`select 1 / 0`, AMPLE_MS))).toMatchObject({ errno: "22012" });
     expect(await single.run(backend, AMPLE_MS)).toBe(before);
   });
 
@@ -85,7 +92,7 @@ describe("a pool of connections", () => {
     const before = await single.run(backend, AMPLE_MS);
     const late = single.run((sql) => sql`select pg_sleep(5)`, 100);
     const next = single.run(backend, AMPLE_MS);
-    expect(await late.catch((error: unknown) => error)).toBeInstanceOf(Late);
+    expect(await thrown(late)).toBeInstanceOf(Late);
     expect(await next).not.toBe(before);
   });
 
@@ -94,7 +101,7 @@ describe("a pool of connections", () => {
     await three.warm(AMPLE_MS);
     expect(three.use()).toMatchObject({ busy: 0, idle: 3 });
     const lost = three.run((sql) => sql`select pg_terminate_backend(pg_backend_pid())`, AMPLE_MS);
-    expect(isConnectionLost(await lost.catch((error: unknown) => error))).toBe(true);
+    expect(isConnectionLost(await thrown(lost))).toBe(true);
     expect(three.use()).toMatchObject({ busy: 0, idle: 0 });
   });
 
@@ -142,7 +149,7 @@ describe("a pool of connections", () => {
 });
 
 describe("an error means that the connection is lost", () => {
-  const refused = (errno: string) => new SQL.PostgresError("x", { errno, code: "ERR_POSTGRES_SERVER_ERROR" } as never);
+  const refused = (errno: string) => new SQL.PostgresError("x", { errno, code: "ERR_POSTGRES_SERVER_ERROR" });
   const failed = (code: string) => Object.assign(new Error("x"), { code });
 
   test.each(["08000", "08006", "57P01", "57P02", "57P03"])("for SQLSTATE %s", (state) => {
