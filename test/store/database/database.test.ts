@@ -1,6 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
-import { Database } from "../../../src/store/database/database.ts";
+import { SQL } from "bun";
+import { Database, translated } from "../../../src/store/database/database.ts";
+import type { DatabaseOptions } from "../../../src/store/database/database.ts";
+import { one } from "../../../src/store/database/one.ts";
+import { Late } from "../../../src/store/database/pool.ts";
 import { openStore } from "../../../src/store/store.ts";
 import { failure } from "../../support/failure.ts";
 import {
@@ -169,6 +173,131 @@ for (const engine of engines) {
   });
 }
 
+const [engine] = engines;
+if (!engine) throw new Error("no engine");
+
+async function testDatabase(options: Partial<DatabaseOptions> = {}): Promise<Database & AsyncDisposable> {
+  const database = new Database(storeOptions(await emptyDatabase(engine!), options));
+  return Object.assign(database, { [Symbol.asyncDispose]: () => database.close() });
+}
+
+test.each([
+  [1, { main: 1 }],
+  [2, { main: 1, search: 1 }],
+  [9, { main: 8, search: 1 }],
+  [10, { main: 8, search: 2 }],
+])("of %i connections one in five is for searches, where there is more than one", async (maxConnections, most) => {
+  await using database = await testDatabase({ maxConnections });
+  const pools = Object.entries(database.use()).map(([pool, use]) => [pool, use.most]);
+  expect(Object.fromEntries(pools)).toEqual(most);
+});
+
+test("PostgreSQL ends a statement before its deadline, and a search's earlier if that is asked for", async () => {
+  const limits = (sql: SQL) =>
+    one<{ limits: string[] }>(
+      sql`select array[current_setting('statement_timeout'), current_setting('lock_timeout')] as limits`,
+    ).then((row) => row.limits);
+  await using database = await testDatabase({ deadlineMs: 10_000, searchDeadlineMs: 5000 });
+  expect(await database.repeatable(limits)).toEqual(["9s", "9s"]);
+  expect(await database.search(limits)).toEqual(["5s", "9s"]);
+  expect(await database.repeatable(limits, 10_000)).toEqual(["18s", "9s"]);
+  expect(await database.transaction(limits, 10_000)).toEqual(["18s", "9s"]);
+  expect(await database.repeatable(limits)).toEqual(["9s", "9s"]);
+  expect(await database.exclusive(limits)).toEqual(["0", "0"]);
+  await using patient = await testDatabase({ deadlineMs: 10_000, searchDeadlineMs: 60_000 });
+  expect(await patient.search(limits)).toEqual(["9s", "9s"]);
+});
+
+test("a search is planned for its own words, and not compiled", async () => {
+  await using database = await testDatabase();
+  const settings = await database.search((sql) =>
+    one(sql`select current_setting('jit') as jit, current_setting('plan_cache_mode') as plan_cache_mode`),
+  );
+  expect({ ...(settings as object) }).toEqual({ jit: "off", plan_cache_mode: "force_custom_plan" });
+});
+
+describe("work that PostgreSQL refuses with", () => {
+  /** Work that fails so often with this state, and counts how often it was tried. */
+  const failing = (state: string, times: number) => {
+    const work = Object.assign(
+      async (sql: SQL) => {
+        work.attempts += 1;
+        if (work.attempts <= times) await sql.unsafe(`do $$ begin raise exception using errcode = '${state}'; end $$`);
+        return "done";
+      },
+      { attempts: 0 },
+    );
+    return work;
+  };
+
+  test.each(["40001", "40P01", "23505"])("%s is tried once more where it may be", async (state) => {
+    await using database = await testDatabase();
+    for (const run of [
+      (work: (sql: SQL) => Promise<string>) => database.repeatable(work),
+      (work: (sql: SQL) => Promise<string>) => database.search(work),
+    ]) {
+      const once = failing(state, 1);
+      expect([await run(once), once.attempts]).toEqual(["done", 2]);
+      const always = failing(state, 9);
+      await failure(run(always));
+      expect(always.attempts).toBe(2);
+    }
+    const within = failing(state, 9);
+    await failure(database.transaction(within));
+    expect(within.attempts).toBe(1);
+    await using elsewhere = await testDatabase({ repeats: false });
+    const single = failing(state, 9);
+    await failure(elsewhere.repeatable(single));
+    expect(single.attempts).toBe(1);
+  });
+
+  test.each(["22012", "57014", "53300"])("%s is not tried again", async (state) => {
+    await using database = await testDatabase();
+    const work = failing(state, 9);
+    await failure(database.repeatable(work));
+    expect(work.attempts).toBe(1);
+  });
+});
+
+describe("an error of PostgreSQL's is told as", () => {
+  const told = (errno: string) =>
+    translated(new SQL.PostgresError("a secret", { errno, code: "ERR_POSTGRES_SERVER_ERROR" }));
+
+  test.each([
+    ["28P01", "refuses Dewey's user or password"],
+    ["28000", "refuses Dewey's user or password"],
+    ["3D000", "does not exist"],
+    ["53300", "has no connection left"],
+    ["53100", "has run out of room"],
+    ["53200", "has run out of room"],
+    ["57014", "needed longer than it may"],
+    ["55P03", "needed longer than it may"],
+    ["25006", "takes no writes"],
+    ["40001", "too busy with the same rows"],
+    ["40P01", "too busy with the same rows"],
+    ["57P01", "cannot be reached"],
+    ["08006", "cannot be reached"],
+  ])("%s: unavailable, %s", (state, words) => {
+    expect(told(state)).toMatchObject({ code: "unavailable", message: expect.stringContaining(words) });
+  });
+
+  test.each(["22003", "23505", "42601", "XX000"])("%s: internal, by its number alone", (state) => {
+    const message = `the database refused a statement (SQLSTATE ${state})`;
+    expect(told(state)).toMatchObject({ code: "internal", message });
+  });
+
+  test("any other: internal, and what is late: unavailable", () => {
+    expect(translated(new TypeError("a secret"))).toMatchObject({
+      code: "internal",
+      message: "the database's answer was not understood",
+    });
+    expect(translated(new Late(1500))).toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("within 1.5 s"),
+    });
+  });
+});
+
 test("no database at all is said to be away", async () => {
   for (const host of ["127.0.0.1", "/nowhere", "name.invalid"]) {
     const connection = { host, port: 1, database: "x", user: "x", password: "x" };
@@ -177,8 +306,6 @@ test("no database at all is said to be away", async () => {
 });
 
 test("a PostgreSQL that is stopped and started again serves the same store again", async () => {
-  const [engine] = engines;
-  if (!engine) throw new Error("no engine");
   const folder = temporaryFolder();
   const before = await engine.start(folder);
   await using store = await testStore(engine, { connection: before.connection, deadlineMs: 2000 });
