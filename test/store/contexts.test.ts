@@ -127,10 +127,33 @@ for (const engine of engines) {
       expect(await failure(store.contexts.tie({ folder: "/", name: "none" }))).toMatchObject({ code: "not_found" });
     });
 
+    test("tied again to the folder that they are tied to note no change", async () => {
+      await using store = await testStore(engine);
+      await store.contexts.set({ name: "a", content: "x", set_active: false });
+      const tied = await store.contexts.tie({ folder: "/f/", name: "a" });
+      expect(tied).toEqual({ folder: "/f", name: "a" });
+      expect(await store.contexts.tie({ folder: "/f", name: "a" })).toEqual(tied);
+      await store.contexts.tie({ folder: "/nobody's" });
+      expect(await store.contexts.history({ name: "a", limit: 10, offset: 0 })).toMatchObject({
+        versions: [{ change: "tied" }, { change: "set" }],
+      });
+    });
+
+    test("are listed with twenty of their folders", async () => {
+      await using store = await testStore(engine);
+      await store.contexts.set({ name: "a", content: "x", set_active: false });
+      const folders = Array.from({ length: 21 }, (_, index) => `/f${String(index).padStart(2, "0")}`);
+      for (const folder of folders) await store.contexts.tie({ folder, name: "a" });
+      expect(await store.contexts.list({ include_content: false })).toMatchObject([{ folders: folders.slice(0, 20) }]);
+    });
+
     test("that no reply could hold are refused by their field", async () => {
       await using store = await testStore(engine);
-      const large = { name: "n", content: "x".repeat(60_001), set_active: false };
-      expect(await failure(store.contexts.set(large))).toMatchObject({ code: "invalid", field: "content" });
+      const set = (content: string) => store.contexts.set({ name: "n", content, set_active: false });
+      for (const content of ["x".repeat(59_751), "é".repeat(29_876)])
+        expect(await failure(set(content))).toMatchObject({ code: "invalid", field: "content" });
+      await set("é".repeat(29_875));
+      expect(Buffer.byteLength(JSON.stringify(await store.contexts.get({ name: "n" })))).toBeLessThan(60_000);
     });
 
     test("are cut in a list that cannot hold them all", async () => {

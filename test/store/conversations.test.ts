@@ -41,14 +41,35 @@ for (const engine of engines) {
       expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
     });
 
-    test("begun with a known id and another session, or with one in the trash, are a conflict", async () => {
-      const { conversation_id } = await store.conversations.begin({ session_id: "mine" });
+    test("begun with a known id and another session or other metadata, or with one in the trash, are a conflict", async () => {
+      const mine = { session_id: "mine", metadata: { a: 1 } };
+      const { conversation_id } = await store.conversations.begin(mine);
       const conflict = { code: "conflict", field: "conversation_id" };
-      expect(await failure(store.conversations.begin({ conversation_id, session_id: "yours" }))).toMatchObject(
-        conflict,
-      );
+      for (const other of [
+        { session_id: "yours" },
+        { session_id: undefined },
+        { metadata: { a: 2 } },
+        { metadata: undefined },
+      ])
+        expect(await failure(store.conversations.begin({ conversation_id, ...mine, ...other }))).toMatchObject({
+          ...conflict,
+          message: expect.stringContaining("other metadata"),
+        });
       await store.conversations.delete({ conversation_id, force: false });
-      expect(await failure(store.conversations.begin({ conversation_id, session_id: "mine" }))).toMatchObject(conflict);
+      expect(await failure(store.conversations.begin({ conversation_id, ...mine }))).toMatchObject({
+        ...conflict,
+        message: expect.stringContaining("in the trash"),
+      });
+    });
+
+    test("begun with a time of the caller's keep it, whatever time a repeated call gives", async () => {
+      const created_at = "2001-02-03T04:05:06.789Z";
+      const { conversation_id, ...begun } = await store.conversations.begin({ created_at });
+      expect(begun).toEqual({ session_id: null, created_at });
+      expect(await store.conversations.begin({ conversation_id })).toMatchObject({ created_at });
+      expect(await store.conversations.begin({ conversation_id, created_at: "2002-01-01T00:00:00Z" })).toMatchObject({
+        created_at,
+      });
     });
 
     test("give metadata with NUL and lone surrogates back equal, in lists and pages", async () => {
@@ -135,6 +156,14 @@ for (const engine of engines) {
       expect((await store.results.find({ correlation_id: "trash", limit: 1, offset: 0 })).total).toBe(1);
     });
 
+    test("that are not in the trash are answered as they are when they are to be restored", async () => {
+      const { conversation_id } = await store.messages.storeBulk({ messages: [message] });
+      const { conversations } = await list();
+      const before = conversations.find((each) => each.id === conversation_id);
+      expect(await store.conversations.restore({ conversation_id })).toEqual({ restored: false, message_count: 1 });
+      expect((await list()).conversations.find((each) => each.id === conversation_id)).toEqual(before);
+    });
+
     test("deleted with force are gone, from the trash too, with their messages, while results stay", async () => {
       for (const trashedFirst of [false, true]) {
         const { conversation_id } = await store.messages.storeBulk({ messages: [message] });
@@ -164,6 +193,13 @@ for (const engine of engines) {
       for (const error of await Promise.all(calls.map(failure))) {
         expect(error).toMatchObject({ code: "not_found", field: "conversation_id" });
       }
+    });
+
+    test("are all purged by one call, in however many statements", async () => {
+      const rows: { id: string }[] = await sql`insert into conversations (deleted_at)
+        select now() - interval '31 days' from generate_series(1, 35) returning id`;
+      expect(await store.conversations.purgeTrash()).toBe(rows.length);
+      expect(await store.conversations.purgeTrash()).toBe(0);
     });
 
     test("are purged when their time in the trash is over, and not before", async () => {

@@ -233,6 +233,26 @@ for (const engine of engines) {
       });
     });
 
+    test("in bulk tell their first and last turn, in whatever order they come", async () => {
+      const messages = [7, 3, 5].map((turn_number) => ({ ...user(`turn ${turn_number}`), turn_number }));
+      expect(await store.messages.storeBulk({ messages })).toMatchObject({ first_turn: 3, last_turn: 7 });
+    });
+
+    test("in bulk are answered with their ids when they are a hundred, and not when they are more", async () => {
+      const messages = Array.from({ length: 101 }, (_, index) => user(`${index}`));
+      expect((await store.messages.storeBulk({ messages: messages.slice(1) })).message_ids).toHaveLength(100);
+      expect(await store.messages.storeBulk({ messages })).not.toHaveProperty("message_ids");
+    });
+
+    test("in bulk pass over nothing that another conversation holds", async () => {
+      const [mine, theirs] = [await begin(), await begin()];
+      const messages = [{ ...user("x"), message_id: crypto.randomUUID() }];
+      await store.messages.storeBulk({ conversation_id: theirs, messages });
+      expect(
+        await failure(store.messages.storeBulk({ conversation_id: mine, messages, skip_known: true })),
+      ).toMatchObject({ code: "conflict", field: "messages[0].message_id" });
+    });
+
     test("in bulk leave nothing behind when one is refused, not even a new conversation", async () => {
       const conversation_id = await begin();
       const message_id = crypto.randomUUID();

@@ -76,6 +76,25 @@ for (const engine of engines) {
       expect(whole).not.toHaveProperty("content_length");
     });
 
+    test("show the conversation's metadata within a quarter of the reply, and its size instead of more", async () => {
+      const begin = (bytes: number) =>
+        store.conversations.begin({ metadata: { t: "x".repeat(bytes - JSON.stringify({ t: "" }).length - 1) } });
+      const { conversation_id } = await begin(15_000);
+      expect(await store.messages.page({ conversation_id })).not.toHaveProperty("metadata_bytes");
+      const { conversation_id: larger } = await begin(15_001);
+      expect(await store.messages.page({ conversation_id: larger })).toMatchObject({
+        metadata: null,
+        metadata_bytes: 15_001,
+      });
+    });
+
+    test("leave room for the conversation's metadata", async () => {
+      const { conversation_id } = await store.conversations.begin({ metadata: { t: "x".repeat(14_000) } });
+      await store.messages.store({ conversation_id, ...user("y".repeat(100_000)) });
+      const page = await store.messages.page({ conversation_id });
+      expect(Buffer.byteLength(JSON.stringify(page))).toBeWithin(59_000, 60_500);
+    });
+
     test("in full hold everything that a frame can carry, and say where to read on", async () => {
       const conversation_id = await begin();
       const content = "z".repeat(5_000_000);

@@ -7,6 +7,15 @@ test("a beginning is cut by bytes, between characters", () => {
   expect(beginning("🙂", 3)).toEqual({ text: "", characters: 0 });
 });
 
+test("a beginning takes no more bytes than UTF-8 does, at every size of a character", () => {
+  const characters = ["\u007f", "\u0080", "\u07ff", "\u0800", "\uffff", "\u{10000}", "\u{10ffff}"];
+  for (const character of characters) {
+    const bytes = Buffer.byteLength(character);
+    expect(beginning(character, bytes)).toEqual({ text: character, characters: 1 });
+    expect(beginning(character, bytes - 1)).toEqual({ text: "", characters: 0 });
+  }
+});
+
 test("small values stay whole and large ones share the rest evenly", () => {
   expect(largestWhole([10, 20, 30], 100)).toBeGreaterThanOrEqual(30);
   expect(largestWhole([10, 500, 90, 700], 300)).toBe(100);

@@ -68,6 +68,21 @@ for (const engine of engines) {
       expect(page).toMatchObject({ total: 4, limit: 2, offset: 1, results: [{ output: "2" }, { output: "1" }] });
     });
 
+    test("keep a time of the caller's as finely as a reply tells it", async () => {
+      const created_at = "2001-02-03T04:05:06.789Z";
+      const stored = await store.results.store({ correlation_id: "time", model: "m", output: "o", created_at });
+      expect(stored.created_at).toBe(created_at);
+      const before = await store.results.store({
+        correlation_id: "time",
+        model: "m",
+        output: "o",
+        created_at: "2001-02-03T04:05:06.7881Z",
+      });
+      expect(before.created_at).toBe("2001-02-03T04:05:06.788Z");
+      const { results } = await store.results.find({ correlation_id: "time", limit: 10, offset: 0 });
+      expect(results.map((result) => result.created_at)).toEqual([created_at, before.created_at]);
+    });
+
     test("too large for a reply are cut with their size, and come whole when asked for in full", async () => {
       const output = "é".repeat(400_000);
       await store.results.store({ correlation_id: "large", model: "m", output, metadata: { x: "y".repeat(90_000) } });

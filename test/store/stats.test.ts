@@ -79,6 +79,17 @@ for (const engine of engines) {
       );
     });
 
+    test("tell the fifty tools with the most calls, and none of what is in the trash", async () => {
+      await using store = await testStore(engine);
+      const call = (tool: string) => ({ role: "tool", content: "x", metadata: { tool, outcome: "success" } });
+      const names = Array.from({ length: 51 }, (_, n) => `tool ${String(n).padStart(2, "0")}`);
+      await store.messages.storeBulk({ messages: [...names.slice(1), ...names].map(call) });
+      const { conversation_id } = await store.messages.storeBulk({ messages: ["gone", "gone", "gone"].map(call) });
+      await store.conversations.delete({ conversation_id, force: false });
+      const { tools } = await store.stats.read({ days: 1, time_zone: "UTC" });
+      expect(tools.map(({ tool, calls }) => [tool, calls])).toEqual(names.slice(1).map((tool) => [tool, 2]));
+    });
+
     test("look at no message's text or metadata, which may be large", async () => {
       const connection = await emptyDatabase(engine);
       await using store = await testStore(engine, { connection });

@@ -99,6 +99,29 @@ for (const engine of engines) {
       expect(ofConversation.messages.map((message) => message.conversation_id)).toEqual([theirs]);
     });
 
+    test("tells the newest thousand of each conversation, where more have come at once", async () => {
+      await using store = await testStore(engine);
+      const { cursor } = await store.tail.read({ limit: 10 });
+      const messages = Array.from({ length: 1010 }, (_, n) => ({ role: "user", content: `${n}` }));
+      await store.messages.storeBulk({ messages });
+      await store.messages.storeBulk({ messages: messages.slice(0, 3) });
+      const { contents } = await news(store, cursor);
+      expect(contents.toSorted()).toEqual(
+        [...messages.slice(10), ...messages.slice(0, 3)].map(({ content }) => content).toSorted(),
+      );
+    });
+
+    test("tells metadata when it is small", async () => {
+      await using store = await testStore(engine);
+      const { cursor } = await store.tail.read({ limit: 10 });
+      const small = { a: "x\0" };
+      const large = { a: "x".repeat(300) };
+      const messages = [small, large].map((metadata) => ({ role: "user", content: "c", metadata }));
+      await store.messages.storeBulk({ messages });
+      const { messages: told } = await store.tail.read({ cursor, limit: 10 });
+      expect(told.map((message) => message.metadata)).toEqual([small, null]);
+    });
+
     test("refuses a cursor that is none", async () => {
       await using store = await testStore(engine);
       for (const cursor of ["", "x", "1|2|3|4", "1|1:2:'; drop|​|0"]) {

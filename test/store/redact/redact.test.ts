@@ -77,6 +77,7 @@ for (const engine of engines) {
       model: "m",
       output: text,
       prompt: text,
+      error_message: text,
       metadata: { token: "t" },
     });
     await store.contexts.set({ name: "n", content: text, set_active: true });
@@ -86,6 +87,11 @@ for (const engine of engines) {
       await store.contexts.get({}),
     ]);
     expect(everything).not.toContain(secret);
+    const { results } = await store.results.find({ limit: 1, offset: 0 });
+    expect(results[0]?.metadata).toEqual({
+      token: "[redacted: secret field]",
+      redactions: { "GitHub token": 3, "secret field": 1 },
+    });
     const [stored] = (await store.messages.page({ conversation_id })).messages;
     expect(stored?.metadata).toMatchObject({ redactions: { "GitHub token": 2, "secret field": 1 } });
     // A pattern that is added later makes no conflict of a repetition.
