@@ -89,6 +89,10 @@ for (const from of engines) {
       await fill(store);
       await addLarge(source, 1, 6_000_000);
       const before = await everyRow(source);
+      // What an administrator may set, which changes how values are written.
+      await using admin = connect(source);
+      for (const setting of ["datestyle = 'SQL, DMY'", "timezone = 'Asia/Kolkata'", "bytea_output = 'escape'"])
+        await admin.unsafe(`alter database ${source.database} set ${setting}`);
       const archive = await bytesOf(await store.backup());
       await using other = await testStore(to, { connection: target });
       const fresh = await schema(target);
@@ -96,6 +100,10 @@ for (const from of engines) {
       expect(recovered.tables).toEqual(tables.map((name) => ({ name, rows: before[name]?.length ?? 0 })));
       expect(await everyRow(target)).toEqual(before);
       expect(await schema(target)).toEqual(fresh);
+      await using sql = connect(target);
+      const analyzed: { name: string }[] = await sql`select relname as name from pg_class
+        where relnamespace = 'public'::regnamespace and relkind = 'r' and reltuples > 0`;
+      expect(analyzed.map((row) => row.name)).toEqual(expect.arrayContaining(["conversations", "messages"]));
       const hits = await other.search.find({ query: "storeMessage", limit: 5, offset: 0 });
       expect(hits.total).toBe(1);
       // It is a store like any other: its turns go on, and its trash can be restored.
@@ -108,6 +116,17 @@ for (const from of engines) {
 
 for (const engine of engines.slice(0, 1)) {
   describe("a backup", () => {
+    test("tells of no transaction, whose number would mean another in another cluster", async () => {
+      await using store = await testStore(engine);
+      const [manifest] = await piecesOf(await bytesOf(await store.backup()));
+      const { tables } = JSON.parse(Buffer.from(manifest?.bytes ?? []).toString()) as {
+        tables: { name: string; columns: string[] }[];
+      };
+      const { columns = [] } = tables.find(({ name }) => name === "messages") ?? {};
+      expect(columns).toContain("content");
+      expect(columns).not.toContain("stored_in");
+    });
+
     test("holds every table that the migrations make, but for those that are made from the others", async () => {
       const connection = await emptyDatabase(engine);
       await (await testStore(engine, { connection })).close();
@@ -193,6 +212,58 @@ for (const engine of engines.slice(0, 1)) {
       expect(await everyRow(connection)).toEqual(before);
       await other.recover(inChunks(archive), { force: true });
       expect((await other.contexts.list({ include_content: false })).map((each) => each.name)).toEqual(["c"]);
+    });
+
+    test("refuses a store that holds anything that a person has put in, and names it", async () => {
+      await using empty = await testStore(engine);
+      const archive = await bytesOf(await empty.backup());
+      const message = { role: "user", content: "mine" };
+      const result = { correlation_id: "c", model: "m", output: "mine" };
+      const put: [string, (store: Store) => Promise<unknown>][] = [
+        ["conversations", (store) => store.messages.storeBulk({ messages: [message] })],
+        ["fiedler results", (store) => store.results.store(result)],
+        [
+          "startup context history",
+          async (store) => {
+            await store.contexts.set({ name: "gone", content: "mine", set_active: true });
+            await store.contexts.delete({ name: "gone", force: true });
+          },
+        ],
+      ];
+      for (const [what, into] of put) {
+        await using store = await testStore(engine);
+        await into(store);
+        expect(await failure(store.recover(inChunks(archive), { force: false }))).toMatchObject({
+          code: "conflict",
+          message: expect.stringContaining(`there are ${what}`),
+        });
+      }
+    });
+
+    test("refuses what was changed or cut within the compressed archive", async () => {
+      await using store = await testStore(engine);
+      await fill(store);
+      const tar = Bun.zstdDecompressSync(await bytesOf(await store.backup()));
+      await using other = await testStore(engine);
+      const refused = async (change: (tar: Buffer<ArrayBuffer>) => Buffer<ArrayBuffer>) =>
+        failure(other.recover(inChunks(Bun.zstdCompressSync(change(Buffer.from(tar)))), { force: true }));
+      const replaced = (from: string, to: string) => (bytes: Buffer<ArrayBuffer>) => {
+        bytes.write(to, bytes.indexOf(from), "latin1");
+        return bytes;
+      };
+      const damaged = { code: "invalid", message: "the backup is damaged or cut off" };
+      expect(await refused(replaced("in the trash", "in the TRASH"))).toMatchObject(damaged);
+      expect(await refused(replaced("messages/0000", "messages/1000"))).toMatchObject(damaged);
+      for (const blocks of [1, 2, 3]) {
+        const cut = await refused((bytes) => bytes.subarray(0, -512 * blocks));
+        expect(cut).toMatchObject({ code: "invalid", message: "the backup is cut off" });
+      }
+      const [manifest] = await piecesOf(await bytesOf(await store.backup()));
+      const huge = [manifest!, { name: "messages/00000001.copy", bytes: Buffer.alloc(4 * 1024 * 1024 + 1) }];
+      expect(await failure(other.recover(packed(each(huge)), { force: true }))).toMatchObject({
+        code: "invalid",
+        message: "this is no backup of Dewey's",
+      });
     });
 
     test("changes nothing when the archive is cut off, damaged, foreign or another's", async () => {
