@@ -169,6 +169,20 @@ for (const engine of engines) {
       expect(writer.connections()).toMatchObject({ busy: 2, most: 3 });
     });
 
+    test("of one conversation go one after the other", async () => {
+      await using writer = writing({ ...never, slowMs: 0 });
+      const calls: Promise<unknown>[] = [];
+      await using _ = { [Symbol.asyncDispose]: async () => void (await Promise.all(calls)) };
+      await using _held = await heldUp((conversation) => {
+        calls.push(writer.append(conversation, 1));
+        // By then the first has been sent.
+        queueMicrotask(() => queueMicrotask(() => calls.push(writer.append(conversation, 1))));
+        return Promise.all(calls);
+      });
+      await Bun.sleep(0);
+      expect([calls.length, writer.connections()?.busy]).toEqual([2, 1]);
+    });
+
     test("go as soon as all who were answered have called again, however long they would be waited for", async () => {
       await using writer = writing({ ...never, gatherMs: () => 3_600_000 });
       const ids = await beginMany(8);
