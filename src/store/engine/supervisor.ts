@@ -6,15 +6,26 @@ import type { Log } from "../../log.ts";
 import { engineEnvironment } from "./engine.ts";
 import type { Identity } from "./engine.ts";
 
-/** How long the first start may take: recovery after a crash reads the log written since the last checkpoint. */
-const START_DEADLINE_MS = 120_000;
-/** How long a start is repeated that what is left of a killed PostgreSQL stands in the way of. */
-const TAKEOVER_DEADLINE_MS = 30_000;
-/** How long a PostgreSQL may take to stop before it is killed, which costs nothing but a recovery at the next start. */
-const STOP_GRACE_MS = 10_000;
-/** Pauses between restarts of a PostgreSQL that keeps dying; one that ran for longer than the longest begins anew. */
-const FIRST_RESTART_PAUSE_MS = 100;
-const LONGEST_RESTART_PAUSE_MS = 5000;
+/** How long PostgreSQL may take, and the pauses between restarts. */
+export interface SupervisorLimits {
+  /** Deadline of a start. Recovery after a crash reads the log written since the last checkpoint. */
+  startMs: number;
+  /** How long a start is repeated while remains of a killed PostgreSQL are in its way. */
+  takeoverMs: number;
+  /** How long PostgreSQL may take to stop before it is killed, which costs only a recovery at the next start. */
+  stopMs: number;
+  firstPauseMs: number;
+  /** Cap of the pauses. A PostgreSQL that ran for longer than this is restarted after the first pause again. */
+  longestPauseMs: number;
+}
+
+const LIMITS: SupervisorLimits = {
+  startMs: 120_000,
+  takeoverMs: 30_000,
+  stopMs: 10_000,
+  firstPauseMs: 100,
+  longestPauseMs: 5000,
+};
 /** PostgreSQL logs statements that fail, of whatever length; the beginning tells what went wrong. */
 const MAX_LINE_BYTES = 64 * 1024;
 
@@ -48,6 +59,8 @@ export interface SupervisorOptions {
   log: Log;
   /** Takes out of the way what a PostgreSQL of a killed Dewey has left; it may go on leaving things while it ends. */
   clear(): Promise<void>;
+  /** Shorter limits, for tests. */
+  limits?: Partial<SupervisorLimits>;
 }
 
 /** Keeps one PostgreSQL running until it is stopped. */
@@ -55,9 +68,11 @@ export class Supervisor {
   #life: Life | undefined;
   #stopping = false;
   readonly #options: SupervisorOptions;
+  readonly #limits: SupervisorLimits;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#limits = { ...LIMITS, ...options.limits };
   }
 
   /**
@@ -65,36 +80,37 @@ export class Supervisor {
    * killed hold its shared memory for some moments, and a new one is refused until they are gone.
    */
   async start(): Promise<void> {
-    const deadlineMs = performance.now() + TAKEOVER_DEADLINE_MS;
+    const deadlineMs = performance.now() + this.#limits.takeoverMs;
     for (;;) {
       await this.#options.clear();
       const life = this.#begin();
-      const outcome = await within(START_DEADLINE_MS, life.ready, () => undefined);
+      const outcome = await within(this.#limits.startMs, life.ready, () => undefined);
       if (outcome === true) {
         void this.#keepAlive(life);
         return;
       }
-      if (outcome === undefined) await end(life);
+      if (outcome === undefined) await end(life, this.#limits.stopMs);
       const reason = outcome === undefined ? "it takes too long" : await life.ended;
       if (performance.now() > deadlineMs || !/shared memory|lock file/.test(reason)) {
         throw new DeweyError("unavailable", `the embedded PostgreSQL does not start: ${reason}`);
       }
-      await Bun.sleep(FIRST_RESTART_PAUSE_MS);
+      await Bun.sleep(this.#limits.firstPauseMs);
     }
   }
 
   async stop(): Promise<void> {
     this.#stopping = true;
-    if (this.#life) await end(this.#life);
+    if (this.#life) await end(this.#life, this.#limits.stopMs);
   }
 
   async #keepAlive(first: Life): Promise<void> {
     let life = first;
-    const backoff = new Backoff({ firstMs: FIRST_RESTART_PAUSE_MS, longestMs: LONGEST_RESTART_PAUSE_MS });
+    const { firstPauseMs, longestPauseMs } = this.#limits;
+    const backoff = new Backoff({ firstMs: firstPauseMs, longestMs: longestPauseMs });
     for (;;) {
       const bornMs = performance.now();
       const reason = await life.ended;
-      if (performance.now() - bornMs > LONGEST_RESTART_PAUSE_MS) backoff.reset();
+      if (performance.now() - bornMs > longestPauseMs) backoff.reset();
       if (this.#stopping) return;
       const pauseMs = backoff.next();
       this.#options.log.error("the embedded PostgreSQL has died; it is started again", { reason, pauseMs });
@@ -136,9 +152,9 @@ export class Supervisor {
 }
 
 /** Asks PostgreSQL to stop, by ending the guard's pipe; one that does not (because it is frozen) is killed. */
-async function end({ child, ended }: Life): Promise<void> {
+async function end({ child, ended }: Life, graceMs: number): Promise<void> {
   await child.stdin.end();
-  if ((await within(STOP_GRACE_MS, ended, () => undefined)) !== undefined) return;
+  if ((await within(graceMs, ended, () => undefined)) !== undefined) return;
   // The guard leads the process group that the postmaster is in; PostgreSQL's other processes end when that one has.
   process.kill(-child.pid, "SIGKILL");
   await ended;
