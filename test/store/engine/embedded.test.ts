@@ -9,9 +9,11 @@ import {
   readlinkSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { basename, join } from "node:path";
+import { createLog } from "../../../src/log.ts";
 import { bufferSizeMb } from "../../../src/store/engine/cluster.ts";
 import { startEmbedded } from "../../../src/store/engine/embedded.ts";
 import { placesIn } from "../../../src/store/engine/engine.ts";
@@ -169,6 +171,39 @@ describe("the embedded PostgreSQL", () => {
     expect(existsSync(killed.connection.host)).toBe(false);
     await next.stop();
     expect(existsSync(next.connection.host)).toBe(false);
+  });
+
+  test("leaves alone what a link in its place leads to, unless it is a folder of its own in /tmp", async () => {
+    using folder = temporary();
+    const other = join(folder.path, "other");
+    const precious = join(other, "precious");
+    mkdirSync(other);
+    writeFileSync(precious, "mine");
+    symlinkSync(other, join(folder.path, "socket"));
+    await using dewey = await running(folder.path);
+    expect(await answers(dewey.connection)).toBe(true);
+    expect(readFileSync(precious, "utf8")).toBe("mine");
+  });
+
+  test("never logs a statement, and so nothing that a caller has said", async () => {
+    using folder = temporary();
+    const lines: string[] = [];
+    const log = createLog({ level: "debug", format: "text", write: (line) => lines.push(line) });
+    const dewey = await startEmbedded({ dataDir: folder.path, log });
+    try {
+      await using sql = connect(dewey.connection);
+      for (const statement of [
+        "select 'sesame' / 0",
+        "select nothing from sesame",
+        "do $$ begin raise 'sesame'; end $$",
+      ])
+        await sql.unsafe(statement).catch(() => {});
+      await sql.unsafe("do $$ begin raise warning 'sesame'; end $$");
+    } finally {
+      await dewey.stop();
+    }
+    expect(lines.join("")).toContain("ready to accept connections");
+    expect(lines.join("")).not.toContain("sesame");
   });
 
   test("refuses a folder that another major version of PostgreSQL has made", async () => {
