@@ -79,7 +79,7 @@ function cutAssignments(text: string, found: Redactions): string {
       const [whole] = match as [string];
       const { keep = "", quote = "", quoted, bare } = match.at(-1) as Record<string, string | undefined>;
       const secret = quoted ?? bare ?? "";
-      if (isMark(secret) || !looksSecret(secret, { before: keep, isQuoted: quoted !== undefined })) return whole;
+      if (!looksSecret(secret, { before: keep, isQuoted: quoted !== undefined })) return whole;
       return `${keep}${quote}${mark("secret field", found)}`;
     });
   }

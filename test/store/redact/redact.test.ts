@@ -57,6 +57,9 @@ test("cass #112: in metadata texts are cut wherever they are, and fields that ar
   });
   expect(JSON.stringify(stored)).not.toContain(secret);
   expect(found).toMatchObject({ "secret field": 2 });
+  const again = {};
+  expect(redactor.metadata(stored, again)).toEqual(stored);
+  expect(again).toEqual({});
 });
 
 for (const engine of engines) {
@@ -102,21 +105,23 @@ for (const engine of engines) {
 
 test("an added pattern cuts by its own name", () => {
   const found = {};
-  expect(createRedactor({ "ticket number": /T-\d{6}/ }).text("see T-123456 and T-1", found)).toBe(
-    "see [redacted: ticket number] and T-1",
+  expect(createRedactor({ "ticket number": /T-\d{6}/ }).text("see T-123456, T-1 and T-654321", found)).toBe(
+    "see [redacted: ticket number], T-1 and [redacted: ticket number]",
   );
-  expect(found).toEqual({ "ticket number": 1 });
+  expect(found).toEqual({ "ticket number": 2 });
 });
 
 test("names and values that are listed in pairs are a field as well, and a long secret is cut to its end", () => {
   const found = {};
   const headers = [
     { name: "X-Api-Key", value: "abc" },
+    { key: "API_KEY", value: "abc" },
     { name: "Accept", value: "abc" },
   ];
   expect(redactor.metadata({ headers }, found)).toEqual({
     headers: [
       { name: "X-Api-Key", value: "[redacted: secret field]" },
+      { key: "API_KEY", value: "[redacted: secret field]" },
       { name: "Accept", value: "abc" },
     ],
   });
