@@ -6,35 +6,35 @@ import { redactMessage } from "../redact/redact.ts";
 import type { Redactor } from "../redact/redact.ts";
 import { searchable } from "../search/text.ts";
 
-/** Characters that any deadline has room for … */
+/** Characters that fit into any deadline … */
 const CHARACTERS_WITHIN_DEADLINE = 1_000_000;
-/** … and what each one beyond adds to it: three times what was measured for text whose words hardly repeat. */
+/** … and how much each further one extends it: three times the measured cost of text whose words hardly repeat. */
 const EXTRA_MS_PER_CHARACTER = 0.001;
-/** A caller's own turns end here, so that there are numbers left to go on after them. */
+/** Largest turn that a caller may choose, so that numbers remain for the turns after it. */
 const MAX_OWN_TURN = 1_000_000_000;
 
-/** A message as a caller gives it. */
+/** A message as a caller sends it. */
 export interface NewMessage {
   role: string;
   content: string;
   metadata?: Metadata | null | undefined;
-  /** A UUID of the caller's: the same message with the same id again is answered, not stored. */
+  /** A UUID chosen by the caller. Repeating a message with its id returns the stored one and stores nothing. */
   message_id?: string | undefined;
   /** ISO 8601; the time of storing when absent. */
   created_at?: string | undefined;
-  /** The caller's own number for the turn, which must be free. Of messages stored together all have one, or none. */
+  /** A free turn number chosen by the caller. In one call, either every message has one or none has. */
   turn_number?: number | undefined;
 }
 
 /** How an append differs from a plain one. */
 export interface AppendOptions {
-  /** Whether one message is stored, or several: it says how errors name them. */
+  /** Whether the call stores one message; errors then name its fields without an index. */
   single: boolean;
-  /** Also into a conversation in the trash, which then is whole when it is restored. */
+  /** Also store into a conversation in the trash, so that it is complete when restored. */
   followToTrash: boolean;
 }
 
-/** What became of a message that is stored now. */
+/** A stored message's id, turn and time. */
 export interface StoredMessage {
   message_id: string;
   turn_number: number;
@@ -52,24 +52,24 @@ interface AppendRow {
   metadataExact: string | null;
   time: string | null;
   hash: string | null;
-  /** What is searched of the content, where that is not the content itself. */
+  /** The searchable text, where it differs from the content. */
   searchable: string | null;
   followToTrash: boolean;
 }
 
-/** One caller's messages, which are stored together or not at all. */
+/** The messages of one call: all are stored, or none. */
 export interface Append {
   conversation: string;
   rows: AppendRow[];
   characters: number;
-  /** For each message the caller gave, the row that holds it: a message that comes twice has one row. */
+  /** The index of each message's row; a message that occurs twice in the call has one row. */
   rowOf: number[];
-  /** Where the messages stand in the caller's input, for errors: "" for a single one, else "messages[3].". */
+  /** Prefix of a message's fields in errors: "" for a single message, otherwise "messages[3].". */
   path(index: number): string;
   settle: PromiseWithResolvers<StoredMessage[]>;
 }
 
-/** What the database says became of a message. */
+/** The database's verdict on a message. */
 export interface AppendOutcome {
   outcome: "stored" | "repeated" | "missing" | "conflict" | "taken";
   message_id: string;
@@ -77,12 +77,12 @@ export interface AppendOutcome {
   created_at: Date;
 }
 
-/** How much longer than the deadline the storing of so many characters may take. */
+/** How far storing this many characters extends the deadline. */
 export function extraMs(characters: number): number {
   return Math.ceil(Math.max(0, characters - CHARACTERS_WITHIN_DEADLINE) * EXTRA_MS_PER_CHARACTER);
 }
 
-/** Makes rows of what a caller gave. Throws `invalid` and `conflict`, naming the field. */
+/** Converts a caller's messages into rows. Throws `invalid` and `conflict`, naming the field. */
 export function prepare(givenId: string, messages: NewMessage[], options: AppendOptions, redactor: Redactor): Append {
   const conversationId = givenId.toLowerCase();
   const path = (index: number) => (options.single ? "" : `messages[${index}].`);
@@ -125,14 +125,14 @@ function newRow(conversation: string, message: NewMessage, followToTrash: boolea
     metadata: metadata.readable,
     metadataExact: metadata.exact,
     time: message.created_at ?? null,
-    // Of what was sent: a pattern that is added later makes no conflict of a repetition.
+    // Hashes the text as sent, so that a redaction pattern added later does not turn a repetition into a conflict.
     hash: message.message_id === undefined ? null : sentHash(message.role, message.content, message.metadata ?? null),
     searchable: searchable(content.readable),
     followToTrash,
   };
 }
 
-/** One call of the database's own function; the answers come in the order of the rows. */
+/** Calls the database function once; verdicts come in the order of the rows. */
 export async function appendRows(sql: SQL, groups: AppendRow[][]): Promise<AppendOutcome[]> {
   const rows = groups.flat();
   const callers = groups.flatMap((group, caller) => group.map(() => caller));
@@ -154,7 +154,7 @@ export async function appendRows(sql: SQL, groups: AppendRow[][]): Promise<Appen
   )`;
 }
 
-/** Answers the caller, or refuses all of its messages for the first that could not be stored. */
+/** Resolves a caller's promise, or rejects it with the first message that could not be stored. */
 export function settle(append: Append, outcomes: AppendOutcome[]): void {
   const bad = append.rowOf.findIndex((row) => !/stored|repeated/.test(outcomes[row]?.outcome ?? ""));
   const outcome = bad === -1 ? undefined : outcomes[append.rowOf[bad] ?? 0];

@@ -8,31 +8,31 @@ import type { IndexSorter } from "../search/index-sorter.ts";
 import type { Redactor } from "../redact/redact.ts";
 import { Late } from "../database/pool.ts";
 
-/** Rows of one group at most: enough that a commit's cost is shared, few enough that its callers are not kept waiting. */
+/** Maximum rows of a group: enough to share the cost of a commit, few enough not to keep its callers waiting. */
 const MAX_GROUP_ROWS = 1000;
-/** Characters of one group at most; a single larger message goes alone. */
+/** Maximum characters of a group; a single larger message forms a group of its own. */
 const MAX_GROUP_CHARACTERS = 4_000_000;
-/** Groups under way at once: while one waits for the disk the next is sent. More would only make them smaller. */
+/** Groups in flight at once: while one waits for the disk, the next is sent. More would only make groups smaller. */
 const MAX_GROUPS_IN_FLIGHT = 2;
 /**
- * What a group costs the database besides its rows is as much as seven rows cost. With so many it hardly counts any more:
- * such a group waits for nobody, and goes beside another.
+ * Rows from which a group is sent at once, beside another one in flight. A group's fixed cost in the database equals that
+ * of seven rows, which hardly matters for a group of this size.
  */
 const AMPLE_ROWS = 16;
 /**
- * How long a smaller group waits for callers that were just answered and may call again at once, at most and as a part of
- * the time that the group before it took: what a caller waits more is little of what it waits anyway.
+ * How long a smaller group waits for callers that were just answered and may call again at once: a share of the time
+ * the previous group took, up to a maximum. The extra wait is small compared with the commit itself.
  */
 const MAX_GATHER_MS = 2;
 const GATHER_SHARE = 0.5;
-/** A group that takes longer is a bulk call, or waits for a lock of another's, and then holds up no small one. */
+/** A group in flight for longer is a bulk call or waits for a lock; small groups no longer wait for it. */
 const SLOW_GROUP_MS = 25;
 
-/** The times by which groups go. */
+/** When groups are sent. */
 export interface GroupTimes {
-  /** Until a group in flight counts as slow. */
+  /** Time after which a group in flight counts as slow. */
   slowMs: number;
-  /** How long a small group waits for the callers of one that took `tookMs`. */
+  /** How long a small group waits for the callers of the previous one, which took `tookMs`. */
   gatherMs(tookMs: number): number;
 }
 
@@ -41,17 +41,17 @@ export const groupTimes: GroupTimes = {
   gatherMs: (tookMs) => Math.min(MAX_GATHER_MS, GATHER_SHARE * tookMs),
 };
 
-/** A group that is being committed. */
+/** A group in flight. */
 interface UnderWay {
   rows: number;
   isSlow: boolean;
 }
 
 /**
- * Stores messages in groups. Calls that arrive while a group is being committed go together in the next one, or beside it
- * when they are as many or it takes long; each caller is answered after the commit that holds its own messages. A caller's
- * fault is its own: the database judges every caller of a group by itself, and when a whole group fails it is tried again
- * caller by caller.
+ * Stores messages in groups. Calls that arrive while a group is in flight form the next one, which is sent beside it when
+ * it is as large or when the first is slow. Each caller is answered after the commit of its own messages. One caller's
+ * error affects no other: the database judges each caller of a group separately, and when a whole group fails it is
+ * retried caller by caller.
  */
 export class Writer {
   readonly #database: Database;
@@ -61,7 +61,7 @@ export class Writer {
   #waiting: Append[] = [];
   #isSending = false;
   readonly #underWay = new Set<UnderWay>();
-  /** Callers that waited or were answered when the last group ended, and whether they are waited for. */
+  /** Callers that waited or were answered when the last group ended, and the timer while they are waited for. */
   #expected = 0;
   #gathering: ReturnType<typeof setTimeout> | undefined;
   #idsInFlight = new Set<string>();
@@ -78,10 +78,10 @@ export class Writer {
   async append(conversationId: string, messages: NewMessage[], options: AppendOptions): Promise<StoredMessage[]> {
     const append = prepare(conversationId, messages, options, this.#redactor);
     this.#waiting.push(append);
-    // At the end of this turn of the event loop, so that calls that arrived together go together.
+    // Sent at the end of this turn of the event loop, so that calls that arrive together share a group.
     if (!this.#isSending) queueMicrotask(() => this.#send());
     this.#isSending = true;
-    // A group has the deadline from when it is sent; its callers have it from when they called.
+    // A group's deadline starts when it is sent; a caller's starts with its call.
     const limitMs = this.#database.deadlineMs + extraMs(append.characters);
     const timer = setTimeout(() => {
       this.#waiting = this.#waiting.filter((each) => each !== append);
@@ -90,7 +90,7 @@ export class Writer {
     return append.settle.promise.finally(() => clearTimeout(timer));
   }
 
-  /** Appends inside a transaction of the caller's, to a conversation that this transaction has made. */
+  /** Appends within the caller's transaction, to a conversation created in it. */
   async appendWithin(sql: SQL, conversationId: string, messages: NewMessage[]): Promise<StoredMessage[]> {
     const append = prepare(conversationId, messages, { single: false, followToTrash: false }, this.#redactor);
     settle(append, await appendRows(sql, [append.rows]));
@@ -124,7 +124,7 @@ export class Writer {
     }
   }
 
-  /** Waits a moment for the callers of a group that has been answered. */
+  /** Waits briefly for the callers that have just been answered. */
   #gather(answered: number, tookMs: number): void {
     this.#expected = this.#waiting.length + answered;
     clearTimeout(this.#gathering);
@@ -134,7 +134,7 @@ export class Writer {
     }, this.#times.gatherMs(tookMs));
   }
 
-  /** An ample group goes beside one that is no larger; a small one when only slow ones are, and no callers are waited for. */
+  /** An ample group is sent beside one no larger; a small one only beside slow ones, and while no callers are waited for. */
   #isReady(): boolean {
     if (this.#waiting.length === 0 || this.#underWay.size === MAX_GROUPS_IN_FLIGHT) return false;
     const ahead = [...this.#underWay].find((group) => !group.isSlow);
@@ -143,9 +143,9 @@ export class Writer {
   }
 
   /**
-   * The callers that go next. Those of one conversation keep their order, so they wait while it is under way, and behind
-   * one that has to wait. No id goes twice, since an id is judged once a group; and who numbers its turn itself is alone
-   * in its conversation, since the others' numbers depend on it.
+   * The callers of the next group. Calls to one conversation keep their order: they wait while it is in flight, and behind
+   * an earlier call that waits. No id occurs twice, because the database judges an id once per group. A call with its own
+   * turn numbers is the last of its conversation in the group, because later numbers depend on it.
    */
   #takeGroup(): Append[] {
     const group: Append[] = [];
@@ -195,7 +195,7 @@ export class Writer {
     this.#sorter.stored(characters);
   }
 
-  /** One caller's rows made the whole group fail, or the database is away: then there is no sense in asking it again. */
+  /** Retries a failed group caller by caller, unless the database is unavailable: then every caller is refused. */
   async #commitApart(group: Append[], error: unknown): Promise<void> {
     const [only] = group;
     const away = asDeweyError(error).code === "unavailable";

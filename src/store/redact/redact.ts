@@ -1,17 +1,17 @@
 import type { Metadata } from "../exact.ts";
 import { assignmentHint, assignments, looksSecret, patterns, secretField } from "./secret-patterns.ts";
 
-/** What was cut, by kind. */
+/** How many secrets were cut, by kind. */
 export type Redactions = Record<string, number>;
 
-/** Takes secrets out of what is to be stored. */
+/** Removes secrets from what is about to be stored. */
 export interface Redactor {
   text(text: string, found: Redactions): string;
-  /** Texts anywhere in it, and whole values of fields that are named like secrets. */
+  /** Cuts secrets in all texts, and the whole values of fields that are named like secrets. */
   metadata(metadata: Metadata, found: Redactions): Metadata;
 }
 
-/** Recognises the common kinds of secrets, and the patterns that are added (by their kind). */
+/** Recognises the common kinds of secrets, and added patterns, which are named by their kind. */
 export function createRedactor(added: Record<string, RegExp> = {}): Redactor {
   const own = Object.entries(added).map(([kind, expression]) => ({ kind, expression: new RegExp(expression, "g") }));
   const text = (given: string, found: Redactions): string => {
@@ -29,7 +29,7 @@ export function createRedactor(added: Record<string, RegExp> = {}): Redactor {
     return metadata(given as Metadata, found);
   };
   const metadata = (given: Metadata, found: Redactions): Metadata => {
-    // Headers and variables are often listed as pairs.
+    // Headers and variables are often lists of name and value.
     const pairName = given["name"] ?? given["key"];
     const isPair = typeof pairName === "string" && secretField.test(pairName);
     return Object.fromEntries(
@@ -43,7 +43,7 @@ export function createRedactor(added: Record<string, RegExp> = {}): Redactor {
   return { text, metadata };
 }
 
-/** A message's text and metadata without secrets; what was cut is counted in the metadata, by kind. */
+/** Cuts secrets from a message's text and metadata, and counts them by kind in `metadata.redactions`. */
 export function redactMessage<Message extends { content: string; metadata?: Metadata | null | undefined }>(
   redactor: Redactor,
   message: Message,
@@ -55,12 +55,12 @@ export function redactMessage<Message extends { content: string; metadata?: Meta
   return { ...message, content, metadata: { ...metadata, redactions: found } };
 }
 
-/** Metadata that belongs to no message: without secrets, and with their count. */
+/** Cuts secrets from metadata without a message, and counts them there. */
 export function redactMetadata(redactor: Redactor, metadata: Metadata | null | undefined): Metadata | undefined {
   return redactMessage(redactor, { content: "", metadata }).metadata ?? undefined;
 }
 
-/** Stores everything as it comes. */
+/** Stores everything unchanged. */
 export const noRedactor: Redactor = { text: (text) => text, metadata: (metadata) => metadata };
 
 function cut(text: string, expression: RegExp, kind: string, found: Redactions): string {

@@ -1,41 +1,41 @@
 /** A kind of secret, and how it is recognised in a text. */
 interface Pattern {
   kind: string;
-  /** The text is looked at closely only when it holds one of these; nearly none does, and that is quick to see. */
+  /** The expression runs only on texts that contain one of these; nearly none does, and the check is fast. */
   anchors: string[];
   expression: RegExp;
 }
 
-/** Names under which people keep secrets, whatever stands before them (`dbPassword`, `PGPASSWORD`, `githubToken`). */
+/** Names of secrets, with any prefix (`dbPassword`, `PGPASSWORD`, `githubToken`). */
 const strongName =
   "(?:password|passwd|passphrase|pwd|psk|secret|(?:client|app|shared|signing)[_-]?secret|api[_-]?key|secret[_-]?key(?:_base)?|(?:private|encryption|signing|master|consumer)[_-]?key|(?:secret[_-]?)?access[_-]?key|(?:access|auth|refresh|id|api|bot|session|bearer|github|gitlab|slack|npm|deploy|service|admin)[_-]?token)";
-/** Names that say it by themselves or behind a separator; a token of a page or of a text is none. */
+/** Names of secrets only alone or after a separator; page tokens and tokens of a text are not meant. */
 const weakName =
   "(?:(?<!(?:page|next|progress|continuation|sync|eos|bos|pad|unk|sep|cls|mask|start|end)[_.-])token|authorization)";
 const anyName = `(?:[\\w.-]{0,40}${strongName}|(?:[\\w.-]{0,40}[_.-])?${weakName})`;
 
-/** Fields whose whole value is cut. */
+/** Matches the names of fields whose whole value is cut. */
 export const secretField = new RegExp(`^(?:.*${strongName}|(?:.*[_.-])?${weakName})$`, "i");
 
-/** Names of what people choose themselves, which may be short. */
+/** Names of secrets that people choose themselves, and that may therefore be short. */
 const chosenByPeople = /pass|pwd|psk|secret|identified by|-u|--user/i;
-/** Names that code and error messages use for other things too. */
+/** Names that code and error messages also use for other things. */
 const weakBefore =
   /(?<!(?:access|auth|refresh|id|api|bot|session|bearer|github|gitlab|slack|npm|deploy|service|admin)[_-]?)token\W*$/i;
 
 /**
- * What stands in the place of a secret in examples and code, or is the name of a type. A value that begins like a
- * variable or a call is code that reads a secret, not the secret.
+ * Stand-ins for a secret in examples and code, and names of types. A value that begins like a variable or a call is code
+ * that reads a secret, not the secret.
  */
 const placeholder =
   /^(?:[<{[(*$%]|\.\.\.|x{3,}|your|my[_-]|example|placeholder|changeme|redacted|undefined|null|none|true|false|string|number|required|optional|arn:|process\.|os\.|env\.|getenv|config\.)|^\W*$|[([{]|\.(?:get|env)\b/i;
 const words = /^[A-Za-z]+(?:[-_. ][A-Za-z]+)*[.,;!?)]*$/;
-/** `this.options.apiKey`, and the place of a file. */
+/** Property accesses such as `this.options.apiKey`, and paths of files. */
 const path = /^(?:[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+[.,;)]*|[~.]{0,2}(?:\/[\w.-]+){2,})$/;
 
 /**
- * Whether the value of a field, `before` which its name stands, is a secret. Prose and code speak of passwords all the
- * time; a secret mixes letters and digits, or is long, or stands in quotes like `correct-horse-battery`.
+ * Whether the value of a field is a secret; `before` ends with the field's name. Prose and code mention passwords all the
+ * time; a secret mixes letters and digits, is long, or stands in quotes like `correct-horse-battery`.
  */
 export function looksSecret(value: string, { before, isQuoted }: { before: string; isQuoted: boolean }): boolean {
   if (placeholder.test(value)) return false;
@@ -49,7 +49,7 @@ export function looksSecret(value: string, { before, isQuoted }: { before: strin
   return isChosen && ((value.length >= 4 && isMixed) || /[!@#^&*].*\w/.test(value));
 }
 
-/** A group `keep` stays as it is, before the cut. */
+/** The text of a group named `keep` stays in front of the cut. */
 export const patterns: readonly Pattern[] = [
   {
     kind: "private key",
@@ -139,17 +139,17 @@ export const patterns: readonly Pattern[] = [
   },
 ];
 
-/** The value of a field, in quotes or bare; it is looked at by itself. */
+/** The value of a field, quoted or bare. */
 const value =
   "(?:(?<quote>\\\\?[\"'`])(?<quoted>(?:(?!\\k<quote>)[^\\n\\\\]){1,4096})|(?<bare>[^\\s\"'`,;&<>\\\\]{1,4096}))";
 
 interface Assignment {
-  /** The text is looked at closely only when this matches. */
+  /** The expression runs only on texts that match this. */
   anchor: RegExp;
   expression: RegExp;
 }
 
-/** Every run is bounded, or a long line of underscores would take time by its square. */
+/** Every repetition is bounded; otherwise a long line of underscores would take quadratic time. */
 export const assignments: readonly Assignment[] = [
   // `password = "…"`, `API_KEY: …`, `"token": "…"`
   assignment(/[:=]/, String.raw`(?<keep>(?<![A-Za-z0-9:])${anyName}\\?["']?\s*(?:::=|=>|[:=])\s*)${value}`),
@@ -179,5 +179,5 @@ function assignment(anchor: RegExp, source: string): Assignment {
   return { anchor, expression: new RegExp(source, "gi") };
 }
 
-/** Most texts hold nothing of the kind, which is quick to see. */
+/** A fast check: most texts contain no assignment of this kind. */
 export const assignmentHint = /pass|pwd|psk|secret|key|token|authorization|identified by|-u|--user/i;
