@@ -5,7 +5,7 @@ import { placeOf } from "./cursor.ts";
 import { countRows, listPlaceSchema, pageOf } from "./listing.ts";
 import type { Listed } from "./listing.ts";
 
-/** Who changed something: the client's connection, and what the client said of itself. Null where that is not known. */
+/** The author of a change: the client's session, and the name and version it reported. Null where unknown. */
 export interface Author {
   session: string | null;
   client_name: string | null;
@@ -21,12 +21,12 @@ export interface ContextVersion extends Author {
   version: number;
   change: Change;
   is_active: boolean;
-  /** Of "tied" and "untied". */
+  /** The folder of "tied" and "untied". */
   folder: string | null;
   changed_at: string;
   /** In code points. */
   content_length: number;
-  /** When a single version was asked for. */
+  /** Present when a single version was requested. */
   content?: string;
 }
 
@@ -37,7 +37,7 @@ export interface ContextHistory extends Listed {
 
 export interface HistoryRequest {
   name: string;
-  /** This one alone, with its content. */
+  /** Only this version, with its content. */
   version?: number | undefined;
   limit: number;
   offset: number;
@@ -51,7 +51,7 @@ interface VersionRow extends Omit<ContextVersion, "changed_at"> {
   changed_at: Date;
 }
 
-/** Notes a change of contexts, as they are now. The caller holds the contexts' lock, which keeps the numbers whole. */
+/** Records a change of contexts in their current state. The caller holds the contexts' lock, so versions have no gaps. */
 export async function noteChange(
   sql: SQL,
   names: string[],
@@ -67,8 +67,8 @@ export async function noteChange(
 }
 
 /**
- * The changes of a context, the latest first, or one of them with its content. Throws `not_found`, and `invalid` for a
- * cursor that does not belong to the request.
+ * The changes of a context, the latest first, or one version with its content. Throws `not_found`, and `invalid` for a
+ * cursor of another request.
  */
 export async function readHistory(sql: SQL, input: HistoryRequest): Promise<ContextHistory> {
   const { name, version, limit } = input;

@@ -16,7 +16,7 @@ export interface StartupContext {
   updated_at: string;
 }
 
-/** A context in a list: with its content when that was asked for, and the folders that are tied to it. */
+/** A context in a list: with its content if requested, and with the folders tied to it. */
 export type ListedContext = Omit<StartupContext, "content"> & {
   content?: string;
   content_length?: number;
@@ -28,15 +28,15 @@ interface ContextRow extends Omit<StartupContext, "created_at" | "updated_at"> {
   updated_at: Date;
 }
 
-/** Any number, the same for all: changes of contexts go one after the other. */
+/** Key of the advisory lock that serialises changes of contexts; any number, the same in every Dewey. */
 const CHANGES_LOCK = 3_393_900_005;
-/** Folders that a list tells of one context; it is a reply for reading, not the whole register. */
+/** Folders listed per context; a list is for reading, not a complete register. */
 const MAX_LISTED_FOLDERS = 20;
 
-/** A context is read whole, at the start of a session, and so has to fit in a reply. */
+/** A context is read as a whole at the start of a session, so it must fit into a reply. */
 const MAX_CONTENT_BYTES = REPLY_BUDGET_BYTES - ROW_OVERHEAD_BYTES;
 
-/** Startup contexts: named texts that a session begins with, of which at most one is active. */
+/** Startup contexts: named texts for the start of a session. At most one is active. */
 export class Contexts {
   readonly #database: Database;
   readonly #redactor: Redactor;
@@ -47,8 +47,8 @@ export class Contexts {
   }
 
   /**
-   * The named one; else the one that is tied to the folder or to the nearest one above it; else the active one.
-   * Throws nothing for a name or folder that is not known.
+   * Returns the named context; without a name, the one tied to the folder or its nearest parent, or else the active one.
+   * Returns null for an unknown name.
    */
   async get(input: { name?: string | undefined; folder?: string | undefined }): Promise<StartupContext | null> {
     const rows: ContextRow[] = await this.#database.repeatable((sql) => {
@@ -61,7 +61,7 @@ export class Contexts {
     return rows[0] ? context(rows[0]) : null;
   }
 
-  /** Makes a context or gives it new content. Active, it takes the place of the one that was. */
+  /** Creates a context or replaces its content. With `set_active` it replaces the active context. */
   async set(
     input: { name: string; content: string; set_active: boolean },
     author: Author = unknownAuthor,
@@ -88,7 +88,7 @@ export class Contexts {
     return { id: row.id, name: row.name, is_active: row.is_active, created_at: row.created_at.toISOString() };
   }
 
-  /** Ties a context to a folder in the place of any other; without a name the folder has none. Throws `not_found`. */
+  /** Ties a context to a folder, replacing any other; without a name, unties the folder. Throws `not_found`. */
   async tie(
     input: { folder: string; name?: string | undefined },
     author: Author = unknownAuthor,
@@ -110,12 +110,12 @@ export class Contexts {
     return { folder, name: name ?? null };
   }
 
-  /** The changes of a context, also of a deleted one. Throws `not_found`, and `invalid` for a cursor that does not fit. */
+  /** The changes of a context, even a deleted one. Throws `not_found`, and `invalid` for a cursor of another request. */
   async history(input: HistoryRequest): Promise<ContextHistory> {
     return this.#database.repeatable((sql) => readHistory(sql, input));
   }
 
-  /** All, by name. Contents that do not fit in the reply together are cut, with their `content_length` in code points. */
+  /** All contexts, by name. Contents too large for the reply are cut and carry their `content_length`, in code points. */
   async list(input: { include_content: boolean }): Promise<ListedContext[]> {
     const rows: (ContextRow & { folders: string[] })[] = await this.#database.repeatable(
       (sql) => sql`select *, array(
@@ -144,7 +144,7 @@ export class Contexts {
       if (row.is_active && !force) {
         throw new DeweyError(
           "conflict",
-          `say force to delete ${JSON.stringify(name)} all the same: it is the active context`,
+          `${JSON.stringify(name)} is the active context; set force to delete it anyway`,
           { field: "force" },
         );
       }
@@ -169,14 +169,14 @@ async function deactivate(sql: SQL, author: Author): Promise<void> {
   if (names.length > 0) await noteChange(sql, names, "deactivated", author);
 }
 
-/** A folder and all above it. */
+/** A folder and all its parents. */
 function withParents(folder: string | undefined): string[] {
   if (folder === undefined) return [];
   const parts = withoutEnd(folder).split("/");
   return parts.map((_, index) => parts.slice(0, index + 1).join("/") || "/");
 }
 
-/** A folder's path in one form: without slashes at its end. */
+/** A folder's path without trailing slashes. */
 function withoutEnd(folder: string): string {
   return folder.replace(/(?!^)\/+$/, "");
 }

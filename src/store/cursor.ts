@@ -2,18 +2,18 @@ import { createHash } from "node:crypto";
 import type { z } from "zod";
 import { DeweyError } from "../errors.ts";
 
-/** Hexadecimal digits of the hash that a cursor begins with: enough that no slip of a pen and no other request fits. */
+/** Hexadecimal digits of the hash at the start of a cursor: enough to reject typing errors and other requests. */
 const CHECK_CHARACTERS = 16;
 
-/** The place as a text that means nothing to others. It fits only the request that it was made for. */
+/** Encodes a place as an opaque text that is valid only for this request. */
 export function encodeCursor(place: object, request: unknown): string {
   const json = JSON.stringify(place);
   return Buffer.from(check(json, request) + json).toString("base64url");
 }
 
 /**
- * Where a request with a cursor goes on; undefined for one without. Throws `invalid` for anything that `encodeCursor` did
- * not make for this request, and for an offset beside the cursor.
+ * The place at which a request with a cursor continues; undefined without a cursor. Throws `invalid` for a cursor that
+ * `encodeCursor` did not make for this request, and for an offset beside a cursor.
  */
 export function placeOf<Place>(
   input: { cursor?: string | undefined; offset: number },
@@ -27,11 +27,11 @@ export function placeOf<Place>(
     check(json, request) === text.slice(0, CHECK_CHARACTERS) ? schema.safeParse(JSON.parse(json)) : undefined;
   if (!place?.success) {
     const message =
-      "cursor should be the next_cursor of the page before, with everything else as it was; to begin anew, leave it out";
+      "cursor should be the previous page's next_cursor, with all other fields unchanged; omit it to start over";
     throw new DeweyError("invalid", message, { field: "cursor" });
   }
   if (input.offset > 0) {
-    const message = "offset should be left out with a cursor, which knows its place";
+    const message = "offset should be omitted when there is a cursor";
     throw new DeweyError("invalid", message, { field: "offset" });
   }
   return place.data;

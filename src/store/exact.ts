@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 
 /**
- * PostgreSQL's text and jsonb cannot hold U+0000, nor surrogates that stand alone, and tools print both. Such a value is
- * kept twice: readable, with U+FFFD in their place, for search and for people; and exact, as JSON text, in which both
- * are escapes. `exact` is null wherever the readable form is the value itself, which is nearly always.
+ * PostgreSQL's text and jsonb cannot hold U+0000 or lone surrogates, and tools print both. Such a value is stored twice:
+ * readable, with U+FFFD in their place, for search and for people; and exact, as JSON text, in which both are escapes.
+ * `exact` is null where the readable form is the value itself, which is nearly always.
  */
 export interface Storable {
   readable: string;
@@ -21,9 +21,9 @@ export function exactText(readable: string, exact: string | null): string {
   return exact === null ? readable : (JSON.parse(exact) as string);
 }
 
-/** JSON.stringify writes a surrogate as an escape only when it stands alone. */
+/** JSON.stringify escapes a surrogate only when it stands alone. */
 const mayRefuse = /\\u(?:0000|d[89a-f])/;
-/** Every escape of a JSON text, so that one that follows a written backslash is not taken for an escape. */
+/** Matches every escape of a JSON text, so that `u0000` after an escaped backslash is not taken for an escape. */
 const escapes = /\\(?:u(?:0000|d[89a-f][0-9a-f]{2})|[^])/g;
 
 /** Metadata as JSON text; null stays null. */
@@ -42,7 +42,7 @@ export function exactMetadata(readable: Metadata | null, exact: string | null): 
   return exact === null ? readable : (JSON.parse(exact) as Metadata);
 }
 
-/** SHA-256 (hexadecimal) of what a caller sent, whatever the order of keys: the same again is a repetition. */
+/** SHA-256 (hexadecimal) of what a caller sent, independent of the order of keys. Equal hashes mark a repetition. */
 export function sentHash(...parts: unknown[]): string {
   return createHash("sha256").update(JSON.stringify(parts, sortedKeys)).digest("hex");
 }

@@ -4,15 +4,15 @@ import { encodeCursor } from "./cursor.ts";
 import { one } from "./database/one.ts";
 import { EXACT_TOTAL_LIMIT, boundedTotal } from "./reply.ts";
 
-/** How many entries a list has; above the limit of exact totals there are more. */
+/** The number of entries in a list; a lower bound above the limit of exact totals. */
 interface Counted {
   total: number;
   total_is_lower_bound?: true | undefined;
 }
 
 /**
- * Where a list goes on: behind the entry with this key, not behind so many entries. So what is added, or goes, before it
- * moves nothing, and a page costs the same however deep it is. The count is the first page's, which need not be made again.
+ * The place at which a list continues: after the entry with this key, not after a number of entries. So entries added or
+ * removed before it shift nothing, and every page costs the same. The count is the first page's, and is not repeated.
  */
 export interface ListPlace<Key> {
   after: Key;
@@ -20,13 +20,13 @@ export interface ListPlace<Key> {
   counted: Counted;
 }
 
-/** What every list says of the page that it answers with. */
+/** The fields about the page in every list. */
 export interface Listed {
   total: number;
   limit: number;
   offset: number;
   total_is_lower_bound?: true;
-  /** Where to read on; absent when there is no more. */
+  /** Cursor of the next page; absent on the last one. */
   next_cursor?: string;
 }
 
@@ -38,23 +38,23 @@ export function listPlaceSchema<Key>(key: z.ZodType<Key>): z.ZodType<ListPlace<K
   });
 }
 
-/** Of lists by time, the latest first. The time is to the microsecond, as PostgreSQL keeps it; a Date would lose three digits. */
+/** Key of lists by time, the latest first. The time has microseconds, as in PostgreSQL; a Date would lose three digits. */
 export const timeKey = z.strictObject({
   time: z.string().regex(/^\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}$/),
   id: z.uuid(),
 });
 
-/** A column's value as a key has it. */
+/** A column's value in the format of a key's time. */
 export function keyTime(sql: SQL, column: string) {
   return sql`to_char(${sql(column)} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')`;
 }
 
-/** Entries that come behind the key's when they are ordered by the column and the id, both descending. */
+/** Condition for the entries after the key's, ordered by the column and the id, both descending. */
 export function behind(sql: SQL, column: string, { time, id }: z.output<typeof timeKey>) {
   return sql`(${sql(column)}, id) < (${`${time}Z`}::text::timestamptz, ${id}::uuid)`;
 }
 
-/** How many rows a query finds. */
+/** Counts the rows of a query, up to the limit of exact totals. */
 export async function countRows(sql: SQL, rows: SQL.Query<unknown>): Promise<Counted> {
   const { total } = await one<{ total: number }>(
     sql`select count(*)::integer as total from (select ${rows} limit ${EXACT_TOTAL_LIMIT + 1}) as counted`,
@@ -63,8 +63,8 @@ export async function countRows(sql: SQL, rows: SQL.Query<unknown>): Promise<Cou
 }
 
 /**
- * The entries of a page out of one more than it may hold, and what the reply says of them. `request` is what a cursor has
- * to be asked with again.
+ * The rows of a page, and the fields about it. `found` holds one row more than the page when there is a next page.
+ * `request` is everything that must be the same when the cursor is used.
  */
 export function pageOf<Row>(
   found: Row[],

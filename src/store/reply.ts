@@ -1,16 +1,16 @@
 /**
- * What a reply may hold. AI clients refuse a tool result over about 25,000 tokens, so replies stay within about 20,000:
- * measured in UTF-8 bytes, three to a token. English text has four or more bytes to a token, code and CJK about three.
+ * Maximum size of a reply. AI clients refuse a tool result over about 25,000 tokens, so replies stay within about 20,000,
+ * at three UTF-8 bytes per token. English text has four or more bytes per token, code and CJK about three.
  */
 export const REPLY_BUDGET_BYTES = 60_000;
 
-/** A reply whose budget a caller lifts stays within what a frame can carry, its JSON said twice and escaped. */
+/** Maximum size of a reply with `full`: a frame can still carry it, with its JSON included twice and escaped. */
 export const FULL_REPLY_BYTES = 32_000_000;
 
-/** What the fields around a message cost in a reply: ids, times, names. */
+/** Size of the fields around a message in a reply: ids, times, names. */
 export const ROW_OVERHEAD_BYTES = 250;
 
-/** Totals are counted up to here: counting every match of a common word would cost more than finding the best. */
+/** Totals are exact up to here: counting every match of a common word would cost more than finding the best ones. */
 export const EXACT_TOTAL_LIMIT = 10_000;
 
 /** A total that was counted with `EXACT_TOTAL_LIMIT + 1` as the limit. */
@@ -19,8 +19,8 @@ export function boundedTotal(counted: number): { total: number; total_is_lower_b
 }
 
 /**
- * The size up to which a value is whole in a reply that must hold all of them: what is small stays as it is, and what is
- * large shares evenly in the rest. Texts beyond it are cut there; metadata, which cannot be cut, is left out.
+ * The largest size that a value may keep so that all values fit into the budget: small values stay whole, and large ones
+ * share the rest evenly. Longer texts are cut to this size; larger metadata, which cannot be cut, is left out.
  */
 export function largestWhole(sizes: number[], budgetBytes: number): number {
   let rest = budgetBytes;
@@ -33,8 +33,8 @@ export function largestWhole(sizes: number[], budgetBytes: number): number {
 }
 
 /**
- * The longest beginning of a text that takes at most so many bytes in UTF-8, cut between code points. The unit of all
- * offsets and lengths in replies is the code point, as in PostgreSQL and in most clients' languages.
+ * The longest beginning of a text within this many UTF-8 bytes, cut between code points. All offsets and lengths in
+ * replies count code points, as PostgreSQL and most clients' languages do.
  */
 export function beginning(text: string, bytes: number): { text: string; characters: number } {
   let taken = 0;

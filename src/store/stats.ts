@@ -3,13 +3,13 @@ import { wasTooSlow } from "./database/database.ts";
 import { one } from "./database/one.ts";
 import type { Reads } from "./database/reads.ts";
 
-/** How much is kept, and what went on in the last days. */
+/** The size of the store, and its activity in the last days. */
 export interface StatsReply {
   conversations: number;
   /** Conversations that can be restored. */
   in_trash: number;
   messages: number;
-  /** What the whole database takes on its disk. */
+  /** Size of the whole database on disk. */
   database_bytes: number;
   days: { day: string; messages: number }[];
   tools: ToolStats[];
@@ -19,15 +19,15 @@ interface ToolStats {
   tool: string;
   calls: number;
   errors: number;
-  /** Null when no call's duration is known. */
+  /** Null when no duration is known. */
   p50_ms: number | null;
   p95_ms: number | null;
 }
 
-/** Tools that are told: those with the most calls. */
+/** Maximum number of tools in the reply: those with the most calls. */
 const MAX_TOOLS = 50;
 
-/** Counts. They read much, so they go over the searches' connections and have the searches' time. */
+/** Statistics. They read a lot, so they use the connections and the deadline of searches. */
 export class Stats {
   readonly #reads: Pick<Reads, "search">;
 
@@ -35,14 +35,14 @@ export class Stats {
     this.#reads = reads;
   }
 
-  /** Of the last `days` days in the time zone, with today. Throws `unavailable` when they are too many to count in time. */
+  /** Statistics of the last `days` days in the time zone, including today. Throws `unavailable` at the deadline. */
   async read(input: { days: number; time_zone: string }): Promise<StatsReply> {
     try {
       return await this.#count(input);
     } catch (error) {
       if (!wasTooSlow(error)) throw error;
       const remedy = "ask for fewer days, or raise DEWEY_SEARCH_DEADLINE_SECONDS";
-      throw new DeweyError("unavailable", `counting needed longer than a search may; ${remedy}`, { cause: error });
+      throw new DeweyError("unavailable", `counting took longer than a search may; ${remedy}`, { cause: error });
     }
   }
 
@@ -54,7 +54,7 @@ export class Stats {
           coalesce(sum(message_count) filter (where deleted_at is null), 0)::float8 as messages,
           pg_database_size(current_database())::float8 as database_bytes
         from conversations`);
-      // All of a day from the index alone, less the few whose conversations are in the trash.
+      // Counts all messages of a day from the index alone, and subtracts the few whose conversations are in the trash.
       const perDay: { day: string; messages: number }[] = await sql`
         with begin as (
           select (now() at time zone ${time_zone})::date - ${days - 1}::integer as day
@@ -76,7 +76,7 @@ export class Stats {
         left join counted c on c.day = series.day::date
         left join in_trash t on t.day = series.day::date
         order by series.day`;
-      // A call is counted by its result, which says how it went and how long it took.
+      // A call is counted by its result, which has the outcome and the duration.
       const tools: ToolStats[] = await sql`
         select called_tool as tool, count(*)::integer as calls, count(*) filter (where call_failed)::integer as errors,
           percentile_disc(0.5) within group (order by call_ms) as p50_ms,

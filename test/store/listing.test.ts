@@ -92,7 +92,7 @@ for (const engine of engines) {
       }
     });
 
-    test("tell what has changed meanwhile when the list is begun anew, at its front", async () => {
+    test("show what changed meanwhile at the front when the list is started over", async () => {
       await begin("changing", 10);
       const first = await list("changing", "updated_at", 5);
       const [, , , , , , , late = ""] = ids([await list("changing", "updated_at", 10)]);
@@ -139,7 +139,7 @@ for (const engine of engines) {
         expect(await failure(store.conversations.list(input))).toMatchObject({
           code: "invalid",
           field: "cursor",
-          message: expect.stringContaining("begin anew"),
+          message: expect.stringContaining("start over"),
         });
       expect(await failure(store.results.find({ limit: 1, offset: 0, cursor }))).toMatchObject({ field: "cursor" });
       expect(await failure(store.conversations.list({ ...call, offset: 1 }))).toMatchObject({

@@ -2,29 +2,29 @@ import { createHash } from "node:crypto";
 import { DeweyError } from "../../errors.ts";
 import { BLOCK_BYTES, ByteReader, headerSum, padding, parseHeader } from "./tar.ts";
 
-// A tar of named pieces, compressed with zstd, whose last piece holds the SHA-256 of all others as `sha256sum` writes
-// them: `tar --zstd -xf FILE && sha256sum -c SHA256SUMS` needs nothing of Dewey's. It is written and read piece by piece,
-// so that it may be as large as it likes.
+// A tar of named pieces, compressed with zstd. The last piece holds the SHA-256 of all others in the format of `sha256sum`,
+// so that `tar --zstd -xf FILE && sha256sum -c SHA256SUMS` checks it without Dewey. It is written and read piece by piece,
+// so its size is unlimited.
 
-/** A file of the archive, small enough to be held whole. */
+/** A file of the archive, small enough to be held in memory. */
 export interface ArchivePiece {
   name: string;
   bytes: Uint8Array;
 }
 
-/** No piece is larger; what is, is no archive of ours. */
+/** Maximum size of a piece; an archive with a larger one was not made by Dewey. */
 export const MAX_PIECE_BYTES = 4 * 1024 * 1024;
 
 const SUMS = "SHA256SUMS";
-/** A zstd frame begins so (RFC 8878). */
+/** The first bytes of a zstd frame (RFC 8878). */
 const MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
 
-/** The archive of the pieces. A failure of theirs is the stream's. */
+/** The archive of the pieces. If reading them fails, the stream fails. */
 export function packed(pieces: AsyncIterable<ArchivePiece>): ReadableStream<Uint8Array> {
   return streamOf(tar(pieces)).pipeThrough(new CompressionStream("zstd"));
 }
 
-/** A stream at its reader's pace. */
+/** A stream that runs at its reader's pace. */
 function streamOf(chunks: AsyncGenerator<Uint8Array<ArrayBuffer>>): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream({
     async pull(controller) {
@@ -48,7 +48,7 @@ async function* tar(pieces: AsyncIterable<ArchivePiece>): AsyncGenerator<Uint8Ar
   yield new Uint8Array(2 * BLOCK_BYTES);
 }
 
-/** The pieces of an archive, in their order. Throws `invalid` for what is none, is cut off or damaged. */
+/** The pieces of an archive, in order. Throws `invalid` for one that is foreign, cut off or damaged. */
 export async function* unpacked(archive: AsyncIterable<Uint8Array>): AsyncGenerator<ArchivePiece> {
   const reader = new ByteReader(decompressed(archive), "the backup");
   let sums = "";
@@ -58,7 +58,7 @@ export async function* unpacked(archive: AsyncIterable<Uint8Array>): AsyncGenera
     await reader.take(padding(size));
     if (name === SUMS) {
       if (Buffer.from(bytes).toString() !== sums) throw damaged();
-      // The two empty blocks behind it end the archive; nothing may be missing of them either.
+      // Two empty blocks end a tar; they must be complete too.
       await reader.take(2 * BLOCK_BYTES);
       return;
     }
@@ -73,12 +73,12 @@ async function* decompressed(archive: AsyncIterable<Uint8Array>): AsyncGenerator
   try {
     for await (const chunk of source.pipeThrough(new DecompressionStream("zstd"))) yield chunk;
   } catch {
-    // The decompressor's words are about its own state; what we know better is said first.
+    // The decompressor's message describes its own state; a reason of ours is clearer.
     throw reason ?? damaged();
   }
 }
 
-/** Passes the archive on when it begins as one does. */
+/** Passes the archive on if it begins like a zstd frame. */
 async function* checked(
   archive: AsyncIterable<Uint8Array>,
   failed: (reason: unknown) => void,
@@ -100,7 +100,7 @@ async function* checked(
   }
 }
 
-/** A file as tar has it (POSIX ustar): a block that describes it, and its bytes in whole blocks. */
+/** A tar entry (POSIX ustar): a header block, and the bytes padded to whole blocks. */
 function entry({ name, bytes }: ArchivePiece): Uint8Array<ArrayBuffer> {
   const block = Buffer.alloc(BLOCK_BYTES + bytes.length + padding(bytes.length));
   const octal = (value: number, digits: number) => `${value.toString(8).padStart(digits, "0")}\0`;
@@ -129,5 +129,5 @@ export function damaged(): DeweyError {
 }
 
 export function foreign(): DeweyError {
-  return new DeweyError("invalid", "this is no backup of Dewey's");
+  return new DeweyError("invalid", "this is not a Dewey backup");
 }

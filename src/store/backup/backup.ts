@@ -11,9 +11,9 @@ import { sqlState } from "../database/pool.ts";
 import { LANGUAGE_LOCK, adoptLanguage } from "../search/language.ts";
 import { VOCABULARY_LOCK } from "../search/vocabulary.ts";
 
-/** Every table, in an order in which each comes after those that it refers to. A test holds it against the schema. */
+/** Every table, each after the tables that it references. A test compares the list with the schema. */
 export const tables = [
-  // The first, because searches read it first: whoever locks in that order meets nobody in a circle.
+  // First, because searches read it first; locking in the same order cannot deadlock with them.
   "dewey_search_language",
   "conversations",
   "messages",
@@ -23,16 +23,16 @@ export const tables = [
   "fiedler_results",
 ] as const;
 
-/** Tables that are made from the others again by themselves. */
+/** Tables that are rebuilt automatically from the others. */
 export const derivedTables = ["dewey_vocabulary", "dewey_vocabulary_progress"] as const;
 
-/** A transaction's number means something in its own cluster only: what is recovered is stored by the recovery. */
+/** Not backed up: a transaction's number is valid only in its own cluster. Recovered rows get the recovery's. */
 const LOCAL_COLUMN = "stored_in";
 
-/** What a store must not hold when it is to be filled: whatever people have put in. */
+/** Tables of users' data, which must be empty before a recovery without `force`. */
 const precious = ["conversations", "startup_contexts", "startup_context_history", "fiedler_results"] as const;
 
-/** The first piece of every backup. */
+/** Name of the first piece of every backup. */
 export const MANIFEST = "manifest.json";
 
 const manifestSchema = z.object({
@@ -51,24 +51,24 @@ const manifestSchema = z.object({
   ),
 });
 
-/** What an archive holds, as its first piece says. */
+/** The contents of an archive, described in its first piece. */
 export type Manifest = z.output<typeof manifestSchema>;
 
-/** What was brought back. */
+/** What a recovery restored. */
 export interface Recovered {
   made_at: string;
   tables: { name: string; rows: number }[];
 }
 
 /**
- * PostgreSQL's own COPY text is the same in every version that Dewey supports, whatever the locale is; of the settings
- * that change how values are written these are the ones that a server's administrator may have changed.
+ * COPY's text format is the same in every version of PostgreSQL that Dewey supports, and independent of the locale. An
+ * administrator may have changed the settings below, which affect how values are written.
  */
 const COPY_SETTINGS = "set local datestyle = 'ISO, YMD'; set local timezone = 'UTC'; set local bytea_output = 'hex'";
 
 /**
- * A whole store as one archive: a consistent view of one moment, while others go on storing. It has begun when this
- * resolves. Throws `unavailable`.
+ * The whole store as one archive: a consistent snapshot, taken while others go on storing. Resolves once the snapshot is
+ * taken and the first bytes are ready. Throws `unavailable`.
  */
 export async function writeBackup(database: Database): Promise<ReadableStream<Uint8Array>> {
   const reader = packed(snapshot(database)).getReader();
@@ -80,14 +80,14 @@ export async function writeBackup(database: Database): Promise<ReadableStream<Ui
       if (value === undefined) return controller.close();
       controller.enqueue(value);
       next = reader.read();
-      // Its failure is told at the next pull.
+      // The next pull reports its failure.
       next.catch(() => {});
     },
     cancel: (reason) => reader.cancel(reason),
   });
 }
 
-/** The pieces of the archive. Its consumer's pace is the transaction's: nothing is held but a piece. */
+/** The pieces of the archive, read at the consumer's pace: one piece at a time is in memory. */
 export async function* snapshot(database: Database): AsyncGenerator<ArchivePiece> {
   const handover = new TransformStream<ArchivePiece, ArchivePiece>();
   const writer = handover.writable.getWriter();
@@ -108,7 +108,7 @@ export async function* snapshot(database: Database): AsyncGenerator<ArchivePiece
 
 async function describe(sql: TransactionSQL): Promise<Manifest> {
   const { version } = await one<{ version: string }>(sql`select current_setting('server_version') as version`);
-  // The database of an earlier Dewey, of which an engine's successor takes over what there is.
+  // The database of an earlier Dewey, read when an engine is upgraded, may lack some tables.
   const known = await one<{ names: string[] }>(
     sql`select array(select t from unnest(${sql.array([...tables, "dewey_migrations"], "TEXT")}) t
       where to_regclass(t) is not null) as names`,
@@ -154,7 +154,7 @@ async function copyOut(
     await write({ name: `${name}/${`${number}`.padStart(8, "0")}.copy`, bytes });
   };
   for await (const chunk of sql.unsafe(`copy ${name} (${columns.join(", ")}) to stdout`).readable()) {
-    // A row's own size has no limit, so a piece may end within one; all pieces in their order are the table.
+    // Rows have no size limit, so a piece may end within one; concatenated, the pieces are the table.
     for (let from = 0; from < chunk.length;) {
       const part = chunk.subarray(from, from + MAX_PIECE_BYTES - held);
       parts.push(part);
@@ -167,10 +167,10 @@ async function copyOut(
 }
 
 /**
- * Fills the store from an archive, in one transaction: when anything is wrong, nothing has changed. The schema is made
- * as it was when the backup was made, and brought up to date with the data in it, so that an older backup is as good.
- * Throws `conflict` for a store that holds something already (unless `force`, which replaces it) and for a backup of a
- * newer Dewey, `invalid` for what is no whole backup.
+ * Fills the store from an archive in one transaction, so that a failure changes nothing. The schema is created as it was at
+ * the time of the backup and migrated with the data in it, so that older backups work too. Throws `conflict` for a store
+ * that is not empty (unless `force`, which replaces its contents) and for a backup by a newer Dewey, and `invalid` for an
+ * incomplete or foreign archive.
  */
 export async function recoverBackup(
   database: Database,
@@ -180,7 +180,7 @@ export async function recoverBackup(
   return recoverPieces(database, unpacked(archive), force);
 }
 
-/** As `recoverBackup`, from the pieces of an archive. */
+/** Like `recoverBackup`, from the pieces of an archive. */
 export async function recoverPieces(
   database: Database,
   pieces: AsyncGenerator<ArchivePiece>,
@@ -189,9 +189,9 @@ export async function recoverPieces(
   const manifest = await readManifest(pieces);
   return database.exclusive((sql) =>
     sql.begin(async (within) => {
-      // No server that starts meanwhile migrates what is being replaced.
+      // Keeps a server that starts now from migrating tables that are being replaced.
       await within`select pg_advisory_xact_lock(${MIGRATION_LOCK})`;
-      // Who reads words from messages, or makes them anew, locks the same tables in another order.
+      // The vocabulary refresh and the reindexer lock the same tables in another order.
       await within`select pg_advisory_xact_lock(${VOCABULARY_LOCK})`;
       await within`select pg_advisory_xact_lock(${LANGUAGE_LOCK})`;
       if (!force) await refuseFull(within);
@@ -210,14 +210,14 @@ export async function recoverPieces(
         migrations.filter(({ name }) => !then.has(name)),
       );
       await adoptLanguage(within);
-      // Search weighs words by what ANALYZE finds.
+      // Search weighs words by the statistics that ANALYZE collects.
       for (const { name } of manifest.tables) await within.unsafe(`analyze ${name}`);
       return { made_at: manifest.made_at, tables: manifest.tables.map(({ name, rows }) => ({ name, rows })) };
     }),
   );
 }
 
-/** What an archive says of itself. Throws `invalid` and, for one that a newer Dewey has made, `conflict`. */
+/** Reads the manifest. Throws `invalid`, and `conflict` for an archive made by a newer Dewey. */
 async function readManifest(pieces: AsyncGenerator<ArchivePiece>): Promise<Manifest> {
   const first = await pieces.next();
   if (first.done === true || first.value.name !== MANIFEST) throw foreign();
@@ -245,12 +245,12 @@ export function parseManifest(piece: ArchivePiece): Manifest {
     .object({ ...manifestSchema.pick({ format: true, dewey: true, migrations: true }).shape, version: z.int() })
     .safeParse(value);
   if (!newer.success) throw foreign();
-  // One of ours has nothing in it that we do not know.
+  // A manifest of this version, with only known migrations, should have parsed: it is damaged.
   const isOurs = newer.data.migrations.every((name) => migrations.some((migration) => migration.name === name));
   if (isOurs && newer.data.version === manifestSchema.shape.version.value) throw damaged();
   throw new DeweyError(
     "conflict",
-    `the backup was made by Dewey ${newer.data.dewey}, which this one does not understand`,
+    `the backup was made by Dewey ${newer.data.dewey}, in a format that this Dewey does not know; use a newer Dewey`,
   );
 }
 
@@ -260,13 +260,13 @@ async function refuseFull(sql: TransactionSQL): Promise<void> {
     if (!found) continue;
     throw new DeweyError(
       "conflict",
-      `the store is not empty: there are ${table.replaceAll("_", " ")}; to replace all that is in it, say --force`,
+      `the store is not empty: there are ${table.replaceAll("_", " ")}; to replace its contents, use --force`,
       { field: "force" },
     );
   }
 }
 
-/** Everything of Dewey's, and nothing else that may be in the same database. */
+/** Drops everything of Dewey's, and nothing else that the database may contain. */
 async function dropSchema(sql: TransactionSQL): Promise<void> {
   await sql.unsafe(`drop table if exists ${[...tables, ...derivedTables].join(", ")}, dewey_migrations`);
   const routines: { signature: string }[] = await sql`select oid::regprocedure::text as signature from pg_proc
@@ -274,7 +274,7 @@ async function dropSchema(sql: TransactionSQL): Promise<void> {
   for (const { signature } of routines) await sql.unsafe(`drop routine ${signature}`);
 }
 
-/** Making an index of all rows at once takes a fraction of adding them one by one. Answers what makes them again. */
+/** Drops the indexes and returns a function that recreates them: building an index at once is much faster than row by row. */
 async function dropIndexes(sql: TransactionSQL, manifest: Manifest): Promise<() => Promise<void>> {
   const names = sql.array(
     manifest.tables.map((table) => table.name),
@@ -300,9 +300,9 @@ async function copyIn(sql: TransactionSQL, manifest: Manifest, pieces: AsyncGene
     const index = left.findIndex((table) => table.name === folder);
     const [table] = left.splice(0, index + 1).slice(-1);
     if (!table) throw foreign();
-    // What a migration puts in is in the archive too, as it was.
+    // Rows inserted by migrations are in the archive too.
     await sql.unsafe(`delete from ${table.name}`);
-    // What the triggers would do is in the rows already.
+    // The rows already contain what the triggers would set.
     await sql.unsafe(`alter table ${table.name} disable trigger user`);
     const writer = sql
       .unsafe(`copy ${table.name} (${table.columns.join(", ")}) from stdin`)
@@ -321,7 +321,7 @@ async function copyIn(sql: TransactionSQL, manifest: Manifest, pieces: AsyncGene
   }
 }
 
-/** Rows that PostgreSQL cannot read (class 22) or that contradict each other (23) are the archive's fault. */
+/** Throws `invalid` for rows that PostgreSQL cannot parse (class 22) or that violate constraints (23): the archive is damaged. */
 async function readable(written: Promise<void>): Promise<void> {
   try {
     await written;

@@ -1,22 +1,21 @@
 import { DeweyError } from "../../errors.ts";
 
-// Reads a tar as a stream, in the two forms that matter here: what Dewey writes itself, and what the tar program writes
-// with --format=ustar (POSIX.1-1988).
+// Reads a tar as a stream: those that Dewey writes, and those of the tar program with --format=ustar (POSIX.1-1988).
 
 export const BLOCK_BYTES = 512;
 
-/** What a header says of the entry that it begins. */
+/** The header of an entry. */
 export interface Header {
   name: string;
-  /** Of the bytes behind the header. */
+  /** Bytes that follow the header. */
   size: number;
   mode: number;
   kind: "file" | "folder" | "link" | "other";
-  /** Where a link leads. */
+  /** Target of a link. */
   target: string;
 }
 
-/** An entry's header; undefined for a block that is none, as the empty ones are at the end of an archive. */
+/** Parses a header; undefined for any other block, such as the empty ones at the end of an archive. */
 export function parseHeader(block: Uint8Array): Header | undefined {
   const text = Buffer.from(block).toString("latin1");
   const field = (start: number, length: number) => text.slice(start, start + length).replace(/\0.*$/s, "");
@@ -32,7 +31,7 @@ export function parseHeader(block: Uint8Array): Header | undefined {
   };
 }
 
-/** The sum of a header's bytes, in which the sum's own place counts as spaces. */
+/** The checksum of a header; the checksum field itself counts as spaces. */
 export function headerSum(block: Uint8Array): number {
   let sum = 0;
   for (let index = 0; index < BLOCK_BYTES; index += 1) {
@@ -41,24 +40,24 @@ export function headerSum(block: Uint8Array): number {
   return sum;
 }
 
-/** What fills an entry of so many bytes up to whole blocks. */
+/** Bytes of padding after an entry of this size. */
 export function padding(bytes: number): number {
   return (BLOCK_BYTES - (bytes % BLOCK_BYTES)) % BLOCK_BYTES;
 }
 
-/** Takes a stream apart by lengths. */
+/** Reads exact numbers of bytes from a stream. */
 export class ByteReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
   readonly #what: string;
   #rest: Uint8Array = new Uint8Array();
 
-  /** `what` is what a stream that ends too early is called. */
+  /** `what` names the stream in errors. */
   constructor(chunks: AsyncIterable<Uint8Array>, what: string) {
     this.#chunks = chunks[Symbol.asyncIterator]();
     this.#what = what;
   }
 
-  /** Exactly so many bytes. Throws `invalid` when the stream ends before. */
+  /** Reads this many bytes. Throws `invalid` when the stream ends early. */
   async take(bytes: number): Promise<Uint8Array> {
     const parts = [this.#rest];
     let held = this.#rest.length;
@@ -72,7 +71,7 @@ export class ByteReader {
     return all.subarray(0, bytes);
   }
 
-  /** Exactly so many bytes in parts, as they come, for what should not be held whole. Throws as `take` does. */
+  /** Reads this many bytes in parts, as they arrive, so that they are never all in memory. Throws like `take`. */
   async *parts(bytes: number): AsyncGenerator<Uint8Array> {
     for (let wanted = bytes; wanted > 0;) {
       if (this.#rest.length === 0) this.#rest = await this.#next();

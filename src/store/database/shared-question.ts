@@ -1,6 +1,6 @@
 /**
- * A question that many ask at once and one answer serves, if it was asked after the last of them came. One is under way;
- * whoever comes meanwhile shares the next, so it costs the same however many ask.
+ * A question that many callers ask at once. An answer serves all callers who came before it was asked for. One question is
+ * in flight at a time; callers who come meanwhile share the next one, so the cost is the same for any number of callers.
  */
 export class SharedQuestion<Answer> {
   readonly #question: () => Promise<Answer>;
@@ -11,7 +11,7 @@ export class SharedQuestion<Answer> {
     this.#question = question;
   }
 
-  /** An answer to the question as it is asked from now on. */
+  /** Resolves with the answer to a question that is sent no earlier than this call. */
   ask(): Promise<Answer> {
     if (this.#underWay === undefined) return this.#begin();
     this.#next ??= this.#underWay.then(

@@ -69,7 +69,7 @@ describe("dewey backup and dewey recover", () => {
     const before = await kept();
     expect(await run(["recover", file], toEnv)).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/^dewey: the store is not empty: .*, say --force\n$/),
+      stderr: expect.stringMatching(/^dewey: the store is not empty: .*, use --force\n$/),
     });
     expect(await kept()).toBe(before);
     const { stdout } = await run(["recover", file, "--force", "--json"], toEnv);
@@ -84,8 +84,8 @@ describe("dewey backup and dewey recover", () => {
     for (const [content, reason] of [
       [whole.subarray(0, whole.length / 2), /cut off|damaged/],
       [whole.subarray(0, whole.length - 1), /cut off|damaged/],
-      [Buffer.from("PGDMP and so on"), /no backup of Dewey's/],
-      [Buffer.alloc(0), /no backup of Dewey's/],
+      [Buffer.from("PGDMP and so on"), /not a Dewey backup/],
+      [Buffer.alloc(0), /not a Dewey backup/],
     ] as const) {
       writeFileSync(bad, content);
       const { code, stderr } = await run(["recover", bad, "--force"], toEnv);

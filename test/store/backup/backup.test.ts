@@ -262,7 +262,7 @@ for (const engine of engines.slice(0, 1)) {
       const huge = [manifest!, { name: "messages/00000001.copy", bytes: Buffer.alloc(4 * 1024 * 1024 + 1) }];
       expect(await failure(other.recover(packed(each(huge)), { force: true }))).toMatchObject({
         code: "invalid",
-        message: "this is no backup of Dewey's",
+        message: "this is not a Dewey backup",
       });
     });
 
@@ -293,7 +293,7 @@ for (const engine of engines.slice(0, 1)) {
       }
       expect(await refused(Buffer.from("select 1;".repeat(1000)))).toMatchObject({
         code: "invalid",
-        message: "this is no backup of Dewey's",
+        message: "this is not a Dewey backup",
       });
       const rewritten = async (change: (pieces: ArchivePiece[]) => ArchivePiece[]) =>
         bytesOf(packed(each(change(pieces.map((piece) => ({ ...piece }))))));
