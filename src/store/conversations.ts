@@ -19,7 +19,7 @@ interface ConversationSummary {
   updated_at: string;
   message_count: number;
   metadata: Metadata | null;
-  /** Of metadata that is left out because the reply has no room for it: its size as JSON. */
+  /** Size as JSON of metadata that is left out because it does not fit into the reply. */
   metadata_bytes?: number;
 }
 
@@ -29,7 +29,7 @@ export interface ConversationList extends Listed {
 
 const conversationPlace = listPlaceSchema(timeKey);
 
-/** What of a conversation has to be known before it is read. */
+/** The sizes that decide how much of a conversation is read. */
 interface ConversationSizeRow {
   id: string;
   metadata_bytes: number;
@@ -53,10 +53,10 @@ interface ConversationRow {
   metadata_exact: string | null;
 }
 
-/** Conversations that one statement purges, so that it stays far from the deadline however full the trash is. */
+/** Conversations purged by one statement, which stays far from the deadline however full the trash is. */
 const PURGE_AT_ONCE = 10;
 
-/** Conversations: what is begun, listed, put in the trash and brought back. */
+/** Conversations: begun, listed, moved to the trash and restored. */
 export class Conversations {
   readonly #database: Database;
   readonly #reads: Reads;
@@ -71,14 +71,14 @@ export class Conversations {
   }
 
   /**
-   * Begins a conversation. With an id of the caller's the same call again answers the same.
+   * Begins a conversation. With an id from the caller, repeating the call returns the same.
    * Throws `conflict` when that id is in the trash, or was begun with another session or other metadata.
    */
   async begin(input: {
     conversation_id?: string | undefined;
     session_id?: string | undefined;
     metadata?: Metadata | undefined;
-    /** ISO 8601; now when absent. It is no part of what a repeated call must say alike. */
+    /** ISO 8601; the current time when absent. A repeated call may give another one. */
     created_at?: string | undefined;
   }): Promise<{ conversation_id: string; session_id: string | null; created_at: string }> {
     const id = input.conversation_id?.toLowerCase() ?? Bun.randomUUIDv7();
@@ -100,12 +100,12 @@ export class Conversations {
     return { conversation_id: id, session_id: session, created_at: row.created_at.toISOString() };
   }
 
-  /** The latest first. Throws `invalid` for a cursor that does not belong to the request. */
+  /** The latest first. Throws `invalid` for a cursor of another request. */
   async list(input: {
     session_id?: string | undefined;
     limit: number;
     offset: number;
-    /** `next_cursor` of the page before. */
+    /** `next_cursor` of the previous page. */
     cursor?: string | undefined;
     sort_by: "updated_at" | "created_at";
   }): Promise<ConversationList> {
@@ -120,7 +120,7 @@ export class Conversations {
           ${keyTime(sql, sort_by)} as time
         from conversations where ${wanted}
         order by ${sql(sort_by)} desc, id desc limit ${limit + 1} offset ${input.offset}`;
-      // The oldest are counted, which seldom change: an index alone then knows them, however many there are beside.
+      // Counts the oldest, which rarely change, so that an index-only scan suffices however many there are.
       const counted =
         going?.counted ?? (await countRows(sql, sql`from conversations where ${filter} order by created_at`));
       const offset = going?.offset ?? input.offset;
@@ -129,7 +129,7 @@ export class Conversations {
     });
   }
 
-  /** To the trash, or with `force` gone at once, also from the trash. Throws `not_found`. */
+  /** Moves to the trash, or with `force` deletes at once, even from the trash. Throws `not_found`. */
   async delete(input: {
     conversation_id: string;
     force: boolean;
@@ -152,7 +152,7 @@ export class Conversations {
     };
   }
 
-  /** Out of the trash. A conversation that is not in it is answered as it is. Throws `not_found`. */
+  /** Restores from the trash. Does nothing for a conversation outside the trash. Throws `not_found`. */
   async restore(input: { conversation_id: string }): Promise<{ restored: boolean; message_count: number }> {
     const id = input.conversation_id;
     const row = await this.#database.transaction(async (sql) => {
@@ -162,13 +162,13 @@ export class Conversations {
       if (found?.trashed) await sql`update conversations set deleted_at = null where id = ${id}`;
       return found;
     });
-    if (!row) throw new DeweyError("not_found", `there is no conversation ${id}, not in the trash either`, field);
+    if (!row) throw new DeweyError("not_found", `there is no conversation ${id}, in the trash or outside it`, field);
     return { restored: row.trashed, message_count: row.message_count };
   }
 
   /**
-   * Removes for good what has been in the trash longer than it is kept. Answers how many conversations went: what another
-   * server is at is left to that one.
+   * Deletes for good what has been in the trash for longer than `trashDays`. Returns the number of conversations deleted;
+   * those that another server is deleting are skipped.
    */
   async purgeTrash(): Promise<number> {
     let purged = 0;
@@ -190,7 +190,7 @@ const field = { field: "conversation_id" };
 export function notFound(conversationId: string): DeweyError {
   return new DeweyError(
     "not_found",
-    `there is no conversation ${conversationId}; dewey_list_conversations shows those there are`,
+    `there is no conversation ${conversationId}; dewey_list_conversations lists the existing ones`,
     field,
   );
 }
@@ -199,7 +199,7 @@ function taken(message: string): DeweyError {
   return new DeweyError("conflict", message, field);
 }
 
-/** With as much metadata as a reply has room for. */
+/** Reads the conversations, with as much metadata as fits into a reply. */
 async function readSummaries(sql: SQL, sizes: ConversationSizeRow[]): Promise<ConversationSummary[]> {
   const most = largestWhole(
     sizes.map((each) => each.metadata_bytes),

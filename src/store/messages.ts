@@ -12,20 +12,20 @@ import { extraMs } from "./append/append.ts";
 import type { NewMessage, StoredMessage } from "./append/append.ts";
 import { Writer } from "./append/writer.ts";
 
-/** More ids than these would fill a reply with what its caller hardly reads. */
+/** Maximum number of ids in a reply; a caller hardly reads more. */
 const MAX_IDS_IN_REPLY = 100;
 
 interface BulkStored {
   conversation_id: string;
   stored: number;
-  /** With `skip_known`: those that were passed over. */
+  /** With `skip_known`: the number of messages skipped. */
   known?: number;
   first_turn?: number;
   last_turn?: number;
   message_ids?: string[];
 }
 
-/** The messages of conversations: stored one by one or in bulk, read in order. */
+/** The messages of conversations: stored singly or in bulk, and read in order. */
 export class Messages {
   readonly #database: Database;
   readonly #reads: Reads;
@@ -50,8 +50,8 @@ export class Messages {
   }
 
   /**
-   * Stores all messages or none, into a conversation that is there or a new one. Errors name `messages[3].…`. With
-   * `skip_known`, whoever brings a source again need not have made the same of each message as before.
+   * Stores all messages or none, into an existing conversation or a new one. Errors name `messages[3].…`. With `skip_known`,
+   * messages whose ids the conversation has are skipped even if they differ, so that a source can be imported again.
    */
   async storeBulk(input: {
     conversation_id?: string | undefined;

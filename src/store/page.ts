@@ -5,9 +5,9 @@ import { exactMetadata, exactText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { FULL_REPLY_BYTES, REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
 
-/** What a conversation's own metadata may take of a reply's budget; the messages are what was asked for. */
+/** Share of the reply for the conversation's own metadata; the rest is for the messages. */
 const CONVERSATION_METADATA_BYTES = REPLY_BUDGET_BYTES / 4;
-/** Below every turn: the prototype's callers numbered as they liked. */
+/** Less than every turn: the prototype's callers could choose any number. */
 const BEFORE_ALL_TURNS = -2_147_483_648;
 
 interface MessageView {
@@ -17,11 +17,11 @@ interface MessageView {
   content: string;
   metadata: Metadata | null;
   created_at: string;
-  /** Of a message that is not here whole: its length, in code points. */
+  /** Full length in code points, present when the content is incomplete. */
   content_length?: number;
-  /** Where to read on in it; absent when its end is here. */
+  /** Offset of the rest; absent when the content includes its end. */
   next_content_offset?: number;
-  /** Of metadata that is left out because the reply has no room for it: its size as JSON. */
+  /** Size as JSON of metadata that is left out because it does not fit into the reply. */
   metadata_bytes?: number;
 }
 
@@ -31,10 +31,10 @@ export interface ConversationPage {
   created_at: string;
   updated_at: string;
   metadata: Metadata | null;
-  /** As for a message. */
+  /** As in a message. */
   metadata_bytes?: number;
   messages: MessageView[];
-  /** Where to read on; absent when there is no more. */
+  /** The `after_turn` of the next page; absent on the last one. */
   next_after_turn?: number;
 }
 
@@ -42,11 +42,11 @@ export interface PageRequest {
   conversation_id: string;
   after_turn?: number | undefined;
   limit?: number | undefined;
-  /** One message alone … */
+  /** Only the message of this turn … */
   turn?: number | undefined;
-  /** … from this code point on. */
+  /** … from this code point. */
   content_offset?: number | undefined;
-  /** Lifts the reply's budget. */
+  /** Raises the reply's budget to the maximum of a frame. */
   full?: boolean | undefined;
 }
 
@@ -77,7 +77,7 @@ interface PagedConversationRow {
   metadata_exact: string | null;
 }
 
-/** A page of a conversation in the order of its turns. Never reads much more from the database than the reply may hold. */
+/** A page of a conversation, in the order of turns. Reads hardly more from the database than fits into the reply. */
 export async function readConversation(sql: SQL, input: PageRequest): Promise<ConversationPage> {
   const most = input.full ? FULL_REPLY_BYTES : CONVERSATION_METADATA_BYTES;
   const [row]: PagedConversationRow[] = await sql`
@@ -107,7 +107,7 @@ export async function readConversation(sql: SQL, input: PageRequest): Promise<Co
   };
 }
 
-/** The messages after a turn, as many as the budget and the limit allow. The sizes are read first: they cost no content. */
+/** The messages after a turn, up to the budget and the limit. Sizes are read first, without reading contents. */
 async function readMessages(
   sql: SQL,
   input: PageRequest,
@@ -135,7 +135,7 @@ async function readMessages(
   return { messages: rows.map((row) => view(row, exactText(row.content, row.content_exact))), ...more };
 }
 
-/** The first rows that fit, and one at least, so that reading on always gets further. */
+/** The first rows that fit, but at least one, so that every page makes progress. */
 function withinBudget(rows: MessageSizeRow[], budgetBytes: number): MessageSizeRow[] {
   let bytes = 0;
   const end = rows.findIndex((row) => {
@@ -145,7 +145,7 @@ function withinBudget(rows: MessageSizeRow[], budgetBytes: number): MessageSizeR
   return end === -1 ? rows : rows.slice(0, Math.max(1, end));
 }
 
-/** One message from an offset on: whole with `full`, and else cut to the budget. */
+/** One message from an offset: whole with `full`, otherwise cut to the budget. */
 async function readMessage(
   sql: SQL,
   input: Pick<PageRequest, "conversation_id" | "content_offset" | "full">,

@@ -10,7 +10,7 @@ import type { Listed } from "./listing.ts";
 import type { Redactions, Redactor } from "./redact/redact.ts";
 import { FULL_REPLY_BYTES, REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
 
-/** What one model answered in one orchestration. */
+/** One model's answer in one orchestration. */
 interface FiedlerResult {
   id: string;
   correlation_id: string;
@@ -25,7 +25,7 @@ interface FiedlerResult {
   created_at: string;
   metadata: Metadata | null;
   conversation_id: string | null;
-  /** Of texts that are cut and metadata that is left out because the reply has no room: their size, in bytes. */
+  /** Sizes in bytes of texts that are cut, and of metadata that is left out, because they do not fit into the reply. */
   cut_bytes?: Partial<Record<CuttableColumn, number>>;
 }
 
@@ -35,7 +35,7 @@ export interface NewFiedlerResult {
   correlation_id: string;
   model: string;
   output: string;
-  /** A UUID of the caller's: the same result with the same id again stores nothing. */
+  /** A UUID chosen by the caller. Repeating a result with its id stores nothing. */
   result_id?: string | undefined;
   prompt?: string | undefined;
   tokens_prompt?: number | undefined;
@@ -47,11 +47,11 @@ export interface NewFiedlerResult {
   conversation_id?: string | undefined;
   /** ISO 8601. */
   created_at?: string | undefined;
-  /** Also of a conversation in the trash: it is hidden with it, and comes back with it. */
+  /** Also accept a conversation in the trash; the result is hidden and restored with it. */
   follow_to_trash?: boolean | undefined;
 }
 
-/** The values that PostgreSQL cannot hold as they are, by their column. */
+/** Values that PostgreSQL cannot hold unchanged, by column. */
 type Exact = Partial<Pick<FiedlerResult, CuttableColumn>>;
 
 interface ResultRow extends Omit<FiedlerResult, "created_at" | "cut_bytes"> {
@@ -72,7 +72,7 @@ interface ResultFilter {
 
 const resultPlace = listPlaceSchema(timeKey);
 
-/** Orchestration results: one row a model. */
+/** Orchestration results: one row per model. */
 export class Results {
   readonly #database: Database;
   readonly #redactor: Redactor;
@@ -91,7 +91,7 @@ export class Results {
     const [row] = await this.#insert(id, hash, input, stored);
     if (!row) throw notFound(input.conversation_id ?? "");
     if (row.sent_hash?.toString("hex") !== hash) {
-      throw new DeweyError("conflict", `result_id ${id} is taken by another result; give each its own`, {
+      throw new DeweyError("conflict", `result_id ${id} is taken by another result; give each result its own`, {
         field: "result_id",
       });
     }
@@ -99,15 +99,15 @@ export class Results {
   }
 
   /**
-   * The newest first. `full` lifts the reply's budget, so that a long output can be had whole. Throws `invalid` for a
-   * cursor that does not belong to the request.
+   * The newest first. `full` raises the reply's budget, so that long outputs come whole. Throws `invalid` for a cursor of
+   * another request.
    */
   async find(
     input: ResultFilter & {
       full?: boolean | undefined;
       limit: number;
       offset: number;
-      /** `next_cursor` of the page before. */
+      /** `next_cursor` of the previous page. */
       cursor?: string | undefined;
     },
   ): Promise<ResultList> {
@@ -131,8 +131,8 @@ export class Results {
   }
 
   /**
-   * Inserts unless the id is there or the conversation is not, and answers the row that is there then, if any. Times are
-   * kept as finely as a reply tells them, so that results that are brought elsewhere stay in their order.
+   * Inserts unless the id exists or the conversation does not, and returns the row with the id, if any. Times have the
+   * milliseconds of replies, so that results keep their order when they are imported elsewhere.
    */
   async #insert(
     id: string,
@@ -159,8 +159,8 @@ export class Results {
 }
 
 /**
- * What a row `r` has to be. Only the filters that are given stand in the statement, so that each has its index. A result
- * of a conversation in the trash is hidden with it.
+ * The condition for a row `r`. Only the given filters are part of the statement, so that each can use its index. Results of
+ * conversations in the trash are hidden.
  */
 function matching(sql: SQL, { correlation_id, model, status, conversation_id }: ResultFilter) {
   let condition = sql`not exists (select from conversations c where c.id = r.conversation_id and c.deleted_at is not null)`;
@@ -171,7 +171,7 @@ function matching(sql: SQL, { correlation_id, model, status, conversation_id }: 
   return condition;
 }
 
-/** Without the secrets in any of its texts; the count is in the metadata, as for a message. */
+/** Cuts secrets from all texts, and counts them in the metadata, as for a message. */
 function redactResult(redactor: Redactor, input: NewFiedlerResult): NewFiedlerResult {
   const found: Redactions = {};
   const text = (given: string | undefined) => (given === undefined ? undefined : redactor.text(given, found));
@@ -205,10 +205,10 @@ function storable(input: NewFiedlerResult) {
   };
 }
 
-/** How large the values of a result are that may have to be cut. */
+/** Sizes of the result's values that may have to be cut. */
 type Size = Record<CuttableColumn, number> & { id: string };
 
-/** Reads what of the results fits in a reply. */
+/** Reads as much of the results as fits into a reply. */
 async function read(sql: SQL, sizes: Size[], full: boolean): Promise<FiedlerResult[]> {
   const most = largestWhole(
     sizes.flatMap((size) => [size.prompt, size.output, size.error_message, size.metadata]),

@@ -25,34 +25,34 @@ import { Stats } from "./stats.ts";
 import { Tail } from "./tail.ts";
 
 export interface StoreOptions extends DatabaseOptions {
-  /** A streaming replica to read from. */
+  /** A streaming replica for reads. */
   readConnection?: Connection | undefined;
-  /** Days that a deleted conversation can be restored. */
+  /** Days for which a deleted conversation can be restored. */
   trashDays: number;
-  /** Takes secrets out of every write. */
+  /** Cuts secrets from every write. */
   redactor: Redactor;
-  /** Whose word forms search should know, by PostgreSQL's name; absent, it stays as the database has it. */
+  /** Language of the stemmer, by its name in PostgreSQL; when absent, the database keeps its own. */
   searchLanguage?: string | undefined;
 }
 
-/** How the database is. */
+/** State of the database. */
 interface StoreHealth {
   database: "ok";
   /** PostgreSQL's version, such as "18.4". */
   version: string;
   migrations: { applied: number; newest: string };
   search: {
-    /** Whether searches correct typing errors, which takes the extension pg_trgm. */
+    /** Whether searches correct typing errors, which requires the extension pg_trgm. */
     corrections: boolean;
     language: string;
-    /** How far the making of all words anew is, while it is under way. */
+    /** Progress of a rebuild of the search index, while it runs. */
     reindexing?: Pick<Reindexing, "earlier" | "walked" | "total">;
   };
-  /** Of the replica, when one is configured. */
+  /** Present when a replica is configured. */
   replica?: ReplicaHealth;
 }
 
-/** What Dewey keeps. Records are named as the tables' columns are, so that no layer translates between them. */
+/** Everything that Dewey stores. Fields have the names of the tables' columns, so that no layer translates between them. */
 export interface Store {
   conversations: Conversations;
   messages: Messages;
@@ -62,22 +62,22 @@ export interface Store {
   results: Results;
   tail: Tail;
   stats: Stats;
-  /** All of it as an archive: a consistent view of one moment. Throws `unavailable`. */
+  /** The whole store as an archive: a consistent snapshot. Throws `unavailable`. */
   backup(): Promise<ReadableStream<Uint8Array>>;
-  /** Fills the store from an archive; when that fails nothing has changed. See `recoverBackup`. */
+  /** Fills the store from an archive; a failure changes nothing. See `recoverBackup`. */
   recover(archive: AsyncIterable<Uint8Array>, options: { force: boolean }): Promise<Recovered>;
   /** Throws `unavailable`, with the reason, while the database is away. */
   health(): Promise<StoreHealth>;
-  /** How much of each pool of connections is in use, by the pool's name. */
+  /** Usage of each connection pool, by name. */
   pools(): Record<string, PoolUse>;
-  /** How often reads were answered where; absent without a replica. */
+  /** Numbers of reads on the primary and on the replica; absent without a replica. */
   reads(): ReadCounts | undefined;
   close(): Promise<void>;
 }
 
 /**
- * Connects and migrates. Throws `unavailable` when the database is away, `conflict` when it is newer than this Dewey, or
- * when what is to be read from is no replica of it.
+ * Connects and migrates. Throws `unavailable` when the database is down, and `conflict` when its schema is newer than this
+ * Dewey's, or when `readConnection` is not a replica of it.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const database = new Database(options);

@@ -5,7 +5,7 @@ import { exactMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, largestWhole } from "./reply.ts";
 
-/** A message that was stored since the last look. */
+/** A message stored since the previous call. */
 interface TailMessage {
   id: string;
   conversation_id: string;
@@ -15,15 +15,15 @@ interface TailMessage {
   content: string;
   created_at: string;
   metadata: Metadata | null;
-  /** Of a content that is cut because the reply has no room for it: its length, in code points. */
+  /** Full length in code points, present when the content is cut. */
   content_length?: number;
 }
 
 export interface TailReply {
   messages: TailMessage[];
-  /** For the next look. */
+  /** For the next call. */
   cursor: string;
-  /** Whether there is more already. */
+  /** Whether more messages are waiting. */
   more: boolean;
 }
 
@@ -34,8 +34,8 @@ interface TailRow extends Omit<TailMessage, "created_at" | "content_length"> {
 }
 
 /**
- * What somebody has seen: all that was visible in the snapshot `seen`, and the first `offset` messages of what was new
- * in the snapshot `next`. `at` is when the snapshot was taken, in seconds.
+ * A reader's position: it has seen everything visible in the snapshot `seen`, and the first `offset` of the messages that
+ * are new in the snapshot `next`. `at` is the time of the snapshot `seen`, in seconds.
  */
 interface Cursor {
   at: number;
@@ -44,16 +44,16 @@ interface Cursor {
   offset: number;
 }
 
-/** Transactions take less than this: what one stores carries the time at which it began, and is visible at its end. */
+/** Upper bound for a transaction: its rows carry the time of its start and become visible at its end. */
 const LONGEST_TRANSACTION_SECONDS = 120;
-/** New messages are looked for among so many at the end of each conversation. */
+/** Messages at the end of each conversation among which new ones are sought. */
 const NEWEST_TURNS = 1000;
 
 /**
- * Tells what was stored since an earlier look, each message once, whatever its own time and turn, and however
- * transactions overlap. No number in the rows can tell that: callers give ids and times, and a transaction that begins
- * first may end last. PostgreSQL's snapshots can: a message is new when the transaction that stored it was not visible in
- * the earlier one (which the message says; its row may be written anew). Nobody is notified, so storing costs nothing more.
+ * Returns what was stored since an earlier call, each message once, whatever its time and turn, and however transactions
+ * overlap. No value in the rows could tell: callers choose ids and times, and a transaction that begins first may end last.
+ * PostgreSQL's snapshots can: a message is new when the transaction that stored it was not visible in the earlier snapshot.
+ * The message holds that transaction's number, because its row may be rewritten later. Writers pay nothing for it.
  */
 export class Tail {
   readonly #database: Database;
@@ -62,7 +62,7 @@ export class Tail {
     this.#database = database;
   }
 
-  /** Without a cursor it answers none, and the cursor to begin with. Throws `invalid` for a cursor that is none. */
+  /** Without a cursor, returns no messages and the cursor to start with. Throws `invalid` for a malformed cursor. */
   async read(input: {
     cursor?: string | undefined;
     session_id?: string | undefined;
@@ -82,7 +82,7 @@ export class Tail {
         const rows = await newRows(within, { ...input, from, next });
         const messages = rows.slice(0, input.limit).map(view);
         const more = rows.length > input.limit;
-        // The rest is read on in the same snapshot, in which it does not change.
+        // The rest is read in the same snapshot, in which it does not change.
         const rest = { ...from, next, offset: from.offset + messages.length };
         // The time of a snapshot that was read on in is not known any more; an earlier one does as well.
         const done = { at: from.next === undefined ? now.at : from.at, seen: next, next: undefined, offset: 0 };
@@ -156,6 +156,6 @@ function parseCursor(text: string): Cursor {
   const [, at, seen = "", next, offset] =
     /^(\d{1,12}(?:\.\d{1,9})?)\|(\d{1,19}:\d{1,19}:[\d,]*)\|(\d{1,19}:\d{1,19}:[\d,]*|)\|(\d{1,9})$/.exec(text) ?? [];
   if (at === undefined)
-    throw new DeweyError("invalid", "cursor should be one that an earlier call answered", { field: "cursor" });
+    throw new DeweyError("invalid", "cursor should be one that an earlier call returned", { field: "cursor" });
   return { at: Number(at), seen, next: next || undefined, offset: Number(offset) };
 }

@@ -4,23 +4,24 @@ import { DeweyError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Connection } from "./connection.ts";
 
-/** How long a new connection may take; a database that is away should be known before a caller's deadline. */
+/** How long connecting may take: a caller should hear that the database is down before its deadline. */
 const CONNECT_DEADLINE_SECONDS = 5;
-/** A connection beyond those that are kept closes when nobody has needed it for so long. */
+/** Idle time after which a connection beyond the kept ones closes. */
 const IDLE_LIMIT_SECONDS = 30;
 
 export type Statement<Result> = (sql: SQL) => Promise<Result>;
 
 export interface PoolOptions {
   connection: Connection;
-  /** So many stay open once they are. */
+  /** Connections that stay open once opened. */
   kept: number;
+  /** Maximum number of connections. */
   most: number;
-  /** PostgreSQL's own settings for each connection. */
+  /** PostgreSQL settings of each connection. */
   settings: Record<string, number | string>;
-  /** Whether each connection keeps every statement that it has seen, to run it sooner when it comes again. */
+  /** Whether connections keep prepared statements, which run faster when repeated. */
   keepsStatements: boolean;
-  /** After so long unused a connection beyond `kept` closes; a test's may be shorter. */
+  /** Idle time after which a connection beyond `kept` closes; shorter in tests. */
   idleSeconds?: number;
   log: Log;
 }
@@ -30,7 +31,7 @@ export interface PoolUse {
   busy: number;
   idle: number;
   most: number;
-  /** Callers that wait for a connection. */
+  /** Callers waiting for a connection. */
   waiting: number;
 }
 
@@ -42,17 +43,17 @@ interface Slot {
 /** Passes a step's value on, or throws `Late` when the caller's deadline comes first. */
 type InTime = <Value>(step: Promise<Value>) => Promise<Value>;
 
-/** The work was not done in time. */
+/** The work missed its deadline. */
 export class Late extends Error {
   constructor(limitMs: number) {
-    super(`the database did not answer within ${limitMs / 1000} s; it may be away, or busy: try again`);
+    super(`the database did not answer within ${limitMs / 1000} s; it may be down or busy; try again`);
   }
 }
 
 /**
- * Connections that carry one caller's work at a time. Bun's own pool sends several callers' statements down one
- * connection, where a quick one waits behind a slow one, and can only be replaced as a whole when one of them hangs;
- * here the connection that hangs is given up alone.
+ * Connections that each run one caller's work at a time. Bun's own pool sends statements of several callers over one
+ * connection, where a fast one waits behind a slow one, and must be replaced as a whole when one connection hangs. Here
+ * only the hanging connection is given up.
  */
 export class Pool {
   readonly #options: PoolOptions;
@@ -71,7 +72,7 @@ export class Pool {
     return { busy: size - idle, idle, most: this.#options.most, waiting: this.#waiting.length };
   }
 
-  /** Does the work on a connection of its own, and throws `Late` when waiting and work together take longer than the limit. */
+  /** Runs the work on a connection of its own. Throws `Late` when waiting and working exceed the limit together. */
   async run<Result>(work: Statement<Result>, limitMs: number): Promise<Result> {
     const untilMs = performance.now() + limitMs;
     const inTime = <Value>(step: Promise<Value>) =>
@@ -82,7 +83,7 @@ export class Pool {
     return this.#use(slot, work, inTime);
   }
 
-  /** Opens the connections that are to be kept. */
+  /** Opens the kept connections. */
   async warm(limitMs: number): Promise<void> {
     const all = Promise.withResolvers<void>();
     let held = 0;
@@ -96,7 +97,7 @@ export class Pool {
     await Promise.all(Array.from({ length: this.#options.kept }, () => this.run(hold, limitMs)));
   }
 
-  /** What still runs gets the time; a frozen database must not keep us longer. */
+  /** Closes all connections. Work in flight may run until the limit; a frozen database cannot hold up the shutdown. */
   async close(limitMs: number): Promise<void> {
     this.#closed = true;
     const timeout = limitMs / 1000;
@@ -136,8 +137,8 @@ export class Pool {
   }
 
   /**
-   * A statement to a frozen server hangs for ever and cannot be cancelled, so its connection is given up with it. When
-   * one is lost, those that are idle most likely are too, and a second try should not find that out one by one.
+   * A statement to a frozen server hangs forever and cannot be cancelled, so its connection is given up. When one connection
+   * is lost, the idle ones most likely are too, and a retry should not run into each of them.
    */
   #giveUp(slot: Slot, reason: unknown): void {
     if (reason instanceof Late)
@@ -165,7 +166,7 @@ export class Pool {
   }
 }
 
-/** One connection, opened by its first statement. */
+/** A single connection, opened by its first statement. */
 export function connect(
   connection: Connection,
   options: Pick<PoolOptions, "settings" | "keepsStatements"> & { idleSeconds: number },
@@ -188,12 +189,12 @@ export function connect(
   });
 }
 
-/** SQLSTATE of an error of PostgreSQL's own; Bun keeps it in `errno`. */
+/** SQLSTATE of an error from PostgreSQL; Bun has it in `errno`. */
 export function sqlState(error: unknown): string | undefined {
   return error instanceof SQL.PostgresError && typeof error.errno === "string" ? error.errno : undefined;
 }
 
-/** Lost while it was used, or never had. */
+/** Whether a connection was lost, or could not be opened. */
 export function isConnectionLost(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   // 08: connection exceptions; 57P01 to 57P03: the server is stopping, has crashed, or is starting.

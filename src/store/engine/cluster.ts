@@ -20,17 +20,17 @@ import { EMBEDDED_DATABASE, EMBEDDED_USER } from "./engine.ts";
 import type { Identity, EngineFolders } from "./engine.ts";
 import { Supervisor } from "./supervisor.ts";
 
-/** The kernel's limit for the path of a socket, in bytes, with the name of the socket in it. */
+/** The kernel's limit for the path of a socket, including its file name. */
 const MAX_SOCKET_PATH_BYTES = 107;
 const SOCKET_PORT = 5432;
-/** Where the socket goes when its path would be too long: everybody may pass through /tmp, and its name is short. */
+/** Prefix of the folder for a socket whose path would be too long: /tmp is short and open to every user. */
 const SHORT_FOLDER = "/tmp/dewey-";
 
-/** How long the PostgreSQL of a Dewey that was killed gets to end by itself, before it is killed. */
+/** How long the PostgreSQL of a killed Dewey may take to stop before it is killed. */
 const LEFTOVER_GRACE_MS = 10_000;
 const POLL_INTERVAL_MS = 20;
 
-/** PostgreSQL's default, and what a store of a million messages takes, of at most this part of the memory. */
+/** PostgreSQL's default for its buffers; the needs of a store of a million messages; the maximum share of the memory. */
 const MIN_BUFFER_MB = 128;
 const MAX_BUFFER_MB = 1024;
 const MEMORY_SHARE = 8;
@@ -41,10 +41,10 @@ export interface Embedded {
 }
 
 export interface ClusterOptions extends EngineFolders {
-  /** Where the socket's folder goes, and its name. */
+  /** The folder in which the socket's folder is made, and that one's name. */
   dataDir: string;
   socket: string;
-  /** Whose programs they are: an earlier engine does not know all that ours can be told. */
+  /** Whether the programs are those of this binary; an earlier engine does not know all settings. */
   engine: "ours" | "earlier";
   identity: Identity;
   log: Log;
@@ -73,14 +73,13 @@ export async function runCluster(options: ClusterOptions): Promise<Embedded> {
 }
 
 /**
- * A PostgreSQL that still runs here belonged to a Dewey that was killed, since the folder's lock is ours: it is on its
- * way out, or has lost its guard too, or is frozen. Ending it is right in every case. What remains of one that is gone
- * is its file: PostgreSQL would refuse to start while any process has the number in it, as happens in containers,
- * where numbers are low, and after a restart of the machine. (Its own check for processes that still use the cluster's
- * shared memory does not need that file.)
+ * Stops the PostgreSQL of a killed Dewey. Because the folder's lock is ours, a PostgreSQL that still runs here is stopping,
+ * frozen, or has lost its guard, so ending it is always right. A PostgreSQL that is gone leaves its pid file, and a new one
+ * refuses to start while any process has that pid, as happens in containers, where pids are low, and after a reboot. (The
+ * check for processes that still use the cluster's shared memory does not need the file.)
  */
 async function endLeftover(cluster: string): Promise<void> {
-  // Without /proc nothing tells whose the number is; the start is repeated until PostgreSQL's own check lets it pass.
+  // Without /proc the owner of a pid is unknown; the start is retried until PostgreSQL's own check passes.
   if (!existsSync("/proc/self/cmdline")) return;
   const file = join(cluster, "postmaster.pid");
   const graceEndMs = performance.now() + LEFTOVER_GRACE_MS;
@@ -91,7 +90,7 @@ async function endLeftover(cluster: string): Promise<void> {
   rmSync(file, { force: true });
 }
 
-/** The process that the file names, when that process really is a PostgreSQL of this cluster. */
+/** The pid in the file, if that process really is a PostgreSQL of this cluster. */
 function postmasterIn(file: string, cluster: string): number | undefined {
   const pid = Number(readOr(file, "").split("\n")[0]);
   return pid > 0 && readOr(`/proc/${pid}/cmdline`, "").includes(cluster) ? pid : undefined;
@@ -101,13 +100,13 @@ function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
   } catch {
-    // It has ended in between.
+    // It has ended meanwhile.
   }
 }
 
 /**
- * A private folder for the socket: beside the cluster, or elsewhere with a short path when that one is too long. Then a
- * link stands in its place, so that the next start finds what a killed one left.
+ * Makes a private folder for the socket, beside the cluster. If its path would be too long, the folder is made in /tmp and
+ * linked from there, so that the next start finds the remains of a killed one.
  */
 function makeSocketFolder(place: string, { user }: Identity): string {
   removeSocketFolder(place);
@@ -123,7 +122,7 @@ function makeSocketFolder(place: string, { user }: Identity): string {
 function removeSocketFolder(place: string): void {
   const isLink = lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
   const target = isLink ? readlinkSync(place) : "";
-  // Root may be at work in somebody else's folder: whatever else they make the link point to is not ours to remove.
+  // Root may work in another user's folder, where the link may point anywhere: remove only a folder made above.
   if (dirname(target) === dirname(SHORT_FOLDER) && target.startsWith(SHORT_FOLDER)) {
     rmSync(target, { recursive: true, force: true });
   }
@@ -131,8 +130,8 @@ function removeSocketFolder(place: string): void {
 }
 
 /**
- * What PostgreSQL gets for pages of its own: as much as there is data, since a page out of the system's cache costs a search
- * several times as much. A small store keeps PostgreSQL's default, which starts soonest.
+ * Size of PostgreSQL's shared buffers: that of the data, because a page from the system's cache costs a search several
+ * times as much. A small store keeps PostgreSQL's default, which starts fastest.
  */
 export function bufferSizeMb(dataBytes: number, memoryBytes: number): number {
   const most = Math.min(MAX_BUFFER_MB, memoryBytes / 2 ** 20 / MEMORY_SHARE);
@@ -145,7 +144,7 @@ function dataBytes(cluster: string): number {
   return names.reduce((sum, name) => sum + (statSync(join(base, name), { throwIfNoEntry: false })?.size ?? 0), 0);
 }
 
-/** Of the machine, or of the container that we are in. */
+/** Memory of the machine, or of the container. */
 function memoryBytes(): number {
   return Math.min(totalmem(), process.constrainedMemory() || Infinity);
 }
@@ -161,11 +160,11 @@ function serverCommand(
     unix_socket_directories: socketFolder,
     unix_socket_permissions: "0700",
     shared_buffers: `${bufferMb}MB`,
-    // What is read is in the system's cache most of the time; handing it to another process took twice as long.
+    // Most reads hit the system's cache; worker processes for I/O took twice as long.
     ...(engine === "ours" ? { io_method: "sync" } : {}),
-    // Compiling a plan takes longer than any of Dewey's statements.
+    // Compiling a plan takes longer than running any of Dewey's statements.
     jit: "off",
-    // An error would quote the statement, and so what callers have said: only the server's own events are logged.
+    // Errors quote the statement, and with it callers' data, so only the server's own events are logged.
     log_min_messages: "log",
     log_min_error_statement: "panic",
     log_error_verbosity: "terse",
@@ -175,7 +174,7 @@ function serverCommand(
   return [join(programs, "bin/postgres"), "-D", cluster, ...flags];
 }
 
-/** A small file's text, or what stands for one that cannot be read. */
+/** A small file's text, or `otherwise` if it cannot be read. */
 export function readOr(file: string, otherwise: string): string {
   try {
     return readFileSync(file, "utf8");

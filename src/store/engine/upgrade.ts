@@ -8,23 +8,23 @@ import type { Identity, EngineFolders } from "./engine.ts";
 
 export interface CarryOverOptions {
   dataDir: string;
-  /** The earlier engine's programs and cluster. */
+  /** Programs and cluster of the earlier engine. */
   from: EngineFolders;
-  /** Ours; its cluster is made here. */
+  /** Programs of our engine, and the path at which its cluster is made. */
   to: EngineFolders;
-  /** As whom ours runs. */
+  /** Identity of our engine. */
   identity: Identity;
   log: Log;
 }
 
-/** How long a step of the copy's bookkeeping may take; the copy itself has no deadline. */
+/** Deadline of the statements around the copy; the copy itself has none. */
 const DEADLINE_MS = 30_000;
 
 /**
- * Carries what an earlier engine kept over to ours, as a backup and a recovery without a file between them: both engines
- * run on private sockets meanwhile. The new cluster gets its name when it is whole and on the disk; until then a start
- * that is killed leaves the earlier one as it was, and the next start begins again. `pg_upgrade` would need both
- * engines' programs of one build, and leaves statistics and schema as they were.
+ * Copies the data of an earlier engine into ours: a backup piped into a recovery, while both engines run on private sockets.
+ * The new cluster gets its name once it is complete and on disk; a start killed before that leaves the earlier cluster
+ * unchanged, and the next start begins again. `pg_upgrade` would need the programs of both engines from one build, and
+ * would not update statistics and schema.
  */
 export async function carryOver(options: CarryOverOptions): Promise<void> {
   const { dataDir, from, to, identity, log } = options;
@@ -36,7 +36,7 @@ export async function carryOver(options: CarryOverOptions): Promise<void> {
   removeLeftovers(dataDir, to);
 }
 
-/** Copies everything; both engines have stopped when it resolves, and with that all is on the disk. */
+/** Copies everything. When it resolves both engines have stopped, so all data is on disk. */
 async function copy({ dataDir, from, to, identity, log }: CarryOverOptions, unfinished: string): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const earlier = await runCluster({
