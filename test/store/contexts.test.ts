@@ -5,7 +5,7 @@ import { emptyDatabase, engines, storeOptions, testStore } from "../support/post
 
 for (const engine of engines) {
   describe(`startup contexts on ${engine.name}`, () => {
-    test("are made, changed, found by name and as the active one", async () => {
+    test("are created, changed, and found by name or as the active one", async () => {
       await using store = await testStore(engine);
       expect(await store.contexts.get({})).toBeNull();
       const made = await store.contexts.set({ name: "a", content: "one", set_active: true });
@@ -23,7 +23,7 @@ for (const engine of engines) {
       ]);
     });
 
-    test("set active by many callers at once over two servers leave one active, and no error", async () => {
+    test("set active concurrently through two servers end with one active, without errors", async () => {
       const connection = await emptyDatabase(engine);
       await using store = await testStore(engine, { connection });
       const second = await openStore(storeOptions(connection));
@@ -37,7 +37,7 @@ for (const engine of engines) {
       expect(all.filter((each) => each.is_active)).toHaveLength(1);
     });
 
-    test("are deleted, the active one only with force", async () => {
+    test("are deleted, but the active one only with force", async () => {
       await using store = await testStore(engine);
       await store.contexts.set({ name: "active", content: "x", set_active: true });
       await store.contexts.set({ name: "other", content: "x", set_active: false });
@@ -52,7 +52,7 @@ for (const engine of engines) {
       });
     });
 
-    test("keep every change with who made it, and an earlier text can be read, also of a deleted one", async () => {
+    test("keep a history of changes with authors and earlier contents, even after deletion", async () => {
       await using store = await testStore(engine);
       const ann = { session: "s1", client_name: "ann's client", client_version: "1" };
       const bob = { session: "s2", client_name: "bob's client", client_version: "2" };
@@ -95,14 +95,14 @@ for (const engine of engines) {
         code: "not_found",
         field: "version",
       });
-      // The name may be used again; its history goes on.
+      // The name may be reused; its history continues.
       await store.contexts.set({ name: "a", content: "one", set_active: false });
       expect(await store.contexts.history({ name: "a", limit: 1, offset: 0 })).toMatchObject({
         versions: [{ version: 8, change: "set" }],
       });
     });
 
-    test("are the nearest folder's, and the active one's where no folder has its own", async () => {
+    test("belong to the nearest folder; elsewhere the active one applies", async () => {
       await using store = await testStore(engine);
       const at = async (folder: string) => (await store.contexts.get({ folder }))?.name ?? null;
       await store.contexts.set({ name: "inner", content: "x", set_active: false });
@@ -127,7 +127,7 @@ for (const engine of engines) {
       expect(await failure(store.contexts.tie({ folder: "/", name: "none" }))).toMatchObject({ code: "not_found" });
     });
 
-    test("tied again to the folder that they are tied to note no change", async () => {
+    test("record no change when tied again to the same folder", async () => {
       await using store = await testStore(engine);
       await store.contexts.set({ name: "a", content: "x", set_active: false });
       const tied = await store.contexts.tie({ folder: "/f/", name: "a" });
@@ -139,7 +139,7 @@ for (const engine of engines) {
       });
     });
 
-    test("are listed with twenty of their folders", async () => {
+    test("are listed with at most twenty of their folders", async () => {
       await using store = await testStore(engine);
       await store.contexts.set({ name: "a", content: "x", set_active: false });
       const folders = Array.from({ length: 21 }, (_, index) => `/f${String(index).padStart(2, "0")}`);
@@ -147,7 +147,7 @@ for (const engine of engines) {
       expect(await store.contexts.list({ include_content: false })).toMatchObject([{ folders: folders.slice(0, 20) }]);
     });
 
-    test("that no reply could hold are refused by their field", async () => {
+    test("too large for a reply are refused, naming the field", async () => {
       await using store = await testStore(engine);
       const set = (content: string) => store.contexts.set({ name: "n", content, set_active: false });
       for (const content of ["x".repeat(59_751), "é".repeat(29_876)])
@@ -156,7 +156,7 @@ for (const engine of engines) {
       expect(Buffer.byteLength(JSON.stringify(await store.contexts.get({ name: "n" })))).toBeLessThan(60_000);
     });
 
-    test("are cut in a list that cannot hold them all", async () => {
+    test("are cut when a list cannot hold them all", async () => {
       await using store = await testStore(engine);
       await store.contexts.set({ name: "small", content: "whole", set_active: false });
       for (const name of ["x", "y", "z"]) {

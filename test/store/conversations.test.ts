@@ -24,7 +24,7 @@ for (const engine of engines) {
       store.conversations.list({ session_id, limit: 100, offset: 0, sort_by: "updated_at" });
     const message = { role: "user", content: "lamp" };
 
-    test("begun with an id of the caller's are answered again, and are one", async () => {
+    test("begun again with the caller's id are the same conversation", async () => {
       const call = { conversation_id: crypto.randomUUID(), session_id: "again", metadata: { a: [1, { b: null }] } };
       const first = await store.conversations.begin(call);
       expect(await store.conversations.begin({ ...call, conversation_id: call.conversation_id.toUpperCase() })).toEqual(
@@ -35,13 +35,13 @@ for (const engine of engines) {
       ]);
     });
 
-    test("begun at once with the same id by ten callers are one", async () => {
+    test("begun by ten concurrent callers with one id are the same conversation", async () => {
       const call = { conversation_id: crypto.randomUUID(), session_id: "at once" };
       const answers = await Promise.all(Array.from({ length: 10 }, () => store.conversations.begin(call)));
       expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
     });
 
-    test("begun with a known id and another session or other metadata, or with one in the trash, are a conflict", async () => {
+    test("begun with a known id are a conflict if the session or metadata differ, or if it is in the trash", async () => {
       const mine = { session_id: "mine", metadata: { a: 1 } };
       const { conversation_id } = await store.conversations.begin(mine);
       const conflict = { code: "conflict", field: "conversation_id" };
@@ -62,7 +62,7 @@ for (const engine of engines) {
       });
     });
 
-    test("begun with a time of the caller's keep it, whatever time a repeated call gives", async () => {
+    test("keep the caller's time, whatever time a repeated call gives", async () => {
       const created_at = "2001-02-03T04:05:06.789Z";
       const { conversation_id, ...begun } = await store.conversations.begin({ created_at });
       expect(begun).toEqual({ session_id: null, created_at });
@@ -72,14 +72,14 @@ for (const engine of engines) {
       });
     });
 
-    test("give metadata with NUL and lone surrogates back equal, in lists and pages", async () => {
+    test("return metadata with NUL and lone surrogates unchanged, in lists and pages", async () => {
       const metadata = { "a\0": "\ud800", b: ["\udfff\0"] };
       const { conversation_id } = await store.conversations.begin({ session_id: "odd", metadata });
       expect((await list("odd")).conversations[0]?.metadata).toEqual(metadata);
       expect((await store.messages.page({ conversation_id })).metadata).toEqual(metadata);
     });
 
-    test("are listed by what changed last or was begun last, page by page, with their total", async () => {
+    test("are listed by last change or by creation, page by page, with their total", async () => {
       const session_id = "listed";
       const ids = [];
       for (let index = 0; index < 5; index++) {
@@ -108,7 +108,7 @@ for (const engine of engines) {
       expect([bound.total, bound.total_is_lower_bound]).toEqual([10_000, true]);
     });
 
-    test("with more metadata than a list can hold are listed with its size in its place", async () => {
+    test("are listed with the size of their metadata where it does not fit", async () => {
       const session_id = "heavy";
       const small = { note: "small" };
       for (let index = 0; index < 10; index++) {
@@ -127,7 +127,7 @@ for (const engine of engines) {
       });
     });
 
-    test("in the trash are hidden from every call until they are restored", async () => {
+    test("in the trash are hidden from every call until restored", async () => {
       const session_id = "trash";
       const { conversation_id } = await store.messages.storeBulk({ session_id, messages: [message, message] });
       await store.results.store({ correlation_id: "trash", model: "m", output: "o", conversation_id });
@@ -156,7 +156,7 @@ for (const engine of engines) {
       expect((await store.results.find({ correlation_id: "trash", limit: 1, offset: 0 })).total).toBe(1);
     });
 
-    test("that are not in the trash are answered as they are when they are to be restored", async () => {
+    test("outside the trash are left unchanged by restore", async () => {
       const { conversation_id } = await store.messages.storeBulk({ messages: [message] });
       const { conversations } = await list();
       const before = conversations.find((each) => each.id === conversation_id);
@@ -164,7 +164,7 @@ for (const engine of engines) {
       expect((await list()).conversations.find((each) => each.id === conversation_id)).toEqual(before);
     });
 
-    test("deleted with force are gone, from the trash too, with their messages, while results stay", async () => {
+    test("deleted with force are gone with their messages, even from the trash, while results stay", async () => {
       for (const trashedFirst of [false, true]) {
         const { conversation_id } = await store.messages.storeBulk({ messages: [message] });
         await store.results.store({ correlation_id: conversation_id, model: "m", output: "o", conversation_id });
@@ -182,7 +182,7 @@ for (const engine of engines) {
       }
     });
 
-    test("that are not there cannot be deleted, restored or read", async () => {
+    test("that do not exist cannot be deleted, restored or read", async () => {
       const conversation_id = crypto.randomUUID();
       const calls = [
         store.conversations.delete({ conversation_id, force: true }),
@@ -195,14 +195,14 @@ for (const engine of engines) {
       }
     });
 
-    test("are all purged by one call, in however many statements", async () => {
+    test("are all purged by one call, however many statements it takes", async () => {
       const rows: { id: string }[] = await sql`insert into conversations (deleted_at)
         select now() - interval '31 days' from generate_series(1, 35) returning id`;
       expect(await store.conversations.purgeTrash()).toBe(rows.length);
       expect(await store.conversations.purgeTrash()).toBe(0);
     });
 
-    test("are purged when their time in the trash is over, and not before", async () => {
+    test("are purged when their time in the trash is over, not before", async () => {
       const trashed = await Promise.all(
         Array.from({ length: 25 }, async () => {
           const { conversation_id } = await store.messages.storeBulk({ messages: [message] });
@@ -214,7 +214,7 @@ for (const engine of engines) {
       await sql`update conversations set deleted_at = now() - interval '29 days' where id = ${young}`;
       await sql`update conversations set deleted_at = now() - interval '31 days'
         where id = any(${sql.array(old, "UUID")})`;
-      // Another server that purges at the same moment takes others, or none.
+      // A second server that purges concurrently takes other conversations, or none.
       await using other = await testStore(engine, { connection });
       const purged = await Promise.all([store, other, store].map((each) => each.conversations.purgeTrash()));
       expect(purged.reduce((sum, each) => sum + each, 0)).toBe(24);

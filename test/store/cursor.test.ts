@@ -7,7 +7,7 @@ const schema = z.strictObject({ after: z.int() });
 const request = ["lists", "s", { sort: "up" }];
 const cursor = encodeCursor({ after: 7 }, request);
 
-/** The field that a cursor is refused by. */
+/** The field named by the refusal of a cursor. */
 function refused(input: { cursor: string; offset: number }, asked: unknown = request): string | undefined {
   try {
     placeOf(input, asked, schema);
@@ -18,21 +18,21 @@ function refused(input: { cursor: string; offset: number }, asked: unknown = req
 }
 
 describe("a cursor", () => {
-  test("leads back to its place, and its absence to none", () => {
+  test("leads back to its place; without one there is no place", () => {
     expect(placeOf({ cursor, offset: 0 }, request, schema)).toEqual({ after: 7 });
     expect(placeOf({ offset: 5 }, request, schema)).toBeUndefined();
   });
 
-  test("begins with sixteen digits of a hash, so that none is made up", () => {
+  test("begins with sixteen digits of a hash, so that it cannot be invented", () => {
     expect(Buffer.from(cursor, "base64url").toString()).toMatch(/^[0-9a-f]{16}\{"after":7\}$/);
   });
 
-  test("fits no other request", () => {
+  test("is refused by any other request", () => {
     for (const other of [["lists", "t", { sort: "up" }], ["lists", "s", { sort: "down" }], ["lists", "s"], null])
       expect(refused({ cursor, offset: 0 }, other)).toBe("cursor");
   });
 
-  test("is refused when any of its characters was changed, and when it is cut", () => {
+  test("is refused when any character is changed or cut off", () => {
     for (let at = 0; at < cursor.length - 1; at += 1) {
       const changed = cursor.slice(0, at) + (cursor[at] === "A" ? "B" : "A") + cursor.slice(at + 1);
       expect(refused({ cursor: changed, offset: 0 })).toBe("cursor");
@@ -40,11 +40,11 @@ describe("a cursor", () => {
     }
   });
 
-  test("of a place that is none of the list's is refused", () => {
+  test("is refused when its place does not fit the list", () => {
     expect(refused({ cursor: encodeCursor({ after: "7" }, request), offset: 0 })).toBe("cursor");
   });
 
-  test("stands alone: an offset beside it is refused", () => {
+  test("cannot be combined with an offset", () => {
     expect(refused({ cursor, offset: 1 })).toBe("offset");
   });
 });

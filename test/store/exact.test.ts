@@ -5,7 +5,7 @@ describe("what PostgreSQL cannot hold", () => {
   const odd = ["\0", "a\0b", "\ud800", "\udc00\ud800", "🙂\ud83d", "\\\0", '"\0"'];
   const plain = ["", "a", "🙂", "\\u0000", "\\ud800", "\\\\u0000", "\uFFFD", "\n\t\u0001"];
 
-  test("comes back equal, as text and as a key or a value of metadata", () => {
+  test("is returned unchanged, as text and as a key or value of metadata", () => {
     for (const text of [...odd, ...plain]) {
       const stored = storableText(text);
       expect(exactText(stored.readable, stored.exact)).toBe(text);
@@ -25,21 +25,21 @@ describe("what PostgreSQL cannot hold", () => {
     }
   });
 
-  test("is kept a second time only where it is", () => {
+  test("is stored a second time only where it occurs", () => {
     for (const text of plain) {
       expect(storableText(text).exact).toBeNull();
       expect(storableMetadata({ [text]: text }).exact).toBeNull();
     }
   });
 
-  test("is sought in a million backslashes without delay", () => {
+  test("is found in a million backslashes without delay", () => {
     const startMs = performance.now();
     storableMetadata({ a: "\\".repeat(1_000_000), b: "\0" });
     expect(performance.now() - startMs).toBeLessThan(2000);
   });
 });
 
-test("the hash of what was sent heeds values and the order of lists, and not the order of keys", () => {
+test("the hash of a call depends on values and the order of lists, but not on the order of keys", () => {
   const hash = sentHash("user", "x", { a: 1, b: { c: [1, 2], d: null } });
   expect(sentHash("user", "x", { b: { d: null, c: [1, 2] }, a: 1 })).toBe(hash);
   const others = [{ a: 1, b: { c: [2, 1], d: null } }, { a: "1", b: { c: [1, 2], d: null } }, null];

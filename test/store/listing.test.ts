@@ -5,7 +5,7 @@ import type { Store } from "../../src/store/store.ts";
 import { failure } from "../support/failure.ts";
 import { connect, emptyDatabase, engines, testStore } from "../support/postgres.ts";
 
-/** Every page from the first on, doing something between each and the next. */
+/** Reads all pages, with a step between each and the next. */
 async function read<Page extends Listed>(
   page: (cursor?: string) => Promise<Page>,
   between: (pages: number, last: Page) => Promise<unknown> = async () => {},
@@ -38,7 +38,7 @@ for (const engine of engines) {
     const ids = (pages: Awaited<ReturnType<typeof list>>[]) =>
       pages.flatMap((page) => page.conversations.map(({ id }) => id));
 
-    /** Many of them at one and the same time, as an import may leave them, some microseconds apart. */
+    /** Begins conversations of which many share a time and others are microseconds apart, as after an import. */
     async function begin(session: string, count: number): Promise<string[]> {
       const rows: { id: string }[] = await sql`
         insert into conversations (session_id, created_at, updated_at)
@@ -48,7 +48,7 @@ for (const engine of engines) {
       return rows.map(({ id }) => id);
     }
 
-    test("hold each conversation once, in the order of one page, though many have the same time", async () => {
+    test("hold each conversation once, in the order of a single page, even though many share a time", async () => {
       await begin("ties", 30);
       for (const sort of ["updated_at", "created_at"] as const) {
         const whole = await list("ties", sort, 100);
@@ -61,7 +61,7 @@ for (const engine of engines) {
       }
     });
 
-    test("hold what was there, each once, whatever is begun, trashed, deleted and restored between them", async () => {
+    test("hold each earlier conversation once, whatever is begun, trashed, deleted and restored between them", async () => {
       for (const sort of ["updated_at", "created_at"] as const) {
         const session = `stable ${sort}`;
         await begin(session, 40);
@@ -75,7 +75,7 @@ for (const engine of engines) {
             const remove = (conversation_id = "", force = false) =>
               store.conversations.delete({ conversation_id, force });
             const at = all.indexOf(conversations[9]?.id ?? "");
-            // In front of what was shown, among it, the very one that the cursor stands at, and behind it.
+            // Before the shown ones, among them, exactly at the cursor, and after it.
             await store.conversations.begin({ session_id: session });
             await remove(all[at - 3]);
             await remove(all[at], true);
@@ -85,7 +85,7 @@ for (const engine of engines) {
           },
         );
         expect(pages).toHaveLength(4);
-        // What went before it was read is missing. The restored one has changed, and so stands at the front by change.
+        // Conversations removed before they were read are missing. Restoring counts as a change, so that one is at the front.
         if (sort === "updated_at") gone.push(trashed);
         expect(ids(pages)).toEqual(all.filter((id) => !gone.includes(id)));
         expect(pages.map((page) => page.total)).toEqual(pages.map(() => 39));
@@ -101,7 +101,7 @@ for (const engine of engines) {
       expect(ids([await list("changing", "updated_at", 1)])).toEqual([late]);
     });
 
-    test("count up to 10,000, whatever the filter, and keep the first page's count", async () => {
+    test("count up to 10,000 with any filter, and keep the first page's count", async () => {
       await begin("countless", 10_001);
       await begin("counted", 3);
       const countless = await read(
@@ -121,7 +121,7 @@ for (const engine of engines) {
       expect(await list("nobody's", "created_at", 1)).toEqual({ conversations: [], total: 0, limit: 1, offset: 0 });
     });
 
-    test("refuse a cursor that is broken, or another request's, and an offset beside one", async () => {
+    test("refuse a damaged cursor, another request's cursor, and an offset beside a cursor", async () => {
       await begin("cursors", 3);
       const { next_cursor: cursor = "" } = await list("cursors", "created_at", 1);
       const call = { session_id: "cursors", sort_by: "created_at", limit: 1, offset: 0, cursor } as const;
@@ -146,11 +146,11 @@ for (const engine of engines) {
         code: "invalid",
         field: "offset",
       });
-      // The size of a page is no part of what was asked.
+      // The limit may differ from the first page's.
       expect((await store.conversations.list({ ...call, limit: 2 })).conversations).toHaveLength(2);
     });
 
-    test("go through the results of orchestrations under each filter, while more are stored", async () => {
+    test("hold the results of orchestrations under each filter, while more are stored", async () => {
       const { conversation_id } = await store.conversations.begin({});
       await sql`insert into fiedler_results (correlation_id, model, output, status, conversation_id, created_at)
         select 'paged', 'm' || n % 2, n, case when n % 3 = 0 then 'error' else 'success' end,
@@ -188,7 +188,7 @@ for (const engine of engines) {
       expect(rest.results.every((result) => result.conversation_id === null)).toBe(true);
     });
 
-    test("go through a context's history while it goes on", async () => {
+    test("hold a context's history while it continues", async () => {
       const set = (content: string) => store.contexts.set({ name: "paged", content, set_active: false });
       for (let version = 1; version <= 7; version++) await set(`${version}`);
       const pages = await read(
@@ -204,7 +204,7 @@ for (const engine of engines) {
       });
     });
 
-    test("are read from an index in their order, however many conversations there are and however deep the page", async () => {
+    test("are read in order from an index, however many conversations there are and however deep the page is", async () => {
       await sql`analyze conversations`;
       for (const column of ["updated_at", "created_at"])
         for (const filter of ["", "session_id = 'countless' and "]) {
@@ -220,7 +220,7 @@ for (const engine of engines) {
   });
 }
 
-/** The first pages only. */
+/** Stops after the first pages. */
 function stopped<Page extends Listed>(most: number) {
   let read = 0;
   return (page: Page): Page => {

@@ -24,7 +24,7 @@ for (const engine of engines) {
     const user = (content: string) => ({ role: "user", content });
     const read = async (conversation_id: string) => (await store.messages.page({ conversation_id })).messages;
 
-    test("are numbered 1, 2, 3 in the order of their calls", async () => {
+    test("are numbered 1, 2, 3 in the order of calls", async () => {
       const conversation_id = await begin();
       const turns = [];
       for (const content of ["a", "b", "c"]) {
@@ -38,7 +38,7 @@ for (const engine of engines) {
       ]);
     });
 
-    test("of 64 callers over two servers get turns without gap or repeat", async () => {
+    test("of 64 callers of two servers get turns without gaps or repeats", async () => {
       const conversation_id = await begin();
       const turns = await Promise.all(
         Array.from({ length: 64 }, async (_, caller) => {
@@ -55,7 +55,7 @@ for (const engine of engines) {
       expect(conversations.find((each) => each.id === conversation_id)?.message_count).toBe(512);
     });
 
-    test("of many overlapping conversations never deadlock over two servers", async () => {
+    test("of overlapping conversations never deadlock between two servers", async () => {
       const ids = await Promise.all(Array.from({ length: 8 }, begin));
       await Promise.all(
         Array.from({ length: 400 }, (_, index) => {
@@ -67,19 +67,19 @@ for (const engine of engines) {
         expect((await read(id)).map((message) => message.turn)).toEqual(Array.from({ length: 50 }, (_, i) => i + 1));
     });
 
-    test("of one conversation are numbered in the order of their calls, also when nobody waits for an answer", async () => {
+    test("of one conversation are numbered in the order of calls, even when no caller waits for a reply", async () => {
       const conversation_id = await begin();
       const calls = [];
       for (let index = 0; index < 600; index++) {
         calls.push(store.messages.store({ conversation_id, ...user(`${index}`) }));
-        // Lets some groups go while calls still come.
+        // Lets some groups be sent while calls still arrive.
         if (index % 7 === 0) await Bun.sleep(0);
       }
       const turns = (await Promise.all(calls)).map((answer) => answer.turn_number);
       expect(turns).toEqual(Array.from({ length: 600 }, (_, index) => index + 1));
     });
 
-    test("never have a time that runs against their turns", async () => {
+    test("never have times that contradict their turns", async () => {
       const conversation_id = await begin();
       await Promise.all(
         Array.from({ length: 200 }, (_, index) =>
@@ -90,7 +90,7 @@ for (const engine of engines) {
       expect(times).toEqual(times.toSorted());
     });
 
-    test("with turns of the caller's own and without may come at once, to one conversation and to many", async () => {
+    test("with and without turns of the caller's may be stored concurrently, in one conversation and in many", async () => {
       const ids = await Promise.all(Array.from({ length: 4 }, begin));
       const calls = ids.flatMap((conversation_id) =>
         [undefined, 100, undefined, undefined, 200, undefined].map((turn_number) =>
@@ -101,7 +101,7 @@ for (const engine of engines) {
       expect(turns).toEqual(ids.flatMap(() => [1, 100, 101, 102, 200, 201]));
     });
 
-    test("with the same id at the same moment in different conversations are stored in one of them, and a conflict elsewhere", async () => {
+    test("with one id stored concurrently in several conversations are stored in one, and a conflict in the others", async () => {
       for (let round = 0; round < 10; round++) {
         const message = { ...user("x"), message_id: crypto.randomUUID() };
         const ids = await Promise.all(Array.from({ length: 6 }, begin));
@@ -116,21 +116,21 @@ for (const engine of engines) {
       }
     });
 
-    test("hold whatever a text may hold", async () => {
+    test("may contain any text", async () => {
       const odd = ["NULL", "{}", "{a,b}", '"', "\\", "\\\\", " a ", "\n\r\t", "a,b", "'; drop", '"{"', "\\N", "\u0001"];
       const messages = odd.map((content) => ({ ...user(content), metadata: { [content]: content } }));
       const { conversation_id } = await store.messages.storeBulk({ messages });
       expect(await read(conversation_id)).toMatchObject(messages);
     });
 
-    test("may not have a turn that leaves no numbers to go on with", async () => {
+    test("may not have a turn so large that no numbers remain after it", async () => {
       const conversation_id = await begin();
       expect(
         await failure(store.messages.store({ conversation_id, ...user("x"), turn_number: 2_147_483_647 })),
       ).toMatchObject({ code: "invalid", field: "turn_number" });
     });
 
-    test("of 10,000 in one call are stored together, also when small calls came before", async () => {
+    test("are stored together when one call has 10,000, even after small calls", async () => {
       const conversation_id = await begin();
       for (let index = 0; index < 8; index++)
         await store.messages.storeBulk({ conversation_id, messages: [user("a")] });
@@ -143,7 +143,7 @@ for (const engine of engines) {
       });
     });
 
-    test("a call repeated with its id answers the same and stores nothing, over two servers and in any case of the id", async () => {
+    test("repeated with their id return the same and store nothing, through another server and with the id in any case", async () => {
       const conversation_id = await begin();
       const message = {
         conversation_id,
@@ -159,7 +159,7 @@ for (const engine of engines) {
       expect(await read(conversation_id)).toHaveLength(1);
     });
 
-    test("the same id at the same moment from ten callers is stored once", async () => {
+    test("with one id from ten concurrent callers are stored once", async () => {
       const conversation_id = await begin();
       const message = { conversation_id, ...user("race"), message_id: crypto.randomUUID() };
       const answers = await Promise.all(
@@ -169,7 +169,7 @@ for (const engine of engines) {
       expect(await read(conversation_id)).toHaveLength(1);
     });
 
-    test("a known id with other content, role or metadata, or in another conversation, is a conflict", async () => {
+    test("with a known id but another content, role, metadata or conversation are a conflict", async () => {
       const conversation_id = await begin();
       const message = { conversation_id, ...user("mine"), metadata: { a: 1 }, message_id: crypto.randomUUID() };
       await store.messages.store(message);
@@ -187,7 +187,7 @@ for (const engine of engines) {
       }
     });
 
-    test("a caller's own turn must be free, and the next one goes on after it", async () => {
+    test("may have a free turn of the caller's, and the next turn follows it", async () => {
       const conversation_id = await begin();
       await store.messages.store({ conversation_id, ...user("ten"), turn_number: 10 });
       expect((await store.messages.store({ conversation_id, ...user("next") })).turn_number).toBe(11);
@@ -198,7 +198,7 @@ for (const engine of engines) {
       });
     });
 
-    test("in bulk are stored together, in order, with their ids in the answer", async () => {
+    test("in bulk are stored together, in order, with their ids in the reply", async () => {
       const conversation_id = await begin();
       await store.messages.store({ conversation_id, ...user("one") });
       const reply = await store.messages.storeBulk({ conversation_id, messages: [user("two"), user("three")] });
@@ -206,7 +206,7 @@ for (const engine of engines) {
       expect((await read(conversation_id)).slice(1).map((message) => message.id)).toEqual(reply.message_ids ?? []);
     });
 
-    test("in bulk pass over what the conversation holds already, where that is asked for, whatever it says now", async () => {
+    test("in bulk skip messages that the conversation has, if requested, even if they differ", async () => {
       const conversation_id = await begin();
       const [first, second] = [crypto.randomUUID(), crypto.randomUUID()];
       await store.messages.store({ conversation_id, ...user("as it was"), message_id: first });
@@ -220,7 +220,7 @@ for (const engine of engines) {
       expect((await read(conversation_id)).map((message) => message.content)).toEqual(["as it was", "new"]);
     });
 
-    test("in bulk keep the turns of their callers, gaps and all", async () => {
+    test("in bulk keep the caller's turns, including gaps", async () => {
       const conversation_id = await begin();
       const messages = [3, 7].map((turn_number) => ({ ...user(`turn ${turn_number}`), turn_number }));
       expect(await store.messages.storeBulk({ conversation_id, messages })).toMatchObject({
@@ -233,18 +233,18 @@ for (const engine of engines) {
       });
     });
 
-    test("in bulk tell their first and last turn, in whatever order they come", async () => {
+    test("in bulk report their first and last turn in any order", async () => {
       const messages = [7, 3, 5].map((turn_number) => ({ ...user(`turn ${turn_number}`), turn_number }));
       expect(await store.messages.storeBulk({ messages })).toMatchObject({ first_turn: 3, last_turn: 7 });
     });
 
-    test("in bulk are answered with their ids when they are a hundred, and not when they are more", async () => {
+    test("in bulk report up to a hundred ids", async () => {
       const messages = Array.from({ length: 101 }, (_, index) => user(`${index}`));
       expect((await store.messages.storeBulk({ messages: messages.slice(1) })).message_ids).toHaveLength(100);
       expect(await store.messages.storeBulk({ messages })).not.toHaveProperty("message_ids");
     });
 
-    test("in bulk pass over nothing that another conversation holds", async () => {
+    test("in bulk do not skip messages of another conversation", async () => {
       const [mine, theirs] = [await begin(), await begin()];
       const messages = [{ ...user("x"), message_id: crypto.randomUUID() }];
       await store.messages.storeBulk({ conversation_id: theirs, messages });
@@ -267,7 +267,7 @@ for (const engine of engines) {
       ).toBe(0);
     });
 
-    test("in bulk with one id twice are one message when they are the same, and a conflict when not", async () => {
+    test("in bulk with one id twice are one message if equal, and otherwise a conflict", async () => {
       const message_id = crypto.randomUUID();
       const reply = await store.messages.storeBulk({
         messages: [
@@ -287,7 +287,7 @@ for (const engine of engines) {
       });
     });
 
-    test("of 20 MB come back equal, and cut with a way to read on when not asked for in full", async () => {
+    test("of 20 MB are returned whole with full, and otherwise cut with an offset to continue at", async () => {
       const conversation_id = await begin();
       const content = "é漢🙂 word ".repeat(1_400_000);
       await store.messages.store({ conversation_id, role: "tool", content });
@@ -298,7 +298,7 @@ for (const engine of engines) {
       expect(Buffer.byteLength(cut?.content ?? "")).toBeLessThanOrEqual(60_000);
     });
 
-    test("with NUL and lone surrogates come back equal, in content and in metadata", async () => {
+    test("with NUL and lone surrogates are returned unchanged, in content and metadata", async () => {
       const conversation_id = await begin();
       for (const odd of ["a\u0000b", "x\ud800y", "\udc00", "\\u0000", "\\\u0000\u0000", "plain"]) {
         await store.messages.store({
@@ -312,7 +312,7 @@ for (const engine of engines) {
       }
     });
 
-    test("of millions of distinct words are stored, and their beginning is found", async () => {
+    test("with millions of distinct words are stored, and their beginning is found", async () => {
       const conversation_id = await begin();
       const words = Array.from({ length: 600_000 }, (_, index) => `w${index.toString(36)}`).join(" ");
       const hyphens = Array.from(
@@ -333,7 +333,7 @@ for (const engine of engines) {
       });
     });
 
-    test("of a recorder follow their conversation into the trash, which is whole when it is restored", async () => {
+    test("of a recorder follow their conversation into the trash, so that it is complete when restored", async () => {
       const { conversation_id } = await store.messages.storeBulk({ messages: [user("before")] });
       await store.conversations.delete({ conversation_id, force: false });
       const follow_to_trash = true;
@@ -362,9 +362,9 @@ for (const engine of engines) {
       }
     });
 
-    test("an ordinary message whose words come near the limit of a tsvector is stored", async () => {
+    test("whose words nearly reach the limit of a tsvector are stored", async () => {
       const conversation_id = await begin();
-      // Just below the size up to which no beginning is sought: short distinct compounds cost most for their bytes.
+      // Just below the size from which only a beginning is indexed; short distinct compounds cost the most per byte.
       const content = Array.from({ length: 21_000 }, (_, index) => `${index.toString(36)}-${index.toString(36)}`)
         .join(" ")
         .slice(0, 199_999);

@@ -16,7 +16,7 @@ for (const engine of engines) {
     const begin = async () => (await store.conversations.begin({})).conversation_id;
     const user = (content: string) => ({ role: "user", content });
 
-    test("stay within the budget and miss nothing", async () => {
+    test("stay within the budget and omit nothing", async () => {
       const messages = Array.from({ length: 3000 }, (_, index) => user(`row ${index} ${"x".repeat(index % 100)}`));
       const { conversation_id } = await store.messages.storeBulk({ messages });
       const seen: string[] = [];
@@ -29,7 +29,7 @@ for (const engine of engines) {
       expect(seen).toEqual(messages.map((message) => message.content));
     });
 
-    test("of a message larger than a reply are read on in it to its end, never splitting a character", async () => {
+    test("continue within a message larger than a reply up to its end, without splitting characters", async () => {
       const conversation_id = await begin();
       for (const content of ["🙂é".repeat(40_000), `${"漢".repeat(30_000)}\0${"x".repeat(70_000)}\ud800`]) {
         const { turn_number } = await store.messages.store({ conversation_id, role: "tool", content });
@@ -43,7 +43,7 @@ for (const engine of engines) {
       }
     });
 
-    test("end at the limit, and say where to read on only when there is more", async () => {
+    test("end at the limit, and say where to continue only when there is more", async () => {
       const { conversation_id } = await store.messages.storeBulk({ messages: ["a", "b", "c"].map(user) });
       const two = await store.messages.page({ conversation_id, limit: 2 });
       expect([two.messages.map((each) => each.content), two.next_after_turn]).toEqual([["a", "b"], 2]);
@@ -53,7 +53,7 @@ for (const engine of engines) {
       expect(await store.messages.page({ conversation_id, limit: 3 })).not.toHaveProperty("next_after_turn");
     });
 
-    test("show a large message cut, after the small ones before it, and then go on behind it", async () => {
+    test("show small messages, then a large one cut, then continue after it", async () => {
       const { conversation_id } = await store.messages.storeBulk({
         messages: [user("small"), user("x".repeat(500_000)), user("last")],
       });
@@ -65,7 +65,7 @@ for (const engine of engines) {
       expect(Buffer.byteLength(JSON.stringify(second))).toBeLessThan(60_500);
     });
 
-    test("leave metadata out that no reply can hold, say its size, and give it in full when asked", async () => {
+    test("replace metadata too large for a reply by its size, and return it with full", async () => {
       const conversation_id = await begin();
       const metadata = { raw: "y".repeat(200_000) };
       await store.messages.store({ conversation_id, ...user("x".repeat(200_000)), metadata });
@@ -76,7 +76,7 @@ for (const engine of engines) {
       expect(whole).not.toHaveProperty("content_length");
     });
 
-    test("show the conversation's metadata within a quarter of the reply, and its size instead of more", async () => {
+    test("show the conversation's metadata up to a quarter of the reply, and otherwise its size", async () => {
       const begin = (bytes: number) =>
         store.conversations.begin({ metadata: { t: "x".repeat(bytes - JSON.stringify({ t: "" }).length - 1) } });
       const { conversation_id } = await begin(15_000);
@@ -95,7 +95,7 @@ for (const engine of engines) {
       expect(Buffer.byteLength(JSON.stringify(page))).toBeWithin(59_000, 60_500);
     });
 
-    test("in full hold everything that a frame can carry, and say where to read on", async () => {
+    test("with full hold as much as a frame can carry, and say where to continue", async () => {
       const conversation_id = await begin();
       const content = "z".repeat(5_000_000);
       for (let turn = 1; turn <= 8; turn++) await store.messages.store({ conversation_id, ...user(content) });
@@ -105,7 +105,7 @@ for (const engine of engines) {
       expect([rest.messages.length, rest.next_after_turn]).toEqual([2, undefined]);
     });
 
-    test("begin with whatever number the prototype's callers gave", async () => {
+    test("begin with any number that the prototype's callers chose", async () => {
       const conversation_id = await begin();
       await using sql = connect(connection);
       await sql`insert into messages (conversation_id, turn_number, role, content) values (${conversation_id}, -3, 'user', 'a'),
@@ -113,7 +113,7 @@ for (const engine of engines) {
       expect((await store.messages.page({ conversation_id })).messages.map((each) => each.turn)).toEqual([-3, 0]);
     });
 
-    test("refuse a turn that is not there and an offset behind the end, by their fields", async () => {
+    test("refuse a missing turn and an offset after the end, naming the field", async () => {
       const { conversation_id } = await store.messages.storeBulk({ messages: [user("abc")] });
       expect(await failure(store.messages.page({ conversation_id, turn: 2 }))).toMatchObject({
         code: "not_found",

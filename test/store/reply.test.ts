@@ -7,7 +7,7 @@ test("a beginning is cut by bytes, between characters", () => {
   expect(beginning("🙂", 3)).toEqual({ text: "", characters: 0 });
 });
 
-test("a beginning takes no more bytes than UTF-8 does, at every size of a character", () => {
+test("a beginning counts each character with its bytes in UTF-8", () => {
   const characters = ["\u007f", "\u0080", "\u07ff", "\u0800", "\uffff", "\u{10000}", "\u{10ffff}"];
   for (const character of characters) {
     const bytes = Buffer.byteLength(character);

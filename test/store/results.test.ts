@@ -11,7 +11,7 @@ for (const engine of engines) {
     });
     afterAll(() => store.close());
 
-    test("come back as they were stored, with NUL and lone surrogates", async () => {
+    test("are returned as stored, with NUL and lone surrogates", async () => {
       const { conversation_id } = await store.conversations.begin({});
       const given = {
         correlation_id: "all",
@@ -31,7 +31,7 @@ for (const engine of engines) {
       expect(results).toEqual([{ id, created_at, ...given }]);
     });
 
-    test("repeated with their id answer the same and are stored once; with other values they are a conflict", async () => {
+    test("repeated with their id are stored once, and with other values are a conflict", async () => {
       const given = { correlation_id: "once", model: "m", output: "o", result_id: crypto.randomUUID() };
       const answers = await Promise.all(Array.from({ length: 8 }, () => store.results.store(given)));
       answers.push(await store.results.store({ ...given, result_id: given.result_id.toUpperCase() }));
@@ -43,7 +43,7 @@ for (const engine of engines) {
       });
     });
 
-    test("are found by each filter, the newest first, with a total that obeys it", async () => {
+    test("are found by each filter, the newest first, with the total of the filter", async () => {
       const { conversation_id } = await store.conversations.begin({});
       for (const index of [0, 1, 2, 3]) {
         await store.results.store({
@@ -68,7 +68,7 @@ for (const engine of engines) {
       expect(page).toMatchObject({ total: 4, limit: 2, offset: 1, results: [{ output: "2" }, { output: "1" }] });
     });
 
-    test("keep a time of the caller's as finely as a reply tells it", async () => {
+    test("keep the caller's time to the millisecond, as in replies", async () => {
       const created_at = "2001-02-03T04:05:06.789Z";
       const stored = await store.results.store({ correlation_id: "time", model: "m", output: "o", created_at });
       expect(stored.created_at).toBe(created_at);
@@ -83,7 +83,7 @@ for (const engine of engines) {
       expect(results.map((result) => result.created_at)).toEqual([created_at, before.created_at]);
     });
 
-    test("too large for a reply are cut with their size, and come whole when asked for in full", async () => {
+    test("too large for a reply are cut and carry their size, and are whole with full", async () => {
       const output = "é".repeat(400_000);
       await store.results.store({ correlation_id: "large", model: "m", output, metadata: { x: "y".repeat(90_000) } });
       await store.results.store({ correlation_id: "large", model: "m", output: "small" });
@@ -96,7 +96,7 @@ for (const engine of engines) {
       expect(whole.results[0]).not.toHaveProperty("cut_bytes");
     });
 
-    test("for a conversation that is not there are refused by the field", async () => {
+    test("for a missing conversation are refused, naming the field", async () => {
       const result = { correlation_id: "c", model: "m", output: "o", conversation_id: crypto.randomUUID() };
       expect(await failure(store.results.store(result))).toMatchObject({ code: "not_found", field: "conversation_id" });
     });

@@ -6,7 +6,7 @@ import { connect, emptyDatabase, engines, testStore } from "../support/postgres.
 
 for (const engine of engines) {
   describe(`statistics on ${engine.name}`, () => {
-    test("count by day in the asked time zone, and by tool how long calls took and how many failed", async () => {
+    test("count messages by day in the requested time zone, and calls, failures and durations by tool", async () => {
       await using store = await testStore(engine);
       const { conversation_id } = await store.conversations.begin({});
       const { conversation_id: gone } = await store.conversations.begin({});
@@ -42,14 +42,14 @@ for (const engine of engines) {
         { tool: "echo", calls: 101, errors: 1, p50_ms: 50, p95_ms: 95 },
         { tool: "unknown time", calls: 1, errors: 0, p50_ms: null, p95_ms: null },
       ]);
-      // There it is tomorrow already, or still yesterday: 26 hours lie between these two.
+      // These two zones are 26 hours apart, so their dates always differ.
       const [east, west] = await Promise.all(
         ["Pacific/Kiritimati", "Etc/GMT+12"].map((time_zone) => store.stats.read({ days: 1, time_zone })),
       );
       expect(east?.days[0]?.day).not.toBe(west?.days[0]?.day);
     });
 
-    test("take whatever stands in a call's metadata, and tell it as far as it can be told", async () => {
+    test("accept any metadata of a call, and report what is usable of it", async () => {
       await using store = await testStore(engine);
       const outcome = "success";
       const metadata = [
@@ -79,7 +79,7 @@ for (const engine of engines) {
       );
     });
 
-    test("tell the fifty tools with the most calls, and none of what is in the trash", async () => {
+    test("list the fifty tools with the most calls, without calls in the trash", async () => {
       await using store = await testStore(engine);
       const call = (tool: string) => ({ role: "tool", content: "x", metadata: { tool, outcome: "success" } });
       const names = Array.from({ length: 51 }, (_, n) => `tool ${String(n).padStart(2, "0")}`);
@@ -90,7 +90,7 @@ for (const engine of engines) {
       expect(tools.map(({ tool, calls }) => [tool, calls])).toEqual(names.slice(1).map((tool) => [tool, 2]));
     });
 
-    test("look at no message's text or metadata, which may be large", async () => {
+    test("read no message's content or metadata, which may be large", async () => {
       const connection = await emptyDatabase(engine);
       await using store = await testStore(engine, { connection });
       const result = { role: "tool", content: "done", metadata: { tool: "echo", outcome: "success", duration_ms: 3 } };
@@ -113,7 +113,7 @@ for (const engine of engines) {
       await sql.unsafe(`drop owned by ${role}; drop role ${role}`);
     });
 
-    test("that take too long are refused with what helps", async () => {
+    test("that take too long are refused with a remedy", async () => {
       const connection = await emptyDatabase(engine);
       await using store = await testStore(engine, { connection, searchDeadlineMs: 100 });
       await using sql = connect(connection);

@@ -22,7 +22,7 @@ async function news(store: Store, cursor: string, limit = 100): Promise<{ conten
 
 for (const engine of engines) {
   describe(`following what is stored, on ${engine.name}`, () => {
-    test("tells each message once, whatever time and turn it was given", async () => {
+    test("returns each message once, whatever its time and turn", async () => {
       await using store = await testStore(engine);
       const conversation_id = await begun(store);
       const say = (content: string, more: object = {}) =>
@@ -40,7 +40,7 @@ for (const engine of engines) {
       expect((await news(store, first.cursor)).contents).toEqual(["old", "high", "after"]);
     });
 
-    test("loses nothing of a transaction that began before a look and ended after it", async () => {
+    test("loses nothing of a transaction that began before a call and ended after it", async () => {
       const connection = await emptyDatabase(engine);
       await using store = await testStore(engine, { connection });
       const conversation_id = await begun(store);
@@ -63,7 +63,7 @@ for (const engine of engines) {
       expect((await news(store, after.cursor)).contents).toEqual([]);
     });
 
-    test("gives much in pages that stay as they are while more is stored", async () => {
+    test("returns many messages in pages that do not change while more are stored", async () => {
       await using store = await testStore(engine);
       const conversation_id = await begun(store);
       const { cursor } = await store.tail.read({ limit: 10 });
@@ -81,7 +81,7 @@ for (const engine of engines) {
       expect((await news(store, rest.cursor)).contents).toEqual(["b0", "b1", "b2"]);
     });
 
-    test("keeps to a session and a conversation, leaves the trash out, and cuts what is long", async () => {
+    test("filters by session and conversation, omits the trash, and cuts long contents", async () => {
       await using store = await testStore(engine);
       const { cursor } = await store.tail.read({ limit: 10 });
       const mine = await begun(store, "mine");
@@ -99,7 +99,7 @@ for (const engine of engines) {
       expect(ofConversation.messages.map((message) => message.conversation_id)).toEqual([theirs]);
     });
 
-    test("tells the newest thousand of each conversation, where more have come at once", async () => {
+    test("returns the newest thousand of each conversation, if more have arrived at once", async () => {
       await using store = await testStore(engine);
       const { cursor } = await store.tail.read({ limit: 10 });
       const messages = Array.from({ length: 1010 }, (_, n) => ({ role: "user", content: `${n}` }));
@@ -111,7 +111,7 @@ for (const engine of engines) {
       );
     });
 
-    test("tells metadata when it is small", async () => {
+    test("returns small metadata only", async () => {
       await using store = await testStore(engine);
       const { cursor } = await store.tail.read({ limit: 10 });
       const small = { a: "x\0" };
@@ -122,7 +122,7 @@ for (const engine of engines) {
       expect(told.map((message) => message.metadata)).toEqual([small, null]);
     });
 
-    test("refuses a cursor that is none", async () => {
+    test("refuses a malformed cursor", async () => {
       await using store = await testStore(engine);
       for (const cursor of ["", "x", "1|2|3|4", "1|1:2:'; drop|​|0"]) {
         expect(await failure(store.tail.read({ cursor, limit: 1 }))).toMatchObject({

@@ -11,7 +11,7 @@ const id = "0190B000-0000-7000-8000-00000000000B";
 
 const prepared = (messages: NewMessage[], redactor = noRedactor) => prepare(conversation, messages, options, redactor);
 
-/** What preparing a call is refused with. */
+/** The error that a call is refused with. */
 function refused(messages: NewMessage[], chosen = options): DeweyError {
   try {
     prepare(conversation, messages, chosen, noRedactor);
@@ -26,7 +26,7 @@ test("a million characters fit in any deadline, and each million beyond adds a s
 });
 
 describe("messages of one call", () => {
-  test("have the caller's ids in small letters, or new ones", () => {
+  test("have the caller's ids in lower case, or new ones", () => {
     const { conversation: into, rows } = prepared([
       { role: "user", content: "a", message_id: id },
       { role: "user", content: "b" },
@@ -39,7 +39,7 @@ describe("messages of one call", () => {
     expect(rows[1]?.id).toMatch(/^[0-9a-f-]{36}$/);
   });
 
-  test("are one row when they come twice, in whatever case their id is", () => {
+  test("are one row when they occur twice, with the id in any case", () => {
     const first = { role: "user", content: "once", message_id: id };
     const { rows, rowOf } = prepared([
       first,
@@ -52,18 +52,18 @@ describe("messages of one call", () => {
     ]);
   });
 
-  test("with one id and different contents are refused by the place of the second", () => {
+  test("with one id and different contents are refused, naming the second", () => {
     const messages = ["a", "b"].map((content) => ({ role: "user", content, message_id: id }));
     expect(refused(messages)).toMatchObject({ code: "conflict", field: "messages[1].message_id" });
     expect(refused(messages, { ...options, single: true })).toMatchObject({ field: "message_id" });
   });
 
-  test("are counted with all that is stored of them", () => {
+  test("are counted with everything stored of them", () => {
     const plain = { role: "user", content: "plain" };
     expect(prepared([plain]).characters).toBe(5);
     expect(prepared([plain, plain, { ...plain, metadata: { a: 1 } }]).characters).toBe(5 + 5 + 5 + 7);
     const odd = "nul \0 storeMessage";
-    // The readable and the exact form, and what is searched of it.
+    // The readable form, the exact form, and the searchable text.
     const readable = odd.replace("\0", "\uFFFD");
     const all = [readable, JSON.stringify(odd), searchable(readable) ?? ""];
     expect(prepared([{ role: "user", content: odd }]).characters).toBe(all.join("").length);
@@ -75,13 +75,13 @@ describe("messages of one call", () => {
     ).toBe(10);
   });
 
-  test("may have turns up to a billion, so that numbers are left", () => {
+  test("may have turns up to a billion, so that numbers remain", () => {
     const at = (turn_number: number) => [{ role: "user", content: "x", turn_number }];
     expect(prepared(at(1_000_000_000)).rows[0]?.turn).toBe(1_000_000_000);
     expect(refused(at(1_000_000_001))).toMatchObject({ code: "invalid", field: "turn_number" });
   });
 
-  test("are recognised by what was sent: without metadata is as with none, and secrets count", () => {
+  test("are recognised by their text as sent, including secrets; absent metadata equals null", () => {
     const hash = (message: Omit<NewMessage, "role">, redactor = noRedactor) =>
       prepared([{ role: "user", message_id: id, ...message }], redactor).rows[0]?.hash;
     expect(hash({ content: "x", metadata: null })).toBe(hash({ content: "x" }));

@@ -33,7 +33,7 @@ for (const engine of engines) {
       return row as { messages: number; groups: number };
     };
 
-    /** Resolves when a group is under way in the database: at work, or waiting for a lock. */
+    /** Resolves when a group is in flight in the database: at work, or waiting for a lock. */
     const untilUnderWay = async (what: "at work" | "waiting for a lock") => {
       await using sql = connect(connection);
       await until(`a group ${what}`, async () => {
@@ -44,7 +44,7 @@ for (const engine of engines) {
       });
     };
 
-    /** Messages that are held up by a lock on their conversation; they are stored when the block ends. */
+    /** Messages held up by a lock on their conversation; they are stored when the block ends. */
     const heldUp = async (
       append = (conversation_id: string): Promise<unknown> =>
         store.messages.store({ conversation_id, ...user("waits") }),
@@ -71,7 +71,7 @@ for (const engine of engines) {
       };
     };
 
-    /** Callers that call again in a later turn of the event loop than they were answered, all but the first. */
+    /** Callers that call again as soon as they are answered; all but the first do so one turn of the event loop later. */
     const closedLoop = (ids: string[], calls: number) =>
       Promise.all(
         ids.map(async (conversation_id, caller) => {
@@ -82,15 +82,15 @@ for (const engine of engines) {
         }),
       );
 
-    test("of callers that call at the same moment go together in one transaction", async () => {
+    test("of callers who call at the same moment share one transaction", async () => {
       const ids = await beginMany(12);
       for (let call = 0; call < 20; call++)
         await Promise.all(ids.map((conversation_id) => store.messages.store({ conversation_id, ...user(`${call}`) })));
       expect(await stored(ids)).toEqual({ messages: 20 * 12, groups: 20 });
     });
 
-    // If no group waited, the first caller would go alone and the others after it, again and again: two groups for each call.
-    test("wait for callers that have just been answered, so that most hold all who call again at once", async () => {
+    // If no group waited, the first caller would go alone and the others after it, each time: two groups per call.
+    test("wait for callers that were just answered, so that most groups hold all callers of a loop", async () => {
       const ids = await beginMany(8);
       await closedLoop(ids, 50);
       const { messages, groups } = await stored(ids);
@@ -98,21 +98,21 @@ for (const engine of engines) {
       expect(groups).toBeLessThan(75);
     });
 
-    test("wait for such callers also while another group is held up", async () => {
+    test("wait for such callers even while another group is held up", async () => {
       const ids = await beginMany(8);
       await using _ = await heldUp();
       await closedLoop(ids, 50);
       expect((await stored(ids)).groups).toBeLessThan(75);
     });
 
-    test("of a conversation that somebody has locked hold up those of no other, however many come", async () => {
+    test("of a locked conversation hold up no other conversation, however many messages arrive", async () => {
       const conversation_id = await begin();
       await using _ = await heldUp();
       for (const turn of [1, 2, 3])
         expect((await store.messages.store({ conversation_id, ...user("does not wait") })).turn_number).toBe(turn);
     });
 
-    test("of a bulk call that is under way are passed by single ones to another conversation", async () => {
+    test("of a bulk call in flight are overtaken by single ones to another conversation", async () => {
       const [conversation_id, free] = [await begin(), await begin()];
       const writer = new TextWriter(1);
       const messages = Array.from({ length: 1000 }, () => user(writer.text(4000)));
@@ -127,7 +127,7 @@ for (const engine of engines) {
       expect(answered).toEqual(["first", "second", "third", "bulk"]);
     });
 
-    /** A writer with times of the test's own, which appends so many rows at a time. */
+    /** A writer with its own times, which appends a number of rows at a time. */
     const writing = (times: Partial<GroupTimes>) => {
       const database = new Database(storeOptions(connection));
       const sorter = new IndexSorter(database, quiet);
@@ -146,18 +146,18 @@ for (const engine of engines) {
     test.each([
       [1, 16],
       [20, 20],
-    ])("wait for one of %i rows that is under way until they are %i, and go beside it then", async (ahead, enough) => {
+    ])("wait while %i rows are in flight until they have %i, and are then sent beside it", async (ahead, enough) => {
       await using writer = writing(never);
       const [most = "", last = ""] = await beginMany(2);
       await using _ = await heldUp((conversation) => writer.append(conversation, ahead));
       const waiting = writer.append(most, enough - 1);
-      // It would have gone by now.
+      // By now it would have been sent.
       await Bun.sleep(0);
       await Promise.all([waiting, writer.append(last, 1)]);
       expect(await stored([most, last])).toEqual({ messages: enough, groups: 1 });
     });
 
-    test("are never more than two under way", async () => {
+    test("are in flight two at a time at most", async () => {
       await using writer = writing({ ...never, slowMs: 0 });
       const [third = ""] = await beginMany(1);
       const waiting: Promise<unknown>[] = [];
@@ -169,7 +169,7 @@ for (const engine of engines) {
       expect(writer.connections()).toMatchObject({ busy: 2, most: 3 });
     });
 
-    test("of one conversation go one after the other", async () => {
+    test("of one conversation are sent one after the other", async () => {
       await using writer = writing({ ...never, slowMs: 0 });
       const calls: Promise<unknown>[] = [];
       await using _ = { [Symbol.asyncDispose]: async () => void (await Promise.all(calls)) };
@@ -183,7 +183,7 @@ for (const engine of engines) {
       expect([calls.length, writer.connections()?.busy]).toEqual([2, 1]);
     });
 
-    test("go as soon as all who were answered have called again, however long they would be waited for", async () => {
+    test("are sent as soon as all answered callers have called again, however long the wait could be", async () => {
       await using writer = writing({ ...never, gatherMs: () => 3_600_000 });
       const ids = await beginMany(8);
       await Promise.all(
@@ -197,7 +197,7 @@ for (const engine of engines) {
       expect(await stored(ids)).toEqual({ messages: 8 * 20, groups: 20 });
     });
 
-    test("hold 1,000 rows at most", async () => {
+    test("hold at most 1,000 rows", async () => {
       await using writer = writing(never);
       const four = await beginMany(4);
       await Promise.all(four.map((id) => writer.append(id, 250)));
@@ -207,7 +207,7 @@ for (const engine of engines) {
       expect(await stored(five)).toEqual({ messages: 1001, groups: 2 });
     });
 
-    test("hold 4,000,000 characters at most, or one larger message", async () => {
+    test("hold at most 4,000,000 characters, or one larger message", async () => {
       const together = async (...lengths: number[]) => {
         const ids = await beginMany(lengths.length);
         await Promise.all(
@@ -222,7 +222,7 @@ for (const engine of engines) {
       expect(await together(4_500_000, 1, 1)).toBe(2);
     });
 
-    test("hold no id twice: the caller who repeats another's call waits for the next", async () => {
+    test("hold no id twice: a caller that repeats another's call waits for the next group", async () => {
       const ids = await beginMany(12);
       const message = { conversation_id: ids[0] ?? "", ...user("once"), message_id: crypto.randomUUID() };
       const others = ids.slice(1).map((conversation_id) => store.messages.store({ conversation_id, ...user("x") }));
@@ -232,10 +232,10 @@ for (const engine of engines) {
       expect(await stored(ids)).toEqual({ messages: 12, groups: 1 });
     });
 
-    test("of whom one makes the whole fail are stored without that one", async () => {
+    test("with one caller that makes the whole fail are stored without it", async () => {
       const ids = await beginMany(10);
       const calls = ids.map((conversation_id, index) =>
-        // A time that JavaScript knows and PostgreSQL does not.
+        // JavaScript accepts this time, PostgreSQL does not.
         store.messages.store({
           conversation_id,
           ...user("x"),
@@ -247,7 +247,7 @@ for (const engine of engines) {
       expect((await stored(ids)).messages).toBe(9);
     });
 
-    test("have the time that their size needs, on top of the deadline", async () => {
+    test("get the time for their size on top of the deadline", async () => {
       const connection = await emptyDatabase(engine);
       await using patient = await testStore(engine, { connection });
       await using hasty = await testStore(engine, { connection, deadlineMs: 600 });
@@ -264,7 +264,7 @@ for (const engine of engines) {
       }
     });
 
-    test("fail alone when one call is bad", async () => {
+    test("fail only for the call that is at fault", async () => {
       const conversation_id = await begin();
       const calls = Array.from({ length: 50 }, (_, index) =>
         store.messages.store({ conversation_id: index === 25 ? crypto.randomUUID() : conversation_id, ...user("x") }),
@@ -277,6 +277,6 @@ for (const engine of engines) {
   });
 }
 
-test("a group is waited for half as long as the one before it took, and 2 ms at most", () => {
+test("a group waits half as long as the previous one took, and at most 2 ms", () => {
   expect([0, 1, 3, 4, 100].map((tookMs) => groupTimes.gatherMs(tookMs))).toEqual([0, 0.5, 1.5, 2, 2]);
 });

@@ -5,12 +5,12 @@ import { openStore } from "../../../src/store/store.ts";
 import { failure } from "../../support/failure.ts";
 import { connect, emptyDatabase, engines, storeOptions, testStore } from "../../support/postgres.ts";
 
-test("the list of migrations is what the folder holds, in its order", () => {
+test("the list of migrations matches the folder, in order", () => {
   const files = readdirSync(`${import.meta.dir}/../../../sql`).toSorted();
   expect(migrations.map((migration) => `${migration.name}.sql`)).toEqual(files);
 });
 
-/** The prototype's tables, with names of constraints, triggers and indexes that nobody can know. */
+/** The prototype's tables, with arbitrary names of constraints, triggers and indexes. */
 const prototype = `
   create function keep_time() returns trigger language plpgsql as 'begin new.updated_at = now(); return new; end';
   create table conversations (
@@ -59,7 +59,7 @@ const rows = `
 
 for (const engine of engines) {
   describe(`migrations on ${engine.name}`, () => {
-    test("of 20 servers that start at once happen once, and each server works", async () => {
+    test("of 20 servers that start at once are applied once, and each server works", async () => {
       const connection = await emptyDatabase(engine);
       const stores = await Promise.all(Array.from({ length: 20 }, () => openStore(storeOptions(connection))));
       const { conversation_id } = await stores[0]!.conversations.begin({});
@@ -76,7 +76,7 @@ for (const engine of engines) {
       );
     });
 
-    test("take over a prototype's database with all its rows, and 10 servers may try at once", async () => {
+    test("adopt a prototype's database with all rows, even with 10 servers at once", async () => {
       const connection = await emptyDatabase(engine);
       await using sql = connect(connection);
       await sql.unsafe(prototype + rows);
@@ -106,7 +106,7 @@ for (const engine of engines) {
       ]);
     });
 
-    test("leave a prototype's database the schema that a fresh one has, but for names", async () => {
+    test("give a prototype's database the schema of a new one, except for names", async () => {
       const shape = async (prepare: string) => {
         const connection = await emptyDatabase(engine);
         await using sql = connect(connection);
@@ -125,7 +125,7 @@ for (const engine of engines) {
       expect(await shape(prototype)).toEqual(await shape("select"));
     });
 
-    test("refuse a database that a newer Dewey has migrated", async () => {
+    test("refuse a database migrated by a newer Dewey", async () => {
       const connection = await emptyDatabase(engine);
       await (await openStore(storeOptions(connection))).close();
       await using sql = connect(connection);
@@ -136,10 +136,10 @@ for (const engine of engines) {
       });
     });
 
-    test("that fail leave nothing half done", async () => {
+    test("that fail leave nothing half applied", async () => {
       const connection = await emptyDatabase(engine);
       await using sql = connect(connection);
-      // A table that is in the way, and not the prototype's.
+      // A table that is in the way and not the prototype's.
       await sql.unsafe("create table messages (nothing integer)");
       await failure(openStore(storeOptions(connection)));
       const tables: { tablename: string }[] =

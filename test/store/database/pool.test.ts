@@ -22,14 +22,14 @@ function pool(options: Partial<PoolOptions> = {}): Pool & AsyncDisposable {
 
 const backend: Statement<number> = async (sql) => (await one<{ pid: number }>(sql`select pg_backend_pid() as pid`)).pid;
 
-/** What a call fails with. */
+/** The error of a call. */
 const thrown = (call: Promise<unknown>): Promise<unknown> =>
   call.then(
     () => undefined,
     (error: unknown) => error,
   );
 
-/** Work that holds its connection until it is let go. */
+/** Work that holds its connection until `end` is called. */
 function holding() {
   const begun = Promise.withResolvers<number>();
   const end = Promise.withResolvers<void>();
@@ -41,7 +41,7 @@ function holding() {
 }
 
 describe("a pool of connections", () => {
-  test("says how many are busy and idle, and how many callers wait", async () => {
+  test("reports busy and idle connections, and waiting callers", async () => {
     await using two = pool({ most: 2 });
     expect(two.use()).toEqual({ busy: 0, idle: 0, most: 2, waiting: 0 });
     const [first, second] = [holding(), holding()];
@@ -57,7 +57,7 @@ describe("a pool of connections", () => {
     expect(two.use()).toEqual({ busy: 0, idle: 2, most: 2, waiting: 0 });
   });
 
-  test("serves callers in the order in which they came", async () => {
+  test("serves callers in the order of their calls", async () => {
     await using single = pool();
     const first = holding();
     const working = single.run(first.work, AMPLE_MS);
@@ -69,7 +69,7 @@ describe("a pool of connections", () => {
     expect(served).toEqual([1, 2, 3]);
   });
 
-  test("gives no connection to a caller whose time is over", async () => {
+  test("gives no connection to a caller whose deadline has passed", async () => {
     await using single = pool();
     const first = holding();
     const working = single.run(first.work, AMPLE_MS);
@@ -87,7 +87,7 @@ describe("a pool of connections", () => {
     expect(await single.run(backend, AMPLE_MS)).toBe(before);
   });
 
-  test("gives up a connection that hangs, and opens another for the caller that waits", async () => {
+  test("gives up a hanging connection, and opens another for a waiting caller", async () => {
     await using single = pool();
     const before = await single.run(backend, AMPLE_MS);
     const late = single.run((sql) => sql`select pg_sleep(5)`, 100);
@@ -96,7 +96,7 @@ describe("a pool of connections", () => {
     expect(await next).not.toBe(before);
   });
 
-  test("gives up what is idle when a connection is lost", async () => {
+  test("gives up idle connections when one is lost", async () => {
     await using three = pool({ kept: 3, most: 3 });
     await three.warm(AMPLE_MS);
     expect(three.use()).toMatchObject({ busy: 0, idle: 3 });
@@ -105,7 +105,7 @@ describe("a pool of connections", () => {
     expect(three.use()).toMatchObject({ busy: 0, idle: 0 });
   });
 
-  test("opens what it keeps at once, and closes what is beyond it when it was not needed for a while", async () => {
+  test("opens the kept connections at once, and closes further ones after some idle time", async () => {
     const connection = await emptyDatabase(engine!);
     await using sql = connect(connection);
     const open = async () => {
@@ -124,11 +124,11 @@ describe("a pool of connections", () => {
     await Promise.all(working);
     await until("those beyond are closed", async () => (await open()) <= 2);
     expect(await open()).toBe(2);
-    // One that has closed by itself is opened again by its next statement.
+    // A connection that closed when idle is reopened by its next statement.
     expect(await Promise.all(all.map(() => five.run(backend, AMPLE_MS)))).toHaveLength(5);
   });
 
-  test("that is closed takes no more work", async () => {
+  test("that is closed accepts no work", async () => {
     const single = pool();
     await single.run(backend, AMPLE_MS);
     await single.close(AMPLE_MS);
@@ -138,7 +138,7 @@ describe("a pool of connections", () => {
     });
   });
 
-  test("that is closed lets work end that has begun", async () => {
+  test("that is closed lets work in flight finish", async () => {
     const single = pool();
     const result = single.run((sql) => one<{ done: number }>(sql`select pg_sleep(0.3), 1 as done`), AMPLE_MS);
     await until("it has begun", async () => single.use().busy === 1);

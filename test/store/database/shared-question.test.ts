@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { SharedQuestion } from "../../../src/store/database/shared-question.ts";
 
-test("whoever asks shares an answer that was asked for later, and one is under way at a time", async () => {
+test("callers share an answer to a question sent after they came, with one in flight at a time", async () => {
   const answers: PromiseWithResolvers<number>[] = [];
   const question = new SharedQuestion(() => {
     const answer = Promise.withResolvers<number>();
@@ -23,7 +23,7 @@ test("whoever asks shares an answer that was asked for later, and one is under w
   expect(await later).toBe(3);
 });
 
-test("a failure is told to those who shared it, and the next are asked for anew", async () => {
+test("a failure reaches the callers who shared it, and the next question is sent again", async () => {
   let asked = 0;
   const question = new SharedQuestion(async () => {
     asked += 1;

@@ -30,23 +30,23 @@ interface User {
 const NOBODY: User = { uid: 65_534, gid: 65_534 };
 const isRoot = process.getuid?.() === 0;
 
-// A first start takes seconds on machines that are busy, and a frozen PostgreSQL is given its time.
+// A first start takes seconds on a busy machine, and a frozen PostgreSQL is given time to stop.
 setDefaultTimeout(120_000);
 
-// Compiled, as it is in the product: everything that it needs is inside, and anybody may run it.
+// Compiled, as in the product: self-contained, and executable by every user.
 const programFolder = temporaryFolder();
 const host = join(programFolder, "host");
 await Bun.build({ entrypoints: [join(import.meta.dir, "../../support/embedded-host.ts")], compile: { outfile: host } });
 chmodSync(host, 0o755);
 
-/** A folder that a first start has been in: what needs no folder of its own is quicker here. */
+/** A folder shared by tests that need no new one, which saves them the first start. */
 const known = temporaryFolder();
 afterAll(() => {
   for (const folder of [programFolder, known]) rmSync(folder, { recursive: true, force: true });
 });
 
 describe("the embedded PostgreSQL", () => {
-  test("listens on a private socket alone, flushes every commit, and sorts text alike on every machine", async () => {
+  test("listens only on a private socket, flushes every commit, and sorts text alike on every machine", async () => {
     await using dewey = await running(known);
     expect(statSync(dewey.connection.host).mode & 0o777).toBe(0o700);
     await using sql = connect(dewey.connection);
@@ -66,7 +66,7 @@ describe("the embedded PostgreSQL", () => {
     });
   });
 
-  test("has memory for pages as its data grows, within an eighth of the machine's", () => {
+  test("has buffers of the size of its data, within an eighth of the memory", () => {
     const [mb, gb] = [2 ** 20, 2 ** 30];
     expect(bufferSizeMb(40 * mb, 16 * gb)).toBe(128);
     expect(bufferSizeMb(700 * mb, 16 * gb)).toBe(700);
@@ -91,7 +91,7 @@ describe("the embedded PostgreSQL", () => {
       const target = acknowledged.length + 50 + Math.floor(Math.random() * 200);
       const writing = (async () => {
         for (let n = acknowledged.length; ; n += 1) {
-          // The row in flight at the last kill may have been committed without a word of it.
+          // The row in flight at the last kill may have been committed without an answer.
           await sql`insert into rows values (${n}) on conflict do nothing`;
           acknowledged.push(n);
         }
@@ -108,7 +108,7 @@ describe("the embedded PostgreSQL", () => {
     expect(acknowledged.filter((n) => !kept.has(n))).toEqual([]);
   });
 
-  test("is started again when it dies, as often as that happens", async () => {
+  test("is restarted whenever it dies", async () => {
     await using dewey = await running(known);
     for (let round = 0; round < 3; round += 1) {
       const before = postmaster(known);
@@ -125,11 +125,11 @@ describe("the embedded PostgreSQL", () => {
     expect(await answers(first.connection)).toBe(true);
   });
 
-  test("starts when the process number that a crash left behind is another program's by now", async () => {
+  test("starts when the pid left by a crash belongs to another program", async () => {
     await (await running(known)).stop();
     const { cluster } = placesIn(known);
     const { uid, gid } = statSync(cluster);
-    // PostgreSQL takes the number for its own kind's only when the process belongs to the cluster's owner.
+    // PostgreSQL is misled by the pid only if the process belongs to the cluster's owner.
     const other = Bun.spawn(["cat"], { stdin: "pipe", ...(isRoot ? { uid, gid } : {}) });
     const file = join(cluster, "postmaster.pid");
     writeFileSync(file, `${other.pid}\n${cluster}\n`);
@@ -150,7 +150,7 @@ describe("the embedded PostgreSQL", () => {
     expect(kept.toSorted()).toEqual([basename(cluster), basename(programs)]);
   });
 
-  test("lets one of several have an empty folder that all want at once", async () => {
+  test("lets exactly one of several Deweys use an empty folder", async () => {
     using folder = temporary();
     await using stack = new AsyncDisposableStack();
     const deweys = await Promise.all([1, 2, 3, 4].map(async () => stack.use(await started(folder.path))));
@@ -161,7 +161,7 @@ describe("the embedded PostgreSQL", () => {
     }
   });
 
-  test("has its socket in /tmp when the folder's path is too long for one, and leaves nothing there", async () => {
+  test("has its socket in /tmp if the folder's path is too long, and leaves nothing there", async () => {
     using folder = temporary();
     const deep = join(folder.path, "x".repeat(120));
     await using killed = await running(deep);
@@ -173,7 +173,7 @@ describe("the embedded PostgreSQL", () => {
     expect(existsSync(next.connection.host)).toBe(false);
   });
 
-  test("leaves alone what a link in its place leads to, unless it is a folder of its own in /tmp", async () => {
+  test("removes no folder that a foreign link in place of its socket points to", async () => {
     using folder = temporary();
     const other = join(folder.path, "other");
     const precious = join(other, "precious");
@@ -185,7 +185,7 @@ describe("the embedded PostgreSQL", () => {
     expect(readFileSync(precious, "utf8")).toBe("mine");
   });
 
-  test("never logs a statement, and so nothing that a caller has said", async () => {
+  test("never logs a statement, which would contain callers' data", async () => {
     using folder = temporary();
     const lines: string[] = [];
     const log = createLog({ level: "debug", format: "text", write: (line) => lines.push(line) });
@@ -214,7 +214,7 @@ describe("the embedded PostgreSQL", () => {
     expect(error.message).toContain("data-17 was made by another PostgreSQL");
   });
 
-  test("says which setting to change when it cannot write in its folder", async () => {
+  test("names the setting to change when it cannot write to its folder", async () => {
     using folder = temporary();
     const file = join(folder.path, "file");
     writeFileSync(file, "");
@@ -248,7 +248,7 @@ describe.skipIf(!isRoot)("the embedded PostgreSQL runs", () => {
     expect(await answers(dewey.connection)).toBe(true);
   });
 
-  test("as the folder's owner when Dewey runs as root in somebody's folder", async () => {
+  test("as the folder's owner when Dewey runs as root in another user's folder", async () => {
     using folder = temporary();
     const daemon: User = { uid: 1, gid: 1 };
     chownSync(folder.path, daemon.uid, daemon.gid);
@@ -258,7 +258,7 @@ describe.skipIf(!isRoot)("the embedded PostgreSQL runs", () => {
   });
 
   const hasNamespaces = isRoot && Bun.spawnSync(["unshare", "--user", "true"]).success;
-  test.skipIf(!hasNamespaces)("in a folder that only root may enter, and still when that changes", async () => {
+  test.skipIf(!hasNamespaces)("in a folder that only root may enter, and still after that changes", async () => {
     using folder = temporary();
     chmodSync(folder.path, 0o700);
     const data = join(folder.path, "data");
@@ -269,7 +269,7 @@ describe.skipIf(!isRoot)("the embedded PostgreSQL runs", () => {
   });
 });
 
-/** Starts Dewey in an empty folder, kills it after a time that chance gives, and expects the next start to work. */
+/** Starts Dewey in an empty folder, kills it after a random time, and expects the next start to work. */
 async function killFirstStarts(rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round += 1) {
     using folder = temporary();
@@ -306,7 +306,7 @@ interface Host extends AsyncDisposable {
   /** Where its PostgreSQL is; undefined when it did not start. */
   connection: Connection | undefined;
   stderr(): Promise<string>;
-  /** Stops it, unless it has ended already, and answers the steps that it took. */
+  /** Stops it, unless it has ended, and returns the steps of its start. */
   stop(): Promise<string[]>;
   kill(): Promise<void>;
 }
@@ -348,7 +348,7 @@ async function started(folder: string, user?: User): Promise<Host> {
   };
 }
 
-/** Reads what a host says until it runs or has ended. */
+/** Reads a host's output until it runs or has ended. */
 async function readStart(stdout: ReadableStream<Uint8Array>) {
   let text = "";
   const decoder = new TextDecoder();
@@ -378,7 +378,7 @@ async function answers(connection: Connection): Promise<boolean> {
   }
 }
 
-/** A folder that goes away with its block. */
+/** A temporary folder, removed when the block ends. */
 function temporary() {
   const path = temporaryFolder();
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
@@ -389,7 +389,7 @@ function postmaster(folder: string): number {
   return Number(pid);
 }
 
-/** PostgreSQL's processes and guards in the folder: what was started from it or names it, but for Dewey itself. */
+/** Processes of PostgreSQL and its guard in the folder: those started from it or naming it, except Dewey itself. */
 function processesIn(folder: string): number[] {
   const pids = readdirSync("/proc").map(Number).filter(Boolean);
   return pids.filter((pid) => {

@@ -21,7 +21,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Makes folders with something in them. */
+/** Makes folders with a file in each. */
 function make(...names: string[]): void {
   for (const name of names) {
     mkdirSync(join(folder, name, "within"), { recursive: true });
@@ -31,8 +31,8 @@ function make(...names: string[]): void {
 
 const left = () => readdirSync(folder).toSorted();
 
-describe("of what earlier Deweys have left in a folder", () => {
-  test("unfinished folders and engines that no cluster needs are removed, and nothing else", () => {
+describe("in a folder of earlier Deweys", () => {
+  test("only unfinished folders and engines that no cluster needs are removed", () => {
     const old = `engine-${major - 1}.3`;
     make(
       ours.engine,
@@ -48,13 +48,13 @@ describe("of what earlier Deweys have left in a folder", () => {
     expect(left()).toEqual([ours.engine, ours.data, old, `data-${major - 1}`, "mine"].toSorted());
   });
 
-  test("engines are removed with the last cluster that needed them", () => {
+  test("engines are removed after the last cluster that needed them", () => {
     make(ours.engine, `engine-${major - 1}.3`);
     removeLeftovers(folder, placesIn(folder));
     expect(left()).toEqual([ours.engine]);
   });
 
-  test("earlier clusters lose their names beside one of ours", () => {
+  test("earlier clusters are renamed once there is one of ours", () => {
     make(ours.data, `data-${major - 1}`, `data-${major - 2}`, "data-x", "my-data-1");
     removeEarlier(folder, placesIn(folder));
     expect(left()).toEqual(
@@ -62,7 +62,7 @@ describe("of what earlier Deweys have left in a folder", () => {
     );
   });
 
-  test("the latest cluster is carried over, with the programs that it needs", () => {
+  test("the latest cluster is carried over with its programs", () => {
     make(
       `data-${major - 2}`,
       `engine-${major - 2}.1`,
@@ -77,7 +77,7 @@ describe("of what earlier Deweys have left in a folder", () => {
     });
   });
 
-  test("nothing is carried over where there is a cluster of ours, or none", () => {
+  test("nothing is carried over if there is a cluster of ours, or none at all", () => {
     expect(earlierPlaces(folder, placesIn(folder))).toBeUndefined();
     make(ours.data, `data-${major - 1}`, `engine-${major - 1}.1`);
     expect(earlierPlaces(folder, placesIn(folder))).toBeUndefined();
@@ -86,14 +86,14 @@ describe("of what earlier Deweys have left in a folder", () => {
   test.each([
     ["without its programs", [`data-${major - 1}`, `engine-${major}.1`]],
     ["of a newer engine", [`data-${major + 1}`, `engine-${major + 1}.1`]],
-  ])("a cluster %s is refused, and stays", (_, names) => {
+  ])("a cluster %s is refused and left unchanged", (_, names) => {
     make(...names);
     expect(() => earlierPlaces(folder, placesIn(folder))).toThrow(DeweyError);
     expect(left()).toEqual(names.toSorted());
   });
 });
 
-test("what is finished has its name, and all that is in it", async () => {
+test("a finished folder has its final name and all its files", async () => {
   make("unfinished-a");
   await finish(join(folder, "unfinished-a"), join(folder, "place"));
   expect(existsSync(join(folder, "unfinished-a"))).toBe(false);

