@@ -14,7 +14,7 @@ import { everyRow } from "../../support/rows.ts";
 
 setDefaultTimeout(60_000);
 
-/** What is hard to carry: every kind of row, and texts that formats stumble over. */
+/** Adds rows of every kind, with texts that are hard for formats. */
 async function fill(store: Store): Promise<void> {
   const { conversation_id } = await store.conversations.begin({ session_id: "s", metadata: { a: "\\N\t\n\0" } });
   await store.messages.storeBulk({
@@ -37,7 +37,7 @@ async function fill(store: Store): Promise<void> {
   await store.results.store({ correlation_id: "k", model: "m", output: "o", duration_seconds: 0.1, conversation_id });
 }
 
-/** Messages that hardly compress, at the end of a conversation; behind the store's back, which would index every word. */
+/** Appends messages that hardly compress, bypassing the store, which would index every word. */
 async function addLarge(connection: Connection, count: number, characters: number): Promise<void> {
   await using sql = connect(connection);
   await sql`with into_conversation as (
@@ -49,7 +49,7 @@ async function addLarge(connection: Connection, count: number, characters: numbe
     ) from into_conversation c, generate_series(0, ${count - 1}::integer) n`;
 }
 
-/** The schema, whatever order it came in. */
+/** The schema, sorted. */
 async function schema(connection: Connection): Promise<string[]> {
   await using sql = connect(connection);
   const rows: { line: string }[] = await sql`
@@ -83,13 +83,13 @@ async function* each(pieces: ArchivePiece[]): AsyncGenerator<ArchivePiece> {
 
 for (const from of engines) {
   for (const to of engines) {
-    test(`a backup of ${from.name} comes back whole in ${to.name}`, async () => {
+    test(`a backup of ${from.name} is restored completely in ${to.name}`, async () => {
       const [source, target] = [await emptyDatabase(from), await emptyDatabase(to)];
       await using store = await testStore(from, { connection: source });
       await fill(store);
       await addLarge(source, 1, 6_000_000);
       const before = await everyRow(source);
-      // What an administrator may set, which changes how values are written.
+      // An administrator may set these, and they change how values are written.
       await using admin = connect(source);
       for (const setting of ["datestyle = 'SQL, DMY'", "timezone = 'Asia/Kolkata'", "bytea_output = 'escape'"])
         await admin.unsafe(`alter database ${source.database} set ${setting}`);
@@ -106,7 +106,7 @@ for (const from of engines) {
       expect(analyzed.map((row) => row.name)).toEqual(expect.arrayContaining(["conversations", "messages"]));
       const hits = await other.search.find({ query: "storeMessage", limit: 5, offset: 0 });
       expect(hits.total).toBe(1);
-      // It is a store like any other: its turns go on, and its trash can be restored.
+      // The restored store works: turns continue.
       const conversation_id =
         (await other.conversations.list({ limit: 1, offset: 0, sort_by: "created_at" })).conversations[0]?.id ?? "";
       expect((await other.messages.store({ conversation_id, role: "user", content: "next" })).turn_number).toBe(8);
@@ -116,7 +116,7 @@ for (const from of engines) {
 
 for (const engine of engines.slice(0, 1)) {
   describe("a backup", () => {
-    test("tells of no transaction, whose number would mean another in another cluster", async () => {
+    test("omits the numbers of transactions, which are valid only in their cluster", async () => {
       await using store = await testStore(engine);
       const [manifest] = await piecesOf(await bytesOf(await store.backup()));
       const { tables } = JSON.parse(Buffer.from(manifest?.bytes ?? []).toString()) as {
@@ -127,7 +127,7 @@ for (const engine of engines.slice(0, 1)) {
       expect(columns).not.toContain("stored_in");
     });
 
-    test("holds every table that the migrations make, but for those that are made from the others", async () => {
+    test("holds every table of the migrations, except those derived from others", async () => {
       const connection = await emptyDatabase(engine);
       await (await testStore(engine, { connection })).close();
       await using sql = connect(connection);
@@ -136,11 +136,11 @@ for (const engine of engines.slice(0, 1)) {
       expect(made.map((row) => row.name).toSorted()).toEqual([...tables, ...derivedTables].toSorted());
     });
 
-    test("is of one moment, whatever is stored meanwhile", async () => {
+    test("is a snapshot, whatever is stored meanwhile", async () => {
       const source = await emptyDatabase(engine);
       await using store = await testStore(engine, { connection: source });
       const { conversation_id } = await store.conversations.begin({});
-      // More than the streams on the way hold, so that the archive is still being written.
+      // More than the streams buffer, so that the archive is still being written.
       await addLarge(source, 4, 4_000_000);
       const stream = await store.backup();
       const reader = stream.getReader();
@@ -179,7 +179,7 @@ for (const engine of engines.slice(0, 1)) {
       }
     });
 
-    test("that nobody reads to its end holds nothing up", async () => {
+    test("that is not read to its end blocks nothing", async () => {
       const connection = await emptyDatabase(engine);
       await using store = await testStore(engine, { connection });
       await fill(store);
@@ -188,7 +188,7 @@ for (const engine of engines.slice(0, 1)) {
       const reader = (await store.backup()).getReader();
       await reader.read();
       await reader.cancel();
-      // Its transaction is over: what would wait for it goes on.
+      // Its transaction has ended: a statement that would wait for it proceeds.
       await using sql = connect(connection);
       await sql`set lock_timeout = '20s'`;
       await sql`alter table messages add column passing text`;
@@ -196,7 +196,7 @@ for (const engine of engines.slice(0, 1)) {
   });
 
   describe("recovering", () => {
-    test("refuses a store that is not empty, and with force replaces all that is in it", async () => {
+    test("refuses a store that is not empty, and replaces its contents with force", async () => {
       await using store = await testStore(engine);
       await fill(store);
       const archive = await bytesOf(await store.backup());
@@ -214,7 +214,7 @@ for (const engine of engines.slice(0, 1)) {
       expect((await other.contexts.list({ include_content: false })).map((each) => each.name)).toEqual(["c"]);
     });
 
-    test("refuses a store that holds anything that a person has put in, and names it", async () => {
+    test("refuses a store with any kind of users' data, and names it", async () => {
       await using empty = await testStore(engine);
       const archive = await bytesOf(await empty.backup());
       const message = { role: "user", content: "mine" };
@@ -240,7 +240,7 @@ for (const engine of engines.slice(0, 1)) {
       }
     });
 
-    test("refuses what was changed or cut within the compressed archive", async () => {
+    test("refuses an archive changed or cut off inside the compression", async () => {
       await using store = await testStore(engine);
       await fill(store);
       const tar = Bun.zstdDecompressSync(await bytesOf(await store.backup()));
@@ -266,7 +266,7 @@ for (const engine of engines.slice(0, 1)) {
       });
     });
 
-    test("changes nothing when the archive is cut off, damaged, foreign or another's", async () => {
+    test("changes nothing when the archive is cut off, damaged or foreign", async () => {
       await using store = await testStore(engine);
       await fill(store);
       const archive = await bytesOf(await store.backup());
@@ -323,11 +323,11 @@ for (const engine of engines.slice(0, 1)) {
         all.map((piece) => (piece.name.startsWith("conversations/") ? { ...piece, bytes: Buffer.from("x\n") } : piece)),
       );
       expect(await refused(badRows)).toMatchObject({ code: "invalid", message: expect.stringContaining("damaged") });
-      // And what it refused before it takes now.
+      // The undamaged archive is accepted afterwards.
       await other.recover(inChunks(archive), { force: true });
     });
 
-    test("brings the backup of an older Dewey up to date", async () => {
+    test("migrates the backup of an older Dewey", async () => {
       const connection = await emptyDatabase(engine);
       await using sql = connect(connection);
       const [first] = migrations;
@@ -336,7 +336,7 @@ for (const engine of engines.slice(0, 1)) {
       await sql`insert into dewey_migrations (name) values (${first?.name})`;
       await sql`insert into startup_contexts (name, content, is_active) values ('old', 'text', true)`;
       await sql`insert into conversations (session_id) values ('old')`;
-      // As that Dewey would have written it: its own tables and columns only.
+      // As that Dewey wrote it: only its own tables and columns.
       const names = ["conversations", "messages", "startup_contexts", "fiedler_results"];
       const described = [];
       const rows: ArchivePiece[] = [];

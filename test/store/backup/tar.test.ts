@@ -8,11 +8,11 @@ import type { Header } from "../../../src/store/backup/tar.ts";
 const folder = mkdtempSync(join(tmpdir(), "dewey-tar-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-// Longer than the field for names, so that it goes on in the field before it.
+// Longer than the field for names, so that it continues in the prefix field.
 const deep = `${"a-folder-with-a-long-name/".repeat(5)}file`;
 const large = Buffer.alloc(100_000, "0123456789");
 
-/** What the tar program writes of a few files. */
+/** A tar of a few files, written by the tar program. */
 function written(): Buffer {
   const source = join(folder, "source");
   mkdirSync(dirname(join(source, deep)), { recursive: true });
@@ -27,7 +27,7 @@ function written(): Buffer {
 
 const archive = written();
 
-/** The archive in chunks of a size that fits no block. */
+/** The archive in chunks that do not align with blocks. */
 async function* chunks(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += 777) yield bytes.subarray(at, at + 777);
 }
@@ -44,7 +44,7 @@ async function entries(bytes: Uint8Array) {
   }
 }
 
-test("what the tar program writes is read with names, modes, links and contents", async () => {
+test("an archive of the tar program is read with names, modes, links and contents", async () => {
   expect(await entries(archive)).toMatchObject([
     { name: "program", kind: "file", mode: 0o755, content: large.toString() },
     { name: "empty", kind: "file", content: "" },
@@ -53,14 +53,14 @@ test("what the tar program writes is read with names, modes, links and contents"
   ]);
 });
 
-test("what is cut off is said to be, wherever it is", async () => {
+test("an archive cut off anywhere is reported so", async () => {
   for (const bytes of [0, 100, BLOCK_BYTES + 1, 50_000]) {
     const reading = entries(archive.subarray(0, bytes));
     expect(await reading.catch((error: unknown) => (error as Error).message)).toBe("the archive is cut off");
   }
 });
 
-test("a block whose sum is wrong is no header", () => {
+test("a block with a wrong checksum is no header", () => {
   const block = Buffer.from(archive.subarray(0, BLOCK_BYTES));
   expect(parseHeader(block)).toBeDefined();
   block[0] = 0x7a;

@@ -21,7 +21,7 @@ import {
 const away = { code: "unavailable" };
 const message = { role: "user", content: "x" };
 
-/** Repeats a call until it succeeds, for a database that is on its way back. */
+/** Repeats a call until it succeeds, while the database comes back. */
 async function untilServed<Result>(call: () => Promise<Result>): Promise<Result> {
   for (;;) {
     const answer = await call().catch((error: unknown) => expect(error).toMatchObject(away));
@@ -32,7 +32,7 @@ async function untilServed<Result>(call: () => Promise<Result>): Promise<Result>
 
 for (const engine of engines) {
   describe(`the database on ${engine.name}`, () => {
-    test("that is frozen is said to be away within the deadline, for every call, and serves again when it thaws", async () => {
+    test("that is frozen is reported unavailable to every call within the deadline, and serves again when it continues", async () => {
       await using cluster = await privateCluster(engine);
       const options = { connection: cluster.connection, deadlineMs: 1000, minConnections: 2 };
       await using store = await testStore(engine, options);
@@ -51,7 +51,7 @@ for (const engine of engines) {
           store.health(),
         ];
         for (const error of await Promise.all(calls.map(failure))) expect(error).toMatchObject(away);
-        // Messages go in groups one after the other, and still none waits for another's deadline and then for its own.
+        // Groups are sent one after the other, but no message waits for an earlier group's deadline before its own.
         expect(performance.now() - startMs).toBeLessThan(1900);
         expect(await failure(openStore(storeOptions(cluster.connection, { deadlineMs: 300 })))).toMatchObject(away);
       }
@@ -60,7 +60,7 @@ for (const engine of engines) {
       expect(await untilServed(() => store.search.find({ query: "x", limit: 1, offset: 0 }))).toHaveProperty("total");
     });
 
-    test("has one connection for searches that stay quick, and keeps none of their statements on it", async () => {
+    test("keeps one connection for searches, without prepared statements", async () => {
       await using database = Object.assign(new Database(storeOptions(await emptyDatabase(engine))), {
         [Symbol.asyncDispose]: () => database.close(),
       });
@@ -77,7 +77,7 @@ for (const engine of engines) {
       expect(backends.size).toBe(1);
     });
 
-    test("that ends every connection at once costs no caller an error when the call may be repeated", async () => {
+    test("that closes every connection at once causes no error for idempotent calls", async () => {
       const connection = await emptyDatabase(engine);
       await using store = await testStore(engine, { connection, minConnections: 4, maxConnections: 8 });
       await using sql = connect(connection);
@@ -107,7 +107,7 @@ for (const engine of engines) {
           where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'`;
         return row.open;
       };
-      // PostgreSQL shows the connection that migrated for a moment after it is closed.
+      // PostgreSQL still shows the migration's connection for a moment after it is closed.
       while ((await open()) > minConnections) await Bun.sleep(5);
       expect(await open()).toBe(minConnections);
       const { conversation_id } = await store.conversations.begin({});
@@ -124,7 +124,7 @@ for (const engine of engines) {
       expect(most).toBeLessThanOrEqual(maxConnections);
     });
 
-    test("lets a slow statement delay nobody else", async () => {
+    test("lets a slow statement delay no other caller", async () => {
       const connection = await emptyDatabase(engine);
       const database = new Database(storeOptions(connection, { maxConnections: 3, deadlineMs: 5000 }));
       const slow = database.repeatable((sql) => sql`select pg_sleep(1.5)`).then(() => "slow");
@@ -136,7 +136,7 @@ for (const engine of engines) {
       await database.close();
     });
 
-    test("ends a statement that takes too long, and the other callers notice nothing", async () => {
+    test("ends a statement that takes too long, without affecting other callers", async () => {
       const connection = await emptyDatabase(engine);
       const database = new Database(storeOptions(connection, { maxConnections: 4, deadlineMs: 4000 }));
       const slow = failure(database.repeatable((sql) => sql`select pg_sleep(30)`));
@@ -148,7 +148,7 @@ for (const engine of engines) {
       await database.close();
     });
 
-    test("gives work whose size is known the time that it needs", async () => {
+    test("extends the deadline for work of a known size", async () => {
       const connection = await emptyDatabase(engine);
       const database = new Database(storeOptions(connection, { deadlineMs: 200 }));
       const [row] = await database.repeatable((sql) => sql`select pg_sleep(0.4), 1 as done`, 2000);
@@ -156,7 +156,7 @@ for (const engine of engines) {
       await database.close();
     });
 
-    test("that does not exist is named as the reason", async () => {
+    test("that does not exist is reported as the reason", async () => {
       const connection = { ...(await emptyDatabase(engine)), database: "nowhere" };
       expect(await failure(openStore(storeOptions(connection)))).toMatchObject({
         ...away,
@@ -164,7 +164,7 @@ for (const engine of engines) {
       });
     });
 
-    test("errors never quote what a caller sent", async () => {
+    test("never quotes callers' data in errors", async () => {
       const database = new Database(storeOptions(await emptyDatabase(engine)));
       const error = await failure(database.repeatable((sql) => sql`select ${"a secret"}::text::integer`));
       expect(error).toMatchObject({ code: "internal", message: expect.not.stringContaining("secret") });
@@ -186,13 +186,13 @@ test.each([
   [2, { main: 1, search: 1 }],
   [9, { main: 8, search: 1 }],
   [10, { main: 8, search: 2 }],
-])("of %i connections one in five is for searches, where there is more than one", async (maxConnections, most) => {
+])("of %i connections, one in five is for searches if there are several", async (maxConnections, most) => {
   await using database = await testDatabase({ maxConnections });
   const pools = Object.entries(database.use()).map(([pool, use]) => [pool, use.most]);
   expect(Object.fromEntries(pools)).toEqual(most);
 });
 
-test("PostgreSQL ends a statement before its deadline, and a search's earlier if that is asked for", async () => {
+test("PostgreSQL ends a statement before its deadline, and a search earlier if so configured", async () => {
   const limits = (sql: SQL) =>
     one<{ limits: string[] }>(
       sql`select array[current_setting('statement_timeout'), current_setting('lock_timeout')] as limits`,
@@ -208,7 +208,7 @@ test("PostgreSQL ends a statement before its deadline, and a search's earlier if
   expect(await patient.search(limits)).toEqual(["9s", "9s"]);
 });
 
-test("a search is planned for its own words, and not compiled", async () => {
+test("a search is planned for its own words and not compiled", async () => {
   await using database = await testDatabase();
   const settings = await database.search((sql) =>
     one(sql`select current_setting('jit') as jit, current_setting('plan_cache_mode') as plan_cache_mode`),
@@ -216,8 +216,8 @@ test("a search is planned for its own words, and not compiled", async () => {
   expect({ ...(settings as object) }).toEqual({ jit: "off", plan_cache_mode: "force_custom_plan" });
 });
 
-describe("work that PostgreSQL refuses with", () => {
-  /** Work that fails so often with this state, and counts how often it was tried. */
+describe("work refused with SQLSTATE", () => {
+  /** Work that fails `times` times with this SQLSTATE, and counts its attempts. */
   const failing = (state: string, times: number) => {
     const work = Object.assign(
       async (sql: SQL) => {
@@ -230,7 +230,7 @@ describe("work that PostgreSQL refuses with", () => {
     return work;
   };
 
-  test.each(["40001", "40P01", "23505"])("%s is tried once more where it may be", async (state) => {
+  test.each(["40001", "40P01", "23505"])("%s is retried once if idempotent", async (state) => {
     await using database = await testDatabase();
     for (const run of [
       (work: (sql: SQL) => Promise<string>) => database.repeatable(work),
@@ -251,7 +251,7 @@ describe("work that PostgreSQL refuses with", () => {
     expect(single.attempts).toBe(1);
   });
 
-  test.each(["22012", "57014", "53300"])("%s is not tried again", async (state) => {
+  test.each(["22012", "57014", "53300"])("%s is not retried", async (state) => {
     await using database = await testDatabase();
     const work = failing(state, 9);
     await failure(database.repeatable(work));
@@ -259,7 +259,7 @@ describe("work that PostgreSQL refuses with", () => {
   });
 });
 
-describe("an error of PostgreSQL's is told as", () => {
+describe("an error from PostgreSQL with SQLSTATE", () => {
   const told = (errno: string) =>
     translated(new SQL.PostgresError("a secret", { errno, code: "ERR_POSTGRES_SERVER_ERROR" }));
 
@@ -277,16 +277,16 @@ describe("an error of PostgreSQL's is told as", () => {
     ["40P01", "too busy with the same rows"],
     ["57P01", "cannot be reached"],
     ["08006", "cannot be reached"],
-  ])("%s: unavailable, %s", (state, words) => {
+  ])("%s is unavailable: %s", (state, words) => {
     expect(told(state)).toMatchObject({ code: "unavailable", message: expect.stringContaining(words) });
   });
 
-  test.each(["22003", "23505", "42601", "XX000"])("%s: internal, by its number alone", (state) => {
+  test.each(["22003", "23505", "42601", "XX000"])("%s is internal, and only its number is reported", (state) => {
     const message = `the database refused a statement (SQLSTATE ${state})`;
     expect(told(state)).toMatchObject({ code: "internal", message });
   });
 
-  test("any other: internal, and what is late: unavailable", () => {
+  test("another error is internal, and a missed deadline is unavailable", () => {
     expect(translated(new TypeError("a secret"))).toMatchObject({
       code: "internal",
       message: "the database's answer was not understood",
@@ -298,14 +298,14 @@ describe("an error of PostgreSQL's is told as", () => {
   });
 });
 
-test("no database at all is said to be away", async () => {
+test("a missing database is reported unavailable", async () => {
   for (const host of ["127.0.0.1", "/nowhere", "name.invalid"]) {
     const connection = { host, port: 1, database: "x", user: "x", password: "x" };
     expect(await failure(openStore(storeOptions(connection)))).toMatchObject(away);
   }
 });
 
-test("a PostgreSQL that is stopped and started again serves the same store again", async () => {
+test("a restarted PostgreSQL serves the same store again", async () => {
   const folder = temporaryFolder();
   const before = await engine.start(folder);
   await using store = await testStore(engine, { connection: before.connection, deadlineMs: 2000 });
