@@ -6,38 +6,38 @@ import { one } from "./one.ts";
 import type { Connection } from "./connection.ts";
 import type { Log } from "../../log.ts";
 
-/** Searches have connections of their own, so that slow ones never stand before a store: one in five, at least one. */
+/** One connection in this many, at least one, is reserved for searches, so that slow searches never delay writes. */
 const SEARCH_SHARE = 5;
-/** PostgreSQL ends a slow statement a little before we would give up its connection. */
+/** Share of the deadline after which PostgreSQL ends a statement, shortly before its connection would be given up. */
 const STATEMENT_SHARE = 0.9;
 
 export interface DatabaseOptions {
   connection: Connection;
-  /** So many are opened at start and kept. */
+  /** Opened at the start and kept. */
   minConnections: number;
   maxConnections: number;
   /** How long a call may wait for the database before it fails as `unavailable`. */
   deadlineMs: number;
   /**
-   * How long one statement of a search may take before it is ended: slow ones take the processors from everybody. Never
-   * more than any other statement may. Absent where nothing is searched.
+   * Deadline of a statement of a search, because slow searches take the processors from everything else. Capped at that of
+   * other statements. Absent where nothing is searched.
    */
   searchDeadlineMs?: number;
-  /** Whether what may run twice is tried again here; `false` where whoever asks tries elsewhere. */
+  /** Whether idempotent work is retried here; `false` where the caller retries elsewhere. */
   repeats?: boolean;
   log: Log;
 }
 
-/** How often a search is cancelled that goes on with its next statement. */
+/** Interval between cancel requests while a cancelled search keeps starting statements. */
 const CANCEL_INTERVAL_MS = 50;
-/** Each search has other words: a plan made for none of them would be a bad one, and compiling it takes longer than running. */
+/** Every search has different words, so a generic plan would be bad, and compiling a plan takes longer than running it. */
 const SEARCH_PLANNING = { jit: "off", plan_cache_mode: "force_custom_plan" };
-/** A new connection has to read PostgreSQL's dictionaries and map its memory, which takes longer than a search. */
+/** Kept connections for searches: a new one reads PostgreSQL's dictionaries and maps its memory, which takes longer than a search. */
 const KEPT_SEARCHES = 1;
 
 /**
- * The connections to one PostgreSQL. Whatever happens there, a caller has an answer within the deadline: the result, or
- * a DeweyError that says `unavailable`.
+ * The connections to one PostgreSQL. Whatever happens there, a caller gets an answer within the deadline: the result, or
+ * the DeweyError `unavailable`.
  */
 export class Database {
   /** How long a caller waits for an answer. */
@@ -64,12 +64,12 @@ export class Database {
       keepsStatements: true,
       log,
     });
-    // Who allows one connection gets one.
+    // With a limit of one, searches share the main connection.
     const searchSettings = { ...settings, statement_timeout: this.#searchDeadlineMs, ...SEARCH_PLANNING };
     this.#searches =
       maxConnections === 1
         ? this.#main
-        : // Each search is another statement, so keeping them would only fill the memory.
+        : // Every search is a different statement, so prepared ones would only fill the memory.
           new Pool({
             connection,
             kept: KEPT_SEARCHES,
@@ -119,7 +119,7 @@ export class Database {
     }
   }
 
-  /** Runs long work without a deadline on a connection that is opened for it and closed after it. */
+  /** Runs long work without a deadline, on a connection of its own. */
   async exclusive<Result>(work: Statement<Result>): Promise<Result> {
     const sql = connect(this.#options.connection, { settings: {}, keepsStatements: true, idleSeconds: 0 });
     try {
@@ -131,7 +131,7 @@ export class Database {
     }
   }
 
-  /** Opens the connections that are to be kept. */
+  /** Opens the kept connections. */
   async warm(): Promise<void> {
     try {
       await this.#main.warm(this.deadlineMs);
@@ -140,7 +140,7 @@ export class Database {
     }
   }
 
-  /** How much of each pool is in use. */
+  /** Usage of each pool, by name. */
   use(): Record<string, PoolUse> {
     return this.#main === this.#searches
       ? { main: this.#main.use() }
@@ -157,8 +157,8 @@ export class Database {
     const ended = new AbortController();
     let cancelling: Promise<void> | undefined;
     const cancel = () => {
-      // Over a connection of its own, because those of the pools may all be taken. The next statement of the search is
-      // cancelled too, until none comes; where that fails, the search's deadline ends it.
+      // On a connection of its own, because the pools may be exhausted. Later statements of the search are cancelled too; if
+      // that fails, the search's deadline ends them.
       cancelling = this.exclusive(async (other) => {
         for (; !ended.signal.aborted; await Bun.sleep(CANCEL_INTERVAL_MS))
           await other`select pg_cancel_backend(${pid})`;
@@ -172,7 +172,7 @@ export class Database {
     } finally {
       ended.abort();
       signal.removeEventListener("abort", cancel);
-      // Else the next search on this connection could be hit.
+      // Otherwise a late request could cancel the next search on this connection.
       await cancelling;
     }
   }
@@ -206,15 +206,15 @@ export class Database {
 /** SQLSTATE of a statement that was cancelled, by its deadline or by somebody. */
 const QUERY_CANCELED = "57014";
 
-/** Whether a statement was ended by its own deadline, and so would be elsewhere. */
+/** Whether a statement exceeded its own deadline, as it would elsewhere too. */
 export function wasTooSlow(error: unknown): boolean {
   return error instanceof DeweyError && sqlState(error.cause) === QUERY_CANCELED;
 }
 
 function tooSlow(limitMs: number, error: unknown): DeweyError {
-  const remedy = "ask with rarer words or narrow it, or raise DEWEY_SEARCH_DEADLINE_SECONDS";
+  const remedy = "search for rarer words, narrow the search, or raise DEWEY_SEARCH_DEADLINE_SECONDS";
   const cause = error instanceof DeweyError ? error.cause : error;
-  return new DeweyError("unavailable", `the search needed longer than ${limitMs / 1000} s; ${remedy}`, { cause });
+  return new DeweyError("unavailable", `the search took longer than ${limitMs / 1000} s; ${remedy}`, { cause });
 }
 
 function cancelled(): DeweyError {
@@ -222,35 +222,35 @@ function cancelled(): DeweyError {
 }
 
 /**
- * Others wrote the same keys (23505) or rows (40001, 40P01) at the same moment; a second look sees what they wrote. On a
- * replica the last two mean that what was being read had to go, because it went on the primary.
+ * Whether others wrote the same keys (23505) or rows (40001, 40P01) at the same moment; a retry sees their writes. On a
+ * replica, the last two mean that rows being read were removed because the primary removed them.
  */
 export function isCollision(error: unknown): boolean {
   return /^(23505|40001|40P01)$/.test(sqlState(error) ?? "");
 }
 
-/** SQLSTATEs that mean "not now", with the words for them: trying again, or an administrator, helps. */
+/** SQLSTATEs of temporary conditions, with their messages: a retry or an administrator helps. */
 const passing: [RegExp, string][] = [
   [/^28/, "the database refuses Dewey's user or password; correct DEWEY_DB_USER and DEWEY_DB_PASSWORD"],
-  [/^3D000/, "the database that is configured does not exist; make it, or correct DEWEY_DB_NAME"],
-  [/^53300/, "the database has no connection left for Dewey; try again later"],
-  [/^53/, "the database has run out of room; try again later"],
-  [/^(57014|55P03)/, "the database needed longer than it may; try again later"],
-  [/^25006/, "the database takes no writes at the moment; try again later"],
-  [/^(40001|40P01)/, "the database was too busy with the same rows; try again later"],
+  [/^3D000/, "the configured database does not exist; create it, or correct DEWEY_DB_NAME"],
+  [/^53300/, "the database has no free connection for Dewey; try again later"],
+  [/^53/, "the database has run out of space; try again later"],
+  [/^(57014|55P03)/, "the database took too long; try again later"],
+  [/^25006/, "the database accepts no writes at the moment; try again later"],
+  [/^(40001|40P01)/, "too many callers write the same rows; try again later"],
 ];
 
-/** The one translation of the database's errors. Their own words may quote what a caller sent, so they go no further. */
+/** The only translation of the database's errors. Their messages may quote callers' data, so they are not passed on. */
 export function translated(error: unknown): DeweyError {
   if (error instanceof DeweyError) return error;
   if (error instanceof Late) return new DeweyError("unavailable", error.message);
   if (isConnectionLost(error)) {
-    return new DeweyError("unavailable", "the database cannot be reached; try again when it is back", { cause: error });
+    return new DeweyError("unavailable", "the database cannot be reached; try again once it is back", { cause: error });
   }
   const state = sqlState(error);
   const words = passing.find(([pattern]) => state !== undefined && pattern.test(state))?.[1];
   if (words !== undefined) return new DeweyError("unavailable", words, { cause: error });
   if (state === undefined)
-    return new DeweyError("internal", "the database's answer was not understood", { cause: error });
+    return new DeweyError("internal", "the database's reply could not be understood", { cause: error });
   return new DeweyError("internal", `the database refused a statement (SQLSTATE ${state})`, { cause: error });
 }

@@ -23,8 +23,8 @@ interface Migration {
 }
 
 /**
- * Every migration, in order. The list is explicit because a compiled binary carries files but no folders; a test holds
- * it against the folder. A migration is never changed once it is released: the next one corrects it.
+ * Every migration, in order. The list is explicit because a compiled binary contains files but no folders; a test compares
+ * it with the folder. A released migration is never changed; a later one corrects it.
  */
 export const migrations: readonly Migration[] = [
   { name: "0001_schema", sql: schema },
@@ -43,19 +43,19 @@ export const migrations: readonly Migration[] = [
   { name: "0014_longer_list", sql: longerList },
 ];
 
-/** Any number, the same for all: two servers that start at once migrate one after the other. */
+/** Key of the advisory lock for migrations; any number, the same in every Dewey. */
 export const MIGRATION_LOCK = 3_393_900_001;
 
-/** Where it is written down which migrations a database has. */
+/** The table of applied migrations. */
 const RECORDS = `create table if not exists dewey_migrations (
   name text primary key,
   applied_at timestamptz not null default now()
 )`;
 
-/** Brings the database to the newest schema, each step in a transaction. Throws `conflict` when it is newer than we are. */
+/** Migrates the database, each step in a transaction. Throws `conflict` when its schema is newer than this Dewey's. */
 export async function migrate(database: Database): Promise<{ applied: number; newest: string }> {
-  // Nearly every start finds nothing to do. It should not wait for a lock, and should hear within the deadline when the
-  // database is frozen.
+  // Nearly every start finds nothing to do. It should not wait for a lock, and should notice a frozen database within the
+  // deadline.
   const known = await database.repeatable(appliedMigrations);
   refuseNewer(known);
   if (migrations.some((migration) => !known.has(migration.name))) await apply(database);
@@ -71,7 +71,7 @@ async function appliedMigrations(sql: SQL): Promise<Set<string>> {
 
 async function apply(database: Database): Promise<void> {
   await database.exclusive(async (sql) => {
-    // Held by the session, so that it spans the transactions, and let go when the connection closes.
+    // Held by the session, so it spans the transactions and is released when the connection closes.
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
     await sql.unsafe(RECORDS);
     const applied = await appliedMigrations(sql);
@@ -83,7 +83,7 @@ async function apply(database: Database): Promise<void> {
   });
 }
 
-/** Applies migrations in the caller's transaction, in which nobody else may be at it. */
+/** Applies migrations in the caller's transaction, which must hold the lock. */
 export async function applyWithin(sql: TransactionSQL, chosen: readonly Migration[]): Promise<void> {
   await sql.unsafe(RECORDS);
   for (const migration of chosen) {

@@ -105,7 +105,7 @@ export class Pool {
   }
 
   async #acquire(inTime: InTime): Promise<Slot> {
-    if (this.#closed) throw new DeweyError("unavailable", "Dewey is stopping; try again when it is back");
+    if (this.#closed) throw new DeweyError("unavailable", "Dewey is stopping; try again once it is back");
     const free = this.#idle.pop() ?? (this.#slots.size < this.#options.most ? this.#open() : undefined);
     if (free) return free;
     const turn = Promise.withResolvers<Slot>();

@@ -6,21 +6,20 @@ import type { Statement } from "./pool.ts";
 import type { Replica } from "./replica.ts";
 
 /**
- * A search's statements. `seen` is the snapshot of the primary to which it keeps: absent when it runs there, where the
- * transaction has its own.
+ * The statements of a search. `seen` is the primary's snapshot, to which a search on a replica is limited; absent on the
+ * primary, where the transaction has its own.
  */
 export type SearchStatement<Result> = (sql: SQL, seen: string | undefined) => Promise<Result>;
 
-/** How often reads were answered where. */
+/** Numbers of reads by the database that answered them. */
 export interface ReadCounts {
   primary: number;
   replica: number;
 }
 
 /**
- * Where searching, listing and reading go: to the replica, if there is one that has everything that was committed when
- * the caller asked, and else to the primary. So no answer depends on where it came from, and nobody has to remember who
- * wrote what over which server.
+ * Routes searches, lists and reads: to the replica if it has everything committed before the call, and otherwise to the
+ * primary. So a reply never depends on which database answered, and no server must track which caller wrote what.
  */
 export class Reads {
   readonly #primary: Database;
@@ -41,7 +40,7 @@ export class Reads {
     });
   }
 
-  /** Runs a search, as `Database.search` does. One that is too slow on the replica would be on the primary. */
+  /** Runs a search like `Database.search`. A search too slow for the replica is not repeated on the primary. */
   async search<Result>(statement: SearchStatement<Result>, signal?: AbortSignal): Promise<Result> {
     return this.#read({
       there: (replica, seen, first) => replica.search((sql) => statement(sql, seen), signal, { first }),
@@ -55,10 +54,10 @@ export class Reads {
   }
 
   async #read<Result>(ways: {
-    /** `first` is to run before all else on the connection. */
+    /** `first` must run before all else on the connection. */
     there(replica: Database, seen: string, first: Statement<void>): Promise<Result>;
     here(spentMs: number): Promise<Result>;
-    /** Whether a failure there is what the caller is to be told. */
+    /** Whether the caller gets this failure, instead of a read on the primary. */
     isAnswer(error: unknown): boolean;
   }): Promise<Result> {
     const startedMs = performance.now();

@@ -10,31 +10,31 @@ import { Late, sqlState } from "./pool.ts";
 import type { PoolUse } from "./pool.ts";
 import { SharedQuestion } from "./shared-question.ts";
 
-/** A replica that is well is some milliseconds behind. Waiting longer than this costs more than reading on the primary. */
+/** Maximum wait for the replay. A healthy replica lags by some milliseconds; a longer wait costs more than the primary. */
 const MOST_LAG_MS = 100;
 const LAG_POLL_MS = 5;
-/** How long a replica may take to say how it is; one that hangs must not cost its callers their deadline. */
+/** How long a replica may take to report its state; one that hangs must not use up its callers' deadline. */
 const ANSWER_LIMIT_MS = 1000;
-/** How often one that does not serve is asked whether it does again. */
+/** Interval between probes of a replica that does not serve. */
 const PROBE_INTERVAL_MS = 1000;
-/** Of a caller's deadline, what a read may take there; in the rest it is done on the primary. */
+/** Share of a caller's deadline for a read on the replica; the rest is for the primary. */
 const DEADLINE_SHARE = 0.5;
 
-/** What a replica must have before it may answer: all that was committed on the primary at one moment. */
+/** The state that a replica must reach before it may answer: everything committed on the primary at one moment. */
 export interface Goal {
   /** The end of the primary's write-ahead log. */
   wal: string;
   timeline: number;
   /**
-   * What the primary saw then. A search keeps to it, because its cursor needs a snapshot that lists what was under way,
-   * and those of a standby do not (`pg_current_snapshot()` there names no transaction in progress).
+   * The primary's snapshot at that moment. A search is limited to it, because its cursor needs a snapshot that lists the
+   * transactions in progress, and `pg_current_snapshot()` on a standby does not.
    */
   snapshot: string;
 }
 
 export interface ReplicaHealth {
   status: "ok" | "unavailable";
-  /** Of one that does not serve. */
+  /** Present when the replica does not serve. */
   reason?: string;
   since?: string;
 }
@@ -45,10 +45,10 @@ interface Trouble {
 }
 
 /**
- * A streaming replica of the primary, on which reads may run. It is asked before every read, on the connection of that
- * read, whether it has what the primary had committed when the caller asked; so whoever has written something reads it,
- * whichever server it went over, and several replicas may stand behind one address. When it is away, hangs, lags or
- * is no replica of this database (any more), reads go to the primary until it is well again.
+ * A streaming replica of the primary for reads. Before every read, and on its connection, the replica is asked whether it
+ * has everything that the primary had committed before the call. So writers read their own writes through any server, and
+ * several replicas may share one address. While it is down, hangs, lags or is not a replica of this database, reads go to
+ * the primary.
  */
 export class Replica {
   readonly database: Database;
@@ -68,7 +68,7 @@ export class Replica {
   }
 
   /**
-   * Throws `conflict` when what is there is no replica of the primary. One that is away is waited for in the background.
+   * Throws `conflict` when the database is not a replica of the primary. A replica that is down is probed in the background.
    * `options` are those of the primary.
    */
   static async open(primary: Database, connection: Connection, options: DatabaseOptions): Promise<Replica> {
@@ -83,17 +83,17 @@ export class Replica {
     return replica;
   }
 
-  /** What a read that begins now must see; absent while the replica does not serve, or the primary does not say. */
+  /** The goal of a read that begins now; absent while the replica does not serve, or the primary does not answer. */
   async goal(): Promise<Goal | undefined> {
-    // The primary itself then tells the caller what is wrong.
+    // The read on the primary then reports what is wrong.
     return this.#trouble ? undefined : this.#goals.ask().catch(() => undefined);
   }
 
-  /** Waits a little until the replica has reached the goal. Throws when it does not, or is no replica of the primary. */
+  /** Waits briefly until the replica reaches the goal. Throws when it does not, or is not a replica of the primary. */
   async caughtUp(sql: SQL, goal: Goal): Promise<void> {
     const untilMs = performance.now() + MOST_LAG_MS;
     for (;;) {
-      // A statement of its own: the view of one that asks would be older than its answer.
+      // A statement of its own: the snapshot of a statement that also reads would be older than the answer.
       const behindBytes = await within(ANSWER_LIMIT_MS, this.#bytesBehind(sql, goal), tooLate);
       if (behindBytes <= 0) return;
       if (performance.now() > untilMs) {
@@ -103,7 +103,7 @@ export class Replica {
     }
   }
 
-  /** Takes note of a read that has failed there. A read that stood in the way of the replay says nothing of the others. */
+  /** Records a failed read. One that was cancelled by the replay tells nothing about other reads. */
   failed(error: unknown): void {
     if (isCollision(asDeweyError(error).cause) || this.#trouble || this.#isClosed) return;
     this.#trouble = { reason: reasonOf(error), since: new Date().toISOString() };
@@ -118,7 +118,7 @@ export class Replica {
     return this.#trouble ? { status: "unavailable", ...this.#trouble } : { status: "ok" };
   }
 
-  /** How much of its pools is in use. */
+  /** Usage of its pools, by name. */
   use(): Record<string, PoolUse> {
     return Object.fromEntries(Object.entries(this.database.use()).map(([pool, use]) => [`replica_${pool}`, use]));
   }
@@ -129,7 +129,7 @@ export class Replica {
     await this.database.close();
   }
 
-  /** Until it is well. What is over at the first look was a hiccup and is not worth a line of the log. */
+  /** Probes until it serves again. Trouble that has passed at the first probe is not logged. */
   #probeLater(isTold: boolean): void {
     this.#probing = setTimeout(() => void this.#probeAgain(isTold), PROBE_INTERVAL_MS);
   }
@@ -148,7 +148,7 @@ export class Replica {
     this.#probeLater(true);
   }
 
-  /** What keeps it from serving, if anything does. */
+  /** Returns the error that keeps the replica from serving, if there is one. */
   async #probe(): Promise<DeweyError | undefined> {
     try {
       const goal = await this.#goals.ask();
@@ -160,8 +160,8 @@ export class Replica {
   }
 
   /**
-   * Of commits that are acknowledged before they are on the disk, which a person may choose, the end of what is flushed
-   * knows nothing.
+   * Asks for the end of the flushed log. With `synchronous_commit` off, commits are acknowledged before they are flushed, so
+   * then for the end of the inserted log.
    */
   async #askPrimary(): Promise<Goal> {
     return this.#primary.repeatable((sql) =>
@@ -173,8 +173,8 @@ export class Replica {
   }
 
   /**
-   * A standby that follows a primary which was given up has another history from some moment on, which the timeline tells.
-   * Its control file knows a new timeline from its next restartpoint on, so after a failover it may be refused for minutes.
+   * How far the replica is behind the goal. After a failover, a standby of the old primary has a different history, which its
+   * timeline shows. Its control file has a new timeline only after the next restartpoint, so it may be refused for minutes.
    */
   async #bytesBehind(sql: SQL, { wal, timeline }: Goal): Promise<number> {
     const row = await one<{ standby: boolean; timeline: number; behind: number | null }>(
@@ -191,7 +191,7 @@ export class Replica {
   }
 }
 
-/** Which cluster and which database of it: a standby has the same of both. */
+/** Identifies the cluster and the database in it; both are the same on a standby. */
 async function systemOf(sql: SQL): Promise<string> {
   const { system } = await one<{ system: string }>(
     sql`select concat_ws('/', (select system_identifier from pg_control_system()),
@@ -205,7 +205,7 @@ function tooLate(): never {
   throw new Late(ANSWER_LIMIT_MS);
 }
 
-/** In words about the replica: the database's own are about the primary. */
+/** A reason about the replica; the database's own messages are about the primary. */
 function reasonOf(error: unknown): string {
   const { message, cause } = asDeweyError(error);
   const refused = /^(28|3D000)/.test(sqlState(cause) ?? "");

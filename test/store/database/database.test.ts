@@ -267,14 +267,14 @@ describe("an error from PostgreSQL with SQLSTATE", () => {
     ["28P01", "refuses Dewey's user or password"],
     ["28000", "refuses Dewey's user or password"],
     ["3D000", "does not exist"],
-    ["53300", "has no connection left"],
-    ["53100", "has run out of room"],
-    ["53200", "has run out of room"],
-    ["57014", "needed longer than it may"],
-    ["55P03", "needed longer than it may"],
-    ["25006", "takes no writes"],
-    ["40001", "too busy with the same rows"],
-    ["40P01", "too busy with the same rows"],
+    ["53300", "has no free connection"],
+    ["53100", "has run out of space"],
+    ["53200", "has run out of space"],
+    ["57014", "took too long"],
+    ["55P03", "took too long"],
+    ["25006", "accepts no writes"],
+    ["40001", "too many callers write the same rows"],
+    ["40P01", "too many callers write the same rows"],
     ["57P01", "cannot be reached"],
     ["08006", "cannot be reached"],
   ])("%s is unavailable: %s", (state, words) => {
@@ -289,7 +289,7 @@ describe("an error from PostgreSQL with SQLSTATE", () => {
   test("another error is internal, and a missed deadline is unavailable", () => {
     expect(translated(new TypeError("a secret"))).toMatchObject({
       code: "internal",
-      message: "the database's answer was not understood",
+      message: "the database's reply could not be understood",
     });
     expect(translated(new Late(1500))).toMatchObject({
       code: "unavailable",

@@ -300,7 +300,7 @@ describe.skipIf(!debian)("reading from a replica", () => {
     await until(async () => (await waiting()) === 0);
     const before = quick.reads();
     const late = await failure(quick.search.find({ query: "zzyzxword", ...firstPage }));
-    expect(late.message).toContain("the search needed longer than 0.3 s");
+    expect(late.message).toContain("the search took longer than 0.3 s");
     expect(quick.reads()).toEqual(before);
     await locking`rollback`;
   });
