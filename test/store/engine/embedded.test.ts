@@ -199,10 +199,12 @@ describe("the embedded PostgreSQL", () => {
       ])
         await sql.unsafe(statement).catch(() => {});
       await sql.unsafe("do $$ begin raise warning 'sesame'; end $$");
+      await sql.unsafe("select 'sesame', pg_terminate_backend(pg_backend_pid())").catch(() => {});
     } finally {
       await dewey.stop();
     }
     expect(lines.join("")).toContain("ready to accept connections");
+    expect(lines.join("")).toContain("FATAL");
     expect(lines.join("")).not.toContain("sesame");
   });
 
