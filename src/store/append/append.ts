@@ -126,7 +126,7 @@ function newRow(conversation: string, message: NewMessage, followToTrash: boolea
     metadataExact: metadata.exact,
     time: message.created_at ?? null,
     // Hashes the text as sent, so that a redaction pattern added later does not turn a repetition into a conflict.
-    hash: message.message_id === undefined ? null : sentHash(message.role, message.content, message.metadata ?? null),
+    hash: message.message_id === undefined ? null : sentHash(message.role, message.content, message.metadata),
     searchable: searchable(content.readable),
     followToTrash,
   };
