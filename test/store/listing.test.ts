@@ -58,6 +58,7 @@ for (const engine of engines) {
         expect(pages.map((page) => page.total)).toEqual(pages.map(() => 30));
         expect(pages.map((page) => page.conversations.length)).toEqual([7, 7, 7, 7, 2]);
         expect(whole).not.toHaveProperty("next_cursor");
+        expect(await read((cursor) => list("ties", sort, 10, cursor))).toHaveLength(3);
       }
     });
 
