@@ -68,19 +68,14 @@ for (const engine of engines) {
       expect(page).toMatchObject({ total: 4, limit: 2, offset: 1, results: [{ output: "2" }, { output: "1" }] });
     });
 
-    test("keep the caller's time to the millisecond, as in replies", async () => {
-      const created_at = "2001-02-03T04:05:06.789Z";
-      const stored = await store.results.store({ correlation_id: "time", model: "m", output: "o", created_at });
-      expect(stored.created_at).toBe(created_at);
-      const before = await store.results.store({
-        correlation_id: "time",
-        model: "m",
-        output: "o",
-        created_at: "2001-02-03T04:05:06.7881Z",
-      });
-      expect(before.created_at).toBe("2001-02-03T04:05:06.788Z");
+    test("keep the caller's time to the millisecond, as in replies, and so are in the order of replies", async () => {
+      const at = (created_at: string, result_id: string) =>
+        store.results.store({ correlation_id: "time", model: "m", output: "o", created_at, result_id });
+      const later = await at("2001-02-03T04:05:06.7889Z", "00000000-0000-4000-8000-000000000001");
+      const earlier = await at("2001-02-03T04:05:06.7881Z", "ffffffff-0000-4000-8000-000000000001");
+      expect([later.created_at, earlier.created_at]).toEqual(Array(2).fill("2001-02-03T04:05:06.788Z"));
       const { results } = await store.results.find({ correlation_id: "time", limit: 10, offset: 0 });
-      expect(results.map((result) => result.created_at)).toEqual([created_at, before.created_at]);
+      expect(results.map((result) => result.id)).toEqual([earlier.id, later.id]);
     });
 
     test("too large for a reply are cut and carry their size, and are whole with full", async () => {
