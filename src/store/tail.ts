@@ -156,6 +156,6 @@ function parseCursor(text: string): Cursor {
   const [, at, seen = "", next, offset] =
     /^(\d{1,12}(?:\.\d{1,9})?)\|(\d{1,19}:\d{1,19}:[\d,]*)\|(\d{1,19}:\d{1,19}:[\d,]*|)\|(\d{1,9})$/.exec(text) ?? [];
   if (at === undefined)
-    throw new DeweyError("invalid", "cursor should be one that an earlier call returned", { field: "cursor" });
+    throw new DeweyError("invalid", "cursor should be the cursor of an earlier call", { field: "cursor" });
   return { at: Number(at), seen, next: next || undefined, offset: Number(offset) };
 }

@@ -8,7 +8,8 @@ import { IndexSorter } from "../../../src/store/search/index-sorter.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { Writer as TextWriter } from "../../bench/support/text.ts";
 import { failure } from "../../support/failure.ts";
-import { connect, emptyDatabase, engines, quiet, storeOptions, testStore } from "../../support/postgres.ts";
+import { connect, emptyDatabase, engines, storeOptions, testStore } from "../../support/postgres.ts";
+import { quiet } from "../../support/quiet.ts";
 import { until } from "../../support/rpc.ts";
 
 for (const engine of engines) {

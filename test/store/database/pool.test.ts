@@ -5,7 +5,8 @@ import { one } from "../../../src/store/database/one.ts";
 import { Late, Pool, isConnectionLost } from "../../../src/store/database/pool.ts";
 import type { PoolOptions, Statement } from "../../../src/store/database/pool.ts";
 import { failure } from "../../support/failure.ts";
-import { connect, emptyDatabase, engines, quiet } from "../../support/postgres.ts";
+import { connect, emptyDatabase, engines } from "../../support/postgres.ts";
+import { quiet } from "../../support/quiet.ts";
 import { until } from "../../support/rpc.ts";
 
 const AMPLE_MS = 30_000;

@@ -1,20 +1,13 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createLog } from "../../../src/log.ts";
 import { Supervisor } from "../../../src/store/engine/supervisor.ts";
 import type { SupervisorLimits } from "../../../src/store/engine/supervisor.ts";
 import { failure } from "../../support/failure.ts";
-import { temporaryFolder } from "../../support/postgres.ts";
+import { temporaryHome } from "../../support/home.ts";
+import { quiet } from "../../support/quiet.ts";
 import { until } from "../../support/rpc.ts";
-
-setDefaultTimeout(60_000);
-
-/** A temporary folder, removed when the block ends. */
-function temporary() {
-  const path = temporaryFolder();
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
-}
 
 const isRunning = (pid: number) => existsSync(`/proc/${pid}`);
 const READY = "database system is ready to accept connections";
@@ -44,7 +37,7 @@ function supervising(folder: string, script: string, limits: Partial<SupervisorL
 
 describe("a PostgreSQL that does not start", () => {
   test("is reported with the gravest line that it logged", async () => {
-    using folder = temporary();
+    using folder = temporaryHome();
     await using never = supervising(
       folder.path,
       "echo 'LOG: starting' >&2; echo 'FATAL: no such data' >&2; echo 'LOG: shut down' >&2; exit 1",
@@ -57,13 +50,13 @@ describe("a PostgreSQL that does not start", () => {
   });
 
   test("and logs nothing is reported so", async () => {
-    using folder = temporary();
+    using folder = temporaryHome();
     await using never = supervising(folder.path, "exit 1");
     expect((await failure(never.supervisor.start())).message).toEndWith("does not start: it said nothing");
   });
 
   test("in time is ended, even if it ignores requests to stop", async () => {
-    using folder = temporary();
+    using folder = temporaryHome();
     await using never = supervising(folder.path, "trap '' INT; while :; do sleep 0.1; done", {
       startMs: 500,
       stopMs: 500,
@@ -76,7 +69,7 @@ describe("a PostgreSQL that does not start", () => {
   test.each(["FATAL: pre-existing shared memory block is still in use", 'FATAL: lock file "x" already exists'])(
     "because of another's remains is started again: %s",
     async (reason) => {
-      using folder = temporary();
+      using folder = temporaryHome();
       await using third = supervising(
         folder.path,
         `[ $life -lt 3 ] && { echo '${reason}' >&2; exit 1; }; echo '${READY}' >&2; exec sleep 1000`,
@@ -88,7 +81,7 @@ describe("a PostgreSQL that does not start", () => {
   );
 
   test("because of another's remains is given up if they stay", async () => {
-    using folder = temporary();
+    using folder = temporaryHome();
     await using never = supervising(folder.path, "echo 'FATAL: lock file exists' >&2; exit 1", { takeoverMs: 0 });
     expect((await failure(never.supervisor.start())).message).toEndWith("FATAL: lock file exists");
     expect(never.pids()).toHaveLength(1);
@@ -99,7 +92,7 @@ describe("a PostgreSQL that dies", () => {
   const dying = `echo '${READY}' >&2; echo "PANIC: life $life" >&2; exit 1`;
 
   test("is restarted after growing pauses, and the reason is logged", async () => {
-    using folder = temporary();
+    using folder = temporaryHome();
     await using restarted = supervising(folder.path, dying, { firstPauseMs: 1, longestPauseMs: 60_000 });
     await restarted.supervisor.start();
     await until("five lives", () => restarted.lines.length >= 5);
@@ -113,7 +106,7 @@ describe("a PostgreSQL that dies", () => {
   });
 
   test("after a long life is restarted after the first pause", async () => {
-    using folder = temporary();
+    using folder = temporaryHome();
     const script = `echo '${READY}' >&2; [ $life -eq 3 ] && sleep 0.5; exit 1`;
     await using restarted = supervising(folder.path, script, { firstPauseMs: 1, longestPauseMs: 300 });
     await restarted.supervisor.start();
@@ -122,7 +115,7 @@ describe("a PostgreSQL that dies", () => {
   });
 
   test("is not restarted once it is stopped", async () => {
-    using folder = temporary();
+    using folder = temporaryHome();
     const restarted = supervising(folder.path, `echo '${READY}' >&2; exec sleep 1000`, {
       stopMs: 100,
       firstPauseMs: 1,
@@ -135,7 +128,7 @@ describe("a PostgreSQL that dies", () => {
   });
 
   test("and is stopped during a pause stays dead", async () => {
-    using folder = temporary();
+    using folder = temporaryHome();
     const restarted = supervising(folder.path, dying, { firstPauseMs: 200 });
     await restarted.supervisor.start();
     await until("its death", () => restarted.lines.length === 1);
@@ -152,12 +145,12 @@ const hardOfHearing = (heard: string) => `
   setInterval(() => {}, 1000);`;
 
 test("a PostgreSQL too young to handle a request to stop is asked again, and neither left running nor killed", async () => {
-  using folder = temporary();
+  using folder = temporaryHome();
   const heard = join(folder.path, "heard");
   const supervisor = new Supervisor({
     command: [process.execPath, "-e", hardOfHearing(heard)],
     identity: { prefix: [] },
-    log: createLog({ level: "error", format: "text", write: () => {} }),
+    log: quiet,
     clear: () => Promise.resolve(),
   });
   await supervisor.start();
