@@ -1,44 +1,45 @@
 import { allOf, anyOf, tsquery } from "./query.ts";
 
-/** How many messages are ranked: each costs a look at its row. */
+/** Limits on the messages that are ranked; each costs reading its row. */
 export interface Bounds {
-  /** Those with the rarest of the words, or with the most of them together. */
+  /** Messages with the rarest words, or with the most words together. */
   candidates: number;
-  /** Beside those, the newest with any of the words. */
+  /** The newest messages with any of the words, in addition. */
   newest: number;
-  /** Of each of the two at most, when there are more than the statistics say. */
+  /** Limit on each of the two when more match than the statistics predict. */
   gathered: number;
 }
 
-/** What more would find, and what it would cost, was measured: see test/bench. */
+/** Measured: test/bench shows what larger bounds would find and cost. */
 export const BOUNDS: Bounds = { candidates: 2000, newest: 200, gathered: 3000 };
-/** Ranks every match; for measuring what the bounds cost. */
+/** Ranks every match, to measure what the bounds cost. */
 export const UNBOUNDED: Bounds = { candidates: Infinity, newest: Infinity, gathered: 1e9 };
 
-/** So many of the rarest words choose: there are two to the power of that combinations of them. */
+/** Rarest words that are combined; there are two to this power combinations. */
 const MAX_CHOOSING = 5;
 
-/** A word of a query, and how many messages hold it. */
+/** A word of a query and the number of messages that hold it. */
 export interface CountedWord {
   lexeme: string;
   count: number;
 }
 
-/** Some of the matches. */
+/** A subset of the matches. */
 export interface Part {
   /** A tsquery. */
   match: string;
-  /** The part of all messages, the newest, that is to be looked at; 1 is all. */
+  /** Share of all messages to search, newest first; 1 searches all. */
   share: number;
 }
 
 /**
- * Chooses which messages are ranked of those that hold any of the words; the rarest word comes first. A message is worth
- * about the sum of its words' weights, and that sum falls as the number of messages with just these words rises. So
- * the combinations of words are taken in that order until there are candidates enough, and of the first alone the newest
- * when that is too many already. The newest with any of the words come beside them, as hits if words never come together.
+ * Chooses the candidates among the messages that hold any of the words; `words` is sorted by rarity, rarest first. A
+ * message scores about the sum of its words' weights, and that sum falls as the number of messages with exactly these words
+ * rises. Combinations of words are therefore taken in that order until they yield enough candidates; if the first one
+ * yields too many, only its newest messages are taken. The newest messages with any of the words are added, so that there
+ * are hits even if the words never occur together.
  *
- * `passing` is the part of all messages that the filter lets pass.
+ * `passing` is the share of all messages that pass the filter.
  */
 export function chooseParts(words: CountedWord[], rows: number, passing: number, bounds: Bounds): Part[] {
   const combinations = combinationsOf(words.slice(0, MAX_CHOOSING), rows);
@@ -49,7 +50,7 @@ export function chooseParts(words: CountedWord[], rows: number, passing: number,
     expected += combination.alone * passing;
     taken.push(combination);
   }
-  // What holds another combination is found with that one.
+  // A combination that includes another one is covered by it.
   const least = taken.filter(({ mask }) =>
     taken.every((other) => other.mask === mask || (other.mask & mask) < other.mask),
   );
@@ -65,7 +66,7 @@ export function chooseParts(words: CountedWord[], rows: number, passing: number,
   return [chosen, { match: others, share: Math.min(1, bounds.newest / matching) }];
 }
 
-/** Columns of `messages m` for the rows of the parts that pass, each from its time on, in ms since 1970. */
+/** Selects columns of `messages m` for each part's rows that pass the filter, from its time in `since` (ms since 1970) on. */
 export function partsStatement(
   columns: string,
   parts: Part[],
@@ -83,17 +84,17 @@ export function partsStatement(
     .join(" union all ");
 }
 
-/** Some of the words, as bits. */
+/** A subset of the words, as bits. */
 interface Combination {
   mask: number;
   lexemes: string[];
-  /** The part of messages that hold all of them … */
+  /** Share of messages that hold all of them, assuming that words occur independently. */
   together: number;
-  /** … and how many hold them and none of the others, if words come independently of each other. */
+  /** Number of messages that hold all of them and none of the others, on the same assumption. */
   alone: number;
 }
 
-/** All combinations; first those whose words come together the most rarely. */
+/** All combinations, those whose words occur together most rarely first. */
 function combinationsOf(words: CountedWord[], rows: number): Combination[] {
   const shares = words.map(({ count }) => Math.min(1, count / Math.max(1, rows)));
   return Array.from({ length: 2 ** words.length - 1 }, (_, index) => index + 1)

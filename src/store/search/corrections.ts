@@ -1,36 +1,37 @@
 import type { SQL } from "bun";
 import type { Log } from "../../log.ts";
 import type { Database } from "../database/database.ts";
+import { one } from "../database/one.ts";
 import { anyOf } from "./query.ts";
 import type { Filter } from "./rank.ts";
 
-/** Any number, the same for all: one server at a time makes the extension and the index. */
+/** Arbitrary key, the same on every server: one server at a time creates the extension and the index. */
 const TRIGRAMS_LOCK = 3_393_900_003;
-/** Words of a query that are corrected at most. */
+/** Limit on the words of a query that are corrected. */
 const MAX_CORRECTED = 8;
-/** Less alike than this (pg_trgm's measure) two words with few typing errors hardly are. */
+/** Two words that differ by few typing errors are rarely less similar than this (pg_trgm's measure). */
 const LEAST_SIMILARITY = 0.2;
-/** Words that are alike by their trigrams, whose difference is counted; and those of them that are looked for. */
+/** Words with similar trigrams whose typing errors are counted. */
 const MAX_ALIKE = 50;
+/** The closest of them whose messages are counted. */
 const MAX_TRIED = 5;
-/** How often a word occurs is counted up to here. */
+/** Limit on counting the messages with a word. */
 const MAX_COUNTED = 100;
-/** Words shorter than this may have one error, longer ones two (as Lucene's fuzzy queries do). */
+/** Words shorter than this may have one error, longer ones two, as in Lucene's fuzzy queries. */
 const TWO_ERRORS_CHARACTERS = 6;
 
-/** A word of a query that no message holds, and the lexeme that is looked for instead. */
+/** A word of a query that no message holds, and the lexeme that is searched instead. */
 export interface Correction {
   from: string;
   to: string;
 }
 
 /**
- * Sees to `pg_trgm` and its index over the vocabulary. Some databases refuse it; then search works without corrections.
+ * Creates `pg_trgm` and its index over the vocabulary where missing. Some databases refuse the extension; search then works
+ * without corrections.
  */
 export async function prepareCorrections(database: Database, log: Log): Promise<void> {
-  const isReady = (sql: SQL) => sql`select to_regclass('dewey_vocabulary_trigrams') is not null as ready`;
-  const [known] = await database.repeatable(isReady);
-  if (known.ready) return;
+  if (await database.repeatable(canCorrect)) return;
   try {
     await database.transaction(async (sql) => {
       await sql`select pg_advisory_xact_lock(${TRIGRAMS_LOCK})`;
@@ -42,15 +43,17 @@ export async function prepareCorrections(database: Database, log: Log): Promise<
   }
 }
 
-/** Whether typing errors are corrected in this database. */
+/** Returns whether typing errors are corrected in this database. */
 export async function canCorrect(sql: SQL): Promise<boolean> {
-  const [row] = await sql`select to_regclass('dewey_vocabulary_trigrams') is not null as ready`;
-  return row.ready;
+  const { ready } = await one<{ ready: boolean }>(
+    sql`select to_regclass('dewey_vocabulary_trigrams') is not null as ready`,
+  );
+  return ready;
 }
 
 /**
- * What may have been meant by words that no message holds: those that differ by the fewest typing errors, and of these
- * the most common that the filter lets through. A word that is in the vocabulary is right, it only does not occur here.
+ * Corrects words that no message holds: the word with the fewest typing errors wins, and among equals the most common one
+ * in messages that pass the filter. A word in the vocabulary is spelled correctly and only absent here; it is kept.
  */
 export async function correctionsOf(sql: SQL, unknown: string[], filter: Filter): Promise<Correction[]> {
   const typed = unknown.filter((word) => /^\p{L}{4,40}$/u.test(word)).slice(0, MAX_CORRECTED);
@@ -78,18 +81,20 @@ async function commonest(sql: SQL, candidates: { word: string; errors: number }[
   const last = filter.values.length;
   const counted: { word: string; errors: number; count: number }[] = [];
   for (const candidate of candidates) {
-    const [row] = await sql.unsafe(
-      `select count(*)::integer as count from (
-        select from messages m where m.search @@ $${last + 1}::text::tsquery and ${filter.condition} limit ${MAX_COUNTED}
-      ) as found`,
-      [...filter.values, anyOf([candidate.word])],
+    const { count } = await one<{ count: number }>(
+      sql.unsafe(
+        `select count(*)::integer as count from (
+          select from messages m where m.search @@ $${last + 1}::text::tsquery and ${filter.condition} limit ${MAX_COUNTED}
+        ) as found`,
+        [...filter.values, anyOf([candidate.word])],
+      ),
     );
-    if (row.count > 0) counted.push({ ...candidate, count: row.count });
+    if (count > 0) counted.push({ ...candidate, count });
   }
   return counted.toSorted((a, b) => a.errors - b.errors || b.count - a.count).at(0)?.word;
 }
 
-/** How many letters one must add, leave out, change or swap with the next to come from one word to the other. */
+/** Counts the letters to add, remove, change or swap with the next to get from one word to the other. */
 export function typingErrors(from: string, to: string): number {
   const [a, b] = [Array.from(from), Array.from(to)];
   const rows = [Array.from({ length: b.length + 1 }, (_, index) => index)];

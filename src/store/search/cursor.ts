@@ -3,17 +3,18 @@ import type { Correction } from "./corrections.ts";
 import { snapshotPattern } from "./filter.ts";
 import type { Basis } from "./rank.ts";
 
-/** Where a search goes on, and what its first page found: the later ones stay with that, whatever is stored meanwhile. */
+/** Where a search continues, and what its first page found: later pages keep to it, whatever is stored in between. */
 export interface SearchPlace {
-  /** Of PostgreSQL: which messages were there. */
+  /** PostgreSQL's snapshot of the first page: the messages that were visible. */
   snapshot: string;
   basis: Basis;
-  /** The languages that words were looked for in: in others there are other words. */
+  /** Languages in which the query was parsed; other languages give other lexemes. */
   languages: string[];
-  /** As counted for the first page, and whether there may be more. */
+  /** As counted for the first page. */
   total: number;
+  /** Whether there may be more. */
   isLowerBound: boolean;
-  /** Words of the query that were looked for in another spelling. */
+  /** Words of the query that were searched in another spelling. */
   corrected: Correction[];
   offset: number;
 }

@@ -1,19 +1,20 @@
 import type { SQL } from "bun";
+import { one } from "../database/one.ts";
 import { storableMetadata } from "../exact.ts";
 import type { Metadata } from "../exact.ts";
 import type { SearchQuery } from "./query.ts";
 import type { Filter } from "./rank.ts";
 
-/** What a search is narrowed to besides its words. */
+/** Conditions of a search besides its words. */
 export interface Narrowing {
   session_id?: string | undefined;
   conversation_id?: string | undefined;
   role?: string | undefined;
-  /** What the message's metadata must hold. */
+  /** Must be contained in the message's metadata. */
   metadata?: Metadata | undefined;
-  /** Where it came from: `metadata.source`, such as "proxy". */
+  /** Origin of the message: `metadata.source`, such as "proxy". */
   source?: string | undefined;
-  /** The tool of a recorded call: `metadata.tool`. */
+  /** Tool of a recorded call: `metadata.tool`. */
   tool?: string | undefined;
   /** Inclusive. */
   start_date?: Date | undefined;
@@ -22,8 +23,8 @@ export interface Narrowing {
 }
 
 /**
- * What the request and the query ask for besides words, as a condition on `messages m`. With a snapshot of an earlier page
- * only messages that it sees are known.
+ * Builds a condition on `messages m` from everything that the request and the query ask for besides words. A snapshot, that
+ * of an earlier page, limits the search to the messages that were visible in it.
  */
 export async function filterOf(
   sql: SQL,
@@ -48,7 +49,7 @@ export async function filterOf(
   }
   if (conversation_id !== undefined) conditions.push(`m.conversation_id = ${value(conversation_id, "uuid")}`);
   if (role !== undefined) conditions.push(`m.role = ${value(role, "text")}`);
-  // All as containment, which the index over words and metadata knows.
+  // All as containment, which the index over words and metadata supports.
   for (const part of [
     source === undefined ? null : { source },
     tool === undefined ? null : { tool },
@@ -71,17 +72,18 @@ export async function filterOf(
   };
 }
 
-/** The snapshot that the transaction sees, as PostgreSQL writes it: `xmin:xmax:`, and the numbers that are under way. */
+/** Returns the transaction's snapshot as PostgreSQL writes it: `xmin:xmax:` and the ids of transactions in progress. */
 export async function currentSnapshot(sql: SQL): Promise<string> {
-  const [row] = await sql`select pg_current_snapshot()::text as snapshot`;
-  return row.snapshot;
+  const { snapshot } = await one<{ snapshot: string }>(sql`select pg_current_snapshot()::text as snapshot`);
+  return snapshot;
 }
 
 export const snapshotPattern = /^(\d{1,19}):(\d{1,19}):((?:\d{1,19}(?:,\d{1,19})*)?)$/;
 
 /**
- * Messages that the snapshot sees, by the number of the transaction that stored them: what `pg_visible_in_snapshot` says,
- * but as comparisons. A number that is not given out yet was copied here from another cluster, with a message that is old.
+ * Builds a condition for messages that are visible in the snapshot, by the id of the transaction that stored them: the same
+ * as `pg_visible_in_snapshot`, written as comparisons. An id that this cluster has not assigned yet was copied from another
+ * cluster, with a message that counts as old.
  */
 async function storedBefore(sql: SQL, snapshot: string): Promise<string> {
   const [, , end = "0", underWay = ""] = snapshotPattern.exec(snapshot) ?? [];
@@ -90,11 +92,14 @@ async function storedBefore(sql: SQL, snapshot: string): Promise<string> {
   return `(m.stored_in is null or m.stored_in < ${end}${ended} or m.stored_in >= ${present})`;
 }
 
-/** How many messages the named session or conversation holds. */
+/** Counts the messages of the named session or conversation. */
 async function messagesIn(sql: SQL, narrowing: Narrowing): Promise<number | undefined> {
   const { session_id: session = null, conversation_id: conversation = null } = narrowing;
   if (session === null && conversation === null) return undefined;
-  const [row] = await sql`select coalesce(sum(message_count), 0)::integer as messages from conversations
-    where (${session}::text is null or session_id = ${session}) and (${conversation}::uuid is null or id = ${conversation})`;
-  return row.messages;
+  const { messages } = await one<{ messages: number }>(
+    sql`select coalesce(sum(message_count), 0)::integer as messages from conversations
+      where (${session}::text is null or session_id = ${session})
+        and (${conversation}::uuid is null or id = ${conversation})`,
+  );
+  return messages;
 }

@@ -6,22 +6,24 @@ import type { Mark } from "./marks.ts";
 import type { Ranked } from "./rank.ts";
 import { pieceAround, snippetOf } from "./snippet.ts";
 
-/** Characters of all the contents of a reply that are looked through for matches: it takes a twentieth of a second. */
+/** Limit on the characters per reply that are scanned for matches, which takes a twentieth of a second. */
 const SCANNED_CHARACTERS = 1_000_000;
-/** What the fields around a hit's texts cost in a reply, and those around a turn of its surroundings. */
+/** Cost in a reply of a hit's fields besides its texts. */
 const HIT_OVERHEAD_BYTES = 360;
+/** The same for a turn around a hit. */
 const TURN_OVERHEAD_BYTES = 150;
-/** A reply holds fewer hits rather than less than this of a hit's content, and of each turn around it. */
+/** A reply holds fewer hits rather than showing less than this of a hit's content. */
 const LEAST_CONTENT_BYTES = 400;
+/** The same for each turn around a hit. */
 const LEAST_TURN_BYTES = 150;
 
-/** A turn beside a hit. */
+/** A turn around a hit. */
 interface NearTurn {
   message_id: string;
   turn: number;
   role: string;
   content: string;
-  /** Of a content that is not here whole: its length, in code points. */
+  /** Full length in code points, present when content is cut. */
   content_length?: number;
   created_at: string;
 }
@@ -32,26 +34,26 @@ export interface SearchHit {
   session_id: string | null;
   turn: number;
   role: string;
-  /** Where it matches, with the words that do between two asterisks each. */
+  /** Excerpts around the matches, each matching word between double asterisks. */
   snippet: string;
   content: string;
-  /** Of a content that is not here whole, because the reply has no room for it: its length, in code points … */
+  /** Full length in code points, present when content is cut to fit the reply. */
   content_length?: number;
-  /** … and where in it the piece begins that is here; absent when that is its beginning. */
+  /** Where the shown piece starts, in code points; absent when that is at the beginning. */
   content_offset?: number;
-  /** The turns before and after it, in their order, where they were asked for. */
+  /** The turns before and after it, in order, present when requested. */
   before?: NearTurn[];
   after?: NearTurn[];
   rank: number;
   created_at: string;
   metadata: Metadata | null;
-  /** Of metadata that is left out because the reply has no room for it: its size as JSON. */
+  /** Size as JSON, present when metadata is left out to fit the reply. */
   metadata_bytes?: number;
   conversation_metadata: Metadata | null;
   conversation_metadata_bytes?: number;
 }
 
-/** What is known of a match before its metadata and the turns around it are read. */
+/** A match before its metadata and the turns around it are read. */
 interface Match {
   id: string;
   rank: number;
@@ -60,7 +62,7 @@ interface Match {
   metadata_bytes: number;
   conversation_metadata_bytes: number;
   session_bytes: number;
-  /** Its content, or as much of it as is looked through. */
+  /** Its content, as far as it is scanned. */
   text: string;
   whole: boolean;
   marks: Mark[];
@@ -75,7 +77,7 @@ interface NearSize {
 }
 
 export interface HitOptions {
-  /** Where what was looked for stands in the beginnings of contents. */
+  /** Finds the matches in the beginnings of contents. */
   mark: (texts: string[]) => Mark[][] | Promise<Mark[][]>;
   /** Turns on each side. */
   context: number;
@@ -84,8 +86,8 @@ export interface HitOptions {
 }
 
 /**
- * Reads the ranked messages, as many of the first as the reply has room for. Each has its snippet and at least a little of
- * its content; what room is left is shared evenly.
+ * Reads the ranked messages in order, as many as fit the reply. Each has its snippet and at least the beginning of its
+ * content; the remaining budget is shared evenly.
  */
 export async function readHits(sql: SQL, ranked: Ranked[], options: HitOptions): Promise<SearchHit[]> {
   const matches = await readMatches(sql, ranked, options);
@@ -129,7 +131,7 @@ async function readMatches(sql: SQL, ranked: Ranked[], options: HitOptions): Pro
   });
 }
 
-/** The sizes of the turns around each hit: those that are there, whatever their numbers. */
+/** Reads the sizes of the turns around each hit. Turn numbers may have gaps: the nearest existing turns count. */
 async function nearSizes(sql: SQL, ids: unknown, context: number): Promise<Map<string, NearSize[]>> {
   if (context === 0) return new Map();
   const rows: NearSize[] = await sql`
@@ -144,7 +146,7 @@ async function nearSizes(sql: SQL, ids: unknown, context: number): Promise<Map<s
   return Map.groupBy(rows, (row) => row.hit);
 }
 
-/** The first that have room for the least that is shown of each; one at least, so that reading on always gets further. */
+/** Keeps the first matches whose least shown parts fit the budget; at least one, so that each page makes progress. */
 function withinBudget(matches: Match[], budget: number): Match[] {
   let bytes = 0;
   const end = matches.findIndex((match) => {
@@ -175,7 +177,7 @@ interface NearRow {
   content_length: number | null;
 }
 
-/** The turns around the hits, by their ids. One may stand beside several hits. */
+/** Reads the turns around the hits, by their ids. A turn may be near several hits. */
 async function readNear(sql: SQL, matches: Match[], context: number, most: number): Promise<Map<string, NearTurn>> {
   if (context === 0) return new Map();
   const ids = matches.flatMap((match) => match.near.map((each) => each.id));
@@ -259,7 +261,7 @@ function hit(row: HitRow, match: Match, most: number, sides: Pick<SearchHit, "be
   };
 }
 
-/** The content, or its best piece. The exact form has its characters where the readable one has those in their place. */
+/** The content, or its best piece. The exact form has the same length, so positions in the readable one apply to it. */
 function contentOf(
   match: Match,
   contentExact: string | null,

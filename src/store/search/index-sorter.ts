@@ -2,16 +2,17 @@ import type { Log } from "../../log.ts";
 import type { Database } from "../database/database.ts";
 
 /**
- * Of messages, after which the list is sorted. In talk that is about 4 MB of list: every search reads it, 5 ms for
- * so much, and to sort more often costs more in all, since each time the places of all common words are written anew.
+ * Characters stored before the GIN pending list is flushed. In conversations that is about 4 MB of list: every search reads
+ * it, 5 ms for this size, and flushing more often costs more in total, since each flush rewrites the postings of all common
+ * words.
  */
 const SORTED_CHARACTERS = 2_000_000;
-/** What sorting may take beyond the deadline. It took a quarter of a second; a list at its limit on a slow disk takes many. */
+/** Time for flushing beyond the deadline: measured a quarter of a second; a full list on a slow disk takes many. */
 const EXTRA_MS = 60_000;
 
 /**
- * Sorts the words of new messages into the index of search while others store. PostgreSQL puts them into a list first, and
- * has whoever makes it too long sort it; so that no caller has to, the server does it before, on another connection.
+ * Flushes the pending list of the search index in the background. PostgreSQL collects new words in that list, and the insert
+ * that exceeds its limit flushes it. The server flushes it earlier, on another connection, so that no caller has to wait.
  */
 export class IndexSorter {
   readonly #database: Database;
@@ -24,7 +25,7 @@ export class IndexSorter {
     this.#log = log;
   }
 
-  /** Takes note of new words, and begins to sort when they are many. Nobody waits for that, and it fails nobody. */
+  /** Counts new characters, and starts a flush in the background when there are many. A failed flush is only logged. */
   stored(characters: number): void {
     this.#characters += characters;
     if (this.#characters < SORTED_CHARACTERS || this.#isSorting) return;
@@ -37,7 +38,9 @@ export class IndexSorter {
     try {
       await this.#database.repeatable((sql) => sql`select gin_clean_pending_list('messages_search')`, EXTRA_MS);
     } catch (error) {
-      this.#log.warn("new words could not be sorted into the index of search; who stores next may have to", { error });
+      this.#log.warn("the search index's pending list could not be flushed; a later write may have to do it", {
+        error,
+      });
     }
   }
 }

@@ -2,41 +2,47 @@ import type { SQL, TransactionSQL } from "bun";
 import { DeweyError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Database } from "../database/database.ts";
+import { one } from "../database/one.ts";
 
-/** Any number, the same for all: whoever changes the language, or makes words anew in it, is alone at that. */
+/** Arbitrary key, the same on every server: one transaction at a time changes the language or reindexes messages. */
 export const LANGUAGE_LOCK = 3_393_900_004;
-/** Every PostgreSQL knows it; messages whose own language one does not know are given this. */
+/** Replaces a backup's language that this PostgreSQL lacks; every PostgreSQL has this one. */
 const FALLBACK = "english";
 
-/** In which languages messages are searched, and how far it is to make all their words in the first of them. */
+/** The languages in which messages are searched, and the progress of reindexing them in the current one. */
 export interface Reindexing {
-  /** The words of new messages are made in this language, by PostgreSQL's name for it. */
+  /** Text search configuration with which new messages are indexed. */
   language: string;
-  /** Some earlier messages may still have words in these, which are searched too. */
+  /** Configurations with which some earlier messages may still be indexed; they are searched too. */
   earlier: string[];
   under_way: boolean;
-  /** Messages that are done, and how many there are about. */
+  /** Messages done. */
   walked: number;
+  /** Estimated number of messages. */
   total: number;
 }
 
 export async function readReindexing(sql: SQL): Promise<Reindexing> {
   const [row]: Reindexing[] = await sql`select language, earlier, started_at is not null as under_way,
     walked::float8 as walked, greatest(total, walked)::float8 as total from dewey_search_language`;
-  if (!row) throw new DeweyError("internal", "the database does not say in which language it is searched");
+  if (!row)
+    throw new DeweyError(
+      "internal",
+      "the database does not record its search language: dewey_search_language is empty",
+    );
   return { ...row, earlier: [...row.earlier] };
 }
 
 /**
- * Holds the language that is set against the one that the database has: a database without messages takes it at once, and
- * another goes on as it is, with a warning. Throws `invalid` for a language that the database does not know.
+ * Compares the configured language with the database's. An empty database adopts it at once; one with messages keeps its
+ * own, with a warning. Throws `invalid` for a language that the database does not know.
  */
 export async function prepareLanguage(database: Database, wanted: string | undefined, log: Log): Promise<void> {
   if (wanted === undefined) return;
   const { language, isFresh } = await database.repeatable(async (sql) => {
     await refuseUnknown(sql, wanted);
-    const [row] = await sql`select not exists (select from messages) as fresh`;
-    return { ...(await readReindexing(sql)), isFresh: row.fresh };
+    const { isFresh } = await one<{ isFresh: boolean }>(sql`select not exists (select from messages) as "isFresh"`);
+    return { ...(await readReindexing(sql)), isFresh };
   });
   if (language === wanted) return;
   if (isFresh) {
@@ -44,12 +50,12 @@ export async function prepareLanguage(database: Database, wanted: string | undef
     return;
   }
   const remedy = `to change that, run: dewey reindex; to keep it, set DEWEY_SEARCH_LANGUAGE=${language}`;
-  log.warn(`messages are searched in another language than the one that is set; ${remedy}`, { language, wanted });
+  log.warn(`messages are indexed in another language than the configured one; ${remedy}`, { language, wanted });
 }
 
 /**
- * Begins to make the words of all messages anew, in another language if one is named: new messages have it at once, the
- * others are walked in the background. What is under way for that language already goes on. Throws `invalid` for a
+ * Starts rebuilding the search vectors of all messages, optionally in another language: new messages use it at once, the
+ * others are rebuilt in the background. A rebuild in progress for the same language continues. Throws `invalid` for a
  * language that the database does not know.
  */
 export async function beginReindexing(database: Database, named: string | undefined): Promise<Reindexing> {
@@ -68,8 +74,8 @@ export async function beginReindexing(database: Database, named: string | undefi
 }
 
 /**
- * Makes the functions fit the language that a backup has brought along. When this PostgreSQL does not know it (a newer one
- * knows more), all words are made anew in one that it does.
+ * Adapts the database's functions to the language of a recovered backup. If this PostgreSQL does not know that language
+ * (newer versions know more), all messages are reindexed in the fallback.
  */
 export async function adoptLanguage(sql: TransactionSQL): Promise<void> {
   const known = new Set(await languagesOf(sql));
@@ -83,7 +89,7 @@ export async function adoptLanguage(sql: TransactionSQL): Promise<void> {
   await sql`select dewey_search_with(language::regconfig) from dewey_search_language`;
 }
 
-/** Whether a server's setting or a request names it, a person has said it with the setting or its flag. */
+/** Throws `invalid` for an unknown language. A request's language also comes from the setting or its flag. */
 async function refuseUnknown(sql: SQL, language: string): Promise<void> {
   const known = await languagesOf(sql);
   if (known.includes(language)) return;

@@ -1,23 +1,31 @@
 import type { SQL } from "bun";
+import { one } from "../database/one.ts";
 import type { Mark } from "./marks.ts";
 import type { Filter, Ranked } from "./rank.ts";
 import type { Total } from "./total.ts";
 
-/** Messages that are looked through, the newest first, and how much of each: there is no index for what is no word. */
-const MAX_WALKED = 20_000;
-const MAX_CHARACTERS = 10_000;
+/** Limits on the messages that are scanned: no index covers text without words. */
+interface LiteralBounds {
+  /** Messages, newest first; a session or a conversation is scanned whole. */
+  messages: number;
+  /** Characters of each message, from its beginning. */
+  characters: number;
+}
+
+const LITERAL_BOUNDS: LiteralBounds = { messages: 20_000, characters: 10_000 };
 
 /**
- * Messages that hold a text as it stands, the newest first: for queries without a word that the index knows, such as "to be
- * or not to be", a sign or a smiley. In a session or a conversation all are looked through, elsewhere the newest.
+ * Finds messages that contain a text verbatim, newest first: for queries without an indexed word, such as "to be or not to
+ * be", a sign or an emoji. A session or a conversation is scanned whole, otherwise only the newest messages are.
  */
 export async function findLiterally(
   sql: SQL,
   text: string,
   filter: Filter,
   { offset, limit }: { offset: number; limit: number },
+  bounds = LITERAL_BOUNDS,
 ): Promise<Ranked[]> {
-  const { statement, values } = matching(text, filter);
+  const { statement, values } = matching(text, filter, bounds);
   const rows: { id: string }[] = await sql.unsafe(
     `${statement} order by m.created_at desc, m.id desc limit ${limit} offset ${offset}`,
     values,
@@ -25,18 +33,20 @@ export async function findLiterally(
   return rows.map(({ id }) => ({ id, score: 0 }));
 }
 
-/** How many there are among those that are looked through. */
-export async function countLiterally(sql: SQL, text: string, filter: Filter): Promise<Total> {
-  const { statement, values } = matching(text, filter);
-  const [row] = await sql.unsafe(
-    `select (select count(*) from (${statement}) as found)::integer as total,
-      exists (select from messages offset ${MAX_WALKED}) as "isMore"`,
-    values,
+/** Counts the matches among the scanned messages. */
+export async function countLiterally(sql: SQL, text: string, filter: Filter, bounds = LITERAL_BOUNDS): Promise<Total> {
+  const { statement, values } = matching(text, filter, bounds);
+  const { total, isMore } = await one<{ total: number; isMore: boolean }>(
+    sql.unsafe(
+      `select (select count(*) from (${statement}) as found)::integer as total,
+        exists (select from messages offset ${bounds.messages}) as "isMore"`,
+      values,
+    ),
   );
-  return { total: row.total, isLowerBound: row.isMore && filter.scopeMessages === undefined };
+  return { total, isLowerBound: isMore && filter.scopeMessages === undefined };
 }
 
-/** Where the text stands in others. */
+/** Finds all places of the text in each of `texts`, whatever its case. */
 export function literalMarks(texts: string[], text: string): Mark[][] {
   const escaped = text.replace(/[^\p{L}\p{N}\s]/gu, (sign) => `\\u{${sign.codePointAt(0)?.toString(16)}}`);
   const pattern = new RegExp(escaped, "giu");
@@ -46,14 +56,18 @@ export function literalMarks(texts: string[], text: string): Mark[][] {
   );
 }
 
-function matching(text: string, filter: Filter): { statement: string; values: unknown[] } {
+function matching(
+  text: string,
+  filter: Filter,
+  { messages, characters }: LiteralBounds,
+): { statement: string; values: unknown[] } {
   const among =
     filter.scopeMessages === undefined
-      ? `(select * from messages order by created_at desc, id desc limit ${MAX_WALKED})`
+      ? `(select * from messages order by created_at desc, id desc limit ${messages})`
       : "messages";
   const last = filter.values.length;
-  const content = `lower(left(m.content, ${MAX_CHARACTERS}))`;
-  // It should not begin or end within a word. The expression alone would do, but finding a text first is far quicker.
+  const content = `lower(left(m.content, ${characters}))`;
+  // A match must not begin or end within a word. The regular expression alone would do, but strpos first is far quicker.
   const isWord = /[\p{L}\p{N}_]/u;
   const start = isWord.test(Array.from(text)[0] ?? "") ? "\\m" : "";
   const end = isWord.test(Array.from(text).at(-1) ?? "") ? "\\M" : "";

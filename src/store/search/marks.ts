@@ -2,18 +2,18 @@ import type { SQL } from "bun";
 import { isBeginning, wordsIn } from "./text.ts";
 import type { Word } from "./text.ts";
 
-/** Stems of this language are the beginnings of their words; of some others they are not, or nobody knows. */
+/** The only language whose stems are known to be prefixes of their words. */
 const BEGINNING_STEMS = "english";
-/** Different words that PostgreSQL is asked about for one reply. */
+/** Limit on the distinct words per reply that PostgreSQL is asked to stem. */
 const MAX_ASKED = 2000;
 
-/** A word of a query that is looked for, and what it is worth. */
+/** A lexeme of the query and its weight. */
 export interface Sought {
   lexeme: string;
   weight: number;
 }
 
-/** A place in a text that matches a word of the query. */
+/** A place in a text that matches a word of the query; UTF-16 positions. */
 export interface Mark {
   start: number;
   end: number;
@@ -21,9 +21,9 @@ export interface Mark {
 }
 
 /**
- * Where the words of a query stand in texts, in the order of each text. Only PostgreSQL knows which words it takes for
- * the same, so it is asked: once for all the texts, in each language, about the words that begin like one that is sought
- * and, where stems are not always beginnings, about the others too.
+ * Finds the words of a query in texts, in the order of each text. Only PostgreSQL knows which words share a stem, so one
+ * statement per reply asks it, in each language, about the words that begin like a sought lexeme and, in languages whose
+ * stems are not always prefixes, about the other words too.
  */
 export async function findMarks(
   sql: SQL,
@@ -48,7 +48,7 @@ function markOf(word: Word, known: Map<string, Sought>): Mark[] {
   return [{ start: word.start, end, sought: found }];
 }
 
-/** A stem is its word's beginning, but for its last letter (`happi` of `happy`), or two where it is short (`die` of `dying`). */
+/** A stem is a prefix of its word except for its last letter (`happi`, `happy`), or the last two if short (`die`, `dying`). */
 function likeOneOf(sought: Sought[]): (word: string) => boolean {
   const beginnings = sought.map(({ lexeme }) =>
     lexeme.slice(0, Math.max(1, lexeme.length - (lexeme.length > 3 ? 1 : 2))),

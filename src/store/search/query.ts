@@ -1,24 +1,25 @@
 import type { SQL } from "bun";
+import { one } from "../database/one.ts";
 import { accentedWords, isBeginning, searched } from "./text.ts";
 
-/** Characters of a query that are read; a longer text says nothing more with the rest. */
+/** Characters of a query that are read; the rest of a longer text would not improve the result. */
 const MAX_QUERY_CHARACTERS = 10_000;
-/** Groups of operators that are obeyed, each a condition on every candidate. */
+/** Limit on operator groups; each is a condition on every candidate. */
 const MAX_CONDITIONS = 32;
 
-/** A query as the ranking needs it. */
+/** A parsed query. */
 export interface SearchQuery {
-  /** The lexemes of its words, each once, in their order. Any of them may match. */
+  /** Distinct lexemes of its words, in order. Any of them may match. */
   words: string[];
-  /** tsqueries that a message must satisfy: phrases in quotes, and words that a minus stands before. */
+  /** tsqueries that a message must satisfy, from quoted phrases and words after a minus. */
   required: string[];
-  /** The languages that it was read in: the one of new messages, and those of earlier ones. */
+  /** Languages in which it was parsed: that of new messages, then those of earlier ones. */
   languages: string[];
-  /** The text without operators: what is looked for where it holds no word. */
+  /** The text without operators, searched verbatim when the query has no indexed word. */
   literal: string;
 }
 
-/** A part of a query between spaces, or in quotes. */
+/** A part of a query, delimited by spaces or quotes. */
 interface Term {
   text: string;
   isPhrase: boolean;
@@ -26,10 +27,10 @@ interface Term {
 }
 
 /**
- * Takes a query apart. Words need not match, for one asks in sentences; operators are obeyed as `websearch_to_tsquery`
- * obeys them: `"a phrase"` must be there, `-word` and `-"a phrase"` must not, and of what `or` joins to such a one, one
- * must. But a minus before a number is a part of it (error codes are searched for), one before a minus is a part of a
- * flag, and a quote that is not closed is no operator.
+ * Parses a query. Plain words need not match, because people ask in sentences. Operators work as in `websearch_to_tsquery`:
+ * `"a phrase"` must occur, `-word` and `-"a phrase"` must not, and of terms that `or` joins to such a term at least one must
+ * hold. Unlike there, a minus before a number belongs to the number (people search for error codes), two minuses belong to a
+ * flag, and an unclosed quote is no operator.
  */
 export async function parseQuery(sql: SQL, text: string): Promise<SearchQuery> {
   const readable = text.slice(0, MAX_QUERY_CHARACTERS).toWellFormed().replaceAll("\0", " ");
@@ -39,9 +40,9 @@ export async function parseQuery(sql: SQL, text: string): Promise<SearchQuery> {
   const conditions = groups.filter((group) => group.some((term) => term.isPhrase || term.isUnwanted));
   const terms = conditions.slice(0, MAX_CONDITIONS).flat();
   const accented = accentedWords(wanted.map((term) => term.text).join(" "));
-  // Stop words are listed with their accents, so they are told by those. Where a term is nothing but stop words in one
-  // language, it can ask nothing of the messages in that one, and so of none.
-  const [row] = await sql`
+  // Stop word lists have accents, so stop words are recognised by their accented forms. A term that consists of stop words in
+  // one language cannot be required of messages in that language, so it is required of none.
+  const row = await one<{ languages: string[]; words: string[]; terms: (string | null)[] }>(sql`
     with languages as materialized (
       select name::regconfig as language from dewey_search_language, unnest(language || earlier) as name
     ), stopped as (
@@ -63,8 +64,8 @@ export async function parseQuery(sql: SQL, text: string): Promise<SearchQuery> {
           "TEXT",
         )}::text[]) with ordinality as terms (term, place), languages, websearch_to_tsquery(language, term) as query
         group by place order by place
-      ) as terms`;
-  const read = new Map(terms.map((term, index) => [term, row.terms[index]]));
+      ) as terms`);
+  const read = new Map(terms.map((term, index) => [term, row.terms[index] ?? null]));
   const required = conditions.slice(0, MAX_CONDITIONS).map((group) => condition(group, read));
   const said = conditions.length === 0 ? readable : wanted.map((term) => term.text).join(" ");
   return {
@@ -83,7 +84,7 @@ function termsOf(text: string): Term[] {
   });
 }
 
-/** Terms with `or` between them are one group; an `or` that joins nothing is no operator. */
+/** Groups terms that are joined by `or`; an `or` that joins nothing is a word. */
 function groupsOf(terms: Term[]): Term[][] {
   const groups: Term[][] = [];
   let joins = false;
@@ -100,7 +101,7 @@ function groupsOf(terms: Term[]): Term[][] {
   return groups;
 }
 
-/** A tsquery for a group, of how its terms are read; empty when they ask nothing. */
+/** Returns a tsquery for a group from its parsed terms; empty if they require nothing. */
 function condition(group: Term[], read: Map<Term, string | null>): string {
   return group
     .flatMap((term) => {
@@ -110,16 +111,17 @@ function condition(group: Term[], read: Map<Term, string | null>): string {
     .join(" | ");
 }
 
-/** A tsquery that any of the lexemes satisfies. The quotes keep whatever is in a lexeme from being an operator. */
+/** Returns a tsquery that any of the lexemes satisfies. Quotes keep characters of a lexeme from acting as operators. */
 export function anyOf(lexemes: string[]): string {
   return lexemes.map(quoted).join(" | ");
 }
 
+/** Returns a tsquery that only all lexemes together satisfy. */
 export function allOf(lexemes: string[]): string {
   return lexemes.map(quoted).join(" & ");
 }
 
-/** The lexeme among the words before a first colon. */
+/** Returns a tsquery for the lexeme in the label: the words before a first colon. */
 export function inLabel(lexeme: string): string {
   return isBeginning(lexeme) ? `${quoted(lexeme)}A` : `${quoted(lexeme)}:A`;
 }
@@ -128,7 +130,7 @@ function quoted(lexeme: string): string {
   return `'${lexeme.replaceAll("\\", "\\\\").replaceAll("'", "''")}'${isBeginning(lexeme) ? ":*" : ""}`;
 }
 
-/** A tsquery as a SQL literal. */
+/** Returns a tsquery as a SQL literal. */
 export function tsquery(text: string): string {
   return `'${text.replaceAll("'", "''")}'::tsquery`;
 }

@@ -1,37 +1,39 @@
 import type { SQL } from "bun";
+import { one } from "../database/one.ts";
 import { BOUNDS, chooseParts, partsStatement } from "./candidates.ts";
 import type { Bounds, CountedWord, Part } from "./candidates.ts";
 import { anyOf, inLabel, tsquery } from "./query.ts";
 import { MAX_COUNTED, timeOfNewest } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
 
-/** BM25's saturation and length, as they are in the literature for passages. */
+/** BM25's term saturation and length normalization, at the values that the literature uses for passages. */
 const K1 = 0.9;
 const B = 0.4;
-/** Turns on each side that lend a turn weight, falling evenly with the distance. */
+/** Turns on each side that lend a turn weight, decreasing linearly with the distance. */
 const REACH = 5;
-/** What a word weighs that stands in the label, and a turn before that asks. */
+/** Score added for each query word in the label. */
 const LABEL_WEIGHT = 3;
+/** Share of a question's own score that is added to the turn after it. */
 const ANSWER_WEIGHT = 0.5;
-/** The best by their own words, whose neighbours are looked at. Looking at more was measured to change nothing. */
+/** Size of a block of the best by their own words, reranked with their neighbours. Larger blocks measurably change nothing. */
 const RERANKED = 100;
-/** A session or a conversation up to this size is ranked whole. */
+/** All matches in a session or a conversation of up to this size are ranked. */
 const MAX_SCOPE_MESSAGES = 10_000;
 /** `ts_rank` sums 1/j² over a lexeme's positions and divides by the limit of that sum. */
 const RANK_SCALE = 1.644934;
 
-/** A condition on `messages m`, as SQL of ours with places for the caller's values. */
+/** Conditions on `messages m`, as trusted SQL with parameters for the caller's values. */
 export interface Filter {
   condition: string;
   /**
-   * The same, for messages that words or times have found: it is asked of each. To find those of a large session by an index
-   * takes longer than that.
+   * The same condition, written to be checked on each message that words or times have found: finding the messages of a large
+   * session by an index takes longer.
    */
   sieve: string;
-  /** Of the messages that the search knows, also as neighbours: those that were there at its first page. */
+  /** Condition for visible messages, neighbours included: those that existed at the first page. */
   known: string;
   values: unknown[];
-  /** How many messages the named session or conversation holds, when one is named. */
+  /** Number of messages in the named session or conversation, if one is named. */
   scopeMessages: number | undefined;
   from: Date | undefined;
   until: Date | undefined;
@@ -43,24 +45,24 @@ export interface Ranked {
 }
 
 /**
- * All that the order of the hits rests on besides the messages themselves. A search's later pages keep that of the first:
- * with the same basis and the same messages the order is the same, however much of it is looked at.
+ * Everything besides the messages that determines the order of the hits. A search's later pages reuse that of the first:
+ * the same basis and messages give the same order, however much of it a page reads.
  */
 export interface Basis {
-  /** Ranked whole, within a session or a conversation. */
+  /** Whether all matches of a session or a conversation are ranked. */
   scoped: boolean;
-  /** Messages in all, or in the scope. */
+  /** Messages in total, or in the scope. */
   rows: number;
   averageLength: number;
-  /** The words of the query that occur, the rarest first, and in how many messages. */
+  /** The words of the query that occur, rarest first. */
   words: CountedWord[];
-  /** Of all messages, the part that the filter lets pass, as far as the statistics know. */
+  /** Estimated share of all messages that pass the filter. */
   passing: number;
-  /** From when on each part of the candidates is looked for, in ms since 1970; 0 is always. */
+  /** Earliest time of each part of the candidates, in ms since 1970; 0 means no limit. */
   since: number[];
 }
 
-/** The words of a query that occur, the rarest first: in how many messages, and what each is worth. */
+/** The words of a query that occur, rarest first, with their message counts and weights. */
 interface QueryWords {
   lexemes: string[];
   counts: number[];
@@ -76,14 +78,14 @@ interface Turn {
   length: number;
   asks: boolean;
   label: number;
-  /** Of the candidates' order by their own words: the part to which its window belongs … */
+  /** Block, in the candidates' order by their own words, that its window belongs to. */
   block: number;
-  /** … and whether it is a hit there, or only lends weight. */
+  /** Whether it is a hit of that block, or only lends weight. */
   is_hit: boolean;
   frequencies: number[];
 }
 
-/** How common the words are, of which the order is made, and which of their messages are ranked. */
+/** Determines how common the words are, on which the order depends, and which of their messages are ranked. */
 export async function basisOf(
   sql: SQL,
   lexemes: string[],
@@ -111,21 +113,20 @@ export async function basisOf(
   };
 }
 
-/** The planner's own estimate: it knows how common roles are, and dates, and looks into metadata that it has sampled. */
+/** Uses the planner's estimate, which knows the distribution of roles and dates and has sampled the metadata. */
 async function passingShare(sql: SQL, filter: Filter, statistics: Statistics): Promise<number> {
   if (filter.values.length === 0) return 1;
   if (filter.scopeMessages !== undefined) return Math.min(1, filter.scopeMessages / Math.max(1, statistics.rows));
-  const [row] = await sql.unsafe(
-    `explain (format json) select from messages m where ${filter.condition}`,
-    filter.values,
+  const { "QUERY PLAN": plans } = await one<{ "QUERY PLAN": { Plan: { "Plan Rows": number } }[] }>(
+    sql.unsafe(`explain (format json) select from messages m where ${filter.condition}`, filter.values),
   );
-  const [{ Plan: plan }] = row["QUERY PLAN"];
-  return Math.min(1, plan["Plan Rows"] / Math.max(1, statistics.rows));
+  const estimated = plans[0]?.Plan["Plan Rows"] ?? statistics.rows;
+  return Math.min(1, estimated / Math.max(1, statistics.rows));
 }
 
 /**
- * From when on each part is looked for. The last one makes sure that there are hits: where its newest do not make a block,
- * whatever the statistics say, it is looked for always.
+ * Returns the earliest time of each part. The last part guarantees hits: if its newest messages do not fill a block, contrary
+ * to the statistics, it gets no time limit.
  */
 async function sinceWhen(
   sql: SQL,
@@ -142,18 +143,18 @@ async function sinceWhen(
 }
 
 async function makesBlock(sql: SQL, part: Part, since: number, filter: Filter): Promise<boolean> {
-  const [row] = await sql.unsafe(
-    `select count(*)::integer as found from (${partsStatement("m.id", [part], [since], filter.sieve, RERANKED)}) as newest`,
-    filter.values,
+  const newest = partsStatement("m.id", [part], [since], filter.sieve, RERANKED);
+  const { found } = await one<{ found: number }>(
+    sql.unsafe(`select count(*)::integer as found from (${newest}) as newest`, filter.values),
   );
-  return row.found === RERANKED;
+  return found === RERANKED;
 }
 
 /**
- * The messages that match, the best first, from a position on: BM25 over a turn's own words, and again over its window of
- * neighbours, with something for words in the label and for the answer to a question. The second look goes block by block
- * down the order of the first: the candidates of a block, and the matches near them that no block before has had. So what
- * stands at a position does not depend on how far one reads.
+ * Ranks the matching messages, best first, and returns those of a page. The first pass orders candidates by BM25 over a
+ * turn's own words. The second pass adds BM25 over its window of neighbours, a bonus for words in the label, and one for the
+ * answer to a question. It goes down the first order block by block; each block holds its candidates and the matches near
+ * them that no earlier block holds. The result at a position therefore does not depend on how far a caller reads.
  */
 export async function rank(
   sql: SQL,
@@ -177,8 +178,8 @@ export async function rank(
 }
 
 /**
- * How common a word is: known from the statistics, or counted as far as it costs little. What is beyond is put at as many
- * in each page as there were so far, and at no more than the statistics would know of.
+ * Returns how many messages hold each word: from the statistics, or counted up to a limit. Beyond the limit the count is
+ * extrapolated from the table's pages that were read, and capped at the least frequency that the statistics list.
  */
 async function countEverywhere(sql: SQL, lexemes: string[], statistics: Statistics): Promise<number[]> {
   const counts = lexemes.map((lexeme) => (statistics.frequencies.get(lexeme) ?? 0) * statistics.rows);
@@ -198,15 +199,17 @@ async function countEverywhere(sql: SQL, lexemes: string[], statistics: Statisti
   return counts;
 }
 
-/** In a session a word is worth what it is worth there: names that are rare elsewhere stand in every turn. */
+/** Counts words within the scope: a name that is rare elsewhere may occur in every turn of a session. */
 async function countScoped(sql: SQL, lexemes: string[], filter: Filter): Promise<number[]> {
   const columns = lexemes.map((lexeme) => `count(*) filter (where m.search @@ ${tsquery(anyOf([lexeme]))})::integer`);
-  const [row] = await sql.unsafe(
-    `select array[${columns.join(", ")}] as counts from messages m
-      where ${holdsAny(lexemes)} and ${filter.condition}`,
-    filter.values,
+  const { counts } = await one<{ counts: number[] }>(
+    sql.unsafe(
+      `select array[${columns.join(", ")}] as counts from messages m
+        where ${holdsAny(lexemes)} and ${filter.condition}`,
+      filter.values,
+    ),
   );
-  return row.counts;
+  return counts;
 }
 
 function weigh({ words, rows }: Basis): QueryWords {
@@ -214,20 +217,20 @@ function weigh({ words, rows }: Basis): QueryWords {
   return {
     lexemes: words.map((word) => word.lexeme),
     counts,
-    // The rows are an estimate, which may be older than what was counted; no word is worth nothing.
+    // `rows` is an estimate that may be older than the counts; the maximum keeps every weight above zero.
     weights: counts.map((count) => Math.log(1 + (Math.max(rows, count) - count + 0.5) / (count + 0.5))),
   };
 }
 
 /**
- * Within a session or a conversation the words are asked of each message, by which `is true` keeps PostgreSQL from
- * looking them up: that takes as long as there are messages with them anywhere.
+ * Within a session or a conversation each message is checked for the words. `is true` keeps PostgreSQL from using the search
+ * index, whose cost grows with the messages that hold the words anywhere.
  */
 export function holdsAny(lexemes: string[]): string {
   return `(m.search @@ ${tsquery(anyOf(lexemes))}) is true`;
 }
 
-/** The columns of the messages that are ranked. */
+/** Selects columns of the messages that are ranked. */
 function candidates(
   columns: string,
   { scoped, words, rows, passing, since }: Basis,
@@ -240,9 +243,9 @@ function candidates(
 }
 
 /**
- * The blocks of candidates that a page lies in, each with its neighbours, and the hits that blocks before them have.
- * The lateral's `offset 0` makes it look up each window by the index. Whether a turn is a hit is asked by `in`, which looks
- * it up in a hash; as a join it was compared with every hit where the planner expected few.
+ * Selects the blocks of candidates that a page lies in, each with its neighbours and the number of hits before it. The
+ * lateral's `offset 0` makes PostgreSQL look up each window by the index. `in` finds out with a hash whether a turn is a hit;
+ * a join compared each turn with every hit where the planner expected few.
  */
 function turnsStatement(
   words: QueryWords,
@@ -293,7 +296,7 @@ function turnsStatement(
     ) as turn`;
 }
 
-/** The hits of a block in their order; the other turns only lend them weight. */
+/** Returns the hits of a block in order; its other turns only lend them weight. */
 function score(turns: Turn[], words: QueryWords, average: number): Ranked[] {
   const bm25 = (frequencies: number[], length: number) =>
     frequencies.reduce((sum, frequency, index) => {

@@ -1,31 +1,33 @@
 import type { SQL, TransactionSQL } from "bun";
 import type { Log } from "../../log.ts";
 import type { Database } from "../database/database.ts";
+import { one } from "../database/one.ts";
 import type { IndexSorter } from "./index-sorter.ts";
 import { pause } from "../../pause.ts";
 import { LANGUAGE_LOCK, beginReindexing, readReindexing } from "./language.ts";
 import type { Reindexing } from "./language.ts";
 import { MAX_SEARCHED_CHARACTERS, searchable } from "./text.ts";
 
-/** Messages of one step, and bytes of their contents: few enough that nobody waits long for the connection or a row. */
+/** Limit on the messages of one step: few enough that no caller waits long for the connection or a row. */
 const STEP_MESSAGES = 200;
+/** Limit on the bytes of their contents; a larger message is a step of its own. */
 const STEP_BYTES = 500_000;
-/** A single large message may take so much longer than a call's deadline. */
+/** Time for a single large message beyond a call's deadline. */
 const STEP_EXTRA_MS = 60_000;
-/** Whoever deletes a message that a step holds should not wait for PostgreSQL to find a deadlock, which takes a second. */
+/** Shorter than PostgreSQL's deadlock timeout of a second, so that a caller who deletes a locked message waits less. */
 const LOCK_TIMEOUT_MS = 500;
-/** How often it is looked whether another server has begun to reindex, or has left it unfinished … */
+/** Poll interval for a rebuild that another server has started or left unfinished. */
 const INTERVAL_MS = 2000;
-/** … and whether those have ended that were writing when the language changed. */
+/** Poll interval for the end of transactions that were writing when the language changed. */
 const WRITERS_INTERVAL_MS = 50;
 
-/** What became of a step. */
+/** Outcome of a step; `waiting` is for transactions that were writing when the rebuild began. */
 type StepOutcome = "idle" | "waiting" | "more" | "done";
 
 /**
- * Makes the words of all messages anew, step by step in the order of their ids, while others store and search. Each step
- * is a transaction that also writes down how far it has come, so whoever is killed has lost nothing, and any server on the
- * database goes on; one at a time does. A message whose words are the same is left as it is.
+ * Rebuilds the search vectors of all messages, in steps in the order of their ids, while callers store and search. Each step
+ * is a transaction that also saves its progress, so a killed server loses nothing and any other server on the database
+ * continues, one at a time. A message whose vector is unchanged is not written.
  */
 export class Reindexer {
   readonly #database: Database;
@@ -34,10 +36,10 @@ export class Reindexer {
   readonly #sorter: IndexSorter;
   #woken = new AbortController();
   #isWalking = false;
-  /** The transactions that were writing when a walk began. */
+  /** The transactions that were writing when a rebuild began. */
   #writers: { startedAt: string; transactions: Set<string> } | undefined;
 
-  /** `wanted` is the language that is set, if one is. */
+  /** `wanted` is the configured language, if any. */
   constructor(database: Database, wanted: string | undefined, sorter: IndexSorter, log: Log) {
     this.#database = database;
     this.#wanted = wanted;
@@ -45,12 +47,12 @@ export class Reindexer {
     this.#log = log;
   }
 
-  /** Whether there was something to do at the last look. */
+  /** Whether a rebuild was in progress at the last poll. */
   get isWalking(): boolean {
     return this.#isWalking;
   }
 
-  /** In the language that is named, else in the one that is set, else in the one there is. See `beginReindexing`. */
+  /** Begins in the named language, else in the configured one, else in the current one. See `beginReindexing`. */
   async begin(named: string | undefined): Promise<Reindexing> {
     const begun = await beginReindexing(this.#database, named ?? this.#wanted);
     this.#woken.abort();
@@ -61,7 +63,7 @@ export class Reindexer {
     return this.#database.repeatable(readReindexing);
   }
 
-  /** Walks whenever there is something to walk, until the signal aborts. */
+  /** Rebuilds whenever that is requested, until the signal aborts. */
   async keep(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#woken = new AbortController();
@@ -73,9 +75,9 @@ export class Reindexer {
         if (outcome === "done") await this.#finished();
       } catch (error) {
         if (!signal.aborted)
-          this.#log.warn("the words of messages could not be made anew; the next round goes on", { error });
+          this.#log.warn("a step of rebuilding the search index failed; it will be retried", { error });
       }
-      // Half of the time belongs to those who store and search.
+      // Half of the time is left to callers that store and search.
       const restsMs = { idle: INTERVAL_MS, waiting: WRITERS_INTERVAL_MS, more: performance.now() - startedMs, done: 0 };
       await pause(restsMs[outcome], AbortSignal.any([signal, this.#woken.signal]));
     }
@@ -83,7 +85,7 @@ export class Reindexer {
 
   async #step(): Promise<StepOutcome> {
     return this.#database.transaction(async (sql) => {
-      const [lock] = await sql`select pg_try_advisory_xact_lock(${LANGUAGE_LOCK}) as taken`;
+      const lock = await one<{ taken: boolean }>(sql`select pg_try_advisory_xact_lock(${LANGUAGE_LOCK}) as taken`);
       const [walk]: { startedAt: string; walkedTo: string | null }[] = await sql`
         select started_at::text as "startedAt", walked_to as "walkedTo" from dewey_search_language
         where started_at is not null`;
@@ -104,9 +106,10 @@ export class Reindexer {
   }
 
   /**
-   * Whether any transaction goes on that was writing messages when the language changed: it may have planned before, and
-   * store words in the earlier one. Whoever locks the table afterwards hears of the change with that, as it does when an
-   * index is made concurrently. The lock that the change was made under is let go when all have been told.
+   * Returns whether a transaction that was writing messages when the language changed is still in progress: its statements
+   * may have been planned before and store words in the earlier language. A transaction that locks the table afterwards sees
+   * the change with that lock, as with `create index concurrently`. The advisory lock of the change is released only after
+   * its invalidations are sent.
    */
   async #areWriting(sql: SQL, startedAt: string): Promise<boolean> {
     const rows: { transaction: string }[] = await sql`select virtualtransaction as transaction from pg_locks
@@ -121,15 +124,15 @@ export class Reindexer {
 
   async #finished(): Promise<void> {
     const { language, walked } = await this.state();
-    this.#log.info("the words of all messages are made anew", { language, messages: walked });
-    // Search weighs words by what ANALYZE finds. PostgreSQL would do it by itself, but somewhat later.
+    this.#log.info("the search index is rebuilt", { language, messages: walked });
+    // Search weighs words by the statistics of ANALYZE. Autovacuum would run it too, but later.
     await this.#database.exclusive((sql) => sql.unsafe("analyze messages (search)"));
   }
 }
 
 interface Walked {
   id: string;
-  /** Its beginning, as far as that is looked at outside of the database. */
+  /** Its beginning, as far as `searchable` reads it. */
   beginning: string;
 }
 

@@ -22,15 +22,15 @@ import type { Statistics } from "./statistics.ts";
 import { countMatches } from "./total.ts";
 import { Vocabulary } from "./vocabulary.ts";
 
-/** Words of a query that are looked for: each costs a ranking of every candidate. */
+/** Limit on the words of a query that are searched; each is scored in every candidate. */
 const MAX_WORDS = 32;
 
 export interface SearchRequest extends Narrowing {
   query: string;
-  /** Hits at most. The reply holds fewer where it has no room for them, and goes on with its cursor. */
+  /** Maximum number of hits. A full reply holds fewer and has a cursor for the rest. */
   limit: number;
   offset: number;
-  /** `next_cursor` of the page before. */
+  /** `next_cursor` of the previous page. */
   cursor?: string | undefined;
   /** Turns on each side of a hit. */
   context?: number | undefined;
@@ -44,9 +44,9 @@ export interface SearchReply {
   limit: number;
   offset: number;
   total_is_lower_bound?: true;
-  /** Words that no message holds, and the ones that were looked for instead. */
+  /** Words that no message holds, and the ones that were searched instead. */
   corrected?: Correction[];
-  /** Where to read on; absent when there is no more. */
+  /** Cursor of the next page; absent on the last. */
   next_cursor?: string;
 }
 
@@ -61,12 +61,12 @@ export class Search {
     this.vocabulary = new Vocabulary(database, log);
   }
 
-  /** Throws `invalid` for a cursor that does not belong to the request. Once the signal aborts, the database stops. */
+  /** Throws `invalid` for a cursor of another request. Aborting the signal cancels the search in the database. */
   async find(request: SearchRequest, signal?: AbortSignal): Promise<SearchReply> {
     const { query: text, limit, offset, cursor, context = 0, full = false, ...narrowing } = request;
     const asked = [text, narrowing];
     const going = placeOf({ cursor, offset }, asked, placeSchema);
-    // One view for all of its statements: what is stored meanwhile must not make the total and the hits disagree.
+    // One snapshot for all statements, so that the total and the hits agree while messages are stored.
     const search = async (sql: SQL, seen: string | undefined): Promise<SearchReply> => {
       const query = await parseQuery(sql, text);
       const filter = await filterOf(sql, narrowing, query, going?.snapshot ?? seen);
@@ -94,7 +94,7 @@ export class Search {
     );
   }
 
-  /** Where a cursor says, else the beginning. When messages are in other languages by now, its words are looked up anew. */
+  /** Returns the cursor's place, or the beginning. If the search languages have changed since, its words are parsed again. */
   async #place(
     sql: SQL,
     query: SearchQuery,
@@ -106,7 +106,7 @@ export class Search {
     return this.#begin(sql, query, filter, going ?? beginning);
   }
 
-  /** What the first page finds, and the later ones keep. */
+  /** Determines what the first page finds and later pages keep. */
   async #begin(
     sql: SQL,
     query: SearchQuery,
@@ -127,7 +127,7 @@ export class Search {
     return { snapshot: snapshot ?? (await currentSnapshot(sql)), basis, languages, ...total, corrected, offset };
   }
 
-  /** The words as they were written in the query and in what was found. */
+  /** Returns the corrections as the words are spelled in the query and in the hits. */
   async #corrected(
     sql: SQL,
     text: string,
@@ -147,25 +147,25 @@ export class Search {
   }
 }
 
-/** Whether nothing in it is a word: only stop words, say, or signs. */
+/** Returns whether the query has no indexed word: only stop words or signs, for example. */
 function isLiteral(query: SearchQuery): boolean {
   return query.words.length === 0 && query.required.length === 0;
 }
 
-/** Of a long query the words that say most; of those that are equally rare, the first. */
+/** Keeps the rarest words of a long query; among equally rare ones, the first. */
 function rarest(words: string[], statistics: Statistics): string[] {
   const frequency = (word: string) => statistics.frequencies.get(word) ?? 0;
   return words.toSorted((a, b) => frequency(a) - frequency(b)).slice(0, MAX_WORDS);
 }
 
-/** Marks what was looked for, and remembers how each word is written that it has come by. */
+/** Marks matches in texts and remembers how each word is first spelled there. */
 interface Marker {
   mark: HitOptions["mark"];
   shown: Map<string, string>;
 }
 
 function wordMarker(sql: SQL, { basis: { words, rows }, languages }: Pick<SearchPlace, "basis" | "languages">): Marker {
-  // The rarer a word is, the more it says where it stands.
+  // Rarer words make a place in a text more relevant.
   const sought = words.map(({ lexeme, count }) => ({ lexeme, weight: Math.log(1 + Math.max(rows, count) / count) }));
   const shown = new Map<string, string>();
   const mark = async (texts: string[]) => {

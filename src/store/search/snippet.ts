@@ -1,23 +1,24 @@
 import { beginning } from "../reply.ts";
 import type { Mark } from "./marks.ts";
 
-/** A snippet shows so much around the best place, and as much of a second one that has what the first has not. */
+/** Length of a fragment around a good place. */
 const FRAGMENT_CHARACTERS = 160;
+/** The best place, and a second one with words that the first lacks. */
 const MAX_FRAGMENTS = 2;
 /** A text up to this length is shown whole. */
 const WHOLE_CHARACTERS = 2 * FRAGMENT_CHARACTERS;
-/** Of a piece that is cut around a match, the part that stands before it. */
+/** Share of a piece around a match that lies before the match. */
 const SHARE_BEFORE = 1 / 4;
-/** How far an end is moved, so that no word is cut. */
+/** Limit on moving a cut to the end of a word. */
 const MAX_WORD_CHARACTERS = 30;
 
-/** A part of a text; UTF-16 positions, as JavaScript counts. */
+/** A part of a text; UTF-16 positions. */
 interface Range {
   start: number;
   end: number;
 }
 
-/** Where the text matches, with the words that do between two asterisks each; of a text without marks, its beginning. */
+/** Excerpts a text around its marks, each between double asterisks; without marks, its beginning. */
 export function snippetOf(text: string, marks: Mark[]): string {
   const ranges = text.length <= WHOLE_CHARACTERS ? [{ start: 0, end: text.length }] : fragments(text, marks);
   const shown = ranges.map((range) => highlighted(text, range, marks)).join(" … ");
@@ -26,7 +27,7 @@ export function snippetOf(text: string, marks: Mark[]): string {
   return `${first > 0 ? "… " : ""}${shown}${last < text.length ? " …" : ""}`;
 }
 
-/** So many bytes of a text around its best place: all from its beginning when that place is in there. */
+/** Cuts at most `bytes` of a text around its best place, from the beginning when that place is included. */
 export function pieceAround(text: string, marks: Mark[], bytes: number): { text: string; start: number } {
   const from = beginning(text, bytes).text;
   const best = bestWindow(marks, FRAGMENT_CHARACTERS);
@@ -54,7 +55,7 @@ function fragments(text: string, marks: Mark[]): Range[] {
   return joined(ranges.toSorted((a, b) => a.start - b.start));
 }
 
-/** The window of marks that is worth most, each word of the query counted once. */
+/** Finds the window of marks with the highest total weight, each word of the query counted once. */
 function bestWindow(marks: Mark[], characters: number): (Range & { marks: Mark[] }) | undefined {
   let best: (Range & { marks: Mark[] }) | undefined;
   let bestWorth = 0;
@@ -73,7 +74,7 @@ function bestWindow(marks: Mark[], characters: number): (Range & { marks: Mark[]
   return best;
 }
 
-/** The range as one line, its marks between asterisks. Marks that touch, or that only a sign parts, are one. */
+/** Renders the range as one line, its marks between asterisks. Marks that touch or are separated by signs only are joined. */
 function highlighted(text: string, range: Range, marks: Mark[]): string {
   const within = marks
     .map(({ start, end }) => ({ start: Math.max(start, range.start), end: Math.min(end, range.end) }))
@@ -87,7 +88,7 @@ function highlighted(text: string, range: Range, marks: Mark[]): string {
   return (shown + text.slice(position, range.end)).replace(/\s+/g, " ").trim();
 }
 
-/** Ranges in their order, those made one that overlap or that nothing parts. */
+/** Joins sorted ranges that overlap, touch, or have `isNothing` between them. */
 function joined(ranges: Range[], isNothing: (from: number, to: number) => boolean = () => false): Range[] {
   const result: Range[] = [];
   for (const { start, end } of ranges) {
@@ -98,11 +99,11 @@ function joined(ranges: Range[], isNothing: (from: number, to: number) => boolea
   return result;
 }
 
-/** The position, or the next end of a word when one is near; never within a character. */
+/** Moves the position to the next end of a word if one is near; never splits a surrogate pair. */
 function boundary(text: string, position: number): number {
   if (position <= 0 || position >= text.length) return position;
   const space = /\s/.exec(text.slice(position - 1, position + MAX_WORD_CHARACTERS));
   if (space) return position + space.index;
-  // The second half of a surrogate pair.
+  // The low half of a surrogate pair.
   return /[\udc00-\udfff]/.test(text[position] ?? "") ? position - 1 : position;
 }

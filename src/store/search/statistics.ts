@@ -1,45 +1,44 @@
 import type { SQL } from "bun";
+import { one } from "../database/one.ts";
 
-/** How long what is known of all messages is good for: it changes with a thousand messages, not with one. */
+/** Lifetime of cached statistics: they change with a thousand messages, not with one. */
 const GOOD_FOR_MS = 60_000;
-/** Messages whose lengths are looked at for their average. */
+/** Messages sampled for the average length. */
 const SAMPLED_ROWS = 2000;
-/** A word that is not among the most common ones is counted, up to here: each count is a look at a row. */
+/** Limit on counting the messages with a word that the statistics do not list; each count reads a row. */
 export const MAX_COUNTED = 500;
 
-/** A larger share of the messages is not narrowed to. */
+/** A larger share of the messages gets no time limit. */
 const MAX_SHARE = 0.5;
 
-/** What the ranking knows of all messages. */
+/** Statistics of all messages, for the ranking. */
 export interface Statistics {
   rows: number;
-  /** Of the most common lexemes, the part of messages that holds each. */
+  /** Share of messages that hold each of the most common lexemes. */
   frequencies: ReadonlyMap<string, number>;
   /** The least of these; 1 before the first ANALYZE. */
   leastFrequency: number;
   /** Pages of the table. */
   pages: number;
-  /** Distinct lexemes of a message, on average. */
+  /** Average number of distinct lexemes in a message. */
   averageLength: number;
-  /** Times of messages, in ms since 1970, between each two of which there are equally many; none before the first ANALYZE. */
+  /** Histogram bounds of message times, in ms since 1970, with equally many messages in each bin; empty before ANALYZE. */
   times: number[];
 }
 
-/**
- * The planner's own statistics of the messages, which PostgreSQL keeps up to date by itself: no table that every insert
- * would have to touch.
- */
+/** Caches the planner's statistics of the messages. PostgreSQL keeps them up to date, without a counter that inserts update. */
 export class StatisticsCache {
   #known: { statistics: Statistics; version: string; untilMs: number } | undefined;
 
   async get(sql: SQL): Promise<Statistics> {
     const now = performance.now();
     if (this.#known && now < this.#known.untilMs) return this.#known.statistics;
-    // They are new only after an ANALYZE; asking for that costs nothing, reading them up to a tenth of a second. A replica
-    // does not know when the primary had its last one, so what it says then is always new.
-    const [row] =
-      await sql`select concat(reltuples, pg_stat_get_last_analyze_time(oid), pg_stat_get_last_autoanalyze_time(oid))
-      as version, reltuples > 0 and not pg_is_in_recovery() as dated from pg_class where oid = 'messages'::regclass`;
+    // Statistics change only with ANALYZE. Asking when it ran costs nothing, reading them takes up to a tenth of a second. A
+    // replica does not know when the primary ran it, so there they are always read again.
+    const row = await one<{ version: string; dated: boolean }>(
+      sql`select concat(reltuples, pg_stat_get_last_analyze_time(oid), pg_stat_get_last_autoanalyze_time(oid)) as version,
+        reltuples > 0 and not pg_is_in_recovery() as dated from pg_class where oid = 'messages'::regclass`,
+    );
     const isNew = !row.dated || row.version !== this.#known?.version;
     const statistics = isNew || !this.#known ? await read(sql) : this.#known.statistics;
     this.#known = { statistics, version: row.version, untilMs: now + GOOD_FOR_MS };
@@ -48,15 +47,15 @@ export class StatisticsCache {
 }
 
 /**
- * From when on there is this share of the messages between two times, in ms since 1970. 0 when that is most of them, or
- * when nothing is known.
+ * Returns the time, in ms since 1970, after which the newest `share` of the messages between two times lies; 0 when that is
+ * most of them or the statistics are empty.
  */
 export function timeOfNewest(
   { times }: Statistics,
   share: number,
   { from, until }: { from: Date | undefined; until: Date | undefined },
 ): number {
-  // To find most of the messages by their time takes longer than to look at some more of them.
+  // Finding most of the messages by time takes longer than reading all.
   if (share > MAX_SHARE || times.length < 2) return 0;
   const placeOf = (time: Date | undefined, otherwise: number) => {
     const place = time === undefined ? -1 : times.findIndex((bound) => bound >= time.getTime());
@@ -69,12 +68,22 @@ export function timeOfNewest(
   return Math.floor(before + (after - before) * (place % 1));
 }
 
+interface StatisticsRow {
+  rows: number;
+  pages: number;
+  /** Null before the first ANALYZE. */
+  elements: string[] | null;
+  /** Bun returns arrays of numbers as typed arrays. */
+  frequencies: Iterable<number> | null;
+  times: Iterable<number>;
+}
+
 async function read(sql: SQL): Promise<Statistics> {
-  // Before the first ANALYZE there is no estimate of the rows; then there are few, and they are counted.
-  const [row] = await sql`
+  // Before the first ANALYZE there is no estimate of the rows; a table that small is counted.
+  const row = await one<StatisticsRow>(sql`
     select case when c.reltuples > 0 then c.reltuples::float8
         else (select count(*) from (select from messages limit 100000) as few)::float8 end as rows,
-      pg_relation_size(c.oid) / current_setting('block_size')::integer as pages,
+      (pg_relation_size(c.oid) / current_setting('block_size')::integer)::float8 as pages,
       s.most_common_elems::text::text[] as elements, s.most_common_elem_freqs::float8[] as frequencies,
       array(select extract(epoch from bound) * 1000 from unnest(t.histogram_bounds::text::timestamptz[]) as bound)::float8[]
         as times
@@ -83,19 +92,20 @@ async function read(sql: SQL): Promise<Statistics> {
       on s.tablename = c.relname and s.schemaname = c.relnamespace::regnamespace::text and s.attname = 'search'
     left join pg_stats t
       on t.tablename = c.relname and t.schemaname = c.relnamespace::regnamespace::text and t.attname = 'created_at'
-    where c.oid = 'messages'::regclass`;
+    where c.oid = 'messages'::regclass`);
   const percent = Math.min(100, Math.max(0.001, (100 * SAMPLED_ROWS) / Math.max(1, row.rows)));
-  const [sample] = await sql`select coalesce(avg(length(search)), 1)::float8 as average
-    from (select search from messages tablesample system (${percent}::real) limit ${SAMPLED_ROWS}) as sampled`;
-  const elements: string[] = row.elements ?? [];
-  const frequencies: number[] = row.frequencies ?? [];
+  const { average } = await one<{ average: number }>(sql`
+    select coalesce(avg(length(search)), 1)::float8 as average
+    from (select search from messages tablesample system (${percent}::real) limit ${SAMPLED_ROWS}) as sampled`);
+  const elements = row.elements ?? [];
+  const frequencies = [...(row.frequencies ?? [])];
   return {
     rows: row.rows,
     frequencies: new Map(elements.map((element, index) => [element, frequencies[index] ?? 0])),
-    // The list goes on with three figures about all elements; those of the frequencies are the first two.
+    // After the elements' frequencies the array holds three summary figures, which have no element.
     leastFrequency: Math.min(1, ...frequencies.slice(0, elements.length)),
-    pages: Number(row.pages),
-    averageLength: Math.max(1, sample.average),
-    times: [...(row.times ?? [])],
+    pages: row.pages,
+    averageLength: Math.max(1, average),
+    times: [...row.times],
   };
 }

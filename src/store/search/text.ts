@@ -1,10 +1,10 @@
 /**
- * What PostgreSQL's parser is to see of a text. It knows words between spaces: it takes a run of Chinese for one word, a
- * file's path for one word, and `storeMessage` for another than `store_message`. So such places are written out before it
- * sees them, in contents and in queries alike; prose passes as it is.
+ * Prepares text for PostgreSQL's parser, which splits words at spaces: it takes a run of Chinese or a file's path for one
+ * word, and `storeMessage` and `store_message` for different words. Such places are expanded before it parses them, in
+ * contents and queries alike; prose stays unchanged.
  */
 
-/** Of a content that must be written out, so much is: it is done while other callers wait, and takes a third of a second. */
+/** Limit on expanding a content: it blocks the event loop for a third of a second. */
 export const MAX_SEARCHED_CHARACTERS = 250_000;
 /** Scripts that put no spaces between words. */
 const unspacedScripts =
@@ -12,29 +12,29 @@ const unspacedScripts =
 const unspaced = new RegExp(`[${unspacedScripts}]+`, "gu");
 const oneUnspaced = new RegExp(`^[${unspacedScripts}]$`, "u");
 /**
- * Names of code, paths, addresses, ids: words that signs hold together, or capitals inside. They begin where a word does,
- * so that a word of a million letters is not tried from each of them.
+ * Identifiers, paths, addresses and ids: words joined by signs, or with capitals inside. A match starts where a word does, so
+ * that a word of a million letters is not tried from each letter.
  */
 const code =
   /(?<![\p{L}\p{N}])[\p{L}\p{N}]+(?:(?:[_\-./\\@]|::?)+[\p{L}\p{N}]+)+|(?<![A-Za-z])[A-Za-z]*[a-z][A-Z][A-Za-z0-9]*/gu;
-/** Of those, what is no ordinary hyphenated word, number, date or abbreviation. */
+/** Tells these from ordinary hyphenated words, numbers, dates and abbreviations. */
 const isCode = /[_\\@]|::|[/].*[/]|[a-z][A-Z]|\p{L}{2}[./]\p{L}{2}|\p{L}.*-.*\d|\d.*-.*\p{L}/u;
 const humps = /(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/;
-/** Nothing of the above is in a text without any of these. It has no flag `u`, with which the whole took twice as long. */
+/** A text without any of these needs no expansion. Without the flag `u`, because it doubled the time. */
 const worthALook = /[\u0080-\uffff_\\@/]|::|[a-z][A-Z]|[A-Za-z]{2}\.[A-Za-z]{2}|\d-[A-Za-z]|[A-Za-z]-\d|\d[a-z]+-/;
 
-/** A content as PostgreSQL's parser should see it, or null when that is the content itself. */
+/** Returns a content expanded for PostgreSQL's parser, or null when it needs no expansion. */
 export function searchable(given: string): string | null {
   const text = given.slice(0, MAX_SEARCHED_CHARACTERS).toWellFormed();
   if (!worthALook.test(text)) return null;
   const written = withoutAccents(text)
     .replace(code, writtenOut)
-    // The last character stands alone too, so that each character begins something.
+    // The last character is added alone, so that each character begins a lexeme.
     .replace(unspaced, (run) => ` ${[...pairs(run).map((pair) => pair.text), lastCharacter(run)].join(" ")} `);
   return written === text ? null : written;
 }
 
-/** A part of a query, as PostgreSQL's parser should see it. */
+/** Returns a part of a query, expanded for PostgreSQL's parser. */
 export function searched(text: string): string {
   return withoutAccents(text)
     .replace(code, writtenOut)
@@ -44,7 +44,7 @@ export function searched(text: string): string {
     });
 }
 
-/** The words of a text that have accents, as they stand there. */
+/** Returns the accented words of a text, in lower case. */
 export function accentedWords(text: string): string[] {
   if (!mayHaveAccents.test(text)) return [];
   const words =
@@ -55,16 +55,16 @@ export function accentedWords(text: string): string[] {
   return [...new Set(words)].filter((word) => mayHaveAccents.test(word));
 }
 
-/** Whether a word of a query stands for all that begin with it: one character of a script whose words are found by pairs. */
+/** Returns whether a lexeme of a query is a prefix: a single character of a script that is indexed by pairs. */
 export function isBeginning(lexeme: string): boolean {
   return oneUnspaced.test(lexeme);
 }
 
-/** A place of a text that search knows by a word of its own. */
+/** A place of a text that is indexed as one word; UTF-16 positions. */
 export interface Word {
   start: number;
   end: number;
-  /** As the parser sees it, in small letters. */
+  /** As the parser sees it, in lower case. */
   text: string;
 }
 
@@ -73,7 +73,7 @@ const anyWord = new RegExp(
   "gv",
 );
 
-/** The words of a content and the wholes that they make, where they stand. */
+/** Returns the words of a content, and the identifiers that they form, with their places. */
 export function wordsIn(content: string): Word[] {
   const words: Word[] = [];
   const add = (start: number, length: number, text: string) =>
@@ -100,15 +100,15 @@ export function wordsIn(content: string): Word[] {
   return words;
 }
 
-/** Marks, letters with marks, and the Hangul that is written as separate letters. */
+/** Combining marks, accented letters, and Hangul written as separate letters. */
 const mayHaveAccents = /\p{M}|[\u00c0-\u024f\u0370-\u03ffЁё\u0640\u1100-\u11ff\u1e00-\u1fff]/u;
 const isDecomposed = /\p{M}|[\u1100-\u11ff]/u;
 const latinOrGreek = /[\u00c0-\u024f\u0370-\u03ff\u1e00-\u1fff]+/g;
 const marks = /[\u0300-\u036f]/g;
 const looseMarks = /(?<=[\p{Script=Latin}\p{Script=Greek}])[\u0300-\u036f]+/gu;
-/** Vowel points, which Hebrew and Arabic are mostly written without, and the stroke that only stretches a word. */
+/** Vowel points, which Hebrew and Arabic mostly omit, and the stroke that only stretches a word. */
 const points = /(?=\p{M})[\p{Script_Extensions=Hebrew}\p{Script_Extensions=Arabic}]|\u0640/gu;
-/** Letters that are written for another with a mark, and do not fall apart into the two (as PostgreSQL's `unaccent` has them). */
+/** Letters that do not decompose in NFD but stand for others, as in PostgreSQL's `unaccent`. */
 const letters = new Map(
   "ß=ss æ=ae œ=oe ø=o đ=d ð=d ħ=h ı=i ł=l ŧ=t þ=th ё=е ẞ=SS Æ=AE Œ=OE Ø=O Đ=D Ð=D Ħ=H Ł=L Ŧ=T Þ=TH Ё=Е"
     .split(" ")
@@ -116,7 +116,7 @@ const letters = new Map(
 );
 const oddLetters = new RegExp(`[${[...letters.keys()].join("")}]`, "g");
 
-/** Latin and Greek letters without their accents; in most other scripts marks are letters of their own. */
+/** Removes accents from Latin and Greek letters; in most other scripts marks distinguish letters. */
 function withoutAccents(text: string): string {
   if (!mayHaveAccents.test(text)) return text;
   return (isDecomposed.test(text) ? text.normalize("NFC") : text)
@@ -126,7 +126,7 @@ function withoutAccents(text: string): string {
     .replace(oddLetters, (letter) => letters.get(letter) ?? letter);
 }
 
-/** The whole without its signs, and its parts: either finds it, and the whole is the rarer word. */
+/** Expands an identifier to the whole without signs, which is the rarer word, and its parts; either finds it. */
 function writtenOut(token: string): string {
   if (!isCode.test(token)) return token;
   const parts = partsOf(token);
@@ -140,13 +140,13 @@ function partsOf(token: string): string[] {
     .filter((part) => part !== "");
 }
 
-/** The parser would take a beginning such as 12e5 for a number of its own. */
+/** Joins parts to one word. The letter keeps the parser from taking a beginning such as 12e5 for a number. */
 function whole(parts: string[]): string {
   const joined = parts.join("").toLowerCase();
   return /^\d/.test(joined) ? `x${joined}` : joined;
 }
 
-/** Overlapping pairs of characters: whatever the words are, their pairs are among them. */
+/** Returns overlapping pairs of characters, which include the pairs of each word wherever it starts. */
 function pairs(run: string): { start: number; text: string }[] {
   const characters = Array.from(run);
   let start = 0;

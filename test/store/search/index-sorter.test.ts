@@ -1,46 +1,69 @@
 import { describe, expect, test } from "bun:test";
 import { createLog } from "../../../src/log.ts";
-import type { Store } from "../../../src/store/store.ts";
+import type { Database } from "../../../src/store/database/database.ts";
+import { IndexSorter } from "../../../src/store/search/index-sorter.ts";
 import { Writer } from "../../bench/support/text.ts";
+import { one } from "../../../src/store/database/one.ts";
 import { connect, emptyDatabase, engines, testStore } from "../../support/postgres.ts";
 import { until } from "../../support/rpc.ts";
 
-/** A little more than is sorted at once. */
-async function storeMuch(store: Store): Promise<void> {
-  const writer = new Writer(1);
-  const messages = Array.from({ length: 1050 }, () => ({ role: "user", content: writer.text(2000) }));
-  await store.messages.storeBulk({ messages });
-}
+describe("the index sorter", () => {
+  /** A sorter whose flushes end when the test settles them. */
+  const sorter = () => {
+    const flushes: PromiseWithResolvers<unknown>[] = [];
+    const lines: string[] = [];
+    const flush = () => {
+      const flushing = Promise.withResolvers<unknown>();
+      flushes.push(flushing);
+      return flushing.promise;
+    };
+    const log = createLog({ level: "warn", format: "text", write: (line) => lines.push(line) });
+    return { sorter: new IndexSorter({ repeatable: flush } as unknown as Database, log), flushes, lines };
+  };
+
+  test("flushes the pending list after two million characters, one flush at a time", async () => {
+    const { sorter: sorting, flushes } = sorter();
+    sorting.stored(1_000_000);
+    sorting.stored(999_999);
+    expect(flushes).toHaveLength(0);
+    sorting.stored(1);
+    expect(flushes).toHaveLength(1);
+    sorting.stored(5_000_000);
+    expect(flushes).toHaveLength(1);
+    flushes[0]?.resolve(undefined);
+    await until("the next flush", () => {
+      sorting.stored(0);
+      return flushes.length === 2;
+    });
+  });
+
+  test("logs a failed flush and tries again after as many characters", async () => {
+    const { sorter: sorting, flushes, lines } = sorter();
+    sorting.stored(2_000_000);
+    flushes[0]?.reject(new Error("no index"));
+    await until("the warning", () => lines.length > 0);
+    expect(lines.join("")).toContain("no index");
+    await until("the second flush", () => {
+      sorting.stored(2_000_000);
+      return flushes.length === 2;
+    });
+  });
+});
 
 for (const engine of engines) {
-  describe(`the words of new messages on ${engine.name}`, () => {
-    test("are sorted into the index of search by the server, not by a caller, when they are many", async () => {
-      const connection = await emptyDatabase(engine);
-      await using store = await testStore(engine, { connection });
-      await using sql = connect(connection);
-      const pagesLeft = async () => {
-        const [row] = await sql`select gin_clean_pending_list('messages_search')::integer as pages`;
-        return row.pages as number;
-      };
-      await storeMuch(store);
-      await until("the sorting", () => store.pools()["main"]?.busy === 0);
-      expect(await pagesLeft()).toBe(0);
-      // What is little waits.
-      await store.messages.storeBulk({ messages: [{ role: "user", content: "heron" }] });
-      expect(await pagesLeft()).toBe(1);
-    });
-
-    test("are stored all the same when they cannot be sorted, and the log says so", async () => {
-      const connection = await emptyDatabase(engine);
-      const lines: string[] = [];
-      const log = createLog({ level: "warn", format: "text", write: (line) => lines.push(line) });
-      await using store = await testStore(engine, { connection, log });
-      await using sql = connect(connection);
-      await sql`drop index messages_search`;
-      await storeMuch(store);
-      await until("the warning", () => lines.some((line) => line.includes("could not be sorted")));
-      const [stored] = await sql`select count(*)::integer as messages from messages`;
-      expect(stored.messages).toBe(1050);
-    });
+  test(`the server flushes the pending list of search's index on ${engine.name}, and no caller does`, async () => {
+    const connection = await emptyDatabase(engine);
+    await using store = await testStore(engine, { connection });
+    await using sql = connect(connection);
+    const pagesLeft = async () =>
+      (await one<{ pages: number }>(sql`select gin_clean_pending_list('messages_search')::integer as pages`)).pages;
+    const writer = new Writer(1);
+    const messages = Array.from({ length: 1050 }, () => ({ role: "user", content: writer.text(2000) }));
+    await store.messages.storeBulk({ messages });
+    await until("the flush", () => store.pools()["main"]?.busy === 0);
+    expect(await pagesLeft()).toBe(0);
+    // A short message stays in the list.
+    await store.messages.storeBulk({ messages: [{ role: "user", content: "heron" }] });
+    expect(await pagesLeft()).toBe(1);
   });
 }

@@ -1,0 +1,38 @@
+import { expect, test } from "bun:test";
+import { filterOf } from "../../../src/store/search/filter.ts";
+import type { Narrowing } from "../../../src/store/search/filter.ts";
+import { countLiterally, findLiterally, literalMarks } from "../../../src/store/search/literal.ts";
+import { connect, emptyDatabase, engines, testStore } from "../../support/postgres.ts";
+
+test("marks every place of a text, whatever its case, and takes signs literally", () => {
+  const places = (content: string, text: string) =>
+    literalMarks([content], text).flatMap((marks) => marks.map(({ start, end }) => content.slice(start, end)));
+  expect(places("To be, or not to be", "to be")).toEqual(["To be", "to be"]);
+  expect(places("a+b aab a.b", "a.b")).toEqual(["a.b"]);
+  expect(places("so 🦭 it is", "🦭")).toEqual(["🦭"]);
+});
+
+for (const engine of engines) {
+  test(`a search without words on ${engine.name} scans the newest messages, and all of a session`, async () => {
+    const connection = await emptyDatabase(engine);
+    await using store = await testStore(engine, { connection });
+    await using sql = connect(connection);
+    const messages = ["-> first", "-> second", `${"x".repeat(20)} ->`, "-> fourth", "none"].map((content, index) => ({
+      role: "user",
+      content,
+      created_at: new Date(Date.UTC(2024, 0, 1 + index)).toISOString(),
+    }));
+    await store.messages.storeBulk({ session_id: "signs", messages });
+    const scan = async (narrowing: Narrowing, bounds: { messages: number; characters: number }) => {
+      const filter = await filterOf(sql, narrowing, { required: [] }, undefined);
+      const found = await findLiterally(sql, "->", filter, { offset: 0, limit: 10 }, bounds);
+      const { total, isLowerBound } = await countLiterally(sql, "->", filter, bounds);
+      expect(found).toHaveLength(total);
+      return [total, isLowerBound];
+    };
+    expect(await scan({}, { messages: 5, characters: 100 })).toEqual([4, false]);
+    expect(await scan({}, { messages: 4, characters: 100 })).toEqual([3, true]);
+    expect(await scan({}, { messages: 5, characters: 20 })).toEqual([3, false]);
+    expect(await scan({ session_id: "signs" }, { messages: 1, characters: 100 })).toEqual([4, false]);
+  });
+}
