@@ -1,5 +1,5 @@
--- The schema. A database of the prototype is taken over in place: its tables are recognised by their names and keep
--- their rows, constraints, triggers and indexes; a fresh database gets the same tables first, and both get what follows.
+-- The schema. A database of the prototype is upgraded in place: its tables are recognised by their names and keep their
+-- rows, constraints, triggers and indexes. A fresh database gets the same tables first; then both get the rest.
 
 create or replace function dewey_touch() returns trigger language plpgsql as $$
 begin
@@ -33,7 +33,7 @@ begin
       content text not null,
       metadata jsonb check (metadata is null or jsonb_typeof(metadata) = 'object'),
       created_at timestamptz not null default now(),
-      -- Its index also serves reading a conversation in order; the prototype had a second one on the same columns.
+      -- Its index also serves reading a conversation in order; the prototype had a second index on the same columns.
       unique (conversation_id, turn_number)
     );
     create index on messages (created_at desc);
@@ -75,16 +75,17 @@ begin
   end if;
 end $$;
 
--- `last_turn` numbers the turns and `message_count` counts them, under the lock of the conversation's row.
--- PostgreSQL's text and jsonb cannot hold U+0000 or lone surrogates. Where something holds one, the ordinary column has
--- a readable copy with U+FFFD in its place, and the `_exact` column the JSON text, in which both are escaped.
+-- `last_turn` is the highest turn number and `message_count` the number of messages; both change under the lock of the
+-- conversation's row.
+-- PostgreSQL's text and jsonb cannot hold U+0000 or lone surrogates. For a value with one, the ordinary column has a
+-- readable copy with U+FFFD in its place, and the `_exact` column has the JSON text, in which both are escaped.
 alter table conversations
   add column last_turn integer not null default 0,
   add column message_count integer not null default 0,
   add column deleted_at timestamptz,
   add column metadata_exact text;
 
--- `sent_hash` tells a repeated call with the same id from a conflict; only callers that give ids need it.
+-- `sent_hash` distinguishes a repeated call with the same id from a conflict; only callers that pass ids need it.
 alter table messages
   add column search tsvector,
   add column sent_hash bytea,
@@ -96,8 +97,8 @@ alter table fiedler_results
   add column sent_hash bytea,
   add column exact text;
 
--- What is searched of a content: its words; with weight A those before a first colon, since a name there says who or
--- what speaks; and the lexeme '?' when it ends by asking, since what follows is then an answer.
+-- The search vector of a content: its words, with weight A for those before a first colon, because a name there is the
+-- speaker's; and the lexeme '?' if it ends with a question, because the next turn is then an answer.
 create function dewey_search_words(content text) returns tsvector language sql immutable parallel safe as $$
   select case when content ~ '^[^\n:]{1,40}:\s'
       then setweight(to_tsvector('english', split_part(content, ':', 1)), 'A')
@@ -106,8 +107,8 @@ create function dewey_search_words(content text) returns tsvector language sql i
     end || case when right(content, 150) ~ '\?(\s|$)' then '''?'''::tsvector else ''::tsvector end
 $$;
 
--- to_tsvector refuses text whose lexemes take more than 1 MB; below SAFE bytes no text can come to that, because a lexeme
--- takes at most five times the bytes it stands for. Of longer ones the longest beginning that fits is taken, by halving.
+-- to_tsvector rejects text whose lexemes take more than 1 MB. Text below `safe_bytes` always fits, because a lexeme takes at
+-- most five times the bytes of its word. Longer text is halved until its beginning fits.
 create function dewey_search_vector(content text) returns tsvector language plpgsql immutable parallel safe as $$
 declare
   safe_bytes constant integer := 200000;
@@ -127,7 +128,7 @@ begin
   end loop;
 end $$;
 
--- What a prototype's database holds already. The triggers are off meanwhile: being taken over is no change of a row.
+-- Fills the new columns for a prototype's rows, with triggers off: an upgrade must not count as a change of a row.
 alter table conversations disable trigger user;
 update conversations c
   set last_turn = m.last_turn, message_count = m.message_count
@@ -136,8 +137,8 @@ update conversations c
 alter table conversations enable trigger user;
 update messages set search = dewey_search_vector(content) where search is null;
 
--- The stored tsvector makes an index over to_tsvector(content) useless, and the unique constraint's index makes a second
--- one on the same columns useless. Their names in a prototype's database are not known, so they go by what they are.
+-- The stored tsvector replaces an index over to_tsvector(content), and the unique constraint's index a second one on the
+-- same columns. Their names in a prototype's database are unknown, so they are found by their definitions and dropped.
 do $$
 declare
   useless text;
@@ -156,16 +157,17 @@ create index messages_search on messages using gin (search);
 create index conversations_trash on conversations (deleted_at) where deleted_at is not null;
 create index fiedler_results_conversation on fiedler_results (conversation_id);
 
--- Appends messages for several callers in one transaction, and answers for every message what became of it:
---   stored, repeated (known by its id, with the same hash), missing (no such conversation), conflict (the id is taken
---   by something else), taken (the turn that the caller gave is).
--- A caller with any of the last three has nothing stored; the others are not touched by that. Within one call no id may
--- come twice, and a caller that gives a turn itself is alone in its conversation: the writer sees to both.
+-- Appends messages for several callers in one transaction and returns an outcome for each message:
+--   stored, repeated (same id and same hash), missing (no such conversation), conflict (the id belongs to something else),
+--   taken (the turn number that the caller passed exists).
+-- If one of a caller's messages has any of the last three, none of that caller's messages is stored; other callers are not
+-- affected. Ids must be distinct within one call, and a caller that passes turn numbers must be alone in its conversation:
+-- the writer ensures both.
 --
--- `searchables` holds what is searched of a content where that is not the content itself.
+-- `searchables` holds the text to index where it differs from the content.
 --
--- The locks are taken first, in the order of the ids, so that overlapping calls cannot wait for each other in a circle;
--- the second statement then has a view that holds everything committed before the locks were had.
+-- The locks are taken first, ordered by id, so that overlapping calls cannot deadlock; the second statement's snapshot then
+-- includes everything committed before the locks were acquired.
 create function dewey_append(
   callers integer[], conversations uuid[], ids uuid[], turns integer[], roles text[], contents text[],
   contents_exact text[], metadatas text[], metadatas_exact text[], times timestamptz[], hashes text[],

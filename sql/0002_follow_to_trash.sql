@@ -1,21 +1,22 @@
--- What a recorder brings late belongs to its conversation even when that is in the trash by then, or a conversation that
--- is restored would have holes. Everybody else is still told that it is not there. The function is that of the first
--- migration but for `follow_to_trash`.
+-- A recorder's late messages are appended to their conversation even if that is in the trash by then; otherwise a restored
+-- conversation would have gaps. All other callers still get `missing`. The function is that of 0001 with `follow_to_trash`
+-- added.
 drop function dewey_append(
   integer[], uuid[], uuid[], integer[], text[], text[], text[], text[], text[], timestamptz[], text[], text[]
 );
 
--- Appends messages for several callers in one transaction, and answers for every message what became of it:
---   stored, repeated (known by its id, with the same hash), missing (no such conversation, or in the trash), conflict
---   (the id is taken by something else), taken (the turn that the caller gave is).
--- A caller with any of the last three has nothing stored; the others are not touched by that. Within one call no id may
--- come twice, and a caller that gives a turn itself is alone in its conversation: the writer sees to both.
+-- Appends messages for several callers in one transaction and returns an outcome for each message:
+--   stored, repeated (same id and same hash), missing (no such conversation, or in the trash), conflict (the id belongs to
+--   something else), taken (the turn number that the caller passed exists).
+-- If one of a caller's messages has any of the last three, none of that caller's messages is stored; other callers are not
+-- affected. Ids must be distinct within one call, and a caller that passes turn numbers must be alone in its conversation:
+-- the writer ensures both.
 --
--- `searchables` holds what is searched of a content where that is not the content itself. `follow_to_trash` says whether
--- a message may go into a conversation that is in the trash.
+-- `searchables` holds the text to index where it differs from the content. `follow_to_trash` says whether a message may be
+-- appended to a conversation in the trash.
 --
--- The locks are taken first, in the order of the ids, so that overlapping calls cannot wait for each other in a circle;
--- the second statement then has a view that holds everything committed before the locks were had.
+-- The locks are taken first, ordered by id, so that overlapping calls cannot deadlock; the second statement's snapshot then
+-- includes everything committed before the locks were acquired.
 create function dewey_append(
   callers integer[], conversations uuid[], ids uuid[], turns integer[], roles text[], contents text[],
   contents_exact text[], metadatas text[], metadatas_exact text[], times timestamptz[], hashes text[],

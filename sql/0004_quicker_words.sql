@@ -1,5 +1,5 @@
--- The same words as before, made in half the time: what is rare (a label, a question) is looked for in the few characters
--- where it can be, and each function is one expression, which PostgreSQL writes into the statement in place of the call.
+-- Computes the same search vectors in half the time: labels and questions, which are rare, are searched only in the few
+-- characters where they can occur, and each function is a single expression, which PostgreSQL inlines.
 create function dewey_labelled_words(content text) returns tsvector language sql immutable parallel safe as $$
   select case when position(':' in left(content, 41)) > 1 and left(content, 42) ~ '^[^\n:]{1,40}:\s'
     then setweight(to_tsvector('english', split_part(content, ':', 1)), 'A')
@@ -15,7 +15,7 @@ create or replace function dewey_search_words(content text) returns tsvector lan
   end
 $$;
 
--- Of a content whose lexemes are too many for a tsvector, the longest beginning that fits, by halving.
+-- Halves a content whose lexemes exceed a tsvector until its beginning fits.
 create function dewey_search_beginning(content text) returns tsvector language plpgsql immutable parallel safe as $$
 declare
   most_characters constant integer := 1000000;
@@ -30,7 +30,7 @@ begin
   end loop;
 end $$;
 
--- Below 200,000 bytes no text can have too many, because a lexeme takes at most five times the bytes it stands for.
+-- Text below 200,000 bytes always fits, because a lexeme takes at most five times the bytes of its word.
 create or replace function dewey_search_vector(content text) returns tsvector language sql immutable parallel safe as $$
   select case when octet_length(content) <= 200000
     then dewey_search_words(content)

@@ -1,7 +1,7 @@
--- The same function as in 0002, planned once for a connection instead of at every call, which took two thirds of the time
--- of storing one message. A plan for all calls must be right at any size of the tables and of the call, also when it was
--- made while they were empty: so it may only look rows up by their keys (the settings behind the function's name), and the
--- rows are numbered where they are judged, because joining the two would take a bulk call's size by its square.
+-- The same function as in 0002, planned once per connection instead of at every call, which took two thirds of the time of
+-- storing one message. A generic plan must suit any size of tables and calls, even if it was made while the tables were
+-- empty. It may therefore only look rows up by their keys (the settings after the function's name), and rows are numbered in
+-- the same subquery that judges them, because joining the two would take quadratic time in the size of a bulk call.
 create or replace function dewey_append(
   callers integer[], conversations uuid[], ids uuid[], turns integer[], roles text[], contents text[],
   contents_exact text[], metadatas text[], metadatas_exact text[], times timestamptz[], hashes text[],

@@ -1,6 +1,6 @@
--- Lists go on behind the last entry that was seen, by its time and its id: with both in an index a page is read in its
--- order, however deep it is, and no sort is needed where many rows have the same time. The indexes of one column that they
--- replace go by what they are, since a prototype's database has names of its own for them.
+-- Lists use keyset pagination by time and id. With both in an index, a page at any depth is read in order, and no sort is
+-- needed where many rows have the same time. The single-column indexes that these replace have unknown names in a
+-- prototype's database, so they are found by their definitions and dropped.
 do $$
 declare
   useless text;
@@ -19,7 +19,7 @@ end $$;
 
 create index conversations_by_update on conversations (updated_at desc, id desc) where deleted_at is null;
 create index conversations_by_begin on conversations (created_at desc, id desc) where deleted_at is null;
--- Searches within a session look conversations up here too, also those in the trash.
+-- Not partial, because searches within a session also look up conversations in the trash here.
 create index conversations_of_session_by_update on conversations (session_id, updated_at desc, id desc);
 create index conversations_of_session_by_begin on conversations (session_id, created_at desc, id desc)
   where deleted_at is null;

@@ -1,12 +1,12 @@
--- The language whose word forms search knows: a text search configuration of PostgreSQL's. There is one row.
+-- The language in which messages are indexed: a text search configuration of PostgreSQL. The table has one row.
 create table dewey_search_language (
   is_only boolean primary key default true check (is_only),
-  -- What the words of new messages are made in, and those in which some earlier ones may still be, while a change is under
-  -- way. All of them are searched, so that nothing is ever unfindable.
+  -- The configuration for new messages, and those with which earlier messages may still be indexed while a rebuild is in
+  -- progress. Queries use all of them, so that every message stays findable.
   language text not null,
   earlier text[] not null default '{}',
-  -- Of the walk that makes the words of all messages anew: since when it is under way, the id up to which it has come, how
-  -- many messages that were, and how many there are about. Whoever goes on with it begins there.
+  -- Progress of the rebuild of all search vectors: when it started, the last id done, the number of messages done, and their
+  -- estimated total. Any server resumes it from here.
   started_at timestamptz,
   walked_to uuid,
   walked bigint not null default 0,
@@ -14,8 +14,8 @@ create table dewey_search_language (
 );
 insert into dewey_search_language (language) values ('english');
 
--- Makes the words of messages in a language from now on. It is written into the function as a constant, since to look it
--- up would cost every message; PostgreSQL plans anew what has the function in its plan.
+-- Sets the language for new messages. It becomes a constant in the function, because a lookup would slow every insert;
+-- PostgreSQL invalidates the cached plans that contain the function.
 create function dewey_search_with(language regconfig) returns void language plpgsql as $$
 begin
   execute format($definition$

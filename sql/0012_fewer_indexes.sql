@@ -1,6 +1,6 @@
--- Every message stored writes its conversation's row anew, and with it all indexes of conversations. Two indexes that come from
--- the prototype answer no statement of Dewey's: lists do not look into metadata, and messages of a conversation are read by
--- their turns. They go by what they are, since a prototype's database has names of its own for them.
+-- Storing a message updates its conversation's row and thereby all indexes of conversations. Two of the prototype's indexes
+-- serve no statement of Dewey: lists do not filter by metadata, and messages of a conversation are read by their turns.
+-- Their names in a prototype's database are unknown, so they are found by their definitions and dropped.
 do $$
 declare
   useless text;
