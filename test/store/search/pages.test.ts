@@ -2,13 +2,15 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { SearchReply } from "../../../src/store/search/search.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { failure } from "../../support/failure.ts";
-import { engines, testStore } from "../../support/postgres.ts";
+import { connect, emptyDatabase, engines, testStore } from "../../support/postgres.ts";
 
 for (const engine of engines) {
   describe(`pages of a search on ${engine.name}`, () => {
     let store: Store;
+    let connection: Awaited<ReturnType<typeof emptyDatabase>>;
     beforeAll(async () => {
-      store = await testStore(engine);
+      connection = await emptyDatabase(engine);
+      store = await testStore(engine, { connection });
     });
     afterAll(() => store.close());
 
@@ -56,6 +58,26 @@ for (const engine of engines) {
         expect(pages.map((page) => page.total)).toEqual(pages.map(() => total));
         expect(pages.map((page) => page.offset)).toEqual(pages.map((_, index) => index * 40));
       }
+    });
+
+    test("leave out what was in flight at the first, and keep what came from another cluster", async () => {
+      const { conversation_id } = await store.messages.storeBulk({
+        messages: [user("yuzu a"), user("yuzu b"), user("yuzu far")],
+      });
+      await using sql = connect(connection);
+      await sql`update messages set stored_in = 9000000000000000 where content = 'yuzu far'`;
+      let first: SearchReply | undefined;
+      await sql.begin(async (slow) => {
+        await slow`insert into messages (conversation_id, turn_number, role, content, search)
+          values (${conversation_id}, 70, 'user', 'yuzu late', dewey_search_vector('yuzu late'))`;
+        // A later transaction that commits first: the one in flight is not the snapshot's newest.
+        await store.messages.storeBulk({ messages: [user("yuzu c")] });
+        first = await find("yuzu", { limit: 1 });
+      });
+      const rest = await find("yuzu", { cursor: first?.next_cursor });
+      const found = [first, rest].flatMap((page) => (page ? contents(page) : []));
+      expect(found.toSorted()).toEqual(["yuzu a", "yuzu b", "yuzu c", "yuzu far"]);
+      expect((await find("yuzu")).total).toBe(5);
     });
 
     test("are the same by offset, while nothing is stored", async () => {

@@ -173,26 +173,49 @@ for (const engine of engines) {
       expect((await find("🦭")).total).toBe(1);
     });
 
-    test("lends a turn the weight of its neighbours, and of the question that it answers", async () => {
-      const about = [
-        user("we talked of the lighthouse keeper"),
-        user("she found a lantern"),
-        user("in the lighthouse"),
-      ];
-      await store.messages.storeBulk({ messages: [user("a lantern"), user("quite alone")] });
-      await store.messages.storeBulk({ messages: about });
-      expect((await contents("lighthouse lantern"))[0]).not.toBe("a lantern");
-      await store.messages.storeBulk({ messages: [user("is the vestibule locked?"), user("vestibule no")] });
-      await store.messages.storeBulk({ messages: [user("is the vestibule locked."), user("vestibule yes")] });
-      expect((await contents("vestibule")).indexOf("vestibule no")).toBeLessThan(
-        (await contents("vestibule")).indexOf("vestibule yes"),
-      );
+    /** Stores each text as a turn of one conversation, all with the same time. */
+    const talk = (day: string, ...texts: string[]) =>
+      store.messages.storeBulk({
+        messages: texts.map((text) => ({ ...user(text), created_at: `${day}T00:00:00Z` })),
+      });
+
+    test("lends a turn weight from neighbours up to five turns away, and from none beyond", async () => {
+      const at = (distance: number, word: string) => [...Array.from({ length: distance - 1 }, () => "filler"), word];
+      // Without a neighbour's weight the turns are equal, and the newer one comes first.
+      const first = async (distance: number) => {
+        await talk("2024-03-01", `lantern near${distance}`, ...at(distance, "lighthouse"));
+        await talk("2024-03-02", `lantern none${distance}`, ...at(distance, "filler"));
+        const narrowing = { start_date: new Date("2024-03-01"), end_date: new Date("2024-03-03") };
+        const found = await contents("lantern lighthouse", narrowing);
+        return found.find((content) => content.startsWith("lantern") && content.endsWith(`${distance}`));
+      };
+      expect(await first(1)).toBe("lantern near1");
+      expect(await first(5)).toBe("lantern near5");
+      expect(await first(6)).toBe("lantern none6");
     });
 
-    test("gives weight to who speaks", async () => {
-      await store.messages.storeBulk({ messages: [user("Ingrid: we sail at dawn")] });
-      await store.messages.storeBulk({ messages: [user("Ask Ingrid; Ingrid will sail Ingrid's boat")] });
+    test("lends a turn weight from the question that it answers", async () => {
+      await talk("2024-04-01", "is the vestibule locked?", "vestibule green");
+      await talk("2024-04-02", "is the vestibule locked.", "vestibule azure");
+      const found = await contents("vestibule");
+      expect(found.indexOf("vestibule green")).toBeLessThan(found.indexOf("vestibule azure"));
+    });
+
+    test("weighs a speaker's name more than the same name elsewhere", async () => {
+      await talk("2024-05-01", "Ingrid: we sail at dawn");
+      await talk("2024-05-02", "Ask Ingrid; Ingrid will sail Ingrid's boat");
       expect((await contents("Ingrid sail"))[0]).toBe("Ingrid: we sail at dawn");
+    });
+
+    test("searches the rarest words of a long query, wherever they stand in it", async () => {
+      const other = await emptyDatabase(engine);
+      await using long = await testStore(engine, { connection: other });
+      const common = Array.from({ length: 32 }, (_, index) => `common${index}`).join(" ");
+      await long.messages.storeBulk({ messages: [...Array.from({ length: 60 }, () => user(common)), user("ibex")] });
+      await using sql = connect(other);
+      await sql`analyze messages`;
+      const { total } = await long.search.find({ query: `${common} ibex`, limit: 1, offset: 0 });
+      expect(total).toBe(61);
     });
 
     test("answers whatever it is asked, and never with an error of the database", async () => {

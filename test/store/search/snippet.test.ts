@@ -1,6 +1,39 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { pieceAround, snippetOf } from "../../../src/store/search/snippet.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { engines, testStore } from "../../support/postgres.ts";
+
+describe("an excerpt", () => {
+  const marksOf = (text: string, word: string, weight = 1) => {
+    const sought = { lexeme: word, weight };
+    return Array.from(text.matchAll(new RegExp(word, "g")), ({ index }) => ({
+      start: index,
+      end: index + word.length,
+      sought,
+    }));
+  };
+
+  test("splits no character and no word at its ends", () => {
+    for (const shift of ["", "a"]) {
+      const seals = `${shift}${"🦭".repeat(400)}`;
+      const text = `${seals}heron${seals}`;
+      const shown = snippetOf(text, marksOf(text, "heron"));
+      expect(shown).toContain("🦭**heron**");
+      expect(shown.isWellFormed()).toBe(true);
+    }
+    const words = "everything ".repeat(100);
+    const text = `${words}heron ${words}`;
+    const shown = snippetOf(text, marksOf(text, "heron"));
+    expect(shown).toMatch(/^… (everything )+\*\*heron\*\*( everything)+ …$/);
+  });
+
+  test("is around the rarer words, where the words of a query stand apart", () => {
+    const text = `common here. ${"filler ".repeat(100)}rare there. ${"filler ".repeat(100)}common again.`;
+    const marks = [...marksOf(text, "common"), ...marksOf(text, "rare", 5)].toSorted((a, b) => a.start - b.start);
+    expect(pieceAround(text, marks, 200).text).toContain("rare there.");
+    expect(pieceAround(text, marksOf(text, "common"), 200)).toMatchObject({ start: 0 });
+  });
+});
 
 for (const engine of engines) {
   describe(`snippets on ${engine.name}`, () => {
