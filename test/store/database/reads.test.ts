@@ -258,7 +258,7 @@ describe.skipIf(!debian)("reading from a replica", () => {
           await store.conversations.delete({ conversation_id, force: true });
           await using sql = connect(addresses.connection);
           await sql`vacuum messages`;
-          // PostgreSQL says so to whoever asks next.
+          // The replica reports the conflict at the next statement.
           await within`select pg_sleep(30)`;
         }
         const [row] = await within`select count(*)::integer as messages from messages`;

@@ -4,7 +4,7 @@ import { testListener } from "../../support/listener.ts";
 import { connect, emptyDatabase, engines } from "../../support/postgres.ts";
 import { Rpc } from "../../support/rpc.ts";
 
-/** How many searches the database works for, as it says itself. */
+/** Number of searches that the database is running, by its own account. */
 async function searching(sql: SQL): Promise<number> {
   const [row] = await sql`select count(*)::integer as count from pg_stat_activity
     where datname = current_database() and pid <> pg_backend_pid() and state = 'active' and wait_event_type = 'Lock'`;
@@ -21,14 +21,14 @@ async function untilSearching(sql: SQL, count: number): Promise<void> {
 
 for (const engine of engines) {
   describe(`a slow search on ${engine.name}`, () => {
-    /** Until the block ends a search waits for a table that only searches read. */
+    /** Blocks searches until the block ends, by locking a table that only they read. */
     async function slowSearches(sql: SQL): Promise<AsyncDisposable> {
       await sql`begin`;
       await sql`lock table dewey_vocabulary in access exclusive mode`;
       return { [Symbol.asyncDispose]: async () => void (await sql`rollback`) };
     }
 
-    test("delays no store, ends when its caller cancels it or goes, and at its deadline", async () => {
+    test("delays no write, and ends when its caller cancels or disconnects, and at its deadline", async () => {
       const connection = await emptyDatabase(engine);
       const store = { connection, maxConnections: 5, deadlineMs: 60_000, searchDeadlineMs: 60_000 };
       await using served = await testListener(engine, { store });
@@ -71,7 +71,7 @@ for (const engine of engines) {
       late.close();
     });
 
-    test("leaves its connection to the next one when it was cancelled", async () => {
+    test("leaves its connection usable after it was cancelled", async () => {
       const connection = await emptyDatabase(engine);
       await using served = await testListener(engine, { store: { connection, maxConnections: 5 } });
       await using sql = connect(connection);

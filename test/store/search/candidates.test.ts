@@ -12,11 +12,11 @@ const MILLION = 1_000_000;
 const words = (...counts: number[]) => counts.map((count, index) => ({ lexeme: "abcdefghijkl"[index] ?? "", count }));
 
 describe("the candidates of a search", () => {
-  test("are all that match, where words are rare", () => {
+  test("are all matches when the words are rare", () => {
     expect(chooseParts(words(3, 50), MILLION, 1, BOUNDS)).toEqual([{ match: "('a') | ('b')", share: 1 }]);
   });
 
-  test("are those with a rare word or with several common ones, and the newest with any", () => {
+  test("are messages with a rare word or several common ones, and the newest with any", () => {
     const [chosen, newest, ...more] = chooseParts(words(100, 20_000, 30_000), MILLION, 1, BOUNDS);
     expect(chosen).toEqual({ match: "('a') | ('b' & 'c')", share: 1 });
     expect(newest?.match).toBe("('a' | 'b' | 'c') & !(('a') | ('b' & 'c'))");
@@ -24,7 +24,7 @@ describe("the candidates of a search", () => {
     expect(more).toEqual([]);
   });
 
-  test("are the newest, where even what is rarest is too much", () => {
+  test("are the newest when even the rarest combination has too many", () => {
     expect(chooseParts(words(100_000), MILLION, 1, BOUNDS)).toEqual([
       { match: "('a')", share: BOUNDS.candidates / 100_000 },
     ]);
@@ -32,11 +32,11 @@ describe("the candidates of a search", () => {
     expect(pair).toEqual({ match: "('a' & 'b')", share: BOUNDS.candidates / 10_000 });
   });
 
-  test("are more of what matches where a filter leaves little of it", () => {
+  test("are a larger share of the matches when a filter passes few of them", () => {
     expect(chooseParts(words(100_000), MILLION, 0.01, BOUNDS)).toEqual([{ match: "('a')", share: 1 }]);
   });
 
-  test("are chosen quickly of a query of many words", () => {
+  test("are chosen by a short condition for a query of many words", () => {
     const [chosen] = chooseParts(words(...Array.from({ length: 12 }, () => 90_000)), MILLION, 1, BOUNDS);
     expect(chosen?.match.length).toBeLessThan(5000);
   });
@@ -81,23 +81,23 @@ for (const engine of engines) {
       return rows.map(({ content }) => Number(content.split(" ")[3]));
     };
 
-    test("for a word that is everywhere are the newest messages", async () => {
+    test("are the newest messages for a word that is in all", async () => {
       const found = await find("common");
       expect(found).toHaveLength(10);
       for (const number of found) expect(number).toBeGreaterThan(1700);
     });
 
-    test("are found though all that match are old", async () => {
+    test("are found when all matches are old", async () => {
       const found = await find("old");
       expect(found).toHaveLength(10);
       for (const number of found) expect(number).toBeLessThan(1000);
     });
 
-    test("are found though common words never come together", async () => {
+    test("are found when common words never occur together", async () => {
       expect(await find("left right")).toHaveLength(10);
     });
 
-    test("of a common word are found within a time, and within a tool that is seldom used", async () => {
+    test("are found for a common word within a period, and within a rarely used tool", async () => {
       const from = Date.UTC(2024, 0, 1);
       const found = await find("common", { start_date: new Date(from), end_date: new Date(from + 100 * 60_000) });
       expect(found).toHaveLength(10);
@@ -105,7 +105,7 @@ for (const engine of engines) {
       expect(await find("common", { tool: "seldom" })).toEqual([3]);
     });
 
-    test("of a common word within a rare role are found by that, not among all that hold the word", async () => {
+    test("are found by the role's index for a common word within a rare role", async () => {
       expect(await find("common", { role: "system" })).toEqual([5]);
       const filter = await filterOf(sql, { role: "system" }, { required: [] }, undefined);
       const explain = `explain (format json) select from messages m where m.search @@ 'common' and ${filter.condition}`;

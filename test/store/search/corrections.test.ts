@@ -4,7 +4,7 @@ import { typingErrors } from "../../../src/store/search/corrections.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { connect, emptyDatabase, engines, testStore } from "../../support/postgres.ts";
 
-test("a typing error is a letter added, left out, changed, or swapped with the next", () => {
+test("a typing error is a letter that is added, missing, changed, or swapped with the next", () => {
   const cases: [string, string, number][] = [
     ["penguin", "penguin", 0],
     ["pengiun", "penguin", 1],
@@ -37,7 +37,7 @@ for (const engine of engines) {
       return { found: results.map((hit) => hit.content), ...(corrected ? { corrected } : {}) };
     };
 
-    test("find what was meant, and the reply says so, also on its later pages", async () => {
+    test("are corrected, and the reply reports it on every page", async () => {
       const { conversation_id } = await say("the Gramophones were playing", "a penguin", "another penguin");
       await store.search.vocabulary.refresh();
       expect(await summary("gramofones")).toEqual({
@@ -55,7 +55,7 @@ for (const engine of engines) {
       expect(new Set([...first.results, ...second.results].map((hit) => hit.content)).size).toBe(2);
     });
 
-    test("are corrected beside words that are right, and those that occur are never touched", async () => {
+    test("are corrected among correct words, and a word that occurs is never changed", async () => {
       await say("the saxophonist of Marrakesh", "saxophonists everywhere", "a lone walrus", "the walrusses");
       await store.search.vocabulary.refresh();
       expect(await summary("saxophonist in Marakesh")).toEqual({
@@ -65,7 +65,7 @@ for (const engine of engines) {
       expect(await summary("walrus")).toEqual({ found: ["a lone walrus"] });
     });
 
-    test("stay as they are where nothing is alike, where they are no words, and where the word only is elsewhere", async () => {
+    test("stay unchanged when nothing is similar, when they are no words, and when the correction occurs only elsewhere", async () => {
       const { conversation_id } = await say("nothing to see", "ticket AB1234");
       await store.search.vocabulary.refresh();
       // Short words may have one error only.
@@ -78,7 +78,7 @@ for (const engine of engines) {
       expect(await summary("saxofonist", { conversation_id })).toEqual({ found: [] });
     });
 
-    test("are corrected to words of new messages, of any server, and not to those of messages that are gone", async () => {
+    test("are corrected to words of new messages on any server, and not to those of deleted messages", async () => {
       await using other = await testStore(engine, { connection });
       const stopping = new AbortController();
       const keeping = other.search.vocabulary.keep(stopping.signal);
@@ -98,7 +98,7 @@ for (const engine of engines) {
       expect(words.map(({ word }) => word)).toEqual(["penguin"]);
     });
 
-    test("are not corrected where the database refuses pg_trgm, and the log and the health say so", async () => {
+    test("are not corrected when the database refuses pg_trgm, and the log and the health report it", async () => {
       const lines: string[] = [];
       const log = createLog({ level: "warn", format: "text", write: (line) => lines.push(line) });
       const limited = await emptyDatabase(engine);

@@ -19,7 +19,7 @@ for (const engine of engines) {
       store.search.find({ query, limit: 20, offset: 0, ...options });
     const contents = (reply: SearchReply) => reply.results.map((hit) => hit.content);
 
-    /** Every page from the first on, doing something between each and the next. */
+    /** Reads all pages and runs `between` after each but the last. */
     async function read(query: string, options: object, between: (page: number) => Promise<unknown>) {
       const pages = [await find(query, options)];
       for (let last = pages[0]; last?.next_cursor !== undefined;) {
@@ -30,7 +30,7 @@ for (const engine of engines) {
       return pages;
     }
 
-    test("hold all that was there at the first, each once, whatever is stored between them", async () => {
+    test("hold every message of the first page's snapshot exactly once, whatever is stored in between", async () => {
       const conversations = Array.from({ length: 6 }, (_, each) =>
         Array.from({ length: 45 }, (_, turn) => user(`kumquat ${"jam ".repeat(turn % 7)}${each}-${turn}`)),
       );
@@ -41,7 +41,7 @@ for (const engine of engines) {
       for (const options of [{ limit: 40 }, { limit: 40, session_id: "fruit" }]) {
         const total = (await find("kumquat jam", options)).total;
         const pages = await read("kumquat jam", options, async (page) => {
-          // Better matches, older ones, and neighbours of those that have not been shown yet.
+          // Better matches, older ones, and neighbours of hits that are still to come.
           for (const conversation_id of ids)
             await store.messages.store({ conversation_id, ...user(`kumquat jam kumquat jam new ${page}`) });
           await store.messages.storeBulk({
@@ -60,7 +60,7 @@ for (const engine of engines) {
       }
     });
 
-    test("leave out what was in flight at the first, and keep what came from another cluster", async () => {
+    test("leave out messages in flight at the first page, and keep those from another cluster", async () => {
       const { conversation_id } = await store.messages.storeBulk({
         messages: [user("yuzu a"), user("yuzu b"), user("yuzu far")],
       });
@@ -80,7 +80,7 @@ for (const engine of engines) {
       expect((await find("yuzu")).total).toBe(5);
     });
 
-    test("are the same by offset, while nothing is stored", async () => {
+    test("are the same by offset while nothing is stored", async () => {
       const all = (await find("kumquat", { limit: 100 })).results.map((hit) => hit.message_id);
       const second = await find("kumquat", { limit: 100, offset: 100 });
       const byThirties = [];
@@ -92,7 +92,7 @@ for (const engine of engines) {
       expect((await find("kumquat", { offset: 100_000 })).results).toEqual([]);
     });
 
-    test("end without a cursor, and skip what went to the trash meanwhile", async () => {
+    test("end without a cursor, and skip messages moved to the trash", async () => {
       const { conversation_id } = await store.messages.storeBulk({ messages: [user("rhubarb a"), user("rhubarb b")] });
       await store.messages.storeBulk({ messages: [user("rhubarb c")] });
       const first = await find("rhubarb", { limit: 1 });
@@ -103,7 +103,7 @@ for (const engine of engines) {
       expect(contents(await find("rhubarb"))).toEqual(["rhubarb c"]);
     });
 
-    test("refuse a cursor that is not of this search, and say which field to correct", async () => {
+    test("refuse a cursor of another search, and name the field to correct", async () => {
       await store.messages.storeBulk({ messages: Array.from({ length: 3 }, () => user("tamarind")) });
       const { next_cursor: cursor = "" } = await find("tamarind", { limit: 1 });
       const changed = `${cursor.slice(0, 40)}${cursor[40] === "A" ? "B" : "A"}${cursor.slice(41)}`;
@@ -124,7 +124,7 @@ for (const engine of engines) {
       expect((await find("tamarind", { cursor, limit: 2, context: 1 })).results).toHaveLength(2);
     });
 
-    test("show the turns around a hit that are there, as many as are asked for", async () => {
+    test("show the requested number of turns around a hit, as far as they exist", async () => {
       const { conversation_id } = await store.messages.storeBulk({
         messages: ["one", "two", "three sassafras", "four", "five"].map(user),
       });
@@ -142,7 +142,7 @@ for (const engine of engines) {
       expect((await find("sassafras", { context: 0 })).results[0]).not.toHaveProperty("after");
     });
 
-    test("stay within what a reply holds, also with snippets and surroundings, and go on where they ended", async () => {
+    test("stay within the reply's budget, with snippets and surrounding turns, and continue where they ended", async () => {
       const filler = "and so the story of the river went on for a long while. ".repeat(30);
       const ids = [];
       for (let each = 0; each < 8; each += 1) {
@@ -160,7 +160,7 @@ for (const engine of engines) {
       }
     });
 
-    test("cut a long content around its match, say where, and give it whole when that is wanted", async () => {
+    test("cut a long content around its match, report the offset, and return it whole on request", async () => {
       const long = `${"é🙂 nothing here. ".repeat(10_000)}then the loganberry fell. ${"And more, much more. ".repeat(20_000)}`;
       const { conversation_id } = await store.messages.storeBulk({ messages: [user(long), user(`\0${long}`)] });
       const cut = await find("loganberry");

@@ -25,7 +25,7 @@ async function find(store: Store, query: string, options: object = {}): Promise<
   return results.map((hit) => hit.content);
 }
 
-/** Runs the background's walk until there is nothing more to do. */
+/** Runs the background rebuild to its end. */
 async function walk(...stores: Store[]): Promise<void> {
   const stopping = new AbortController();
   const kept = stores.map((store) => store.reindexer.keep(stopping.signal));
@@ -34,13 +34,13 @@ async function walk(...stores: Store[]): Promise<void> {
   await Promise.all(kept);
 }
 
-/** Enough for several steps, some of them not for PostgreSQL's parser as they stand. */
+/** Messages with identifiers and unspaced scripts, which are expanded for PostgreSQL's parser. */
 const many = (count: number) =>
   Array.from({ length: count }, (_, n) => user(`Nachricht ${n}: viele Häuser, storeMessage und 日本語`));
 
 for (const engine of engines) {
   describe(`the language of searches on ${engine.name}`, () => {
-    test("changes for all messages, and their word forms are known afterwards", async () => {
+    test("changes for all messages, which are then found by their word forms", async () => {
       await using store = await testStore(engine);
       await store.messages.storeBulk({ messages: [user("Die Häuser standen am Fluss"), ...many(450)] });
       expect(await find(store, "Haus")).toEqual([]);
@@ -59,7 +59,7 @@ for (const engine of engines) {
       }
     });
 
-    test("is that of snippets, of phrases and of stop words too, with and without accents", async () => {
+    test("also applies to snippets, phrases and stop words, with and without accents", async () => {
       await using store = await testStore(engine, { searchLanguage: "german" });
       await walk(store);
       await store.messages.storeBulk({ messages: [user("Neue Häuser für Berlin"), user("Nichts für ungut")] });
@@ -67,20 +67,20 @@ for (const engine of engines) {
       expect([results.map((hit) => hit.snippet), total]).toEqual([["Neue **Häuser** für Berlin"], 1]);
       expect(await find(store, '"neues Haus"')).toEqual(["Neue Häuser für Berlin"]);
       expect(await find(store, "Berlin -hauses")).toEqual([]);
-      // Nothing but stop words is looked for as it stands.
+      // A query of stop words only is searched verbatim.
       expect((await store.search.find({ query: "für ungut", limit: 9, offset: 0 })).total).toBe(1);
       expect((await find(store, "für")).toSorted()).toEqual(["Neue Häuser für Berlin", "Nichts für ungut"]);
       expect(await find(store, "das")).toEqual([]);
     });
 
-    test("marks words whose stem is not their beginning", async () => {
+    test("has its words marked when their stem is not a prefix", async () => {
       await using store = await testStore(engine, { searchLanguage: "indonesian" });
       await store.messages.storeBulk({ messages: [user("dia membaca surat")] });
       const { results } = await store.search.find({ query: "dibaca", limit: 1, offset: 0 });
       expect(results[0]?.snippet).toBe("dia **membaca** surat");
     });
 
-    test("hides nothing while it changes: old messages are found by their old words, new ones by the new", async () => {
+    test("hides nothing during a change: old messages are found by the old stems, new ones by the new", async () => {
       const connection = await emptyDatabase(engine);
       await using store = await testStore(engine, { connection });
       const { conversation_id } = await store.messages.storeBulk({
@@ -95,10 +95,10 @@ for (const engine of engines) {
       });
       expect(await store.health()).toMatchObject({ search: { reindexing: { earlier: ["english"], walked: 0 } } });
       const mixed = async (query: string) => (await find(store, query)).toSorted();
-      // Of the same connections, planned before the change and after it.
+      // On the same connections, planned before the change and after it.
       expect(await mixed("run")).toEqual(["the dog runs", "we are running to the houses"]);
       expect(await mixed("Haus house")).toEqual(["und alle Häuser", "we are running to the houses"]);
-      // A word that one language passes over is none to pass over in the other.
+      // A stop word of one language is still a word in the other.
       expect(await mixed("die")).toEqual(["die Brücken, und wir", "it is hard to die"]);
       expect(await mixed('"running houses"')).toEqual([]);
       expect(await mixed('"the houses" or "alle Haus"')).toEqual(["und alle Häuser", "we are running to the houses"]);
@@ -108,7 +108,7 @@ for (const engine of engines) {
       expect(await mixed("Brücke")).toEqual(["die Brücken, und wir"]);
     });
 
-    test("changes while others store, search, follow and delete, and nothing of that fails or is missed", async () => {
+    test("changes while callers store, search, follow and delete, without failures or missed messages", async () => {
       const connection = await emptyDatabase(engine);
       await using store = await testStore(engine, { connection });
       await using other = await testStore(engine, { connection });
@@ -135,7 +135,7 @@ for (const engine of engines) {
       })();
       const begun = await store.reindexer.begin("german");
       expect(begun.total).toBeGreaterThanOrEqual(900);
-      // Both servers walk, a step at a time; the wish is the same on both, and begins nothing anew.
+      // Both servers take steps in turn; a second request for the same language does not restart the rebuild.
       const walking = walk(store, other);
       await until("a first step", async () => (await other.reindexer.begin("german")).walked > 0);
       await Promise.all([walking, deleting]);
@@ -149,12 +149,12 @@ for (const engine of engines) {
         for (const message of page.messages) told.add(message.content);
         [from, more] = [page.cursor, page.more];
       }
-      // What is written anew is not told anew.
+      // Followers do not receive rebuilt messages again.
       expect([...told].filter((content) => content.startsWith("Nachricht"))).toEqual([]);
       expect(told.size).toBe(stored);
     });
 
-    test("waits for those who were storing when it changed, since they store in the earlier one", async () => {
+    test("is rebuilt only after transactions in flight at the change, which store in the earlier one", async () => {
       const connection = await emptyDatabase(engine);
       await using store = await testStore(engine, { connection });
       const { conversation_id } = await store.messages.storeBulk({ messages: [user("first")] });
@@ -166,7 +166,7 @@ for (const engine of engines) {
           values ('00000000-0000-0000-0000-000000000000', ${conversation_id}, 7, 'user', 'die Häuser', dewey_search_vector('die Hauser'))`;
         await store.reindexer.begin("german");
         kept = store.reindexer.keep(stopping.signal);
-        // Whoever comes later need not wait.
+        // Later transactions are not waited for and do not wait.
         await store.messages.store({ conversation_id, ...user("neue Häuser") });
         await until("its waiting", () => store.reindexer.isWalking);
         expect(await store.reindexer.state()).toMatchObject({ under_way: true, walked: 0 });
@@ -177,7 +177,7 @@ for (const engine of engines) {
       expect((await find(store, "Haus")).toSorted()).toEqual(["die Häuser", "neue Häuser"]);
     });
 
-    test("is gone on with where it was left, by whoever runs next, and may change again meanwhile", async () => {
+    test("resumes a rebuild on the next server, and may change again during it", async () => {
       const connection = await emptyDatabase(engine);
       {
         await using store = await testStore(engine, { connection });
@@ -203,7 +203,7 @@ for (const engine of engines) {
       expect((await store.search.find({ query: "Haus", limit: 1, offset: 0 })).total).toBe(0);
     });
 
-    test("keeps the place of a cursor", async () => {
+    test("keeps a cursor's place when it changes", async () => {
       await using store = await testStore(engine);
       await store.messages.storeBulk({ messages: many(450) });
       const seen = new Set<string>();
@@ -221,7 +221,7 @@ for (const engine of engines) {
       expect(seen.size).toBe(450);
     });
 
-    test("makes words anew that something else has made, also in the same language", async () => {
+    test("may stay the same in a rebuild, which repairs foreign vectors and writes no others", async () => {
       const connection = await emptyDatabase(engine);
       await using store = await testStore(engine, { connection });
       await store.messages.storeBulk({ messages: [user("tall houses"), user("old bridges"), user("calm lakes")] });
@@ -241,7 +241,7 @@ for (const engine of engines) {
       expect(await versionOf("calm lakes")).toBe(before);
     });
 
-    test("is taken at once by a database without messages, and only warned of by one with some", async () => {
+    test("is adopted at once by an empty database, and causes a warning in one with messages", async () => {
       const connection = await emptyDatabase(engine);
       {
         await using fresh = await testStore(engine, { connection, searchLanguage: "german" });
@@ -258,7 +258,7 @@ for (const engine of engines) {
       expect(await find(other, "Haus")).toEqual(["viele Häuser"]);
     });
 
-    test("is refused when the database does not know it, with those that it knows", async () => {
+    test("is refused when the database does not know it, with a list of those it knows", async () => {
       const connection = await emptyDatabase(engine);
       const error = await failure(openStore(storeOptions(connection, { searchLanguage: "klingon" })));
       expect(error).toMatchObject({
@@ -271,7 +271,7 @@ for (const engine of engines) {
       expect(await store.reindexer.state()).toEqual(before);
     });
 
-    test("comes along with a backup, also from the midst of a change", async () => {
+    test("is part of a backup, even during a change", async () => {
       await using store = await testStore(engine, { searchLanguage: "french" });
       await store.messages.storeBulk({ messages: [user("les maisons"), ...many(3)] });
       await store.reindexer.begin("german");
@@ -286,7 +286,7 @@ for (const engine of engines) {
       expect((await find(recovered, "Haus")).length).toBe(5);
     });
 
-    test("gives way to english when a backup's own is one that the database does not know", async () => {
+    test("falls back to english when the database does not know a backup's language", async () => {
       const connection = await emptyDatabase(engine);
       await using sql = connect(connection);
       await sql`create text search configuration houseish (copy = simple)`;
@@ -305,9 +305,9 @@ for (const engine of engines) {
 describe.skipIf(!debian)("the language of searches on a replica", () => {
   const engine = debian as Engine;
 
-  test("changes while searches run there: none fails or misses anything, and they know the word forms then", async () => {
+  test("changes while searches run there: none fails or misses anything, and they find the new word forms afterwards", async () => {
     await using primary = await privateCluster(engine);
-    // What a search there stands in the way of is replayed at once, so that the search is what gives way.
+    // Replay does not wait for conflicting searches but cancels them.
     await using standby = await startStandby(primary, ["max_standby_streaming_delay=0"]);
     const addresses = { connection: primary.connection, readConnection: standby.connection };
     await using store = await testStore(engine, { ...addresses, maxConnections: 10 });
@@ -327,7 +327,7 @@ describe.skipIf(!debian)("the language of searches on a replica", () => {
     const busy = [
       again(async () => expect(await total("Nachricht")).toBe(2000)),
       again(async () => expect(await total('"viele Häuser" -fluss')).toBe(2000)),
-      // What has come to be found is found by whoever asks next, wherever that is answered.
+      // A later search never finds less, whichever server answers it.
       again(async () => {
         const found = await total("Haus");
         expect(found).toBeGreaterThanOrEqual(houses);
@@ -338,7 +338,7 @@ describe.skipIf(!debian)("the language of searches on a replica", () => {
         await store.messages.store({ conversation_id, ...user(`neu${stored} und Häuser`) });
         expect(await find(store, `neu${stored}`)).toEqual([`neu${stored} und Häuser`]);
       }),
-      // What the walk leaves behind goes meanwhile, on the replica too, where searches may still see it.
+      // Removes the rebuild's dead rows, on the replica too, where running searches may still see them.
       again(async () => {
         await using sql = connect(primary.connection);
         await sql`vacuum messages`;

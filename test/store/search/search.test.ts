@@ -28,7 +28,7 @@ for (const engine of engines) {
       expect(await contents("penguin submarine")).toEqual(["walruses and a penguin swimming"]);
     });
 
-    test("answers a hit with all that is known of it", async () => {
+    test("returns all fields of a hit", async () => {
       const { conversation_id } = await store.messages.storeBulk({
         session_id: "hit",
         metadata: { about: "hit" },
@@ -53,19 +53,19 @@ for (const engine of engines) {
       ]);
     });
 
-    test("shows the newest of equal matches first, and goes on where a page ended", async () => {
+    test("shows the newest of equal matches first, and continues at an offset", async () => {
       const messages = ["2024-01-02", "2024-01-04", "2024-01-03"].map((day) => ({
         ...user(`zeppelin ${day}`),
         created_at: `${day}T00:00:00Z`,
       }));
-      // Each in a conversation of its own: neighbours would lend them weight.
+      // Separate conversations, because neighbours would lend them weight.
       for (const message of messages) await store.messages.storeBulk({ messages: [message] });
       const newest = ["zeppelin 2024-01-04", "zeppelin 2024-01-03", "zeppelin 2024-01-02"];
       expect(await contents("zeppelin")).toEqual(newest);
       expect(await contents("zeppelin", { limit: 1, offset: 1 })).toEqual(newest.slice(1, 2));
     });
 
-    test("obeys each filter, and so does the total", async () => {
+    test("applies each filter to the hits and to the total", async () => {
       const first = await store.messages.storeBulk({
         session_id: "s1",
         messages: [
@@ -92,7 +92,7 @@ for (const engine of engines) {
       expect(await filtered({ session_id: "s2", role: "assistant" })).toEqual([]);
     });
 
-    test("filters by what a message's metadata says of it", async () => {
+    test("filters by a message's metadata", async () => {
       const { conversation_id } = await store.conversations.begin({});
       const metadata = { source: "proxy", tool: "read_file", nested: { a: [1, 2] } };
       await store.messages.store({ conversation_id, ...user("basalt recorded"), metadata });
@@ -104,7 +104,7 @@ for (const engine of engines) {
       expect((await find("basalt")).total).toBe(2);
     });
 
-    test("wants a phrase in quotes, and leaves out what a minus stands before, but for numbers", async () => {
+    test("requires a quoted phrase, and excludes what follows a minus, except numbers", async () => {
       for (const text of [
         "the obsidian mirror broke",
         "a mirror of obsidian",
@@ -120,7 +120,7 @@ for (const engine of engines) {
       expect(await find("-obsidian")).toMatchObject({ total: 0, results: [] });
     });
 
-    test("reads operators as websearch_to_tsquery does, and takes those out of place for words", async () => {
+    test("reads operators as websearch_to_tsquery does, and misplaced ones as words", async () => {
       const said = [
         "the cobalt kiln",
         "a kiln of cobalt",
@@ -154,7 +154,7 @@ for (const engine of engines) {
       }
     });
 
-    test("finds what holds no word that the index knows as it stands, the newest first", async () => {
+    test("finds text without indexed words verbatim, newest first", async () => {
       const said = ["To be, or not to be", "not to be or to be", "well 🦭 done", "x -> y", "x => y", "100% (sure)"];
       for (const text of said) await store.messages.storeBulk({ session_id: "signs", messages: [user(text)] });
       const found = (query: string) => contents(query, { session_id: "signs" });
@@ -218,7 +218,7 @@ for (const engine of engines) {
       expect(total).toBe(61);
     });
 
-    test("answers whatever it is asked, and never with an error of the database", async () => {
+    test("answers any query, and never with an error of the database", async () => {
       const none = ["the of and", "!!! ??? &|!()<->", "\0\ud800", "🙂", "   "];
       for (const query of none) expect(await find(query)).toMatchObject({ results: [], total: 0 });
       const odd = [
@@ -240,7 +240,7 @@ for (const engine of engines) {
       for (const query of odd) expect((await find(query)).total).toBeGreaterThanOrEqual(0);
     });
 
-    test("finds what was written with quotes, signs and backslashes around it", async () => {
+    test("finds words between quotes, signs and backslashes", async () => {
       await store.messages.storeBulk({
         messages: [user("see http://host.example/o'brien?a=b&c='d' \\server\\xylophone")],
       });
@@ -281,12 +281,12 @@ for (const engine of engines) {
       const narrowings = [{}, { role: "user" }, { start_date: new Date(0) }];
       for (const each of narrowings) expect(await total(each)).toEqual([10_000, true]);
       await full.conversations.delete({ conversation_id, force: false });
-      // By the statistics hardly anything is in the trash: one conversation in five hundred.
+      // The statistics suggest an almost empty trash: one conversation in five hundred.
       await sql`analyze conversations`;
       for (const each of narrowings) expect(await total(each)).toEqual([2, undefined]);
     });
 
-    test("cuts long hits to what a reply holds, with their length, and leaves short ones whole", async () => {
+    test("cuts long hits to fit the reply, reports their length, and keeps short ones whole", async () => {
       const long = `saxophone ${"é".repeat(300_000)}`;
       await store.messages.storeBulk({
         messages: [user(long), { ...user("saxophone"), metadata: { raw: "y".repeat(300_000) } }, user(`${long}\0`)],
@@ -301,7 +301,7 @@ for (const engine of engines) {
       for (const hit of cut) expect(hit.content).toMatch(/^saxophone é{5000,}$/);
     });
 
-    test("gives NUL and lone surrogates back as they were stored", async () => {
+    test("returns NUL and lone surrogates as they were stored", async () => {
       await store.messages.storeBulk({ messages: [{ ...user("harpsichord\0\ud800"), metadata: { k: "\0" } }] });
       expect((await find("harpsichord")).results).toMatchObject([
         { content: "harpsichord\0\ud800", metadata: { k: "\0" } },

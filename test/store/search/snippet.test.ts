@@ -27,7 +27,7 @@ describe("an excerpt", () => {
     expect(shown).toMatch(/^… (everything )+\*\*heron\*\*( everything)+ …$/);
   });
 
-  test("is around the rarer words, where the words of a query stand apart", () => {
+  test("is around the rarer words when the words of a query are far apart", () => {
     const text = `common here. ${"filler ".repeat(100)}rare there. ${"filler ".repeat(100)}common again.`;
     const marks = [...marksOf(text, "common"), ...marksOf(text, "rare", 5)].toSorted((a, b) => a.start - b.start);
     expect(pieceAround(text, marks, 200).text).toContain("rare there.");
@@ -49,7 +49,7 @@ for (const engine of engines) {
       return results[0]?.snippet;
     };
 
-    test("mark the words that match, in whatever form, case and script they stand", async () => {
+    test("mark the matching words in any form, case and script", async () => {
       const examples: [string, string, string][] = [
         ["Happy Walruses were swimming", "happiness walrus swims", "**Happy** **Walruses** were **swimming**"],
         ["the RÉSUMÉ of Søren", "resume soren", "the **RÉSUMÉ** of **Søren**"],
@@ -69,7 +69,7 @@ for (const engine of engines) {
       }
     });
 
-    test("show the places that say most of a long text, and that there is more", async () => {
+    test("show the most relevant places of a long text, with an ellipsis where it is cut", async () => {
       const filler = "many other words were said about nothing at all ".repeat(40);
       const text = `${filler}here the gondola waits. ${filler}A gondola and a campanile by the lagoon. ${filler}the lagoon`;
       const shown = await snippet(text, "gondola campanile lagoon waits");

@@ -9,7 +9,7 @@ import { until } from "../../support/rpc.ts";
 
 setDefaultTimeout(60_000);
 
-/** The words that the statistics list when so much time has passed. */
+/** Returns the words that the statistics list after this much time. */
 async function later(statistics: StatisticsCache, sql: SQL, ms: number): Promise<string[]> {
   const laterMs = performance.now() + ms;
   using _clock = spyOn(performance, "now").mockReturnValue(laterMs);
@@ -22,7 +22,7 @@ describe("the time of the newest messages", () => {
   const known = { rows: 500, frequencies: new Map(), leastFrequency: 1, pages: 1, averageLength: 1 };
   const anyTime = { from: undefined, until: undefined };
 
-  test("is where a share of them begins", () => {
+  test("is that at which a share of all begins", () => {
     const statistics = { ...known, times: [1000, 2000, 3000, 4000, 8000] };
     expect(timeOfNewest(statistics, 0.25, anyTime)).toBe(4000);
     expect(timeOfNewest(statistics, 0.125, anyTime)).toBe(6000);
@@ -30,7 +30,7 @@ describe("the time of the newest messages", () => {
     expect(timeOfNewest(statistics, 0.5, { from: new Date(3000), until: undefined })).toBe(4000);
   });
 
-  test("is unlimited where they are most of all messages, or nothing is known", () => {
+  test("has no limit for most of all messages, or without statistics", () => {
     expect(timeOfNewest({ ...known, times: [1000, 2000] }, 0.51, anyTime)).toBe(0);
     expect(timeOfNewest({ ...known, times: [] }, 0.1, anyTime)).toBe(0);
   });

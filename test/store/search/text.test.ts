@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { searchable } from "../../../src/store/search/text.ts";
 import { engines, testStore } from "../../support/postgres.ts";
 
-describe("what the parser is to see", () => {
-  test("is the text itself where that is prose", () => {
+describe("text for PostgreSQL's parser", () => {
+  test("is unchanged when it is prose", () => {
     for (const text of [
       "A well-known fact: it works, e.g. here.",
       "It is 3.14 on 2026-01-31, isn't it?",
@@ -16,7 +16,7 @@ describe("what the parser is to see", () => {
     }
   });
 
-  test("is the whole and the parts of what signs or capitals hold together", () => {
+  test("has the whole and the parts of words joined by signs or capitals", () => {
     expect(searchable("call dewey_store_message now")).toBe("call deweystoremessage dewey store message now");
     expect(searchable("parseHTTPResponse")).toBe("parsehttpresponse parse HTTP Response");
     expect(searchable("/usr/lib/x.so")).toBe("/usrlibxso usr lib x so");
@@ -25,13 +25,13 @@ describe("what the parser is to see", () => {
     expect(searchable("01a20e0c-05cb-7f75")).toBe("x01a20e0c05cb7f75 01a20e0c 05cb 7f75");
   });
 
-  test("is pairs of characters where words are not spaced, and letters without accents", () => {
+  test("has pairs of characters in scripts without spaces, and letters without accents", () => {
     expect(searchable("日本語の本")?.trim()).toBe("日本 本語 語の の本 本");
     expect(searchable("Café Ångström")).toBe("Cafe Angstrom");
     expect(searchable("e\u0301 ß Œ x\u0304 й")).toBe("e ss OE x й");
   });
 
-  test("is told in a moment, however long the words are", () => {
+  test("is made quickly, however long the words are", () => {
     for (const text of [
       "a".repeat(250_000),
       "é".repeat(250_000),
@@ -41,7 +41,7 @@ describe("what the parser is to see", () => {
     ]) {
       const startedMs = performance.now();
       searchable(`é ${text}`);
-      // It took minutes when each letter was tried as the beginning of a name.
+      // Trying each letter as the beginning of a name took minutes.
       expect(performance.now() - startedMs).toBeLessThan(10_000);
     }
   });

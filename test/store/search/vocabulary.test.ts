@@ -5,7 +5,7 @@ import { connect, emptyDatabase, engines, testStore } from "../../support/postgr
 
 for (const engine of engines) {
   describe(`the vocabulary on ${engine.name}`, () => {
-    test("is read by one server at a time, and the others leave it to that one", async () => {
+    test("is built by one server at a time, which the others do not wait for", async () => {
       const connection = await emptyDatabase(engine);
       await using sql = connect(connection);
       const stores: Store[] = [];
