@@ -137,6 +137,8 @@ for (const engine of engines) {
         return { message_id, turn, role, content, created_at };
       };
       expect(hit).toMatchObject({ turn: 3, before: [near(1), near(2)], after: [near(4), near(5)] });
+      const [nearest] = (await find("sassafras", { context: 1 })).results;
+      expect(nearest).toMatchObject({ before: [near(2)], after: [near(4)] });
       expect((await find("sassafras", { context: 5 })).results[0]?.after).toEqual([near(4), near(5), near(70)]);
       expect((await find("sassafras")).results[0]).not.toHaveProperty("before");
       expect((await find("sassafras", { context: 0 })).results[0]).not.toHaveProperty("after");
