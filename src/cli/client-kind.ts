@@ -10,20 +10,20 @@ import type { Json } from "../wire/frame.ts";
 import type { Invocation } from "./command.ts";
 import { selfCommand } from "./self.ts";
 
-/** A client that can be connected: where its configuration lies, and in what form. */
+/** A client that can be connected: the location and format of its configuration. */
 export interface ClientKind {
-  /** As people call it. */
+  /** Its name in messages. */
   label: string;
   /** The file that holds its MCP servers. */
   servers: string;
   form: "json" | "toml";
-  /** The file that holds its hooks, where it has any that we know. */
+  /** The file that holds its hooks, if Dewey supports them. */
   hooks?: string;
-  /** What else is to be done to have its talk. */
+  /** A further step that recording its sessions takes. */
   hint?: string;
 }
 
-/** The client that is meant. A path stands for any client that has its servers in an `mcpServers` file. */
+/** The client of that name. A path stands for any client that keeps its servers in an `mcpServers` file. */
 export function clientKind(name: string, project: boolean, env: Invocation["env"]): ClientKind {
   const home = env["HOME"] || homedir();
   switch (name) {
@@ -41,22 +41,22 @@ export function clientKind(name: string, project: boolean, env: Invocation["env"
     }
     case "codex": {
       if (project)
-        throw new DeweyError("invalid", "codex has its MCP servers in one place for all projects; leave --project out");
+        throw new DeweyError("invalid", "codex keeps its MCP servers in one place for all projects; omit --project");
       const folder = env["CODEX_HOME"] || join(home, ".codex");
-      const hint = `Codex has no hooks; its talk comes with: dewey import --watch ${join(folder, "sessions")}`;
+      const hint = `Codex has no hooks; record its sessions with: dewey import --watch ${join(folder, "sessions")}`;
       return { label: "Codex", servers: join(folder, "config.toml"), form: "toml", hint };
     }
     default:
       if (!name.endsWith(".json"))
         throw new DeweyError(
           "invalid",
-          `${JSON.stringify(name)} is no client that Dewey knows; there are claude-code, codex, gemini, and the path of any client's mcpServers file (.json)`,
+          `${JSON.stringify(name)} is not a known client; give claude-code, codex, gemini, or the path of another client's mcpServers file (.json)`,
         );
       return { label: name, servers: resolve(name), form: "json" };
   }
 }
 
-/** How the clients are to start Dewey: this very program, with what is no default. */
+/** How clients start Dewey: this same program, with the settings that are not defaults. */
 export function programFor(invocation: Invocation): Program {
   const { url, dataDir, spoolDir } = connectConfig(invocation);
   const flag = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value]);
@@ -67,18 +67,18 @@ export function programFor(invocation: Invocation): Program {
   };
 }
 
-/** The line that a client's hooks run, for a shell. */
+/** The shell command that a client's hooks run. */
 export function hookCommand(program: Program): string {
   return [...program.command, "hook", ...program.flags, ...program.spoolFlags].map(quoted).join(" ");
 }
 
-/** Every place in a client's file that holds servers: for Claude Code also those that belong to one project. */
+/** All server tables in a client's file; Claude Code's file also has one per project. */
 export function serversIn(config: Json): Servers[] {
   const projects = isObject(config["projects"]) ? Object.values(config["projects"]).filter(isObject) : [];
   return [config, ...projects].flatMap((place) => (isObject(place["mcpServers"]) ? [place["mcpServers"]] : []));
 }
 
-/** A file's object with its servers changed, in every place that has some; `isOwn` says that it is the file's own. */
+/** Changes every server table in a file's object; `isOwn` tells the file's own table from those of projects. */
 async function withServers(
   config: Json,
   change: (servers: Servers, isOwn: boolean) => Promise<Servers>,
@@ -95,7 +95,7 @@ async function withServers(
   return { ...changed, projects };
 }
 
-/** A file's text with its servers changed, in the file's own form. */
+/** A file's text with its servers changed, in the file's own format. */
 export async function changedText(
   kind: ClientKind,
   file: ConfigFile,

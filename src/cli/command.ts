@@ -3,36 +3,36 @@ import { DeweyError } from "../errors.ts";
 import { settings } from "../settings.ts";
 import type { Setting, SettingName } from "../settings.ts";
 
-/** A flag that is no setting: it belongs to one command and has no variable. */
+/** A flag that is not a setting: it belongs to one command and has no variable. */
 export interface Flag {
-  /** What stands for the value in help; absent for a switch. */
+  /** Placeholder for the value in help; absent for a switch. */
   value?: string;
   summary: string;
-  /** May be given more than once; its value is then a list. */
+  /** May be repeated; the value is then a list. */
   many?: true;
 }
 
-/** One command of the binary: what its help says, what it takes, and what it does. */
+/** One command of the binary: its help, its arguments and its work. */
 export interface Command {
   name: string;
   summary: string;
-  /** The forms in which it can be called. */
+  /** The forms of its command line. */
   usage: string[];
-  /** What a person should know beyond the flags. */
+  /** Help beyond the flags. */
   about?: string;
   settings: readonly SettingName[];
   flags: Record<string, Flag>;
-  /** How many operands it takes at most. */
+  /** Maximum number of operands. */
   operands: number;
-  /** Does the work and answers the exit code. */
+  /** Does the work and returns the exit code. */
   run(invocation: Invocation): Promise<number>;
 }
 
-/** One call of a command. */
+/** One run of a command. */
 export interface Invocation {
   flags: Record<string, string | boolean | string[] | undefined>;
   operands: string[];
-  /** What stood behind `--`: a command line that is not ours to read. */
+  /** The arguments after `--`: another program's command line. Undefined without `--`. */
   rest: string[] | undefined;
   env: Record<string, string | undefined>;
   version: string;
@@ -41,7 +41,7 @@ export interface Invocation {
   stopping: AbortSignal;
 }
 
-/** Reads a command's own arguments. Throws an `invalid` error of one line that says where help is. */
+/** Parses a command's arguments. Throws `invalid` with one line that points to the help. */
 export function parseCommandLine(command: Command, args: string[]): Pick<Invocation, "flags" | "operands" | "rest"> {
   const terminator = args.indexOf("--");
   const own = terminator === -1 ? args : args.slice(0, terminator);
@@ -56,7 +56,7 @@ export function parseCommandLine(command: Command, args: string[]): Pick<Invocat
   };
 }
 
-/** The flags of a command: those of its settings, and its own. One that two of its settings share would be ambiguous. */
+/** The flags of a command: those of its settings, except ambiguous ones that two settings share, and its own. */
 export function flagsOf(command: Command): Record<string, Flag> {
   const rows = command.settings
     .map((name): Setting<unknown> => settings[name])
@@ -89,10 +89,10 @@ function parse(command: Command, args: string[]) {
   }
 }
 
-/** Node's own sentences are long and speak of programming; a person needs the flag and what is wrong with it. */
+/** Shortens Node's messages, which are long and address programmers, to the flag and its problem. */
 function complaintOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const unknown = /^Unknown option '([^']+)'/.exec(message);
   if (unknown) return `has no flag ${unknown[1]}`;
-  return `was called wrongly: ${message.split("\n")[0]}`;
+  return `was used incorrectly: ${message.split("\n")[0]}`;
 }

@@ -1,8 +1,8 @@
 import type { Command } from "./command.ts";
 
 /**
- * How each command of the binary is loaded, by its name, in the order of the help. Only what is asked for is loaded: the
- * parts of the server take longer to be made ready than a client waits for a hook, and than the proxy takes to start.
+ * Loads each command, by its name, in the order of the help. Only the requested command is loaded: loading the server's
+ * parts would delay a hook, for which a client waits, and the start of the proxy.
  */
 const loaders: Record<string, () => Promise<Command>> = {
   up: async () => (await import("./commands/up.ts")).up,
@@ -30,12 +30,12 @@ const loaders: Record<string, () => Promise<Command>> = {
   unit: async () => (await import("./commands/unit.ts")).unit,
 };
 
-/** The command, or undefined when there is none of that name. */
+/** The command of that name, or undefined. */
 export async function commandNamed(name: string): Promise<Command | undefined> {
   return Object.hasOwn(loaders, name) ? loaders[name]?.() : undefined;
 }
 
-/** Every command, for those who tell of all: help and completions. */
+/** Every command, for help and completions. */
 export function allCommands(): Promise<readonly Command[]> {
   return Promise.all(Object.values(loaders).map((load) => load()));
 }

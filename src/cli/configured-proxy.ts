@@ -14,7 +14,7 @@ import { deliverLeft } from "./hook-delivery.ts";
 import { listenOptions } from "./listen.ts";
 import { onHangUp } from "./signals.ts";
 
-/** A log without secrets: what the servers behind the proxy print on stderr goes there, and errors in their words. */
+/** A log with secrets removed: it contains the stderr and the error messages of the servers behind the proxy. */
 export function relayingLog(level: LogLevel): Log {
   const redactor = createRedactor();
   return stderrLog(level, (text) => redactor.text(text, {}));
@@ -27,7 +27,7 @@ export interface ConfiguredProxy {
   version: string;
 }
 
-/** Starts the proxy with the upstreams of its configuration, which it reads again when it is told so. */
+/** Starts the proxy with the upstreams of its configuration, which SIGHUP reloads. */
 export function startConfiguredProxy({ config, env, log, version }: ConfiguredProxy): Proxy {
   deliverLeft({ ...config, spoolDir: config.spool.folder }, env, log);
   const running = startProxy({
@@ -41,17 +41,17 @@ export function startConfiguredProxy({ config, env, log, version }: ConfiguredPr
   onHangUp(() => {
     try {
       running.configure(readUpstreams(config, env));
-      log.info("the configuration was read again", { file: config.configFile });
+      log.info("reloaded the configuration", { file: config.configFile });
     } catch (error) {
       const reason = asDeweyError(error).message;
       running.keepConfiguration(reason);
-      log.error("the configuration is as it was: what was read again is wrong", { reason });
+      log.error("kept the old configuration because the new one is wrong", { reason });
     }
   });
   return running;
 }
 
-/** The upstreams that are configured. Throws `invalid` and names what is wrong. */
+/** Reads the configured upstreams. Throws `invalid` and names the mistake. */
 export function readUpstreams(config: ProxyConfig, env: Invocation["env"]): Upstreams {
   const context = contextOf(config, env);
   const { configFile } = config;
@@ -60,13 +60,9 @@ export function readUpstreams(config: ProxyConfig, env: Invocation["env"]): Upst
   try {
     text = readFileSync(configFile, "utf8");
   } catch (cause) {
-    throw new DeweyError(
-      "invalid",
-      `DEWEY_PROXY_CONFIG should be a file that can be read, not ${JSON.stringify(configFile)}`,
-      {
-        cause,
-      },
-    );
+    throw new DeweyError("invalid", `DEWEY_PROXY_CONFIG should be a readable file, not ${JSON.stringify(configFile)}`, {
+      cause,
+    });
   }
   return parseUpstreams(text, configFile, context);
 }

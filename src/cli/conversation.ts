@@ -2,7 +2,7 @@ import type { ConversationPage } from "../store/page.ts";
 import type { Talk } from "./client-command.ts";
 import { oneLine } from "./terminal.ts";
 
-/** What tells a person which conversation it is: what the recorder and importers keep of it, and the caller's own key. */
+/** Identifies a conversation for a person: the metadata of recorders and importers, and the caller's own key. */
 export function about(metadata: Record<string, unknown> | null, session: string | null): string {
   const known = ["title", "client_name", "upstream", "cwd", "source"].map((name) => metadata?.[name]);
   return [...known, session]
@@ -13,7 +13,7 @@ export function about(metadata: Record<string, unknown> | null, session: string 
 
 export type Pages = AsyncGenerator<ConversationPage>;
 
-/** A conversation's pages, each asked for when the one before it is written. */
+/** A conversation's pages, each requested once the one before it was written. */
 export async function* pagesOf({ call }: Talk, request: Record<string, unknown>, after?: number): Pages {
   let from = after;
   do {

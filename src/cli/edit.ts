@@ -5,15 +5,15 @@ import { terminalConfig } from "../config.ts";
 import { DeweyError } from "../errors.ts";
 import { leaveInterruptsToChild } from "./output.ts";
 
-/** A text that a person has edited. */
+/** A text that the user has edited. */
 interface Edited {
   text: string;
-  /** Where it lies, until `discard` removes it: what somebody has written is not lost to a failure afterwards. */
+  /** Its file, kept until `discard` removes it, so that a later failure does not lose the user's work. */
   place: string;
   discard(): void;
 }
 
-/** Opens the person's editor on the text. Throws `unavailable` when it cannot be opened or ends with a failure. */
+/** Opens the text in the user's editor. Throws `unavailable` when the editor does not start or fails. */
 export async function editText(text: string, name: string, env: Record<string, string | undefined>): Promise<Edited> {
   const { editor } = terminalConfig(env);
   const folder = mkdtempSync(join(tmpdir(), "dewey-edit-"));
@@ -30,17 +30,17 @@ export async function editText(text: string, name: string, env: Record<string, s
   const code = await child.exited;
   if (code !== 0) {
     discard();
-    throw new DeweyError("unavailable", `the editor (${editor}) ended with ${code}; nothing was changed`);
+    throw new DeweyError("unavailable", `the editor (${editor}) exited with code ${code}; nothing was changed`);
   }
   return { text: withoutEnd(readFileSync(place, "utf8")), place, discard };
 }
 
-/** The text that another program gives on stdin. */
+/** The text on stdin. */
 export async function pipedText(): Promise<string> {
   return withoutEnd(await Bun.stdin.text());
 }
 
-/** Without the line ends that editors and `echo` put behind a text. */
+/** The text without the line ends that editors and `echo` append. */
 function withoutEnd(text: string): string {
   return text.replace(/[\r\n]+$/, "");
 }

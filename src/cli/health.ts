@@ -1,7 +1,7 @@
-/** A server that cannot say within this time how it is, is not well. */
+/** A server that takes longer than this to report its health is not healthy. */
 const HEALTH_DEADLINE_MS = 5000;
 
-/** What `/healthz` at the address of a server or a proxy answers; undefined when nothing does. */
+/** Requests `/healthz` of the server or proxy at a WebSocket address; undefined when nothing answers. */
 export async function askHealth(webSocketUrl: string): Promise<Response | undefined> {
   try {
     return await fetch(httpAddress(webSocketUrl, "/healthz"), { signal: AbortSignal.timeout(HEALTH_DEADLINE_MS) });
@@ -10,7 +10,7 @@ export async function askHealth(webSocketUrl: string): Promise<Response | undefi
   }
 }
 
-/** A route of the server or proxy at a WebSocket address. */
+/** The HTTP address of a route of the server or proxy at a WebSocket address. */
 export function httpAddress(webSocketUrl: string, path: string): URL {
   const url = new URL(webSocketUrl);
   url.protocol = url.protocol.replace("ws", "http");

@@ -2,7 +2,7 @@ import { settings } from "../settings.ts";
 import { flagsOf } from "./command.ts";
 import type { Command } from "./command.ts";
 
-/** What `dewey --help` prints. */
+/** The output of `dewey --help`. */
 export function overview(commands: readonly Command[], version: string): string {
   return [
     `dewey ${version}: keeps what AI clients and MCP servers say to each other, and finds it again.`,
@@ -11,12 +11,12 @@ export function overview(commands: readonly Command[], version: string): string 
     "",
     ...columns(commands.map((command) => [command.name, command.summary])),
     "",
-    "dewey help COMMAND tells more; dewey --version prints the version.",
+    "dewey help COMMAND shows the flags and variables of a command; dewey --version prints the version.",
     "",
   ].join("\n");
 }
 
-/** What `dewey help COMMAND` prints: made from the same tables that the command obeys. */
+/** The output of `dewey help COMMAND`, generated from the tables that the command obeys. */
 export function manual(command: Command): string {
   const flags = Object.entries(flagsOf(command)).map(([name, flag]): [string, string] => [
     `--${name}${flag.value === undefined ? "" : ` ${flag.value}`}`,
@@ -33,7 +33,7 @@ export function manual(command: Command): string {
     ...command.usage.map((form, index) => `${index === 0 ? "usage:" : "      "} ${form}`),
     ...(command.about === undefined ? [] : ["", command.about]),
     ...(flags.length > 0 ? ["", "flags:", ...columns(flags)] : []),
-    ...(variables.length > 0 ? ["", "environment (a flag goes over its variable):", ...columns(variables)] : []),
+    ...(variables.length > 0 ? ["", "environment (a flag overrides its variable):", ...columns(variables)] : []),
     "",
   ].join("\n");
 }

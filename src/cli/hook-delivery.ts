@@ -7,19 +7,19 @@ import type { Log } from "../log.ts";
 import type { Invocation } from "./command.ts";
 import { selfCommand } from "./self.ts";
 
-/** Where the queue is, and whom it is for. */
+/** The folders of the queue, and the server that it is for. */
 export type HookPlaces = Pick<HookConfig, "url" | "dataDir" | "spoolDir">;
 
-/** For who comes by when no hook does: brings what hooks have left while there was no server. Never throws. */
+/** Delivers events left from when no server ran; called by other commands. Never throws. */
 export function deliverLeft(config: HookPlaces, env: Invocation["env"], log: Log): void {
   try {
     if (new HookQueue(queueFolder(config)).waiting().length > 0) startDeliverer(config, env);
   } catch (error) {
-    log.warn("what hooks have left cannot be delivered", { error });
+    log.warn("cannot deliver the events that hooks have queued", { error });
   }
 }
 
-/** Starts a process that outlives this one, unless one is at work. */
+/** Starts a background process that delivers, unless one is running. It outlives this process. */
 export function startDeliverer(config: HookPlaces, env: Invocation["env"]): void {
   const lock = acquireLock(lockFile(config));
   if (lock === undefined) return;
@@ -29,7 +29,7 @@ export function startDeliverer(config: HookPlaces, env: Invocation["env"]): void
   const { url, dataDir, spoolDir } = config;
   const flags = ["--url", url, "--data-dir", dataDir, "--spool-dir", spoolDir];
   Bun.spawn([...selfCommand(), "hook", "--deliver", ...flags], {
-    // Not the folder of the client: nothing of ours should keep it from being removed.
+    // Not the client's working folder, which could then not be unmounted.
     cwd: dataDir,
     env,
     stdin: "ignore",
@@ -40,7 +40,7 @@ export function startDeliverer(config: HookPlaces, env: Invocation["env"]): void
   closeSync(output);
 }
 
-/** Where hooks leave their events. */
+/** The folder where hooks queue their events. */
 export function queueFolder(config: HookPlaces): string {
   return join(config.spoolDir, "hooks");
 }

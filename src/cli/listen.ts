@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { ListenConfig } from "../config.ts";
 
-/** What the listeners of server and proxy take alike. The files are read here, so that a bad one is said at start. */
+/** The options that both listeners share. The files are read here, so that a bad one is reported at start. */
 export function listenOptions(config: ListenConfig) {
   return {
     host: config.host,

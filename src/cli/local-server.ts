@@ -6,26 +6,27 @@ import { askHealth } from "./health.ts";
 import { selfCommand } from "./self.ts";
 import { isLoopback } from "../wire/guard.ts";
 
-/** Long enough for a client to be closed and opened again, short enough that nothing stays behind for a day. */
+/** Long enough for a client to be restarted, short enough that no server is left running for a day. */
 const IDLE_EXIT_SECONDS = 600;
-/** A first start unpacks and makes a database: about a second, many times that on a busy machine. */
+/** The first start unpacks PostgreSQL and creates a database: about a second, and many times that on a busy machine. */
 const START_DEADLINE_MS = 60_000;
-/** How often the server that is starting is asked whether it is ready. */
+/** Interval between health checks of the starting server. */
 const POLL_INTERVAL_MS = 50;
 
 export interface LocalServerOptions {
-  /** Where the server should be. */
+  /** The server's address. */
   url: string;
   dataDir: string;
-  /** The environment of this command: the server gets the same settings. */
+  /** This command's environment; the server gets the same settings. */
   env: Record<string, string | undefined>;
   log: Log;
 }
 
 /**
- * Makes sure that a server answers at `url`. When none does and the address is this machine's, one is started in the
- * background; it outlives this command and ends when its clients have left. Several commands may do so at once: the
- * one that comes second finds the port or the data folder taken and ends, and everybody waits for the first.
+ * Ensures that a server answers at `url`. If none does and the address is local, starts one in the background, which
+ * outlives this command and ends when it has had no clients for a while. Several commands may do this at once: a second
+ * server finds the port or the data folder in use and exits, and all commands wait for the first. Throws `unavailable` when
+ * the address is remote or the server does not become healthy in time.
  */
 export async function ensureLocalServer(options: LocalServerOptions): Promise<void> {
   const { url, log } = options;
@@ -57,7 +58,7 @@ function startInBackground(address: URL, options: LocalServerOptions): string {
     stdin: "ignore",
     stdout: output,
     stderr: output,
-    // A process group of its own: Ctrl-C in the client's terminal is not meant for a server that others use too.
+    // In its own process group, so that Ctrl-C in the client's terminal does not stop a server that others use.
     detached: true,
   });
   child.unref();

@@ -1,15 +1,15 @@
-/** The reader of our output has gone: a pager that was quit, or `head` with all it wanted. That is no failure. */
+/** The reader of the output has gone: the user quit the pager, or `head` has read enough. This is not a failure. */
 export class OutputClosed extends Error {}
 
-/** Where a command writes what it was asked for. Each write waits for the reader, so nothing piles up and nothing is lost. */
+/** Where a command writes its results. Each write waits for the reader, so that output is neither buffered nor lost. */
 export interface Output {
-  /** Throws `OutputClosed` when nobody reads any more. */
+  /** Throws `OutputClosed` when the reader has gone. */
   write(text: string): Promise<void>;
-  /** Resolves when all is read; for a pager, when the person has left it. */
+  /** Resolves when everything has been read; for a pager, when the user has quit it. */
   close(): Promise<void>;
 }
 
-/** `process.stdout` would not do: what a pipe has not taken when the process exits is lost with it. */
+/** Stdout. `process.stdout` would lose what a pipe has not yet taken when the process exits. */
 export function standardOutput(): Output {
   const writer = Bun.stdout.writer();
   return {
@@ -23,11 +23,11 @@ export function standardOutput(): Output {
   };
 }
 
-/** Through the person's pager, which gets the terminal until it is left. */
+/** The user's pager, which owns the terminal until the user quits it. */
 export function pagedOutput(pager: string, env: Record<string, string | undefined>): Output {
   leaveInterruptsToChild();
   const child = Bun.spawn(["/bin/sh", "-c", pager], {
-    // As git does it: colours pass, short texts are printed without staying in the pager.
+    // As git does: keep colours, and exit at once if the text fits on the screen.
     env: { LESS: "FRX", ...env },
     stdin: "pipe",
     stdout: "inherit",
@@ -49,7 +49,7 @@ export function pagedOutput(pager: string, env: Record<string, string | undefine
   };
 }
 
-/** Ctrl-C belongs to the program that has the terminal: ended by it, we would leave that program without one. */
+/** Ignores Ctrl-C, which is meant for the child that owns the terminal: exiting would leave it without one. */
 export function leaveInterruptsToChild(): void {
   process.removeAllListeners("SIGINT");
   process.on("SIGINT", () => {});

@@ -1,4 +1,4 @@
-/** What the server gives of a list in one reply at most. */
+/** Maximum number of list entries per reply of the server. */
 const PAGE_LIMIT = 100;
 
 interface Page {

@@ -1,8 +1,8 @@
-/** Drawn at most so often: a terminal is slower than what it shows. */
+/** Minimum interval between drawings, because drawing is slower than the work. */
 const DRAW_INTERVAL_MS = 100;
 const BAR_CHARACTERS = 24;
 
-/** A bar on stderr, where a person looks at a terminal; elsewhere nothing is drawn. */
+/** A progress bar on stderr when that is a terminal; otherwise nothing is drawn. */
 export class ProgressBar {
   readonly #total: number;
   #drawnMs = -Infinity;
@@ -11,12 +11,12 @@ export class ProgressBar {
     this.#total = total;
   }
 
-  /** `done` of the total, and what there is to say of it; now and then, when it is drawn. */
+  /** Draws `done` of the total with a text, unless the bar was drawn just now. */
   show(done: number, text: () => string): void {
     if (performance.now() - this.#drawnMs >= DRAW_INTERVAL_MS) this.say(done, text);
   }
 
-  /** The same at once: what is said now stands for a while. */
+  /** Draws at once, for a text that stays for a while. */
   say(done: number, text: () => string): void {
     if (!process.stderr.isTTY) return;
     this.#drawnMs = performance.now();
@@ -26,7 +26,7 @@ export class ProgressBar {
     process.stderr.write(`\r${Bun.sliceAnsi(line, 0, (process.stderr.columns || 80) - 1, { ellipsis: "…" })}\u001B[K`);
   }
 
-  /** Takes the bar away, before something else is said. */
+  /** Removes the bar, so that other output can follow. */
   clear(): void {
     if (this.#drawnMs > -Infinity) process.stderr.write("\r\u001B[K");
     this.#drawnMs = -Infinity;

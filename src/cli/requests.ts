@@ -4,8 +4,8 @@ import { whyUnreachable } from "./client-command.ts";
 import { httpAddress } from "./health.ts";
 
 /**
- * Asks a route of the server at a WebSocket address, for what is too large for a tool's reply. It may take as long as it
- * takes. Throws the server's own error, or says why there is no answer.
+ * Requests an HTTP route of the server at a WebSocket address, for content that is too large for a tool's reply. There is
+ * no time limit. Throws the server's own error, or one that explains why there is no reply.
  */
 export async function requestServer(
   address: { url: string; token: string | undefined },
@@ -20,11 +20,14 @@ export async function requestServer(
   try {
     response = await fetch(url, { ...init, headers, timeout: false });
   } catch (cause) {
-    throw (await whyUnreachable(address)) ?? new DeweyError("unavailable", "the Dewey server went away", { cause });
+    throw (
+      (await whyUnreachable(address)) ??
+      new DeweyError("unavailable", "the connection to the Dewey server was lost", { cause })
+    );
   }
   if (response.ok) return response;
   if (response.status === 401)
-    throw (await whyUnreachable(address)) ?? new DeweyError("unauthorized", "the token is refused");
+    throw (await whyUnreachable(address)) ?? new DeweyError("unauthorized", "the Dewey server rejects the token");
   const { error, code } = (await response.json().catch(() => ({}))) as { error?: string; code?: ErrorCode };
   throw new DeweyError(code ?? "unavailable", error ?? `the server answered with ${response.status}`);
 }

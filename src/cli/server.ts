@@ -10,7 +10,7 @@ import type { Store } from "../store/store.ts";
 import { isLoopback } from "../wire/guard.ts";
 import { listenOptions } from "./listen.ts";
 
-/** How often the trash is emptied of what is past its time: days are its unit, so an hour is soon enough. */
+/** Interval between purges of the trash: retention is counted in days, so an hour is soon enough. */
 const PURGE_INTERVAL_MS = 3_600_000;
 
 export interface RunningServer {
@@ -25,7 +25,7 @@ export interface ServerOptions {
   onProgress?: EmbeddedOptions["onProgress"];
 }
 
-/** Starts the parts of `dewey serve` in the order in which they need each other; a failure stops those that run. */
+/** Starts the parts of `dewey serve` in the order of their dependencies; a failure stops those already running. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { config, log, version } = options;
   await using stack = new AsyncDisposableStack();
@@ -52,7 +52,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const listener = startListener({ store, log, version, ...listenOptions(config) });
   stack.defer(() => listener.stop());
   if (!isLoopback(config.host) && config.tls === undefined) {
-    log.warn("listening beyond loopback without TLS: others on the network can read what passes", {
+    log.warn("listening beyond loopback without TLS: others on the network can read the traffic", {
       host: config.host,
     });
   }
@@ -61,8 +61,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 /**
- * What can be made ready while PostgreSQL starts, and takes about as long. It begins a turn of the event loop later: by then
- * PostgreSQL's process has begun.
+ * Loads the parts of the server while PostgreSQL starts, which takes about as long. Waits one turn of the event loop, so that
+ * PostgreSQL's process is spawned first.
  */
 async function loadParts() {
   await Bun.sleep(0);
@@ -91,8 +91,8 @@ async function startDatabase(options: ServerOptions, stack: AsyncDisposableStack
 async function purgeTrash(store: Store, log: Log): Promise<void> {
   try {
     const purged = await store.conversations.purgeTrash();
-    if (purged > 0) log.info("purged conversations whose time in the trash was over", { purged });
+    if (purged > 0) log.info("purged expired conversations from the trash", { purged });
   } catch (error) {
-    log.warn("the trash could not be purged; the next round tries again", { error });
+    log.warn("could not purge the trash; will try again", { error });
   }
 }

@@ -11,15 +11,15 @@ export function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** A setting that is misspelt would be passed over in silence. */
+/** Warns of variables that look like misspelt settings, which would otherwise be ignored silently. */
 export function warnOfUnknownVariables(env: Invocation["env"], log: Log): void {
   for (const variable of unknownVariables(env))
-    log.warn("this variable is no setting of Dewey; is it misspelt?", { variable });
+    log.warn("this variable is not a setting of Dewey; is it misspelt?", { variable });
 }
 
 /**
- * Calls `reload` at every SIGHUP. A process whose terminal was closed gets that signal too, and is to stop then, as it
- * would without this.
+ * Calls `reload` at every SIGHUP. The kernel sends that signal also when the terminal closes; the process then stops, as it
+ * would without this handler.
  */
 export function onHangUp(reload: () => void): void {
   const hadTerminal = hasTerminal();

@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import type { TerminalConfig } from "../config.ts";
 
-/** The looks that Dewey uses, so that they mean the same in every command. */
+/** The styles, each with the same meaning in every command. */
 const looks = {
   heading: "bold",
   quiet: "dim",
@@ -11,20 +11,20 @@ const looks = {
   bad: "red",
 } as const;
 
-/** How to write for whoever reads: a person at a terminal, or a program. */
+/** How to write for the reader: a person at a terminal, or a program. */
 export interface Terminal {
-  /** Whether a person looks at it. */
+  /** Whether stdout is a terminal. */
   interactive: boolean;
-  /** Characters that fit in a line. */
+  /** Characters that fit on a line. */
   columns: number;
   paint: (look: keyof typeof looks, text: string) => string;
-  /** Markdown as a person reads it; for programs it stays Markdown. */
+  /** Renders Markdown for a person; leaves it as it is for programs. */
   markdown: (text: string) => string;
-  /** Cuts a line to what fits beside `taken` characters; for programs it stays whole. */
+  /** Cuts a line to the width left beside `taken` characters; leaves it whole for programs. */
   fit: (line: string, taken?: number) => string;
 }
 
-/** The terminal that stdout is, or how to write for programs when it is none. */
+/** How to write to stdout: as to a terminal if it is one, else as to a program. */
 export function terminalOf(config: TerminalConfig): Terminal {
   const interactive = process.stdout.isTTY;
   const colour = interactive && config.colour;
@@ -40,14 +40,14 @@ export function terminalOf(config: TerminalConfig): Terminal {
   };
 }
 
-/** Where a terminal does not tell its width. */
+/** Used when the terminal does not report its width. */
 const DEFAULT_COLUMNS = 80;
 /** Longer lines of prose are hard to read, however wide the terminal is. */
 const READABLE_COLUMNS = 100;
 
 /**
- * A text that may be shown: what was recorded may hold sequences that move the cursor, rename the window or fill the
- * clipboard of whoever looks at it.
+ * Makes a text safe to show: recorded text may contain sequences that move the cursor, rename the window or set the
+ * clipboard.
  */
 export function printable(text: string): string {
   return Bun.stripANSI(text)
@@ -55,12 +55,12 @@ export function printable(text: string): string {
     .replaceAll(/[^\P{Cc}\n\t]/gu, "\u{FFFD}");
 }
 
-/** A text as one line. */
+/** A text made printable and joined into one line. */
 export function oneLine(text: string): string {
   return printable(text).replaceAll(/\s+/g, " ").trim();
 }
 
-/** A moment as people here write it: their own time zone, to the minute or to the second. */
+/** A time in the local time zone, to the minute or to the second. */
 export function localTime(iso: string, precision: "minute" | "second" = "minute"): string {
   const time = new Date(iso);
   const two = (value: number) => `${value}`.padStart(2, "0");
@@ -74,7 +74,7 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
 }
 
-/** `1.5 MB`: by powers of ten, as disks are sold. */
+/** `1.5 MB`, in powers of ten. */
 export function bytesText(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
@@ -82,7 +82,7 @@ export function bytesText(bytes: number): string {
   return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
 }
 
-/** Rows under a heading, in columns as wide as their widest cell. The last column takes what is left of the line. */
+/** Rows under a heading, in columns as wide as their widest cell. The last column gets the rest of the line. */
 export function table(terminal: Terminal, heading: string[], rows: string[][]): string {
   const widths = heading.map((cell, column) =>
     Math.max(...[cell, ...rows.map((row) => row[column] ?? "")].map((text) => Bun.stringWidth(text))),
@@ -97,7 +97,7 @@ export function table(terminal: Terminal, heading: string[], rows: string[][]): 
   return [terminal.paint("quiet", line(heading)), ...rows.map(line)].map((text) => `${text}\n`).join("");
 }
 
-/** Numbers stand right, so that their digits align. */
+/** Right-aligns numbers, so that their digits line up. */
 function pad(cell: string, width: number): string {
   const space = " ".repeat(Math.max(0, width - Bun.stringWidth(cell)));
   return /^[\d,.]+( ms)?$/.test(cell) ? space + cell : cell + space;

@@ -2,10 +2,10 @@ import { DeweyError } from "../errors.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 
-// Codex keeps its configuration as TOML, with people's comments in it: only the lines that must change are changed. What
-// has come out is read again and held against what was meant, so that a form that is not foreseen changes nothing.
+// Codex keeps its configuration as TOML, in which users write comments, so only the affected lines are changed. The result
+// is parsed and compared with the intended servers, so that an unforeseen form is refused and changes nothing.
 
-/** The servers in a configuration of Codex. Throws `invalid` for what is no TOML. */
+/** The servers in a configuration of Codex. Throws `invalid` for a text that is not TOML. */
 export function codexServers(text: string, path: string): Record<string, Json> {
   const { mcp_servers: servers } = parsed(text, path);
   return Object.fromEntries(
@@ -13,7 +13,7 @@ export function codexServers(text: string, path: string): Record<string, Json> {
   );
 }
 
-/** The text with these servers: entries that are new, changed, or gone (undefined). */
+/** Sets, replaces or (undefined) removes servers in the text. Throws `invalid` when that cannot be done safely. */
 export function withCodexServers(text: string, path: string, changes: Record<string, Json | undefined>): string {
   let result = text;
   for (const [name, entry] of Object.entries(changes)) result = withServer(result, name, entry);
@@ -24,7 +24,7 @@ export function withCodexServers(text: string, path: string, changes: Record<str
   if (!Bun.deepEquals(plain(codexServers(result, path)), plain(meant))) {
     throw new DeweyError(
       "invalid",
-      `${path} has a form that is not changed safely by a program; see dewey connect codex --print`,
+      `${path} has a form that Dewey cannot change safely; nothing was changed. Write each server as a table: [mcp_servers.NAME]`,
     );
   }
   return result;
@@ -46,7 +46,7 @@ function withServer(text: string, name: string, entry: Json | undefined): string
   const after = lines.slice(start + 1).findIndex((line) => /^\s*\[\[?[\w\s."'-]+\]\]?\s*(#.*)?$/.test(line));
   const end = after === -1 ? lines.length : start + 1 + after;
   if (entry === undefined) {
-    // With it goes the empty line that was put before it.
+    // Remove the empty line before it, too.
     const from = lines[start - 1] === "" && start > 0 ? start - 1 : start;
     return [...lines.slice(0, from), ...lines.slice(end === lines.length && lines.at(-1) === "" ? end - 1 : end)].join(
       "\n",
@@ -57,7 +57,7 @@ function withServer(text: string, name: string, entry: Json | undefined): string
   return [...lines.slice(0, start + 1), ...written, ...kept, ...lines.slice(end)].join("\n");
 }
 
-/** The lines of a table without those that give these fields; a value may go over several lines until its brackets close. */
+/** The lines of a table without those of these fields; a value may span several lines until its brackets close. */
 function withoutFields(lines: string[], fields: Set<string>): string[] {
   const kept: string[] = [];
   for (let index = 0; index < lines.length; index += 1) {
@@ -72,7 +72,7 @@ function withoutFields(lines: string[], fields: Set<string>): string[] {
   return kept;
 }
 
-/** Brackets that are still open, those in strings aside. */
+/** The number of open brackets, not counting those in strings and comments. */
 function depth(text: string): number {
   const bare = text.replaceAll(/"(?:[^"\\]|\\.)*"|'[^']*'/g, "").replaceAll(/#.*/g, "");
   return (bare.match(/[[{]/g)?.length ?? 0) - (bare.match(/[\]}]/g)?.length ?? 0);
@@ -92,10 +92,7 @@ function parsed(text: string, path: string): Json {
   try {
     return Bun.TOML.parse(text) as Json;
   } catch (error) {
-    throw new DeweyError(
-      "invalid",
-      `${path} is no TOML that can be read: ${error instanceof Error ? error.message : ""}`,
-    );
+    throw new DeweyError("invalid", `${path} is not valid TOML: ${error instanceof Error ? error.message : ""}`);
   }
 }
 

@@ -13,18 +13,18 @@ import { DeweyError } from "../errors.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 
-/** Beside a file that was changed, what it was before. */
+/** Suffix of the backup beside a changed file. */
 export const BACKUP_SUFFIX = ".before-dewey";
 
-/** A client's configuration file, of which only what we know is changed. */
+/** A client's configuration file. */
 export class ConfigFile {
   readonly path: string;
-  /** What is in it; undefined when there is none. */
+  /** Its content; undefined if the file does not exist. */
   readonly text: string | undefined;
 
-  /** Throws `invalid` when it is there and cannot be read. */
+  /** Throws `invalid` if the file exists and cannot be read. */
   constructor(path: string) {
-    // People keep such files in a repository and link to them: the link stays.
+    // Follow links, which users make to files in a repository, so that the link is kept.
     this.path = existsSync(path) ? realpathSync(path) : path;
     try {
       this.text = existsSync(this.path) ? readFileSync(this.path, "utf8") : undefined;
@@ -33,19 +33,19 @@ export class ConfigFile {
     }
   }
 
-  /** The object in it. Throws `invalid` for anything else, comments included: they would be lost. */
+  /** Its JSON object. Throws `invalid` for anything else, including comments, which would be lost. */
   json(): Json {
     if (this.text === undefined || this.text.trim() === "") return {};
     try {
       const value: unknown = JSON.parse(this.text);
       if (isObject(value)) return value;
     } catch {
-      // Told below.
+      // Reported below.
     }
-    throw new DeweyError("invalid", `${this.path} is no JSON object (comments are not JSON); nothing was changed`);
+    throw new DeweyError("invalid", `${this.path} is not a JSON object (comments are not JSON); nothing was changed`);
   }
 
-  /** An object as text, indented as the file is. */
+  /** An object as JSON text, indented like the file. */
   jsonText(value: Json): string {
     const indent = /^[{[]\r?\n([ \t]+)/.exec(this.text ?? "")?.[1] ?? 2;
     const end = this.text === undefined || this.text.endsWith("\n") ? "\n" : "";
@@ -58,7 +58,7 @@ export class ConfigFile {
     return existsSync(path) ? readFileSync(path, "utf8") : undefined;
   }
 
-  /** Replaces the file, with what it was beside it. It is whole at every moment, and as private as it was. */
+  /** Replaces the file atomically, keeps its mode, and writes its earlier content to the backup. */
   write(text: string): void {
     const mode = this.text === undefined ? 0o600 : statSync(this.path).mode & 0o777;
     mkdirSync(dirname(this.path), { recursive: true });
@@ -67,7 +67,7 @@ export class ConfigFile {
     renameSync(`${this.path}.part`, this.path);
   }
 
-  /** Takes the file away, when there was none before us. */
+  /** Removes the file. */
   remove(): void {
     rmSync(this.path, { force: true });
   }

@@ -1,14 +1,14 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 
-/** A hook is killed by the client after so long. It takes milliseconds, and seconds only when it starts a server. */
+/** The client kills a hook after this time. A hook takes milliseconds, or seconds if it starts a server. */
 const TIMEOUT_SECONDS = 10;
 
-/** The events of Claude Code that Dewey listens to, and for which tools. */
+/** The events of Claude Code that Dewey takes, and the tools that they are limited to. */
 const events: Record<string, { matcher?: string }> = {
   SessionStart: {},
   UserPromptSubmit: {},
-  // Only what a proxy may record too is claimed before it is called.
+  // Only calls that a proxy may also record are claimed before they are made.
   PreToolUse: { matcher: "mcp__.*" },
   PostToolUse: {},
   PostToolUseFailure: {},
@@ -17,21 +17,21 @@ const events: Record<string, { matcher?: string }> = {
   SessionEnd: {},
 };
 
-/** Claude Code's settings with Dewey's hooks in place, once, beside whatever hooks there are. */
+/** Claude Code's settings with Dewey's hooks added once, beside any others. */
 export function withHooks(settings: Json, command: string): Json {
   const hooks = isObject(settings["hooks"]) ? settings["hooks"] : {};
   const ours = { type: "command", command, timeout: TIMEOUT_SECONDS };
   const merged = Object.entries(events).map(([event, { matcher }]): [string, unknown] => {
     const groups = groupsOf(hooks[event]);
     const wanted = { ...(matcher === undefined ? {} : { matcher }), hooks: [ours] };
-    // Where it stands already, it stays where it is.
+    // Leave it in its place if it is already there.
     if (groups.some((group) => Bun.deepEquals(group, wanted))) return [event, groups];
     return [event, [...groups.flatMap(withoutOurs), wanted]];
   });
   return { ...settings, hooks: { ...hooks, ...Object.fromEntries(merged) } };
 }
 
-/** The settings without Dewey's hooks, and without what would then be empty. */
+/** The settings without Dewey's hooks, and without the groups and events that this leaves empty. */
 export function withoutHooks(settings: Json): Json {
   if (!isObject(settings["hooks"])) return settings;
   const kept = Object.entries(settings["hooks"]).flatMap(([event, value]): [string, unknown][] => {
@@ -50,7 +50,7 @@ function withoutOurs(group: unknown): unknown[] {
   return others.length === 0 || !isObject(group) ? [] : [{ ...group, hooks: others }];
 }
 
-/** By the command's form, so that those of a Dewey that lay elsewhere are known too. */
+/** Recognises the form of the command, so that hooks of a Dewey at another path are found, too. */
 function isOurs(hook: unknown): boolean {
   return (
     isObject(hook) &&

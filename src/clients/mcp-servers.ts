@@ -1,50 +1,50 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 
-// What is done to a client's `mcpServers`: each server's entry is put behind the proxy, Dewey's own is added, and both can
-// be undone from the entries alone.
+// Changes a client's `mcpServers`: puts each server behind the proxy and adds Dewey. Both can be undone from the entries
+// alone.
 
-/** How Dewey is started, and the settings that it is to be started with. */
+/** The command that starts Dewey, and its settings. */
 export interface Program {
   command: string[];
   flags: string[];
-  /** For the commands that write to the spool. */
+  /** More flags for the commands that write to the spool. */
   spoolFlags: string[];
 }
 
 /** A client's servers, by name. */
 export type Servers = Record<string, unknown>;
 
-/** What was done with a client's servers. */
+/** The servers that were put behind the proxy, and those that were not. */
 export interface Rewiring {
   proxied: string[];
   direct: { name: string; reason: string }[];
 }
 
-/** Where the headers of a server that is reached by its address are handed over: the client keeps them out of sight there. */
+/** Passes a remote server's headers to the proxy: clients do not show an entry's environment. */
 const HEADERS_VARIABLE = "DEWEY_UPSTREAM_HEADERS";
-/** The name under which Dewey itself is connected. */
+/** The name of Dewey's own entry. */
 export const DEWEY = "dewey";
 
-/** Why a server stays as it is; undefined when it can be put behind the proxy. */
+/** The reason why a server must stay direct; undefined if it can be put behind the proxy. */
 function whyDirect(entry: Json): string | undefined {
   if (typeof entry["command"] === "string") return undefined;
   const url = urlOf(entry);
-  if (url === undefined) return "is of a form that is not known";
+  if (url === undefined) return "has an entry of an unknown form";
   if (
     entry["type"] === "sse" ||
     (entry["type"] === undefined && entry["httpUrl"] === undefined && /\/sse\/?$/.test(url))
   )
-    return "speaks the older SSE, which is not relayed";
+    return "uses the older SSE transport, which is not relayed";
   return isObject(entry["oauth"]) ? "signs in by OAuth, which only the client itself can do" : undefined;
 }
 
-/** The address of a server that is reached by one. Gemini has it under another name. */
+/** The address of a remote server, for which Gemini has another field. */
 export function urlOf(entry: Json): string | undefined {
   return [entry["httpUrl"], entry["url"]].find((value) => typeof value === "string");
 }
 
-/** The entry that starts the proxy in front of a server. What else the entry says stays. */
+/** The entry that starts the proxy in front of a server. Other fields of the entry are kept. */
 function proxied(name: string, entry: Json, program: Program): Json {
   const [command = "", ...before] = program.command;
   const args = [...before, "proxy", "--stdio", "--name", name, ...program.flags, ...program.spoolFlags];
@@ -62,7 +62,7 @@ function proxied(name: string, entry: Json, program: Program): Json {
   };
 }
 
-/** What an entry was before it was put behind the proxy; undefined when it is not. */
+/** The entry as it was before it was put behind the proxy; undefined if it is not behind one. */
 export function unproxied(entry: Json): Json | undefined {
   const args = stringsOf(entry["args"]);
   const at = args.indexOf("proxy");
@@ -85,13 +85,13 @@ export function unproxied(entry: Json): Json | undefined {
   };
 }
 
-/** Dewey's own entry: it starts a server when none runs. */
+/** Dewey's own entry, which starts a server if none runs. */
 function deweyEntry(program: Program): Json {
   const [command, ...before] = program.command;
   return { command, args: [...before, "serve", "--stdio", ...program.flags] };
 }
 
-/** Whether an entry is one that we have written for Dewey itself. */
+/** Whether `dewey connect` wrote this entry for Dewey itself. */
 function isDeweyEntry(entry: unknown): boolean {
   if (!isObject(entry)) return false;
   const args = stringsOf(entry["args"]);
@@ -103,8 +103,8 @@ function stringsOf(value: unknown): string[] {
 }
 
 /**
- * The servers put behind the proxy, as far as they can be and are wanted. Those that are there already are written anew, so
- * that they start the program that is meant now. `problem` looks at what only trying shows.
+ * Puts the wanted servers behind the proxy where that is possible. Rewrites those already behind it, so that they start
+ * `program`. `problem` returns a reason against it that only connecting to the server reveals.
  */
 export async function withProxy(
   servers: Servers,
@@ -126,12 +126,12 @@ export async function withProxy(
   return outcome;
 }
 
-/** The servers with Dewey among them. An entry of that name that is not ours stays. */
+/** Adds Dewey to the servers. Another server of that name is kept instead. */
 export function withDewey(servers: Servers, program: Program): Servers {
   return DEWEY in servers && !isDeweyEntry(servers[DEWEY]) ? servers : { ...servers, [DEWEY]: deweyEntry(program) };
 }
 
-/** The servers as they were before; where a backup says the same of one, in the backup's very words. */
+/** The servers without Dewey and the proxy; an entry that the backup has in equivalent form is taken from there. */
 export function withoutProxy(servers: Servers, backup: Servers, program: Program): Servers {
   const entries = Object.entries(servers).flatMap(([name, entry]): [string, unknown][] => {
     if (name === DEWEY && isDeweyEntry(entry)) return [];

@@ -3,12 +3,12 @@ import type { Json } from "../wire/frame.ts";
 import { PROTOCOL_VERSION } from "../tool-client.ts";
 import { urlOf } from "./mcp-servers.ts";
 
-/** A server that does not answer within this time is left as it is. */
+/** A server that does not answer within this time stays direct. */
 const PROBE_DEADLINE_MS = 3000;
 
 /**
- * Why a server that is reached by its address should stay direct: it signs in by OAuth, which the client does with the
- * person in a browser; a proxy between would have no token. One that comes with its own authorization does not.
+ * Returns the reason why a remote server should stay direct: it signs in by OAuth, which the client does with the user in a
+ * browser, so that a proxy would have no token. Servers whose entry has its own authorization are not asked.
  */
 export async function signInProblem(entry: Json): Promise<string | undefined> {
   const url = urlOf(entry);
@@ -36,6 +36,6 @@ export async function signInProblem(entry: Json): Promise<string | undefined> {
       ? "signs in by OAuth, which only the client itself can do"
       : undefined;
   } catch {
-    return "does not answer, so that it is not known how it signs in; connect again when it does";
+    return "does not answer, so that its sign-in is unknown; run dewey connect again when it does";
   }
 }

@@ -6,7 +6,7 @@ import { freePort } from "../support/ports.ts";
 import { Rpc, until } from "../support/rpc.ts";
 import { openTerminal, tmux } from "../support/tmux.ts";
 
-// The commands that look at what is kept, as a person and as a program sees them.
+// The commands that read the store, as people and programs see them.
 
 setDefaultTimeout(60_000);
 
@@ -52,7 +52,7 @@ afterAll(async () => {
 const dewey = (...args: string[]) => run(args, env);
 
 describe("dewey list", () => {
-  test("shows a line for each conversation, and how many there are", async () => {
+  test("shows one line per conversation, and the total", async () => {
     const { stdout, code } = await dewey("list");
     expect(code).toBe(0);
     expect(stdout).toMatch(
@@ -61,12 +61,12 @@ describe("dewey list", () => {
     expect(stdout).toEndWith("1 conversation\n");
   });
 
-  test("gives programs the reply as JSON", async () => {
+  test("prints the reply as JSON for programs", async () => {
     const reply = JSON.parse((await dewey("list", "--session", "looked-at", "--json")).stdout);
     expect(reply).toMatchObject({ total: 1, conversations: [{ id, message_count: 4, session_id: "looked-at" }] });
   });
 
-  test("reads on beyond what the server gives in one reply", async () => {
+  test("reads as many pages as it needs", async () => {
     for (let n = 0; n < 101; n += 1) await rpc.tool("dewey_begin_conversation", { session_id: "many" });
     const reply = JSON.parse((await dewey("list", "--session", "many", "--limit", "200", "--json")).stdout);
     expect(new Set(reply.conversations.map((each: { id: string }) => each.id)).size).toBe(101);
@@ -75,14 +75,14 @@ describe("dewey list", () => {
 });
 
 describe("dewey search", () => {
-  test("shows who said it, where, and the words around the match", async () => {
+  test("shows the role, the conversation and the words around the match", async () => {
     const { stdout, code } = await dewey("search", "flaky", "test");
     expect(code).toBe(0);
     expect(stdout).toMatch(/^user {2}\S+ \S+ {2}a client · looked-at\n {2}.*flaky/);
     expect(stdout).toContain(`\ndewey show ${id} --turn 1\n`);
   });
 
-  test("takes its filters as flags, and words that begin with a dash behind --", async () => {
+  test("takes its filters as flags, and words that begin with a dash after --", async () => {
     expect(JSON.parse((await dewey("search", "hi", "--tool", "echo", "--json")).stdout)).toMatchObject({ total: 1 });
     expect(JSON.parse((await dewey("search", "waited", "--role", "user", "--json")).stdout)).toMatchObject({
       total: 0,
@@ -94,19 +94,19 @@ describe("dewey search", () => {
     });
   });
 
-  test("says which word was looked for in place of a mistyped one", async () => {
+  test("tells which word it searched for instead of a mistyped one", async () => {
     const corrected = await until("the words to be known", async () => {
       const { stdout } = await dewey("search", "flakky");
       return stdout.includes("mend") && stdout;
     });
-    expect(corrected).toStartWith("Nothing holds flakky; this is what holds flaky\n\nuser  ");
+    expect(corrected).toStartWith("No message contains flakky; searched for flaky\n\nuser  ");
     expect(JSON.parse((await dewey("search", "flakky", "--json")).stdout).corrected).toEqual([
       { from: "flakky", to: "flaky" },
     ]);
     expect((await dewey("search", "flaky")).stdout).toStartWith("user  ");
   });
 
-  test("reads on beyond what the server gives in one reply, each hit once", async () => {
+  test("reads as many pages as it needs, each hit once", async () => {
     await rpc.tool("dewey_store_messages_bulk", {
       session_id: "paged",
       messages: Array.from({ length: 150 }, (_, n) => ({
@@ -121,7 +121,7 @@ describe("dewey search", () => {
     expect(shown).toEndWith("\n150 matches\n");
   });
 
-  test("names the flag when the server refuses what it gave", async () => {
+  test("names the flag whose value the server refuses", async () => {
     expect(await dewey("search", "x", "--since", "yesterdayish")).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/^dewey: --since should be an ISO 8601 date/),
@@ -132,13 +132,13 @@ describe("dewey search", () => {
     });
     expect(await dewey("search")).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("wants words to look for"),
+      stderr: expect.stringContaining("needs words to search for"),
     });
   });
 });
 
 describe("dewey show", () => {
-  test("gives the whole conversation, tool calls folded, Markdown as it is where no terminal draws it", async () => {
+  test("prints the whole conversation with tool calls folded, and Markdown as it is when stdout is not a terminal", async () => {
     const { stdout, code } = await dewey("show", id);
     expect(code).toBe(0);
     expect(stdout).toStartWith(`# Conversation ${id}\n`);
@@ -147,7 +147,7 @@ describe("dewey show", () => {
     expect(stdout).toContain("▸ 3 · assistant · echo · success · 12 ms: first line second line");
   });
 
-  test("unfolds tool calls when that is asked for, and a turn that is asked for", async () => {
+  test("unfolds tool calls with --unfold, and the turn of --turn", async () => {
     expect((await dewey("show", id, "--unfold")).stdout).toContain('echo\n{\n  "message": "hi"\n}\n');
     const turn = (await dewey("show", id, "--turn", "2")).stdout;
     expect(turn).toContain('echo\n{\n  "message": "hi"\n}\n');
@@ -155,14 +155,14 @@ describe("dewey show", () => {
     expect((await dewey("show", id, "--after", "3")).stdout).not.toContain("first line");
   });
 
-  test("lets nothing that was recorded reach the terminal's controls", async () => {
+  test("lets no control character of a recorded text reach the terminal", async () => {
     const { stdout } = await dewey("show", id, "--unfold");
     expect(stdout).toContain("second line");
     // oxlint-disable-next-line no-control-regex
     expect(stdout).not.toMatch(/[\u0000-\u0008\u000B-\u001F\u007F-\u009F]/);
   });
 
-  test("gives programs every message as it was stored, through as many pages as there are", async () => {
+  test("prints every message as JSON as it was stored, from as many pages as there are", async () => {
     const begun = await rpc.tool("dewey_store_messages_bulk", {
       messages: Array.from({ length: 450 }, (_, n) => ({ role: "user", content: `${n} ${"x".repeat(500)}` })),
     });
@@ -176,7 +176,7 @@ describe("dewey show", () => {
     expect(JSON.parse((await dewey("show", String(empty["conversation_id"]), "--json")).stdout).messages).toEqual([]);
   });
 
-  test("loses nothing to a slow reader, and ends without complaint when the reader leaves", async () => {
+  test("loses nothing to a slow reader, and exits silently when the reader leaves", async () => {
     const large = await rpc.tool("dewey_store_messages_bulk", {
       messages: [{ role: "user", content: "y".repeat(3_000_000) }],
     });
@@ -189,18 +189,18 @@ describe("dewey show", () => {
     expect([left.exitCode, left.stderr.toString()]).toEqual([0, ""]);
   });
 
-  test("says that there is no such conversation", async () => {
+  test("reports a conversation that does not exist", async () => {
     expect(await dewey("show", crypto.randomUUID())).toMatchObject({
       code: 1,
       stderr: expect.stringContaining("there is no conversation"),
     });
     expect(await dewey("show", "nope")).toMatchObject({ code: 2, stderr: "dewey: ID should be a UUID\n" });
-    expect(await dewey("show")).toMatchObject({ code: 2, stderr: expect.stringContaining("wants the id") });
+    expect(await dewey("show")).toMatchObject({ code: 2, stderr: expect.stringContaining("needs the id") });
   });
 });
 
 describe("dewey rm and dewey restore", () => {
-  test("put a conversation in the trash and bring it back", async () => {
+  test("move a conversation to the trash and bring it back", async () => {
     const gone = await conversation("thrown-away");
     expect((await dewey("rm", gone)).stdout).toMatch(/^\S+ \(4 messages\) is in the trash until .*dewey restore/);
     expect(await dewey("show", gone)).toMatchObject({ code: 1 });
@@ -209,7 +209,7 @@ describe("dewey rm and dewey restore", () => {
     expect((await dewey("restore", gone)).stdout).toBe(`${gone} (4 messages) was not in the trash\n`);
   });
 
-  test("take several, answer JSON, and with --force there is no way back", async () => {
+  test("take several, print JSON, and delete for good with --force", async () => {
     const both = [await conversation("thrown-away"), await conversation("thrown-away")];
     const { stdout } = await dewey("rm", ...both, "--force", "--json");
     expect(
@@ -222,19 +222,19 @@ describe("dewey rm and dewey restore", () => {
       code: 1,
       stderr: expect.stringContaining("no conversation"),
     });
-    expect(await dewey("rm")).toMatchObject({ code: 2, stderr: expect.stringContaining("wants the id") });
+    expect(await dewey("rm")).toMatchObject({ code: 2, stderr: expect.stringContaining("needs the id") });
   });
 });
 
 describe("dewey tail", () => {
-  test("shows what is stored as it is stored, and ends with Ctrl-C", async () => {
+  test("shows messages as they are stored, and ends with Ctrl-C", async () => {
     await using lines = start(["tail", "--session", "followed"], env);
     await using objects = start(["tail", "--json"], env);
     const begun = await rpc.tool("dewey_begin_conversation", { session_id: "followed" });
     const conversation_id = String(begun["conversation_id"]);
     let stored = 0;
     const told = () => lines.stdout().includes("hello 0") && objects.stdout().includes("hello 0");
-    // Whatever is stored before it follows is not shown, so it is told until it is heard.
+    // Messages stored before it follows are not shown, so store them until one is.
     await until("both to follow", async () => {
       const content = told() ? "" : `hello 0 ${(stored += 1)}\nsecond line`;
       if (content !== "") await rpc.tool("dewey_store_message", { conversation_id, role: "user", content });
@@ -256,7 +256,7 @@ describe("dewey tail", () => {
     expect([await lines.stop("SIGINT"), await objects.stop("SIGINT")]).toEqual([0, 0]);
   });
 
-  test("goes on where it was when its server is restarted", async () => {
+  test("continues at the same message after a restart of the server", async () => {
     const itsHome = temporaryHome();
     let server = await startServe(itsHome.path);
     try {
@@ -278,10 +278,10 @@ describe("dewey tail", () => {
       await server.running.stop();
       await tail.until("stderr", /waiting for it/);
       server = await startServe(itsHome.path, {}, ["--port", new URL(url).port]);
-      await say("while nobody had looked again");
+      await say("while disconnected");
       await say("after");
-      await tail.until("stdout", /while nobody had looked again[^]*after/);
-      expect(tail.stdout().match(/while nobody/g)).toHaveLength(1);
+      await tail.until("stdout", /while disconnected[^]*after/);
+      expect(tail.stdout().match(/while disconnected/g)).toHaveLength(1);
       expect(await tail.stop("SIGINT")).toBe(0);
     } finally {
       await server.running.stop();
@@ -289,7 +289,7 @@ describe("dewey tail", () => {
     }
   });
 
-  test("says at once what it cannot follow", async () => {
+  test("reports at once why it cannot follow", async () => {
     expect(await dewey("tail", "--conversation", "x")).toMatchObject({
       code: 2,
       stderr: "dewey: --conversation should be a UUID\n",
@@ -299,7 +299,7 @@ describe("dewey tail", () => {
 });
 
 describe("dewey stats", () => {
-  test("draws the days and tells each tool's calls", async () => {
+  test("draws the days and counts each tool's calls", async () => {
     const { stdout, code } = await dewey("stats", "--days", "5");
     expect(code).toBe(0);
     expect(stdout).toMatch(
@@ -315,25 +315,25 @@ describe("dewey stats", () => {
 });
 
 describe("a command that asks the server", () => {
-  test("says how to start one when none answers", async () => {
+  test("tells how to start a server when none answers", async () => {
     const nowhere = `ws://user:hidden@localhost:${freePort()}`;
     const { stderr, code } = await run(["list"], { ...env, DEWEY_URL: nowhere });
     expect(code).toBe(69);
     expect(stderr).toMatch(/^dewey: no Dewey server answers at ws:\/\/localhost:\d+\/; start one with: dewey serve\n$/);
   });
 
-  test("says that the token is missing or wrong", async () => {
+  test("reports that the token is missing or wrong", async () => {
     expect(await run(["list"], { ...env, DEWEY_TOKEN: "" })).toMatchObject({
       code: 77,
-      stderr: expect.stringContaining("wants a token; set DEWEY_TOKEN"),
+      stderr: expect.stringContaining("requires a token; set DEWEY_TOKEN"),
     });
     expect(await run(["list"], { ...env, DEWEY_TOKEN: "another" })).toMatchObject({
       code: 77,
-      stderr: expect.stringContaining("refuses the token; correct DEWEY_TOKEN"),
+      stderr: expect.stringContaining("rejects the token; correct DEWEY_TOKEN"),
     });
   });
 
-  test("tells wrong numbers and unknown flags before it asks", async () => {
+  test("reports wrong numbers and unknown flags before it connects", async () => {
     for (const args of [
       ["list", "--limit", "0"],
       ["list", "--limit", "few"],
@@ -349,7 +349,7 @@ describe.skipIf(tmux === null)("on a terminal", () => {
   const shown = (args: string[], more: Record<string, string> = {}, columns?: number) =>
     openTerminal([binary, ...args], { ...env, ...more }, columns);
 
-  test("Markdown is drawn, headings have colours, and a folded call keeps to its line", async () => {
+  test("Markdown is rendered, headings are coloured, and a folded call fits on one line", async () => {
     using screen = shown(["show", id]);
     const text = await screen.until(/\[ended 0\]/);
     expect(text).toContain("Please mend the flaky test.");
@@ -363,26 +363,26 @@ describe.skipIf(tmux === null)("on a terminal", () => {
     expect(await screen.until(/\[ended 0\]/)).toMatch(/^.{58,59}…$/m);
   });
 
-  test("NO_COLOR leaves the drawing and takes the colours", async () => {
+  test("NO_COLOR removes the colours only", async () => {
     using screen = shown(["search", "flaky"], { NO_COLOR: "1" });
     expect(await screen.until(/\[ended 0\]/)).toContain("flaky");
     // oxlint-disable-next-line no-control-regex
     expect(screen.coloured()).not.toMatch(/\u001B\[[0-9;]*3[0-9]m/);
   });
 
-  test("what matches a search stands out", async () => {
+  test("the words that match a search are highlighted", async () => {
     using screen = shown(["search", "flaky"]);
     await screen.until(/\[ended 0\]/);
     // oxlint-disable-next-line no-control-regex
     expect(screen.coloured()).toMatch(/\u001B\[33mflaky\u001B/);
   });
 
-  test("what is stored appears as it is stored, a line cut at the width for each message, until Ctrl-C", async () => {
+  test("messages appear as they are stored, one line each, cut at the width, until Ctrl-C", async () => {
     const begun = await rpc.tool("dewey_begin_conversation", { session_id: "looked at live" });
     const conversation_id = String(begun["conversation_id"]);
     using screen = shown(["tail", "--session", "looked at live"], {}, 100);
-    await screen.until(/^Following what is stored; Ctrl-C ends\.$/m);
-    // Whatever is stored before it follows is not shown, so it is told until it is seen.
+    await screen.until(/^Following new messages; Ctrl-C stops\.$/m);
+    // Messages stored before it follows are not shown, so store them until one is.
     await until("it to follow", async () => {
       if (!screen.text().includes("heard"))
         await rpc.tool("dewey_store_message", { conversation_id, role: "user", content: "heard" });
@@ -404,7 +404,7 @@ describe.skipIf(tmux === null)("on a terminal", () => {
   });
 
   test.skipIf(Bun.which("less") === null)(
-    "a long text goes through the pager, which keeps Ctrl-C and is left with q",
+    "a long text goes through the pager, which gets Ctrl-C and quits with q",
     async () => {
       const long = await rpc.tool("dewey_store_messages_bulk", {
         messages: Array.from({ length: 300 }, (_, n) => ({ role: "user", content: `message ${n}` })),
@@ -413,7 +413,7 @@ describe.skipIf(tmux === null)("on a terminal", () => {
       await screen.until(/message 0[^]*\n:/);
       screen.type("C-c");
       screen.type("C-c");
-      // less passes over keys that come in the moment of a Ctrl-C.
+      // less ignores keys that arrive together with a Ctrl-C.
       await until("the end of the text", () => {
         screen.type("G");
         return screen.text().includes("message 299");

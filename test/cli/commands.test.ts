@@ -2,11 +2,11 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { allCommands, commandNamed } from "../../src/cli/commands.ts";
 
-// What a command loads before it runs is what it statically imports, in the pieces that the bundler makes for the binary.
+// A command loads its static imports before it runs, in the chunks that the bundler makes for the binary.
 
 const root = join(import.meta.dir, "../..");
 
-interface Piece {
+interface Chunk {
   inputs: Record<string, unknown>;
   imports: { path: string; kind: string }[];
 }
@@ -19,17 +19,17 @@ const { metafile } = await Bun.build({
   splitting: true,
   metafile: true,
 });
-const pieces: Record<string, Piece> = metafile?.outputs ?? {};
+const chunks: Record<string, Chunk> = metafile?.outputs ?? {};
 
-/** The files that are made ready together with one, by their paths. */
+/** The paths of the files that are loaded together with one. */
 function loadedWith(file: string): string[] {
-  const first = Object.keys(pieces).find((path) => file in (pieces[path]?.inputs ?? {}));
-  if (first === undefined) throw new Error(`${file} is in no piece`);
+  const first = Object.keys(chunks).find((path) => file in (chunks[path]?.inputs ?? {}));
+  if (first === undefined) throw new Error(`${file} is in no chunk`);
   const found = new Set([first]);
   for (const path of found) {
-    for (const { path: next, kind } of pieces[path]?.imports ?? []) if (kind === "import-statement") found.add(next);
+    for (const { path: next, kind } of chunks[path]?.imports ?? []) if (kind === "import-statement") found.add(next);
   }
-  return [...found].flatMap((path) => Object.keys(pieces[path]?.inputs ?? {}));
+  return [...found].flatMap((path) => Object.keys(chunks[path]?.inputs ?? {}));
 }
 
 const among = (files: string[], pattern: RegExp) => files.filter((file) => pattern.test(file));
@@ -38,7 +38,7 @@ const PACKAGES = /node_modules\//;
 const SERVER = /node_modules\/@modelcontextprotocol\/|src\/(mcp|tools)\/|src\/store\/store\.ts/;
 
 describe("a command loads before it runs", () => {
-  test("next to nothing to tell the version", () => {
+  test("next to nothing to print the version", () => {
     expect(loadedWith("src/main.ts").toSorted()).toEqual([
       "package.json",
       "src/cli/commands.ts",
@@ -47,20 +47,20 @@ describe("a command loads before it runs", () => {
     ]);
   });
 
-  test("no package when it is a hook, which a client waits for, and none of what delivers", () => {
+  test("no package and nothing that delivers when it is a hook, for which a client waits", () => {
     const files = [...loadedWith("src/cli/commands/hook.ts"), ...loadedWith("src/cli/command.ts")];
     expect(files).toContain("src/settings.ts");
     expect(among(files, PACKAGES)).toEqual([]);
-    expect(among(files, /src\/(client|capture\/deliverer|store\/.*)\.ts/)).toEqual([]);
+    expect(among(files, /src\/(tool-client|capture\/deliverer|store\/.*)\.ts/)).toEqual([]);
   });
 
   for (const name of ["proxy", "serve", "up"]) {
-    test(`none of the server's parts when it is ${name}: PostgreSQL starts meanwhile, or nobody needs them`, () => {
+    test(`none of the server's parts when it is ${name}`, () => {
       expect(among(loadedWith(`src/cli/commands/${name}.ts`), SERVER)).toEqual([]);
     });
   }
 
-  test("what it needs, as the check would see", () => {
+  test("its packages, which shows that these checks can fail", () => {
     expect(among(loadedWith("src/mcp/listener.ts"), SERVER)).not.toEqual([]);
     expect(among(loadedWith("src/mcp/listener.ts"), PACKAGES)).not.toEqual([]);
   });

@@ -10,17 +10,17 @@ import type { Running } from "../support/binary.ts";
 import { freePort } from "../support/ports.ts";
 import { Rpc } from "../support/rpc.ts";
 
-// What every command has in the same way: its help, what it says when it is called wrongly or finds no server, and JSON for
-// programs. What each says beyond that is tested with it.
+// Behaviour that all commands share: help, errors for wrong usage and for a missing server, and JSON for programs. Each
+// command's own behaviour is tested in its own file.
 
 setDefaultTimeout(60_000);
 
 const commands = await allCommands();
-/** A client takes a hook that fails for a verdict on its own work. */
+/** A client acts on a hook's exit code, so a hook must never fail. */
 const neverFails = new Set(["hook"]);
 
 const home = temporaryHome();
-/** What is called with an operand or more: enough to get as far as the server. */
+/** Operands that get a command as far as calling the server. */
 const operands: Record<string, string[]> = {
   search: ["word"],
   show: [crypto.randomUUID()],
@@ -53,7 +53,7 @@ afterAll(async () => {
 
 describe("every command's help", () => {
   for (const { name, summary, flags, settings: names } of commands) {
-    test(`tells how dewey ${name} is called, its flags, and the variables that it obeys`, async () => {
+    test(`shows the usage, flags and variables of dewey ${name}`, async () => {
       const { stdout, stderr, code } = await run(["help", name], plain);
       expect([code, stderr]).toEqual([0, ""]);
       expect(stdout).toStartWith(`${summary}\n\nusage: dewey ${name}`);
@@ -64,9 +64,9 @@ describe("every command's help", () => {
   }
 });
 
-describe("every command that is called wrongly", () => {
+describe("wrong usage", () => {
   for (const { name, operands: most } of commands) {
-    test(`says so in a line that tells where help is: ${name}`, async () => {
+    test(`is reported in one line that points to the help of dewey ${name}`, async () => {
       const wrong = [["--nonsense"], ...(most === Infinity ? [] : [Array.from({ length: most + 1 }, () => "extra")])];
       for (const args of wrong) {
         const { stdout, stderr, code } = await run([name, ...args], plain);
@@ -77,10 +77,10 @@ describe("every command that is called wrongly", () => {
   }
 
   for (const name of ["search", "show", "rm", "restore", "context", "backup", "recover"]) {
-    test(`says what it wants: ${name}`, async () => {
+    test(`names the missing operand of dewey ${name}`, async () => {
       const { stdout, stderr, code } = await run([name], env);
       expect([code, stdout]).toEqual([2, ""]);
-      expect(stderr).toMatch(new RegExp(`^dewey: dewey ${name} wants .*; see: dewey help ${name}\n$`));
+      expect(stderr).toMatch(new RegExp(`^dewey: dewey ${name} needs .*; see: dewey help ${name}\n$`));
     });
   }
 });
@@ -89,7 +89,7 @@ describe("every command that asks the server", () => {
   const asking = commands.filter(({ settings }) => settings === obeyed.client || settings === obeyed.reindex);
 
   for (const { name, flags } of asking) {
-    test(`says how to start one when none answers, on stderr alone, also to programs: ${name}`, async () => {
+    test(`tells on stderr alone how to start a server when none answers, with --json too: ${name}`, async () => {
       const away = { ...plain, DEWEY_URL: `ws://localhost:${freePort()}` };
       for (const json of "json" in flags ? [[], ["--json"]] : [[]]) {
         const { stdout, stderr, code } = await run([name, ...(operands[name] ?? []), ...json], away);
@@ -100,9 +100,9 @@ describe("every command that asks the server", () => {
   }
 });
 
-/** A call of a command with --json, and what is in its reply. */
+/** A call of a command with --json, and a part of its reply. */
 interface Form {
-  /** Calls that it rests on, and calls that take back what other forms would see. */
+  /** Calls that prepare it, and calls that undo effects on other forms. */
   before?: string[][];
   after?: string[][];
   args: string[];
@@ -112,7 +112,7 @@ interface Form {
 const file = (name: string) => join(home.path, name);
 const edit = (name: string) => ["context", "edit", name];
 const remove = (name: string) => ["context", "rm", name, "--force"];
-/** ID and SESSION stand for those of a conversation that each form has for itself, as it has its working folder. */
+/** ID and SESSION stand for those of a conversation made for each form, which also gets its own working folder. */
 const forms: Form[] = [
   {
     args: ["list", "--session", "SESSION"],
@@ -198,7 +198,7 @@ describe("JSON for programs", () => {
     });
   }
 
-  test("is one object a line where there may be many", async () => {
+  test("is one object per line where there may be many", async () => {
     await storeConversation(Bun.randomUUIDv7());
     const { stdout } = await run(["export", "--json"], env);
     const types = stdout
@@ -208,8 +208,8 @@ describe("JSON for programs", () => {
     expect(types).toEqual(expect.arrayContaining(["dewey_export", "conversation", "message"]));
   });
 
-  test("is what every command has that takes --json", () => {
-    // These two write lines, the second until it is stopped; it is tested with what else it does.
+  test("is tested for every command that takes --json", () => {
+    // `export` and `tail` print lines; `tail` runs until it is stopped, and is tested with its other behaviour.
     const tested = new Set([...forms.map(({ args }) => args[0] ?? ""), "export", "tail"]);
     const taking = commands.filter((command) => "json" in command.flags).map(({ name }) => name);
     expect([...tested].toSorted()).toEqual(taking.toSorted());
@@ -222,7 +222,7 @@ async function storeConversation(session_id: string): Promise<string> {
   return String((await rpc.tool("dewey_store_messages_bulk", { session_id, messages }))["conversation_id"]);
 }
 
-/** Runs a command in a folder, and returns all that it prints as JSON. Only `context edit` reads its input. */
+/** Runs a command in a folder, and parses its whole output as JSON. Only `context edit` reads the input. */
 async function callWithJson(args: string[], cwd: string): Promise<unknown> {
   const child = Bun.spawn([binary, ...args, "--json"], {
     env: { ...env, DEWEY_PROXY_PORT: `${freePort()}` },

@@ -21,7 +21,7 @@ async function unit(kind: string): Promise<string> {
 const serveUnit = await unit("serve");
 const proxyUnit = await unit("proxy");
 
-describe("what the units, the Dockerfile and the compose file name is known", () => {
+describe("the units, the Dockerfile and the compose file", () => {
   const texts = {
     "unit serve": serveUnit,
     "unit proxy": proxyUnit,
@@ -31,13 +31,13 @@ describe("what the units, the Dockerfile and the compose file name is known", ()
   };
 
   for (const [name, text] of Object.entries(texts)) {
-    test(`every variable in ${name} is a setting`, () => {
+    test(`name only settings as variables: ${name}`, () => {
       const named = text.match(/\bDEWEY_[A-Z_]*[A-Z]\b/g) ?? [];
       expect(unknownVariables(Object.fromEntries(named.map((each) => [each, "x"])))).toEqual([]);
     });
   }
 
-  test("every command line in them is one that the binary takes", async () => {
+  test("contain only command lines that the binary accepts", async () => {
     const lines = [
       ...execStarts(serveUnit),
       ...execStarts(proxyUnit),
@@ -59,7 +59,7 @@ describe("what the units, the Dockerfile and the compose file name is known", ()
     }
   });
 
-  test("the secrets that the server's unit hands over are secrets that the server reads from files", () => {
+  test("pass to the server only secrets that it reads from files", () => {
     const files = [...serveUnit.matchAll(/^Environment=(DEWEY_[A-Z_]+)_FILE=%d\/(\S+)$/gm)];
     expect(files.length).toBeGreaterThan(0);
     for (const [, variable, credential] of files) {
@@ -80,7 +80,7 @@ describe("Docker's files", () => {
     return { exitCode, said: stdout.toString() + stderr.toString() };
   };
 
-  test("have no fault that their linters find, and the linters find planted ones", () => {
+  test("pass their linters, which find planted faults", () => {
     expect(lint("dockerfile-utils", "lint", "Dockerfile")).toMatchObject({ exitCode: 0 });
     expect(lint("dclint", "compose.yaml", "--quiet")).toMatchObject({ exitCode: 0 });
     using home = temporaryHome();
@@ -97,7 +97,7 @@ describe("the server's unit", () => {
     const folders = { S: join(home.path, "state"), d: join(home.path, "credentials") };
     mkdirSync(join(folders.S, "dewey"), { recursive: true });
     mkdirSync(folders.d);
-    // SetCredential stands in for what LoadCredential does not find.
+    // SetCredential supplies the files that LoadCredential does not find.
     for (const [, name, value] of serveUnit.matchAll(/^SetCredential=([^:]+):(.*)$/gm)) {
       writeFileSync(join(folders.d, name ?? ""), (value ?? "").replaceAll("\\n", "\n"));
     }
@@ -126,7 +126,7 @@ describe.skipIf(!existsSync(analyze))("systemd-analyze verify", () => {
     ["serve", serveUnit, "--system"],
     ["proxy", proxyUnit, "--user"],
   ] as const) {
-    test(`has nothing to say about the unit of dewey ${kind}`, async () => {
+    test(`accepts the unit of dewey ${kind}`, async () => {
       using home = temporaryHome();
       const file = join(home.path, `dewey-${kind}.service`);
       writeFileSync(file, text);

@@ -22,7 +22,7 @@ model = "mini"
 `;
 
 describe("a configuration of Codex", () => {
-  test("has the lines changed that must be, and keeps the others with their comments", () => {
+  test("is changed only in the affected lines, and keeps the others with their comments", () => {
     const files = {
       command: "/opt/dewey",
       args: ["proxy", "--", "npx", "C:\\x", 'a "b"'],
@@ -39,7 +39,7 @@ describe("a configuration of Codex", () => {
       expect(after).toContain(kept);
   });
 
-  test("gets a server, and is byte for byte what it was when that goes", () => {
+  test("is byte for byte the same after a server was added and removed", () => {
     for (const before of [text, "", 'model = "x"\n']) {
       const after = withCodexServers(before, "f", { dewey: { command: "dewey", args: ["serve"] } });
       expect(codexServers(after, "f")["dewey"]).toEqual({ command: "dewey", args: ["serve"] });
@@ -47,9 +47,9 @@ describe("a configuration of Codex", () => {
     }
   });
 
-  test("of a form that is not foreseen is refused and not changed", () => {
+  test("is refused and not changed when its form is unforeseen", () => {
     const inline = 'mcp_servers = { files = { command = "npx" } }\n';
     expect(() => withCodexServers(inline, "the file", { files: { command: "x" } })).toThrow("the file");
-    expect(() => codexServers("= no", "the file")).toThrow("the file is no TOML");
+    expect(() => codexServers("= no", "the file")).toThrow("the file is not valid TOML");
   });
 });

@@ -6,7 +6,7 @@ const theirs = { matcher: "Bash", hooks: [{ type: "command", command: "notify ho
 const settings = { model: "opus", hooks: { PreToolUse: [theirs], Notification: [theirs] } };
 
 describe("the hooks in Claude Code's settings", () => {
-  test("are added beside those that are there, once", () => {
+  test("are added once, beside existing ones", () => {
     const once = withHooks(settings, command);
     expect(once).toMatchObject({ model: "opus", hooks: { Notification: [theirs] } });
     const { PreToolUse } = once["hooks"] as Record<string, unknown[]>;
@@ -25,13 +25,13 @@ describe("the hooks in Claude Code's settings", () => {
     expect(withHooks(once, command)).toEqual(once);
   });
 
-  test("of a Dewey that lay elsewhere are replaced", () => {
+  test("are replaced when they run a Dewey at another path", () => {
     const moved = JSON.stringify(withHooks(withHooks(settings, command), "/usr/bin/dewey hook --url ws://x"));
     expect(moved).not.toContain("my tools");
     expect(moved).toContain("/usr/bin/dewey hook --url ws://x");
   });
 
-  test("go without a trace, and leave others where they were", () => {
+  test("are removed without a trace, and others keep their place", () => {
     expect(withoutHooks(withHooks(settings, command))).toEqual(settings);
     expect(withoutHooks(withHooks({}, command))).toEqual({});
     const shared = {

@@ -14,7 +14,7 @@ const servers: Servers = {
 };
 
 describe("servers behind the proxy", () => {
-  test("are started through it, with what else their entries say", async () => {
+  test("are started through it, with the other fields of their entries", async () => {
     const done = await withProxy(servers, program, all, noProblem);
     const flags = ["--url", "ws://localhost:1", "--spool-dir", "/s"];
     expect(done.servers).toEqual({
@@ -44,7 +44,7 @@ describe("servers behind the proxy", () => {
     const twice = withDewey((await withProxy(once, program, all, noProblem)).servers, program);
     expect(twice).toEqual(once);
     expect(withoutProxy(once, {}, program)).toEqual(servers);
-    // Another Dewey's entries are written anew for this one.
+    // Another Dewey's entries are rewritten for this one.
     const moved = { ...program, command: ["/elsewhere/dewey"] };
     expect(JSON.stringify((await withProxy(once, moved, all, noProblem)).servers["http"])).toContain(
       "/elsewhere/dewey",
@@ -60,7 +60,7 @@ describe("servers behind the proxy", () => {
     });
   });
 
-  test("stay direct where a proxy would break them, with the reason", async () => {
+  test("stay direct when a proxy would break them, with the reason", async () => {
     const direct = {
       sse: { type: "sse", url: "https://example.org/events" },
       oauth: { type: "http", url: "https://example.org/mcp", oauth: { clientId: "x" } },
@@ -72,10 +72,10 @@ describe("servers behind the proxy", () => {
     );
     expect(done.servers).toEqual(direct);
     expect(done.direct.map((each) => `${each.name}: ${each.reason}`)).toEqual([
-      "sse: speaks the older SSE, which is not relayed",
+      "sse: uses the older SSE transport, which is not relayed",
       "oauth: signs in by OAuth, which only the client itself can do",
       "probed: signs in",
-      "odd: is of a form that is not known",
+      "odd: has an entry of an unknown form",
     ]);
   });
 

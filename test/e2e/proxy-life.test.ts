@@ -226,7 +226,7 @@ describe("SIGHUP", () => {
     await until("the call", async () => (await proxy.metrics()).includes("dewey_proxy_open_requests 1"));
     const children = () =>
       proxy.log().filter(({ event }) => event === "the upstream's configuration changed; reconnecting");
-    await reload(proxy, { kept: named("k"), changed: named("two"), added: named("a") }, /configuration was read again/);
+    await reload(proxy, { kept: named("k"), changed: named("two"), added: named("a") }, /reloaded the configuration/);
     const added = await client(proxy.url, "added");
     expect(await added.tool("env", { name: "NAME" })).toEqual({ text: "a" });
     // Calls in flight finished on the old connection.
@@ -245,12 +245,12 @@ describe("SIGHUP", () => {
   test("changes nothing when the file is invalid, and gives the reason in log and health", async () => {
     const proxy = await startProxy();
     const rpc = await client(proxy.url);
-    await reload(proxy, { echo: { command: "" } }, /what was read again is wrong/);
+    await reload(proxy, { echo: { command: "" } }, /kept the old configuration/);
     expect((await proxy.health()).configuration.error).toContain("mcpServers.echo.command should not be empty");
     expect(await rpc.tool("echo", { text: "still" })).toEqual({ text: "still" });
     rpc.close();
     const another = await client(proxy.url);
-    await reload(proxy, { echo: echoCommand }, /configuration was read again/);
+    await reload(proxy, { echo: echoCommand }, /reloaded the configuration/);
     expect((await proxy.health()).configuration.error).toBeNull();
     another.close();
     await proxy.running.stop();

@@ -217,7 +217,7 @@ describe("dewey up", () => {
       DEWEY_DATA_DIR: join(home.path, "data"),
     });
     await running.until("stdout", /Ready\./);
-    expect(running.stdout()).toMatch(/Unpacking[\s\S]*Making a database[\s\S]*Starting/);
+    expect(running.stdout()).toMatch(/Unpacking[\s\S]*Creating a database[\s\S]*Starting/);
     const [, line = ""] = await running.until("stdout", /claude mcp add-json dewey '(.*)'/);
     const rpc = await connected((JSON.parse(line) as { url: string }).url);
     expect(await rpc.tool("dewey_list_conversations")).toMatchObject({ total: 0 });
@@ -241,7 +241,7 @@ describe("dewey up", () => {
     const [, proxyUrl = ""] = await running.until("stdout", /proxy {3}(\S+) /);
     configure("{ no JSON");
     running.process.kill("SIGHUP");
-    await running.until("stderr", /"event":"the configuration is as it was: what was read again is wrong"/);
+    await running.until("stderr", /"event":"kept the old configuration because the new one is wrong"/);
     const one = await connected(`${proxyUrl}/?upstream=one`);
     configure(JSON.stringify({ mcpServers: { one: echoCommand, two: echoCommand } }));
     running.process.kill("SIGHUP");

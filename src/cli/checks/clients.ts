@@ -21,12 +21,12 @@ export async function clients(invocation: Invocation): Promise<Finding> {
     if (!entry) continue;
     const { command } = entry;
     if (typeof command === "string" && Bun.which(command, { PATH: invocation.env["PATH"] ?? "" }) === null) {
-      return fault(`${label} starts Dewey as ${command}, which is not there`, `dewey connect ${name}`);
+      return fault(`${label} starts Dewey as ${command}, which does not exist`, `dewey connect ${name}`);
     }
     connected.push(label);
   }
   if (connected.length > 0) return ok(`connected: ${connected.join(", ")}`);
-  return note("none is connected: dewey connect claude-code, codex, gemini, or a file");
+  return note("no client is connected; connect one with: dewey connect claude-code (or codex, gemini, or a file)");
 }
 
 export async function hooks(invocation: Invocation): Promise<Finding> {
@@ -37,10 +37,10 @@ export async function hooks(invocation: Invocation): Promise<Finding> {
   const settings = new ConfigFile(claude.kind.hooks).json();
   const command = hookCommand(programFor(invocation));
   if (!Bun.deepEquals(withHooks(settings, command), settings)) {
-    return fault("Claude Code's hooks are not in place, or are another Dewey's", "dewey connect claude-code");
+    return fault("Claude Code's hooks are missing, or run another Dewey", "dewey connect claude-code");
   }
   const { length } = new HookQueue(queueFolder(hookConfig(invocation))).waiting();
-  return ok(length === 0 ? "in place" : `in place; ${counted(length, "event")} on the way`);
+  return ok(length === 0 ? "installed" : `installed; ${counted(length, "event")} queued`);
 }
 
 interface KnownClient {
@@ -50,7 +50,7 @@ interface KnownClient {
   servers: Servers[];
 }
 
-/** The clients whose configuration is there, in the person's home. */
+/** The clients that have a configuration file in the user's home. */
 function knownClients({ env }: Invocation): KnownClient[] {
   return ["claude-code", "codex", "gemini"].flatMap((name): KnownClient[] => {
     const kind = clientKind(name, false, env);

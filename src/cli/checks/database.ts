@@ -10,20 +10,20 @@ import type { Finding } from "./finding.ts";
 
 const DATABASE_DEADLINE_MS = 5000;
 
-/** What goes wrong is a finding, not a line of a log. */
+/** Failures become findings, not log lines. */
 const nothing = createLog({ level: "error", format: "text", write: () => {} });
 
-/** Asked through the server, and directly where there is none: it may be why there is none. */
+/** Asks the server about its database. Without a server it connects directly: the database may be why none runs. */
 export async function database(invocation: Invocation): Promise<Finding> {
   const health = await healthAt(clientConfig(invocation).url);
   const told = health?.["database"];
   if (isObject(told)) {
-    if (told["status"] !== "ok") return fault(`the server says: ${String(told["reason"])}`, "its log says more");
+    if (told["status"] !== "ok") return fault(`the server says: ${String(told["reason"])}`, "see the server's log");
     const migrations = isObject(health?.["migrations"]) ? health["migrations"]["newest"] : undefined;
     return ok(`PostgreSQL ${String(told["version"])}, schema ${String(migrations)}`);
   }
   const { database: config } = serveConfig(invocation);
-  if (config.kind === "embedded") return note("the embedded one, which runs while a server does");
+  if (config.kind === "embedded") return note("embedded; it runs while a server does");
   const { kind: _, ...connection } = config;
   const options = { connection, minConnections: 1, maxConnections: 2, deadlineMs: DATABASE_DEADLINE_MS, log: nothing };
   const asked = new Database(options);
@@ -37,12 +37,12 @@ export async function database(invocation: Invocation): Promise<Finding> {
   }
 }
 
-/** Asked like the database: a wrong one keeps a server from starting. */
+/** Checked like the database: a wrong replica keeps a server from starting. */
 export async function replica(invocation: Invocation): Promise<Finding> {
   const told = (await healthAt(clientConfig(invocation).url))?.["replica"];
   if (isObject(told)) return replicaFinding(told["status"] === "ok" ? undefined : String(told["reason"]));
   const { database: primary, readReplica } = serveConfig(invocation);
-  if (readReplica === undefined || primary.kind === "embedded") return note("not used: there is no DEWEY_DB_READ_URL");
+  if (readReplica === undefined || primary.kind === "embedded") return note("not used: DEWEY_DB_READ_URL is not set");
   const options = { minConnections: 1, maxConnections: 2, deadlineMs: DATABASE_DEADLINE_MS, log: nothing };
   const { kind: _, ...connection } = primary;
   const database = new Database({ ...options, connection });
@@ -57,24 +57,25 @@ export async function replica(invocation: Invocation): Promise<Finding> {
 }
 
 function replicaFinding(reason: string | undefined): Finding {
-  if (reason === undefined) return ok("reads go there while it has all that is committed");
-  return fault(`it does not serve, and reads go to the primary: ${reason}`, "start it, or correct DEWEY_DB_READ_URL");
+  if (reason === undefined) return ok("serves reads while it is up to date");
+  return fault(`not used, reads go to the primary: ${reason}`, "start it, or correct DEWEY_DB_READ_URL");
 }
 
 export async function search(invocation: Invocation): Promise<Finding> {
   const told = (await healthAt(clientConfig(invocation).url))?.["search"];
-  if (!isObject(told)) return note("a server that runs knows");
+  if (!isObject(told)) return note("known only while a server runs");
   const { language, reindexing, corrections } = told;
   const { searchLanguage } = serveConfig(invocation);
   if (searchLanguage !== undefined && searchLanguage !== language) {
     const remedy = `run: dewey reindex, or set DEWEY_SEARCH_LANGUAGE=${String(language)}`;
-    return fault(`messages are searched in ${String(language)}, and ${searchLanguage} is set`, remedy);
+    return fault(`the search index is in ${String(language)}, but ${searchLanguage} is configured`, remedy);
   }
   if (isObject(reindexing)) {
     return ok(
-      `in ${String(language)}; ${String(reindexing["walked"])} of ${String(reindexing["total"])} messages are so far`,
+      `in ${String(language)}; ${String(reindexing["walked"])} of ${String(reindexing["total"])} messages reindexed`,
     );
   }
-  if (corrections !== true) return note(`in ${String(language)}; typing errors are not corrected without pg_trgm`);
+  if (corrections !== true)
+    return note(`in ${String(language)}; typing errors are not corrected because pg_trgm is missing`);
   return ok(`in ${String(language)}`);
 }

@@ -7,21 +7,21 @@ import { bytesText } from "../terminal.ts";
 import { fault, note, ok } from "./finding.ts";
 import type { Finding } from "./finding.ts";
 
-/** Less room than this is a fault: a store and its log need some to go on at all. */
+/** Less free space than this is a fault: the database and its write-ahead log need some to continue at all. */
 const LEAST_FREE_BYTES = 1_000_000_000;
 
 export async function engine(invocation: Invocation): Promise<Finding> {
   const { database, dataDir } = serveConfig(invocation);
   if (database.kind === "server") return note("not used: a database is configured");
   const folder = join(dataDir, "postgres");
-  if (!existsSync(folder)) return note(`${folder} is made at the first start of a server`);
+  if (!existsSync(folder)) return note(`${folder} is created when a server first starts`);
   accessSync(folder, constants.R_OK | constants.X_OK);
   const places = placesIn(folder);
   const earlier = earlierPlaces(folder, places);
-  if (earlier) return ok(`${earlier.cluster} is carried over at the next start`);
+  if (earlier) return ok(`${earlier.cluster} is upgraded when a server next starts`);
   return existsSync(places.cluster)
     ? ok(places.cluster)
-    : note(`${places.cluster} is made at the first start of a server`);
+    : note(`${places.cluster} is created when a server first starts`);
 }
 
 export async function disk(invocation: Invocation): Promise<Finding> {
@@ -29,7 +29,7 @@ export async function disk(invocation: Invocation): Promise<Finding> {
   const { bavail, bsize } = statfsSync(existing(dataDir));
   const free = `${bytesText(bavail * bsize)} free for ${dataDir}`;
   if (bavail * bsize >= LEAST_FREE_BYTES) return ok(free);
-  return fault(free, "make room, or set DEWEY_DATA_DIR to a folder where there is some");
+  return fault(free, "free some space, or set DEWEY_DATA_DIR to a folder on another disk");
 }
 
 function existing(folder: string): string {

@@ -10,7 +10,7 @@ import { bytesText } from "../terminal.ts";
 import { fault, note, ok, proxyHealth } from "./finding.ts";
 import type { Finding } from "./finding.ts";
 
-/** What waits for longer has nobody who delivers it. */
+/** A queue that is older than this has no process delivering it. */
 const LONGEST_WAIT_MS = 3_600_000;
 
 export async function spool(invocation: Invocation): Promise<Finding> {
@@ -18,8 +18,8 @@ export async function spool(invocation: Invocation): Promise<Finding> {
   const recorder = (await proxyHealth(invocation))?.["recorder"];
   if (isObject(recorder) && recorder["recording"] !== true) {
     return fault(
-      `the proxy does not record: ${String(recorder["not_recording_because"])}`,
-      "what it relays meanwhile is lost",
+      `the proxy is not recording: ${String(recorder["not_recording_because"])}`,
+      "what it relays until then is not recorded; free some space or start a server",
     );
   }
   const events = new HookQueue(queueFolder(hookConfig(invocation))).waiting();
@@ -31,9 +31,9 @@ export async function spool(invocation: Invocation): Promise<Finding> {
   ].flatMap((path) => statSync(path, { throwIfNoEntry: false }) ?? []);
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
   const oldestMs = Math.min(...files.map((file) => file.mtimeMs));
-  const waiting = `${bytesText(bytes)} wait in ${folder}`;
+  const waiting = `${bytesText(bytes)} queued in ${folder}`;
   if (Date.now() - oldestMs < LONGEST_WAIT_MS || files.length === 0)
-    return ok(files.length === 0 ? "nothing waits" : waiting);
+    return ok(files.length === 0 ? "nothing is queued" : waiting);
   const since = new Date(oldestMs).toISOString();
   return fault(
     `${waiting}, since ${since}`,
@@ -47,7 +47,7 @@ export async function upstreams(invocation: Invocation): Promise<Finding> {
   const states = (Array.isArray(health?.["upstreams"]) ? health["upstreams"] : []).filter(isObject);
   const down = states.find((each) => each["state"] === "down");
   if (down) {
-    return fault(`${String(down["name"])} is away: ${String(down["last_error"])}`, "start it, or correct its entry");
+    return fault(`${String(down["name"])} is down: ${String(down["last_error"])}`, "start it, or correct its entry");
   }
   for (const upstream of byName.values()) {
     if (upstream.wire !== "stdio") continue;
@@ -58,13 +58,13 @@ export async function upstreams(invocation: Invocation): Promise<Finding> {
     };
     if (Bun.which(upstream.command, options) === null) {
       return fault(
-        `the command of ${upstream.name}, ${upstream.command}, is not there`,
+        `the command of ${upstream.name}, ${upstream.command}, does not exist`,
         "install it, or correct its entry",
       );
     }
   }
   const names = [...byName.keys()].join(", ");
-  return health ? ok(names) : note(`${names}; no proxy answers (dewey proxy starts one)`);
+  return health ? ok(names) : note(`${names}; no proxy is running (start one with: dewey proxy)`);
 }
 
 function filesIn(folder: string): string[] {

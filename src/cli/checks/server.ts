@@ -10,9 +10,9 @@ export async function configuration(invocation: Invocation): Promise<Finding> {
   for (const read of [serveConfig, proxyConfig, clientConfig]) read(invocation);
   const unknown = unknownVariables(invocation.env);
   if (unknown.length > 0) {
-    return fault(`${unknown.join(", ")}: no setting of Dewey`, "correct the name, or unset it");
+    return fault(`unknown settings: ${unknown.join(", ")}`, "correct the names, or unset them");
   }
-  return ok("every setting can be read");
+  return ok("all settings are valid");
 }
 
 export async function versions(invocation: Invocation): Promise<Finding> {
@@ -29,8 +29,8 @@ export async function server(invocation: Invocation): Promise<Finding> {
   const version = health?.["version"];
   if (version !== invocation.version) {
     return fault(
-      `the server at ${place} is Dewey ${String(version)}, this is ${invocation.version}`,
-      "restart it with this one",
+      `the server at ${place} is Dewey ${String(version)}; this is ${invocation.version}`,
+      "restart the server with this binary",
     );
   }
   return ok(`${place} answers`);

@@ -13,19 +13,19 @@ import { bytesText, counted } from "../terminal.ts";
 
 export const backup: Command = {
   name: "backup",
-  summary: "writes all that a server keeps into a file, while it runs",
+  summary: "backs up everything that a server keeps into one file, while the server runs",
   usage: ["dewey backup FILE [--json]"],
   about: [
-    "One consistent view of everything, which dewey recover brings into any PostgreSQL that Dewey supports. The file is a",
-    "tar with zstd: tar --zstd -xf FILE && sha256sum -c SHA256SUMS. It is written beside FILE and takes its place when it",
-    "is whole and was read back.",
+    "Writes one consistent snapshot of everything, which dewey recover restores into any PostgreSQL that Dewey supports. The",
+    "file is a tar compressed with zstd: tar --zstd -xf FILE && sha256sum -c SHA256SUMS. It is written to FILE.part, read",
+    "back, and renamed to FILE when it is complete.",
   ].join("\n"),
   settings: obeyed.client,
   flags: { json: { summary: "print JSON, for programs" } },
   operands: 1,
   async run(invocation) {
     const [file] = invocation.operands;
-    if (file === undefined) throw usageError(backup, "wants a file to write");
+    if (file === undefined) throw usageError(backup, "needs the name of the file to write");
     const address = clientConfig(invocation);
     const place = openPlace(`${file}.part`);
     try {
@@ -47,7 +47,7 @@ export const backup: Command = {
   },
 };
 
-/** Only its owner may read it: it holds all that was said. */
+/** Opens the file for its owner only, because it contains every conversation. */
 function openPlace(name: string): { name: string; descriptor: number } {
   try {
     return { name, descriptor: openSync(name, "w", 0o600) };
@@ -56,7 +56,7 @@ function openPlace(name: string): { name: string; descriptor: number } {
   }
 }
 
-/** Writes the archive and reads it at the same time, so that a file that is there is one that can be recovered. */
+/** Writes the archive and parses it at the same time, so that every completed file can be recovered. */
 async function keep(
   body: AsyncIterable<Uint8Array>,
   descriptor: number,
@@ -85,7 +85,7 @@ async function keep(
     }
   } catch (cause) {
     if (cause instanceof DeweyError && cause.code === "unavailable") throw cause;
-    const reason = "the backup broke off; the server's log says why";
+    const reason = "the backup was interrupted; see the server's log";
     throw new DeweyError("unavailable", `${reason}, and no file was written`, { cause });
   } finally {
     bar.clear();
@@ -94,7 +94,7 @@ async function keep(
   return { manifest, bytes };
 }
 
-/** COPY writes a row a line. */
+/** Counts line ends: COPY writes one row per line. */
 function lineEnds(bytes: Uint8Array): number {
   let count = 0;
   for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) count += 1;

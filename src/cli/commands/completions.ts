@@ -3,15 +3,15 @@ import { flagsOf, usageError } from "../command.ts";
 
 const shells = { bash, zsh, fish };
 
-/** The command is told all others when it runs: the table of commands holds it, too. */
+/** Takes the command list lazily, because the list contains this command. */
 export function completionsOf(commands: () => Promise<readonly Command[]>): Command {
   const completions: Command = {
     name: "completions",
-    summary: "prints what a shell needs to complete Dewey's commands and flags",
+    summary: "prints a script with which a shell completes Dewey's commands and flags",
     usage: ["dewey completions bash|zsh|fish"],
     about: [
       "bash: dewey completions bash > ~/.local/share/bash-completion/completions/dewey",
-      "zsh:  dewey completions zsh > a file _dewey in a folder of $fpath",
+      "zsh:  dewey completions zsh > _dewey (in a folder of $fpath)",
       "fish: dewey completions fish > ~/.config/fish/completions/dewey.fish",
     ].join("\n"),
     settings: [],
@@ -20,7 +20,7 @@ export function completionsOf(commands: () => Promise<readonly Command[]>): Comm
     async run({ operands, print }) {
       const [shell = ""] = operands;
       const script = Object.entries(shells).find(([name]) => name === shell)?.[1];
-      if (script === undefined) throw usageError(completions, "wants to know for which shell: bash, zsh or fish");
+      if (script === undefined) throw usageError(completions, "needs the name of a shell: bash, zsh or fish");
       print(script((await commands()).map(words)));
       return 0;
     },
@@ -43,7 +43,7 @@ function words(command: Command): CommandWords {
   return { name: command.name, summary: command.summary, flags };
 }
 
-/** Behind a command its flags, and else what the shell completes by itself: files. */
+/** Completes commands and their flags; leaves the rest to the shell, which completes files. */
 function bash(commands: CommandWords[]): string {
   const cases = commands.map(
     ({ name, flags }) => `    ${name}) words="${flags.map((flag) => flag.name).join(" ")}" ;;`,
@@ -110,7 +110,7 @@ function fish(commands: CommandWords[]): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** For all three shells: in single quotes, and a single quote as the typographer's own. */
+/** Quotes a text for all three shells: in single quotes, with a typographic apostrophe for each one inside. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "’")}'`;
 }

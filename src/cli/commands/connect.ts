@@ -14,18 +14,18 @@ import { usageError } from "../command.ts";
 
 export const connect: Command = {
   name: "connect",
-  summary: "connects a client: Dewey itself, its MCP servers through the proxy, and hooks that keep its talk",
+  summary: "connects a client: adds Dewey, routes its MCP servers through the proxy, and installs hooks",
   usage: ["dewey connect CLIENT [--project] [--upstream NAME …] [--print] [--json]"],
   about: [
-    "CLIENT is claude-code, codex, gemini, or the path of any client's file with mcpServers. What is in its configuration",
-    `stays; beside each file that is changed lies what it was before (${BACKUP_SUFFIX}). Doing it again changes nothing.`,
-    "Servers that sign in by OAuth stay direct, and are told. Claude Code gets hooks, too. DEWEY_TOKEN is not written",
-    "anywhere: a client needs it in its environment. dewey disconnect CLIENT takes everything back.",
+    "CLIENT is claude-code, codex, gemini, or the path of another client's mcpServers file. The rest of its configuration is",
+    `kept, and each changed file gets a backup beside it (${BACKUP_SUFFIX}). Running it again changes nothing. Servers that`,
+    "sign in by OAuth stay direct and are listed. Claude Code also gets hooks. DEWEY_TOKEN is never written to a file: the",
+    "client needs it in its environment. dewey disconnect CLIENT undoes everything.",
   ].join("\n"),
   settings: obeyed.connect,
   flags: {
-    project: { summary: "in this folder's configuration instead of the person's" },
-    upstream: { value: "NAME", summary: "only this server goes through the proxy; may be given again", many: true },
+    project: { summary: "change this folder's configuration instead of the user's" },
+    upstream: { value: "NAME", summary: "route only this server through the proxy; may be repeated", many: true },
     print: { summary: "print what would be written, and write nothing" },
     json: { summary: "print JSON, for programs" },
   },
@@ -33,8 +33,7 @@ export const connect: Command = {
   async run(invocation) {
     const { flags, print } = invocation;
     const [name] = invocation.operands;
-    if (name === undefined)
-      throw usageError(connect, "wants to know which client: claude-code, codex, gemini, or a file");
+    if (name === undefined) throw usageError(connect, "needs a client: claude-code, codex, gemini, or a file");
     const kind = clientKind(name, flags["project"] === true, invocation.env);
     const program = programFor(invocation);
     const wanted = Array.isArray(flags["upstream"]) ? flags["upstream"] : undefined;
@@ -55,11 +54,11 @@ interface PlannedFile {
 interface Plan extends Rewiring {
   files: PlannedFile[];
   hooks: boolean;
-  /** Whether a server of that name that is not ours stands in Dewey's place. */
+  /** Whether another server already has Dewey's name. */
   taken: boolean;
 }
 
-/** What the files will hold. Nothing is written before all of it is known, so that a mistake in one changes none. */
+/** Computes the new text of every file before any is written, so that a mistake in one changes none. */
 async function planned(kind: ClientKind, program: Program, wanted: string[] | undefined): Promise<Plan> {
   const file = new ConfigFile(kind.servers);
   const outcome: Rewiring = { proxied: [], direct: [] };
@@ -92,7 +91,7 @@ function refuseUnknown(kind: ClientKind, file: ConfigFile, wanted: string[] = []
   const unknown = wanted.find((name) => !known.has(name));
   if (unknown === undefined) return;
   const there = [...known].join(", ") || "none";
-  throw new DeweyError("invalid", `${file.path} has no server ${JSON.stringify(unknown)}; there are: ${there}`);
+  throw new DeweyError("invalid", `${file.path} has no server ${JSON.stringify(unknown)}; its servers: ${there}`);
 }
 
 function report({ files, proxied, direct, hooks }: Plan): Record<string, unknown> {
@@ -104,7 +103,7 @@ function report({ files, proxied, direct, hooks }: Plan): Record<string, unknown
   };
 }
 
-/** Of a large file only what concerns us: the rest is the person's own. */
+/** Shows only the parts of a file that Dewey changes. */
 function drawn({ file, text }: PlannedFile): string {
   if (!text.startsWith("{")) return `# ${file.path}\n${text}`;
   const config = JSON.parse(text) as Record<string, unknown>;
@@ -116,17 +115,17 @@ function told(kind: ClientKind, name: string, { files, proxied, direct, hooks, t
   const changed = files.filter(({ file, text }) => text !== (file.text ?? ""));
   const lines = files.map((each) => {
     const backup = each.file.text === undefined ? "" : `; before: ${each.file.path}${BACKUP_SUFFIX}`;
-    return `  ${each.file.path}  (${changed.includes(each) ? `written${backup}` : "as it was"})`;
+    return `  ${each.file.path}  (${changed.includes(each) ? `written${backup}` : "unchanged"})`;
   });
   return [
-    changed.length > 0 ? `${kind.label} is connected to Dewey.` : `${kind.label} was connected to Dewey already.`,
+    changed.length > 0 ? `${kind.label} is connected to Dewey.` : `${kind.label} was already connected to Dewey.`,
     ...lines,
-    ...(taken ? [`  There is another server by the name of ${DEWEY}; it stays.`] : []),
+    ...(taken ? [`  Another server is named ${DEWEY}; it was kept.`] : []),
     `  Through the proxy: ${proxied.join(", ") || "no server"}.`,
     ...direct.map((server) => `  Direct: ${server.name}, which ${server.reason}.`),
-    ...(hooks ? ["  Hooks keep its prompts, answers and tool uses, and give it its startup context."] : []),
+    ...(hooks ? ["  Hooks record its prompts, answers and tool uses, and supply its startup context."] : []),
     ...(kind.hint === undefined ? [] : [`  ${kind.hint}`]),
-    `Sessions that begin now have it. To take it back: dewey disconnect ${name}`,
+    `New sessions use this. To undo it: dewey disconnect ${name}`,
     "",
   ].join("\n");
 }

@@ -12,7 +12,7 @@ const DEFAULT_LIMIT = 20;
 
 export const context = clientCommand({
   name: "context",
-  summary: "startup contexts: what each new session begins with",
+  summary: "manages startup contexts: texts that new sessions begin with",
   usage: [
     "dewey context list",
     "dewey context show [NAME] [--version N]",
@@ -24,23 +24,23 @@ export const context = clientCommand({
     "dewey context rm NAME [--force]",
   ],
   about: [
-    "edit opens $EDITOR, or takes the new text from its stdin when that is no terminal. use ties a context to the folder",
-    "in which it is called, and all below it; with --everywhere it becomes the active one, for all sessions in folders",
-    "without a context of their own. show without a name shows what a session in this folder would get.",
-    "Every change is kept with who made it: history tells them, and restore brings a text back.",
+    "edit opens $EDITOR, or reads the new text from stdin if that is not a terminal. use ties a context to the current folder",
+    "and all folders below it; with --everywhere the context becomes the active one, for sessions in folders without a",
+    "context of their own. show without a name shows the context that a session in this folder would get.",
+    "Every change is kept with its author: history lists the changes, and restore brings an earlier text back.",
   ].join("\n"),
   flags: {
-    version: { value: "N", summary: "this version, as history numbers them" },
-    everywhere: { summary: "with use: in every folder that has none of its own" },
-    none: { summary: "with use: this folder has none of its own any more" },
-    force: { summary: "with rm: also when it is the active one" },
-    limit: { value: "N", summary: `with history: how many changes at most (default ${DEFAULT_LIMIT})` },
+    version: { value: "N", summary: "this version, by its number in history" },
+    everywhere: { summary: "with use: for every folder without a context of its own" },
+    none: { summary: "with use: untie this folder from its context" },
+    force: { summary: "with rm: even if it is the active one" },
+    limit: { value: "N", summary: `with history: maximum number of changes (default ${DEFAULT_LIMIT})` },
   },
   operands: 2,
   async work(talk) {
     const [verb = "", name] = talk.invocation.operands;
     const run = verbs[verb];
-    if (run === undefined) throw usageError(context, `wants one of: ${Object.keys(verbs).join(", ")}`);
+    if (run === undefined) throw usageError(context, `needs one of: ${Object.keys(verbs).join(", ")}`);
     await run(talk, name);
   },
 });
@@ -56,11 +56,11 @@ const verbs: Record<string, (talk: Talk, name: string | undefined) => Promise<vo
 };
 
 async function listAll({ call, out, terminal, json }: Talk, name: string | undefined): Promise<void> {
-  if (name !== undefined) throw usageError(context, `list takes no name`);
+  if (name !== undefined) throw usageError(context, `list does not take a name`);
   const reply = await call<{ contexts: ListedContext[] }>("dewey_list_startup_contexts", {});
   if (json) return out.write(jsonText(reply));
   if (reply.contexts.length === 0) {
-    return out.write("There are no startup contexts; make one with: dewey context edit NAME\n");
+    return out.write("There are no startup contexts; create one with: dewey context edit NAME\n");
   }
   const rows = reply.contexts.map((each) => [
     oneLine(each.name),
@@ -85,7 +85,7 @@ async function show({ call, out, terminal, json, invocation }: Talk, name: strin
   await out.write(`${terminal.markdown(printable(found.content)).trimEnd()}\n`);
 }
 
-/** The new text is kept only when nobody else has changed the context meanwhile; else the file with it stays. */
+/** Stores the new text unless someone else has changed the context meanwhile; then its file is kept. */
 async function edit({ call, out, json, invocation }: Talk, given: string | undefined): Promise<void> {
   const name = wanted(given);
   const before = await readContext({ call }, { name });
@@ -101,7 +101,7 @@ async function edit({ call, out, json, invocation }: Talk, given: string | undef
       throw new DeweyError("invalid", "a startup context should not be empty; nothing was changed");
     const now = await readContext({ call }, { name });
     if (now?.updated_at !== before?.updated_at) {
-      throw new DeweyError("conflict", `${JSON.stringify(name)} was changed by somebody else meanwhile`);
+      throw new DeweyError("conflict", `${JSON.stringify(name)} was changed by someone else meanwhile`);
     }
     const reply = await call<{ is_active: boolean }>("dewey_set_startup_context", {
       name,
@@ -109,8 +109,8 @@ async function edit({ call, out, json, invocation }: Talk, given: string | undef
       set_active: false,
     });
     edited.discard();
-    const hint = reply.is_active ? "" : `; a folder gets it with: dewey context use ${name}`;
-    await out.write(json ? jsonText({ changed: true, ...reply }) : `${oneLine(name)} is kept${hint}\n`);
+    const hint = reply.is_active ? "" : `; tie it to a folder with: dewey context use ${name}`;
+    await out.write(json ? jsonText({ changed: true, ...reply }) : `${oneLine(name)} is stored${hint}\n`);
   } catch (error) {
     if (!(error instanceof DeweyError) || edited.place === undefined) throw error;
     throw new DeweyError(error.code, `${error.message}; your text is in ${edited.place}`);
@@ -159,7 +159,8 @@ async function history({ call, out, terminal, json, invocation }: Talk, given: s
 async function restore({ call, out, json, invocation }: Talk, given: string | undefined): Promise<void> {
   const name = wanted(given);
   const version = numberFlag(context, invocation, "version");
-  if (version === undefined) throw usageError(context, "restore wants --version N; dewey context history tells them");
+  if (version === undefined)
+    throw usageError(context, "restore needs --version N; dewey context history lists the versions");
   const { content } = await readVersion({ call }, name, version);
   const reply = await call("dewey_set_startup_context", { name, content, set_active: false });
   await out.write(json ? jsonText(reply) : `${oneLine(name)} has the text of version ${version} again\n`);
@@ -169,7 +170,7 @@ async function remove({ call, out, json, invocation }: Talk, given: string | und
   const name = wanted(given);
   const force = invocation.flags["force"] === true;
   const reply = await call("dewey_delete_startup_context", { name, force }, { "--force": "force" });
-  const hint = `its history stays: dewey context history ${name}`;
+  const hint = `its history is kept: dewey context history ${name}`;
   await out.write(json ? jsonText(reply) : `${oneLine(name)} is deleted; ${hint}\n`);
 }
 
@@ -198,12 +199,12 @@ async function readVersion(
 }
 
 function wanted(name: string | undefined): string {
-  if (name === undefined) throw usageError(context, "wants the name of a context; dewey context list tells them");
+  if (name === undefined) throw usageError(context, "needs the name of a context; dewey context list shows them");
   return name;
 }
 
 function noContext(name: string | undefined): DeweyError {
-  const remedy = "dewey context list tells those there are";
+  const remedy = "dewey context list shows all";
   if (name === undefined) return new DeweyError("not_found", `no startup context is active here; ${remedy}`);
   return new DeweyError("not_found", `there is no startup context ${JSON.stringify(name)}; ${remedy}`);
 }

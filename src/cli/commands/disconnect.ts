@@ -14,23 +14,22 @@ import { usageError } from "../command.ts";
 
 export const disconnect: Command = {
   name: "disconnect",
-  summary: "takes back what dewey connect did to a client's configuration",
+  summary: "undoes the changes of dewey connect to a client's configuration",
   usage: ["dewey disconnect CLIENT [--project] [--json]"],
   about: [
-    "What was changed since stays: only Dewey's own entry, the proxy before other servers, and Dewey's hooks go. Where",
-    "nothing else was changed, a file is again what it was, byte for byte.",
+    "Removes only Dewey's own entry, the proxy in front of other servers, and Dewey's hooks; later changes are kept. A file",
+    "without later changes is restored byte for byte.",
   ].join("\n"),
   settings: obeyed.connect,
   flags: {
-    project: { summary: "in this folder's configuration instead of the person's" },
+    project: { summary: "change this folder's configuration instead of the user's" },
     json: { summary: "print JSON, for programs" },
   },
   operands: 1,
   async run(invocation) {
     const { flags, print } = invocation;
     const [name] = invocation.operands;
-    if (name === undefined)
-      throw usageError(disconnect, "wants to know which client: claude-code, codex, gemini, or a file");
+    if (name === undefined) throw usageError(disconnect, "needs a client: claude-code, codex, gemini, or a file");
     const kind = clientKind(name, flags["project"] === true, invocation.env);
     const files = await restored(kind, programFor(invocation));
     const changed = files.filter(({ file, text }) => text !== file.text && file.text !== undefined);
@@ -44,7 +43,7 @@ export const disconnect: Command = {
     }
     const lines = changed.map(
       ({ file, text }) =>
-        `  ${file.path}  (${text === undefined ? "removed: it was Dewey's" : `written; before: ${file.path}${BACKUP_SUFFIX}`})`,
+        `  ${file.path}  (${text === undefined ? "removed: Dewey had created it" : `written; before: ${file.path}${BACKUP_SUFFIX}`})`,
     );
     const first =
       changed.length > 0
@@ -57,7 +56,7 @@ export const disconnect: Command = {
 
 interface RestoredFile {
   file: ConfigFile;
-  /** Undefined for a file that holds nothing else. */
+  /** Undefined to remove a file that would be empty. */
   text: string | undefined;
 }
 
@@ -75,7 +74,7 @@ async function restored(kind: ClientKind, program: Program): Promise<RestoredFil
   return [...files, { file: settings, text: changed === undefined ? undefined : settled(settings, changed, "json") }];
 }
 
-/** The backup's very bytes where it says the same, and nothing where only we had written. */
+/** The backup's exact bytes if it has the same content; undefined if Dewey had created the file. */
 function settled(file: ConfigFile, text: string, form: ClientKind["form"]): string | undefined {
   if (text === (file.text ?? "")) return file.text;
   const backup = file.backup();
@@ -85,7 +84,7 @@ function settled(file: ConfigFile, text: string, form: ClientKind["form"]): stri
   return backup !== undefined && Bun.deepEquals(parsed(backup), config) ? backup : file.jsonText(config);
 }
 
-/** An empty list of servers goes when it was not there before us. */
+/** Removes an empty table of servers that the file did not have before Dewey. */
 function withoutEmpty(config: Json, before: Json): Json {
   const { mcpServers, ...rest } = config;
   const isEmpty = isObject(mcpServers) && Object.keys(mcpServers).length === 0;

@@ -9,10 +9,10 @@ import type { Terminal } from "../terminal.ts";
 
 export const doctor: Command = {
   name: "doctor",
-  summary: "looks for what is wrong, and says the remedy",
+  summary: "checks the installation, and names the remedy for each fault",
   usage: ["dewey doctor [--json]"],
   about:
-    "A line for each thing: the configuration, the server and what it needs, the proxy, and the clients. Exits 1 if any is at fault.",
+    "Prints one line per check: the configuration, the server and its parts, the proxy, and the clients. Exits 1 on any fault.",
   settings: [...new Set([...obeyed.serve, ...obeyed.proxy, ...obeyed.client])],
   flags: { json: { summary: "print JSON, for programs" } },
   operands: 0,
@@ -43,5 +43,5 @@ function line(name: string, { state, text, remedy }: Finding, { paint }: Termina
   return `${paint(look, `${mark} ${name.padEnd(NAME_CHARACTERS)}`)}  ${printable(text).replaceAll(/\s*\n\s*/g, " ")}${end}\n`;
 }
 
-/** As long as the longest name of a check. */
+/** The length of the longest name of a check. */
 const NAME_CHARACTERS = 13;

@@ -12,32 +12,33 @@ import { pagesOf } from "../conversation.ts";
 
 const formats: Record<string, ExportFormat> = { jsonl, markdown, html };
 
-/** What the server gives of a list in one reply at most. */
+/** Maximum number of list entries per reply of the server. */
 const PAGE_LIMIT = 100;
-/** Messages that are asked for at once. */
+/** Messages per request. */
 const PAGE_MESSAGES = 500;
 
 export const exportCommand = clientCommand({
   name: "export",
-  summary: "writes conversations as JSON lines, Markdown or a web page",
+  summary: "exports conversations as JSON lines, Markdown or a web page",
   usage: ["dewey export [--session S] [--conversation ID] [--since DATE] [--format jsonl|markdown|html]"],
   about: [
-    "Writes to stdout, the oldest conversation first, each with all of its messages. JSON lines can be imported again:",
-    "ids, times, turns and metadata are then what they were. JSON lines of everything hold the orchestration results and the",
-    "startup contexts too. What is in the trash is not exported, nor are the contexts' history and ties to folders: for a",
-    "copy of the whole store there is dewey backup. --json is --format jsonl.",
+    "Writes to stdout, oldest conversation first, each with all of its messages. Importing JSON lines restores the same ids,",
+    "times, turns and metadata. A full export as JSON lines also contains the orchestration results and the startup contexts.",
+    "The trash is not exported, nor are the contexts' history and ties to folders: to copy the whole store, use dewey backup.",
+    "--json is the same as --format jsonl.",
   ].join("\n"),
   flags: {
     session: { value: "S", summary: "only conversations with this session_id" },
     conversation: { value: "ID", summary: "only this conversation" },
-    since: { value: "DATE", summary: "only conversations that have something new since then (ISO 8601)" },
+    since: { value: "DATE", summary: "only conversations changed at this time or later (ISO 8601)" },
     format: { value: "FORMAT", summary: "jsonl (the default), markdown or html" },
   },
   operands: 0,
   async work(talk) {
     const { invocation, out } = talk;
     const format = formats[textFlag(invocation, "format") ?? "jsonl"];
-    if (format === undefined) throw usageError(exportCommand, `writes ${Object.keys(formats).join(", ")}`);
+    if (format === undefined)
+      throw usageError(exportCommand, `needs a --format it can write: ${Object.keys(formats).join(", ")}`);
     if (talk.json && format !== jsonl) throw usageError(exportCommand, "takes --json or --format, not both");
     const ids = await wanted(talk);
     await out.write(format.begin());
@@ -58,7 +59,7 @@ async function write(talk: Talk, format: ExportFormat, id: string): Promise<void
       await out.write(page.messages.map((message) => format.message(page, message)).join(""));
     }
   } catch (error) {
-    // It was deleted since it was listed, unless it was asked for by its id.
+    // Skip a conversation that was deleted after it was listed; fail for one that was named by its id.
     const isGone = error instanceof DeweyError && error.code === "not_found" && !begun;
     if (!isGone || textFlag(talk.invocation, "conversation") !== undefined) throw error;
     return;
@@ -66,10 +67,10 @@ async function write(talk: Talk, format: ExportFormat, id: string): Promise<void
   await out.write(format.endConversation());
 }
 
-/** Orchestration results, the latest first, and startup contexts by their names. */
+/** Writes the orchestration results, latest first, and the startup contexts by name. */
 async function writeOthers({ call, out }: Talk): Promise<void> {
   let cursor: string | undefined;
-  // How many of those that are too much for one reply have to come one by one still.
+  // The number of results still to be read one by one, because together they exceed one reply.
   let alone = 0;
   for (;;) {
     const limit = alone > 0 ? 1 : PAGE_LIMIT;
@@ -92,7 +93,7 @@ async function writeOthers({ call, out }: Talk): Promise<void> {
   }
 }
 
-/** The ids of the conversations that are asked for, by their age, so that two exports of the same are the same. */
+/** The ids of the conversations to export, oldest first, so that repeated exports are identical. */
 async function wanted(talk: Talk): Promise<string[]> {
   const { invocation } = talk;
   const conversation = textFlag(invocation, "conversation");
@@ -100,13 +101,13 @@ async function wanted(talk: Talk): Promise<string[]> {
   const since = sinceMs(textFlag(invocation, "since"));
   if (conversation !== undefined) {
     if (session !== undefined || since !== undefined)
-      throw usageError(exportCommand, "takes --conversation alone: it names one conversation");
+      throw usageError(exportCommand, "takes --conversation only without --session and --since");
     return [conversation];
   }
   const found = new Map<string, string>();
   let cursor: string | undefined;
   do {
-    // By when they were begun, which does not change: whatever is stored meanwhile, none is passed over.
+    // Sorted by creation, which never changes, so that none is missed while others are stored.
     const args = {
       sort_by: "created_at",
       limit: PAGE_LIMIT,

@@ -5,9 +5,9 @@ import { askHealth } from "../health.ts";
 
 export const health: Command = {
   name: "health",
-  summary: "asks a server or a proxy how it is: prints the answer, exits 0 when all is well",
+  summary: "prints the health of a server or proxy, and exits 0 if it is healthy",
   usage: ["dewey health [--url URL]"],
-  about: "Meant for health checks, and for images that hold no curl. The proxy answers too: --url ws://localhost:9000",
+  about: "Meant for health checks, including in images without curl. To ask a proxy: --url ws://localhost:9000",
   settings: obeyed.client,
   flags: {},
   operands: 0,

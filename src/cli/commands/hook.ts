@@ -14,32 +14,31 @@ import type { Json } from "../../wire/frame.ts";
 import type { Command, Invocation } from "../command.ts";
 import { lockFile, queueFolder, startDeliverer } from "../hook-delivery.ts";
 
-// A client waits for its hooks at each step, so that this file and what it imports are kept small: what is needed only
-// now and then is imported when it is needed.
+// A client waits for its hooks at each step, so this file imports little: rarely needed modules are imported when they are
+// needed.
 
-/** The log is begun anew when it is larger than this; one older is kept. */
+/** The log is rotated when it exceeds this size; one older file is kept. */
 const MAX_LOG_BYTES = 1024 * 1024;
-/** How long a session may be kept waiting for its startup context, when a server has to be started for it. */
+/** Time limit for a startup context, for which a server may have to be started: the session waits for it. */
 const CONTEXT_DEADLINE_MS = 5000;
-/** A deliverer stays so long for what comes next: it knows where it is in the transcripts. */
+/** A deliverer waits this long for the next event, because it knows its position in the transcripts. */
 const IDLE_MS = 60_000;
-/** How long a deliverer waits for a server that is away. What is left then waits for the next hook. */
+/** A deliverer waits this long for a server that is down. Events left then wait for the next hook. */
 const PATIENCE_MS = 600_000;
-/** A tool is called right after it is claimed, or when a person has allowed it. */
+/** Claims older than this are removed: a tool is called right after its claim, or once the user has allowed it. */
 const CLAIM_AGE_MS = MS_PER_DAY;
 
 export const hook: Command = {
   name: "hook",
-  summary: "what a client's hooks run: takes an event on stdin; dewey connect puts it in place",
+  summary: "takes an event of a client's hook on stdin; dewey connect installs it",
   usage: ["dewey hook", "dewey hook --deliver"],
   about: [
-    "Puts the event into a queue on disk and ends at once, with exit code 0 whatever happens: what goes wrong is a line in",
-    "hook.log in the data folder. A process in the background (--deliver) brings what is queued to the server, together with",
-    "the session's transcript, and ends when nothing comes any more. At the start of a session the startup context is",
-    "printed, as the client takes it.",
+    "Queues the event on disk and ends at once, always with exit code 0; failures are logged to hook.log in the data folder.",
+    "A background process (--deliver) sends the queued events to the server, together with the session's transcript, and",
+    "ends when no more arrive. At the start of a session it prints the startup context in the client's format.",
   ].join("\n"),
   settings: obeyed.hook,
-  flags: { deliver: { summary: "deliver what hooks have left, and wait a minute for more" } },
+  flags: { deliver: { summary: "deliver the queued events, and wait a minute for more" } },
   operands: 0,
   async run(invocation) {
     const config = hookConfig(invocation);
@@ -48,7 +47,7 @@ export const hook: Command = {
     try {
       await takeEvent(config, invocation, log);
     } catch (error) {
-      log.error("an event is lost", { error });
+      log.error("lost an event", { error });
     }
     return 0;
   },
@@ -56,10 +55,10 @@ export const hook: Command = {
 
 async function takeEvent(config: HookConfig, invocation: Invocation, log: Log): Promise<void> {
   const event: unknown = JSON.parse(await Bun.stdin.text());
-  if (!isObject(event)) throw new Error("what came on stdin is no event");
+  if (!isObject(event)) throw new Error("stdin holds no event");
   const { hook_event_name: name, tool_use_id: toolUseId } = event;
   if (name === "PreToolUse") {
-    // The proxy that this call goes through leaves it to the event that follows it.
+    // The proxy that relays this call then leaves its recording to the event that follows.
     if (typeof toolUseId === "string") new Claims(config.spoolDir).claim(toolUseId);
     return;
   }
@@ -74,7 +73,7 @@ async function deliver(config: HookConfig, log: Log, stopping: AbortSignal): Pro
     import("../../tool-client.ts"),
     import("../../capture/deliverer.ts"),
   ]);
-  // An event that comes while one deliverer ends is the next one's, or ours once more.
+  // An event that arrives while a deliverer ends is left to the next one, or to another round of this one.
   do {
     const lock = acquireLock(lockFile(config));
     if (lock === undefined) return 0;
@@ -84,7 +83,7 @@ async function deliver(config: HookConfig, log: Log, stopping: AbortSignal): Pro
       await new Deliverer({ queue, call, log, idleMs: IDLE_MS, patienceMs: PATIENCE_MS, stopping }).run();
       new Claims(config.spoolDir).sweep(CLAIM_AGE_MS);
     } catch (error) {
-      log.warn("what hooks have left waits for the next hook", { error, waiting: queue.waiting().length });
+      log.warn("queued events wait for the next hook", { error, waiting: queue.waiting().length });
       return 69;
     } finally {
       await client.close();
@@ -94,7 +93,7 @@ async function deliver(config: HookConfig, log: Log, stopping: AbortSignal): Pro
   return 0;
 }
 
-/** What a session begins with: the context of its folder, or the active one. A session that is resumed has it already. */
+/** Prints the startup context of the session's folder, or the active one. A resumed session already has it. */
 async function printContext(event: Json, config: HookConfig, invocation: Invocation, log: Log): Promise<void> {
   if (event["source"] === "resume") return;
   const asked = startupContext(event, config, invocation, log);
@@ -117,19 +116,19 @@ async function startupContext(event: Json, config: HookConfig, invocation: Invoc
   try {
     return await ask();
   } catch (error) {
-    log.info("no server has answered a session's start; one is looked for", { error });
+    log.info("no server answered at a session's start; starting one", { error });
   }
   try {
     const { ensureLocalServer } = await import("../local-server.ts");
     await ensureLocalServer({ url, dataDir, env: invocation.env, log });
     return await ask();
   } catch (error) {
-    log.warn("a session begins without its startup context", { error });
+    log.warn("a session starts without its startup context", { error });
     return undefined;
   }
 }
 
-/** A client shows what a hook writes, or drops it; so it goes to a file. */
+/** A log in a file, because clients show or discard the output of hooks. */
 function fileLog(path: string, config: HookConfig): Log {
   return createLog({
     level: config.logLevel,
@@ -140,7 +139,7 @@ function fileLog(path: string, config: HookConfig): Log {
         if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > MAX_LOG_BYTES) renameSync(path, `${path}.1`);
         appendFileSync(path, line, { mode: 0o600 });
       } catch {
-        // A log that cannot be written must not fail the client either.
+        // A log that cannot be written must not make the hook fail.
       }
     },
   });

@@ -13,22 +13,22 @@ import type { Talk } from "../client-command.ts";
 import { ProgressBar } from "../progress.ts";
 import { counted } from "../terminal.ts";
 
-/** Faults that are told one by one; of the others there is the number. */
+/** Maximum number of faults listed one by one; the others are only counted. */
 const MAX_TOLD_FAULTS = 20;
-/** How often files are looked at with --watch, and a server that is away is asked again. */
+/** Interval at which --watch checks files, and retries a server that is down. */
 const WATCH_INTERVAL_MS = 1000;
 
 export const importCommand = clientCommand({
   name: "import",
-  summary: "brings in what other programs have written",
+  summary: "imports transcripts and data exports of other programs",
   usage: ["dewey import [--watch] [--json] [PATH …]"],
   about: [
-    "A PATH is a file or a folder: transcripts of Claude Code (without a PATH all of ~/.claude/projects), sessions of Codex,",
-    "data exports of Claude and ChatGPT (the zip, or what is in it), what `dewey export --format jsonl` wrote, or the spool",
-    "of a proxy. What it is shows in the content. Importing again adds what is new. Rows that are broken are told with their",
-    "line and passed over; rows of unknown types are kept and counted.",
+    "A PATH is a file or a folder: transcripts of Claude Code (by default all of ~/.claude/projects), sessions of Codex, data",
+    "exports of Claude and ChatGPT (the zip, or its content), the output of `dewey export --format jsonl`, or the spool of a",
+    "proxy. The format is detected from the content. Importing again adds only what is new. Broken rows are skipped and",
+    "reported with their line number; rows of unknown types are kept and counted.",
   ].join("\n"),
-  flags: { watch: { summary: "go on with what is added to the files, until Ctrl-C" } },
+  flags: { watch: { summary: "keep importing what is added to the files, until Ctrl-C" } },
   operands: Infinity,
   async work(talk) {
     const { invocation, json, out } = talk;
@@ -36,7 +36,7 @@ export const importCommand = clientCommand({
     const paths = given.length > 0 ? given : [claudeProjects(invocation.env)];
     const missing = paths.find((path) => !existsSync(path));
     if (missing !== undefined) {
-      const hint = given.length > 0 ? "" : "; name what is to be imported: dewey import PATH";
+      const hint = given.length > 0 ? "" : "; name a file or folder to import: dewey import PATH";
       throw new DeweyError("not_found", `there is no ${missing}${hint}`);
     }
     const watch = invocation.flags["watch"] === true;
@@ -58,7 +58,7 @@ interface Fault {
   reason: string;
 }
 
-/** One run of the command: what it reads, counts and tells. */
+/** One run of the command: it reads the files, counts and reports. */
 class ImportRun {
   readonly #talk: Talk;
   readonly #watching: boolean;
@@ -71,7 +71,7 @@ class ImportRun {
   #rows = 0;
   #broken = 0;
   #unreadable = 0;
-  /** Files in a folder that are none of ours. */
+  /** Files in a folder whose format is unknown. */
   #passedOver = 0;
 
   constructor(talk: Talk, watching: boolean) {
@@ -87,7 +87,7 @@ class ImportRun {
     return this.#importer.refused + this.#unreadable > 0;
   }
 
-  /** Reads everything once. `named` says that the person has named the paths, so that each must be something known. */
+  /** Reads everything once. `named`: the user has named the paths, so that each file named must have a known format. */
   async all(paths: string[], named: boolean): Promise<void> {
     const found = await Promise.all(paths.map(async (path) => ({ path, files: await filesAt(path) })));
     const files = found.flatMap((each) => each.files);
@@ -105,7 +105,7 @@ class ImportRun {
     }
   }
 
-  /** Goes on with what is appended, and with files that are new. */
+  /** Follows what is appended, and new files. */
   async watch(paths: string[]): Promise<void> {
     while (!this.#stopping) {
       for (const { path } of (await Promise.all(paths.map(filesAt))).flat()) {
@@ -149,9 +149,9 @@ class ImportRun {
     const faults = this.#broken + refused + this.#unreadable;
     return [
       `${counted(stored, "message")} imported, ${known.toLocaleString("en-US")} known already, in ${counted(conversations, "conversation")} from ${counted(this.#files, "file")}.`,
-      ...(others.length > 0 ? [`With them ${others.join(" and ")}.`] : []),
-      ...(this.#passedOver > 0 ? [`${counted(this.#passedOver, "file")} passed over: nothing that is known.`] : []),
-      ...(unknown === "" ? [] : [`Of types that are not known, and kept: ${unknown}.`]),
+      ...(others.length > 0 ? [`Also imported: ${others.join(" and ")}.`] : []),
+      ...(this.#passedOver > 0 ? [`${counted(this.#passedOver, "file")} skipped: unknown format.`] : []),
+      ...(unknown === "" ? [] : [`Kept rows of unknown types: ${unknown}.`]),
       ...(faults > 0 ? [`${counted(faults, "fault")}:`] : []),
       ...this.#faults.map(({ source, row, reason }) => `  ${source}${row === undefined ? "" : `:${row}`}: ${reason}`),
       ...(faults > this.#faults.length ? [`  and ${faults - this.#faults.length} more`] : []),
@@ -178,7 +178,7 @@ class ImportRun {
       }
       this.#files += known > 0 ? 1 : 0;
       if (known === 0 && named)
-        throw new DeweyError("invalid", "is nothing that dewey import knows; see: dewey help import");
+        throw new DeweyError("invalid", "has a format that dewey import does not know; see: dewey help import");
       if (known === 0) this.#passedOver += 1;
     } catch (thrown) {
       const error = asDeweyError(thrown);
@@ -188,7 +188,7 @@ class ImportRun {
     }
   }
 
-  /** Everything in a source; answers whether it is something known. */
+  /** Imports everything in a source; returns whether its format is known. */
   async #take(
     name: string,
     pieces: AsyncGenerator<CapturedRow, boolean | void>,
@@ -235,9 +235,8 @@ class ImportRun {
   }
 
   /**
-   * A call without an answer is made once more, as all that is stored is recognised: a connection that broke, or a machine
-   * that slept, does not end an import of hours. With --watch a server that is away is waited for; without, that is the
-   * person's to see to.
+   * Repeats a call without a reply once, which is safe because the server recognises stored messages: a broken connection or
+   * a machine that slept must not end an import of hours. With --watch it waits for a server that is down; without, it fails.
    */
   async #call(tool: string, args: Record<string, unknown>): Promise<Record<string, unknown>> {
     for (let isSecond = false; ; isSecond = true) {

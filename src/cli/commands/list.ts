@@ -9,19 +9,20 @@ const DEFAULT_LIMIT = 20;
 
 export const list = clientCommand({
   name: "list",
-  summary: "lists conversations, the latest first",
+  summary: "lists conversations, latest first",
   usage: ["dewey list [--session S] [--sort updated|created] [--limit N] [--json]"],
   flags: {
     session: { value: "S", summary: "only conversations with this session_id" },
-    sort: { value: "updated|created", summary: "latest by what (default updated)" },
-    limit: { value: "N", summary: `how many at most (default ${DEFAULT_LIMIT})` },
+    sort: { value: "updated|created", summary: "time to sort by (default updated)" },
+    limit: { value: "N", summary: `maximum number of conversations (default ${DEFAULT_LIMIT})` },
   },
   operands: 0,
   paged: true,
   async work({ call, out, terminal, json, invocation }) {
     const session = textFlag(invocation, "session");
     const sort = textFlag(invocation, "sort") ?? "updated";
-    if (sort !== "updated" && sort !== "created") throw usageError({ name: "list" }, "sorts by updated or by created");
+    if (sort !== "updated" && sort !== "created")
+      throw usageError({ name: "list" }, "needs updated or created after --sort");
     const args = { sort_by: `${sort}_at`, ...(session === undefined ? {} : { session_id: session }) };
     const limit = limitFlag({ name: "list" }, invocation) ?? DEFAULT_LIMIT;
     const reply = await pages(limit, "conversations", (page) =>

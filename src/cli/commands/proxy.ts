@@ -22,15 +22,15 @@ export const proxy: Command = {
     "dewey proxy --stdio [flags] -- COMMAND [ARGUMENT …]",
   ],
   about: [
-    "Listens for WebSocket on any path and Streamable HTTP on /mcp, both with ?upstream=NAME. GET /healthz tells how it is.",
-    "SIGHUP reads the upstreams again. SIGTERM takes no new sessions, gives calls that are under way ten seconds, and ends.",
+    "Listens for WebSocket on any path and Streamable HTTP on /mcp, both with ?upstream=NAME. GET /healthz reports its health.",
+    "SIGHUP reloads the upstreams. SIGTERM refuses new sessions, gives calls in flight ten seconds to finish, and exits.",
     "With --stdio it serves the client that started it: put `dewey proxy --stdio --` before the command of a server to",
-    "record that server. It starts a Dewey server when none answers at DEWEY_URL and the address is this machine's.",
+    "record that server. It then starts a Dewey server if none answers at DEWEY_URL and that address is local.",
   ].join("\n"),
   settings: obeyed.proxy,
   flags: {
     stdio: { summary: "serve the client that started this command" },
-    name: { value: "NAME", summary: "with --stdio and an address or a command: what to call that upstream" },
+    name: { value: "NAME", summary: "with --stdio and an address or a command: the name of that upstream" },
     "no-auth": { summary: "listen beyond loopback without a token" },
   },
   operands: 1,
@@ -50,14 +50,14 @@ export const proxy: Command = {
   },
 };
 
-/** Relays the client that started this command, until it leaves or we are asked to stop. */
+/** Relays the client that started this command, until the client disconnects or the process is asked to stop. */
 async function recordStdio(invocation: Invocation, config: ProxyConfig, log: Log): Promise<number> {
   const upstream = chosenUpstream(invocation, config);
   const { url, token, dataDir, spool } = config;
   deliverLeft({ url, dataDir, spoolDir: spool.folder }, invocation.env, log);
-  // The client is not kept waiting: what it does before the server is up waits in the spool.
+  // Do not make the client wait: recordings wait in the spool until the server is up.
   void ensureLocalServer({ url, dataDir, env: invocation.env, log }).catch((error: unknown) =>
-    log.warn("there is no Dewey server; what is recorded waits on disk", { error }),
+    log.warn("no Dewey server is running; recordings wait on disk", { error }),
   );
   const link = ownStdio(log);
   await runStdioSession(link, upstream, { spool, dewey: { url, token }, log, stopping: aborted(invocation.stopping) });
@@ -68,7 +68,7 @@ function chosenUpstream(invocation: Invocation, config: ProxyConfig): Upstream {
   const { rest, operands } = invocation;
   const [operand] = operands;
   if (rest !== undefined && (operand !== undefined || rest.length === 0))
-    throw usageError(proxy, "wants a command behind --, and nothing before it");
+    throw usageError(proxy, "needs a command after --, and no operand before it");
   const words = rest ?? (operand !== undefined && /^(ws|http)s?:\/\//.test(operand) ? operands : undefined);
   if (words !== undefined) {
     const name = invocation.flags["name"];

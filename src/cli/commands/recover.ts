@@ -10,30 +10,31 @@ import { ProgressBar } from "../progress.ts";
 import { requestServer } from "../requests.ts";
 import { bytesText, counted, localTime } from "../terminal.ts";
 
-/** Of the file, so much goes in one request. */
+/** Bytes of the file per request. */
 const PART_BYTES = 4 * 1024 * 1024;
 
 export const recover: Command = {
   name: "recover",
-  summary: "brings a backup into a server that is empty",
+  summary: "restores a backup into an empty server",
   usage: ["dewey recover FILE [--force] [--json]"],
-  about: "All or nothing: when anything is wrong with the file, the server keeps what it had. Others wait meanwhile.",
+  about:
+    "All or nothing: if anything is wrong with the file, the server keeps its data. Other callers wait until it is done.",
   settings: obeyed.client,
   flags: {
-    force: { summary: "replace all that the server keeps" },
+    force: { summary: "replace everything that the server keeps" },
     json: { summary: "print JSON, for programs" },
   },
   operands: 1,
   async run(invocation) {
     const [file] = invocation.operands;
-    if (file === undefined) throw usageError(recover, "wants the file of a backup");
+    if (file === undefined) throw usageError(recover, "needs the file of a backup");
     const config = clientConfig(invocation);
     const descriptor = openFile(file);
     try {
       const recovered = await send(descriptor, config, invocation.flags["force"] === true, invocation.stopping);
       const rows = (name: string) => recovered.tables.find((table) => table.name === name)?.rows ?? 0;
       const holds = `${counted(rows("conversations"), "conversation")}, ${counted(rows("messages"), "message")}`;
-      const text = `The server holds what it held on ${localTime(recovered.made_at)}: ${holds}\n`;
+      const text = `Recovered the backup of ${localTime(recovered.made_at)}: ${holds}\n`;
       invocation.print(invocation.flags["json"] === true ? jsonText(recovered) : text);
       return 0;
     } catch (error) {
@@ -44,7 +45,7 @@ export const recover: Command = {
   },
 };
 
-/** The server speaks of a backup; the person has named a file. */
+/** Names the file in the server's error about the backup. */
 function told(error: DeweyError, file: string): DeweyError {
   if (error.code !== "invalid") return error;
   return new DeweyError("invalid", `${file}: ${error.message}; nothing was changed`);
@@ -73,17 +74,17 @@ async function send(
     for (let offset = 0; ;) {
       const length = readSync(descriptor, part, 0, PART_BYTES, offset);
       if (length === 0) break;
-      if (stopping.aborted) throw new DeweyError("unavailable", "stopped; the server undoes what was sent");
+      if (stopping.aborted) throw new DeweyError("unavailable", "stopped; the server rolls the recovery back");
       const body = part.slice(0, length);
       await requestServer(config, `/recover?id=${id}&offset=${offset}`, { method: "PUT", body });
       offset += length;
       bar.show(offset, () => `${bytesText(offset)} of ${bytesText(total)}`);
     }
-    bar.say(total, () => "making indexes …");
+    bar.say(total, () => "building indexes …");
     const ended = await requestServer(config, `/recover?id=${id}`, { method: "POST" });
     return (await ended.json()) as Recovered;
   } catch (error) {
-    // A server that has undone it already has nothing to undo.
+    // The server may have rolled it back already.
     await requestServer(config, `/recover?id=${id}`, { method: "DELETE" }).catch(() => {});
     throw error;
   } finally {

@@ -8,19 +8,19 @@ import { ProgressBar } from "../progress.ts";
 import { requestServer } from "../requests.ts";
 import { counted } from "../terminal.ts";
 
-/** How often the server is asked how far it is. */
+/** Interval between requests for the server's progress. */
 const INTERVAL_MS = 200;
-/** Where no terminal shows a bar, a line is written so often. */
+/** Interval between progress lines when stderr is not a terminal that shows a bar. */
 const LINE_INTERVAL_MS = 10_000;
 
 export const reindex: Command = {
   name: "reindex",
-  summary: "makes the words that search knows anew, in another language if you like, while the server runs",
+  summary: "rebuilds the search index while the server runs, optionally in another language",
   usage: ["dewey reindex [--search-language LANGUAGE] [--json]"],
   about: [
-    "Messages are stored and found meanwhile: those that are not done yet by the word forms of the earlier language. The",
-    "server does the work; when it or this command is ended, it goes on at the next start, and dewey reindex shows how far it",
-    "is. Without a language the words are made anew in the one that the server is set to, else in the one that is in use.",
+    "Messages can be stored and found meanwhile; those not yet reindexed are found by the word forms of the earlier language.",
+    "The server does the work and continues after this command ends or the server restarts; dewey reindex shows its progress.",
+    "Without a language, the index is rebuilt in the language that the server is configured for, else in the current one.",
   ].join("\n"),
   settings: obeyed.reindex,
   flags: { json: { summary: "print JSON, for programs" } },
@@ -42,7 +42,7 @@ async function begin(config: ReindexConfig): Promise<Reindexing> {
   return (await response.json()) as Reindexing;
 }
 
-/** Follows the server's work to its end. */
+/** Follows the server's progress to the end. */
 async function walked(
   config: ReindexConfig,
   begun: Reindexing,
@@ -59,7 +59,7 @@ async function walked(
       bar.show(state.walked, () => text);
       report(text);
       await Bun.sleep(INTERVAL_MS);
-      if (stopping.aborted) throw new DeweyError("unavailable", `stopped looking; ${GOES_ON}`);
+      if (stopping.aborted) throw new DeweyError("unavailable", `stopped watching; ${GOES_ON}`);
       const response = await requestServer(config, "/reindex", { method: "GET" });
       state = (await response.json()) as Reindexing;
     }
@@ -72,9 +72,9 @@ async function walked(
   }
 }
 
-const GOES_ON = "the server goes on with it: dewey reindex shows how far it is";
+const GOES_ON = "the server continues: dewey reindex shows its progress";
 
-/** Prints a line now and then. */
+/** Prints a line at most once per interval. */
 function lines(print: (text: string) => void): (text: string) => void {
   let printedMs = -Infinity;
   return (text) => {

@@ -8,11 +8,15 @@ interface Restored {
 
 export const restore = clientCommand({
   name: "restore",
-  summary: "brings conversations back from the trash",
+  summary: "restores conversations from the trash",
   usage: ["dewey restore ID … [--json]"],
   operands: Infinity,
   async work({ call, out, json, invocation }) {
-    for (const id of wantedOperands({ name: "restore" }, invocation, "the id of a conversation; dewey rm told it")) {
+    for (const id of wantedOperands(
+      { name: "restore" },
+      invocation,
+      "the id of a conversation, as dewey rm printed it",
+    )) {
       const reply = await call<Restored>(
         "dewey_restore_conversation",
         { conversation_id: id },

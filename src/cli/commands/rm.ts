@@ -9,14 +9,14 @@ interface Deleted {
 
 export const rm = clientCommand({
   name: "rm",
-  summary: "puts conversations in the trash",
+  summary: "moves conversations to the trash",
   usage: ["dewey rm ID … [--force] [--json]"],
-  about: "dewey restore brings them back, until DEWEY_TRASH_DAYS of the server have passed.",
-  flags: { force: { summary: "gone at once and for good, also from the trash" } },
+  about: "dewey restore brings them back until the server's DEWEY_TRASH_DAYS have passed.",
+  flags: { force: { summary: "delete at once and for good, even from the trash" } },
   operands: Infinity,
   async work({ call, out, json, invocation }) {
     const force = invocation.flags["force"] === true;
-    for (const id of wantedOperands({ name: "rm" }, invocation, "the id of a conversation; dewey list tells it")) {
+    for (const id of wantedOperands({ name: "rm" }, invocation, "the id of a conversation; dewey list shows it")) {
       const reply = await call<Deleted>(
         "dewey_delete_conversation",
         { conversation_id: id, force },

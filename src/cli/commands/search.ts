@@ -8,31 +8,31 @@ import { counted, localTime, oneLine, printable } from "../terminal.ts";
 
 const DEFAULT_LIMIT = 10;
 
-/** The tool's fields by the flags that give them. */
+/** The flags that set fields of the tool. */
 const filters = {
   session: { field: "session_id", value: "S", summary: "only conversations with this session_id" },
   conversation: { field: "conversation_id", value: "ID", summary: "only this conversation" },
   role: { field: "role", value: "ROLE", summary: "only messages of this role: user, assistant, system or tool" },
   source: { field: "source", value: "NAME", summary: "only messages of this source, such as proxy" },
   tool: { field: "tool", value: "NAME", summary: "only recorded calls of this tool and their results" },
-  since: { field: "start_date", value: "DATE", summary: "only what was said at this time or later (ISO 8601)" },
-  until: { field: "end_date", value: "DATE", summary: "only what was said at this time or earlier (ISO 8601)" },
+  since: { field: "start_date", value: "DATE", summary: "only messages from this time or later (ISO 8601)" },
+  until: { field: "end_date", value: "DATE", summary: "only messages from this time or earlier (ISO 8601)" },
 } as const;
 
 export const search = clientCommand({
   name: "search",
-  summary: "finds what was said, the best match first",
+  summary: "searches all messages, best match first",
   usage: ["dewey search [flags] WORD …", "dewey search [flags] -- WORD … -UNWANTED"],
-  about: `Any of the words may match, and rare ones weigh more; '"a phrase"' must be there, and -word, behind --, must not.`,
+  about: `Any of the words may match, and rare ones weigh more; '"a phrase"' must occur, and -word (after --) must not.`,
   flags: {
     ...filters,
-    metadata: { value: "JSON", summary: "only messages whose metadata holds this object" },
-    limit: { value: "N", summary: `how many at most (default ${DEFAULT_LIMIT})` },
+    metadata: { value: "JSON", summary: "only messages whose metadata contains this object" },
+    limit: { value: "N", summary: `maximum number of messages (default ${DEFAULT_LIMIT})` },
   },
   operands: Infinity,
   paged: true,
   async work({ call, out, terminal, json, invocation }) {
-    const query = wantedOperands({ name: "search" }, invocation, "words to look for").join(" ");
+    const query = wantedOperands({ name: "search" }, invocation, "words to search for").join(" ");
     const given = Object.entries(filters).flatMap(([flag, { field }]) => {
       const text = textFlag(invocation, flag);
       return text === undefined ? [] : [[field, text] as const];
@@ -57,9 +57,9 @@ export const search = clientCommand({
   },
 });
 
-/** A word that no message holds, and the one that was looked for instead. */
+/** Tells which word was searched for instead of one that no message contains. */
 function correction(from: string, to: string, { paint }: Terminal): string {
-  return `Nothing holds ${oneLine(from)}; this is what holds ${paint("match", oneLine(to))}`;
+  return `No message contains ${oneLine(from)}; searched for ${paint("match", oneLine(to))}`;
 }
 
 function parsedObject(text: string): unknown {
@@ -70,7 +70,7 @@ function parsedObject(text: string): unknown {
   }
 }
 
-/** A hit: who, when and where, then the words around the match. */
+/** A hit: role, time and conversation, then the words around the match. */
 function drawn(hit: SearchReply["results"][number], terminal: Terminal): string {
   const { paint } = terminal;
   const place = about(hit.conversation_metadata, hit.session_id);
@@ -79,7 +79,7 @@ function drawn(hit: SearchReply["results"][number], terminal: Terminal): string 
   return `${terminal.fit(head.join("  "))}\n${highlighted(hit.snippet, terminal)}\n${paint("quiet", where)}\n\n`;
 }
 
-/** The server marks the words that match with **asterisks**; on a terminal they stand out instead. */
+/** Replaces the **asterisks** with which the server marks matching words by a colour on a terminal. */
 function highlighted(snippet: string, terminal: Terminal): string {
   const text = printable(snippet).replaceAll(/\s*\n\s*/g, " ");
   const lit = terminal.interactive

@@ -11,7 +11,7 @@ import { ensureLocalServer } from "../local-server.ts";
 import type { RunningServer } from "../server.ts";
 import { aborted, warnOfUnknownVariables } from "../signals.ts";
 
-/** How often a server that ends when idle looks whether anybody is there. */
+/** Interval at which a server with --idle-exit checks for clients. */
 const IDLE_CHECK_MS = 1000;
 
 export const serve: Command = {
@@ -19,16 +19,16 @@ export const serve: Command = {
   summary: "the librarian: keeps conversations in PostgreSQL and answers MCP clients",
   usage: ["dewey serve [flags]", "dewey serve --stdio [flags]"],
   about: [
-    "Listens for MCP over WebSocket on / and /mcp and over Streamable HTTP on /mcp; GET /healthz tells how it is.",
-    "Without a database in the environment it runs the PostgreSQL that the binary carries, in the data folder.",
-    "With --stdio it relays its stdin and stdout to the server at DEWEY_URL, and starts one when none runs there and",
-    "the address is this machine's; that one ends ten minutes after its last client left.",
+    "Listens for MCP over WebSocket on / and /mcp and over Streamable HTTP on /mcp; GET /healthz reports its health.",
+    "Without a configured database it runs the embedded PostgreSQL, with its data in the data folder.",
+    "With --stdio it relays its stdin and stdout to the server at DEWEY_URL. If none runs there and the address is local, it",
+    "starts one, which exits ten minutes after its last client has disconnected.",
   ].join("\n"),
   settings: [...obeyed.serve, "url"],
   flags: {
     stdio: { summary: "serve the client that started this command, through the server at DEWEY_URL" },
     "no-auth": { summary: "listen beyond loopback without a token" },
-    "idle-exit": { value: "SECONDS", summary: "end when no client has been there for so long" },
+    "idle-exit": { value: "SECONDS", summary: "exit after this long without a client" },
   },
   operands: 0,
   async run(invocation) {
@@ -54,9 +54,9 @@ export const serve: Command = {
 
 const forever = new Promise<never>(() => {});
 
-/** Relays the client that started this command to the server, which is started when it is not there. */
+/** Relays the client that started this command to the server, and starts the server if it is not running. */
 async function relayStdio(invocation: Invocation): Promise<number> {
-  // Read in full, so that a mistake is told here and not in the log of the server that would be started.
+  // Read in full, so that a mistake is reported here and not in the log of the server that would be started.
   const { dataDir, logLevel } = serveConfig(invocation);
   const { url, token } = clientConfig(invocation);
   const log = stderrLog(logLevel);
@@ -67,7 +67,7 @@ async function relayStdio(invocation: Invocation): Promise<number> {
     upstreamName: "dewey",
     tap: noTap,
     onUpstream: (reason) => {
-      if (reason !== undefined) log.warn("the server is away", { reason });
+      if (reason !== undefined) log.warn("the server is down", { reason });
     },
     async dial() {
       await ensureLocalServer({ url, dataDir, env: invocation.env, log });
@@ -80,11 +80,11 @@ async function relayStdio(invocation: Invocation): Promise<number> {
 function idleExit(invocation: Invocation): number | undefined {
   const given = invocation.flags["idle-exit"];
   if (typeof given !== "string") return undefined;
-  if (!/^[1-9]\d{0,6}$/.test(given)) throw usageError(serve, "wants a number of seconds behind --idle-exit");
+  if (!/^[1-9]\d{0,6}$/.test(given)) throw usageError(serve, "needs a number of seconds after --idle-exit");
   return Number(given) * 1000;
 }
 
-/** Resolves when no client has been there for the given time. */
+/** Resolves when no client has been connected for the given time. */
 function idle(running: RunningServer, limitMs: number): Promise<void> {
   let seenMs = performance.now();
   return new Promise((resolve) => {

@@ -8,25 +8,25 @@ import type { Terminal } from "../terminal.ts";
 
 type Message = ConversationPage["messages"][number];
 
-/** Messages that are asked for at once, so that a long conversation is never held whole. */
+/** Messages per request, so that a long conversation is never held in memory whole. */
 const PAGE_MESSAGES = 200;
 
 export const show = clientCommand({
   name: "show",
-  summary: "shows a conversation, whole, in the order of its turns",
+  summary: "shows a whole conversation in the order of its turns",
   usage: ["dewey show ID [--turn N | --after N] [--unfold] [--json]"],
   about:
-    "Tool calls and their results are folded to one line each. On a terminal Markdown is drawn; elsewhere it stays.",
+    "Tool calls and their results are folded to one line each. Markdown is rendered on a terminal, and printed as is elsewhere.",
   flags: {
     turn: { value: "N", summary: "only this turn, unfolded" },
-    after: { value: "N", summary: "only what comes after this turn" },
-    unfold: { summary: "tool calls and their results whole" },
+    after: { value: "N", summary: "only the turns after this one" },
+    unfold: { summary: "show tool calls and their results in full" },
   },
   operands: 1,
   paged: true,
   async work(talk) {
     const { invocation, json } = talk;
-    const [id] = wantedOperands(show, invocation, "the id of a conversation; dewey list and dewey search tell it");
+    const [id] = wantedOperands(show, invocation, "the id of a conversation; dewey list and dewey search show it");
     const turn = numberFlag(show, invocation, "turn");
     const after = numberFlag(show, invocation, "after");
     const unfold = turn !== undefined || invocation.flags["unfold"] === true;
@@ -35,7 +35,7 @@ export const show = clientCommand({
   },
 });
 
-/** One JSON object, written while it is read: a message a line. */
+/** Writes one JSON object while it is read, with one message per line. */
 async function writeJson({ out }: Talk, all: Pages): Promise<void> {
   let separator = "";
   for await (const { messages, next_after_turn: _, ...conversation } of all) {
@@ -71,7 +71,7 @@ function beginning(page: ConversationPage, { paint }: Terminal): string {
   ].join("\n");
 }
 
-/** What the recorder and the importers say of a tool's call or result. */
+/** Whether a message is a tool's call or result, by the metadata of the recorder and the importers. */
 function isToolCall({ role, metadata }: Message): boolean {
   return role === "tool" || typeof metadata?.["tool"] === "string";
 }
@@ -80,7 +80,7 @@ function whole(message: Message, terminal: Terminal): string {
   const head = [`## ${message.turn}`, oneLine(message.role), ...toolFacts(message)].join(" · ");
   const time = terminal.paint("quiet", localTime(message.created_at, "second"));
   const text = printable(message.content);
-  // A tool's words are data: drawn as Markdown they would lose their form.
+  // Tool output is data, which rendering as Markdown would distort.
   const body = isToolCall(message) ? text : terminal.markdown(text);
   return `${terminal.paint("name", head)}  ${time}\n\n${body.trimEnd()}\n\n`;
 }
@@ -95,10 +95,10 @@ function folded(message: Message, terminal: Terminal): string {
   return `${terminal.paint("quiet", "▸")} ${terminal.paint("name", facts)}: ${first}${terminal.paint("quiet", rest)}\n\n`;
 }
 
-/** Of a folded text, so much is shown where no terminal limits it. */
+/** Maximum length of a folded text when no terminal limits it. */
 const FOLDED_CHARACTERS = 200;
 
-/** The tool's name, how it went and how long it took, as far as they are known. */
+/** The tool's name, outcome and duration, as far as they are known. */
 function toolFacts({ metadata }: Message): string[] {
   const { tool, outcome, duration_ms: durationMs } = metadata ?? {};
   return [

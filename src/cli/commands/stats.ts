@@ -3,14 +3,14 @@ import { clientCommand, jsonText, numberFlag } from "../client-command.ts";
 import { bytesText, counted, oneLine, table } from "../terminal.ts";
 
 const DEFAULT_DAYS = 30;
-/** Eight heights, from nothing at all to the most. */
+/** Eight heights, from zero to the maximum. */
 const BARS = "▁▂▃▄▅▆▇█";
 
 export const stats = clientCommand({
   name: "stats",
-  summary: "counts what is kept, by day and by tool",
+  summary: "counts messages by day, and calls by tool",
   usage: ["dewey stats [--days N] [--json]"],
-  flags: { days: { value: "N", summary: `how many days back, with today (default ${DEFAULT_DAYS})` } },
+  flags: { days: { value: "N", summary: `number of days, including today (default ${DEFAULT_DAYS})` } },
   operands: 0,
   async work({ call, out, terminal, json, invocation }) {
     const days = numberFlag({ name: "stats" }, invocation, "days") ?? DEFAULT_DAYS;
@@ -44,7 +44,7 @@ export const stats = clientCommand({
   },
 });
 
-/** A bar a value; only nothing is drawn as nothing. */
+/** One bar per value; only zero gets the lowest bar. */
 function sparkline(values: number[]): string {
   const most = Math.max(1, ...values);
   const height = (value: number) => Math.ceil((value / most) * (BARS.length - 1));

@@ -5,16 +5,16 @@ import { clientCommand, textFlag } from "../client-command.ts";
 import { localTime, oneLine } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
 
-/** Often enough to be called live, and one small query a second. */
+/** Often enough to look live, at one small query per second. */
 const POLL_INTERVAL_MS = 1000;
-/** What a line holds of a content where no terminal cuts it. */
+/** Maximum length of a message's line when no terminal cuts it. */
 const LINE_CHARACTERS = 500;
 
 export const tail = clientCommand({
   name: "tail",
-  summary: "shows what is stored, as it is stored, until Ctrl-C",
+  summary: "follows new messages until Ctrl-C",
   usage: ["dewey tail [--session S] [--conversation ID] [--json]"],
-  about: "A line for each message; with --json a JSON object a line. It waits for a server that goes away.",
+  about: "Prints one line per message, with --json one JSON object per line. If the server goes down, it waits for it.",
   flags: {
     session: { value: "S", summary: "only conversations with this session_id" },
     conversation: { value: "ID", summary: "only this conversation" },
@@ -33,10 +33,10 @@ export const tail = clientCommand({
         { ...filter, ...(cursor === undefined ? {} : { cursor, limit: 100 }) },
         { "--session": "session_id", "--conversation": "conversation_id" },
       );
-    // The first answer tells whether there is a server at all.
+    // The first call fails if there is no server; later ones wait for it.
     let { cursor } = await read();
     let away = false;
-    if (terminal.interactive) process.stderr.write("Following what is stored; Ctrl-C ends.\n");
+    if (terminal.interactive) process.stderr.write("Following new messages; Ctrl-C stops.\n");
     while (!invocation.stopping.aborted) {
       const reply = await read(cursor).catch((error: unknown) => {
         if (!(error instanceof DeweyError) || error.code !== "unavailable") throw error;

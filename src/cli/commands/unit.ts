@@ -10,9 +10,9 @@ export const unit: Command = {
     "dewey unit proxy > ~/.config/systemd/user/dewey-proxy.service",
   ],
   about: [
-    "The server's is a system unit; it reads /etc/dewey/serve.env, and the secrets /etc/dewey/token and",
-    "/etc/dewey/db-password where they exist. The proxy's is a user unit, because the servers that it starts need the",
-    "person's own environment; it reads ~/.config/dewey/proxy.env.",
+    "The server's unit is a system unit; it reads /etc/dewey/serve.env, and the secrets /etc/dewey/token and",
+    "/etc/dewey/db-password if they exist. The proxy's unit is a user unit, because the servers that it starts need the",
+    "user's own environment; it reads ~/.config/dewey/proxy.env.",
   ].join("\n"),
   settings: [],
   flags: {},
@@ -20,7 +20,7 @@ export const unit: Command = {
   run({ operands, print }) {
     const [kind] = operands;
     if (kind !== "serve" && kind !== "proxy") {
-      throw new DeweyError("invalid", "dewey unit wants to know of what: dewey unit serve, or dewey unit proxy");
+      throw new DeweyError("invalid", "dewey unit needs the name of a service: dewey unit serve, or dewey unit proxy");
     }
     const command = selfCommand().map(quoted).join(" ");
     print(kind === "serve" ? serveUnit(command) : proxyUnit(command));
@@ -28,17 +28,16 @@ export const unit: Command = {
   },
 };
 
-/** systemd splits at spaces and expands `%` and `$`. */
+/** Quotes a word for systemd, which splits at spaces and expands `%` and `$`. */
 function quoted(word: string): string {
   const escaped = word.replaceAll("%", "%%").replaceAll("$", "$$$$");
   return /[\s"'\\]/.test(escaped) ? JSON.stringify(escaped) : escaped;
 }
 
 /**
- * A credential that is set to an empty line (systemd takes no empty text) stands in for a file that is missing, so that the unit starts without secrets.
- * There is no MemoryDenyWriteExecute: the JavaScript runtime compiles while it runs. With KillMode=mixed only Dewey is
- * asked to stop; it stops its PostgreSQL itself. Restarts are not limited: a database that is away for an hour must
- * not end the service.
+ * SetCredential supplies an empty line (systemd accepts no empty text) for a missing file, so that the unit starts without
+ * secrets. MemoryDenyWriteExecute is absent because the JavaScript runtime compiles at run time. KillMode=mixed signals only
+ * Dewey, which stops its PostgreSQL itself. Restarts are unlimited: an hour without a database must not end the service.
  */
 function serveUnit(command: string): string {
   return `[Unit]
@@ -96,7 +95,7 @@ WantedBy=multi-user.target
 `;
 }
 
-/** Hardly confined on purpose: the servers behind the proxy are the person's own programs and need what they need. */
+/** Deliberately almost unconfined: the servers behind the proxy are the user's own programs with unknown needs. */
 function proxyUnit(command: string): string {
   return `[Unit]
 Description=Dewey, the recorder between MCP clients and servers

@@ -5,17 +5,17 @@ import { aborted, warnOfUnknownVariables } from "../signals.ts";
 
 const steps = {
   unpacking: "Unpacking the PostgreSQL that Dewey carries …",
-  initializing: "Making a database …",
-  "carrying over": "Carrying the data over to the newer PostgreSQL that this Dewey carries …",
+  initializing: "Creating a database …",
+  "carrying over": "Upgrading the data to the newer PostgreSQL that Dewey carries …",
   starting: "Starting PostgreSQL …",
 };
 
 export const up: Command = {
   name: "up",
-  summary: "server and proxy together in one process: the quickest way to try Dewey",
+  summary: "runs server and proxy in one process: the quickest way to try Dewey",
   usage: ["dewey up [flags]"],
   about: "The ports come from DEWEY_MCP_PORT and DEWEY_PROXY_PORT. Ctrl-C stops everything.",
-  // The address of the server is known here: it is the one that this command starts.
+  // Without `url`, because this command starts the server itself.
   settings: [...new Set([...obeyed.serve, ...obeyed.proxy])].filter((name) => name !== "url"),
   flags: {},
   operands: 0,
@@ -23,7 +23,7 @@ export const up: Command = {
     const { print, version } = invocation;
     const config = serveConfig(invocation);
     const proxySettings = proxyConfig(invocation);
-    // What goes well is told in words on stdout; the log is for what does not.
+    // Progress is printed to stdout in words; the log is for problems.
     const log = relayingLog(config.logLevel === "info" ? "warn" : config.logLevel);
     warnOfUnknownVariables(invocation.env, log);
     await using stack = new AsyncDisposableStack();
@@ -40,7 +40,7 @@ export const up: Command = {
   },
 };
 
-/** Where everything is, and the line that connects the client that most people have. */
+/** The addresses, and the command that connects Claude Code. */
 function welcome(serverUrl: string, proxyUrl: string): string {
   const entry = JSON.stringify({ type: "ws", url: `${proxyUrl}/?upstream=dewey` });
   return [

@@ -17,7 +17,7 @@ let to: { running: Running; url: string };
 let env: Record<string, string>;
 let toEnv: Record<string, string>;
 
-/** 80 kB that do not compress, so that a backup has a size; in metadata, of which no words are made. */
+/** 80 kB that do not compress, so that a backup has a size; in metadata, which is not indexed by words. */
 const noise = () => ({ noise: Buffer.from(crypto.getRandomValues(new Uint8Array(60_000))).toString("base64") });
 
 beforeAll(async () => {
@@ -41,7 +41,7 @@ afterAll(async () => {
   second[Symbol.dispose]();
 });
 
-/** What the target keeps, as far as these tests put anything there. */
+/** The part of the target's content that these tests write. */
 async function kept(): Promise<string> {
   return (await run(["list", "--json"], toEnv)).stdout + (await run(["context", "list", "--json"], toEnv)).stdout;
 }
@@ -56,7 +56,7 @@ describe("dewey backup and dewey recover", () => {
     expect(existsSync(`${own}.part`)).toBe(false);
     const recovered = await run(["recover", own], toEnv);
     expect([recovered.code, recovered.stderr]).toEqual([0, ""]);
-    expect(recovered.stdout).toMatch(/^The server holds what it held on \S+ \S+: 1 conversation, 50 messages\n$/);
+    expect(recovered.stdout).toMatch(/^Recovered the backup of \S+ \S+: 1 conversation, 50 messages\n$/);
     const [here, there] = await Promise.all(
       [env, toEnv].map((each) => run(["list", "--session", "kept", "--json"], each)),
     );
@@ -64,7 +64,7 @@ describe("dewey backup and dewey recover", () => {
     expect((await run(["context", "show", "team"], toEnv)).stdout).toBe("Be brief.\n");
   });
 
-  test("refuse a server that is not empty, and --force replaces what it keeps", async () => {
+  test("refuse a server that is not empty, unless --force replaces its content", async () => {
     await run(["recover", file, "--force"], toEnv);
     const before = await kept();
     expect(await run(["recover", file], toEnv)).toMatchObject({
@@ -77,7 +77,7 @@ describe("dewey backup and dewey recover", () => {
     expect(await kept()).toBe(before);
   });
 
-  test("change nothing when the file is cut off or something else, and say so", async () => {
+  test("change nothing when the file is truncated or not a backup, and say so", async () => {
     const before = await kept();
     const whole = readFileSync(file);
     const bad = join(home.path, "bad.backup");
@@ -95,9 +95,12 @@ describe("dewey backup and dewey recover", () => {
     }
   });
 
-  test("say what is wrong with the file's place, the token, and the server", async () => {
-    expect(await run(["backup"], env)).toMatchObject({ code: 2, stderr: expect.stringContaining("wants a file") });
-    expect(await run(["recover"], env)).toMatchObject({ code: 2, stderr: expect.stringContaining("wants the file") });
+  test("report a wrong path, a wrong token and a missing server", async () => {
+    expect(await run(["backup"], env)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("needs the name of the file"),
+    });
+    expect(await run(["recover"], env)).toMatchObject({ code: 2, stderr: expect.stringContaining("needs the file") });
     expect(await run(["backup", "/nowhere/x"], env)).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("cannot be written (ENOENT)"),
@@ -112,12 +115,12 @@ describe("dewey backup and dewey recover", () => {
       code: 69,
       stderr: expect.stringContaining("start one with: dewey serve"),
     });
-    // The backup that was there is still there.
+    // The earlier backup is still there.
     expect(readFileSync(file).equals(before)).toBe(true);
     expect(readdirSync(home.path).filter((name) => name.endsWith(".part"))).toEqual([]);
   });
 
-  test("undo a recovery whose client is killed, and hold up nobody for long", async () => {
+  test("roll back a recovery whose client is killed, and let others continue soon", async () => {
     const before = await kept();
     const begun = await fetch(new URL("/recover?force=true", to.url.replace("ws:", "http:")), { method: "POST" });
     const { id } = (await begun.json()) as { id: string };
@@ -137,7 +140,7 @@ describe("dewey backup and dewey recover", () => {
     expect(await kept()).toBe(before);
   });
 
-  test("refuse whoever comes from a web page or without the token", async () => {
+  test("refuse requests from web pages or without the token", async () => {
     const route = (path: string) => new URL(path, from.url.replace("ws:", "http:"));
     expect((await fetch(route("/backup"))).status).toBe(401);
     expect((await fetch(route("/recover?force=true"), { method: "POST" })).status).toBe(401);
@@ -174,21 +177,21 @@ describe("dewey backup and dewey recover", () => {
 });
 
 describe.skipIf(tmux === null)("on a terminal", () => {
-  test("a bar shows how far a backup is, and goes when it is written", async () => {
+  test("a bar shows the progress of a backup, and is removed at the end", async () => {
     using screen = openTerminal([binary, "backup", join(home.path, "shown.backup")], env);
     expect(await screen.until(/\[ended 0\]/)).toMatch(/^\S*shown\.backup holds 1 conversation, 50 messages/);
     expect(shares(screen.written(), /[█░]{24} +(\d+) % {2}[\d,]+ rows?, [\d.]+ [kM]?B/g)).not.toEqual([]);
   });
 
-  test("a bar shows how far a recovery is, and goes when it is done", async () => {
+  test("a bar shows the progress of a recovery, and is removed at the end", async () => {
     using screen = openTerminal([binary, "recover", file, "--force"], toEnv);
-    expect(await screen.until(/\[ended 0\]/)).toMatch(/^The server holds/);
+    expect(await screen.until(/\[ended 0\]/)).toMatch(/^Recovered the backup/);
     const written = screen.written();
     expect(shares(written, /[█░]{24} +(\d+) % {2}[\d.]+ MB of [\d.]+ MB/g)).not.toEqual([]);
-    expect(written).toMatch(/█{24} 100 % {2}making indexes …/);
+    expect(written).toMatch(/█{24} 100 % {2}building indexes …/);
   });
 
-  /** How many percent each bar has shown; they only grow. */
+  /** The percentages that each bar has shown; they only grow. */
   function shares(written: string, bar: RegExp): number[] {
     const percent = [...written.matchAll(bar)].map(([, share]) => Number(share));
     expect(percent).toEqual(percent.toSorted((a, b) => a - b));

@@ -7,7 +7,7 @@ import { Rpc, until } from "../../support/rpc.ts";
 
 setDefaultTimeout(60_000);
 
-/** A person's home with these files in it. */
+/** A home folder with these files. */
 function person(files: Record<string, object | string> = {}) {
   const home = temporaryHome();
   for (const [name, content] of Object.entries(files)) {
@@ -38,7 +38,7 @@ const claude = {
 const settings = { model: "opus", hooks: { Stop: [{ hooks: [{ type: "command", command: "bell" }] }] } };
 
 describe("dewey connect claude-code", () => {
-  test("puts its servers behind the proxy, adds Dewey and hooks, keeps the rest, and tells what it did", async () => {
+  test("puts its servers behind the proxy, adds Dewey and hooks, keeps the rest, and reports all of it", async () => {
     using ada = person({ ".claude.json": claude, ".claude/settings.json": settings });
     const { stdout, stderr, code } = await ada.dewey("connect", "claude-code");
     expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
@@ -64,17 +64,17 @@ describe("dewey connect claude-code", () => {
       hooks: { Stop: [settings.hooks.Stop[0], { hooks: [{ command: `${binary} hook` }] }] },
     });
     expect(JSON.parse(ada.text(".claude.json.before-dewey"))).toEqual(claude);
-    // The person's own indentation.
+    // The file's own indentation.
     expect(ada.text(".claude.json")).toStartWith('{\n    "numStartups"');
 
     const written = [ada.text(".claude.json"), ada.text(".claude/settings.json")];
     const again = await ada.dewey("connect", "claude-code");
-    expect(again.stdout).toContain("was connected to Dewey already");
+    expect(again.stdout).toContain("was already connected to Dewey");
     expect([ada.text(".claude.json"), ada.text(".claude/settings.json")]).toEqual(written);
     expect(JSON.parse(ada.text(".claude.json.before-dewey"))).toEqual(claude);
   });
 
-  test("is undone to the byte, and what was added meanwhile stays", async () => {
+  test("is undone byte for byte, and later additions are kept", async () => {
     using ada = person({ ".claude.json": claude, ".claude/settings.json": settings });
     const before = [ada.text(".claude.json"), ada.text(".claude/settings.json")];
     await ada.dewey("connect", "claude-code");
@@ -96,7 +96,7 @@ describe("dewey connect claude-code", () => {
     });
   });
 
-  test("makes files where there are none, and takes them away again; a link stays a link, and what is private private", async () => {
+  test("creates missing files and removes them again, keeps links, and writes private files", async () => {
     using ada = person({ "dotfiles/claude.json": {} });
     symlinkSync(join(ada.path, "dotfiles/claude.json"), join(ada.path, ".claude.json"));
     await ada.dewey("connect", "claude-code");
@@ -108,7 +108,7 @@ describe("dewey connect claude-code", () => {
     expect(ada.has(".claude/settings.json")).toBe(false);
   });
 
-  test("with --project writes into the folder, with --upstream only those, with --print nothing", async () => {
+  test("writes into the folder with --project, only those servers with --upstream, and nothing with --print", async () => {
     using ada = person({ "p/.mcp.json": { mcpServers: { a: stdio, b: stdio, c: stdio } } });
     const inProject = async (...args: string[]) => {
       await using running = start(args, ada.env, join(ada.path, "p"));
@@ -135,17 +135,17 @@ describe("dewey connect claude-code", () => {
     });
     expect(ada.json("p/.claude/settings.local.json")).toHaveProperty("hooks.SessionStart");
     expect(ada.has(".claude.json")).toBe(false);
-    expect(await inProject("connect", "claude-code", "--project", "--upstream", "nobody")).toMatchObject({
+    expect(await inProject("connect", "claude-code", "--project", "--upstream", "missing")).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('has no server "nobody"; there are: a, b, c, dewey'),
+      stderr: expect.stringContaining('has no server "missing"; its servers: a, b, c, dewey'),
     });
   });
 
-  test("hands on settings that are no defaults, and changes nothing where a file cannot be read", async () => {
+  test("passes on settings that are not defaults, and changes nothing when a file cannot be parsed", async () => {
     using ada = person({ ".claude.json": "{ // comment\n}", ".claude/settings.json": settings });
     const { code, stderr } = await ada.dewey("connect", "claude-code");
     expect(code).toBe(2);
-    expect(stderr).toContain(`${join(ada.path, ".claude.json")} is no JSON object`);
+    expect(stderr).toContain(`${join(ada.path, ".claude.json")} is not a JSON object`);
     expect(ada.json(".claude/settings.json")).toEqual(settings);
     writeFileSync(join(ada.path, ".claude.json"), "{}");
     await run(["connect", "claude-code", "--url", "ws://localhost:7777"], {
@@ -193,7 +193,7 @@ describe("dewey connect", () => {
     expect(ada.json("any.json")).toEqual({ mcpServers: { files: stdio } });
   });
 
-  test("looks whether a server signs in, and leaves those direct that do or do not answer", async () => {
+  test("leaves servers direct that require a sign-in or do not answer", async () => {
     const server = Bun.serve({
       port: 0,
       hostname: "127.0.0.1",
@@ -216,29 +216,29 @@ describe("dewey connect", () => {
       proxied: ["open", "keyed"],
       direct: [{ name: "closed" }, { name: "away", reason: expect.stringContaining("does not answer") }],
     });
-    // What is secret stays where a client keeps it: in the entry's environment, not on a command line.
+    // Secrets stay in the entry's environment, and do not appear on a command line.
     expect(ada.json("any.json")).toMatchObject({
       mcpServers: { keyed: { env: { DEWEY_UPSTREAM_HEADERS: '{"Authorization":"Bearer x"}' } } },
     });
   });
 
-  test("says what is wrong with what it was given", async () => {
+  test("reports wrong arguments", async () => {
     using ada = person();
-    expect(await ada.dewey("connect")).toMatchObject({ code: 2, stderr: expect.stringContaining("which client") });
+    expect(await ada.dewey("connect")).toMatchObject({ code: 2, stderr: expect.stringContaining("needs a client") });
     expect(await ada.dewey("connect", "emacs")).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("there are claude-code, codex, gemini"),
+      stderr: expect.stringContaining("give claude-code, codex, gemini"),
     });
     expect(await ada.dewey("connect", "codex", "--project")).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("leave --project out"),
+      stderr: expect.stringContaining("omit --project"),
     });
     expect((await ada.dewey("disconnect", "--help")).stdout).toContain("usage: dewey disconnect CLIENT");
     expect((await ada.dewey("connect", "--help")).stdout).toContain("--upstream NAME");
   });
 });
 
-test("an entry that dewey connect has written for a server with headers shows them to it, and is recorded by the server's name", async () => {
+test("an entry that dewey connect wrote for a remote server sends its headers, and is recorded under the server's name", async () => {
   using ada = person();
   const { running, url } = await startServe(ada.path);
   let shown: string | null = null;

@@ -40,7 +40,7 @@ async function context(args: string[], input = "", cwd = project) {
 
 const json = async (...args: string[]) => JSON.parse((await context([...args, "--json"])).stdout);
 
-/** Keeps two texts under a name, the second of which is shown. */
+/** Stores two texts under a name, the second of which is current. */
 async function keep(name: string): Promise<void> {
   await context(["edit", name], "Speak **plainly**.\n");
   await context(["edit", name], "Be brief.\n");
@@ -48,8 +48,8 @@ async function keep(name: string): Promise<void> {
 
 describe("dewey context", () => {
   test("makes a context from stdin, changes it, and shows it", async () => {
-    expect((await context(["list"])).stdout).toContain("make one with: dewey context edit NAME");
-    expect((await context(["edit", "team"], "Speak **plainly**.\n")).stdout).toStartWith("team is kept; ");
+    expect((await context(["list"])).stdout).toContain("create one with: dewey context edit NAME");
+    expect((await context(["edit", "team"], "Speak **plainly**.\n")).stdout).toStartWith("team is stored; ");
     expect((await context(["edit", "team"], "Speak **plainly**.")).stdout).toBe("Nothing was changed.\n");
     expect((await context(["edit", "team"], "Be brief.\n")).code).toBe(0);
     expect((await context(["show", "team"])).stdout).toBe("Be brief.\n");
@@ -59,7 +59,7 @@ describe("dewey context", () => {
     });
   });
 
-  test("ties one to the folder it is called in, and all below it", async () => {
+  test("ties one to the current folder and all below it", async () => {
     await keep("tied");
     expect(await context(["show"])).toMatchObject({ code: 1, stderr: expect.stringContaining("is active here") });
     expect((await context(["use", "tied"])).stdout).toBe(`${project} begins its sessions with tied\n`);
@@ -73,7 +73,7 @@ describe("dewey context", () => {
     await context(["rm", "tied", "--force"]);
   });
 
-  test("tells every change with who made it, and brings an earlier text back", async () => {
+  test("lists every change with its author, and brings an earlier text back", async () => {
     await keep("told");
     for (const how of [["told"], ["--none"], ["told", "--everywhere"]]) await context(["use", ...how]);
     const { versions, total } = await json("history", "told");
@@ -95,11 +95,11 @@ describe("dewey context", () => {
     expect((await json("list")).contexts).toContainEqual(expect.objectContaining({ name: "told", is_active: true }));
   });
 
-  test("deletes one, the active one only with --force, and it can be brought back", async () => {
+  test("deletes one, the active one only with --force, so that it can be brought back", async () => {
     await keep("deleted");
     await context(["use", "deleted", "--everywhere"]);
     expect(await context(["rm", "deleted"])).toMatchObject({ code: 1, stderr: expect.stringContaining("--force") });
-    expect((await context(["rm", "deleted", "--force"])).stdout).toContain("its history stays");
+    expect((await context(["rm", "deleted", "--force"])).stdout).toContain("its history is kept");
     expect(await context(["show", "deleted"])).toMatchObject({
       code: 1,
       stderr: expect.stringContaining("no startup context"),
@@ -108,7 +108,7 @@ describe("dewey context", () => {
     expect((await context(["show", "deleted"])).stdout).toBe("Be brief.\n");
   });
 
-  test("answers what it cannot do with one line and exit code 2 or 1", async () => {
+  test("reports a failure in one line and with exit code 2 or 1", async () => {
     await keep("asked");
     for (const args of [
       [],
@@ -124,7 +124,7 @@ describe("dewey context", () => {
       code: 1,
       stderr: expect.stringContaining("version 99"),
     });
-    expect(await context(["use", "nobody"])).toMatchObject({ code: 1, stdout: "" });
+    expect(await context(["use", "missing"])).toMatchObject({ code: 1, stdout: "" });
   });
 });
 
@@ -138,21 +138,21 @@ describe.skipIf(tmux === null)("dewey context edit on a terminal", () => {
   const opened = (name: string, script: string) =>
     openTerminal([binary, "context", "edit", name], { ...env, EDITOR: editor(script), TMPDIR: home.path }, 200);
 
-  test("opens $EDITOR on the text and keeps what was written", async () => {
+  test("opens the text in $EDITOR and stores the result", async () => {
     await context(["edit", "notes"], "first line");
     using screen = opened("notes", 'echo "second line" >> "$1"');
-    expect(await screen.until(/\[ended 0\]/)).toContain("notes is kept");
+    expect(await screen.until(/\[ended 0\]/)).toContain("notes is stored");
     expect((await context(["show", "notes"])).stdout).toBe("first line\nsecond line\n");
   });
 
-  test("keeps nothing when the editor fails", async () => {
+  test("stores nothing when the editor fails", async () => {
     await keep("unchanged");
     using screen = opened("unchanged", 'echo lost > "$1"; exit 3');
     expect(await screen.until(/\[ended 69\]/)).toContain("nothing was changed");
     expect((await context(["show", "unchanged"])).stdout).toBe("Be brief.\n");
   });
 
-  test("does not write over what somebody else has changed meanwhile, and the person's text is not lost", async () => {
+  test("does not overwrite someone else's change, and keeps the user's text", async () => {
     await keep("raced");
     using screen = opened(
       "raced",

@@ -19,7 +19,7 @@ async function report(env: Record<string, string>): Promise<Report> {
 }
 
 describe("dewey doctor", () => {
-  test("tells a line for each thing, and exits 0 when nothing is at fault", async () => {
+  test("prints one line per check, and exits 0 when there is no fault", async () => {
     using home = temporaryHome();
     const { running, url } = await startServe(home.path);
     const env = {
@@ -100,7 +100,7 @@ describe("dewey doctor", () => {
     expect(JSON.stringify(checks)).not.toContain("hidden");
   });
 
-  test("tells every mistake of the configuration", async () => {
+  test("reports every mistake of the configuration", async () => {
     using home = temporaryHome();
     const { code, stdout } = await run(["doctor"], { ...plainEnvironment(home.path), DEWEY_MCP_PORT: "many" });
     expect(code).toBe(1);
@@ -141,7 +141,7 @@ describe("dewey completions", () => {
     expect(complete("dewey search --sin")).toStartWith("--since");
   });
 
-  test.skipIf(Bun.which("zsh") === null)("are read by zsh without complaint", async () => {
+  test.skipIf(Bun.which("zsh") === null)("load in zsh without errors", async () => {
     using home = temporaryHome();
     const file = join(home.path, "_dewey");
     writeFileSync(file, await script("zsh"));
@@ -152,7 +152,7 @@ describe("dewey completions", () => {
     expect([child.stdout.toString().trim(), child.stderr.toString()]).toEqual(["_dewey", ""]);
   });
 
-  test("say which shells there are", async () => {
+  test("list the shells when the name is wrong or missing", async () => {
     expect(await run(["completions", "tcsh"], {})).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("bash, zsh or fish"),

@@ -33,7 +33,7 @@ let full: Server;
 const session = "a session";
 let odd: string;
 
-/** What a store may hold that is hard to write down and to bring back. */
+/** Content that is hard to export and import. */
 const oddMessages = [
   { role: "user", content: "NUL \0, a lone surrogate \uD800, é, 漢字, 😀, \u2028, ```fence```" },
   {
@@ -45,7 +45,7 @@ const oddMessages = [
   { role: "system", content: "with a secret ghp_abcdefghijklmnopqrstuvwxyz0123456789" },
 ];
 
-/** Longer than a list of contexts gives. */
+/** Longer than the content that a list of contexts returns. */
 const longContext = "Begin here. ".repeat(3000);
 
 /** More than a page. */
@@ -89,7 +89,7 @@ afterAll(async () => {
 });
 
 describe("dewey export", () => {
-  test("gives everything; imported into an empty store and exported again it is the same, byte for byte", async () => {
+  test("exports everything; importing it into an empty store and exporting again gives the identical bytes", async () => {
     const first = await run(["export"], full.env);
     expect(first).toMatchObject({ code: 0, stderr: "" });
     const lines = first.stdout
@@ -111,17 +111,17 @@ describe("dewey export", () => {
     const imported = await run(["import", path], empty.env);
     expect(imported.stdout).toBe(
       "1,225 messages imported, 0 known already, in 5 conversations from 1 file.\n" +
-        "With them 122 orchestration results and 2 startup contexts.\n",
+        "Also imported: 122 orchestration results and 2 startup contexts.\n",
     );
     expect((await run(["export"], empty.env)).stdout).toBe(first.stdout);
-    // And what was brought back is not brought twice.
+    // Importing it again adds nothing.
     expect((await run(["import", path], empty.env)).stdout).toStartWith("0 messages imported, 1,225 known already");
     expect((await run(["export"], empty.env)).stdout).toBe(first.stdout);
-    // A store gets back its own, although it has set the times of the results itself.
+    // The store accepts its own export, although it set the times of the results itself.
     expect(await run(["import", path], full.env)).toMatchObject({ code: 0, stderr: "" });
   });
 
-  test("brings a startup context back beside one of the same name that has another text", async () => {
+  test("imports a startup context beside one of the same name with another text", async () => {
     const path = join(home.path, "contexts.jsonl");
     const contexts = [
       { name: "kept", content: "from elsewhere", is_active: true },
@@ -135,14 +135,14 @@ describe("dewey export", () => {
     expect(imported.stdout).toContain(
       'contexts.jsonl:2: the startup context "kept" has another text here, and keeps it',
     );
-    expect(imported.stdout).toContain("With them 1 startup context.");
+    expect(imported.stdout).toContain("Also imported: 1 startup context.");
     const active = await other.rpc.tool("dewey_get_startup_context", {});
     expect(active["context"]).toMatchObject({ name: "kept", content: "written here" });
     const added = await other.rpc.tool("dewey_get_startup_context", { name: "new" });
     expect(added["context"]).toMatchObject({ content: "from elsewhere", is_active: false });
   });
 
-  test("takes a session, a conversation, or what has something new", async () => {
+  test("selects a session, a conversation, or conversations changed since a time", async () => {
     const ids = async (...args: string[]) => {
       const { stdout } = await run(["export", ...args], full.env);
       const rows = stdout
@@ -159,14 +159,14 @@ describe("dewey export", () => {
     expect(await ids("--since", "2020-01-01")).toHaveLength(5);
   });
 
-  test("as Markdown has a section a message, and tools' words in fences that they cannot end", async () => {
+  test("as Markdown has one section per message, and tool output in fences that it cannot close", async () => {
     const { stdout } = await run(["export", "--conversation", odd, "--format", "markdown"], full.env);
     expect(stdout).toStartWith(`# Odd & <new>\n\n- id: ${odd}\n- session: a session\n- begun: 20`);
     expect(stdout).toMatch(/## 3 · tool · Bash · error · 12 ms · 20.*\n\n`````\nls\n````\n<b>\n`````\n/);
     expect(stdout).toContain("## 42 · user");
   });
 
-  test("as a web page runs nothing of what was recorded", async () => {
+  test("as a web page executes no recorded text", async () => {
     const { stdout } = await run(["export", "--conversation", odd, "--format", "html"], full.env);
     expect(stdout).toStartWith("<!doctype html>");
     expect(stdout).toContain("<h1>Odd &amp; &lt;new&gt;</h1>");
@@ -177,7 +177,7 @@ describe("dewey export", () => {
     expect(stdout).toEndWith("</article>\n</body></html>\n");
   });
 
-  test("gives results whole that are too large together for one reply", async () => {
+  test("exports results in full that together exceed one reply", async () => {
     const outputs = ["a", "b", "c", "d"].map((letter) => letter.repeat(9_000_000));
     for (const output of outputs) {
       await full.rpc.tool("dewey_store_fiedler_result", { correlation_id: "large", model: "m", output });
@@ -187,12 +187,12 @@ describe("dewey export", () => {
     expect(stdout).not.toContain("cut_bytes");
   });
 
-  test("says what is wrong with what it was given", async () => {
+  test("reports wrong arguments", async () => {
     const wrong = (...args: string[]) => run(["export", ...args], full.env);
     expect(await wrong("--format", "pdf")).toMatchObject({
       code: 2,
       stdout: "",
-      stderr: expect.stringContaining("writes jsonl, markdown, html"),
+      stderr: expect.stringContaining("can write: jsonl, markdown, html"),
     });
     expect(await wrong("--since", "yesterday")).toMatchObject({
       code: 2,
@@ -204,7 +204,7 @@ describe("dewey export", () => {
     });
     expect(await wrong("--conversation", odd, "--session", session)).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("--conversation alone"),
+      stderr: expect.stringContaining("--conversation only without"),
     });
     expect(await wrong("--json", "--format", "html")).toMatchObject({
       code: 2,

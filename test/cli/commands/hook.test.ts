@@ -12,7 +12,7 @@ import { Rpc, until } from "../../support/rpc.ts";
 
 setDefaultTimeout(60_000);
 
-// The binary as a client's hooks run it. What becomes of the events is tested with the deliverer.
+// Runs the binary as a client's hooks do. The deliverer's tests cover the content of conversations.
 
 interface Server extends AsyncDisposable {
   rpc: Rpc;
@@ -43,7 +43,7 @@ afterAll(async () => {
   home[Symbol.dispose]();
 });
 
-/** A person's folder for one test; what a hook has started in the background ends before it goes. */
+/** A user's folder for one test. Background processes that hooks started end before it is removed. */
 function person(url = server.url) {
   const folder = temporaryHome();
   const dataDir = join(folder.path, "data");
@@ -80,7 +80,7 @@ function person(url = server.url) {
 const event = (session_id: string, more: object) => ({ session_id, cwd: "/home/ada/project", ...more });
 
 describe("dewey hook", () => {
-  test("answers at once, with nothing, and what it took is found in the conversation", async () => {
+  test("ends at once without output, and its event appears in the conversation", async () => {
     await using ada = person();
     const session: string = crypto.randomUUID();
     const prompt = event(session, { hook_event_name: "UserPromptSubmit", prompt_id: "p", prompt: "mend the test" });
@@ -98,7 +98,7 @@ describe("dewey hook", () => {
       { role: "user", content: "mend the test", metadata: { cwd: "/home/ada/project" } },
     ]);
     await until("an empty queue", () => ada.waiting().length === 0);
-    // One deliverer at a time: it stays for what comes next.
+    // One deliverer runs at a time, and waits for more.
     expect(
       await ada.hook(event(session, { hook_event_name: "Stop", prompt_id: "p", last_assistant_message: "Done." })),
     ).toMatchObject({ code: 0 });
@@ -109,7 +109,7 @@ describe("dewey hook", () => {
     expect(deliverersOf(ada.dataDir)).toHaveLength(1);
   });
 
-  test("prints at the start of a session the context of its folder, or the active one", async () => {
+  test("prints the context of the folder, or the active one, at the start of a session", async () => {
     await using ada = person();
     const begin = (cwd: string, source = "startup") =>
       ada.hook(event("s", { cwd, hook_event_name: "SessionStart", source }));
@@ -122,17 +122,17 @@ describe("dewey hook", () => {
     });
     expect(JSON.parse((await begin("/home/ada/project/deep")).stdout)).toEqual(context("Use tabs."));
     expect(JSON.parse((await begin("/elsewhere", "compact")).stdout)).toEqual(context("Be brief."));
-    // A session that is resumed has it among its messages.
+    // A resumed session has it among its messages.
     expect((await begin("/elsewhere", "resume")).stdout).toBe("");
   });
 
-  test("keeps what it takes while no server answers, and the next hook brings it when one does", async () => {
+  test("keeps events while no server answers, and the next hook delivers them when one does", async () => {
     const port = freePort();
     await using ada = person(`ws://127.0.0.1:${port}`);
     const session: string = crypto.randomUUID();
     await ada.hook(event(session, { hook_event_name: "UserPromptSubmit", prompt_id: "p", prompt: "while away" }));
     expect(ada.waiting()).toHaveLength(1);
-    // Its deliverer is killed; the event outlives it.
+    // Kill its deliverer: the event remains.
     for (const pid of await until(
       "a deliverer",
       () => deliverersOf(ada.dataDir).length > 0 && deliverersOf(ada.dataDir),
@@ -150,7 +150,7 @@ describe("dewey hook", () => {
     expect(messages.map((message) => message.content)).toEqual(["while away"]);
   });
 
-  test("leaves to a proxy that starts what no later hook brings", async () => {
+  test("leaves its events to a proxy that starts, if no later hook delivers them", async () => {
     await using ada = person();
     const session: string = crypto.randomUUID();
     new HookQueue(ada.hooks).put(
@@ -161,7 +161,7 @@ describe("dewey hook", () => {
     expect((await server.rpc.tool("dewey_search", { query: '"left over"' }))["total"]).toBe(1);
   });
 
-  test("never fails the client, whatever it gets and whatever is wrong, and says so in its log", async () => {
+  test("never fails the client, whatever its input and whatever is wrong, and logs the reason", async () => {
     await using ada = person();
     for (const input of ["", "not JSON", "[]", "null"])
       expect(await ada.hook(input)).toEqual({ stdout: "", stderr: "", code: 0 });
@@ -187,7 +187,7 @@ describe("dewey hook", () => {
     });
   });
 
-  test("claims the tool use that follows, which the proxy then leaves to it; what nobody claims the proxy records", async () => {
+  test("claims the tool use that follows, which the proxy then does not record; unclaimed ones it records", async () => {
     await using ada = person();
     const echo = startEchoWebSocket({ subprotocol: true });
     const config = join(ada.path, "mcp.json");
@@ -213,19 +213,19 @@ describe("dewey hook", () => {
     await echo.stop();
   });
 
-  test("starts no second deliverer while one is at work", async () => {
+  test("starts no second deliverer while one is running", async () => {
     await using ada = person();
     mkdirSync(ada.hooks, { recursive: true });
     const lock = acquireLock(join(ada.hooks, "deliver.lock"));
     await ada.hook(event("s", { hook_event_name: "UserPromptSubmit", prompt: "x" }));
     expect(deliverersOf(ada.dataDir)).toEqual([]);
     expect(ada.waiting()).toHaveLength(1);
-    // Nor does one stay that is started by hand.
+    // A second one that is started by hand ends at once.
     expect(await ada.hook("", {}, ["--deliver"])).toMatchObject({ code: 0 });
     lock?.release();
   });
 
-  test("tells what it is for", async () => {
+  test("prints its help", async () => {
     expect((await run(["help", "hook"], plainEnvironment(home.path))).stdout).toContain("usage: dewey hook");
   });
 });

@@ -55,15 +55,15 @@ const row = (sessionId: string, uuid: string, content: string, more: object = {}
   `${JSON.stringify({ type: "user", uuid, sessionId, cwd: "/x", timestamp: "2026-01-01T00:00:00Z", message: { content }, ...more })}\n`;
 
 describe("dewey import", () => {
-  test("without a path takes all of Claude Code's transcripts, with their sub-agents, and the second time nothing", async () => {
+  test("without a path imports all of Claude Code's transcripts with their sub-agents, and nothing the second time", async () => {
     const project = join(home.path, ".claude/projects/-home-ada-project");
     mkdirSync(project, { recursive: true });
     cpSync(join(import.meta.dir, "../../capture/recorded"), project, { recursive: true });
     const first = await run(["import"], env);
-    // The events beside the transcripts are none of the sources; nothing else is passed over.
+    // Only the file of events beside the transcripts has an unknown format.
     expect(first).toMatchObject({ code: 0, stderr: "" });
     expect(first.stdout).toBe(
-      "20 messages imported, 0 known already, in 2 conversations from 2 files.\n1 file passed over: nothing that is known.\n",
+      "20 messages imported, 0 known already, in 2 conversations from 2 files.\n1 file skipped: unknown format.\n",
     );
     const { session_id, messages } = await read(session);
     expect(session_id).toBe(session);
@@ -85,7 +85,7 @@ describe("dewey import", () => {
     expect((await read(session)).messages).toEqual(messages);
   });
 
-  test("tells broken rows with their lines and unknown types with their number, and loses nothing else", async () => {
+  test("reports broken rows with their lines, counts unknown types, and loses nothing else", async () => {
     const id = crypto.randomUUID();
     const path = file(
       "broken.jsonl",
@@ -94,13 +94,13 @@ describe("dewey import", () => {
     const { stdout, code } = await run(["import", path], env);
     expect(code).toBe(0);
     expect(stdout).toContain("3 messages imported");
-    expect(stdout).toContain("Of types that are not known, and kept: novelty (1).");
+    expect(stdout).toContain("Kept rows of unknown types: novelty (1).");
     expect(stdout).toContain(`2 faults:\n  ${path}:2: JSON Parse error`);
     expect(stdout).toContain(`  ${path}:4: not an object`);
     expect(await contents(id)).toEqual(["before", "[novelty]", "after"]);
   });
 
-  test("leaves out only the message that the store refuses, tells it, and fails", async () => {
+  test("skips only the message that the store refuses, reports it, and fails", async () => {
     const id = crypto.randomUUID();
     const message = (turn_number: number, message_id: string = crypto.randomUUID()) => ({
       type: "message",
@@ -142,7 +142,7 @@ describe("dewey import", () => {
     expect(await contents(uuid)).toEqual(["hi"]);
   });
 
-  test("brings what is deleted meanwhile to where it is, and does not bring it back", async () => {
+  test("adds to a deleted conversation without restoring it", async () => {
     const id = crypto.randomUUID();
     const path = file("trashed.jsonl", row(id, "1", "one"));
     await run(["import", path], env);
@@ -154,7 +154,7 @@ describe("dewey import", () => {
     expect(await contents(id)).toEqual(["one", "two"]);
   });
 
-  test("with --watch follows what is written, a half row included, and files that are new", async () => {
+  test("with --watch follows appended rows, partial ones included, and new files", async () => {
     const folder = join(home.path, "watched");
     mkdirSync(folder);
     const [first, second] = [crypto.randomUUID(), crypto.randomUUID()];
@@ -173,7 +173,7 @@ describe("dewey import", () => {
     expect(watching.stdout()).toEndWith("3 messages imported, 0 known already, in 2 conversations from 1 file.\n");
   });
 
-  test("goes on when its connection breaks meanwhile, and stores everything once", async () => {
+  test("continues after a broken connection, and stores everything once", async () => {
     const id = crypto.randomUUID();
     const rows = Array.from({ length: 20_000 }, (_, index) => row(id, `${index}`, `row ${index}`));
     const path = file("interrupted.jsonl", rows.join(""));
@@ -189,23 +189,23 @@ describe("dewey import", () => {
     const { stdout, stderr, code } = await importing;
     expect([code, stderr]).toEqual([0, ""]);
     const { messages, known } = JSON.parse(stdout) as { messages: number; known: number };
-    // What was stored and not answered is known when it is sent again.
+    // Messages that were stored without a reply are recognised when they are sent again.
     expect(messages + known).toBe(rows.length);
     expect(await count()).toBe(rows.length);
     cable.stop();
   });
 
-  test("says what is wrong with what it was given", async () => {
+  test("reports wrong arguments", async () => {
     const notes = file("notes.txt", "hello");
     expect(await run(["import", notes], env)).toMatchObject({
       code: 1,
-      stdout: expect.stringContaining(`${notes}: is nothing that dewey import knows`),
+      stdout: expect.stringContaining(`${notes}: has a format that dewey import does not know`),
     });
     const nothing = await run(["import", join(home.path, "missing")], env);
     expect(nothing).toMatchObject({ code: 1, stderr: `dewey: there is no ${join(home.path, "missing")}\n` });
     using empty = temporaryHome();
     const unset = await run(["import"], { ...env, HOME: empty.path });
-    expect(unset.stderr).toContain("name what is to be imported: dewey import PATH");
+    expect(unset.stderr).toContain("name a file or folder to import: dewey import PATH");
     const away = await run(["import", join(home.path, "broken.jsonl")], {
       ...env,
       DEWEY_URL: `ws://localhost:${freePort()}`,
@@ -222,7 +222,7 @@ describe.skipIf(tmux === null)("on a terminal", () => {
       Array.from({ length: rows }, (_, index) => row(session, `${index}`, "word ".repeat(20))).join(""),
     );
 
-  test("a bar shows how far an import is, and goes when it is done", async () => {
+  test("a bar shows the progress of an import, and is removed at the end", async () => {
     using screen = openTerminal([binary, "import", large(6000)], env);
     const text = await screen.until(/\[ended 0\]/);
     expect(text).toMatch(/^6,000 messages imported/);
@@ -230,7 +230,7 @@ describe.skipIf(tmux === null)("on a terminal", () => {
     expect(screen.written()).toMatch(/[█░]{24} +\d+ % {2}[\d,]+ messages? new, [\d,]+ known/);
   });
 
-  test("the bar goes, too, before it is said what ended an import", async () => {
+  test("the bar is removed before an error is printed", async () => {
     using other = temporaryHome();
     const { running, url } = await startServe(other.path);
     using screen = openTerminal([binary, "import", large(40_000)], { ...env, DEWEY_URL: url });

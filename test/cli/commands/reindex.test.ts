@@ -48,7 +48,7 @@ async function total(query: string): Promise<number> {
 }
 
 describe("dewey reindex", () => {
-  test("survives the server's death half-way: what is stored before, meanwhile and after is found throughout", async () => {
+  test("survives the server's death half-way: messages stored before, during and after it are found throughout", async () => {
     expect([await total("Haus"), await total("Häuser")]).toEqual([0, MESSAGES]);
     const following = start(["reindex", "--search-language", "german"], env());
     await until("a first step", async () => (await state()).walked > 0);
@@ -71,7 +71,7 @@ describe("dewey reindex", () => {
     rpc.close();
   });
 
-  test("says how far it is in lines where no terminal is, and in JSON for programs", async () => {
+  test("reports progress in lines without a terminal, and in JSON for programs", async () => {
     const { stdout, code } = await dewey("reindex");
     expect(code).toBe(0);
     expect(stdout).toMatch(
@@ -81,7 +81,7 @@ describe("dewey reindex", () => {
     expect(JSON.parse(said.stdout)).toMatchObject({ language: "german", earlier: [], under_way: false, walked: 4001 });
   });
 
-  test("refuses what is no language, and names those there are", async () => {
+  test("refuses an unknown language, and names the known ones", async () => {
     const before = await state();
     expect(await dewey("reindex", "--search-language", "klingon")).toMatchObject({
       code: 2,
@@ -98,7 +98,7 @@ describe("dewey reindex", () => {
     expect(await state()).toEqual(before);
   });
 
-  test("is refused to whoever comes from a web page or without the token", async () => {
+  test("is refused to requests from web pages or without the token", async () => {
     expect((await fetch(route("/reindex"), { method: "POST" })).status).toBe(401);
     const foreign = { ...headers, origin: "https://evil.example" };
     expect((await fetch(route("/reindex"), { method: "POST", headers: foreign })).status).toBe(403);
@@ -108,7 +108,7 @@ describe("dewey reindex", () => {
   });
 
   describe.skipIf(tmux === null)("on a terminal", () => {
-    test("shows a bar, and ends without ending the work when it is interrupted", async () => {
+    test("shows a bar, and can be interrupted without stopping the work", async () => {
       using screen = openTerminal([binary, "reindex", "--search-language", "english"], env());
       await screen.until(/[█░]{24} +\d+ % {2}[\d,]+ of 4,001 messages in english/);
       screen.type("C-c");
@@ -121,7 +121,7 @@ describe("dewey reindex", () => {
 });
 
 describe("DEWEY_SEARCH_LANGUAGE", () => {
-  test("is warned of when the database has another, and refused when there is none of that name", async () => {
+  test("causes a warning when the database has another, and is refused when it is unknown", async () => {
     await server.stop();
     const wrong = await run(["serve", "--port", "0", "--data-dir", join(home.path, "data")], {
       ...plainEnvironment(home.path),
