@@ -176,9 +176,12 @@ describe("dewey backup and dewey recover", () => {
   });
 });
 
+/** Wide enough for a line with the path of a temporary file. */
+const WIDE_COLUMNS = 200;
+
 describe.skipIf(tmux === null)("on a terminal", () => {
   test("a bar shows the progress of a backup, and is removed at the end", async () => {
-    using screen = openTerminal([binary, "backup", join(home.path, "shown.backup")], env);
+    using screen = openTerminal([binary, "backup", join(home.path, "shown.backup")], env, WIDE_COLUMNS);
     expect(await screen.until(/\[ended 0\]/)).toMatch(/^\S*shown\.backup holds 1 conversation, 50 messages/);
     expect(shares(screen.written(), /[█░]{24} +(\d+) % {2}[\d,]+ rows?, [\d.]+ [kM]?B/g)).not.toEqual([]);
   });
