@@ -1,3 +1,5 @@
+import { z } from "zod";
+import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { parseRow } from "./captured.ts";
 import type { Captured, CapturedContext, CapturedConversation, CapturedMessage, SourceReader } from "./captured.ts";
@@ -5,12 +7,39 @@ import type { Captured, CapturedContext, CapturedConversation, CapturedMessage, 
 /** The first line of an export: what it is, and in which version of the form. */
 export const EXPORT_HEADER = JSON.stringify({ type: "dewey_export", version: 1 });
 
+const text = z.string("should be a text");
+const metadata = z.custom<Json | null>((value) => value === null || isObject(value), "should be an object or null");
+
+// Only the fields that an import reads itself: the store checks the rest, and refuses what it does not know.
+const conversation = z.looseObject({
+  conversation_id: text,
+  session_id: text.exactOptional(),
+  created_at: text.exactOptional(),
+  metadata,
+}) satisfies z.ZodType<CapturedConversation>;
+
+const message = z.looseObject({
+  conversation_id: text,
+  message_id: text,
+  role: z.enum(["user", "assistant", "system", "tool"], "should be user, assistant, system or tool"),
+  content: text,
+  created_at: text.exactOptional(),
+  turn_number: z.int("should be a whole number").exactOptional(),
+  metadata,
+}) satisfies z.ZodType<CapturedMessage>;
+
+const context = z.looseObject({
+  name: text,
+  content: text,
+  is_active: z.boolean("should be true or false"),
+}) satisfies z.ZodType<CapturedContext>;
+
 /** Reads what `dewey export --format jsonl` wrote: ids, times and turns are kept as they are. */
 export class DeweyReader implements SourceReader {
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { type, ...fields } = parsed.row;
+  take(line: string): Captured[] {
+    const row = parseRow(line);
+    if ("broken" in row) return row.broken;
+    const { type, ...fields } = row.row;
     switch (type) {
       case "dewey_export":
         return fields["version"] === 1
@@ -22,11 +51,15 @@ export class DeweyReader implements SourceReader {
               },
             ];
       case "conversation":
-        return [{ kind: "conversation", begin: fields as unknown as CapturedConversation }];
+        return parsed(conversation, fields, (begin) => ({ kind: "conversation", begin }));
       case "message":
-        return [messageOf(fields)];
+        return parsed(message, fields, ({ conversation_id, ...rest }) => ({
+          kind: "message",
+          conversation: conversation_id,
+          message: rest,
+        }));
       case "startup_context":
-        return [{ kind: "context", context: fields as unknown as CapturedContext }];
+        return parsed(context, fields, (each) => ({ kind: "context", context: each }));
       case "orchestration_result":
         return [{ kind: "result", result: fields }];
       default:
@@ -39,7 +72,10 @@ export class DeweyReader implements SourceReader {
   }
 }
 
-function messageOf(fields: Json): Captured {
-  const { conversation_id, ...message } = fields;
-  return { kind: "message", conversation: String(conversation_id), message: message as unknown as CapturedMessage };
+/** What a row says, or the names of its fields that are wrong. */
+function parsed<Row>(schema: z.ZodType<Row>, fields: Json, captured: (row: Row) => Captured): Captured[] {
+  const { success, data, error } = schema.safeParse(fields);
+  if (success) return [captured(data)];
+  const reason = error.issues.map(({ path, message: rule }) => `${path.join(".")} ${rule}`).join("; ");
+  return [{ kind: "broken", reason }];
 }
