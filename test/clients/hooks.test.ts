@@ -25,6 +25,12 @@ describe("the hooks in Claude Code's settings", () => {
     expect(withHooks(once, command)).toEqual(once);
   });
 
+  test("keep their place among others when they are added again", () => {
+    const once = withHooks({}, command)["hooks"] as Record<string, unknown[]>;
+    const among = { hooks: { ...once, Stop: [...(once["Stop"] ?? []), theirs] } };
+    expect(withHooks(among, command)).toEqual(among);
+  });
+
   test("are replaced when they run a Dewey at another path", () => {
     const moved = JSON.stringify(withHooks(withHooks(settings, command), "/usr/bin/dewey hook --url ws://x"));
     expect(moved).not.toContain("my tools");

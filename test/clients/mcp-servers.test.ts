@@ -60,6 +60,15 @@ describe("servers behind the proxy", () => {
     });
   });
 
+  test("keep the environment of a remote server beside its headers", async () => {
+    const entry = { type: "http", url: "https://example.org/mcp", headers: { "x-key": "k" }, env: { LANG: "de" } };
+    const done = await withProxy({ remote: entry }, program, all, noProblem);
+    expect(done.servers).toMatchObject({
+      remote: { env: { LANG: "de", DEWEY_UPSTREAM_HEADERS: '{"x-key":"k"}' } },
+    });
+    expect(withoutProxy(done.servers, {}, program)).toEqual({ remote: entry });
+  });
+
   test("stay direct when a proxy would break them, with the reason", async () => {
     const direct = {
       sse: { type: "sse", url: "https://example.org/events" },
@@ -83,6 +92,7 @@ describe("servers behind the proxy", () => {
     const mine = { dewey: { command: "other" }, ...servers };
     const done = await withProxy(mine, program, (name) => name === "ws", noProblem);
     expect(done.proxied).toEqual(["ws"]);
+    expect((await withProxy(mine, program, all, noProblem)).proxied).toEqual(Object.keys(servers));
     expect(done.servers).toMatchObject({ dewey: { command: "other" }, stdio: servers["stdio"] as object });
     expect(withDewey(done.servers, program)).toBe(done.servers);
     expect(unproxied({ command: "npx", args: ["proxy", "--stdio"] })).toBeUndefined();

@@ -1,0 +1,72 @@
+import { describe, expect, test } from "bun:test";
+import { limitFlag, numberFlag, wantedOperands } from "../../src/cli/client-command.ts";
+import { flagsOf, parseCommandLine } from "../../src/cli/command.ts";
+import type { Command, Invocation } from "../../src/cli/command.ts";
+import { manual } from "../../src/cli/help.ts";
+
+const command: Command = {
+  name: "example",
+  summary: "does nothing",
+  usage: ["dewey example [NAME]"],
+  settings: ["port", "proxyPort", "logLevel", "token"],
+  flags: { name: { value: "NAME", summary: "a name", many: true }, all: { summary: "everything" } },
+  operands: 1,
+  run: () => Promise.resolve(0),
+};
+
+const invocation = (args: string[]): Invocation => ({
+  ...parseCommandLine(command, args),
+  env: {},
+  version: "0",
+  print: () => {},
+  stopping: new AbortController().signal,
+});
+
+describe("a command line", () => {
+  test("is parsed into flags and operands, and leaves the arguments after -- alone", () => {
+    expect(parseCommandLine(command, ["x", "--all", "--name", "a", "--name", "b", "--", "--all", "y"])).toEqual({
+      flags: { all: true, name: ["a", "b"] },
+      operands: ["x"],
+      rest: ["--all", "y"],
+    } as ReturnType<typeof parseCommandLine>);
+    expect(parseCommandLine(command, []).rest).toBeUndefined();
+  });
+
+  test("is refused with the wrong argument and where to find help", () => {
+    const help = "; see: dewey help example";
+    expect(() => parseCommandLine(command, ["x", "y"])).toThrow(`dewey example does not take "y"${help}`);
+    expect(() => parseCommandLine(command, ["--nonsense"])).toThrow(`dewey example has no flag --nonsense${help}`);
+    expect(() => parseCommandLine(command, ["--name"])).toThrow(/was used incorrectly: .*--name/);
+  });
+
+  test("has no flag that two of the command's settings share", () => {
+    expect(Object.keys(flagsOf(command))).toEqual(["log-level", "name", "all"]);
+  });
+});
+
+describe("a command's help", () => {
+  test("shows defaults, and the file variables of secrets", () => {
+    const text = manual(command);
+    expect(text).toStartWith("does nothing\n\nusage: dewey example [NAME]\n");
+    expect(text).toMatch(/^ {2}--name NAME +a name$/m);
+    expect(text).toMatch(/^ {2}DEWEY_MCP_PORT .*\(default 9020\)$/m);
+    expect(text).toMatch(/^ {2}DEWEY_TOKEN .*\(or DEWEY_TOKEN_FILE\)$/m);
+  });
+});
+
+describe("the arguments of a command", () => {
+  test("include operands after --, and at least one", () => {
+    expect(wantedOperands(command, invocation(["a", "--", "-b"]), "a word")).toEqual(["a", "-b"]);
+    expect(() => wantedOperands(command, invocation([]), "a word")).toThrow("dewey example needs a word");
+  });
+
+  test("are whole numbers where numbers are expected, and a limit is at least 1", () => {
+    const given = (limit: string) => ({ ...invocation([]), flags: { limit } });
+    expect(limitFlag(command, given("7"))).toBe(7);
+    expect(limitFlag(command, invocation([]))).toBeUndefined();
+    expect(() => limitFlag(command, given("0"))).toThrow("a number of at least 1 after --limit");
+    for (const wrong of ["", "-1", "1.5", "1e3", "9".repeat(10)]) {
+      expect(() => numberFlag(command, given(wrong), "limit")).toThrow("a whole number after --limit");
+    }
+  });
+});
