@@ -4,6 +4,7 @@ import { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { askHealth } from "./health.ts";
 import { selfCommand } from "./self.ts";
+import { withoutSecrets } from "../wire/address.ts";
 import { isLoopback } from "../wire/guard.ts";
 
 /** Long enough for a client to be restarted, short enough that no server is left running for a day. */
@@ -32,15 +33,16 @@ export async function ensureLocalServer(options: LocalServerOptions): Promise<vo
   const { url, log } = options;
   if (await askHealth(url)) return;
   const address = new URL(url);
+  const place = withoutSecrets(url);
   if (!isLoopback(address.hostname)) {
-    throw new DeweyError("unavailable", `no Dewey server answers at ${url}; start one there, or correct DEWEY_URL`);
+    throw new DeweyError("unavailable", `no Dewey server answers at ${place}; start one there, or correct DEWEY_URL`);
   }
   const logFile = startInBackground(address, options);
-  log.info("started a server in the background", { url, logFile });
+  log.info("started a server in the background", { url: place, logFile });
   const deadlineMs = performance.now() + START_DEADLINE_MS;
   while (!(await askHealth(url))?.ok) {
     if (performance.now() > deadlineMs) {
-      throw new DeweyError("unavailable", `the server started for ${url} does not answer; its log is ${logFile}`);
+      throw new DeweyError("unavailable", `the server started for ${place} does not answer; its log is ${logFile}`);
     }
     await Bun.sleep(POLL_INTERVAL_MS);
   }

@@ -1,5 +1,6 @@
 import { clientConfig, obeyed } from "../../config.ts";
 import { DeweyError } from "../../errors.ts";
+import { withoutSecrets } from "../../wire/address.ts";
 import type { Command } from "../command.ts";
 import { askHealth } from "../health.ts";
 
@@ -15,7 +16,10 @@ export const health: Command = {
     const { url } = clientConfig(invocation);
     const response = await askHealth(url);
     if (response === undefined) {
-      throw new DeweyError("unavailable", `nothing answers at ${url}; start a server with: dewey serve`);
+      throw new DeweyError(
+        "unavailable",
+        `nothing answers at ${withoutSecrets(url)}; start a server with: dewey serve`,
+      );
     }
     invocation.print(`${(await response.text()).trim()}\n`);
     return response.ok ? 0 : 1;
