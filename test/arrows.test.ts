@@ -3,8 +3,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-// The linter holds the arrows between the parts, and the types of what comes from outside. A rule that matches nothing
-// holds nothing, so each is seen to fail here.
+// The linter enforces the arrows between the parts, and types for data from outside. A rule that matches nothing enforces
+// nothing, so each is shown to fail here.
 
 const root = join(import.meta.dir, "..");
 
@@ -46,7 +46,7 @@ const rowWithoutType = `export async function planted(query: () => Promise<Retur
 interface Violation {
   name: string;
   files: Record<string, string>;
-  /** What the linter says of the last of the files. */
+  /** The linter's complaint about the last of the files. */
   reason: string;
 }
 
@@ -86,7 +86,7 @@ const violations: Violation[] = [
 describe("the linter refuses", () => {
   const folder = mkdtempSync(join(tmpdir(), "dewey-arrows-"));
   let refusals: Map<string, string>;
-  // One run for all: a run of its own for each violation took most of the time of all tests without a database.
+  // One run for all: a separate run per violation took most of the time of the unit tests.
   beforeAll(() => {
     copyFileSync(join(root, ".oxlintrc.json"), join(folder, ".oxlintrc.json"));
     plant(folder);
@@ -106,7 +106,7 @@ describe("the linter refuses", () => {
   });
 });
 
-/** Writes each violation into a folder of its own, named by its number. */
+/** Writes each violation into a separate folder, named by its number. */
 function plant(folder: string): void {
   const all = violations.map(({ files }, index) => [`${index}`, files] as const);
   for (const [place, files] of [...all, ["allowed", { "src/main.ts": "process.exit(1);\n" }] as const]) {
@@ -118,9 +118,9 @@ function plant(folder: string): void {
   }
 }
 
-/** All that the linter says of each file that it refuses. */
+/** The linter's complaints about each file that it refuses. */
 function lint(folder: string): Map<string, string> {
-  // The linter finds its part that knows types by the path.
+  // The linter finds its type-aware part through PATH.
   const env = { ...process.env, PATH: `${join(root, "node_modules/.bin")}:${process.env["PATH"]}` };
   const command = ["oxlint", "--type-aware", "--format", "json"];
   const { stdout } = Bun.spawnSync(command, { cwd: folder, env, stdout: "pipe" });

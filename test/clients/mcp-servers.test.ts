@@ -39,7 +39,7 @@ describe("servers behind the proxy", () => {
     expect(done.proxied).toEqual(["stdio", "bare", "http", "ws"]);
   });
 
-  test("are the same when it is done again, and are what they were when it is undone", async () => {
+  test("stay the same when connected again, and are restored when disconnected", async () => {
     const once = withDewey((await withProxy(servers, program, all, noProblem)).servers, program);
     const twice = withDewey((await withProxy(once, program, all, noProblem)).servers, program);
     expect(twice).toEqual(once);
@@ -51,7 +51,7 @@ describe("servers behind the proxy", () => {
     );
   });
 
-  test("come back in the backup's own words where it means the same", async () => {
+  test("are restored exactly as in the backup if it is equivalent", async () => {
     const gemini = { httpUrl: "https://example.org/mcp", trust: true };
     const { servers: changed } = await withProxy({ g: gemini }, program, all, noProblem);
     expect(withoutProxy(changed, { g: gemini }, program)).toEqual({ g: gemini });
@@ -88,7 +88,7 @@ describe("servers behind the proxy", () => {
     ]);
   });
 
-  test("are only those that are wanted, and never Dewey; another server of that name stays", async () => {
+  test("are only the wanted ones and never Dewey; another server of that name is kept", async () => {
     const mine = { dewey: { command: "other" }, ...servers };
     const done = await withProxy(mine, program, (name) => name === "ws", noProblem);
     expect(done.proxied).toEqual(["ws"]);

@@ -47,7 +47,7 @@ async function kept(): Promise<string> {
 }
 
 describe("dewey backup and dewey recover", () => {
-  test("bring everything from one server into another", async () => {
+  test("copy everything from one server to another", async () => {
     const own = join(home.path, "own.backup");
     const made = await run(["backup", own], env);
     expect([made.code, made.stderr]).toEqual([0, ""]);
@@ -148,7 +148,7 @@ describe("dewey backup and dewey recover", () => {
     expect((await fetch(route("/backup"), { headers })).status).toBe(403);
   });
 
-  test("leave no file when the server is killed meanwhile", async () => {
+  test("leave no file when the server is killed during a backup", async () => {
     using third = temporaryHome();
     const { running, url } = await startServe(third.path);
     const rpc = await Rpc.open(url);
