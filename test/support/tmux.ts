@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runEnvironment } from "./leftovers.ts";
@@ -9,19 +9,25 @@ export const tmux = Bun.which("tmux");
 if (tmux === null)
   console.warn("tmux is not installed, so tests of terminal output are skipped (apt-get install tmux)");
 
+/** Columns that no line with a path of this machine fills. */
+export const WIDE = 400;
+
 export interface Screen {
   /** The screen as plain text, or with colour escape sequences. */
   text(): string;
   coloured(): string;
-  /** All output so far, including what has been overwritten. */
-  written(): string;
+  /** Waits until the command has exited and returns all its output, including what has been overwritten. */
+  written(): Promise<string>;
   /** Waits until the screen matches and returns its text. */
   until(pattern: RegExp): Promise<string>;
   type(...keys: string[]): void;
   [Symbol.dispose](): void;
 }
 
-/** Runs a command in a new terminal, which stays open when the command exits and then shows "[ended N]". */
+/**
+ * Runs a command in a new terminal, which stays open when the command exits and then shows "[ended N]". The terminal wraps
+ * longer lines: a test that expects a path of this machine asks for `WIDE` columns.
+ */
 export function openTerminal(command: string[], env: Record<string, string>, columns = 80, rows = 24): Screen {
   const folder = mkdtempSync(join(tmpdir(), "dewey-tmux-"));
   const control = (...args: string[]) => {
@@ -54,7 +60,12 @@ export function openTerminal(command: string[], env: Record<string, string>, col
   const screen: Screen = {
     text: () => control("capture-pane", "-p"),
     coloured: () => control("capture-pane", "-p", "-e"),
-    written: () => readFileSync(join(folder, "written"), "utf8"),
+    written() {
+      // tmux shows output before the process that writes the file has received it.
+      const file = join(folder, "written");
+      const output = () => (existsSync(file) ? readFileSync(file, "utf8") : "");
+      return until("the command's exit in its output", () => /\[ended \d+\]/.test(output()) && output());
+    },
     async until(pattern) {
       try {
         return await until(`${pattern} on the screen`, () => pattern.test(screen.text()) && screen.text());

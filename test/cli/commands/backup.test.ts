@@ -5,7 +5,7 @@ import { binary, run, startServe } from "../../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import type { Running } from "../../support/binary.ts";
 import { Rpc, until } from "../../support/rpc.ts";
-import { openTerminal, tmux } from "../../support/tmux.ts";
+import { WIDE, openTerminal, tmux } from "../../support/tmux.ts";
 
 setDefaultTimeout(120_000);
 
@@ -176,20 +176,17 @@ describe("dewey backup and dewey recover", () => {
   });
 });
 
-/** Wide enough for a line with the path of a temporary file. */
-const WIDE_COLUMNS = 200;
-
 describe.skipIf(tmux === null)("on a terminal", () => {
   test("a bar shows the progress of a backup, and is removed at the end", async () => {
-    using screen = openTerminal([binary, "backup", join(home.path, "shown.backup")], env, WIDE_COLUMNS);
+    using screen = openTerminal([binary, "backup", join(home.path, "shown.backup")], env, WIDE);
     expect(await screen.until(/\[ended 0\]/)).toMatch(/^\S*shown\.backup holds 1 conversation, 50 messages/);
-    expect(shares(screen.written(), /[█░]{24} +(\d+) % {2}[\d,]+ rows?, [\d.]+ [kM]?B/g)).not.toEqual([]);
+    expect(shares(await screen.written(), /[█░]{24} +(\d+) % {2}[\d,]+ rows?, [\d.]+ [kM]?B/g)).not.toEqual([]);
   });
 
   test("a bar shows the progress of a recovery, and is removed at the end", async () => {
-    using screen = openTerminal([binary, "recover", file, "--force"], toEnv);
+    using screen = openTerminal([binary, "recover", file, "--force"], toEnv, WIDE);
     expect(await screen.until(/\[ended 0\]/)).toMatch(/^Recovered the backup/);
-    const written = screen.written();
+    const written = await screen.written();
     expect(shares(written, /[█░]{24} +(\d+) % {2}[\d.]+ MB of [\d.]+ MB/g)).not.toEqual([]);
     expect(written).toMatch(/█{24} 100 % {2}building indexes …/);
   });

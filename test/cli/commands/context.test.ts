@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { binary, startServe } from "../../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import type { Running } from "../../support/binary.ts";
-import { openTerminal, tmux } from "../../support/tmux.ts";
+import { WIDE, openTerminal, tmux } from "../../support/tmux.ts";
 
 setDefaultTimeout(60_000);
 
@@ -136,7 +136,7 @@ describe.skipIf(tmux === null)("dewey context edit on a terminal", () => {
     return file;
   }
   const opened = (name: string, script: string) =>
-    openTerminal([binary, "context", "edit", name], { ...env, EDITOR: editor(script), TMPDIR: home.path }, 200);
+    openTerminal([binary, "context", "edit", name], { ...env, EDITOR: editor(script), TMPDIR: home.path }, WIDE);
 
   test("opens the text in $EDITOR and stores the result", async () => {
     await context(["edit", "notes"], "first line");

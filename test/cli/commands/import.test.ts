@@ -227,7 +227,7 @@ describe.skipIf(tmux === null)("on a terminal", () => {
     const text = await screen.until(/\[ended 0\]/);
     expect(text).toMatch(/^6,000 messages imported/);
     expect(text).not.toContain("░");
-    expect(screen.written()).toMatch(/[█░]{24} +\d+ % {2}[\d,]+ messages? new, [\d,]+ known/);
+    expect(await screen.written()).toMatch(/[█░]{24} +\d+ % {2}[\d,]+ messages? new, [\d,]+ known/);
   });
 
   test("the bar is removed before an error is printed", async () => {
