@@ -51,7 +51,7 @@ export class Contexts {
    * Returns null for an unknown name.
    */
   async get(input: { name?: string | undefined; folder?: string | undefined }): Promise<StartupContext | null> {
-    const rows: ContextRow[] = await this.#database.repeatable((sql) => {
+    const rows: ContextRow[] = await this.#database.retried((sql) => {
       if (input.name !== undefined) return sql`select * from startup_contexts where name = ${input.name}`;
       return sql`select c.* from startup_contexts c left join startup_context_folders f
           on f.context_id = c.id and f.folder = any(${sql.array(withParents(input.folder), "TEXT")})
@@ -112,12 +112,12 @@ export class Contexts {
 
   /** The changes of a context, even a deleted one. Throws `not_found`, and `invalid` for a cursor of another request. */
   async history(input: HistoryRequest): Promise<ContextHistory> {
-    return this.#database.repeatable((sql) => readHistory(sql, input));
+    return this.#database.snapshot((sql) => readHistory(sql, input));
   }
 
   /** All contexts, by name. Contents too large for the reply are cut and carry their `content_length`, in code points. */
   async list(input: { include_content: boolean }): Promise<ListedContext[]> {
-    const rows: (ContextRow & { folders: string[] })[] = await this.#database.repeatable(
+    const rows: (ContextRow & { folders: string[] })[] = await this.#database.retried(
       (sql) => sql`select *, array(
           select folder from startup_context_folders f where f.context_id = c.id order by folder limit ${MAX_LISTED_FOLDERS}
         ) as folders from startup_contexts c order by name`,

@@ -84,7 +84,7 @@ export class Conversations {
     const id = input.conversation_id?.toLowerCase() ?? Bun.randomUUIDv7();
     const metadata = storableMetadata(redactMetadata(this.#redactor, input.metadata));
     const session = input.session_id ?? null;
-    const row = await this.#database.repeatable(async (sql) => {
+    const row = await this.#database.retried(async (sql) => {
       await sql`insert into conversations (id, session_id, metadata, metadata_exact, created_at)
         values (${id}, ${session}, ${metadata.readable}::text::jsonb, ${metadata.exact},
           coalesce(${input.created_at ?? null}::timestamptz, now())) on conflict (id) do nothing`;
@@ -173,7 +173,7 @@ export class Conversations {
   async purgeTrash(): Promise<number> {
     let purged = 0;
     for (;;) {
-      const rows: unknown[] = await this.#database.repeatable(
+      const rows: unknown[] = await this.#database.retried(
         (sql) => sql`delete from conversations where id in (
             select id from conversations where deleted_at < now() - make_interval(days => ${this.#trashDays})
             limit ${PURGE_AT_ONCE} for update skip locked

@@ -79,7 +79,7 @@ export class Messages {
 
   async #unknown(conversationId: string, messages: NewMessage[]): Promise<NewMessage[]> {
     const ids = messages.flatMap((message) => message.message_id ?? []);
-    const rows: { id: string }[] = await this.#database.repeatable(
+    const rows: { id: string }[] = await this.#database.retried(
       (sql) => sql`select id from messages
         where id = any(${sql.array(ids, "UUID")}::uuid[]) and conversation_id = ${conversationId}`,
     );

@@ -114,7 +114,7 @@ export class Results {
     const { correlation_id, model, status, conversation_id, limit } = input;
     const request = ["results", { correlation_id, model, status, conversation_id }];
     const going = placeOf(input, request, resultPlace);
-    return this.#database.repeatable(async (sql) => {
+    return this.#database.snapshot(async (sql) => {
       const filter = matching(sql, input);
       const wanted = going === undefined ? filter : sql`${filter} and ${behind(sql, "created_at", going.after)}`;
       const found: (Size & { time: string })[] = await sql`
@@ -141,7 +141,7 @@ export class Results {
     stored: ReturnType<typeof storable>,
   ): Promise<{ created_at: Date; sent_hash: Buffer | null }[]> {
     const { conversation_id = null, follow_to_trash = false } = input;
-    return this.#database.repeatable(async (sql) => {
+    return this.#database.retried(async (sql) => {
       await sql`insert into fiedler_results (id, correlation_id, model, prompt, output, tokens_prompt, tokens_completion,
           duration_seconds, status, error_message, metadata, conversation_id, exact, sent_hash, created_at)
         select ${id}::uuid, ${input.correlation_id}, ${input.model}, ${stored.prompt}, ${stored.output},

@@ -110,7 +110,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         return recovered;
       },
       async health() {
-        const health: StoreHealth = await database.repeatable(async (sql) => {
+        const health: StoreHealth = await database.snapshot(async (sql) => {
           const row = await one<{ version: string }>(sql`select current_setting('server_version') as version`);
           const { language, under_way, ...reindexing } = await readReindexing(sql);
           const search = { corrections: await canCorrect(sql), language, ...(under_way ? { reindexing } : {}) };

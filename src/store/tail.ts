@@ -70,25 +70,23 @@ export class Tail {
     limit: number;
   }): Promise<TailReply> {
     const from = input.cursor === undefined ? undefined : parseCursor(input.cursor);
-    return this.#database.search((sql) =>
-      // One view of the database for the snapshot's own name and for what is visible in it.
-      sql.begin("isolation level repeatable read read only", async (within) => {
-        const [now]: { at: number; snapshot: string }[] = await within`
+    // The snapshot's own name and what is visible in it are read in one snapshot.
+    return this.#database.search(async (sql) => {
+      const [now]: { at: number; snapshot: string }[] = await sql`
           select extract(epoch from now())::float8 as at, pg_current_snapshot()::text as snapshot`;
-        if (!now) throw new DeweyError("internal", "the database has no snapshot");
-        const start = { at: now.at, seen: now.snapshot, next: undefined, offset: 0 };
-        if (from === undefined) return { messages: [], cursor: cursorText(start), more: false };
-        const next = from.next ?? now.snapshot;
-        const rows = await newRows(within, { ...input, from, next });
-        const messages = rows.slice(0, input.limit).map(view);
-        const more = rows.length > input.limit;
-        // The rest is read in the same snapshot, in which it does not change.
-        const rest = { ...from, next, offset: from.offset + messages.length };
-        // The time of a snapshot that was read on in is not known any more; an earlier one does as well.
-        const done = { at: from.next === undefined ? now.at : from.at, seen: next, next: undefined, offset: 0 };
-        return { messages, cursor: cursorText(more ? rest : done), more };
-      }),
-    );
+      if (!now) throw new DeweyError("internal", "the database has no snapshot");
+      const start = { at: now.at, seen: now.snapshot, next: undefined, offset: 0 };
+      if (from === undefined) return { messages: [], cursor: cursorText(start), more: false };
+      const next = from.next ?? now.snapshot;
+      const rows = await newRows(sql, { ...input, from, next });
+      const messages = rows.slice(0, input.limit).map(view);
+      const more = rows.length > input.limit;
+      // The rest is read in the same snapshot, in which it does not change.
+      const rest = { ...from, next, offset: from.offset + messages.length };
+      // The time of a snapshot that was read on in is not known any more; an earlier one does as well.
+      const done = { at: from.next === undefined ? now.at : from.at, seen: next, next: undefined, offset: 0 };
+      return { messages, cursor: cursorText(more ? rest : done), more };
+    });
   }
 }
 

@@ -28,7 +28,7 @@ export async function database(invocation: Invocation): Promise<Finding> {
   const options = { connection, minConnections: 1, maxConnections: 2, deadlineMs: DATABASE_DEADLINE_MS, log: nothing };
   const asked = new Database(options);
   try {
-    const { version } = await asked.repeatable((sql) =>
+    const { version } = await asked.retried((sql) =>
       one<{ version: string }>(sql`select current_setting('server_version') as version`),
     );
     return ok(`PostgreSQL ${version.split(" ")[0]} at ${connection.host}:${connection.port}`);

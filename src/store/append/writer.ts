@@ -182,7 +182,7 @@ export class Writer {
     let outcomes: AppendOutcome[];
     try {
       const groups = group.map((append) => append.rows);
-      outcomes = await this.#database.repeatable((sql) => appendRows(sql, groups), extraMs(characters));
+      outcomes = await this.#database.retried((sql) => appendRows(sql, groups), extraMs(characters));
     } catch (error) {
       await this.#commitApart(group, error);
       return;

@@ -7,6 +7,7 @@ import type { ArchivePiece } from "./archive.ts";
 import type { Database } from "../database/database.ts";
 import { MIGRATION_LOCK, applyWithin, migrations } from "../database/migrations.ts";
 import { one } from "../database/one.ts";
+import { inSnapshot } from "../database/snapshot.ts";
 import { sqlState } from "../database/pool.ts";
 import { LANGUAGE_LOCK, adoptLanguage } from "../search/language.ts";
 import { VOCABULARY_LOCK } from "../search/vocabulary.ts";
@@ -93,7 +94,7 @@ export async function* snapshot(database: Database): AsyncGenerator<ArchivePiece
   const writer = handover.writable.getWriter();
   const writing = database
     .exclusive((sql) =>
-      sql.begin("isolation level repeatable read read only", async (within) => {
+      inSnapshot(sql, async (within) => {
         await within.unsafe(COPY_SETTINGS);
         const manifest = await describe(within);
         await writer.write({ name: MANIFEST, bytes: Buffer.from(JSON.stringify(manifest, null, 2)) });

@@ -1,5 +1,6 @@
 import type { SQL, TransactionSQL } from "bun";
 import { DeweyError } from "../../errors.ts";
+import { inSnapshot } from "./snapshot.ts";
 import { Late, Pool, connect, isConnectionLost, sqlState } from "./pool.ts";
 import type { PoolUse, Statement } from "./pool.ts";
 import { one } from "./one.ts";
@@ -81,14 +82,26 @@ export class Database {
   }
 
   /**
-   * Runs what may run twice, as every read may: it is tried again once after a lost connection, or after others changed
-   * the same rows at the same moment. `extraMs` is given beyond the deadline, for work whose size is known; less than 0 is
-   * taken from it, for what has been tried elsewhere before.
+   * Runs idempotent work: it is tried again once after a lost connection, or after others changed the same rows at the same
+   * moment. `extraMs` is given beyond the deadline, for work whose size is known; less than 0 is taken from it, for what has
+   * been tried elsewhere before. Each statement sees the commits before it; reads that must agree use `snapshot`.
    */
-  async repeatable<Result>(statement: Statement<Result>, extraMs = 0): Promise<Result> {
+  async retried<Result>(statement: Statement<Result>, extraMs = 0): Promise<Result> {
     const work: Statement<Result> =
       extraMs > 0 ? (sql) => sql.begin((transaction) => this.#allow(extraMs, transaction, statement)) : statement;
     return this.#twice(this.#main, work, this.deadlineMs + extraMs);
+  }
+
+  /** Runs reads that form one reply, in one snapshot. `extraMs` and `first` are as for `search`. */
+  async snapshot<Result>(
+    reads: Statement<Result>,
+    { extraMs = 0, first }: { extraMs?: number; first?: Statement<void> } = {},
+  ): Promise<Result> {
+    return this.#twice(
+      this.#main,
+      after(first, (sql) => inSnapshot(sql, reads)),
+      this.deadlineMs + extraMs,
+    );
   }
 
   /** Runs a transaction, which is rolled back when it throws. It is not repeated. */
@@ -102,16 +115,18 @@ export class Database {
   }
 
   /**
-   * Runs a search on the searches' own connections. Once the signal aborts, what runs in the database for it is cancelled,
-   * and it fails as `unavailable`. `extraMs` is as for `repeatable`; `first` runs before all else on the connection.
+   * Runs a search in one snapshot, on the searches' own connections. Once the signal aborts, what runs in the database for it
+   * is cancelled, and it fails as `unavailable`. `extraMs` is as for `retried`; `first` runs before all else on the
+   * connection, outside the snapshot.
    */
   async search<Result>(
     statement: Statement<Result>,
     signal?: AbortSignal,
     { extraMs = 0, first }: { extraMs?: number; first?: Statement<void> } = {},
   ): Promise<Result> {
-    const search: Statement<Result> = signal ? (sql) => this.#cancellable(sql, statement, signal) : statement;
-    const work: Statement<Result> = first ? (sql) => first(sql).then(() => search(sql)) : search;
+    const reads: Statement<Result> = (sql) => inSnapshot(sql, statement);
+    const search: Statement<Result> = signal ? (sql) => this.#cancellable(sql, reads, signal) : reads;
+    const work = after(first, search);
     try {
       return await this.#twice(this.#searches, work, this.deadlineMs + extraMs);
     } catch (error) {
@@ -201,6 +216,11 @@ export class Database {
     if (extraMs > 0) await sql.unsafe(`set local statement_timeout = ${timeoutMs}`);
     return work(sql);
   }
+}
+
+/** The work after the first step, if there is one. */
+function after<Result>(first: Statement<void> | undefined, work: Statement<Result>): Statement<Result> {
+  return first ? (sql) => first(sql).then(() => work(sql)) : work;
 }
 
 /** SQLSTATE of a statement that was cancelled, by its deadline or by somebody. */

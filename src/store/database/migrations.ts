@@ -56,7 +56,7 @@ const RECORDS = `create table if not exists dewey_migrations (
 export async function migrate(database: Database): Promise<{ applied: number; newest: string }> {
   // Nearly every start finds nothing to do. It should not wait for a lock, and should notice a frozen database within the
   // deadline.
-  const known = await database.repeatable(appliedMigrations);
+  const known = await database.retried(appliedMigrations);
   refuseNewer(known);
   if (migrations.some((migration) => !known.has(migration.name))) await apply(database);
   return { applied: migrations.length, newest: migrations.at(-1)?.name ?? "" };

@@ -6,7 +6,7 @@ import type { Statement } from "./pool.ts";
 import type { Replica } from "./replica.ts";
 
 /**
- * The statements of a search. `seen` is the primary's snapshot, to which a search on a replica is limited; absent on the
+ * The statements of a search, all in one snapshot. `seen` is the primary's snapshot, to which a search on a replica is limited; absent on the
  * primary, where the transaction has its own.
  */
 export type SearchStatement<Result> = (sql: SQL, seen: string | undefined) => Promise<Result>;
@@ -31,11 +31,11 @@ export class Reads {
     this.#replica = replica;
   }
 
-  /** Runs what only looks rows up. */
+  /** Runs the reads of one reply, which only look rows up, in one snapshot. */
   async lookUp<Result>(statement: Statement<Result>): Promise<Result> {
     return this.#read({
-      there: (replica, _, first) => replica.repeatable((sql) => first(sql).then(() => statement(sql))),
-      here: (spentMs) => this.#primary.repeatable(statement, -spentMs),
+      there: (replica, _, first) => replica.snapshot(statement, { first }),
+      here: (spentMs) => this.#primary.snapshot(statement, { extraMs: -spentMs }),
       isAnswer: isCallersFault,
     });
   }

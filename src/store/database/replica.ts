@@ -72,7 +72,7 @@ export class Replica {
    * `options` are those of the primary.
    */
   static async open(primary: Database, connection: Connection, options: DatabaseOptions): Promise<Replica> {
-    const system = await primary.repeatable(systemOf);
+    const system = await primary.retried(systemOf);
     const replica = new Replica(primary, system, { ...options, connection });
     const error = await replica.#probe();
     if (error?.code === "conflict") {
@@ -152,7 +152,7 @@ export class Replica {
   async #probe(): Promise<DeweyError | undefined> {
     try {
       const goal = await this.#goals.ask();
-      await this.database.repeatable((sql) => this.caughtUp(sql, goal));
+      await this.database.retried((sql) => this.caughtUp(sql, goal));
       return undefined;
     } catch (error) {
       return asDeweyError(error);
@@ -164,7 +164,7 @@ export class Replica {
    * then for the end of the inserted log.
    */
   async #askPrimary(): Promise<Goal> {
-    return this.#primary.repeatable((sql) =>
+    return this.#primary.retried((sql) =>
       one<Goal>(sql`select pg_current_snapshot()::text as snapshot,
         (case when current_setting('synchronous_commit') = 'off' then pg_current_wal_insert_lsn()
           else pg_current_wal_flush_lsn() end)::text as wal,

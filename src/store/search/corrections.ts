@@ -31,7 +31,7 @@ export interface Correction {
  * without corrections.
  */
 export async function prepareCorrections(database: Database, log: Log): Promise<void> {
-  if (await database.repeatable(canCorrect)) return;
+  if (await database.retried(canCorrect)) return;
   try {
     await database.transaction(async (sql) => {
       await sql`select pg_advisory_xact_lock(${TRIGRAMS_LOCK})`;

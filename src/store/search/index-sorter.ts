@@ -36,7 +36,7 @@ export class IndexSorter {
 
   async #sort(): Promise<void> {
     try {
-      await this.#database.repeatable((sql) => sql`select gin_clean_pending_list('messages_search')`, EXTRA_MS);
+      await this.#database.retried((sql) => sql`select gin_clean_pending_list('messages_search')`, EXTRA_MS);
     } catch (error) {
       this.#log.warn("the search index's pending list could not be flushed; a later write may have to do it", {
         error,

@@ -39,7 +39,7 @@ export async function readReindexing(sql: SQL): Promise<Reindexing> {
  */
 export async function prepareLanguage(database: Database, wanted: string | undefined, log: Log): Promise<void> {
   if (wanted === undefined) return;
-  const { language, isFresh } = await database.repeatable(async (sql) => {
+  const { language, isFresh } = await database.retried(async (sql) => {
     await refuseUnknown(sql, wanted);
     const { isFresh } = await one<{ isFresh: boolean }>(sql`select not exists (select from messages) as "isFresh"`);
     return { ...(await readReindexing(sql)), isFresh };

@@ -60,7 +60,7 @@ export class Reindexer {
   }
 
   state(): Promise<Reindexing> {
-    return this.#database.repeatable(readReindexing);
+    return this.#database.retried(readReindexing);
   }
 
   /** Rebuilds whenever that is requested, until the signal aborts. */

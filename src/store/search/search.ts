@@ -66,7 +66,6 @@ export class Search {
     const { query: text, limit, offset, cursor, context = 0, full = false, ...narrowing } = request;
     const asked = [text, narrowing];
     const going = placeOf({ cursor, offset }, asked, placeSchema);
-    // One snapshot for all statements, so that the total and the hits agree while messages are stored.
     const search = async (sql: SQL, seen: string | undefined): Promise<SearchReply> => {
       const query = await parseQuery(sql, text);
       const filter = await filterOf(sql, narrowing, query, going?.snapshot ?? seen);
@@ -88,10 +87,7 @@ export class Search {
         ...(ranked.length > results.length ? { next_cursor: encodeCursor(next, asked) } : {}),
       };
     };
-    return this.#reads.search(
-      (sql, seen) => sql.begin("isolation level repeatable read read only", (within) => search(within, seen)),
-      signal,
-    );
+    return this.#reads.search(search, signal);
   }
 
   /** Returns the cursor's place, or the beginning. If the search languages have changed since, its words are parsed again. */

@@ -127,8 +127,8 @@ for (const engine of engines) {
     test("lets a slow statement delay no other caller", async () => {
       const connection = await emptyDatabase(engine);
       const database = new Database(storeOptions(connection, { maxConnections: 3, deadlineMs: 5000 }));
-      const slow = database.repeatable((sql) => sql`select pg_sleep(1.5)`).then(() => "slow");
-      const quick = Promise.all(Array.from({ length: 40 }, () => database.repeatable((sql) => sql`select 1`))).then(
+      const slow = database.retried((sql) => sql`select pg_sleep(1.5)`).then(() => "slow");
+      const quick = Promise.all(Array.from({ length: 40 }, () => database.retried((sql) => sql`select 1`))).then(
         () => "quick",
       );
       expect(await Promise.race([slow, quick])).toBe("quick");
@@ -139,9 +139,9 @@ for (const engine of engines) {
     test("ends a statement that takes too long, without affecting other callers", async () => {
       const connection = await emptyDatabase(engine);
       const database = new Database(storeOptions(connection, { maxConnections: 4, deadlineMs: 4000 }));
-      const slow = failure(database.repeatable((sql) => sql`select pg_sleep(30)`));
+      const slow = failure(database.retried((sql) => sql`select pg_sleep(30)`));
       const others = Promise.all(
-        Array.from({ length: 200 }, () => database.repeatable((sql) => sql`select pg_sleep(0.002)`)),
+        Array.from({ length: 200 }, () => database.retried((sql) => sql`select pg_sleep(0.002)`)),
       );
       expect(await slow).toMatchObject(away);
       expect(await others).toHaveLength(200);
@@ -151,7 +151,7 @@ for (const engine of engines) {
     test("extends the deadline for work of a known size", async () => {
       const connection = await emptyDatabase(engine);
       const database = new Database(storeOptions(connection, { deadlineMs: 200 }));
-      const [row] = await database.repeatable((sql) => sql`select pg_sleep(0.4), 1 as done`, 2000);
+      const [row] = await database.retried((sql) => sql`select pg_sleep(0.4), 1 as done`, 2000);
       expect(row).toMatchObject({ done: 1 });
       await database.close();
     });
@@ -166,7 +166,7 @@ for (const engine of engines) {
 
     test("never quotes callers' data in errors", async () => {
       const database = new Database(storeOptions(await emptyDatabase(engine)));
-      const error = await failure(database.repeatable((sql) => sql`select ${"a secret"}::text::integer`));
+      const error = await failure(database.retried((sql) => sql`select ${"a secret"}::text::integer`));
       expect(error).toMatchObject({ code: "internal", message: expect.not.stringContaining("secret") });
       await database.close();
     });
@@ -198,11 +198,11 @@ test("PostgreSQL ends a statement before its deadline, and a search earlier if s
       sql`select array[current_setting('statement_timeout'), current_setting('lock_timeout')] as limits`,
     ).then((row) => row.limits);
   await using database = await testDatabase({ deadlineMs: 10_000, searchDeadlineMs: 5000 });
-  expect(await database.repeatable(limits)).toEqual(["9s", "9s"]);
+  expect(await database.retried(limits)).toEqual(["9s", "9s"]);
   expect(await database.search(limits)).toEqual(["5s", "9s"]);
-  expect(await database.repeatable(limits, 10_000)).toEqual(["18s", "9s"]);
+  expect(await database.retried(limits, 10_000)).toEqual(["18s", "9s"]);
   expect(await database.transaction(limits, 10_000)).toEqual(["18s", "9s"]);
-  expect(await database.repeatable(limits)).toEqual(["9s", "9s"]);
+  expect(await database.retried(limits)).toEqual(["9s", "9s"]);
   expect(await database.exclusive(limits)).toEqual(["0", "0"]);
   await using patient = await testDatabase({ deadlineMs: 10_000, searchDeadlineMs: 60_000 });
   expect(await patient.search(limits)).toEqual(["9s", "9s"]);
@@ -233,7 +233,7 @@ describe("work refused with SQLSTATE", () => {
   test.each(["40001", "40P01", "23505"])("%s is retried once if idempotent", async (state) => {
     await using database = await testDatabase();
     for (const run of [
-      (work: (sql: SQL) => Promise<string>) => database.repeatable(work),
+      (work: (sql: SQL) => Promise<string>) => database.retried(work),
       (work: (sql: SQL) => Promise<string>) => database.search(work),
     ]) {
       const once = failing(state, 1);
@@ -247,14 +247,14 @@ describe("work refused with SQLSTATE", () => {
     expect(within.attempts).toBe(1);
     await using elsewhere = await testDatabase({ repeats: false });
     const single = failing(state, 9);
-    await failure(elsewhere.repeatable(single));
+    await failure(elsewhere.retried(single));
     expect(single.attempts).toBe(1);
   });
 
   test.each(["22012", "57014", "53300"])("%s is not retried", async (state) => {
     await using database = await testDatabase();
     const work = failing(state, 9);
-    await failure(database.repeatable(work));
+    await failure(database.retried(work));
     expect(work.attempts).toBe(1);
   });
 });

@@ -250,21 +250,19 @@ describe.skipIf(!debian)("reading from a replica", () => {
     const reads = new Reads(main, replica);
     await until(async () => (await replica.health()).status === "ok");
     const places: boolean[] = [];
-    const counted = await reads.search((sql) =>
-      sql.begin("isolation level repeatable read read only", async (within) => {
-        const [place] = await within`select pg_is_in_recovery() as there, count(*) from messages`;
-        places.push(place.there);
-        if (place.there) {
-          await store.conversations.delete({ conversation_id, force: true });
-          await using sql = connect(addresses.connection);
-          await sql`vacuum messages`;
-          // The replica reports the conflict at the next statement.
-          await within`select pg_sleep(30)`;
-        }
-        const [row] = await within`select count(*)::integer as messages from messages`;
-        return row.messages;
-      }),
-    );
+    const counted = await reads.search(async (within) => {
+      const [place] = await within`select pg_is_in_recovery() as there, count(*) from messages`;
+      places.push(place.there);
+      if (place.there) {
+        await store.conversations.delete({ conversation_id, force: true });
+        await using sql = connect(addresses.connection);
+        await sql`vacuum messages`;
+        // The replica reports the conflict at the next statement.
+        await within`select pg_sleep(30)`;
+      }
+      const [row] = await within`select count(*)::integer as messages from messages`;
+      return row.messages;
+    });
     expect(places).toEqual([true, false]);
     expect(counted).toBe(0);
     // One read that gave way says nothing of the replica.
