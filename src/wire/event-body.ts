@@ -1,7 +1,6 @@
-import { MAX_QUEUE_BYTES, STALL_LIMIT_MS } from "./limits.ts";
-
-/** Size of the chunks that are handed on, so that a slow client makes visible progress on a long frame. */
-const PIECE_BYTES = 256 * 1024;
+import { MAX_QUEUE_BYTES } from "./limits.ts";
+import { inPieces } from "./pieces.ts";
+import { StallWatch } from "./stall-watch.ts";
 
 export interface EventBodyOptions {
   /** Called when the client has read something. */
@@ -23,11 +22,16 @@ export class EventBody {
   #more = Promise.withResolvers<void>();
   #ending = false;
   #isOver = false;
-  #takenCount = 0;
-  #stallCheck: ReturnType<typeof setInterval> | undefined;
+  #takenBytes = 0;
+  readonly #stall: StallWatch;
 
   constructor(options: EventBodyOptions) {
     this.#options = options;
+    this.#stall = new StallWatch({
+      takenBytes: () => this.#takenBytes,
+      stalled: () => this.#cutOff(),
+      limitMs: options.stallLimitMs,
+    });
     this.stream = new ReadableStream<Uint8Array>(
       {
         start: (controller: ReadableStreamDefaultController<Uint8Array>) => void (this.#controller = controller),
@@ -42,10 +46,9 @@ export class EventBody {
   write(text: string): void {
     if (this.#ending) return;
     const bytes = this.#encoder.encode(text);
-    for (let start = 0; start < bytes.length; start += PIECE_BYTES)
-      this.#queue.push(bytes.subarray(start, start + PIECE_BYTES));
+    this.#queue.push(...inPieces(bytes));
     this.queuedBytes += bytes.length;
-    this.#stallCheck ??= this.#watch();
+    this.#stall.start();
     this.#wake();
     if (this.queuedBytes > MAX_QUEUE_BYTES) this.#cutOff();
   }
@@ -61,24 +64,15 @@ export class EventBody {
     const chunk = this.#queue.shift();
     if (chunk) {
       this.queuedBytes -= chunk.length;
-      this.#takenCount += 1;
+      this.#takenBytes += chunk.length;
       this.#controller?.enqueue(chunk);
       this.#options.taken();
     }
     if (this.#queue.length > 0) return;
-    clearInterval(this.#stallCheck);
-    this.#stallCheck = undefined;
+    this.#stall.stop();
     if (!this.#ending || this.#isOver) return;
     this.#controller?.close();
     this.#end();
-  }
-
-  #watch(): ReturnType<typeof setInterval> {
-    let before = this.#takenCount;
-    return setInterval(() => {
-      if (before === this.#takenCount) this.#cutOff();
-      before = this.#takenCount;
-    }, this.#options.stallLimitMs ?? STALL_LIMIT_MS);
   }
 
   #cutOff(): void {
@@ -96,7 +90,7 @@ export class EventBody {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#ending = true;
-    clearInterval(this.#stallCheck);
+    this.#stall.stop();
     this.#queue = [];
     this.queuedBytes = 0;
     this.#wake();

@@ -4,8 +4,9 @@ import { DeweyError } from "../errors.ts";
 import { withoutSecrets } from "./address.ts";
 import { MAX_FRAME_BYTES } from "./frame.ts";
 import { Inbox } from "./inbox.ts";
-import { DIAL_DEADLINE_MS, HIGH_WATER_BYTES, MAX_QUEUE_BYTES, STALL_LIMIT_MS } from "./limits.ts";
+import { DIAL_DEADLINE_MS, HIGH_WATER_BYTES, MAX_QUEUE_BYTES } from "./limits.ts";
 import type { Link, LinkHandlers } from "./link.ts";
+import { StallWatch } from "./stall-watch.ts";
 
 /** The subprotocol of MCP over WebSocket. */
 const SUBPROTOCOL = "mcp";
@@ -72,12 +73,19 @@ class ServerLink implements Link {
   readonly wire = "websocket";
   readonly #socket: ServerWebSocket<Accepted>;
   readonly #inbox = new Inbox();
-  #stallCheck: ReturnType<typeof setInterval> | undefined;
-  /** Whether the client has read something since the last check. */
-  #hasTaken = false;
+  readonly #stall: StallWatch;
+  /** Bytes in the socket's queue at the last look, and bytes that have left it by then. */
+  #queuedBytes = 0;
+  #takenBytes = 0;
 
   constructor(socket: ServerWebSocket<Accepted>) {
     this.#socket = socket;
+    this.#stall = new StallWatch({
+      takenBytes: () => this.#look(),
+      // A close frame would wait behind the data that the client does not read.
+      stalled: () => socket.terminate(),
+      limitMs: socket.data.stallLimitMs,
+    });
   }
 
   open(handlers: LinkHandlers): void {
@@ -85,10 +93,16 @@ class ServerLink implements Link {
   }
 
   send(frame: string): boolean {
+    this.#look();
     this.#socket.send(frame);
-    if (this.#socket.getBufferedAmount() < HIGH_WATER_BYTES) return true;
-    this.#stallCheck ??= this.#watch();
-    return false;
+    this.#queuedBytes = this.#socket.getBufferedAmount();
+    if (this.#queuedBytes >= HIGH_WATER_BYTES) {
+      this.#stall.start();
+      return false;
+    }
+    // Sending may have emptied the queue into the socket, and then no drain event follows.
+    if (this.#stall.isRunning) this.drained();
+    return true;
   }
 
   pause(): void {
@@ -111,29 +125,23 @@ class ServerLink implements Link {
   }
 
   drained(): void {
-    this.#hasTaken = true;
-    if (this.#socket.getBufferedAmount() >= HIGH_WATER_BYTES) return;
-    this.#endWatch();
+    this.#look();
+    if (this.#queuedBytes >= HIGH_WATER_BYTES) return;
+    this.#stall.stop();
     this.#inbox.drained();
   }
 
   ended(reason: string): void {
-    this.#endWatch();
+    this.#stall.stop();
     this.#inbox.closed(reason);
   }
 
-  #watch(): ReturnType<typeof setInterval> {
-    this.#hasTaken = false;
-    return setInterval(() => {
-      // A close frame would wait behind the data that the client does not read.
-      if (!this.#hasTaken) this.#socket.terminate();
-      this.#hasTaken = false;
-    }, this.#socket.data.stallLimitMs ?? STALL_LIMIT_MS);
-  }
-
-  #endWatch(): void {
-    clearInterval(this.#stallCheck);
-    this.#stallCheck = undefined;
+  /** Notes what has left the queue since the last look, and returns the bytes that have left it so far. */
+  #look(): number {
+    const queuedBytes = this.#socket.getBufferedAmount();
+    this.#takenBytes += Math.max(0, this.#queuedBytes - queuedBytes);
+    this.#queuedBytes = queuedBytes;
+    return this.#takenBytes;
   }
 }
 
@@ -191,6 +199,8 @@ class ClientLink implements Link {
   readonly #inbox = new Inbox();
   readonly #pings: ReturnType<typeof setInterval>;
   #unanswered = 0;
+  /** Bytes in the socket's queue at the last ping. */
+  #queuedBytes = 0;
   #drainPoll: ReturnType<typeof setInterval> | undefined;
 
   constructor(socket: WebSocket, pingIntervalMs = PING_INTERVAL_MS) {
@@ -240,9 +250,12 @@ class ClientLink implements Link {
 
   #ping(): void {
     if (this.#socket.isPaused) return;
+    // A server that reads slowly answers a ping once it has read what is queued before it.
+    if (this.#socket.bufferedAmount < this.#queuedBytes) this.#unanswered = 0;
     this.#unanswered += 1;
     if (this.#unanswered > MISSED_PINGS) this.#socket.terminate();
     else this.#socket.ping();
+    this.#queuedBytes = this.#socket.bufferedAmount;
   }
 
   #ended(reason: string): void {

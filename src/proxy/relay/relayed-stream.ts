@@ -1,7 +1,8 @@
 import type { Log } from "../../log.ts";
-import { STALL_LIMIT_MS } from "../../wire/limits.ts";
 import { outlineFrame } from "../../wire/outline.ts";
+import { inPieces } from "../../wire/pieces.ts";
 import { SseReader } from "../../wire/sse.ts";
+import { StallWatch } from "../../wire/stall-watch.ts";
 
 export interface RelayedStreamOptions {
   /** The ids of the requests that this stream answers. */
@@ -27,38 +28,62 @@ export class RelayedStream {
   readonly #events = new SseReader();
   readonly #unanswered: Map<string, unknown>;
   #hasIds = false;
-  #stall: ReturnType<typeof setTimeout> | undefined;
+  /** What was read from the upstream and is not handed on yet. */
+  #pieces: Uint8Array[] = [];
+  /** Bytes handed on, and those of them that the client has taken. */
+  #givenBytes = 0;
+  #takenBytes = 0;
+  readonly #stall: StallWatch;
   #isOver = false;
 
   constructor(body: ReadableStream<Uint8Array>, options: RelayedStreamOptions) {
     this.#options = options;
     this.#input = readerOf(body);
     this.#unanswered = new Map(options.unanswered.map((id) => [JSON.stringify(id), id]));
+    let client: ReadableStreamDefaultController<Uint8Array> | undefined;
+    this.#stall = new StallWatch({
+      takenBytes: () => this.#takenBytes,
+      stalled: () => this.#cutOff(client),
+      limitMs: options.stallLimitMs,
+    });
     this.stream = new ReadableStream({
+      start: (controller: ReadableStreamDefaultController<Uint8Array>) => void (client = controller),
       pull: (controller: ReadableStreamDefaultController<Uint8Array>) => this.#pull(controller),
       cancel: (reason: unknown) => this.#leave(reason),
     });
   }
 
   async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    clearTimeout(this.#stall);
+    this.#takenBytes = this.#givenBytes;
     try {
-      const { done, value } = await this.#input.read();
-      if (done) {
-        this.#end();
-        controller.close();
-        return;
+      while (this.#pieces.length === 0) {
+        this.#stall.stop();
+        const { done, value } = await this.#input.read();
+        if (done) {
+          this.#end();
+          controller.close();
+          return;
+        }
+        await this.#tap(value);
+        this.#pieces = inPieces(value);
       }
-      for (const event of this.#events.push(value)) {
-        this.#hasIds ||= event.id !== undefined;
-        if (event.data === "") continue;
-        this.#note(event.data);
-        await this.#options.take(event.data);
-      }
-      controller.enqueue(value);
-      this.#stall = setTimeout(() => this.#cutOff(controller), this.#options.stallLimitMs ?? STALL_LIMIT_MS);
+      const piece = this.#pieces.shift();
+      if (this.#isOver || piece === undefined) return;
+      controller.enqueue(piece);
+      this.#givenBytes += piece.length;
+      this.#stall.start();
     } catch (error) {
       await this.#break(controller, error);
+    }
+  }
+
+  /** Shows the tap the events that end in this chunk. */
+  async #tap(chunk: Uint8Array): Promise<void> {
+    for (const event of this.#events.push(chunk)) {
+      this.#hasIds ||= event.id !== undefined;
+      if (event.data === "") continue;
+      this.#note(event.data);
+      await this.#options.take(event.data);
     }
   }
 
@@ -83,8 +108,8 @@ export class RelayedStream {
     controller.close();
   }
 
-  #cutOff(controller: ReadableStreamDefaultController<Uint8Array>): void {
-    controller.error(new Error("the client takes nothing"));
+  #cutOff(controller: ReadableStreamDefaultController<Uint8Array> | undefined): void {
+    controller?.error(new Error("the client takes nothing"));
     void this.#leave("the client takes nothing");
   }
 
@@ -96,7 +121,7 @@ export class RelayedStream {
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    clearTimeout(this.#stall);
+    this.#stall.stop();
     this.#options.over();
   }
 }

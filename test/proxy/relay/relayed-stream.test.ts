@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { STALL_LIMIT_MS } from "../../../src/wire/limits.ts";
+import { stopClock } from "../../support/clock.ts";
 import { createLog } from "../../../src/log.ts";
 import { RelayedStream } from "../../../src/proxy/relay/relayed-stream.ts";
 
@@ -93,6 +95,38 @@ describe("an event stream on its way to the client", () => {
     await relayed.reader.read();
     await relayed.reader.cancel("bye");
     expect([relayed.ends, relayed.log]).toEqual([{ over: 1, cancelled: ["bye"] }, []]);
+  });
+});
+
+describe("an event stream whose client reads slowly", () => {
+  const chunk = `data: ${"x".repeat(4_000_000)}\n\n`;
+
+  test("is kept while the client takes part of a large chunk within the limit, and given up when it takes none", async () => {
+    using clock = stopClock();
+    const relayed = relay();
+    relayed.say(chunk);
+    let bytes = 0;
+    while (bytes < 3_000_000) {
+      bytes += (await relayed.reader.read()).value?.length ?? 0;
+      await clock.pass(STALL_LIMIT_MS, 1000);
+      expect(relayed.ends.over).toBe(0);
+    }
+    await clock.pass(STALL_LIMIT_MS, 1000);
+    expect(relayed.ends).toEqual({ over: 1, cancelled: ["the client takes nothing"] });
+    expect(String(await relayed.reader.read().catch(String))).toContain("the client takes nothing");
+  });
+
+  test("is kept while the upstream is silent", async () => {
+    using clock = stopClock();
+    const relayed = relay();
+    relayed.say(chunk);
+    relayed.say(answer(1));
+    for (let bytes = 0; bytes < chunk.length + answer(1).length;)
+      bytes += (await relayed.reader.read()).value?.length ?? 0;
+    await clock.pass(5 * STALL_LIMIT_MS, 1000);
+    expect(relayed.ends.over).toBe(0);
+    relayed.close();
+    expect(await rest(relayed)).toBe("");
   });
 });
 

@@ -1,0 +1,10 @@
+/** Size of the pieces that are handed on, so that a slow client makes visible progress on a long frame. */
+const PIECE_BYTES = 256 * 1024;
+
+/** The bytes in pieces that share their memory. */
+export function inPieces(bytes: Uint8Array): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  for (let start = 0; start < bytes.length; start += PIECE_BYTES)
+    pieces.push(bytes.subarray(start, start + PIECE_BYTES));
+  return pieces;
+}
