@@ -40,6 +40,7 @@ export class HttpSessionLink implements Link {
   readonly #options: { ended(): void; stallLimitMs?: number | undefined };
   #resumed: PromiseWithResolvers<void> | undefined;
   #isFull = false;
+  readonly #receiving = new Set<Promise<unknown>>();
   isClosed = false;
 
   constructor(options: { ended(): void; stallLimitMs?: number | undefined }) {
@@ -85,6 +86,21 @@ export class HttpSessionLink implements Link {
   /** Resolves when the next frame may be read. */
   async ready(): Promise<void> {
     await this.#resumed?.promise;
+  }
+
+  /** Notes a POST, until it is answered or its stream begins. */
+  async receiving<Answer>(post: Promise<Answer>): Promise<Answer> {
+    this.#receiving.add(post);
+    try {
+      return await post;
+    } finally {
+      this.#receiving.delete(post);
+    }
+  }
+
+  /** Resolves when the frames of all POSTs that have begun are taken. */
+  async received(): Promise<void> {
+    await Promise.allSettled(this.#receiving);
   }
 
   /** Takes a frame without requests. */

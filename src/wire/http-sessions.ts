@@ -1,4 +1,5 @@
 import type { Server } from "bun";
+import { within } from "../deadline.ts";
 import type { Log } from "../log.ts";
 import { INVALID_REQUEST, PARSE_ERROR, errorFrame, isObject, viewFrame } from "./frame.ts";
 import type { FrameView } from "./frame.ts";
@@ -9,6 +10,9 @@ import type { Link } from "./link.ts";
 
 /** Interval of comments on idle streams, which proxies in between, and Bun itself, would close. */
 const KEEP_ALIVE_MS = 15_000;
+
+/** How long the end of a session waits for the frames that the client posted before it. */
+const LAST_POSTS_LIMIT_MS = 30_000;
 
 const METHOD_NOT_FOUND = -32_601;
 const SESSION_NOT_FOUND = -32_001;
@@ -66,12 +70,16 @@ export class HttpSessions {
     // Bun would close a stream that is idle for long.
     server.timeout(request, 0);
     if (session) session.usedMs = performance.now();
-    if (request.method === "POST") return this.#post(request, session);
+    if (request.method === "POST") {
+      const answered = this.#post(request, session);
+      return session ? session.receiving(answered) : answered;
+    }
     if (!session) {
       const message = `a session is required: initialize one, then send its ${SESSION_HEADER}`;
       return problem(400, null, INVALID_REQUEST, message);
     }
     if (request.method === "GET") return listen(request, session);
+    await within(LAST_POSTS_LIMIT_MS, session.received(), () => {});
     session.close("the client has ended its session");
     return new Response(null, { status: 200 });
   }

@@ -11,6 +11,7 @@ import { Inbox } from "./inbox.ts";
 import { DIAL_DEADLINE_MS } from "./limits.ts";
 import type { Link, LinkHandlers } from "./link.ts";
 import { SseReader } from "./sse.ts";
+import { whileTaken } from "./stall-watch.ts";
 
 /** JSON-RPC code of a request that the server did not answer. */
 const UPSTREAM_FAILED = jsonRpcCode("unavailable");
@@ -68,11 +69,13 @@ class HttpClientLink implements Link {
   /** One for each frame that the server may not have received. */
   readonly #arriving = new Set<Promise<void>>();
   #sendingCharacters = 0;
+  #sentCharacters = 0;
   readonly #maxSendingCharacters: number;
   #isFull = false;
   #resumed: PromiseWithResolvers<void> | undefined;
   #isListening = false;
   #isClosed = false;
+  readonly #finished = Promise.withResolvers<void>();
 
   constructor(options: HttpDialOptions) {
     this.#options = options;
@@ -101,10 +104,30 @@ class HttpClientLink implements Link {
     this.#resumed = undefined;
   }
 
+  get finished(): Promise<void> {
+    return this.#finished.promise;
+  }
+
   close(): void {
     if (this.#isClosed) return;
-    if (this.#sessionId !== undefined) void this.#sayGoodbye();
-    this.#end("closed by Dewey");
+    this.#isClosed = true;
+    this.resume();
+    this.#inbox.closed("closed by Dewey");
+    void this.#finish();
+  }
+
+  /** Ends the session once the server has the frames that were sent, or takes no more of them. */
+  async #finish(): Promise<void> {
+    if (this.#sendingCharacters > 0) await whileTaken(this.#allArrived(), () => this.#sentCharacters);
+    if (this.#sessionId !== undefined) await this.#sayGoodbye();
+    this.#abort.abort();
+    this.#finished.resolve();
+  }
+
+  /** Resolves when the server has received every frame. */
+  async #allArrived(): Promise<void> {
+    await this.#order;
+    await Promise.all(this.#arriving);
   }
 
   /**
@@ -263,7 +286,6 @@ class HttpClientLink implements Link {
   }
 
   #deliver(text: string, unanswered: Map<string, unknown> | undefined): void {
-    if (this.#isClosed) return;
     if (unanswered && unanswered.size > 0) {
       const view = viewFrame(text);
       // The body may be empty, or an HTML page of a proxy in between.
@@ -275,7 +297,7 @@ class HttpClientLink implements Link {
         if (id === this.#initializeId) this.#noteVersion(each.message);
       }
     }
-    this.#inbox.frame(text);
+    if (!this.#isClosed) this.#inbox.frame(text);
   }
 
   /** Remembers the negotiated revision, which every later request names in a header. */
@@ -314,6 +336,7 @@ class HttpClientLink implements Link {
 
   #sent(frame: string): void {
     this.#sendingCharacters -= frame.length;
+    this.#sentCharacters += frame.length;
     if (!this.#isFull || this.#sendingCharacters >= this.#maxSendingCharacters) return;
     this.#isFull = false;
     this.#inbox.drained();
@@ -334,6 +357,7 @@ class HttpClientLink implements Link {
     this.resume();
     this.#abort.abort();
     this.#inbox.closed(reason);
+    this.#finished.resolve();
   }
 }
 

@@ -22,8 +22,9 @@ export class Inbox {
   }
 
   frame(text: string): void {
-    if (!this.#isPaused) {
-      this.#handlers?.frame(text);
+    // After the close no resume may follow, and what the peer has sent is bounded by now.
+    if (this.#handlers && (!this.#isPaused || this.#closed !== undefined)) {
+      this.#handlers.frame(text);
       return;
     }
     this.#held.push(text);

@@ -13,6 +13,8 @@ export const HIGH_WATER_BYTES = 1024 * 1024;
 export const MAX_QUEUE_BYTES = 2 * MAX_FRAME_BYTES;
 /** A client that reads nothing for this long with data queued is disconnected; checked once per interval. */
 export const STALL_LIMIT_MS = 60_000;
+/** After a close, a peer that takes nothing of what was sent before it for this long is given up; checked once per interval. */
+export const FAREWELL_STALL_MS = 3000;
 /** An HTTP session ends after this long without a request or an open stream: some clients never send DELETE. */
 export const IDLE_LIMIT_MS = 30 * 60_000;
 export const IDLE_CHECK_MS = 60_000;

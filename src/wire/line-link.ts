@@ -3,6 +3,7 @@ import { LineSplitter } from "../lines.ts";
 import { MAX_FRAME_BYTES, asLine } from "./frame.ts";
 import { Inbox } from "./inbox.ts";
 import type { Link, LinkHandlers } from "./link.ts";
+import { LineWriter } from "./line-writer.ts";
 
 /** How long to read on from a peer that has stopped reading. Nearly always it has exited, and its output ends at once. */
 const LAST_WORDS_MS = 2000;
@@ -11,8 +12,8 @@ const LAST_WORDS_MS = 2000;
 export interface LineStreams {
   input: ReadableStream<Uint8Array>;
   output: Bun.FileSink;
-  /** Ends the program behind the streams; called when our side closes the link. */
-  end(): void;
+  /** Ends the output and the program behind it; called once our side has closed the link and the last frame is taken. */
+  end(): void | Promise<void>;
   /** Why the input has ended; called once it has. */
   reason(): Promise<string>;
   /** Told the length of a line that is no frame; it is not relayed. */
@@ -26,12 +27,23 @@ export class LineLink implements Link {
   readonly wire = "stdio";
   readonly #streams: LineStreams;
   readonly #inbox = new Inbox();
+  readonly #writer: LineWriter;
+  readonly #finished = Promise.withResolvers<void>();
   #reading: Promise<void> | undefined;
   #isBroken = false;
   #closed = false;
 
   constructor(streams: LineStreams) {
     this.#streams = streams;
+    this.#writer = new LineWriter({
+      output: streams.output,
+      drained: () => this.#inbox.drained(),
+      failed: (error) => void this.#break(error),
+    });
+  }
+
+  get finished(): Promise<void> {
+    return this.#finished.promise;
   }
 
   open(handlers: LinkHandlers): void {
@@ -41,20 +53,7 @@ export class LineLink implements Link {
 
   send(frame: string): boolean {
     if (this.#closed || this.#isBroken) return true;
-    try {
-      const { output } = this.#streams;
-      void output.write(`${asLine(frame)}\n`);
-      const flushed = output.flush();
-      if (!(flushed instanceof Promise)) return true;
-      flushed.then(
-        () => this.#inbox.drained(),
-        (error: unknown) => void this.#break(error),
-      );
-      return false;
-    } catch (error) {
-      void this.#break(error);
-      return true;
-    }
+    return this.#writer.write(`${asLine(frame)}\n`);
   }
 
   pause(): void {
@@ -68,8 +67,14 @@ export class LineLink implements Link {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#streams.end();
     this.ended("closed by Dewey");
+    void this.#finish();
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#writer.isBlocked) await this.#writer.flushed();
+    await this.#streams.end();
+    this.#finished.resolve();
   }
 
   /** Reports the end of the input, once. Frames can still be sent until the link is closed. */
@@ -91,9 +96,11 @@ export class LineLink implements Link {
     const splitter = new LineSplitter(MAX_FRAME_BYTES);
     try {
       for await (const chunk of this.#streams.input) {
+        // A program that cannot write would not read its last frames either.
+        if (this.#closed) continue;
         for (const line of splitter.push(chunk)) {
           if (this.#inbox.isFull) await this.#inbox.room();
-          if (this.#closed) return;
+          if (this.#closed) break;
           if (line.isCut) return this.#refuse();
           this.#deliver(line.text);
         }

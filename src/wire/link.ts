@@ -20,8 +20,17 @@ export interface Link {
   pause(): void;
   resume(): void;
 
-  /** Closes the link. `handlers.closed` is called once, whichever side closes first. */
+  /**
+   * Closes the link. `handlers.closed` is called once, whichever side closes first. Frames sent before the close still go to
+   * the peer while it takes them: see `finished`.
+   */
   close(reason?: string): void;
+
+  /**
+   * Resolves after the close, once the peer has what was sent before it, or has taken nothing for `FAREWELL_STALL_MS`. Absent
+   * where the wire itself delivers what is queued.
+   */
+  readonly finished?: Promise<void>;
 }
 
 export type Wire = "websocket" | "http" | "stdio";

@@ -2,9 +2,8 @@
 const PIECE_BYTES = 256 * 1024;
 
 /** The bytes in pieces that share their memory. */
-export function inPieces(bytes: Uint8Array): Uint8Array[] {
+export function inPieces(bytes: Uint8Array, pieceBytes = PIECE_BYTES): Uint8Array[] {
   const pieces: Uint8Array[] = [];
-  for (let start = 0; start < bytes.length; start += PIECE_BYTES)
-    pieces.push(bytes.subarray(start, start + PIECE_BYTES));
+  for (let start = 0; start < bytes.length; start += pieceBytes) pieces.push(bytes.subarray(start, start + pieceBytes));
   return pieces;
 }

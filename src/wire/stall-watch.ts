@@ -1,4 +1,4 @@
-import { STALL_LIMIT_MS } from "./limits.ts";
+import { FAREWELL_STALL_MS, STALL_LIMIT_MS } from "./limits.ts";
 
 export interface StallWatchOptions {
   /** Bytes that the client has taken so far. It may stay slow: any of them is progress. */
@@ -42,4 +42,13 @@ export class StallWatch {
     clearInterval(this.#check);
     this.#check = undefined;
   }
+}
+
+/** Resolves with the promise, or once a peer that is being left has taken nothing for `FAREWELL_STALL_MS`. */
+export async function whileTaken(done: Promise<unknown>, takenBytes: () => number): Promise<void> {
+  const stalled = Promise.withResolvers<void>();
+  const watch = new StallWatch({ takenBytes, stalled: () => stalled.resolve(), limitMs: FAREWELL_STALL_MS });
+  watch.start();
+  await Promise.race([done, stalled.promise]);
+  watch.stop();
 }

@@ -63,7 +63,7 @@ function childLink(child: Child, command: string, log: Log): Link {
   const link = new LineLink({
     input: child.stdout,
     output: child.stdin,
-    end: () => void endChild(child),
+    end: () => endChild(child),
     async reason() {
       // A child that has closed its stdout but does not exit is of no use any more.
       await within(END_GRACE_MS, child.exited, () => {});

@@ -4,9 +4,9 @@ import { DeweyError } from "../errors.ts";
 import { withoutSecrets } from "./address.ts";
 import { MAX_FRAME_BYTES } from "./frame.ts";
 import { Inbox } from "./inbox.ts";
-import { DIAL_DEADLINE_MS, HIGH_WATER_BYTES, MAX_QUEUE_BYTES } from "./limits.ts";
+import { DIAL_DEADLINE_MS, FAREWELL_STALL_MS, HIGH_WATER_BYTES, MAX_QUEUE_BYTES } from "./limits.ts";
 import type { Link, LinkHandlers } from "./link.ts";
-import { StallWatch } from "./stall-watch.ts";
+import { StallWatch, whileTaken } from "./stall-watch.ts";
 
 /** The subprotocol of MCP over WebSocket. */
 const SUBPROTOCOL = "mcp";
@@ -198,6 +198,8 @@ class ClientLink implements Link {
   readonly #socket: WebSocket;
   readonly #inbox = new Inbox();
   readonly #pings: ReturnType<typeof setInterval>;
+  readonly #finished = Promise.withResolvers<void>();
+  #isClosed = false;
   #unanswered = 0;
   /** Bytes in the socket's queue at the last ping. */
   #queuedBytes = 0;
@@ -216,11 +218,15 @@ class ClientLink implements Link {
   }
 
   send(frame: string): boolean {
-    if (this.#socket.readyState !== WebSocket.OPEN) return true;
+    if (this.#isClosed || this.#socket.readyState !== WebSocket.OPEN) return true;
     this.#socket.send(frame);
     if (this.#socket.bufferedAmount < HIGH_WATER_BYTES) return true;
     this.#drainPoll ??= setInterval(() => this.#lookForDrain(), DRAIN_POLL_MS);
     return false;
+  }
+
+  get finished(): Promise<void> {
+    return this.#finished.promise;
   }
 
   pause(): void {
@@ -232,11 +238,30 @@ class ClientLink implements Link {
   }
 
   close(reason?: string): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    // A server that cannot write would not read its last frames either.
+    this.#socket.resume();
+    this.#inbox.closed("closed by Dewey");
+    void this.#finish(reason);
+  }
+
+  async #finish(reason: string | undefined): Promise<void> {
+    const sentBytes = this.#socket.bufferedAmount;
+    if (sentBytes > 0) await whileTaken(this.#emptied(), () => sentBytes - this.#socket.bufferedAmount);
     this.#socket.close(CLOSE_NORMAL, reason?.slice(0, MAX_REASON_CHARACTERS));
+    await within(FAREWELL_STALL_MS, this.#finished.promise, () => this.#socket.terminate());
+  }
+
+  /** Resolves when the socket's queue is empty. */
+  async #emptied(): Promise<void> {
+    while (this.#socket.bufferedAmount > 0 && this.#socket.readyState === WebSocket.OPEN)
+      await Bun.sleep(DRAIN_POLL_MS);
   }
 
   #received(data: unknown): void {
     this.#unanswered = 0;
+    if (this.#isClosed) return;
     if (typeof data === "string") this.#inbox.frame(data);
     else this.#socket.close(CLOSE_UNSUPPORTED_DATA, "MCP sends text frames");
   }
@@ -261,6 +286,8 @@ class ClientLink implements Link {
   #ended(reason: string): void {
     clearInterval(this.#pings);
     clearInterval(this.#drainPoll);
+    this.#isClosed = true;
     this.#inbox.closed(reason);
+    this.#finished.resolve();
   }
 }

@@ -57,6 +57,23 @@ test("the close is reported once, after the frames that were held", () => {
   expect(open(early)).toEqual(["a", "closed: before it was open"]);
 });
 
+test("what is held at the close is delivered, even to an owner that pauses at every frame", () => {
+  const inbox = new Inbox();
+  const events: string[] = [];
+  inbox.open({
+    frame(text) {
+      events.push(text);
+      inbox.pause();
+    },
+    drained: () => {},
+    closed: (reason) => void events.push(`closed: ${reason}`),
+  });
+  for (const text of ["a", "b", "c"]) inbox.frame(text);
+  expect(events).toEqual(["a"]);
+  inbox.closed("it left");
+  expect(events).toEqual(["a", "b", "c", "closed: it left"]);
+});
+
 test("it is full from 4 million characters on, and reading goes on when they are delivered", async () => {
   const inbox = new Inbox();
   const events = open(inbox);

@@ -1,11 +1,12 @@
 import type { Server } from "bun";
+import { within } from "../../deadline.ts";
 import { jsonRpcCode } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { withoutSecrets } from "../../wire/address.ts";
 import { errorFrame, requestIds } from "../../wire/frame.ts";
 import { SESSION_HEADER } from "../../wire/headers.ts";
 import { fetchUpstream, isRefusedConnection } from "../../wire/http-request.ts";
-import { IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from "../../wire/limits.ts";
+import { FAREWELL_STALL_MS, IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from "../../wire/limits.ts";
 import { outlineFrame } from "../../wire/outline.ts";
 import { RelayedStream } from "./relayed-stream.ts";
 import type { Tap } from "./tap.ts";
@@ -16,6 +17,8 @@ const UPSTREAM_UNREACHABLE = jsonRpcCode("unavailable");
 /** How long the first request of a session waits for an upstream that is starting, and the pause between attempts. */
 const WAIT_LIMIT_MS = 5000;
 const WAIT_PAUSE_MS = 200;
+/** How long a request whose client has left may go on until the upstream answers: by then it has the body. */
+const LEFT_LIMIT_MS = 30_000;
 
 /** Request headers that are not forwarded: they concern this connection only, or the upstream's configuration replaces them. */
 const hopHeaders = new Set(
@@ -44,6 +47,8 @@ interface ForwardedSession {
   tap: Tap;
   usedMs: number;
   streams: number;
+  /** The POSTs that the upstream has not answered, so that it may not have received them. */
+  arriving: Set<Promise<unknown>>;
 }
 
 /** One request in flight. */
@@ -84,11 +89,9 @@ export class HttpRelay {
     server.timeout(request, 0);
     const id = request.headers.get(SESSION_HEADER);
     const known = id === null ? undefined : this.#sessions.get(id);
-    const session = known ?? { tap: this.#options.tap(sessionKey), usedMs: 0, streams: 0 };
+    const session = known ?? { tap: this.#options.tap(sessionKey), usedMs: 0, streams: 0, arriving: new Set() };
     session.usedMs = performance.now();
-    const body = request.method === "POST" ? await request.text() : undefined;
-    if (body !== undefined) await tapped(session.tap, "up", body);
-    const response = await this.#forward(request, body);
+    const { body, response } = await this.#arrive(session, request);
     const given = response instanceof Error ? null : response.headers.get(SESSION_HEADER);
     const over = () => {
       session.usedMs = performance.now();
@@ -98,6 +101,7 @@ export class HttpRelay {
     // A client that left says nothing about the upstream, and reads no answer.
     if (request.signal.aborted) {
       over();
+      if (!(response instanceof Error)) await response.body?.cancel().catch(() => {});
       return new Response(null, { status: 499 });
     }
     if (response instanceof Error) return this.#unreachable(response, { session, body, over });
@@ -108,12 +112,32 @@ export class HttpRelay {
     return this.#answer(response, { session, body, over });
   }
 
+  /** Forwards a request in the session's order: its end overtakes no frame that the client sent before it. */
+  async #arrive(
+    session: ForwardedSession,
+    request: Request,
+  ): Promise<{ body: string | undefined; response: Response | Error }> {
+    if (request.method === "DELETE") await within(FAREWELL_STALL_MS, Promise.allSettled(session.arriving), () => {});
+    if (request.method !== "POST") return { body: undefined, response: await this.#forward(request, undefined) };
+    const arrival = Promise.withResolvers<void>();
+    session.arriving.add(arrival.promise);
+    try {
+      const body = await request.text();
+      await tapped(session.tap, "up", body);
+      return { body, response: await this.#forward(request, body) };
+    } finally {
+      arrival.resolve();
+      session.arriving.delete(arrival.promise);
+    }
+  }
+
   /** Forwards a request. The first one of a session waits for an upstream that is starting; the others fail at once. */
   async #forward(request: Request, body: string | undefined): Promise<Response | Error> {
     const { url, headers } = this.#options.upstream();
     const forwarded = new Headers([...request.headers].filter(([name]) => !hopHeaders.has(name)));
     for (const [name, value] of Object.entries(headers)) forwarded.set(name, value);
-    const { method, signal } = request;
+    const { method } = request;
+    const signal = body === undefined ? request.signal : afterLeaving(request.signal);
     const waitMs = method === "POST" && !request.headers.has(SESSION_HEADER) ? WAIT_LIMIT_MS : 0;
     const deadlineMs = performance.now() + waitMs;
     for (;;) {
@@ -126,7 +150,7 @@ export class HttpRelay {
         });
       } catch (error) {
         // Retried only if the connection was refused: otherwise the request may have run.
-        const isOver = performance.now() >= deadlineMs || signal.aborted;
+        const isOver = performance.now() >= deadlineMs || request.signal.aborted;
         if (isOver || !isRefusedConnection(error)) return error instanceof Error ? error : new Error(String(error));
       }
       await Bun.sleep(WAIT_PAUSE_MS);
@@ -207,6 +231,13 @@ export class HttpRelay {
     this.#sessions.get(id)?.tap.closed(reason);
     this.#sessions.delete(id);
   }
+}
+
+/** Aborts some time after the client has left, since what it sent before belongs to the upstream. */
+function afterLeaving(left: AbortSignal): AbortSignal {
+  const late = new AbortController();
+  left.addEventListener("abort", () => void setTimeout(() => late.abort(), LEFT_LIMIT_MS).unref(), { once: true });
+  return late.signal;
 }
 
 function tapped(tap: Tap, direction: "up" | "down", text: string): Promise<void> {

@@ -37,9 +37,9 @@ const WAIT_LIMIT_MS = 5000;
 /** Limits on waiting frames; beyond either, the session stops reading from the client. */
 const MAX_WAITING_FRAMES = 1000;
 const MAX_WAITING_CHARACTERS = 16_000_000;
-/** How long a client's last questions may take, and how often it is looked whether they are answered. */
-const ANSWER_GRACE_MS = 30_000;
-const ANSWER_POLL_MS = 10;
+/** How long the last frames of a client that has left may take to go on, and the poll interval. */
+const LAST_FRAMES_LIMIT_MS = 30_000;
+const LAST_FRAMES_POLL_MS = 10;
 /** How long a new upstream may take to answer the replayed initialize. */
 const REPLAY_DEADLINE_MS = 10_000;
 
@@ -116,7 +116,7 @@ class Session {
     link.open({
       // Frames that arrive after the end answer calls that have been refused by then.
       frame: (text) => {
-        if (isOpen) this.#goDown(text, link);
+        if (isOpen && !this.#isOver) this.#goDown(text, link);
       },
       drained: () => this.#options.downstream.resume(),
       closed: (reason) => {
@@ -267,26 +267,24 @@ class Session {
     this.#tell({ text, view: outlineFrame(text) });
   }
 
-  /** A client that has closed its stdin still reads its stdout: what it has asked is answered first. */
+  /** What a client sent before it left belongs to the upstream, so the session ends once the upstream has it. */
   async #leave(reason: string): Promise<void> {
-    const deadlineMs = performance.now() + ANSWER_GRACE_MS;
-    const { downstream } = this.#options;
-    while (
-      downstream.wire === "stdio" &&
-      this.#open.size + this.#waiting.length + this.#passing > 0 &&
-      performance.now() < deadlineMs
-    ) {
-      await Bun.sleep(ANSWER_POLL_MS);
-    }
-    this.#end(reason);
-    downstream.close();
-  }
-
-  #end(reason: string): void {
+    const deadlineMs = performance.now() + LAST_FRAMES_LIMIT_MS;
+    const { downstream, tap } = this.#options;
+    while (this.#owed() > 0 && performance.now() < deadlineMs) await Bun.sleep(LAST_FRAMES_POLL_MS);
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#options.tap.closed(`the client has left: ${reason}`);
-    (this.#upstream ?? this.#replaying?.link)?.close("the client has left");
+    tap.closed(`the client has left: ${reason}`);
+    const upstream = this.#upstream ?? this.#replaying?.link;
+    upstream?.close("the client has left");
+    downstream.close();
+    await upstream?.finished;
     this.#over.resolve();
+  }
+
+  /** Frames on their way. A client that has closed its stdin still reads its stdout, so its requests are answered, too. */
+  #owed(): number {
+    const isReading = this.#options.downstream.wire === "stdio";
+    return this.#waiting.length + this.#passing + (isReading ? this.#open.size : 0);
   }
 }

@@ -225,6 +225,24 @@ describe("Streamable HTTP to Streamable HTTP", () => {
     expect(relayed.ends).toEqual(["it was idle for too long"]);
   });
 
+  test("brings the upstream what a client sent before it left, and ends the request when it stays unanswered", async () => {
+    using clock = stopClock();
+    let signal: AbortSignal | undefined;
+    using fetches = spyOn(globalThis, "fetch").mockImplementation(((_url: string, init: RequestInit) => {
+      signal = init.signal ?? undefined;
+      return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted"))));
+    }) as unknown as typeof fetch);
+    using relayed = bareRelay("http://upstream.example/");
+    const leaving = new AbortController();
+    const handled = relayed.handle({ signal: leaving.signal });
+    await clock.passUntil("the request", () => fetches.mock.calls.length === 1);
+    leaving.abort();
+    await clock.pass(29_000, 100);
+    expect(signal?.aborted).toBe(false);
+    await clock.pass(2000, 100);
+    expect([signal?.aborted, (await handled).status]).toEqual([true, 499]);
+  });
+
   test("does not blame the upstream for a client that leaves", async () => {
     let asked = 0;
     using upstream = startServer(async () => {

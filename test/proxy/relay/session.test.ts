@@ -604,6 +604,47 @@ describe("the end of a session", () => {
     expect(dialledMs).toHaveLength(dials);
   });
 
+  test("comes when the upstream has what the client sent before it left", async () => {
+    const server = new Peer();
+    const finished = Promise.withResolvers<void>();
+    Object.assign(server.link, { finished: finished.promise });
+    const { client, over } = start(server, { tap: lateTap });
+    let isOver = false;
+    void over.then(() => (isOver = true));
+    await initialized(client, server);
+    for (const id of [1, 2]) client.say({ id, method: "ping" });
+    client.end("bye");
+    await clock.passUntil("the close", () => server.closed);
+    expect([server.count(1), server.count(2)]).toEqual([1, 1]);
+    await clock.pass(1000);
+    expect(isOver).toBe(false);
+    finished.resolve();
+    await over;
+  });
+
+  test("waits for an upstream that is being dialled, which gets what the client sent before it left", async () => {
+    const server = new Peer();
+    const { client, over, use } = start();
+    client.say({ method: "notifications/a" });
+    client.end("bye");
+    await clock.pass(500);
+    use(server);
+    await server.heardMethod("notifications/a");
+    await clock.passUntil("the end", () => server.closed);
+    await over;
+    expect(server.closeReason).toBe("the client has left");
+  });
+
+  test("comes without the upstream when it stays away", async () => {
+    const { client, over } = start();
+    client.say({ method: "notifications/a" });
+    client.end("bye");
+    let isOver = false;
+    void over.then(() => (isOver = true));
+    await clock.passUntil("the end", () => isOver, 10);
+    expect(clock.nowMs).toBeLessThan(10_000);
+  });
+
   test("comes at once on stdio when no request is open", async () => {
     const server = new Peer();
     const { client, over } = start(server, { tap: lateTap, client: new Peer("stdio") });

@@ -125,19 +125,18 @@ function interruptedSql(sql: SQL, meanwhile: () => Promise<void>): SQL {
   /** A fragment of another statement is never awaited, so it is not interrupted. */
   const interrupted = <Query>(query: Query): Query => {
     if (!(query instanceof Promise)) return query;
-    const run = query.then.bind(query) as Promise<unknown>["then"];
-    const awaited = run.call.bind(run);
+    const run = query.then.bind(query);
     return Object.assign(query, {
       // oxlint-disable-next-line no-thenable
       then: (resolved: (value: unknown) => unknown, rejected: (error: unknown) => unknown) =>
-        awaited(query, async (rows: unknown) => {
+        run(async (rows: unknown) => {
           await meanwhile();
           return rows;
         }).then(resolved, rejected),
     });
   };
   return new Proxy(sql, {
-    apply: (target, self, args) => interrupted(Reflect.apply(target as never, self, args)),
+    apply: (target, self, args) => interrupted(Reflect.apply(target as unknown as () => unknown, self, args)),
     get(target, name) {
       const value: unknown = Reflect.get(target, name);
       if (name === "begin")
