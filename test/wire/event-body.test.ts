@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { EventBody } from "../../src/wire/event-body.ts";
 import type { EventBodyOptions } from "../../src/wire/event-body.ts";
+import { stopClock } from "../support/clock.ts";
 import { MAX_QUEUE_BYTES } from "../../src/wire/limits.ts";
 
 function open(options: Partial<EventBodyOptions> = {}) {
@@ -76,27 +77,29 @@ describe("the body of an event stream", () => {
   });
 
   test("is broken off when the client reads nothing for the limit, and not while it reads", async () => {
+    using clock = stopClock();
     const { body, counts, over } = open({ stallLimitMs: 1000 });
     body.write("x".repeat(4_000_000));
     const reader = body.stream.getReader();
-    // Longer than two checks.
     for (let count = 0; count < 12; count += 1) {
       expect((await reader.read()).value?.length).toBe(262_144);
+      await clock.pass(1000, 100);
       expect(counts.over).toBe(0);
-      await Bun.sleep(200);
     }
+    await clock.pass(1000, 100);
     await over;
     expect(await reader.read().catch(String)).toContain("the client reads nothing");
     expect([body.queuedBytes, counts.over]).toEqual([0, 1]);
   });
 
   test("is not broken off while nothing is queued", async () => {
+    using clock = stopClock();
     const { body, counts } = open({ stallLimitMs: 20 });
     const reader = body.stream.getReader();
     for (const text of ["x", "x"]) body.write(text);
     for (let count = 0; count < 2; count += 1) await reader.read();
     // Several limits long: an idle stream has nothing to read.
-    await Bun.sleep(100);
+    await clock.pass(100);
     expect(counts.over).toBe(0);
     body.write("y");
     expect(new TextDecoder().decode((await reader.read()).value)).toBe("y");
