@@ -118,8 +118,12 @@ describe("a child on stdio", () => {
     const link = shell(`exec <&-; printf '{"jsonrpc":"2.0","method":"%s"}\\n' $$; exec sleep 1000`, log);
     const heard = listen(link);
     const [said = ""] = await heard.count(1);
-    link.send(frame("go on"));
-    expect(await heard.end()).toBe("it stopped reading");
+    // The shell that guards the child may hold the other end for a moment longer.
+    const ended = await until("the end of the link", () => {
+      link.send(frame("go on"));
+      return heard.closed;
+    });
+    expect(ended).toBe("it stopped reading");
     expect(lines.join("")).toMatch(/a pipe of the command failed.*EPIPE/);
     const { method } = JSON.parse(said) as { method: string };
     await until("its end", () => !isRunning(Number(method)));
