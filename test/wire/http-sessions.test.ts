@@ -377,18 +377,18 @@ describe("a session over Streamable HTTP", () => {
     const frameBytes = 80_000_000;
     for (const text of ["y".repeat(frameBytes), "the last"])
       link.send(`{"jsonrpc":"2.0","method":"n","params":"${text}"}`);
-    // A limit passes for each part that the client has taken, however long the machine needs for it.
-    for (let wantedBytes = frameBytes / 8; wantedBytes < frameBytes; wantedBytes += frameBytes / 8) {
-      while (takenBytes < wantedBytes) {
+    const readUntilTaken = async (isTaken: () => boolean) => {
+      while (!isTaken()) {
         reading?.resume();
         await new Promise(setImmediate);
       }
+    };
+    // A limit passes for each part that the client has taken, however long the machine needs for it.
+    for (let wantedBytes = frameBytes / 8; wantedBytes < frameBytes; wantedBytes += frameBytes / 8) {
+      await readUntilTaken(() => takenBytes >= wantedBytes);
       await clock.pass(1000, 100);
     }
-    while (!tail.includes("the last")) {
-      reading?.resume();
-      await new Promise(setImmediate);
-    }
+    await readUntilTaken(() => tail.includes("the last"));
     expect(heard.closed).toBeUndefined();
     socket.terminate();
   });

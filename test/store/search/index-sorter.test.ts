@@ -18,7 +18,7 @@ describe("the index sorter", () => {
       return flushing.promise;
     };
     const log = createLog({ level: "warn", format: "text", write: (line) => lines.push(line) });
-    return { sorter: new IndexSorter({ repeatable: flush } as unknown as Database, log), flushes, lines };
+    return { sorter: new IndexSorter({ retried: flush } as unknown as Database, log), flushes, lines };
   };
 
   test("flushes the pending list after two million characters, one flush at a time", async () => {
