@@ -49,7 +49,9 @@ interface SpoolConfig {
 
 export interface ProxyConfig extends ListenConfig {
   configFile: string | undefined;
-  /** Sent to the upstream whose address is on the command line. */
+  /** The upstream of `dewey proxy --stdio`, when its address is not on the command line. */
+  upstreamUrl: string | undefined;
+  /** Sent to the upstream whose address is given. */
   upstreamHeaders: Record<string, string>;
   url: string;
   spool: SpoolConfig;
@@ -123,6 +125,7 @@ export const obeyed = {
     "proxyPort",
     ...listening,
     "proxyConfig",
+    "upstreamUrl",
     "upstreamHeaders",
     "url",
     "spoolDir",
@@ -171,6 +174,7 @@ export function proxyConfig(sources: Sources): ProxyConfig {
     return {
       ...listenConfig(values.proxyHost, values.proxyPort, values, sources, reader),
       configFile: values.proxyConfig,
+      upstreamUrl: values.upstreamUrl,
       upstreamHeaders: values.upstreamHeaders ?? {},
       url: values.url,
       spool: {

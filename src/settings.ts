@@ -87,6 +87,11 @@ const postgresUrl = checked((value) => {
   return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== "" && decodable(url);
 }, "should be an address such as postgres://user:password@host:5432/database");
 
+const upstreamUrl = checked(
+  (value) => /^(ws|http)s?:$/.test(URL.parse(value)?.protocol ?? ""),
+  "should be an address such as https://example.org/mcp",
+);
+
 function origins(value: string): string[] {
   const list = value
     .split(",")
@@ -156,6 +161,13 @@ export const settings = {
     value: "FILE",
     summary: "upstream servers, in the `mcpServers` format of MCP clients",
     parse: named("a file"),
+  }),
+  upstreamUrl: optional({
+    env: "DEWEY_UPSTREAM_URL",
+    value: "URL",
+    summary: "address for `dewey proxy --stdio`, where a key in it is not seen on the command line",
+    secret: true,
+    parse: upstreamUrl,
   }),
   upstreamHeaders: optional({
     env: "DEWEY_UPSTREAM_HEADERS",

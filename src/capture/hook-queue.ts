@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync, readdirSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, renameSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
+import { replaceFile } from "../safe-file.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { timeOf } from "./captured.ts";
@@ -31,8 +32,7 @@ export class HookQueue {
   put(event: Json): void {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     const path = join(this.#folder, `${Bun.randomUUIDv7()}${SUFFIX}`);
-    writeFileSync(`${path}.part`, JSON.stringify({ time: new Date().toISOString(), event }), { mode: 0o600 });
-    renameSync(`${path}.part`, path);
+    replaceFile(path, JSON.stringify({ time: new Date().toISOString(), event }), 0o600);
   }
 
   /** The names of what waits, in the order in which it came. */

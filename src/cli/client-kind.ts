@@ -5,6 +5,7 @@ import type { ConfigFile } from "../clients/config-file.ts";
 import type { Program, Servers } from "../clients/mcp-servers.ts";
 import { connectConfig } from "../config.ts";
 import { DeweyError } from "../errors.ts";
+import { workTreeOf } from "../safe-file.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import type { Invocation } from "./command.ts";
@@ -19,6 +20,8 @@ export interface ClientKind {
   form: "json" | "toml";
   /** The file that holds its hooks, if Dewey supports them. */
   hooks?: string;
+  /** Folder of the project that these files belong to: its links may be anyone's. */
+  project?: string;
   /** A further step that recording its sessions takes. */
   hint?: string;
 }
@@ -31,13 +34,20 @@ export function clientKind(name: string, project: boolean, env: Invocation["env"
       const folder = env["CLAUDE_CONFIG_DIR"];
       const label = "Claude Code";
       if (project)
-        return { label, servers: resolve(".mcp.json"), form: "json", hooks: resolve(".claude/settings.local.json") };
+        return {
+          label,
+          servers: resolve(".mcp.json"),
+          form: "json",
+          hooks: resolve(".claude/settings.local.json"),
+          project: resolve("."),
+        };
       const hooks = join(folder || join(home, ".claude"), "settings.json");
       return { label, servers: join(folder || home, ".claude.json"), form: "json", hooks };
     }
     case "gemini": {
       const folder = project ? resolve(".gemini") : join(home, ".gemini");
-      return { label: "Gemini", servers: join(folder, "settings.json"), form: "json" };
+      const place = project ? { project: resolve(".") } : {};
+      return { label: "Gemini", servers: join(folder, "settings.json"), form: "json", ...place };
     }
     case "codex": {
       if (project)
@@ -52,8 +62,13 @@ export function clientKind(name: string, project: boolean, env: Invocation["env"
           "invalid",
           `${JSON.stringify(name)} is not a known client; give claude-code, codex, gemini, or the path of another client's mcpServers file (.json)`,
         );
-      return { label: name, servers: resolve(name), form: "json" };
+      return { label: name, servers: resolve(name), form: "json", ...projectOf(resolve(name)) };
   }
+}
+
+function projectOf(path: string): { project?: string } {
+  const project = workTreeOf(path);
+  return project === undefined ? {} : { project };
 }
 
 /** How clients start Dewey: this same program, with the settings that are not defaults. */

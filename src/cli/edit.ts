@@ -18,7 +18,7 @@ export async function editText(text: string, name: string, env: Record<string, s
   const { editor } = terminalConfig(env);
   const folder = mkdtempSync(join(tmpdir(), "dewey-edit-"));
   const place = join(folder, `${name.replaceAll(/[^\w.-]/g, "_").slice(0, 100)}.md`);
-  writeFileSync(place, text === "" ? "" : `${text}\n`, { mode: 0o600 });
+  writeFileSync(place, text === "" ? "" : `${text}\n`, { mode: 0o600, flag: "wx" });
   leaveInterruptsToChild();
   const child = Bun.spawn(["/bin/sh", "-c", `${editor} "$1"`, "sh", place], {
     env,

@@ -1,19 +1,11 @@
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DeweyError } from "../errors.ts";
+import { replaceFile, writtenPlace } from "../safe-file.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 
-/** Suffix of the backup beside a changed file. */
+/** Suffix of the file beside a changed one that holds its content from before Dewey. */
 export const BACKUP_SUFFIX = ".before-dewey";
 
 /** A client's configuration file. */
@@ -22,10 +14,16 @@ export class ConfigFile {
   /** Its content; undefined if the file does not exist. */
   readonly text: string | undefined;
 
-  /** Throws `invalid` if the file exists and cannot be read. */
-  constructor(path: string) {
+  readonly #backupPath: string;
+
+  /**
+   * `project` is the folder of a project that the file belongs to; there no link is followed. Throws `invalid` for a link
+   * that is not followed, and when the file exists and cannot be read.
+   */
+  constructor(path: string, project?: string) {
     // Follow links, which users make to files in a repository, so that the link is kept.
-    this.path = existsSync(path) ? realpathSync(path) : path;
+    this.path = writtenPlace(path, project);
+    this.#backupPath = writtenPlace(`${this.path}${BACKUP_SUFFIX}`, project ?? dirname(this.path));
     try {
       this.text = existsSync(this.path) ? readFileSync(this.path, "utf8") : undefined;
     } catch (cause) {
@@ -52,19 +50,21 @@ export class ConfigFile {
     return `${JSON.stringify(value, null, indent)}${end}`;
   }
 
-  /** The text of the last backup. */
+  /** The content from before Dewey, if it was kept. */
   backup(): string | undefined {
-    const path = `${this.path}${BACKUP_SUFFIX}`;
-    return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+    return existsSync(this.#backupPath) ? readFileSync(this.#backupPath, "utf8") : undefined;
   }
 
-  /** Replaces the file atomically, keeps its mode, and writes its earlier content to the backup. */
+  /** Keeps the content beside the file, as the one from before Dewey. */
+  keepBackup(): void {
+    if (this.text !== undefined) replaceFile(this.#backupPath, this.text, 0o600);
+  }
+
+  /** Replaces the file atomically and keeps its mode. */
   write(text: string): void {
     const mode = this.text === undefined ? 0o600 : statSync(this.path).mode & 0o777;
     mkdirSync(dirname(this.path), { recursive: true });
-    if (this.text !== undefined) writeFileSync(`${this.path}${BACKUP_SUFFIX}`, this.text, { mode: 0o600 });
-    writeFileSync(`${this.path}.part`, text, { mode });
-    renameSync(`${this.path}.part`, this.path);
+    replaceFile(this.path, text, mode);
   }
 
   /** Removes the file. */

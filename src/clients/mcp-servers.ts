@@ -21,7 +21,11 @@ export interface Rewiring {
   direct: { name: string; reason: string }[];
 }
 
-/** Passes a remote server's headers to the proxy: clients do not show an entry's environment. */
+/**
+ * Pass a remote server's address and headers to the proxy. Many addresses contain keys, and a command line is visible to every
+ * user of the machine, an environment only to its own.
+ */
+const ADDRESS_VARIABLE = "DEWEY_UPSTREAM_URL";
 const HEADERS_VARIABLE = "DEWEY_UPSTREAM_HEADERS";
 /** The name of Dewey's own entry. */
 export const DEWEY = "dewey";
@@ -53,12 +57,11 @@ function proxied(name: string, entry: Json, program: Program): Json {
   }
   const { type: _, url: __, httpUrl: ___, headers, env, ...rest } = entry;
   const handed = isObject(headers) ? { [HEADERS_VARIABLE]: JSON.stringify(headers) } : {};
-  const variables = { ...(isObject(env) ? env : {}), ...handed };
   return {
     ...rest,
     command,
-    args: [...args, urlOf(entry)],
-    ...(Object.keys(variables).length > 0 ? { env: variables } : {}),
+    args,
+    env: { ...(isObject(env) ? env : {}), [ADDRESS_VARIABLE]: urlOf(entry), ...handed },
   };
 }
 
@@ -74,8 +77,9 @@ export function unproxied(entry: Json): Json | undefined {
     return { ...others, command, ...(rest.length > 0 ? { args: rest } : {}) };
   }
   const { command: _, args: __, env, ...others } = entry;
-  const { [HEADERS_VARIABLE]: handed, ...variables } = isObject(env) ? env : {};
-  const url = args.at(-1) ?? "";
+  const { [HEADERS_VARIABLE]: handed, [ADDRESS_VARIABLE]: address, ...variables } = isObject(env) ? env : {};
+  // Earlier versions wrote the address on the command line.
+  const url = typeof address === "string" ? address : (args.at(-1) ?? "");
   return {
     ...others,
     type: url.startsWith("ws") ? "ws" : "http",

@@ -19,7 +19,9 @@ describe("a client's file", () => {
     chmodSync(path, 0o640);
     const link = join(folder, "link.json");
     symlinkSync(path, link);
-    new ConfigFile(link).write("new");
+    const linked = new ConfigFile(link);
+    linked.keepBackup();
+    linked.write("new");
     expect([readFileSync(path, "utf8"), lstatSync(link).isSymbolicLink()]).toEqual(["new", true]);
     expect(statSync(path).mode & 0o777).toBe(0o640);
     expect(new ConfigFile(link).backup()).toBe("{}\n");

@@ -31,10 +31,17 @@ describe("servers behind the proxy", () => {
       },
       http: {
         command: "/opt/dewey",
-        args: ["proxy", "--stdio", "--name", "http", ...flags, "https://example.org/mcp"],
-        env: { DEWEY_UPSTREAM_HEADERS: '{"Authorization":"Bearer ${T}"}' },
+        args: ["proxy", "--stdio", "--name", "http", ...flags],
+        env: {
+          DEWEY_UPSTREAM_URL: "https://example.org/mcp",
+          DEWEY_UPSTREAM_HEADERS: '{"Authorization":"Bearer ${T}"}',
+        },
       },
-      ws: { command: "/opt/dewey", args: ["proxy", "--stdio", "--name", "ws", ...flags, "ws://localhost:7/"] },
+      ws: {
+        command: "/opt/dewey",
+        args: ["proxy", "--stdio", "--name", "ws", ...flags],
+        env: { DEWEY_UPSTREAM_URL: "ws://localhost:7/" },
+      },
     });
     expect(done.proxied).toEqual(["stdio", "bare", "http", "ws"]);
   });
@@ -49,6 +56,29 @@ describe("servers behind the proxy", () => {
     expect(JSON.stringify((await withProxy(once, moved, all, noProblem)).servers["http"])).toContain(
       "/elsewhere/dewey",
     );
+  });
+
+  test("have no part of their address on the command line, where everybody on the machine sees it", async () => {
+    const keyed = {
+      query: { type: "http", url: "https://example.org/mcp?api_key=s3cret" },
+      user: { type: "http", url: "https://me:s3cret@example.org/mcp", env: { OTHER: "v" } },
+      path: { type: "ws", url: "wss://example.org/s/s3cret/mcp" },
+      gemini: { httpUrl: "https://example.org/#s3cret" },
+    };
+    const done = await withProxy(keyed, program, all, noProblem);
+    expect(done.proxied).toEqual(Object.keys(keyed));
+    for (const entry of Object.values(done.servers) as { command: string; args: string[] }[])
+      expect([entry.command, ...entry.args].join(" ")).not.toContain("s3cret");
+    expect(withoutProxy(done.servers, keyed, program)).toEqual(keyed);
+  });
+
+  test("that an earlier Dewey has put behind the proxy, with the address on the command line, are known", async () => {
+    const args = ["proxy", "--stdio", "--name", "old", "https://example.org/mcp?api_key=s3cret"];
+    const old = { old: { command: "/opt/dewey", args } };
+    const before = { old: { type: "http", url: "https://example.org/mcp?api_key=s3cret" } };
+    expect(withoutProxy(old, {}, program)).toEqual(before);
+    const { servers: now } = await withProxy(old, program, all, noProblem);
+    expect(now).toEqual((await withProxy(before, program, all, noProblem)).servers);
   });
 
   test("are restored exactly as in the backup if it is equivalent", async () => {

@@ -1,6 +1,6 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { clientConfig, obeyed } from "../../config.ts";
 import { DeweyError } from "../../errors.ts";
+import { Replacement } from "../../safe-file.ts";
 import { MANIFEST, parseManifest } from "../../store/backup/backup.ts";
 import type { Manifest } from "../../store/backup/backup.ts";
 import { unpacked } from "../../store/backup/archive.ts";
@@ -17,7 +17,7 @@ export const backup: Command = {
   usage: ["dewey backup FILE [--json]"],
   about: [
     "Writes one consistent snapshot of everything, which dewey recover restores into any PostgreSQL that Dewey supports. The",
-    "file is a tar compressed with zstd: tar --zstd -xf FILE && sha256sum -c SHA256SUMS. It is written to FILE.part, read",
+    "file is a tar compressed with zstd: tar --zstd -xf FILE && sha256sum -c SHA256SUMS. It is written beside FILE, read",
     "back, and renamed to FILE when it is complete.",
   ].join("\n"),
   settings: obeyed.client,
@@ -27,13 +27,13 @@ export const backup: Command = {
     const [file] = invocation.operands;
     if (file === undefined) throw usageError(backup, "needs the name of the file to write");
     const address = clientConfig(invocation);
-    const place = openPlace(`${file}.part`);
+    // For its owner only, because it contains every conversation.
+    const place = new Replacement(file, 0o600);
     try {
       const response = await requestServer(address, "/backup", { method: "GET" });
       if (response.body === null) throw new DeweyError("internal", "the server's answer has no content");
-      const written = await keep(response.body, place.descriptor, invocation.stopping);
-      fsyncSync(place.descriptor);
-      renameSync(place.name, file);
+      const written = await keep(response.body, place, invocation.stopping);
+      place.commit();
       const { manifest, bytes } = written;
       const rows = (name: string) => manifest.tables.find((table) => table.name === name)?.rows ?? 0;
       const holds = `${counted(rows("conversations"), "conversation")}, ${counted(rows("messages"), "message")}`;
@@ -41,32 +41,22 @@ export const backup: Command = {
       invocation.print(invocation.flags["json"] === true ? jsonText({ file, bytes, ...manifest }) : text);
       return 0;
     } finally {
-      closeSync(place.descriptor);
-      rmSync(place.name, { force: true });
+      place.discard();
     }
   },
 };
 
-/** Opens the file for its owner only, because it contains every conversation. */
-function openPlace(name: string): { name: string; descriptor: number } {
-  try {
-    return { name, descriptor: openSync(name, "w", 0o600) };
-  } catch (cause) {
-    throw new DeweyError("invalid", `${name} cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
-  }
-}
-
 /** Writes the archive and parses it at the same time, so that every completed file can be recovered. */
 async function keep(
   body: AsyncIterable<Uint8Array>,
-  descriptor: number,
+  place: Replacement,
   stopping: AbortSignal,
 ): Promise<{ manifest: Manifest; bytes: number }> {
   let bytes = 0;
   async function* written(): AsyncGenerator<Uint8Array> {
     for await (const chunk of body) {
       if (stopping.aborted) throw new DeweyError("unavailable", "stopped; no backup was written");
-      for (let from = 0; from < chunk.length;) from += writeSync(descriptor, chunk, from);
+      place.write(chunk);
       bytes += chunk.length;
       yield chunk;
     }

@@ -1,10 +1,11 @@
 import { ConfigFile, BACKUP_SUFFIX } from "../../clients/config-file.ts";
-import { withHooks } from "../../clients/hooks.ts";
-import { DEWEY, withDewey, withProxy } from "../../clients/mcp-servers.ts";
+import { withHooks, withoutHooks } from "../../clients/hooks.ts";
+import { DEWEY, withDewey, withProxy, withoutProxy } from "../../clients/mcp-servers.ts";
 import type { Rewiring, Program, Servers } from "../../clients/mcp-servers.ts";
 import { signInProblem } from "../../clients/sign-in.ts";
 import { obeyed } from "../../config.ts";
 import { DeweyError } from "../../errors.ts";
+import { holdsSecret } from "../../wire/address.ts";
 import { codexServers } from "../../clients/codex-config.ts";
 import { jsonText } from "../client-command.ts";
 import { changedText, clientKind, hookCommand, programFor, serversIn } from "../client-kind.ts";
@@ -36,10 +37,11 @@ export const connect: Command = {
     if (name === undefined) throw usageError(connect, "needs a client: claude-code, codex, gemini, or a file");
     const kind = clientKind(name, flags["project"] === true, invocation.env);
     const program = programFor(invocation);
+    refuseSecrets(program);
     const wanted = Array.isArray(flags["upstream"]) ? flags["upstream"] : undefined;
     const plan = await planned(kind, program, wanted);
     const changes = plan.files.filter(({ file, text }) => text !== (file.text ?? ""));
-    if (flags["print"] !== true) for (const { file, text } of changes) file.write(text);
+    if (flags["print"] !== true) for (const change of changes) write(change);
     if (flags["json"] === true) print(jsonText(report(plan)));
     else print(flags["print"] === true ? plan.files.map(drawn).join("\n") : told(kind, name, plan));
     return 0;
@@ -49,6 +51,14 @@ export const connect: Command = {
 interface PlannedFile {
   file: ConfigFile;
   text: string;
+  /** Whether the file holds nothing of Dewey's yet. */
+  isUntouched: boolean;
+}
+
+/** Keeps the content from before Dewey: a second connect must not replace it by what the first one wrote. */
+function write({ file, text, isUntouched }: PlannedFile): void {
+  if (isUntouched) file.keepBackup();
+  file.write(text);
 }
 
 interface Plan extends Rewiring {
@@ -60,7 +70,7 @@ interface Plan extends Rewiring {
 
 /** Computes the new text of every file before any is written, so that a mistake in one changes none. */
 async function planned(kind: ClientKind, program: Program, wanted: string[] | undefined): Promise<Plan> {
-  const file = new ConfigFile(kind.servers);
+  const file = new ConfigFile(kind.servers, kind.project);
   const outcome: Rewiring = { proxied: [], direct: [] };
   refuseUnknown(kind, file, wanted);
   let taken = false;
@@ -73,16 +83,29 @@ async function planned(kind: ClientKind, program: Program, wanted: string[] | un
     taken = DEWEY in done.servers && after === done.servers;
     return after;
   });
-  const files = [{ file, text }];
+  const without = await changedText(kind, file, (servers) => Promise.resolve(withoutProxy(servers, {}, program)));
+  const files = [{ file, text, isUntouched: without === (file.text ?? "") }];
   if (kind.hooks === undefined) return { ...outcome, files, hooks: false, taken };
-  const settings = new ConfigFile(kind.hooks);
+  const settings = new ConfigFile(kind.hooks, kind.project);
   const before = settings.json();
   const after = withHooks(before, hookCommand(program));
   files.push({
     file: settings,
     text: Bun.deepEquals(after, before) ? (settings.text ?? "") : settings.jsonText(after),
+    isUntouched: Bun.deepEquals(withoutHooks(before), before),
   });
   return { ...outcome, files, hooks: true, taken };
+}
+
+/** The address of the server is written on command lines, which everybody on the machine can read. */
+function refuseSecrets({ flags }: Program): void {
+  const url = flags[flags.indexOf("--url") + 1];
+  if (!flags.includes("--url") || url === undefined || !holdsSecret(url)) return;
+  throw new DeweyError(
+    "invalid",
+    "DEWEY_URL should hold no user, password or key here, since command lines would show them; set it in the client's environment, and unset it for dewey connect",
+    { field: "DEWEY_URL" },
+  );
 }
 
 function refuseUnknown(kind: ClientKind, file: ConfigFile, wanted: string[] = []): void {
@@ -114,7 +137,7 @@ function drawn({ file, text }: PlannedFile): string {
 function told(kind: ClientKind, name: string, { files, proxied, direct, hooks, taken }: Plan): string {
   const changed = files.filter(({ file, text }) => text !== (file.text ?? ""));
   const lines = files.map((each) => {
-    const backup = each.file.text === undefined ? "" : `; before: ${each.file.path}${BACKUP_SUFFIX}`;
+    const backup = each.file.backup() === undefined ? "" : `; before: ${each.file.path}${BACKUP_SUFFIX}`;
     return `  ${each.file.path}  (${changed.includes(each) ? `written${backup}` : "unchanged"})`;
   });
   return [

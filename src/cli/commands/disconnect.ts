@@ -1,5 +1,5 @@
 import { codexServers } from "../../clients/codex-config.ts";
-import { ConfigFile, BACKUP_SUFFIX } from "../../clients/config-file.ts";
+import { ConfigFile } from "../../clients/config-file.ts";
 import { withoutHooks } from "../../clients/hooks.ts";
 import { withoutProxy } from "../../clients/mcp-servers.ts";
 import type { Program, Servers } from "../../clients/mcp-servers.ts";
@@ -42,8 +42,7 @@ export const disconnect: Command = {
       return 0;
     }
     const lines = changed.map(
-      ({ file, text }) =>
-        `  ${file.path}  (${text === undefined ? "removed: Dewey had created it" : `written; before: ${file.path}${BACKUP_SUFFIX}`})`,
+      ({ file, text }) => `  ${file.path}  (${text === undefined ? "removed: Dewey had created it" : "written"})`,
     );
     const first =
       changed.length > 0
@@ -61,13 +60,13 @@ interface RestoredFile {
 }
 
 async function restored(kind: ClientKind, program: Program): Promise<RestoredFile[]> {
-  const file = new ConfigFile(kind.servers);
+  const file = new ConfigFile(kind.servers, kind.project);
   const backup = file.backup();
   const old: Servers = kind.form === "json" ? oldServers(backup) : codexServers(backup ?? "", file.path);
   const text = await changedText(kind, file, (servers) => Promise.resolve(withoutProxy(servers, old, program)));
   const files = [{ file, text: settled(file, text, kind.form) }];
   if (kind.hooks === undefined) return files;
-  const settings = new ConfigFile(kind.hooks);
+  const settings = new ConfigFile(kind.hooks, kind.project);
   const before = settings.json();
   const after = withoutHooks(before);
   const changed = Bun.deepEquals(after, before) ? settings.text : settings.jsonText(after);

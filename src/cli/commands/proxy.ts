@@ -69,7 +69,8 @@ function chosenUpstream(invocation: Invocation, config: ProxyConfig): Upstream {
   const [operand] = operands;
   if (rest !== undefined && (operand !== undefined || rest.length === 0))
     throw usageError(proxy, "needs a command after --, and no operand before it");
-  const words = rest ?? (operand !== undefined && /^(ws|http)s?:\/\//.test(operand) ? operands : undefined);
+  const address = operand ?? config.upstreamUrl;
+  const words = rest ?? (address !== undefined && /^(ws|http)s?:\/\//.test(address) ? [address] : undefined);
   if (words !== undefined) {
     const name = invocation.flags["name"];
     const upstream = commandLineUpstream(words, contextOf(config, invocation.env), config.upstreamHeaders);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { lstatSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { binary, run, startServe } from "../../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import type { Running } from "../../support/binary.ts";
@@ -53,7 +53,7 @@ describe("dewey backup and dewey recover", () => {
     expect([made.code, made.stderr]).toEqual([0, ""]);
     expect(made.stdout).toMatch(/own\.backup holds 1 conversation, 50 messages \(\d+(\.\d)? MB\)\n$/);
     expect(statSync(own).mode & 0o777).toBe(0o600);
-    expect(existsSync(`${own}.part`)).toBe(false);
+    expect(readdirSync(dirname(own)).filter((name) => name.endsWith(".part"))).toEqual([]);
     const recovered = await run(["recover", own], toEnv);
     expect([recovered.code, recovered.stderr]).toEqual([0, ""]);
     expect(recovered.stdout).toMatch(/^Recovered the backup of \S+ \S+: 1 conversation, 50 messages\n$/);
@@ -165,14 +165,25 @@ describe("dewey backup and dewey recover", () => {
       stdout: "pipe",
       stderr: "pipe",
     });
-    await until(
-      "the first bytes",
-      () => existsSync(join(folder, "x.part")) && statSync(join(folder, "x.part")).size > 0,
-    );
+    await until("the first bytes", () => readdirSync(folder).some((name) => statSync(join(folder, name)).size > 0));
     running.process.kill("SIGKILL");
     expect(await child.exited).toBe(69);
     expect(await new Response(child.stderr).text()).toContain("no file was written");
     expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe("dewey backup", () => {
+  test("replaces what lies at its place and writes through no link", async () => {
+    const folder = join(home.path, "links");
+    mkdirSync(folder);
+    writeFileSync(join(folder, "victim"), "kept");
+    symlinkSync(join(folder, "victim"), join(folder, "x.part"));
+    symlinkSync(join(folder, "victim"), join(folder, "x"));
+    expect(await run(["backup", join(folder, "x")], env)).toMatchObject({ code: 0, stderr: "" });
+    expect(readFileSync(join(folder, "victim"), "utf8")).toBe("kept");
+    expect(lstatSync(join(folder, "x")).isFile()).toBe(true);
+    expect(readdirSync(folder).toSorted()).toEqual(["victim", "x", "x.part"]);
   });
 });
 

@@ -1,5 +1,15 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { binary, run, start, startServe } from "../../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../../support/home.ts";
@@ -163,7 +173,106 @@ describe("dewey connect claude-code", () => {
   });
 });
 
+describe("what was there before Dewey", () => {
+  const name = ".claude.json.before-dewey";
+
+  test("is kept through a second connect, and through disconnect", async () => {
+    using ada = person({ ".claude.json": claude, ".claude/settings.json": settings });
+    const before = [ada.text(".claude.json"), ada.text(".claude/settings.json")];
+    const kept = () => [ada.text(name), ada.text(".claude/settings.json.before-dewey")];
+    await ada.dewey("connect", "claude-code");
+    expect(kept()).toEqual(before);
+    // A second one changes the files: it is told of another server.
+    await ada.dewey("connect", "claude-code", "--url", "ws://localhost:7777");
+    expect(ada.text(".claude.json")).toContain("7777");
+    expect(kept()).toEqual(before);
+    await ada.dewey("disconnect", "claude-code");
+    expect(kept()).toEqual(before);
+    expect([ada.text(".claude.json"), ada.text(".claude/settings.json")]).toEqual(before);
+  });
+
+  test("is what a person has changed between disconnect and the next connect", async () => {
+    using ada = person({ ".claude.json": claude });
+    await ada.dewey("connect", "claude-code");
+    await ada.dewey("disconnect", "claude-code");
+    writeFileSync(join(ada.path, ".claude.json"), '{"numStartups": 4}');
+    await ada.dewey("connect", "claude-code");
+    expect(ada.text(name)).toBe('{"numStartups": 4}');
+    expect(statSync(join(ada.path, name)).mode & 0o777).toBe(0o600);
+  });
+});
+
+describe("links that came with a cloned project", () => {
+  /** Connects in the folder `p` of this person. */
+  async function inProject(ada: ReturnType<typeof person>, ...args: string[]) {
+    await using running = start(args, ada.env, join(ada.path, "p"));
+    return { code: await running.process.exited, stderr: running.stderr() };
+  }
+
+  test.each([
+    [".mcp.json", "claude-code"],
+    [".mcp.json.before-dewey", "claude-code"],
+    [".claude", "claude-code"],
+    [".claude/settings.local.json", "claude-code"],
+    [".claude/settings.local.json.before-dewey", "claude-code"],
+    [".gemini/settings.json", "gemini"],
+    [".gemini/settings.json.before-dewey", "gemini"],
+  ])("are refused with --project, and nothing is written: %s", async (link, client) => {
+    using ada = person({ "p/.mcp.json": "{}", "p/.gemini/settings.json": "{}", "p/.claude/settings.local.json": "{}" });
+    writeFileSync(join(ada.path, "victim"), "{}");
+    mkdirSync(join(ada.path, "elsewhere"));
+    rmSync(join(ada.path, "p", link), { recursive: true, force: true });
+    symlinkSync(join(ada.path, link === ".claude" ? "elsewhere" : "victim"), join(ada.path, "p", link));
+    const before = readdirSync(ada.path, { recursive: true }).map(String).toSorted();
+    for (const command of ["connect", "disconnect"]) {
+      const { code, stderr } = await inProject(ada, command, client, "--project");
+      expect([code, stderr]).toEqual([2, expect.stringContaining(`${join(ada.path, "p", link)} is a link`)]);
+    }
+    expect([ada.text("victim"), readdirSync(ada.path, { recursive: true }).map(String).toSorted()]).toEqual([
+      "{}",
+      before,
+    ]);
+  });
+
+  test("are refused for a file in a work tree that is named by its path", async () => {
+    using ada = person({ "p/.git/HEAD": "", victim: "{}" });
+    symlinkSync(join(ada.path, "victim"), join(ada.path, "p/mcp.json"));
+    symlinkSync(ada.path, join(ada.path, "p/deep"));
+    for (const path of ["mcp.json", "deep/any.json"])
+      expect(await inProject(ada, "connect", join(ada.path, "p", path))).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining("is a link, which is not followed here"),
+      });
+    expect([ada.text("victim"), ada.has("any.json")]).toEqual(["{}", false]);
+  });
+
+  test("named .part, as earlier versions wrote beside a file, are left alone", async () => {
+    using ada = person({ "p/.mcp.json": "{}", victim: "kept" });
+    symlinkSync(join(ada.path, "victim"), join(ada.path, "p/.mcp.json.part"));
+    expect(await inProject(ada, "connect", "claude-code", "--project")).toEqual({ code: 0, stderr: "" });
+    expect(ada.text("victim")).toBe("kept");
+    expect(ada.json("p/.mcp.json")).toHaveProperty("mcpServers.dewey");
+  });
+});
+
 describe("dewey connect", () => {
+  test("writes no secret of an address on a command line", async () => {
+    const url = "ws://127.0.0.1:1/mcp?api_key=s3cret";
+    using ada = person({ "any.json": { mcpServers: { keyed: { type: "ws", url } } } });
+    const any = join(ada.path, "any.json");
+    expect(await ada.dewey("connect", any)).toMatchObject({ code: 0, stderr: "" });
+    const { keyed } = ada.json("any.json")["mcpServers"] as Record<string, { args: string[]; env: object }>;
+    expect(keyed?.args.join(" ")).not.toContain("s3cret");
+    expect(keyed?.env).toEqual({ DEWEY_UPSTREAM_URL: url });
+    const own = ["--url", "ws://me:s3cret@localhost:1"];
+    expect(await ada.dewey("connect", any, ...own)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("DEWEY_URL should hold no user, password or key here"),
+    });
+    expect(await ada.dewey("disconnect", any, ...own)).toMatchObject({ code: 0, stderr: "" });
+    expect(ada.json("any.json")).toEqual({ mcpServers: { keyed: { type: "ws", url } } });
+  });
+
   test("connects Codex, Gemini, and any client with an mcpServers file, and undoes it", async () => {
     const toml = '# mine\n[mcp_servers.files]\ncommand = "npx"\nargs = ["-y", "server"]\n';
     using ada = person({
@@ -257,15 +366,16 @@ test("an entry that dewey connect wrote for a remote server sends its headers, a
       return Response.json({ jsonrpc: "2.0", id, result });
     },
   });
-  const child = Bun.spawn(
-    [binary, "proxy", "--stdio", "--name", "keyed", "--url", url, `http://127.0.0.1:${http.port}/mcp`],
-    {
-      env: { ...ada.env, DEWEY_UPSTREAM_HEADERS: '{"x-key":"k"}' },
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "ignore",
+  const child = Bun.spawn([binary, "proxy", "--stdio", "--name", "keyed", "--url", url], {
+    env: {
+      ...ada.env,
+      DEWEY_UPSTREAM_URL: `http://127.0.0.1:${http.port}/mcp`,
+      DEWEY_UPSTREAM_HEADERS: '{"x-key":"k"}',
     },
-  );
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "ignore",
+  });
   const call = (id: number, method: string, params: object) =>
     void child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id, method, params })}\n`);
   call(0, "initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "c", version: "1" } });
