@@ -9,7 +9,7 @@ import type { LogLevel } from "./log.ts";
 import { jsonTexts, settings } from "./settings.ts";
 import type { SettingName } from "./settings.ts";
 import { MS_PER_DAY } from "./units.ts";
-import { isLoopback } from "./wire/guard.ts";
+import { isLoopback } from "./wire/host.ts";
 
 // The only reader of the environment. It turns flags and variables into frozen values, by the rows of `settings`.
 
@@ -19,6 +19,7 @@ export interface ListenConfig {
   port: number;
   token: string | undefined;
   allowedOrigins: string[];
+  allowedHosts: string[];
   /** File names, so that no secret is held here. */
   tls: { certFile: string; keyFile: string } | undefined;
 }
@@ -94,7 +95,7 @@ export interface TerminalConfig {
 
 const BYTES_PER_MB = 1_000_000;
 
-const listening = ["token", "allowedOrigins", "tlsCert", "tlsKey"] as const;
+const listening = ["token", "allowedOrigins", "allowedHosts", "tlsCert", "tlsKey"] as const;
 const common = ["dataDir", "logLevel"] as const;
 
 /** The settings that each command obeys. Its help and the packaging checks are generated from these. */
@@ -261,7 +262,8 @@ function listenConfig(
     );
   }
   const tls = values.tlsCert && values.tlsKey ? { certFile: values.tlsCert, keyFile: values.tlsKey } : undefined;
-  return { host, port, token: values.token, allowedOrigins: values.allowedOrigins, tls };
+  const { token, allowedOrigins, allowedHosts } = values;
+  return { host, port, token, allowedOrigins, allowedHosts, tls };
 }
 
 /** `{"ticket number": "T-\\d{6}"}`: each match is replaced by the name of its expression. */

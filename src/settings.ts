@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { logLevels } from "./log.ts";
+import { asHostName, hostName } from "./wire/host.ts";
 
 /**
  * One setting: its variable, flag, meaning, default and valid values. Each command lists the settings it obeys, and its
@@ -103,6 +104,17 @@ function origins(value: string): string[] {
   return list;
 }
 
+function hosts(value: string): string[] {
+  const list = value
+    .split(",")
+    .map((part) => part.trim())
+    .filter(Boolean);
+  if (list.some((name) => hostName(asHostName(name)) !== asHostName(name))) {
+    throw new Unfit("should be names of hosts such as dewey.example.org, without ports, separated by commas");
+  }
+  return list;
+}
+
 /** Parses a JSON object whose values are all strings. Throws `SyntaxError` for invalid JSON, and `Unfit`. */
 export function jsonTexts(json: string): Record<string, string> {
   const value: unknown = JSON.parse(json);
@@ -197,6 +209,13 @@ export const settings = {
     summary: "web origins that may connect, separated by commas",
     default: "",
     parse: origins,
+  }),
+  allowedHosts: defaulted({
+    env: "DEWEY_ALLOWED_HOSTS",
+    value: "NAMES",
+    summary: "names by which clients may reach this machine without a token, separated by commas",
+    default: "",
+    parse: hosts,
   }),
   tlsCert: optional({
     env: "DEWEY_TLS_CERT",

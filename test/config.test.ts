@@ -49,6 +49,7 @@ describe("the server's configuration", () => {
       logLevel: "info",
       token: undefined,
       allowedOrigins: [],
+      allowedHosts: [],
       tls: undefined,
       redact: true,
       redactPatterns: {},
@@ -81,6 +82,7 @@ describe("the server's configuration", () => {
       port: 9020,
       token: undefined,
       allowedOrigins: ["https://a.example", "https://b.example:8443"],
+      allowedHosts: [],
       tls: { certFile: tlsCert, keyFile: tlsKey },
       database: { kind: "embedded" },
       readReplica: undefined,
@@ -105,6 +107,16 @@ describe("the server's configuration", () => {
       ["{", "regular expressions: JSON"],
     ] as const)
       expect(mistakes(() => serve({ DEWEY_REDACT_PATTERNS: secretFile("wrong.json", text) }))).toContain(reason);
+  });
+
+  test("takes the names of hosts in any case, addresses too, and refuses what is no name", () => {
+    const hosts = (value: string) => serve({ DEWEY_ALLOWED_HOSTS: value }).allowedHosts;
+    expect(hosts(" Dewey.example , fd00::1,10.0.0.7,")).toEqual(["Dewey.example", "fd00::1", "10.0.0.7"]);
+    for (const value of ["dewey.example:9020", "https://dewey.example", "a b", "*", "me@dewey"])
+      expect([value, mistakes(() => hosts(value))]).toEqual([
+        value,
+        expect.stringContaining("DEWEY_ALLOWED_HOSTS should be names of hosts such as dewey.example.org"),
+      ]);
   });
 
   test("prefers a flag to its variable", () => {

@@ -20,7 +20,16 @@ describe("the tool client", () => {
   let store: Store;
   let listener: Listener;
   const listen = () =>
-    startListener({ store, host: "127.0.0.1", port, token: "secret", allowedOrigins: [], log: quiet, version: "0" });
+    startListener({
+      store,
+      host: "127.0.0.1",
+      port,
+      token: "secret",
+      allowedOrigins: [],
+      allowedHosts: [],
+      log: quiet,
+      version: "0",
+    });
   beforeAll(async () => {
     store = await testStore(engine);
     listener = listen();

@@ -1,7 +1,7 @@
 import { ToolClient } from "../tool-client.ts";
 import { clientConfig, obeyed, terminalConfig } from "../config.ts";
 import { DeweyError } from "../errors.ts";
-import { isLoopback } from "../wire/guard.ts";
+import { isLoopback } from "../wire/host.ts";
 import { withoutSecrets } from "../wire/address.ts";
 import type { Command, Flag, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";

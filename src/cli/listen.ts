@@ -7,6 +7,7 @@ export function listenOptions(config: ListenConfig) {
     host: config.host,
     port: config.port,
     allowedOrigins: config.allowedOrigins,
+    allowedHosts: config.allowedHosts,
     ...(config.token === undefined ? {} : { token: config.token }),
     ...(config.tls === undefined
       ? {}

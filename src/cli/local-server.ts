@@ -5,7 +5,7 @@ import type { Log } from "../log.ts";
 import { askHealth } from "./health.ts";
 import { selfCommand } from "./self.ts";
 import { withoutSecrets } from "../wire/address.ts";
-import { isLoopback } from "../wire/guard.ts";
+import { isLoopback } from "../wire/host.ts";
 
 /** Long enough for a client to be restarted, short enough that no server is left running for a day. */
 const IDLE_EXIT_SECONDS = 600;

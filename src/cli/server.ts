@@ -7,7 +7,7 @@ import type { EmbeddedOptions } from "../store/engine/embedded.ts";
 import { createRedactor, noRedactor } from "../store/redact/redact.ts";
 import type { Connection } from "../store/database/connection.ts";
 import type { Store } from "../store/store.ts";
-import { isLoopback } from "../wire/guard.ts";
+import { isLoopback } from "../wire/host.ts";
 import { listenOptions } from "./listen.ts";
 
 /** Interval between purges of the trash: retention is counted in days, so an hour is soon enough. */

@@ -30,7 +30,9 @@ export interface RecorderOptions {
 }
 
 export interface ProxyOptions
-  extends RecorderOptions, Pick<ProxyListenerOptions, "host" | "port" | "token" | "allowedOrigins" | "tls"> {
+  extends
+    RecorderOptions,
+    Pick<ProxyListenerOptions, "host" | "port" | "token" | "allowedOrigins" | "allowedHosts" | "tls"> {
   version: string;
   upstreams: Upstreams;
 }

@@ -1,43 +1,63 @@
 import { createHash, timingSafeEqual } from "node:crypto";
+import { isPreflight } from "./cors.ts";
+import { asHostName, hostName, isLoopback } from "./host.ts";
 
 export interface GuardOptions {
   /** The token that clients must send; none when undefined. */
   token?: string;
   /** Web origins that may connect. */
   allowedOrigins: readonly string[];
-  /** Whether the port is bound to loopback: then the Host header must name this machine. */
-  loopback: boolean;
+  /** The address that the port listens on. */
+  host: string;
+  /** Further names of this machine that a Host header may give. */
+  allowedHosts: readonly string[];
 }
 
 /** Returns the refusal of a request, or undefined for one that may pass. `open` routes need no token. */
 export type Guard = (request: Request, options?: { open?: boolean }) => Response | undefined;
 
-const localNames = new Set(["localhost", "127.0.0.1", "[::1]"]);
+const localNames = ["localhost", "127.0.0.1", "[::1]"];
+/** A browser says by which page a request was made: `none` is the person, and everything else another site. */
+const ownSites = new Set(["none", "same-origin"]);
 
 /**
  * Guards every route. Any web page can open a WebSocket or send a request to localhost, and an attacker can make a domain
- * resolve to it, so Origin and Host are checked before anything else.
+ * resolve to it, so Origin, Sec-Fetch-Site and Host are checked before anything else. The Host need not be checked where a
+ * token is required, which no page knows; beyond loopback the machine's names are not known either.
  */
 export function createGuard(options: GuardOptions): Guard {
   const expected = options.token === undefined ? undefined : digest(options.token);
+  const names = new Set([...localNames, ...[options.host, ...options.allowedHosts].map(asHostName)]);
+  const checksHost = expected === undefined || isLoopback(options.host);
   return (request, { open = false } = {}) => {
-    const origin = request.headers.get("origin");
-    if (origin !== null && !options.allowedOrigins.includes(origin)) {
-      return refusal(403, "this Origin is not allowed; DEWEY_ALLOWED_ORIGINS lists the allowed ones");
+    const host = request.headers.get("host") ?? "";
+    const name = hostName(host);
+    // Health checks of balancers may speak HTTP/1.0, where no Host is required.
+    if (name === undefined && !(open && host === "")) return refusal(400, "the header Host must name a host");
+    const refused = foreignPage(request, options.allowedOrigins);
+    if (refused) return refused;
+    if (checksHost && name !== undefined && !names.has(name)) {
+      return refusal(403, "this Host is not known; use localhost, or add the name to DEWEY_ALLOWED_HOSTS");
     }
-    if (options.loopback && !localNames.has(hostName(request))) {
-      return refusal(403, "this Host does not name the address that Dewey listens on; use localhost");
-    }
-    if (open || expected === undefined || timingSafeEqual(digest(bearer(request)), expected)) return undefined;
+    // No preflight carries a token, and without an Origin it is none.
+    if (open || expected === undefined || isPreflight(request)) return undefined;
+    if (timingSafeEqual(digest(bearer(request)), expected)) return undefined;
     return refusal(401, "a token is required: send it as Authorization: Bearer TOKEN", {
       "www-authenticate": "Bearer",
     });
   };
 }
 
-/** Whether an address can be reached only from this machine. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
+/** The refusal of a request that a web page made which may not. */
+function foreignPage({ headers }: Request, allowedOrigins: readonly string[]): Response | undefined {
+  const origin = headers.get("origin");
+  if (origin !== null) {
+    if (allowedOrigins.includes(origin)) return undefined;
+    return refusal(403, "this Origin is not allowed; DEWEY_ALLOWED_ORIGINS lists the allowed ones");
+  }
+  const site = headers.get("sec-fetch-site");
+  if (site === null || ownSites.has(site.toLowerCase())) return undefined;
+  return refusal(403, "another site's page made this request; DEWEY_ALLOWED_ORIGINS lists the allowed ones");
 }
 
 /** An HTTP error as a small JSON object. */
@@ -52,8 +72,4 @@ function digest(text: string): Buffer {
 
 function bearer(request: Request): string {
   return /^Bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1] ?? "";
-}
-
-function hostName(request: Request): string {
-  return (request.headers.get("host") ?? "").replace(/:\d+$/, "").toLowerCase();
 }

@@ -18,5 +18,9 @@ export const FAREWELL_STALL_MS = 3000;
 /** An HTTP session ends after this long without a request or an open stream: some clients never send DELETE. */
 export const IDLE_LIMIT_MS = 30 * 60_000;
 export const IDLE_CHECK_MS = 60_000;
-/** Limit on open HTTP sessions; only a client that opens one for each request reaches it. */
+/** Limit on open HTTP sessions; only a client that opens one for each request reaches it. Then the longest unused ends. */
 export const MAX_SESSIONS = 10_000;
+/** A request whose headers or body stop arriving for this long is cut off; a slow network pauses for seconds at most. */
+export const BODY_IDLE_SECONDS = 30;
+/** Time limit for a whole body: the largest needs 1 MB/s, and one that arrives a byte at a time does not stay. */
+export const BODY_DEADLINE_MS = 2 * 60_000;

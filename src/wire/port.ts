@@ -3,7 +3,10 @@ import { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { MAX_FRAME_BYTES } from "./frame.ts";
-import { createGuard, isLoopback, refusal } from "./guard.ts";
+import { isPreflight, preflightAnswer, sharedWith } from "./cors.ts";
+import { createGuard, refusal } from "./guard.ts";
+import type { Guard } from "./guard.ts";
+import { BODY_IDLE_SECONDS } from "./limits.ts";
 import type { Link } from "./link.ts";
 import { acceptedWebSocket, selectSubprotocol } from "./websocket.ts";
 import type { Accepted } from "./websocket.ts";
@@ -15,6 +18,8 @@ export interface ListenOptions {
   port: number;
   token?: string;
   allowedOrigins: readonly string[];
+  /** Names of this machine that a Host header may give, besides `host` and those of loopback. */
+  allowedHosts: readonly string[];
   /** PEM texts. */
   tls?: { cert: string; key: string };
 }
@@ -43,11 +48,13 @@ const DRAIN_POLL_MS = 20;
 /** One HTTP port: every request passes the guard, and `/healthz` and `/metrics` are answered alike. */
 export class Port {
   readonly #options: PortOptions;
+  readonly #guard: Guard;
   readonly #server: Server<Accepted>;
 
   /** Throws `unavailable` when the address cannot be listened on. */
   constructor(options: PortOptions) {
     this.#options = options;
+    this.#guard = createGuard(options);
     this.#server = this.#listen();
   }
 
@@ -79,20 +86,18 @@ export class Port {
 
   #listen(): Server<Accepted> {
     const { host, port, tls, log } = this.#options;
-    const guard = createGuard({
-      ...(this.#options.token === undefined ? {} : { token: this.#options.token }),
-      allowedOrigins: this.#options.allowedOrigins,
-      loopback: isLoopback(host),
-    });
     try {
       return Bun.serve({
         hostname: host,
         port,
         ...(tls ? { tls } : {}),
         maxRequestBodySize: MAX_FRAME_BYTES,
+        idleTimeout: BODY_IDLE_SECONDS,
         fetch: (request, server) => {
-          const url = new URL(request.url);
-          return guard(request, { open: url.pathname === "/healthz" }) ?? this.#answer(request, url, server);
+          const origin = request.headers.get("origin");
+          const answer = this.#answer(request, server);
+          if (origin === null || !this.#options.allowedOrigins.includes(origin)) return answer;
+          return Promise.resolve(answer).then((response) => response && sharedWith(origin, response));
         },
         websocket: acceptedWebSocket,
         error(error) {
@@ -106,7 +111,13 @@ export class Port {
     }
   }
 
-  #answer(request: Request, url: URL, server: Server<Accepted>) {
+  #answer(request: Request, server: Server<Accepted>) {
+    // Without a Host, Bun gives the path alone.
+    const url = URL.parse(request.url, request.headers.get("host") ? undefined : "http://localhost");
+    if (url === null) return refusal(400, "the header Host must name a host");
+    const refused = this.#guard(request, { open: url.pathname === "/healthz" });
+    if (refused) return refused;
+    if (isPreflight(request)) return preflightAnswer(request);
     if (url.pathname === "/healthz") return this.#options.health();
     if (url.pathname === "/metrics") return this.#options.metrics.response();
     const isWebSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";

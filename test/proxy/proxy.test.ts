@@ -59,6 +59,7 @@ function start(upstreams: Upstream[], options: Partial<ProxyOptions> & { default
     host: "127.0.0.1",
     port: 0,
     allowedOrigins: [],
+    allowedHosts: [],
     version: "1.2.3",
     upstreams: upstreamsOf(upstreams, defaultName),
     spool: { folder: folder.path, limits: { bytes: 1e12, ageMs: 1e12 }, sync: false },

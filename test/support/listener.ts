@@ -16,6 +16,7 @@ export async function testListener(
     host: "127.0.0.1",
     port: 0,
     allowedOrigins: [],
+    allowedHosts: [],
     log: quiet,
     version: "0.0.0",
     ...options.listener,

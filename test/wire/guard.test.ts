@@ -1,11 +1,16 @@
 import { describe, expect, test } from "bun:test";
-import { createGuard, isLoopback } from "../../src/wire/guard.ts";
+import { createGuard } from "../../src/wire/guard.ts";
 
 const ask = (headers: Record<string, string>) =>
   new Request("http://localhost:9020/", { headers: { host: "localhost:9020", ...headers } });
 
 describe("the guard", () => {
-  const guard = createGuard({ token: "right", allowedOrigins: ["https://allowed.example"], loopback: true });
+  const guard = createGuard({
+    token: "right",
+    allowedOrigins: ["https://allowed.example"],
+    host: "127.0.0.1",
+    allowedHosts: [],
+  });
   const bearer = { authorization: "Bearer right" };
 
   test("passes a request with the token, with or without an allowed Origin", () => {
@@ -20,7 +25,7 @@ describe("the guard", () => {
   });
 
   test("refuses a Host that is not this machine", () => {
-    for (const host of ["evil.example", "evil.example:9020", "127.0.0.1.evil.example", ""]) {
+    for (const host of ["evil.example", "evil.example:9020", "127.0.0.1.evil.example", "localhost."]) {
       expect(guard(ask({ ...bearer, host }), { open: true })?.status).toBe(403);
     }
     for (const host of ["localhost", "127.0.0.1:9020", "[::1]:9020", "LOCALHOST:1"]) {
@@ -48,12 +53,69 @@ describe("the guard", () => {
     expect(guard(ask({}), { open: true })).toBeUndefined();
   });
 
-  test("ignores the Host beyond loopback, where it cannot know the machine's names", () => {
-    expect(createGuard({ allowedOrigins: [], loopback: false })(ask({ host: "dewey.example" }))).toBeUndefined();
+  test("refuses what another site's page asks for, on an open route and with the token too, if its Origin is not allowed", () => {
+    for (const site of ["cross-site", "same-site", "Cross-Site", "none, cross-site"]) {
+      const headers = { ...bearer, "sec-fetch-site": site };
+      expect([site, guard(ask(headers), { open: true })?.status]).toEqual([site, 403]);
+      expect(guard(ask({ ...headers, origin: "https://allowed.example" }))).toBeUndefined();
+    }
+    for (const site of ["none", "same-origin"])
+      expect(guard(ask({ ...bearer, "sec-fetch-site": site }))).toBeUndefined();
+  });
+
+  test("refuses a Host that is no host as a bad request; an open route may be asked for without one", () => {
+    for (const host of [
+      "evil@localhost",
+      "local host",
+      "localhost/x",
+      "a, b",
+      "[::1",
+      "localhost:x",
+      "http://localhost",
+    ])
+      expect([host, guard(ask({ ...bearer, host }), { open: true })?.status]).toEqual([host, 400]);
+    expect(guard(ask({ ...bearer, host: "" }))?.status).toBe(400);
+    expect(guard(ask({ host: "" }), { open: true })).toBeUndefined();
+  });
+
+  test("lets a preflight of an allowed Origin pass without the token, and no other", () => {
+    const preflight = (headers: Record<string, string>, method = "OPTIONS") =>
+      guard(
+        new Request("http://localhost/", {
+          method,
+          headers: { host: "localhost", "access-control-request-method": "POST", ...headers },
+        }),
+      )?.status;
+    expect(preflight({ origin: "https://allowed.example" })).toBeUndefined();
+    expect(preflight({ origin: "https://evil.example" })).toBe(403);
+    expect(preflight({})).toBe(401);
+    expect(preflight({ origin: "https://allowed.example" }, "POST")).toBe(401);
   });
 });
 
-test("loopback is recognised by name and by number", () => {
-  expect(["localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"].every(isLoopback)).toBe(true);
-  expect(["0.0.0.0", "::", "192.168.0.1", "127.example.org", "example.org"].some(isLoopback)).toBe(false);
+describe("the Host", () => {
+  const passes = (options: { host: string; token?: string; allowedHosts?: string[] }, host: string) =>
+    createGuard({ allowedOrigins: [], allowedHosts: [], ...options })(
+      ask({ host, ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }) }),
+    ) === undefined;
+
+  test("without a token is a name that was given, or this machine's, wherever the port listens", () => {
+    const open = { host: "0.0.0.0", allowedHosts: ["Dewey.Example", "fd00::1"] };
+    for (const host of ["dewey.example", "DEWEY.example:9020", "[fd00::1]:9020", "localhost", "0.0.0.0:9020"])
+      expect([host, passes(open, host)]).toEqual([host, true]);
+    for (const host of ["evil.example", "dewey.example.evil", "192.168.0.7", "[fd00::2]"])
+      expect([host, passes(open, host)]).toEqual([host, false]);
+    expect(passes({ host: "192.168.0.7" }, "192.168.0.7:9020")).toBe(true);
+    expect(passes({ host: "fd00::7" }, "[fd00::7]:9020")).toBe(true);
+  });
+
+  test("on loopback may be the address that is listened on, and an allowed name, token or not", () => {
+    expect(passes({ host: "127.0.0.2" }, "127.0.0.2:9020")).toBe(true);
+    expect(passes({ host: "127.0.0.1", allowedHosts: ["dewey.example"] }, "dewey.example")).toBe(true);
+    expect(passes({ host: "127.0.0.1", token: "right" }, "dewey.example")).toBe(false);
+  });
+
+  test("does not matter beyond loopback where a token is required", () => {
+    expect(passes({ host: "0.0.0.0", token: "right" }, "dewey.example")).toBe(true);
+  });
 });

@@ -18,6 +18,7 @@ function open(options: Partial<PortOptions> = {}): Port {
     host: "127.0.0.1",
     port: 0,
     allowedOrigins: [],
+    allowedHosts: [],
     token: "right",
     log: createLog({ level: "debug", format: "json", write: (line) => void logged.push(line) }),
     metrics: new Metrics(),
@@ -41,6 +42,30 @@ function certificate(): { cert: string; key: string } {
   return pem;
 }
 
+/** What a port answers to this text, until it closes the connection or has sent a whole head. */
+async function raw(port: Port, text: string): Promise<string> {
+  const answer = Promise.withResolvers<string>();
+  let heard = "";
+  const socket = await Bun.connect({
+    hostname: "127.0.0.1",
+    port: port.number,
+    socket: {
+      open: (opened) => void opened.write(text),
+      data(_, bytes) {
+        heard += bytes.toString("latin1");
+        if (heard.includes("\r\n\r\n")) answer.resolve(heard);
+      },
+      close: () => answer.resolve(heard),
+      error: (_, error) => answer.reject(error),
+    },
+  });
+  try {
+    return await answer.promise;
+  } finally {
+    socket.terminate();
+  }
+}
+
 const authorized = { headers: { authorization: "Bearer right" } };
 const ask = (port: Port, path: string, init: RequestInit = {}) => fetch(`http://127.0.0.1:${port.number}${path}`, init);
 
@@ -55,6 +80,64 @@ describe("a port", () => {
     const port = open();
     const init = { headers: { ...authorized.headers, origin: "https://evil.example" } };
     for (const path of ["/", "/metrics", "/healthz"]) expect((await ask(port, path, init)).status).toBe(403);
+  });
+
+  test.each([
+    ["GET /healthz HTTP/1.0", "200"],
+    ["GET /healthz?deep=1 HTTP/1.1\r\nHost:", "200"],
+    ["GET / HTTP/1.0", "400"],
+    ["GET / HTTP/1.1", "400"],
+    ["GET / HTTP/1.1\r\nHost:", "400"],
+    ["GET /healthz HTTP/1.1\r\nHost: evil@localhost", "400"],
+    ["GET /healthz HTTP/1.1\r\nHost: [::1", "400"],
+    ["GET /healthz HTTP/1.1\r\nHost: localhost:99999", "400"],
+    ["GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b", "400"],
+    ["GET /healthz HTTP/1.1\r\nHost: a/b", "400"],
+    ["GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost", "200"],
+    ["POST //evil.example/ HTTP/1.0\r\nContent-Length: 0", "400"],
+  ])("answers plainly and logs nothing, whatever the Host is: %j", async (head, status) => {
+    const port = open();
+    logged.splice(0);
+    expect(await raw(port, `${head}\r\n\r\n`)).toStartWith(`HTTP/1.1 ${status} `);
+    expect(logged).toEqual([]);
+  });
+
+  test("answers an allowed Origin's preflight and lets it read every response, refusals too", async () => {
+    const origin = "https://ok.example";
+    const port = open({ allowedOrigins: [origin] });
+    const asked = {
+      origin,
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "authorization, content-type, mcp-session-id",
+    };
+    const preflight = await ask(port, "/mcp", { method: "OPTIONS", headers: asked });
+    expect([preflight.status, Object.fromEntries(preflight.headers)]).toEqual([
+      204,
+      expect.objectContaining({
+        "access-control-allow-origin": origin,
+        "access-control-allow-methods": "GET, POST, DELETE",
+        "access-control-allow-headers": asked["access-control-request-headers"],
+        vary: "Access-Control-Request-Headers, Origin",
+      }),
+    ]);
+    const cases = [
+      ["/", { origin }, 401],
+      ["/", { origin, ...authorized.headers, "sec-fetch-site": "cross-site" }, 200],
+      ["/healthz", { origin }, 200],
+    ] as const;
+    for (const [path, headers, status] of cases) {
+      const response = await ask(port, path, { headers });
+      expect([response.status, response.headers.get("access-control-allow-origin")]).toEqual([status, origin]);
+      expect(response.headers.get("access-control-expose-headers")).toContain("mcp-session-id");
+    }
+    const foreign = { ...asked, origin: "https://evil.example" };
+    for (const [method, headers] of [
+      ["OPTIONS", foreign],
+      ["GET", { origin: "https://evil.example" }],
+    ] as const) {
+      const refused = await ask(port, "/", { method, headers });
+      expect([refused.status, refused.headers.get("access-control-allow-origin")]).toEqual([403, null]);
+    }
   });
 
   test("answers /metrics itself and routes everything else", async () => {
