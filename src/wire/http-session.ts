@@ -80,7 +80,8 @@ export class HttpSessionLink implements Link {
 
   /** Whether any stream is connected. */
   get isConnected(): boolean {
-    return [...this.#streams.values()].some((stream) => stream.body);
+    for (const { body } of this.#streams.values()) if (body) return true;
+    return false;
   }
 
   /** Resolves when the next frame may be read. */

@@ -1,6 +1,7 @@
 import type { Server } from "bun";
 import { within } from "../deadline.ts";
 import type { Log } from "../log.ts";
+import { receive } from "./body.ts";
 import { INVALID_REQUEST, PARSE_ERROR, errorFrame, isObject, viewFrame } from "./frame.ts";
 import type { FrameView } from "./frame.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
@@ -33,6 +34,8 @@ export interface HttpSessionsOptions {
   log: Log;
   /** The revisions that a request's header may name; a relay leaves the check to its upstream. */
   versions?: readonly string[];
+  /** Sessions open at once; beyond it the one unused for longest ends. */
+  maxSessions?: number;
   idleLimitMs?: number;
   keepAliveMs?: number;
   /** How long a client may read nothing from a stream that has data queued. */
@@ -67,11 +70,11 @@ export class HttpSessions {
       return problem(404, null, SESSION_NOT_FOUND, "the session does not exist or has ended; initialize again");
     const refused = this.#refuse(request);
     if (refused) return refused;
-    // Bun would close a stream that is idle for long.
-    server.timeout(request, 0);
     if (session) session.usedMs = performance.now();
+    // Bun would close a stream that is idle for long, and a request whose session takes nothing.
+    server.timeout(request, 0);
     if (request.method === "POST") {
-      const answered = this.#post(request, session);
+      const answered = this.#post(request, server, session);
       return session ? session.receiving(answered) : answered;
     }
     if (!session) {
@@ -111,9 +114,10 @@ export class HttpSessions {
     );
   }
 
-  async #post(request: Request, session: HttpSessionLink | undefined): Promise<Response> {
+  async #post(request: Request, server: Server<unknown>, session: HttpSessionLink | undefined): Promise<Response> {
     await session?.ready();
-    const frame = await request.text();
+    const frame = await receive(request, server, (arriving) => arriving.text());
+    if (frame instanceof Response) return frame;
     const view = viewFrame(frame);
     if (view.kind === "invalid") {
       const isJson = view.reason === "not JSON-RPC";
@@ -131,8 +135,8 @@ export class HttpSessions {
         ? problem(400, id, METHOD_NOT_FOUND, "this server has no server/discover; initialize a session")
         : problem(400, id, INVALID_REQUEST, `a session is required: initialize one, then send its ${SESSION_HEADER}`);
     }
-    if (this.#sessions.size >= MAX_SESSIONS) {
-      return problem(503, id, SESSION_NOT_FOUND, "there are too many open sessions; try again later");
+    if (this.#sessions.size >= (this.#options.maxSessions ?? MAX_SESSIONS) && !this.#evict()) {
+      return problem(503, id, SESSION_NOT_FOUND, "all sessions that there may be are in use; try again later");
     }
     const session = new HttpSessionLink({
       ended: () => this.#sessions.delete(session.id),
@@ -141,6 +145,17 @@ export class HttpSessions {
     this.#sessions.set(session.id, session);
     this.#options.opened(session, request);
     return answer(session, request, frame, view);
+  }
+
+  /** Closes the session that was unused for longest, so that nobody who opens many locks others out. */
+  #evict(): boolean {
+    let longest: HttpSessionLink | undefined;
+    for (const session of this.#sessions.values()) {
+      if (!session.isConnected && session.usedMs < (longest?.usedMs ?? Infinity)) longest = session;
+    }
+    longest?.close("the session was unused for longest when there were too many");
+    if (longest) this.#options.log.debug("an unused HTTP session was closed for a new one", { session: longest.id });
+    return longest !== undefined;
   }
 
   #closeIdle(limitMs: number): void {

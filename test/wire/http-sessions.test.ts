@@ -274,25 +274,64 @@ describe("a session over Streamable HTTP", () => {
     ]);
   });
 
-  test("is not opened beyond 10,000 at once", async () => {
-    await using endpoint = startEndpoint();
-    using server = Bun.serve({ port: 0, fetch: () => new Response() });
+  /** Opens sessions by themselves and answers them; `finish` reads the response, after which a session is not in use. */
+  function many(maxSessions: number) {
+    const endpoint = startEndpoint({ maxSessions });
+    const headers = { ...endpoint.headers };
     const body = '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}';
-    const initialize = () =>
-      endpoint.sessions.handle(
-        new Request("http://localhost/mcp", { method: "POST", headers: endpoint.headers, body }),
-        server,
-      );
-    for (let count = 0; count < 10_000; count += 1) expect((await initialize()).status).toBe(200);
+    const initialize = () => fetch(`http://127.0.0.1:${endpoint.port}/`, { method: "POST", headers, body });
+    const finish = async (response: Response) => {
+      endpoint.opened.at(-1)?.link.send('{"jsonrpc":"2.0","id":1,"result":{}}');
+      await response.text();
+      return response.headers.get("mcp-session-id") ?? "";
+    };
+    const use = async (id: string) => {
+      const notify = { method: "POST", headers: { ...headers, "mcp-session-id": id } };
+      return (await fetch(`http://127.0.0.1:${endpoint.port}/`, { ...notify, body: '{"jsonrpc":"2.0","method":"n"}' }))
+        .status;
+    };
+    return { endpoint, initialize, finish, use };
+  }
+
+  test("ends for a new one when there are too many and it is unused for longest", async () => {
+    const { endpoint, initialize, finish, use } = many(3);
+    await using _ = endpoint;
+    const ids: string[] = [];
+    for (let count = 0; count < 3; count += 1) ids.push(await finish(await initialize()));
+    expect(await use(ids[0] ?? "")).toBe(202);
+    await finish(await initialize());
+    expect(await endpoint.opened[1]?.heard.end()).toContain("unused for longest");
+    expect(endpoint.sessions.size).toBe(3);
+    expect([await use(ids[0] ?? ""), await use(ids[1] ?? ""), await use(ids[2] ?? "")]).toEqual([202, 404, 202]);
+  });
+
+  test("is locked out by nobody who opens thousands", async () => {
+    const { endpoint, initialize, finish } = many(10);
+    await using _ = endpoint;
+    for (let count = 0; count < 200; count += 1) await finish(await initialize());
+    const response = await initialize();
+    expect([response.status, endpoint.sessions.size]).toEqual([200, 10]);
+    await finish(response);
+  });
+
+  test("is not opened when all are in use", async () => {
+    const { endpoint, initialize, finish } = many(3);
+    await using _ = endpoint;
+    const inUse: Response[] = [];
+    for (let count = 0; count < 3; count += 1) inUse.push(await initialize());
     const refused = await initialize();
     expect([refused.status, await refused.json(), endpoint.sessions.size]).toMatchObject([
       503,
-      { id: 1, error: { message: "there are too many open sessions; try again later" } },
-      10_000,
+      { id: 1, error: { message: "all sessions that there may be are in use; try again later" } },
+      3,
     ]);
+    // One that has its answer makes room.
+    await finish(inUse[2] as Response);
+    expect((await initialize()).status).toBe(200);
+    expect(endpoint.sessions.size).toBe(3);
     endpoint.sessions.stop();
     expect(endpoint.sessions.size).toBe(0);
-  }, 60_000);
+  });
 
   test("is kept alive by comments while its stream is idle", async () => {
     await using endpoint = startEndpoint({ keepAliveMs: 10 });

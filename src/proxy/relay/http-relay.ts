@@ -3,6 +3,7 @@ import { within } from "../../deadline.ts";
 import { jsonRpcCode } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { withoutSecrets } from "../../wire/address.ts";
+import { receive } from "../../wire/body.ts";
 import { errorFrame, requestIds } from "../../wire/frame.ts";
 import { SESSION_HEADER } from "../../wire/headers.ts";
 import { fetchUpstream, isRefusedConnection } from "../../wire/http-request.ts";
@@ -38,6 +39,8 @@ export interface HttpRelayOptions {
   tap(sessionKey: string | undefined): Tap;
   /** Called with undefined when the upstream answers, and with the reason when it does not. */
   saw(reason: string | undefined): void;
+  /** Sessions recorded at once. */
+  maxSessions?: number;
   idleLimitMs?: number;
   /** How long a client may read nothing from a stream that has data waiting. */
   stallLimitMs?: number;
@@ -91,7 +94,12 @@ export class HttpRelay {
     const known = id === null ? undefined : this.#sessions.get(id);
     const session = known ?? { tap: this.#options.tap(sessionKey), usedMs: 0, streams: 0, arriving: new Set() };
     session.usedMs = performance.now();
-    const { body, response } = await this.#arrive(session, request);
+    const arrived = await this.#arrive(session, request, server);
+    if (arrived instanceof Response) {
+      if (!known) session.tap.closed("the request's body did not arrive");
+      return arrived;
+    }
+    const { body, response } = arrived;
     const given = response instanceof Error ? null : response.headers.get(SESSION_HEADER);
     const over = () => {
       session.usedMs = performance.now();
@@ -112,17 +120,22 @@ export class HttpRelay {
     return this.#answer(response, { session, body, over });
   }
 
-  /** Forwards a request in the session's order: its end overtakes no frame that the client sent before it. */
+  /**
+   * Forwards a request in the session's order: its end overtakes no frame that the client sent before it. Returns a refusal
+   * when its body does not arrive.
+   */
   async #arrive(
     session: ForwardedSession,
     request: Request,
-  ): Promise<{ body: string | undefined; response: Response | Error }> {
+    server: Server<unknown>,
+  ): Promise<{ body: string | undefined; response: Response | Error } | Response> {
     if (request.method === "DELETE") await within(FAREWELL_STALL_MS, Promise.allSettled(session.arriving), () => {});
     if (request.method !== "POST") return { body: undefined, response: await this.#forward(request, undefined) };
     const arrival = Promise.withResolvers<void>();
     session.arriving.add(arrival.promise);
     try {
-      const body = await request.text();
+      const body = await receive(request, server, (arriving) => arriving.text());
+      if (body instanceof Response) return body;
       await tapped(session.tap, "up", body);
       return { body, response: await this.#forward(request, body) };
     } finally {
@@ -215,9 +228,13 @@ export class HttpRelay {
   #remember(id: string, session: ForwardedSession): void {
     if (this.#sessions.has(id)) return;
     this.#sessions.set(id, session);
-    // Beyond the limit the oldest session is no longer recorded.
-    const [first] = this.#sessions.keys();
-    if (this.#sessions.size > MAX_SESSIONS && first !== undefined) this.#forget(first, "there are too many sessions");
+    // Beyond the limit the session that was unused for longest is no longer recorded.
+    if (this.#sessions.size <= (this.#options.maxSessions ?? MAX_SESSIONS)) return;
+    let longest = id;
+    for (const [each, { streams, usedMs }] of this.#sessions) {
+      if (streams === 0 && usedMs < (this.#sessions.get(longest)?.usedMs ?? Infinity)) longest = each;
+    }
+    this.#forget(longest, "there are too many sessions");
   }
 
   #forgetIdle(limitMs: number): void {

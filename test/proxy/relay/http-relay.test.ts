@@ -359,19 +359,23 @@ describe("a forwarded session", () => {
     expect(relayed.relay.size).toBe(0);
   });
 
-  test("is no longer recorded when ten thousand newer ones are open", async () => {
+  test("is no longer recorded when there are too many and it is unused for longest", async () => {
     let count = 0;
-    using upstream = startServer(() => json("{}", { "mcp-session-id": `s${(count += 1)}` }));
-    using relayed = bareRelay(upstream.url.href);
-    for (let begun = 0; begun < 10_000; begun += 100)
-      await Promise.all(Array.from({ length: 100 }, () => relayed.handle()));
-    expect([relayed.relay.size, relayed.ends]).toEqual([10_000, []]);
+    using upstream = startServer(({ headers }) =>
+      json("{}", { "mcp-session-id": headers.get("mcp-session-id") ?? `s${(count += 1)}` }),
+    );
+    using relayed = bareRelay(upstream.url.href, { maxSessions: 3 });
+    for (let begun = 0; begun < 3; begun += 1) await relayed.handle();
+    await relayed.handle({ headers: { "mcp-session-id": "s1" } });
+    expect([relayed.relay.size, relayed.ends]).toEqual([3, []]);
     await relayed.handle();
-    expect([relayed.relay.size, relayed.ends]).toEqual([10_000, ["there are too many sessions"]]);
-    // The oldest was dropped, the second is still known.
+    expect([relayed.relay.size, relayed.ends]).toEqual([3, ["there are too many sessions"]]);
     const known = relayed.keys.length;
-    await relayed.handle({ headers: { "mcp-session-id": "s2" } });
+    // The first was used since: the second had to go.
+    await relayed.handle({ headers: { "mcp-session-id": "s1" } });
     expect(relayed.keys).toHaveLength(known);
+    await relayed.handle({ headers: { "mcp-session-id": "s2" } });
+    expect(relayed.keys).toHaveLength(known + 1);
   });
 });
 
