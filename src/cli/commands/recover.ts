@@ -35,6 +35,7 @@ export const recover: Command = {
       const rows = (name: string) => recovered.tables.find((table) => table.name === name)?.rows ?? 0;
       const holds = `${counted(rows("conversations"), "conversation")}, ${counted(rows("messages"), "message")}`;
       const text = `Recovered the backup of ${localTime(recovered.made_at)}: ${holds}\n`;
+      for (const warning of recovered.warnings) process.stderr.write(`dewey: ${warning}\n`);
       invocation.print(invocation.flags["json"] === true ? jsonText(recovered) : text);
       return 0;
     } catch (error) {

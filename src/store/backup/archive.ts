@@ -15,6 +15,20 @@ export interface ArchivePiece {
 /** Maximum size of a piece; an archive with a larger one was not made by Dewey. */
 export const MAX_PIECE_BYTES = 4 * 1024 * 1024;
 
+/** What an archive may need, since 50 kB could fill a memory or a disk. */
+export interface UnpackLimits {
+  /** Number of pieces; those of a store of 4 TB. */
+  pieces: number;
+  /**
+   * How many times its own size an archive unpacks to, beyond `allowanceBytes`. Repeated text may shrink to a ten-thousandth,
+   * but no store consists of it: each row has a random id.
+   */
+  ratio: number;
+  allowanceBytes: number;
+}
+
+const limits: UnpackLimits = { pieces: 1_000_000, ratio: 1000, allowanceBytes: 1024 * 1024 * 1024 };
+
 const SUMS = "SHA256SUMS";
 /** The first bytes of a zstd frame (RFC 8878). */
 const MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
@@ -48,30 +62,59 @@ async function* tar(pieces: AsyncIterable<ArchivePiece>): AsyncGenerator<Uint8Ar
   yield new Uint8Array(2 * BLOCK_BYTES);
 }
 
-/** The pieces of an archive, in order. Throws `invalid` for one that is foreign, cut off or damaged. */
-export async function* unpacked(archive: AsyncIterable<Uint8Array>): AsyncGenerator<ArchivePiece> {
-  const reader = new ByteReader(decompressed(archive), "the backup");
-  let sums = "";
-  for (;;) {
+/**
+ * The pieces of an archive, in order; one is in memory at a time. Throws `invalid` for one that is foreign, cut off or damaged,
+ * or that unpacks to more than a backup can hold.
+ */
+export async function* unpacked(
+  archive: AsyncIterable<Uint8Array>,
+  { pieces, ...size }: UnpackLimits = limits,
+): AsyncGenerator<ArchivePiece> {
+  const reader = new ByteReader(decompressed(archive, size), "the backup");
+  // The list of sums may be long, so that only its own sum is kept.
+  const sums = createHash("sha256");
+  let sumsBytes = 0;
+  for (let count = 0; count <= pieces; count += 1) {
     const { name, size } = pieceHeader(await reader.take(BLOCK_BYTES));
-    const bytes = await reader.take(size);
-    await reader.take(padding(size));
     if (name === SUMS) {
-      if (Buffer.from(bytes).toString() !== sums) throw damaged();
+      if (size !== sumsBytes) throw damaged();
+      const found = createHash("sha256");
+      for await (const part of reader.parts(size)) found.update(part);
+      if (found.digest("hex") !== sums.digest("hex")) throw damaged();
       // Two empty blocks end a tar; they must be complete too.
-      await reader.take(2 * BLOCK_BYTES);
+      await reader.take(padding(size) + 2 * BLOCK_BYTES);
       return;
     }
-    sums += `${sha256(bytes)}  ${name}\n`;
+    const bytes = await reader.take(size);
+    await reader.take(padding(size));
+    const line = Buffer.from(`${sha256(bytes)}  ${name}\n`);
+    sums.update(line);
+    sumsBytes += line.length;
     yield { name, bytes };
   }
+  throw foreign();
 }
 
-async function* decompressed(archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* decompressed(
+  archive: AsyncIterable<Uint8Array>,
+  { ratio, allowanceBytes }: Omit<UnpackLimits, "pieces">,
+): AsyncGenerator<Uint8Array> {
   let reason: unknown;
-  const source = streamOf(checked(archive, (error) => (reason = error)));
+  let packedBytes = 0;
+  let unpackedBytes = 0;
+  async function* counted(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of archive) {
+      packedBytes += chunk.length;
+      yield chunk;
+    }
+  }
+  const source = streamOf(checked(counted(), (error) => (reason = error)));
   try {
-    for await (const chunk of source.pipeThrough(new DecompressionStream("zstd"))) yield chunk;
+    for await (const chunk of source.pipeThrough(new DecompressionStream("zstd"))) {
+      unpackedBytes += chunk.length;
+      if (unpackedBytes > allowanceBytes + ratio * packedBytes) throw (reason = oversized());
+      yield chunk;
+    }
   } catch {
     // The decompressor's message describes its own state; a reason of ours is clearer.
     throw reason ?? damaged();
@@ -116,7 +159,8 @@ function entry({ name, bytes }: ArchivePiece): Uint8Array<ArrayBuffer> {
 function pieceHeader(block: Uint8Array): { name: string; size: number } {
   const header = parseHeader(block);
   if (!header) throw damaged();
-  if (header.name !== SUMS && !(header.size <= MAX_PIECE_BYTES)) throw foreign();
+  if (!(header.size >= 0)) throw damaged();
+  if (header.name !== SUMS && header.size > MAX_PIECE_BYTES) throw foreign();
   return header;
 }
 
@@ -126,6 +170,10 @@ function sha256(bytes: Uint8Array): string {
 
 export function damaged(): DeweyError {
   return new DeweyError("invalid", "the backup is damaged or cut off");
+}
+
+function oversized(): DeweyError {
+  return new DeweyError("invalid", "the backup unpacks to far more than any store holds; it was not made by Dewey");
 }
 
 export function foreign(): DeweyError {

@@ -59,6 +59,8 @@ export type Manifest = z.output<typeof manifestSchema>;
 export interface Recovered {
   made_at: string;
   tables: { name: string; rows: number }[];
+  /** What could not be restored as it was, in sentences for people. */
+  warnings: string[];
 }
 
 /**
@@ -208,16 +210,16 @@ export async function recoverPieces(
         migrations.filter(({ name }) => then.has(name)),
       );
       const recreateIndexes = await dropIndexes(within, manifest);
-      await copyIn(within, manifest, pieces);
+      await readable(copyIn(within, manifest, pieces));
       await recreateIndexes();
       await applyWithin(
         within,
         migrations.filter(({ name }) => !then.has(name)),
       );
-      await adoptLanguage(within);
+      const warnings = await adoptLanguage(within);
       // Search weighs words by the statistics that ANALYZE collects.
       for (const { name } of manifest.tables) await within.unsafe(`analyze ${name}`);
-      return { made_at: manifest.made_at, tables: manifest.tables.map(({ name, rows }) => ({ name, rows })) };
+      return { made_at: manifest.made_at, tables: manifest.tables.map(({ name, rows }) => ({ name, rows })), warnings };
     }),
   );
 }
@@ -234,6 +236,8 @@ async function readManifest(pieces: AsyncGenerator<ArchivePiece>): Promise<Manif
       `the backup has the migration ${unknown}, which this Dewey does not know; use a newer Dewey`,
     );
   }
+  // Every Dewey applies them in their order.
+  if (parsed.migrations.some((name, index) => migrations[index]?.name !== name)) throw damaged();
   return parsed;
 }
 
@@ -242,14 +246,15 @@ export function parseManifest(piece: ArchivePiece): Manifest {
   try {
     value = JSON.parse(Buffer.from(piece.bytes).toString());
   } catch {
-    throw foreign();
+    throw damaged();
   }
   const parsed = manifestSchema.safeParse(value);
   if (parsed.success) return parsed.data;
+  if (!manifestSchema.pick({ format: true }).safeParse(value).success) throw foreign();
   const newer = z
-    .object({ ...manifestSchema.pick({ format: true, dewey: true, migrations: true }).shape, version: z.int() })
+    .object({ ...manifestSchema.pick({ dewey: true, migrations: true }).shape, version: z.int().positive() })
     .safeParse(value);
-  if (!newer.success) throw foreign();
+  if (!newer.success) throw damaged();
   // A manifest of this version, with only known migrations, should have parsed: it is damaged.
   const isOurs = newer.data.migrations.every((name) => migrations.some((migration) => migration.name === name));
   if (isOurs && newer.data.version === manifestSchema.shape.version.value) throw damaged();
@@ -314,10 +319,10 @@ async function copyIn(sql: TransactionSQL, manifest: Manifest, pieces: AsyncGene
       .writable()
       .getWriter();
     while (piece.done !== true && piece.value.name.startsWith(`${table.name}/`)) {
-      await readable(writer.write(piece.value.bytes));
+      await writer.write(piece.value.bytes);
       piece = await pieces.next();
     }
-    await readable(writer.close());
+    await writer.close();
     await sql.unsafe(`alter table ${table.name} enable trigger user`);
   }
   for (const { name, rows } of manifest.tables) {
@@ -326,12 +331,15 @@ async function copyIn(sql: TransactionSQL, manifest: Manifest, pieces: AsyncGene
   }
 }
 
-/** Throws `invalid` for rows that PostgreSQL cannot parse (class 22) or that violate constraints (23): the archive is damaged. */
-async function readable(written: Promise<void>): Promise<void> {
+/**
+ * Throws `invalid` for rows that PostgreSQL cannot parse (class 22) or that violate constraints (23), and for tables or columns
+ * that there are not (42): the archive is damaged.
+ */
+async function readable(copied: Promise<void>): Promise<void> {
   try {
-    await written;
+    await copied;
   } catch (cause) {
-    if (!/^2[23]/.test(sqlState(cause) ?? "")) throw cause;
+    if (!/^(2[23]|42)/.test(sqlState(cause) ?? "")) throw cause;
     throw new DeweyError("invalid", "the backup is damaged: the database cannot read its rows", { cause });
   }
 }

@@ -74,19 +74,28 @@ export async function beginReindexing(database: Database, named: string | undefi
 }
 
 /**
- * Adapts the database's functions to the language of a recovered backup. If this PostgreSQL does not know that language
- * (newer versions know more), all messages are reindexed in the fallback.
+ * Adapts the database's functions to the languages of a recovered backup. Those that this PostgreSQL does not know (newer
+ * versions know more) are dropped, because every search would fail on them, and all messages are reindexed. Returns a warning
+ * for each. Throws `invalid` if the backup has no language.
  */
-export async function adoptLanguage(sql: TransactionSQL): Promise<void> {
+export async function adoptLanguage(sql: TransactionSQL): Promise<string[]> {
   const known = new Set(await languagesOf(sql));
-  const { language, earlier } = await readReindexing(sql);
-  if (!known.has(language)) {
-    const readable = earlier.filter((each) => known.has(each) && each !== FALLBACK);
-    await sql`update dewey_search_language set language = ${FALLBACK}, earlier = ${sql.array(readable, "TEXT")}::text[],
+  const [found]: { language: string; earlier: string[] }[] =
+    await sql`select language, earlier from dewey_search_language`;
+  if (!found) throw new DeweyError("invalid", "the backup is damaged: it names no search language");
+  const language = known.has(found.language) ? found.language : FALLBACK;
+  const earlier = found.earlier.filter((each) => known.has(each) && each !== language);
+  const unknown = [...new Set([found.language, ...found.earlier])].filter((each) => !known.has(each));
+  if (unknown.length > 0) {
+    await sql`update dewey_search_language set language = ${language}, earlier = ${sql.array(earlier, "TEXT")}::text[],
       started_at = clock_timestamp(), walked_to = null, walked = 0,
       total = (select coalesce(sum(message_count), 0) from conversations)`;
   }
   await sql`select dewey_search_with(language::regconfig) from dewey_search_language`;
+  return unknown.map((each) => {
+    const reason = `this database does not know the search language ${JSON.stringify(each)} of the backup`;
+    return `${reason}; the words of its messages are rebuilt in ${language}`;
+  });
 }
 
 /** Throws `invalid` for an unknown language. A request's language also comes from the setting or its flag. */

@@ -332,12 +332,62 @@ for (const engine of engines.slice(0, 1)) {
           ),
         ),
       ).toMatchObject({ code: "invalid" });
+      const changedTables = (change: (table: { name: string; columns: string[]; rows: number }) => void) =>
+        withManifest((manifest) => (manifest["tables"] as Parameters<typeof change>[0][]).forEach(change));
+      const damages: [string, Uint8Array][] = [
+        ["a column that there is not", await changedTables(({ columns }) => columns.push("nothing"))],
+        ["no columns", await changedTables(({ columns }) => columns.splice(0))],
+        ["rows that are no number", await changedTables((table) => (table.rows = "x" as never))],
+        ["no version", await withManifest((manifest) => delete manifest["version"])],
+        ["a migration too few", await withManifest((manifest) => (manifest["migrations"] as string[]).splice(1, 1))],
+        ["no migrations", await withManifest((manifest) => (manifest["migrations"] = []))],
+        ["no JSON", await rewritten(([, ...rest]) => [{ name: "manifest.json", bytes: Buffer.from("{") }, ...rest])],
+        [
+          "no language",
+          await rewritten((all) =>
+            all.map((piece) => (piece.name.startsWith("dewey_search") ? { ...piece, bytes: Buffer.from("") } : piece)),
+          ),
+        ],
+      ];
+      for (const [what, bytes] of damages) {
+        const { code, message } = (await refused(bytes)) as { code: string; message: string };
+        expect([what, code, message]).toEqual([what, "invalid", expect.stringMatching(/damaged|holds 0 of/)]);
+      }
       const badRows = await rewritten((all) =>
         all.map((piece) => (piece.name.startsWith("conversations/") ? { ...piece, bytes: Buffer.from("x\n") } : piece)),
       );
       expect(await refused(badRows)).toMatchObject({ code: "invalid", message: expect.stringContaining("damaged") });
       // The undamaged archive is accepted afterwards.
       await other.recover(inChunks(archive), { force: true });
+    });
+
+    test("drops search languages that the database does not know, with a warning, and searches on", async () => {
+      await using store = await testStore(engine);
+      await store.messages.storeBulk({ messages: [{ role: "user", content: "marmalade for breakfast" }] });
+      const all = (await piecesOf(await bytesOf(await store.backup()))).filter(({ name }) => name !== "SHA256SUMS");
+      for (const [language, earlier, now] of [
+        ["english", "{klingon}", "english"],
+        ["german", "{klingon,french}", "german"],
+        ["klingon", "{}", "english"],
+        ["klingon", "{vulcan,german}", "english"],
+      ] as const) {
+        const changed = all.map((piece) => {
+          if (!piece.name.startsWith("dewey_search_language/")) return piece;
+          const fields = Buffer.from(piece.bytes).toString().split("\t");
+          return { ...piece, bytes: Buffer.from(["t", language, earlier, ...fields.slice(3)].join("\t")) };
+        });
+        await using other = await testStore(engine);
+        const { warnings } = await other.recover(packed(each(changed)), { force: true });
+        const unknown: string[] = `${language} ${earlier}`.match(/klingon|vulcan/g) ?? [];
+        expect(warnings.map((each) => /"(\w+)"/.exec(each)?.[1] ?? "")).toEqual(unknown);
+        const state = await other.reindexer.state();
+        expect([state.language, state.under_way, state.earlier.some((each) => unknown.includes(each))]).toEqual([
+          now,
+          true,
+          false,
+        ]);
+        expect((await other.search.find({ query: "marmalade", limit: 5, offset: 0 })).total).toBe(1);
+      }
     });
 
     test("migrates the backup of an older Dewey", async () => {
