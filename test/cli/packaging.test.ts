@@ -21,6 +21,12 @@ async function unit(kind: string): Promise<string> {
 const serveUnit = await unit("serve");
 const proxyUnit = await unit("proxy");
 
+interface Service {
+  image: string;
+  environment: Record<string, string>;
+  command: string[];
+}
+
 describe("the units, the Dockerfile and the compose file", () => {
   const texts = {
     "unit serve": serveUnit,
@@ -57,6 +63,18 @@ describe("the units, the Dockerfile and the compose file", () => {
       if (!command) throw new Error(`there is no command ${name}`);
       parseCommandLine(command, args);
     }
+  });
+
+  test("run no server or proxy that takes clients without a token", () => {
+    const compose = texts["compose.yaml"];
+    const services = Object.values((Bun.YAML.parse(compose) as { services: Record<string, Service> }).services);
+    const ours = services.filter(({ image }) => image === "dewey");
+    expect(ours).toHaveLength(2);
+    for (const { environment, command } of ours) {
+      expect(environment["DEWEY_TOKEN"]).toStartWith("${DEWEY_TOKEN:?");
+      expect(command).not.toContain("--no-auth");
+    }
+    expect(texts.Dockerfile).not.toContain('"--no-auth"');
   });
 
   test("pass to the server only secrets that it reads from files", () => {
