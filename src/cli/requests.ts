@@ -4,13 +4,13 @@ import { whyUnreachable } from "./client-command.ts";
 import { httpAddress } from "./health.ts";
 
 /**
- * Requests an HTTP route of the server at a WebSocket address, for content that is too large for a tool's reply. There is
+ * Posts to an HTTP route of the server at a WebSocket address, for content that is too large for a tool's reply. There is
  * no time limit. Throws the server's own error, or one that explains why there is no reply.
  */
 export async function requestServer(
   address: { url: string; token: string | undefined },
   path: string,
-  init: { method: string; body?: Uint8Array<ArrayBuffer> },
+  body?: Uint8Array<ArrayBuffer>,
 ): Promise<Response> {
   const headers = address.token === undefined ? {} : { authorization: `Bearer ${address.token}` };
   const [pathname = "", search = ""] = path.split("?");
@@ -18,7 +18,7 @@ export async function requestServer(
   url.search = search;
   let response: Response;
   try {
-    response = await fetch(url, { ...init, headers, timeout: false });
+    response = await fetch(url, { method: "POST", ...(body ? { body } : {}), headers, timeout: false });
   } catch (cause) {
     throw (
       (await whyUnreachable(address)) ??

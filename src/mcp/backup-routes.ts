@@ -3,8 +3,10 @@ import { asDeweyError, DeweyError, httpStatus } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Recovered } from "../store/backup/backup.ts";
 import type { Store } from "../store/store.ts";
+import { receive } from "../wire/body.ts";
+import { BackupDownload } from "./backup-download.ts";
 
-/** A recovery that receives no data for this long is rolled back. */
+/** A recovery that receives no data for this long is rolled back, and a backup of which nothing is taken is ended. */
 const IDLE_LIMIT_MS = 60_000;
 /** The largest part of an archive in one request. */
 const MAX_PART_BYTES = 8 * 1024 * 1024;
@@ -18,16 +20,17 @@ interface Recovery {
 }
 
 /**
- * `GET /backup` returns the store as an archive. `POST /recover` begins a recovery and returns its id; the archive is then
- * uploaded in parts (`PUT /recover?id=ID&offset=N`), and `POST /recover?id=ID` commits it and returns what was recovered;
- * `DELETE /recover?id=ID` rolls it back. One request for the whole archive would need a listener without a limit on bodies.
+ * `POST /backup` returns the store as an archive, one at a time. `POST /recover` begins a recovery and returns its id; the
+ * archive is then uploaded in parts (`/recover/part?id=ID&offset=N`), and `/recover/finish?id=ID` commits it and returns what
+ * was recovered; `/recover/undo?id=ID` rolls it back. One request for the whole archive would need a listener without a limit
+ * on bodies.
  */
 export class BackupRoutes {
   readonly #store: Store;
   readonly #log: Log;
   readonly #idleLimitMs: number;
   #recovery: Recovery | undefined;
-  #backups = 0;
+  #isBackingUp = false;
 
   constructor(store: Store, log: Log, idleLimitMs = IDLE_LIMIT_MS) {
     this.#store = store;
@@ -37,7 +40,7 @@ export class BackupRoutes {
 
   /** Backups and recoveries in progress. */
   get size(): number {
-    return this.#backups + (this.#recovery ? 1 : 0);
+    return (this.#isBackingUp ? 1 : 0) + (this.#recovery ? 1 : 0);
   }
 
   /** Rolls back a recovery in progress. */
@@ -50,15 +53,13 @@ export class BackupRoutes {
     server.timeout(request, 0);
     try {
       const { pathname, searchParams } = new URL(request.url);
-      if (pathname === "/backup" && request.method === "GET") return await this.#backup();
-      const id = searchParams.get("id");
-      if (pathname === "/recover" && request.method === "POST" && id === null) {
-        return this.#begin(searchParams.get("force") === "true");
-      }
-      if (pathname === "/recover" && request.method === "PUT") return await this.#part(id, searchParams, request);
-      if (pathname === "/recover" && request.method === "POST") return await this.#finish(id);
-      if (pathname === "/recover" && request.method === "DELETE") return await this.#undo(id);
-      throw new DeweyError("invalid", "use GET /backup, or POST, PUT or DELETE /recover");
+      if (pathname === "/backup") return await this.#backup(request);
+      if (pathname === "/recover") return this.#begin(searchParams.get("force") === "true");
+      const recovery = this.#known(searchParams.get("id"));
+      if (pathname === "/recover/part") return await this.#part(recovery, searchParams, request, server);
+      if (pathname === "/recover/finish") return await this.#finish(recovery);
+      if (pathname === "/recover/undo") return await this.#undo();
+      throw new DeweyError("not_found", "use /backup, /recover, /recover/part, /recover/finish or /recover/undo");
     } catch (thrown) {
       const error = asDeweyError(thrown);
       if (error.code === "internal") this.#log.error("a backup or a recovery failed", { error });
@@ -66,34 +67,19 @@ export class BackupRoutes {
     }
   }
 
-  async #backup(): Promise<Response> {
-    const archive = (await this.#store.backup()).getReader();
-    this.#backups += 1;
-    let isOver = false;
-    // A client may leave while the next chunk is being read, which then fails too.
-    const over = () => {
-      if (!isOver) this.#backups -= 1;
-      isOver = true;
-    };
-    const log = this.#log;
-    const body = new ReadableStream<Uint8Array>({
-      async pull(controller) {
-        try {
-          const { value } = await archive.read();
-          if (value !== undefined) return controller.enqueue(value);
-          controller.close();
-        } catch (error) {
-          if (!isOver) log.error("a backup was interrupted", { error });
-          controller.error(error);
-        }
-        over();
-      },
-      async cancel() {
-        over();
-        await archive.cancel();
-      },
+  async #backup(request: Request): Promise<Response> {
+    if (this.#isBackingUp)
+      throw new DeweyError("conflict", "another backup is in progress; try again when it has ended");
+    this.#isBackingUp = true;
+    const over = () => void (this.#isBackingUp = false);
+    const archive = await this.#store.backup().catch((error: unknown) => {
+      over();
+      throw error;
     });
-    return new Response(body, { headers: { "content-type": "application/zstd" } });
+    const download = new BackupDownload({ archive, stallLimitMs: this.#idleLimitMs, log: this.#log, over });
+    // Nobody would read, or cancel, the body of a response to a client that has left.
+    if (request.signal.aborted) await download.cancel();
+    return new Response(download.stream, { headers: { "content-type": "application/zstd" } });
   }
 
   #begin(force: boolean): Response {
@@ -109,12 +95,18 @@ export class BackupRoutes {
     return Response.json({ id });
   }
 
-  async #part(id: string | null, search: URLSearchParams, request: Request): Promise<Response> {
-    const recovery = this.#known(id);
-    if (search.get("offset") !== `${recovery.received}`) {
+  async #part(
+    recovery: Recovery,
+    search: URLSearchParams,
+    request: Request,
+    server: BunServer<unknown>,
+  ): Promise<Response> {
+    // The body has a time limit of its own.
+    clearTimeout(recovery.idle);
+    const bytes = await receive(request, server, (arriving) => arriving.bytes()).finally(() => this.#touch(recovery));
+    if (bytes instanceof Response) return bytes;
+    if (search.get("offset") !== `${recovery.received}`)
       throw new DeweyError("conflict", `the next part should start at offset ${recovery.received}`);
-    }
-    const bytes = await request.bytes();
     if (bytes.length > MAX_PART_BYTES)
       throw new DeweyError("invalid", `a part should have at most ${MAX_PART_BYTES} bytes`);
     recovery.received += bytes.length;
@@ -124,18 +116,17 @@ export class BackupRoutes {
     return Response.json({ received: recovery.received });
   }
 
-  async #finish(id: string | null): Promise<Response> {
-    const recovery = this.#known(id);
+  async #finish(recovery: Recovery): Promise<Response> {
     clearTimeout(recovery.idle);
     await this.#unlessFailed(recovery, recovery.writer.close());
     const recovered = await this.#unlessFailed(recovery, recovery.done);
     this.#recovery = undefined;
     this.#log.info("recovered from a backup", { madeAt: recovered.made_at });
+    for (const warning of recovered.warnings) this.#log.warn(warning);
     return Response.json(recovered);
   }
 
-  async #undo(id: string | null): Promise<Response> {
-    this.#known(id);
+  async #undo(): Promise<Response> {
     await this.#abort("its client cancelled it");
     return Response.json({ undone: true });
   }
@@ -166,6 +157,7 @@ export class BackupRoutes {
 
   #touch(recovery: Recovery): void {
     clearTimeout(recovery.idle);
+    if (this.#recovery !== recovery) return;
     recovery.idle = setTimeout(() => void this.#abort("its client stopped sending"), this.#idleLimitMs);
   }
 

@@ -123,8 +123,12 @@ function router({ store, log }: ListenerOptions, { http, backups, opened }: Rout
     const { pathname } = visit.url;
     if (visit.isWebSocket && (pathname === "/" || pathname === "/mcp")) return upgrade(visit, opened);
     if (pathname === "/mcp") return http.handle(request, server);
-    if (pathname === "/backup" || pathname === "/recover") return backups.handle(request, server);
-    if (pathname === "/reindex") return handleReindex(request, store, log);
+    const [, owner = ""] = pathname.split("/");
+    if (["backup", "recover", "reindex"].includes(owner)) {
+      // They change or export everything: a link or an image of a web page must not do that.
+      if (request.method !== "POST") return refusal(405, `use POST ${pathname}`, { allow: "POST" });
+      return owner === "reindex" ? handleReindex(request, store, log) : backups.handle(request, server);
+    }
     return refusal(404, "use WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz or GET /metrics");
   };
 }

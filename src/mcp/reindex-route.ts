@@ -3,15 +3,16 @@ import type { Log } from "../log.ts";
 import type { Store } from "../store/store.ts";
 
 /**
- * `POST /reindex` starts to rebuild the search index, with `?language=NAME` in another language; `GET /reindex` returns the
- * progress. Both answer at once: the rebuild runs in the background.
+ * `POST /reindex` starts to rebuild the search index, with `?language=NAME` in another language; `POST /reindex/progress`
+ * returns the progress. Both answer at once: the rebuild runs in the background.
  */
 export async function handleReindex(request: Request, store: Store, log: Log): Promise<Response> {
   try {
-    const language = new URL(request.url).searchParams.get("language") ?? undefined;
-    if (request.method === "GET") return Response.json(await store.reindexer.state());
-    if (request.method === "POST") return Response.json(await store.reindexer.begin(language));
-    throw new DeweyError("invalid", "use GET or POST /reindex");
+    const { pathname, searchParams } = new URL(request.url);
+    if (pathname === "/reindex/progress") return Response.json(await store.reindexer.state());
+    if (pathname === "/reindex")
+      return Response.json(await store.reindexer.begin(searchParams.get("language") ?? undefined));
+    throw new DeweyError("not_found", "use /reindex or /reindex/progress");
   } catch (thrown) {
     const { code, message, field } = asDeweyError(thrown);
     if (code === "internal") log.error("reindexing failed", { error: thrown });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { DeweyError } from "../../src/errors.ts";
 import { createLog } from "../../src/log.ts";
 import { BackupRoutes } from "../../src/mcp/backup-routes.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -13,23 +14,22 @@ const logged: string[] = [];
 const log = createLog({ level: "info", format: "text", write: (line) => void logged.push(line) });
 
 /** The routes on a port of their own. */
-function serve(idleLimitMs?: number) {
-  const routes = new BackupRoutes(store, log, idleLimitMs);
+function serve(idleLimitMs?: number, of: Store = store) {
+  const routes = new BackupRoutes(of, log, idleLimitMs);
   const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (request, bun) => routes.handle(request, bun) });
-  const ask = async (method: string, path: string, body?: Uint8Array) => {
-    const response = await fetch(new URL(path, server.url), { method, ...(body === undefined ? {} : { body }) });
+  const ask = async (path: string, body?: Uint8Array) => {
+    const response = await fetch(new URL(path, server.url), { method: "POST", ...(body ? { body } : {}) });
     return { status: response.status, reply: (await response.json()) as Record<string, unknown> };
   };
-  const begin = async (query = "?force=true") => String((await ask("POST", `/recover${query}`)).reply["id"]);
-  const part = (id: string, offset: number, bytes: Uint8Array) =>
-    ask("PUT", `/recover?id=${id}&offset=${offset}`, bytes);
+  const begin = async (query = "?force=true") => String((await ask(`/recover${query}`)).reply["id"]);
+  const part = (id: string, offset: number, bytes: Uint8Array) => ask(`/recover/part?id=${id}&offset=${offset}`, bytes);
   return {
     routes,
     url: server.url,
     ask,
     begin,
     part,
-    finish: (id: string) => ask("POST", `/recover?id=${id}`),
+    finish: (id: string) => ask(`/recover/finish?id=${id}`),
     async [Symbol.asyncDispose]() {
       await routes.stop();
       await server.stop(true);
@@ -38,7 +38,7 @@ function serve(idleLimitMs?: number) {
 }
 
 async function backup(url: URL): Promise<Uint8Array> {
-  const response = await fetch(new URL("/backup", url));
+  const response = await fetch(new URL("/backup", url), { method: "POST" });
   expect(response.headers.get("content-type")).toBe("application/zstd");
   return response.bytes();
 }
@@ -95,18 +95,13 @@ describe("a recovery over HTTP", () => {
   test("refuses a second one at the same time, and an unknown id", async () => {
     await using served = serve();
     const id = await served.begin();
-    expect((await served.ask("POST", "/recover")).reply).toEqual({
+    expect((await served.ask("/recover")).reply).toEqual({
       code: "conflict",
       error: "another recovery is in progress; try again when it has ended",
     });
-    for (const [method, path] of [
-      ["PUT", "/recover?id=x&offset=0"],
-      ["POST", "/recover?id=x"],
-      ["DELETE", "/recover?id=x"],
-      ["DELETE", "/recover"],
-    ] as const)
-      expect((await served.ask(method, path)).status).toBe(404);
-    expect(await served.ask("DELETE", `/recover?id=${id}`)).toEqual({ status: 200, reply: { undone: true } });
+    for (const path of ["part?id=x&offset=0", "finish?id=x", "undo?id=x", "undo", `else?id=${id}`])
+      expect((await served.ask(`/recover/${path}`)).status).toBe(404);
+    expect(await served.ask(`/recover/undo?id=${id}`)).toEqual({ status: 200, reply: { undone: true } });
     expect((await served.finish(id)).status).toBe(404);
     expect(logged.join("")).toContain('a recovery was rolled back reason="its client cancelled it"');
     expect(await counts()).toEqual([1, 1]);
@@ -134,7 +129,7 @@ describe("a recovery over HTTP", () => {
     expect(logged.join("")).toContain('a recovery was rolled back reason="it failed"');
     expect(served.routes.size).toBe(0);
     expect(await counts()).toEqual([1, 1]);
-    expect((await served.ask("DELETE", `/recover?id=${await served.begin()}`)).status).toBe(200);
+    expect((await served.ask(`/recover/undo?id=${await served.begin()}`)).status).toBe(200);
   });
 
   test("that receives nothing for its limit is rolled back", async () => {
@@ -173,33 +168,95 @@ describe("a recovery over HTTP", () => {
 
 describe("a backup over HTTP", () => {
   test("counts while it is read, whether it is read to its end or not", async () => {
-    await using served = serve();
-    await store.messages.storeBulk({
-      messages: Array.from({ length: 40 }, () => ({
-        role: "user" as const,
-        content: "x",
-        metadata: { noise: Buffer.from(crypto.getRandomValues(new Uint8Array(100_000))).toString("base64") },
-      })),
-      skip_known: false,
-    });
-    const response = await fetch(new URL("/backup", served.url));
+    const endless = endlessStore();
+    await using served = serve(undefined, endless.store);
+    const stalled = await stall(served.url);
     expect(served.routes.size).toBe(1);
-    await response.body?.cancel();
+    stalled.terminate();
     await until("the end of the backup", () => served.routes.size === 0);
-    await backup(served.url);
-    await until("the end of the second", () => served.routes.size === 0);
+    await until("the end of its source", () => endless.ended() === 1);
+    await using whole = serve();
+    await backup(whole.url);
+    await until("the end of the second", () => whole.routes.size === 0);
   });
 
-  test("is asked for with GET, and other methods are refused", async () => {
-    await using served = serve();
-    for (const [method, path] of [
-      ["POST", "/backup"],
-      ["GET", "/recover"],
-      ["PATCH", "/recover?id=x"],
-    ] as const)
-      expect(await served.ask(method, path)).toEqual({
-        status: 400,
-        reply: { code: "invalid", error: "use GET /backup, or POST, PUT or DELETE /recover" },
+  test("is one at a time, and is ended when its reader takes nothing, so that the next can begin", async () => {
+    const endless = endlessStore();
+    await using served = serve(300, endless.store);
+    for (const count of [1, 2]) {
+      const stalled = await stall(served.url);
+      expect(await served.ask("/backup")).toEqual({
+        status: 409,
+        reply: { code: "conflict", error: "another backup is in progress; try again when it has ended" },
       });
+      await until("the end of the stalled one", () => served.routes.size === 0);
+      expect(endless.ended()).toBe(count);
+      stalled.terminate();
+    }
+    expect(logged.join("")).toContain("its client took nothing for too long");
+  });
+
+  test("goes on as long as its reader takes something", async () => {
+    await using served = serve(500, endlessStore().store);
+    const response = await fetch(new URL("/backup", served.url), { method: "POST" });
+    const untilMs = performance.now() + 1500;
+    for await (const chunk of response.body ?? []) {
+      expect(chunk.length).toBeGreaterThan(0);
+      if (performance.now() > untilMs) break;
+    }
+    expect(logged).toEqual([]);
+  });
+
+  test("whose reader leaves, at any moment, causes no error line and makes room for the next", async () => {
+    await using served = serve();
+    for (const afterMs of [0, 1, 5, 20, 60]) {
+      const reader = await stall(served.url, false);
+      await Bun.sleep(afterMs);
+      reader.terminate();
+      await until("room for the next", () => served.routes.size === 0);
+    }
+    await backup(served.url);
+    expect(logged.filter((line) => /error/i.test(line))).toEqual([]);
+  });
+
+  test("that the database does not answer makes room for the next", async () => {
+    const server = { timeout() {} } as unknown as Parameters<BackupRoutes["handle"]>[1];
+    const away = { ...store, backup: () => Promise.reject(new DeweyError("unavailable", "away")) };
+    const failing = new BackupRoutes(away, log);
+    for (let count = 0; count < 2; count += 1) {
+      const response = await failing.handle(new Request("http://localhost/backup", { method: "POST" }), server);
+      expect([response.status, failing.size]).toEqual([503, 0]);
+    }
   });
 });
+
+/** A store whose backup never ends, and how many of these were ended. */
+function endlessStore() {
+  let ended = 0;
+  const backup = () =>
+    Promise.resolve(
+      new ReadableStream<Uint8Array>({
+        pull: (controller) => controller.enqueue(new Uint8Array(300_000)),
+        cancel: () => void (ended += 1),
+      }),
+    );
+  return { store: { ...store, backup }, ended: () => ended };
+}
+
+/** A client that asks for a backup and reads nothing of it; resolves once there is something to read, if it should. */
+async function stall(url: URL, waits = true) {
+  const begun = Promise.withResolvers<void>();
+  const socket = await Bun.connect({
+    hostname: url.hostname,
+    port: Number(url.port),
+    socket: {
+      open: (opened) => void opened.write("POST /backup HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n"),
+      data(opened) {
+        opened.pause();
+        begun.resolve();
+      },
+    },
+  });
+  if (waits) await begun.promise;
+  return socket;
+}

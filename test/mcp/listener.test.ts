@@ -397,7 +397,7 @@ describe("a listener", () => {
     const recover = new URL("/recover", httpUrl);
     const { id } = (await (await fetch(recover, { method: "POST" })).json()) as { id: string };
     expect(listener.clients()).toBe(3);
-    await fetch(`${recover.href}?id=${id}`, { method: "DELETE" });
+    await fetch(`${recover.href}/undo?id=${id}`, { method: "POST" });
     const headers = { "mcp-session-id": opened.headers.get("mcp-session-id") ?? "" };
     await fetch(httpUrl, { method: "DELETE", headers });
     rpc.close();
@@ -421,14 +421,36 @@ describe("a listener", () => {
       404,
       { error: "use WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz or GET /metrics" },
     ]);
-    for (const [path, status] of [
-      ["/reindex", 200],
-      ["/backup", 200],
-    ] as const) {
-      const response = await fetch(new URL(path, served.httpUrl));
-      expect(response.status).toBe(status);
+    for (const path of ["/reindex/progress", "/backup"]) {
+      const response = await fetch(new URL(path, served.httpUrl), { method: "POST" });
+      expect(response.status).toBe(200);
       await response.body?.cancel();
     }
+  });
+
+  test("changes and exports only by POST, which no link or image of a web page sends", async () => {
+    await using served = await testListener(engine);
+    for (const path of ["/backup", "/recover", "/recover/part?id=x", "/reindex", "/reindex/progress", "/reindex/else"])
+      for (const method of ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
+        const response = await fetch(new URL(path, served.httpUrl), { method });
+        expect([path, method, response.status, response.headers.get("allow")]).toEqual([path, method, 405, "POST"]);
+      }
+    expect(served.listener.clients()).toBe(0);
+  });
+
+  test("takes one backup at a time, so that stalled readers leave the database to others", async () => {
+    await using served = await testListener(engine);
+    const stalled = await Promise.all(
+      Array.from({ length: 120 }, () => fetch(new URL("/backup", served.httpUrl), { method: "POST" })),
+    );
+    const statuses = stalled.map(({ status }) => status);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(1);
+    expect(statuses.filter((status) => status === 409)).toHaveLength(119);
+    const rpc = await connected(served.url);
+    expect(await rpc.tool("dewey_list_conversations")).toMatchObject({ total: 0 });
+    rpc.close();
+    for (const response of stalled) await response.body?.cancel();
+    await until("the end of the backup", () => served.listener.clients() === 0);
   });
 
   test("that stops closes its sockets and undoes a recovery", async () => {
@@ -449,7 +471,9 @@ describe("the guard stands before every route", () => {
     });
     const http = served.httpUrl.replace("/mcp", "");
     const bearer = { authorization: "Bearer secret" };
-    for (const path of ["/", "/mcp", "/healthz", "/else"]) {
+    for (const path of ["/", "/mcp", "/healthz", "/metrics", "/backup", "/recover", "/reindex", "/else"]) {
+      for (const site of ["cross-site", "same-site"])
+        expect((await fetch(http + path, { headers: { ...bearer, "sec-fetch-site": site } })).status).toBe(403);
       expect((await fetch(http + path, { headers: { ...bearer, origin: "https://evil.example" } })).status).toBe(403);
       expect((await fetch(http + path, { headers: { ...bearer, host: "evil.example" } })).status).toBe(403);
       expect((await fetch(http + path)).status).toBe(path === "/healthz" ? 200 : 401);

@@ -15,25 +15,25 @@ describe("/reindex", () => {
   });
   afterAll(() => store.close());
 
-  const ask = async (method: string, query = "", log = quiet) => {
-    const request = new Request(`http://localhost/reindex${query}`, { method });
+  const ask = async (path: string, log = quiet) => {
+    const request = new Request(`http://localhost/reindex${path}`, { method: "POST" });
     const response = await handleReindex(request, store, log);
     return { status: response.status, reply: (await response.json()) as Record<string, unknown> };
   };
 
   test("reports the progress, and starts a rebuild in the language that is given", async () => {
-    expect(await ask("GET")).toMatchObject({ status: 200, reply: { language: "english" } });
-    expect(await ask("POST", "?language=german")).toMatchObject({ status: 200, reply: { language: "german" } });
-    expect(await ask("GET", "?language=english")).toMatchObject({ reply: { language: "german" } });
-    expect(await ask("POST")).toMatchObject({ status: 200, reply: { language: "german" } });
+    expect(await ask("/progress")).toMatchObject({ status: 200, reply: { language: "english" } });
+    expect(await ask("?language=german")).toMatchObject({ status: 200, reply: { language: "german" } });
+    expect(await ask("/progress?language=english")).toMatchObject({ reply: { language: "german" } });
+    expect(await ask("")).toMatchObject({ status: 200, reply: { language: "german" } });
   });
 
-  test("refuses an unknown language and another method, with the field and the remedy", async () => {
-    const { status, reply } = await ask("POST", "?language=klingon");
+  test("refuses an unknown language with the remedy, and another path", async () => {
+    const { status, reply } = await ask("?language=klingon");
     expect([status, reply["code"], reply["error"]]).toEqual([400, "invalid", expect.stringContaining("klingon")]);
-    expect(await ask("DELETE")).toEqual({
-      status: 400,
-      reply: { code: "invalid", error: "use GET or POST /reindex" },
+    expect(await ask("/else")).toEqual({
+      status: 404,
+      reply: { code: "not_found", error: "use /reindex or /reindex/progress" },
     });
   });
 
@@ -42,7 +42,11 @@ describe("/reindex", () => {
     const closed = await testStore(engine);
     await closed.close();
     const log = createLog({ level: "debug", format: "json", write: (line) => void logged.push(line) });
-    const response = await handleReindex(new Request("http://localhost/reindex"), closed, log);
+    const response = await handleReindex(
+      new Request("http://localhost/reindex/progress", { method: "POST" }),
+      closed,
+      log,
+    );
     expect(response.status).toBe(503);
     // An error with a remedy for the caller needs no line in the log.
     expect(logged).toEqual([]);

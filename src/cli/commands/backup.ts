@@ -30,7 +30,7 @@ export const backup: Command = {
     // For its owner only, because it contains every conversation.
     const place = new Replacement(file, 0o600);
     try {
-      const response = await requestServer(address, "/backup", { method: "GET" });
+      const response = await requestServer(address, "/backup");
       if (response.body === null) throw new DeweyError("internal", "the server's answer has no content");
       const written = await keep(response.body, place, invocation.stopping);
       place.commit();

@@ -68,7 +68,7 @@ async function send(
 ): Promise<Recovered> {
   const total = fstatSync(descriptor).size;
   const bar = new ProgressBar(total);
-  const begun = await requestServer(config, `/recover?force=${force}`, { method: "POST" });
+  const begun = await requestServer(config, `/recover?force=${force}`);
   const { id } = (await begun.json()) as { id: string };
   const part = new Uint8Array(PART_BYTES);
   try {
@@ -77,16 +77,16 @@ async function send(
       if (length === 0) break;
       if (stopping.aborted) throw new DeweyError("unavailable", "stopped; the server rolls the recovery back");
       const body = part.slice(0, length);
-      await requestServer(config, `/recover?id=${id}&offset=${offset}`, { method: "PUT", body });
+      await requestServer(config, `/recover/part?id=${id}&offset=${offset}`, body);
       offset += length;
       bar.show(offset, () => `${bytesText(offset)} of ${bytesText(total)}`);
     }
     bar.say(total, () => "building indexes …");
-    const ended = await requestServer(config, `/recover?id=${id}`, { method: "POST" });
+    const ended = await requestServer(config, `/recover/finish?id=${id}`);
     return (await ended.json()) as Recovered;
   } catch (error) {
     // The server may have rolled it back already.
-    await requestServer(config, `/recover?id=${id}`, { method: "DELETE" }).catch(() => {});
+    await requestServer(config, `/recover/undo?id=${id}`).catch(() => {});
     throw error;
   } finally {
     bar.clear();

@@ -38,7 +38,7 @@ export const reindex: Command = {
 
 async function begin(config: ReindexConfig): Promise<Reindexing> {
   const named = config.language === undefined ? "" : `?language=${encodeURIComponent(config.language)}`;
-  const response = await requestServer(config, `/reindex${named}`, { method: "POST" });
+  const response = await requestServer(config, `/reindex${named}`);
   return (await response.json()) as Reindexing;
 }
 
@@ -60,7 +60,7 @@ async function walked(
       report(text);
       await Bun.sleep(INTERVAL_MS);
       if (stopping.aborted) throw new DeweyError("unavailable", `stopped watching; ${GOES_ON}`);
-      const response = await requestServer(config, "/reindex", { method: "GET" });
+      const response = await requestServer(config, "/reindex/progress");
       state = (await response.json()) as Reindexing;
     }
     return state;

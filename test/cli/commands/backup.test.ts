@@ -125,8 +125,8 @@ describe("dewey backup and dewey recover", () => {
     const begun = await fetch(new URL("/recover?force=true", to.url.replace("ws:", "http:")), { method: "POST" });
     const { id } = (await begun.json()) as { id: string };
     const part = (offset: number) =>
-      fetch(new URL(`/recover?id=${id}&offset=${offset}`, to.url.replace("ws:", "http:")), {
-        method: "PUT",
+      fetch(new URL(`/recover/part?id=${id}&offset=${offset}`, to.url.replace("ws:", "http:")), {
+        method: "POST",
         body: readFileSync(file).subarray(offset, offset + 1_000_000),
       });
     expect((await part(0)).status).toBe(200);
@@ -135,17 +135,17 @@ describe("dewey backup and dewey recover", () => {
       code: 1,
       stderr: expect.stringContaining("another recovery"),
     });
-    const undone = await fetch(new URL(`/recover?id=${id}`, to.url.replace("ws:", "http:")), { method: "DELETE" });
+    const undone = await fetch(new URL(`/recover/undo?id=${id}`, to.url.replace("ws:", "http:")), { method: "POST" });
     expect(undone.status).toBe(200);
     expect(await kept()).toBe(before);
   });
 
   test("refuse requests from web pages or without the token", async () => {
     const route = (path: string) => new URL(path, from.url.replace("ws:", "http:"));
-    expect((await fetch(route("/backup"))).status).toBe(401);
+    expect((await fetch(route("/backup"), { method: "POST" })).status).toBe(401);
     expect((await fetch(route("/recover?force=true"), { method: "POST" })).status).toBe(401);
     const headers = { origin: "https://evil.example", authorization: "Bearer secret-token" };
-    expect((await fetch(route("/backup"), { headers })).status).toBe(403);
+    expect((await fetch(route("/backup"), { method: "POST", headers })).status).toBe(403);
   });
 
   test("leave no file when the server is killed during a backup", async () => {

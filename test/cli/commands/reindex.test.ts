@@ -40,7 +40,7 @@ const dewey = (...args: string[]) => run(args, env());
 const route = (path: string) => new URL(path, url.replace("ws:", "http:"));
 
 async function state(): Promise<{ language: string; under_way: boolean; walked: number; total: number }> {
-  return (await fetch(route("/reindex"), { headers })).json() as ReturnType<typeof state>;
+  return (await fetch(route("/reindex/progress"), { method: "POST", headers })).json() as ReturnType<typeof state>;
 }
 
 async function total(query: string): Promise<number> {
@@ -102,7 +102,7 @@ describe("dewey reindex", () => {
     expect((await fetch(route("/reindex"), { method: "POST" })).status).toBe(401);
     const foreign = { ...headers, origin: "https://evil.example" };
     expect((await fetch(route("/reindex"), { method: "POST", headers: foreign })).status).toBe(403);
-    expect((await fetch(route("/reindex"), { method: "PUT", headers })).status).toBe(400);
+    expect((await fetch(route("/reindex"), { method: "PUT", headers })).status).toBe(405);
     expect(await run(["reindex"], { ...env(), DEWEY_TOKEN: "wrong" })).toMatchObject({ code: 77 });
     expect((await state()).under_way).toBe(false);
   });
