@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Deliverer } from "../../src/capture/deliverer.ts";
@@ -12,8 +12,6 @@ import { testListener } from "../support/listener.ts";
 import { engines } from "../support/postgres.ts";
 import { quiet } from "../support/quiet.ts";
 import { until } from "../support/rpc.ts";
-
-setDefaultTimeout(60_000);
 
 // The hook events and the transcripts of one talk, as Claude Code 2.1.197 made them.
 const recorded = (path: string) =>

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { binary, run, start, startServe } from "../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import type { Running } from "../support/binary.ts";
@@ -7,8 +7,6 @@ import { Rpc, until } from "../support/rpc.ts";
 import { openTerminal, tmux } from "../support/tmux.ts";
 
 // The commands that read the store, as people and programs see them.
-
-setDefaultTimeout(60_000);
 
 const home = temporaryHome();
 let server: Running;

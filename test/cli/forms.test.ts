@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { allCommands } from "../../src/cli/commands.ts";
@@ -12,8 +12,6 @@ import { Rpc } from "../support/rpc.ts";
 
 // Behaviour that all commands share: help, errors for wrong usage and for a missing server, and JSON for programs. Each
 // command's own behaviour is tested in its own file.
-
-setDefaultTimeout(60_000);
 
 const commands = await allCommands();
 /** A client acts on a hook's exit code, so a hook must never fail. */

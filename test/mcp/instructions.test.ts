@@ -69,4 +69,4 @@ test("a session starts without the context while the database does not answer, o
   await store.close();
   expect(await instructions(store, log)).not.toContain("speak plainly");
   expect(logged.at(-1)).toContain("the startup context could not be read");
-}, 60_000);
+});

@@ -206,7 +206,7 @@ for (const engine of engines) {
         ),
       );
       expect((await health()).status).toBe(200);
-    }, 30_000);
+    });
   });
 }
 

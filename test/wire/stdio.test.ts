@@ -22,7 +22,7 @@ describe("a child on stdio", () => {
     expect(got.every((text, index) => text === sent[index])).toBe(true);
     link.close();
     await heard.end();
-  }, 30_000);
+  });
 
   test("receives a frame with raw line breaks between its tokens as one line with the same meaning", async () => {
     const link = shell("cat");
@@ -127,12 +127,12 @@ describe("a child on stdio", () => {
     expect(lines.join("")).toMatch(/a pipe of the command failed.*EPIPE/);
     const { method } = JSON.parse(said) as { method: string };
     await until("its end", () => !isRunning(Number(method)));
-  }, 30_000);
+  });
 
   test("that sends a line without end is ended, with the reason", async () => {
     const link = shell("exec tr '\\0' z </dev/zero");
     expect(await listen(link).end()).toContain("more than 134217728 bytes");
-  }, 60_000);
+  });
 
   test("is reported with its exit code or signal, and a missing command by its name", async () => {
     expect(await listen(shell("exit 3")).end()).toContain("exit code 3");
@@ -151,7 +151,7 @@ describe("a child on stdio", () => {
     expect(pids.every(isRunning)).toBe(true);
     link.close();
     await until("the end of both", () => !pids.some(isRunning));
-  }, 15_000);
+  });
 
   test("that exits takes along the processes that it has left behind", async () => {
     const link = shell(`sleep 1000 & printf '{"jsonrpc":"2.0","method":"%s"}\\n' $!; exit 0`);
@@ -160,7 +160,7 @@ describe("a child on stdio", () => {
     const { method } = JSON.parse(text) as { method: string };
     expect(await heard.end()).toContain("exit code 0");
     await until("the end of the process left behind", () => !isRunning(Number(method)));
-  }, 15_000);
+  });
 
   test("that has stopped reading is ended even with data in flight to it", async () => {
     const link = shell(`printf '{"jsonrpc":"2.0","method":"%s"}\\n' $$; exec sleep 1000`);
@@ -171,7 +171,7 @@ describe("a child on stdio", () => {
     expect(isRunning(pid)).toBe(true);
     link.close();
     await until("its end", () => !isRunning(pid));
-  }, 30_000);
+  });
 
   test("ends with its descendants when the process that started it is killed", async () => {
     const script = `trap '' TERM; sleep 1000 & printf '{"jsonrpc":"2.0","method":"%s %s"}\\n' $$ $!; while :; do sleep 1000; done`;
@@ -184,5 +184,5 @@ describe("a child on stdio", () => {
     expect(pids.every(isRunning)).toBe(true);
     host.kill("SIGKILL");
     await until("the end of both", () => !pids.some(isRunning));
-  }, 15_000);
+  });
 });

@@ -75,7 +75,7 @@ describe("a link over WebSocket", () => {
     client.close("done");
     expect(await there.end()).toContain("done");
     await here.end();
-  }, 30_000);
+  });
 
   test("keeps frames that arrive before its owner is ready", async () => {
     using server = startServer();
@@ -108,7 +108,7 @@ describe("a link over WebSocket", () => {
       const frames = await heard.count(sent);
       expect(frames.map((text) => text.split(" ")[0])).toEqual(Array.from({ length: sent }, (_, index) => `${index}`));
       client.close();
-    }, 30_000);
+    });
   }
 
   test("whose client leaves while it is paused closes after the client's last frame", async () => {
@@ -313,7 +313,7 @@ describe("a link over WebSocket", () => {
     held.close();
     dead.terminate();
     await server.stop(true);
-  }, 40_000);
+  });
 
   test("is dialled again without the subprotocol when the server does not select it", async () => {
     const server = Bun.serve<Accepted>({

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { lstatSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { binary, run, startServe } from "../../support/binary.ts";
@@ -6,8 +6,6 @@ import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import type { Running } from "../../support/binary.ts";
 import { Rpc, until } from "../../support/rpc.ts";
 import { WIDE, openTerminal, tmux } from "../../support/tmux.ts";
-
-setDefaultTimeout(120_000);
 
 const home = temporaryHome();
 const second = temporaryHome();

@@ -1,4 +1,4 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import {
   existsSync,
   lstatSync,
@@ -14,8 +14,6 @@ import { dirname, join } from "node:path";
 import { binary, run, start, startServe } from "../../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import { Rpc, until } from "../../support/rpc.ts";
-
-setDefaultTimeout(60_000);
 
 /** A home folder with these files. */
 function person(files: Record<string, object | string> = {}) {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { HookQueue } from "../../../src/capture/hook-queue.ts";
@@ -9,8 +9,6 @@ import { deliverersOf, stopDeliverers } from "../../support/deliverers.ts";
 import { startEchoWebSocket } from "../../support/echo-server.ts";
 import { freePort } from "../../support/ports.ts";
 import { Rpc, until } from "../../support/rpc.ts";
-
-setDefaultTimeout(60_000);
 
 // Runs the binary as a client's hooks do. The deliverer's tests cover the content of conversations.
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { appendFileSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { binary, run, start, startServe } from "../../support/binary.ts";
@@ -9,8 +9,6 @@ import { freePort } from "../../support/ports.ts";
 import { Rpc, until } from "../../support/rpc.ts";
 import { openTerminal, tmux } from "../../support/tmux.ts";
 import { zip } from "../../support/zip.ts";
-
-setDefaultTimeout(60_000);
 
 const home = temporaryHome();
 const session = "971be6d3-ff25-495f-81bd-2d36c20f730a";

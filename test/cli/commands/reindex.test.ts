@@ -1,12 +1,10 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { binary, run, start, startServe } from "../../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import type { Running } from "../../support/binary.ts";
 import { Rpc, until } from "../../support/rpc.ts";
 import { openTerminal, tmux } from "../../support/tmux.ts";
-
-setDefaultTimeout(120_000);
 
 const MESSAGES = 4000;
 const home = temporaryHome();

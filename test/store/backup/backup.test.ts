@@ -1,4 +1,4 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,8 +11,6 @@ import type { Connection } from "../../../src/store/database/connection.ts";
 import { failure } from "../../support/failure.ts";
 import { connect, emptyDatabase, engines, testStore } from "../../support/postgres.ts";
 import { everyRow } from "../../support/rows.ts";
-
-setDefaultTimeout(60_000);
 
 /** Adds rows of every kind, with texts that are hard for formats. */
 async function fill(store: Store): Promise<void> {

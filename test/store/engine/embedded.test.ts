@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
@@ -31,7 +31,6 @@ const NOBODY: User = { uid: 65_534, gid: 65_534 };
 const isRoot = process.getuid?.() === 0;
 
 // A first start takes seconds on a busy machine, and a frozen PostgreSQL is given time to stop.
-setDefaultTimeout(120_000);
 
 // Compiled, as in the product: self-contained, and executable by every user.
 const programFolder = temporaryFolder();

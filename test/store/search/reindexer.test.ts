@@ -1,4 +1,4 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { createLog } from "../../../src/log.ts";
 import { openStore } from "../../../src/store/store.ts";
 import type { Store } from "../../../src/store/store.ts";
@@ -15,8 +15,6 @@ import {
 import type { Engine } from "../../support/postgres.ts";
 import { startStandby } from "../../support/replica.ts";
 import { until } from "../../support/rpc.ts";
-
-setDefaultTimeout(60_000);
 
 const user = (content: string) => ({ role: "user", content });
 

@@ -1,4 +1,4 @@
-import { describe, expect, setDefaultTimeout, spyOn, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import type { SQL } from "bun";
 import { one } from "../../../src/store/database/one.ts";
 import { StatisticsCache, timeOfNewest } from "../../../src/store/search/statistics.ts";
@@ -6,8 +6,6 @@ import { connect, debian, emptyDatabase, engines, privateCluster, testStore } fr
 import type { Engine } from "../../support/postgres.ts";
 import { startStandby } from "../../support/replica.ts";
 import { until } from "../../support/rpc.ts";
-
-setDefaultTimeout(60_000);
 
 /** Returns the words that the statistics list after this much time. */
 async function later(statistics: StatisticsCache, sql: SQL, ms: number): Promise<string[]> {
