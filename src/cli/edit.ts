@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { terminalConfig } from "../config.ts";
+import { withoutEnd } from "../ends.ts";
 import { DeweyError } from "../errors.ts";
 import { leaveInterruptsToChild } from "./output.ts";
 
@@ -32,15 +33,15 @@ export async function editText(text: string, name: string, env: Record<string, s
     discard();
     throw new DeweyError("unavailable", `the editor (${editor}) exited with code ${code}; nothing was changed`);
   }
-  return { text: withoutEnd(readFileSync(place, "utf8")), place, discard };
+  return { text: withoutLineEnds(readFileSync(place, "utf8")), place, discard };
 }
 
 /** The text on stdin. */
 export async function pipedText(): Promise<string> {
-  return withoutEnd(await Bun.stdin.text());
+  return withoutLineEnds(await Bun.stdin.text());
 }
 
 /** The text without the line ends that editors and `echo` append. */
-function withoutEnd(text: string): string {
-  return text.replace(/[\r\n]+$/, "");
+function withoutLineEnds(text: string): string {
+  return withoutEnd(text, "\r\n");
 }

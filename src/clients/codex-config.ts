@@ -67,15 +67,27 @@ function withoutFields(lines: string[], fields: Set<string>): string[] {
       kept.push(line);
       continue;
     }
-    for (let value = line; depth(value) > 0 && index + 1 < lines.length; value += `\n${lines[index]}`) index += 1;
+    for (let depth = opened(line); depth > 0 && index + 1 < lines.length; depth += opened(lines[index] ?? ""))
+      index += 1;
   }
   return kept;
 }
 
-/** The number of open brackets, not counting those in strings and comments. */
-function depth(text: string): number {
-  const bare = text.replaceAll(/"(?:[^"\\]|\\.)*"|'[^']*'/g, "").replaceAll(/#.*/g, "");
-  return (bare.match(/[[{]/g)?.length ?? 0) - (bare.match(/[\]}]/g)?.length ?? 0);
+/** How many more brackets a line opens than it closes, not counting those in strings and comments. */
+function opened(line: string): number {
+  let depth = 0;
+  let quote = "";
+  for (let at = 0; at < line.length; at += 1) {
+    const sign = line[at] ?? "";
+    if (quote !== "") {
+      if (sign === "\\" && quote === '"') at += 1;
+      else if (sign === quote) quote = "";
+    } else if (sign === "#") break;
+    else if (sign === '"' || sign === "'") quote = sign;
+    else if (sign === "[" || sign === "{") depth += 1;
+    else if (sign === "]" || sign === "}") depth -= 1;
+  }
+  return depth;
 }
 
 function toml(value: unknown): string {

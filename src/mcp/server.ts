@@ -7,6 +7,7 @@ import type { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Author } from "../store/context-history.ts";
 import type { Store } from "../store/store.ts";
+import { anyObject } from "../tools/fields.ts";
 import type { Tool } from "../tools/tool.ts";
 import { callTool, tools } from "../tools/tools.ts";
 import { instructions } from "./instructions.ts";
@@ -77,9 +78,7 @@ interface Caller {
 
 const callParams = z.looseObject({
   name: z.string("should be the name of a tool"),
-  arguments: z
-    .record(z.string(), z.unknown(), 'should be an object that names each argument, such as {"query": "words"}')
-    .optional(),
+  arguments: anyObject('should be an object that names each argument, such as {"query": "words"}').optional(),
 });
 
 /** Handles `tools/call`. An error that a model can correct is a result; only a malformed request is a protocol error. */

@@ -1,4 +1,5 @@
 import type { SQL } from "bun";
+import { withoutEnd } from "../ends.ts";
 import { DeweyError } from "../errors.ts";
 import { noteChange, readHistory, unknownAuthor } from "./context-history.ts";
 import type { Author, ContextHistory, HistoryRequest } from "./context-history.ts";
@@ -94,7 +95,7 @@ export class Contexts {
     author: Author = unknownAuthor,
   ): Promise<{ folder: string; name: string | null }> {
     const { name } = input;
-    const folder = withoutEnd(input.folder);
+    const folder = withoutSlashes(input.folder);
     await this.#changing(async (sql) => {
       const [before]: { name: string }[] = await sql`select c.name from startup_context_folders f
         join startup_contexts c on c.id = f.context_id where f.folder = ${folder}`;
@@ -172,13 +173,13 @@ async function deactivate(sql: SQL, author: Author): Promise<void> {
 /** A folder and all its parents. */
 function withParents(folder: string | undefined): string[] {
   if (folder === undefined) return [];
-  const parts = withoutEnd(folder).split("/");
+  const parts = withoutSlashes(folder).split("/");
   return parts.map((_, index) => parts.slice(0, index + 1).join("/") || "/");
 }
 
-/** A folder's path without trailing slashes. */
-function withoutEnd(folder: string): string {
-  return folder.replace(/(?!^)\/+$/, "");
+/** A folder's path without trailing slashes; the root keeps its own. */
+function withoutSlashes(folder: string): string {
+  return withoutEnd(folder, "/", 1);
 }
 
 function unknownContext(name: string): DeweyError {

@@ -3,6 +3,7 @@ import { DeweyError } from "../errors.ts";
 import type { Database } from "./database/database.ts";
 import { exactMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
+import { parseSnapshot } from "./snapshot.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, largestWhole } from "./reply.ts";
 
 /** A message stored since the previous call. */
@@ -152,8 +153,9 @@ function cursorText({ at, seen, next, offset }: Cursor): string {
 
 function parseCursor(text: string): Cursor {
   const [, at, seen = "", next, offset] =
-    /^(\d{1,12}(?:\.\d{1,9})?)\|(\d{1,19}:\d{1,19}:[\d,]*)\|(\d{1,19}:\d{1,19}:[\d,]*|)\|(\d{1,9})$/.exec(text) ?? [];
-  if (at === undefined)
+    /^(\d{1,12}(?:\.\d{1,9})?)\|([\d:,]+)\|([\d:,]*)\|(\d{1,9})$/.exec(text) ?? [];
+  const snapshots = next ? [seen, next] : [seen];
+  if (at === undefined || snapshots.some((snapshot) => parseSnapshot(snapshot) === undefined))
     throw new DeweyError("invalid", "cursor should be the cursor of an earlier call", { field: "cursor" });
   return { at: Number(at), seen, next: next || undefined, offset: Number(offset) };
 }

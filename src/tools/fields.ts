@@ -1,10 +1,13 @@
 import { z } from "zod";
+import { MAX_QUERY_CHARACTERS } from "../store/search/query.ts";
 import { MS_PER_DAY } from "../units.ts";
 
 /** Longest key by which callers group, name or correlate; longer keys do not fit into a PostgreSQL index. */
 const MAX_KEY_CHARACTERS = 500;
 /** Deepest nesting of metadata, because PostgreSQL's JSON parser recurses. Real metadata is far below it. */
 const MAX_METADATA_DEPTH = 100;
+/** Values of a filter on metadata: each is looked up in an index. */
+const MAX_FILTER_VALUES = 100;
 /** Largest page of any list. */
 const MAX_LIMIT = 100;
 const DEFAULT_LIMIT = 20;
@@ -28,19 +31,41 @@ export const key = (what: string) =>
 
 export const content = (what: string) => z.string().min(1, "should not be empty").describe(what);
 
+/** What a search looks for. */
+export const searchQuery = z
+  .string()
+  .min(1, "should not be empty")
+  .max(MAX_QUERY_CHARACTERS, `should have at most ${MAX_QUERY_CHARACTERS} characters`)
+  .refine(isStorable, "should not contain U+0000 or lone surrogates")
+  .describe("what to look for, in plain words");
+
 /** A text of any length that PostgreSQL must be able to store unchanged. */
 export const plainContent = (what: string) =>
   content(what).refine(isStorable, "should not contain U+0000 or lone surrogates");
 
 export const role = z.enum(roles, `should be one of ${roles.join(", ")}`);
 
-export const metadata = (what: string) =>
+/** Any object, taken as it is: zod's own takes 10 µs for each key, and drops one named `__proto__`. */
+export const anyObject = (message: string) =>
   z
-    .record(z.string(), z.unknown(), "should be an object")
+    .custom<Record<string, unknown>>(
+      (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+      message,
+    )
+    .meta({ type: "object", additionalProperties: {} });
+
+export const metadata = (what: string) =>
+  anyObject("should be an object")
     .refine((value) => depth(value, MAX_METADATA_DEPTH) <= MAX_METADATA_DEPTH, {
       message: `should not be nested deeper than ${MAX_METADATA_DEPTH} levels`,
     })
     .describe(what);
+
+/** Metadata that others must contain. */
+export const metadataFilter = (what: string) =>
+  metadata(what).refine((value) => !hasMoreThan(value, MAX_FILTER_VALUES), {
+    message: `should hold at most ${MAX_FILTER_VALUES} values`,
+  });
 
 /** A time in ISO 8601; UTC when it names no time zone. */
 export const moment = (what: string) =>
@@ -161,6 +186,20 @@ function parseMoment(text: string): number | undefined {
   if (Number.isNaN(time) || Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== day)
     return undefined;
   return time;
+}
+
+/** Whether there are more values than this in an object and all within it. Looks at no more than one beyond. */
+function hasMoreThan(value: unknown, most: number): boolean {
+  let count = 0;
+  const isOver = (each: unknown): boolean => {
+    if (each === null || typeof each !== "object") return false;
+    for (const name in each) {
+      count += 1;
+      if (count > most || isOver((each as Record<string, unknown>)[name])) return true;
+    }
+    return false;
+  };
+  return isOver(value);
 }
 
 function isStorable(text: string): boolean {

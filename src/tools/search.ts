@@ -1,7 +1,7 @@
 import { z } from "zod";
 import {
   anyMetadata,
-  metadata,
+  metadataFilter,
   contentLength,
   endDate,
   key,
@@ -11,6 +11,7 @@ import {
   offset,
   reads,
   role,
+  searchQuery,
   startDate,
   time,
   total,
@@ -42,13 +43,13 @@ export const search = defineTool({
     "with dewey_get_conversation (conversation_id, after_turn); read on in a long message with its turn and content_offset.",
   input: z
     .strictObject({
-      query: z.string().min(1, "should not be empty").describe("what to look for, in plain words"),
+      query: searchQuery,
       session_id: key("only conversations with this session_id").optional(),
       conversation_id: uuid("only this conversation").optional(),
       role: role.describe("only messages of this role").optional(),
       source: key("only messages of this source, such as proxy for recorded tool calls").optional(),
       tool: key("only recorded calls of this tool and their results").optional(),
-      metadata: metadata("only messages whose metadata contains this").optional(),
+      metadata: metadataFilter("only messages whose metadata contains this").optional(),
       start_date: startDate.optional(),
       end_date: endDate.optional(),
       context: z

@@ -9,7 +9,8 @@ const MAX_LINE_BYTES = 64 * 1024;
 const MAX_KEY_LINES = 250;
 
 /** First line of a private key that goes on: the log redacts a key on one line by itself. */
-const KEY_BEGINS = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?!.*-----END )/;
+const KEY_BEGINS = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----/;
+const END = "-----END ";
 const KEY_ENDS = /-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----/;
 /** Second line of a key, with any text around it: base64, a header, or an empty line. */
 const KEY_GOES_ON = /[A-Za-z0-9+/=]{40}|^[\w-]{1,40}: |^\s*$/;
@@ -44,7 +45,7 @@ class KeyCover {
   /** The line as it may be logged; undefined to log nothing. */
   shown(line: string): string | undefined {
     if (this.#lines === undefined) {
-      if (KEY_BEGINS.test(line)) this.#lines = 0;
+      if (KEY_BEGINS.test(line.slice(Math.max(0, line.lastIndexOf(END))))) this.#lines = 0;
       return line;
     }
     this.#lines += 1;

@@ -22,6 +22,20 @@ async function news(store: Store, cursor: string, limit = 100): Promise<{ conten
 
 for (const engine of engines) {
   describe(`following what is stored, on ${engine.name}`, () => {
+    test("a broken cursor is the caller's fault, whatever is broken in it", async () => {
+      await using store = await testStore(engine);
+      const { cursor } = await store.tail.read({ limit: 1 });
+      const [at] = cursor.split("|");
+      for (const wrong of ["5:3:", "5:9:4", "5:9:8,7", "0:0:", "5:9:,,", "1:2:\0"]) {
+        for (const text of [`${at}|${wrong}||0`, `${at}|1:1:|${wrong}|0`, `${wrong}||0`, `-1|1:1:||0`]) {
+          expect(await failure(store.tail.read({ cursor: text, limit: 1 }))).toMatchObject({
+            code: "invalid",
+            field: "cursor",
+          });
+        }
+      }
+    });
+
     test("returns each message once, whatever its time and turn", async () => {
       await using store = await testStore(engine);
       const conversation_id = await begun(store);

@@ -59,6 +59,28 @@ describe("a field of a tool", () => {
     for (const wrong of [[], "x", null, 1]) expect(parse(metadata, wrong)).toBe("should be an object");
   });
 
+  test("that is metadata keeps every key, whatever it is called", () => {
+    const text = '{"__proto__":{"a":1},"constructor":2,"":3}';
+    expect(JSON.stringify(parse(fields.metadata("x"), JSON.parse(text)))).toBe(text);
+  });
+
+  test("that filters by metadata holds at most 100 values, counted no further than that", () => {
+    const filter = fields.metadataFilter("x");
+    const wide = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, index]));
+    expect(parse(filter, wide(100))).toEqual(wide(100));
+    for (const wrong of [wide(101), wide(100_000), { a: wide(100) }, { a: [Array(98).fill(1), 1] }])
+      expect(parse(filter, wrong)).toBe("should hold at most 100 values");
+    expect(parse(filter, { a: [Array(97).fill(1), 1] })).toBeObject();
+  });
+
+  test("that is a query has at most 10,000 characters that PostgreSQL can read", () => {
+    expect(parse(fields.searchQuery, "word ".repeat(2000))).toBe("word ".repeat(2000));
+    expect(parse(fields.searchQuery, "word ".repeat(20_000))).toBe("should have at most 10000 characters");
+    for (const wrong of ["a\0b", lone])
+      expect(parse(fields.searchQuery, wrong)).toBe("should not contain U+0000 or lone surrogates");
+  });
+
   test("that is a moment is ISO 8601, in UTC without a time zone", () => {
     const moment = fields.moment("x");
     const moments = {

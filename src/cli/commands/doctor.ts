@@ -4,7 +4,7 @@ import type { Finding } from "../checks/finding.ts";
 import { jsonText } from "../client-command.ts";
 import type { Command } from "../command.ts";
 import { standardOutput } from "../output.ts";
-import { printable, terminalOf } from "../terminal.ts";
+import { oneLine, terminalOf } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
 
 export const doctor: Command = {
@@ -40,7 +40,7 @@ const marks = { ok: ["good", "✓"], note: ["quiet", "·"], fault: ["bad", "✗"
 function line(name: string, { state, text, remedy }: Finding, { paint }: Terminal): string {
   const [look, mark] = marks[state];
   const end = remedy === undefined ? "" : `; ${remedy}`;
-  return `${paint(look, `${mark} ${name.padEnd(NAME_CHARACTERS)}`)}  ${printable(text).replaceAll(/\s*\n\s*/g, " ")}${end}\n`;
+  return `${paint(look, `${mark} ${name.padEnd(NAME_CHARACTERS)}`)}  ${oneLine(text)}${end}\n`;
 }
 
 /** The length of the longest name of a check. */

@@ -4,7 +4,7 @@ import { clientCommand, jsonText, limitFlag, textFlag, wantedOperands } from "..
 import { about } from "../conversation.ts";
 import { pages } from "../pages.ts";
 import type { Terminal } from "../terminal.ts";
-import { counted, localTime, oneLine, printable } from "../terminal.ts";
+import { counted, localTime, oneLine } from "../terminal.ts";
 
 const DEFAULT_LIMIT = 10;
 
@@ -79,9 +79,12 @@ function drawn(hit: SearchReply["results"][number], terminal: Terminal): string 
   return `${terminal.fit(head.join("  "))}\n${highlighted(hit.snippet, terminal)}\n${paint("quiet", where)}\n\n`;
 }
 
+/** Several times a snippet: wrapping takes time that grows with the square of a line of spaces and accents. */
+const MAX_SNIPPET_CHARACTERS = 2000;
+
 /** Replaces the **asterisks** with which the server marks matching words by a colour on a terminal. */
 function highlighted(snippet: string, terminal: Terminal): string {
-  const text = printable(snippet).replaceAll(/\s*\n\s*/g, " ");
+  const text = oneLine(snippet.slice(0, MAX_SNIPPET_CHARACTERS));
   const lit = terminal.interactive
     ? text.replaceAll(/\*\*([^*]+)\*\*/g, (_, words: string) => terminal.paint("match", words))
     : text;

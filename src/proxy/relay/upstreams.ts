@@ -153,14 +153,16 @@ function wireOf(url: string): "websocket" | "http" {
 
 /** Expands `${VAR}` and `${VAR:-default}`, the forms in the clients' own files. */
 function expandVariables(value: string, env: Record<string, string>, path: string, problems: string[]): string {
-  return value.replace(
-    /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g,
-    (_, name: string, fallback: string | undefined) => {
+  // Behind the last brace no reference ends: looking for one from each beginning would take quadratic time.
+  const end = value.lastIndexOf("}") + 1;
+  const expanded = value
+    .slice(0, end)
+    .replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g, (_, name: string, fallback: string | undefined) => {
       const found = env[name] ?? fallback;
       if (found === undefined) problems.push(`${path} refers to the variable ${name}, which is not set`);
       return found ?? "";
-    },
-  );
+    });
+  return expanded + value.slice(end);
 }
 
 function parseJson(text: string, source: string): unknown {

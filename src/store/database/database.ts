@@ -260,6 +260,12 @@ const passing: [RegExp, string][] = [
   [/^(40001|40P01)/, "too many callers write the same rows; try again later"],
 ];
 
+/**
+ * SQLSTATEs of values that PostgreSQL does not have: characters, numbers as text and times out of its range, and what is
+ * nested too deeply. The fields' own rules come first and say more; this is for what they let through.
+ */
+const unstorable = /^(22021|22P0[25]|2200[78]|54001)$/;
+
 /** The only translation of the database's errors. Their messages may quote callers' data, so they are not passed on. */
 export function translated(error: unknown): DeweyError {
   if (error instanceof DeweyError) return error;
@@ -270,6 +276,10 @@ export function translated(error: unknown): DeweyError {
   const state = sqlState(error);
   const words = passing.find(([pattern]) => state !== undefined && pattern.test(state))?.[1];
   if (words !== undefined) return new DeweyError("unavailable", words, { cause: error });
+  if (state !== undefined && unstorable.test(state)) {
+    const message = `a value of this call is none that PostgreSQL can read (SQLSTATE ${state}); correct it, or leave it out`;
+    return new DeweyError("invalid", message, { cause: error });
+  }
   if (state === undefined)
     return new DeweyError("internal", "the database's reply could not be understood", { cause: error });
   return new DeweyError("internal", `the database refused a statement (SQLSTATE ${state})`, { cause: error });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Correction } from "./corrections.ts";
-import { snapshotPattern } from "./filter.ts";
+import { parseSnapshot } from "../snapshot.ts";
 import type { Basis } from "./rank.ts";
 
 /** Where a search continues, and what its first page found: later pages keep to it, whatever is stored in between. */
@@ -22,7 +22,7 @@ export interface SearchPlace {
 const count = z.number().int().min(0);
 
 export const placeSchema: z.ZodType<SearchPlace> = z.strictObject({
-  snapshot: z.string().regex(snapshotPattern),
+  snapshot: z.string().refine((text) => parseSnapshot(text) !== undefined),
   basis: z.strictObject({
     scoped: z.boolean(),
     rows: count,

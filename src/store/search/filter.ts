@@ -2,6 +2,7 @@ import type { SQL } from "bun";
 import { one } from "../database/one.ts";
 import { storableMetadata } from "../exact.ts";
 import type { Metadata } from "../exact.ts";
+import { parseSnapshot } from "../snapshot.ts";
 import type { SearchQuery } from "./query.ts";
 import type { Filter } from "./rank.ts";
 
@@ -78,17 +79,15 @@ export async function currentSnapshot(sql: SQL): Promise<string> {
   return snapshot;
 }
 
-export const snapshotPattern = /^(\d{1,19}):(\d{1,19}):((?:\d{1,19}(?:,\d{1,19})*)?)$/;
-
 /**
  * Builds a condition for messages that are visible in the snapshot, by the id of the transaction that stored them: the same
  * as `pg_visible_in_snapshot`, written as comparisons. An id that this cluster has not assigned yet was copied from another
  * cluster, with a message that counts as old.
  */
 async function storedBefore(sql: SQL, snapshot: string): Promise<string> {
-  const [, , end = "0", underWay = ""] = snapshotPattern.exec(snapshot) ?? [];
-  const [, , present = "0"] = snapshotPattern.exec(await currentSnapshot(sql)) ?? [];
-  const ended = underWay === "" ? "" : ` and m.stored_in not in (${underWay})`;
+  const { end = 0n, inFlight = [] } = parseSnapshot(snapshot) ?? {};
+  const { end: present = 0n } = parseSnapshot(await currentSnapshot(sql)) ?? {};
+  const ended = inFlight.length === 0 ? "" : ` and m.stored_in not in (${inFlight.join(",")})`;
   return `(m.stored_in is null or m.stored_in < ${end}${ended} or m.stored_in >= ${present})`;
 }
 

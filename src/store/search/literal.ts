@@ -46,14 +46,47 @@ export async function countLiterally(sql: SQL, text: string, filter: Filter, bou
   return { total, isLowerBound: isMore && filter.scopeMessages === undefined };
 }
 
-/** Finds all places of the text in each of `texts`, whatever its case. */
+/** Finds all places of the text in each of `texts`, whatever its case, in time linear in both. */
 export function literalMarks(texts: string[], text: string): Mark[][] {
-  const escaped = text.replace(/[^\p{L}\p{N}\s]/gu, (sign) => `\\u{${sign.codePointAt(0)?.toString(16)}}`);
-  const pattern = new RegExp(escaped, "giu");
   const sought = { lexeme: text, weight: 1 };
-  return texts.map((each) =>
-    Array.from(each.matchAll(pattern), (match) => ({ start: match.index, end: match.index + match[0].length, sought })),
-  );
+  const pattern = folded(text);
+  const borders = bordersOf(pattern);
+  return texts.map((each) => placesOf(pattern, borders, folded(each)).map((place) => ({ ...place, sought })));
+}
+
+/** In small letters; a letter whose small form is longer stays, so that places are those of the text itself. */
+function folded(text: string): string {
+  const small = text.toLowerCase();
+  return small.length === text.length
+    ? small
+    : Array.from(text, (letter) =>
+        letter.toLowerCase().length === letter.length ? letter.toLowerCase() : letter,
+      ).join("");
+}
+
+/** For each beginning of a pattern, the length of the longest shorter beginning that it ends with (Knuth, Morris, Pratt). */
+function bordersOf(pattern: string): number[] {
+  const borders = [0];
+  for (let at = 1, length = 0; at < pattern.length; at += 1) {
+    while (length > 0 && pattern[at] !== pattern[length]) length = borders[length - 1] ?? 0;
+    if (pattern[at] === pattern[length]) length += 1;
+    borders.push(length);
+  }
+  return borders;
+}
+
+/** Places of a pattern in a text, without overlaps. */
+function placesOf(pattern: string, borders: number[], text: string): { start: number; end: number }[] {
+  const places: { start: number; end: number }[] = [];
+  if (pattern === "") return places;
+  for (let at = 0, length = 0; at < text.length; at += 1) {
+    while (length > 0 && text[at] !== pattern[length]) length = borders[length - 1] ?? 0;
+    if (text[at] === pattern[length]) length += 1;
+    if (length < pattern.length) continue;
+    places.push({ start: at + 1 - length, end: at + 1 });
+    length = 0;
+  }
+  return places;
 }
 
 function matching(

@@ -2,10 +2,16 @@ import type { SQL } from "bun";
 import { one } from "../database/one.ts";
 import { accentedWords, isBeginning, searched } from "./text.ts";
 
-/** Characters of a query that are read; the rest of a longer text would not improve the result. */
-const MAX_QUERY_CHARACTERS = 10_000;
-/** Limit on operator groups; each is a condition on every candidate. */
+/** Longest query: a text of several pages, of which the rarest words are searched for. */
+export const MAX_QUERY_CHARACTERS = 10_000;
+/** Limit on operator groups, each a condition on every candidate, and on the terms in all of them. */
 const MAX_CONDITIONS = 32;
+const MAX_CONDITION_TERMS = 100;
+/**
+ * Limit on a text without words, which is cut there. PostgreSQL compares a text that repeats itself with every place of a
+ * message, in time proportional to the product of both lengths.
+ */
+const MAX_LITERAL_CHARACTERS = 200;
 
 /** A parsed query. */
 export interface SearchQuery {
@@ -37,8 +43,8 @@ export async function parseQuery(sql: SQL, text: string): Promise<SearchQuery> {
   const groups = groupsOf(termsOf(readable));
   const wanted = groups.flat().filter((term) => !term.isUnwanted);
   const plain = wanted.map((term) => searched(term.text)).join(" ");
-  const conditions = groups.filter((group) => group.some((term) => term.isPhrase || term.isUnwanted));
-  const terms = conditions.slice(0, MAX_CONDITIONS).flat();
+  const conditions = conditionsOf(groups);
+  const terms = conditions.flat();
   const accented = accentedWords(wanted.map((term) => term.text).join(" "));
   // Stop word lists have accents, so stop words are recognised by their accented forms. A term that consists of stop words in
   // one language cannot be required of messages in that language, so it is required of none.
@@ -66,13 +72,13 @@ export async function parseQuery(sql: SQL, text: string): Promise<SearchQuery> {
         group by place order by place
       ) as terms`);
   const read = new Map(terms.map((term, index) => [term, row.terms[index] ?? null]));
-  const required = conditions.slice(0, MAX_CONDITIONS).map((group) => condition(group, read));
+  const required = conditions.map((group) => condition(group, read));
   const said = conditions.length === 0 ? readable : wanted.map((term) => term.text).join(" ");
   return {
     words: [...row.words],
     required: required.filter((each) => each !== ""),
     languages: [...row.languages],
-    literal: said.trim(),
+    literal: said.trim().slice(0, MAX_LITERAL_CHARACTERS).toWellFormed(),
   };
 }
 
@@ -99,6 +105,17 @@ function groupsOf(terms: Term[]): Term[][] {
     joins = false;
   }
   return groups;
+}
+
+/** The groups with operators, within the limits. */
+function conditionsOf(groups: Term[][]): Term[][] {
+  const conditions = groups.filter((group) => group.some((term) => term.isPhrase || term.isUnwanted));
+  let left = MAX_CONDITION_TERMS;
+  return conditions.slice(0, MAX_CONDITIONS).flatMap((group) => {
+    const kept = group.slice(0, left);
+    left -= kept.length;
+    return kept.length === 0 ? [] : [kept];
+  });
 }
 
 /** Returns a tsquery for a group from its parsed terms; empty if they require nothing. */

@@ -1,5 +1,5 @@
 import { beginning } from "../reply.ts";
-import type { Mark } from "./marks.ts";
+import type { Mark, Sought } from "./marks.ts";
 
 /** Length of a fragment around a good place. */
 const FRAGMENT_CHARACTERS = 160;
@@ -55,23 +55,44 @@ function fragments(text: string, marks: Mark[]): Range[] {
   return joined(ranges.toSorted((a, b) => a.start - b.start));
 }
 
-/** Finds the window of marks with the highest total weight, each word of the query counted once. */
+/**
+ * Finds the window of marks with the highest total weight, each word of the query counted once. Takes linear time: a window's
+ * last mark is never before that of the previous window.
+ */
 function bestWindow(marks: Mark[], characters: number): (Range & { marks: Mark[] }) | undefined {
-  let best: (Range & { marks: Mark[] }) | undefined;
-  let bestWorth = 0;
+  const counts = new Map<Sought, number>();
+  let best = { index: 0, next: 0, worth: 0 };
+  let next = 0;
   for (const [index, first] of marks.entries()) {
-    const within: Mark[] = [];
-    for (let next = index; next < marks.length; next += 1) {
-      const mark = marks[next];
-      if (!mark || mark.end > first.start + characters) break;
-      within.push(mark);
+    for (let mark = marks[next]; mark && mark.end <= first.start + characters; mark = marks[next]) {
+      counts.set(mark.sought, (counts.get(mark.sought) ?? 0) + 1);
+      next += 1;
     }
-    const worth = [...new Set(within.map((mark) => mark.sought))].reduce((sum, each) => sum + each.weight, 0);
-    if (worth <= bestWorth) continue;
-    bestWorth = worth;
-    best = { start: first.start, end: Math.max(...within.map((mark) => mark.end)), marks: within };
+    const worth = worthOf(counts);
+    if (worth > best.worth) best = { index, next, worth };
+    // A mark that is longer than a window is in none.
+    if (next === index) next += 1;
+    else release(counts, first.sought);
   }
-  return best;
+  if (best.worth === 0) return undefined;
+  const within = marks.slice(best.index, best.next);
+  return {
+    start: marks[best.index]?.start ?? 0,
+    end: within.reduce((end, mark) => Math.max(end, mark.end), 0),
+    marks: within,
+  };
+}
+
+function worthOf(counts: Map<Sought, number>): number {
+  let worth = 0;
+  for (const { weight } of counts.keys()) worth += weight;
+  return worth;
+}
+
+function release(counts: Map<Sought, number>, sought: Sought): void {
+  const left = (counts.get(sought) ?? 0) - 1;
+  if (left > 0) counts.set(sought, left);
+  else counts.delete(sought);
 }
 
 /** Renders the range as one line, its marks between asterisks. Marks that touch or are separated by signs only are joined. */

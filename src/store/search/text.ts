@@ -16,9 +16,7 @@ const oneUnspaced = new RegExp(`^[${unspacedScripts}]$`, "u");
  * that a word of a million letters is not tried from each letter.
  */
 const code =
-  /(?<![\p{L}\p{N}])[\p{L}\p{N}]+(?:(?:[_\-./\\@]|::?)+[\p{L}\p{N}]+)+|(?<![A-Za-z])[A-Za-z]*[a-z][A-Z][A-Za-z0-9]*/gu;
-/** Tells these from ordinary hyphenated words, numbers, dates and abbreviations. */
-const isCode = /[_\\@]|::|[/].*[/]|[a-z][A-Z]|\p{L}{2}[./]\p{L}{2}|\p{L}.*-.*\d|\d.*-.*\p{L}/u;
+  /(?<![\p{L}\p{N}])[\p{L}\p{N}]+(?:[_\-./\\@:]+[\p{L}\p{N}]+)+|(?<![A-Za-z])[A-Za-z]*[a-z][A-Z][A-Za-z0-9]*/gu;
 const humps = /(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/;
 /** A text without any of these needs no expansion. Without the flag `u`, because it doubled the time. */
 const worthALook = /[\u0080-\uffff_\\@/]|::|[a-z][A-Z]|[A-Za-z]{2}\.[A-Za-z]{2}|\d-[A-Za-z]|[A-Za-z]-\d|\d[a-z]+-/;
@@ -79,7 +77,7 @@ export function wordsIn(content: string): Word[] {
   const add = (start: number, length: number, text: string) =>
     words.push({ start, end: start + length, text: withoutAccents(text).toLowerCase() });
   for (const match of content.matchAll(code)) {
-    if (isCode.test(match[0])) add(match.index, match[0].length, whole(partsOf(match[0])));
+    if (isCode(match[0])) add(match.index, match[0].length, whole(partsOf(match[0])));
   }
   for (const match of content.matchAll(anyWord)) {
     const [text] = match;
@@ -126,9 +124,29 @@ function withoutAccents(text: string): string {
     .replace(oddLetters, (letter) => letters.get(letter) ?? letter);
 }
 
+/** Signs and capitals that ordinary hyphenated words, numbers, dates and abbreviations do not have. */
+const codeSigns = /[_\\@]|::|[a-z][A-Z]|\p{L}{2}[./]\p{L}{2}/u;
+
+/** Whether a token that `code` matches is more than an ordinary hyphenated word, number, date or abbreviation. */
+function isCode(token: string): boolean {
+  return (
+    codeSigns.test(token) ||
+    token.indexOf("/") !== token.lastIndexOf("/") ||
+    hasHyphenBetween(token, /\p{L}/u, /\d/) ||
+    hasHyphenBetween(token, /\d/, /\p{L}/u)
+  );
+}
+
+/** Whether a hyphen stands somewhere behind the one sign and before the other. */
+function hasHyphenBetween(token: string, before: RegExp, behind: RegExp): boolean {
+  const first = token.search(before);
+  const hyphen = first === -1 ? -1 : token.indexOf("-", first);
+  return hyphen !== -1 && behind.test(token.slice(hyphen));
+}
+
 /** Expands an identifier to the whole without signs, which is the rarer word, and its parts; either finds it. */
 function writtenOut(token: string): string {
-  if (!isCode.test(token)) return token;
+  if (!isCode(token)) return token;
   const parts = partsOf(token);
   return parts.length > 1 ? `${whole(parts)} ${parts.join(" ")}` : whole(parts);
 }

@@ -290,6 +290,10 @@ describe("an error from PostgreSQL with SQLSTATE", () => {
     expect(told(state)).toMatchObject({ code: "internal", message });
   });
 
+  test.each(["22021", "22P02", "22P05", "22007", "22008", "54001"])("%s is the caller's fault", (state) => {
+    expect(told(state)).toMatchObject({ code: "invalid", message: expect.stringContaining(state) });
+  });
+
   test("another error is internal, and a missed deadline is unavailable", () => {
     expect(translated(new TypeError("a secret"))).toMatchObject({
       code: "internal",

@@ -1,0 +1,78 @@
+import { test } from "bun:test";
+import { printable, oneLine } from "../src/cli/terminal.ts";
+import { describeResult } from "../src/proxy/delivery/describe.ts";
+import { parseUpstreams } from "../src/proxy/relay/upstreams.ts";
+import { sentHash, storableMetadata, storableText } from "../src/store/exact.ts";
+import { literalMarks } from "../src/store/search/literal.ts";
+import { pieceAround, snippetOf } from "../src/store/search/snippet.ts";
+import { accentedWords, searchable, searched, wordsIn } from "../src/store/search/text.ts";
+import { viewFrame } from "../src/wire/frame.ts";
+import { outlineFrame } from "../src/wire/outline.ts";
+import { SseReader } from "../src/wire/sse.ts";
+import { withCodexServers } from "../src/clients/codex-config.ts";
+import { withoutEnd } from "../src/ends.ts";
+import { expectLinear } from "./support/growth.ts";
+
+/** The error of work whose input is mostly wrong: it, too, must come in linear time. */
+function errorOf(work: () => void): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+const json = (text: string) => JSON.stringify(text);
+const [sought, other] = [
+  { lexeme: "a", weight: 1 },
+  { lexeme: "b", weight: 2 },
+];
+
+/** Marks at every second character, as many as a text can have. */
+const dense = (text: string) =>
+  Array.from({ length: text.length >> 1 }, (_, index) => ({
+    start: 2 * index,
+    end: 2 * index + 1,
+    sought: index % 3 === 0 ? other : sought,
+  }));
+
+/** Everything that reads a text from outside in this process, up to its whole length. */
+const works: Record<string, (text: string) => unknown> = {
+  "what the parser sees of a content": (text) => searchable(`é_ a${text}`),
+  "what the parser sees of a query": searched,
+  "the accented words of a query": (text) => accentedWords(`é ${text}`),
+  "the words of a content": wordsIn,
+  "a snippet": (text) => snippetOf(text, dense(text)),
+  "the piece around a match": (text) => pieceAround(text, dense(text), 400),
+  "places of a text without words": (text) => literalMarks([text], `${text.slice(0, text.length / 10)}!`),
+  "a storable text": storableText,
+  "storable metadata": (text) => storableMetadata({ [text]: text }),
+  "the hash of a message": (text) => sentHash("user", text, { text }),
+  "a frame": (text) => viewFrame(text),
+  "a frame's string": (text) => viewFrame(`{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":${json(text)}}}`),
+  "the outline of a frame": (text) => outlineFrame(`{"jsonrpc":"2.0","id":1,"result":{"a":${json(text)}}}`),
+  "the outline of a broken frame": (text) => outlineFrame(`{"jsonrpc":"2.0","id":1,"result":"${text}`),
+  "server-sent events": (text) => new SseReader().push(Buffer.from(text)),
+  "a described result": (text) => describeResult({ result: { content: [{ type: "text", text }] } }),
+  "a described object": (text) => describeResult({ result: { structuredContent: { [text]: text } } }),
+  "a text for a terminal": printable,
+  "a text as one line": oneLine,
+  "Markdown on a terminal": (text) => Bun.markdown.ansi(text, { colors: true, columns: 100 }),
+  "Markdown as HTML": (text) => Bun.markdown.html(text, { noHtmlBlocks: true, noHtmlSpans: true }),
+  "a line that is cut": (text) => Bun.sliceAnsi(text, 0, 80, { ellipsis: "…" }),
+  "a text without its end": (text) => withoutEnd(`${text} `, text.slice(0, 2)),
+  "a configuration of Codex": (text) =>
+    errorOf(() => {
+      withCodexServers(`[mcp_servers.a]\nargs = [\n${text}\n[mcp_servers.b]\n`, "x", { a: { command: "b" } });
+    }),
+  "variables in an upstream": (text) =>
+    errorOf(() => {
+      const mcpServers = { a: { url: "http://a/", headers: { a: text } } };
+      parseUpstreams(JSON.stringify({ mcpServers }), "x", { env: {}, dewey: { url: "http://a/" } });
+    }),
+};
+
+for (const [name, work] of Object.entries(works)) {
+  test(`${name} takes time linear in a text of any shape`, () => expectLinear(name, work));
+}

@@ -1,0 +1,43 @@
+import { expect } from "bun:test";
+
+/** Signs that hold words together or part them, and texts that regular expressions are known to stumble over. */
+const SIGNS = [..."-_/.@:~&'\"`*#([<\\ \n1aBé字\0\u001b\u0301", "> "];
+const WORDS = ["", "a", "aB", "1a"];
+const OTHERS = ["[a](", "![[", "<!--", "<a ", "```\n", "-_/.@", "a1-_b", "&amp", "--BEGIN A", "${a:-", '{"a":', '\\"'];
+
+/** What hostile texts are made of: each is repeated until the text is long. */
+export const chains: string[] = [...WORDS.flatMap((word) => SIGNS.map((sign) => word + sign)), ...OTHERS];
+
+/** A chain of so many characters. */
+export function chainOf(piece: string, characters: number): string {
+  return piece.repeat(Math.ceil(characters / piece.length)).slice(0, characters);
+}
+
+const SIZES = [1000, 10_000, 100_000];
+/**
+ * How many times as long a text of ten times the length may take: 10 is linear and 100 quadratic. Below the least time it is
+ * the clock and the collector of garbage that are measured.
+ */
+const MOST_GROWTH = 45;
+const LEAST_MS = 4;
+const ATTEMPTS = 6;
+
+/** Holds the work's time to linear growth on chains of every kind. The best of several attempts counts, so that load does not decide. */
+export function expectLinear(name: string, work: (text: string) => unknown, pieces: readonly string[] = chains): void {
+  for (const piece of pieces) {
+    let before = Infinity;
+    for (const size of SIZES) {
+      const text = chainOf(piece, size);
+      const limit = MOST_GROWTH * Math.max(LEAST_MS, before);
+      let best = Infinity;
+      for (let attempt = 0; attempt < ATTEMPTS && (attempt === 0 || best > limit); attempt += 1) {
+        const startedMs = performance.now();
+        work(text);
+        best = Math.min(best, performance.now() - startedMs);
+      }
+      if (best > limit)
+        expect(`${name} of ${size} characters of ${JSON.stringify(piece)}: ${best} ms`).toBe(`at most ${limit} ms`);
+      before = best;
+    }
+  }
+}
