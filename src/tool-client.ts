@@ -1,6 +1,6 @@
 import packageJson from "../package.json" with { type: "json" };
 import { within } from "./deadline.ts";
-import { DeweyError, errorCodeOf } from "./errors.ts";
+import { DeweyError, asDeweyError, errorCodeOf } from "./errors.ts";
 import type { ErrorCode } from "./errors.ts";
 import { withoutSecrets } from "./wire/address.ts";
 import { isObject, viewFrame } from "./wire/frame.ts";
@@ -13,6 +13,9 @@ import { dialWebSocket } from "./wire/websocket.ts";
  * test compares it with the SDK.
  */
 export const PROTOCOL_VERSION = "2025-11-25";
+
+/** Cause of the error of a call that had reached a server, which then closed the connection or did not answer in time. */
+export const WENT_AWAY = Symbol("the server went away during the call");
 
 /** Time limit of a call: longer than the server's own, so that the server's error explains what is wrong. */
 const CALL_DEADLINE_MS = 30_000;
@@ -82,7 +85,9 @@ export class ToolClient {
       return session;
     } catch (error) {
       this.#session = undefined;
-      throw error;
+      const { code, message, cause } = asDeweyError(error);
+      // No call was under way yet.
+      throw cause === WENT_AWAY ? new DeweyError(code, message) : error;
     }
   }
 }
@@ -137,7 +142,7 @@ class ServerConnection {
     // At once: a dead connection would not answer the close handshake either.
     this.#ended(`it ${reason}`);
     this.#link.close();
-    throw new DeweyError("unavailable", `the Dewey server ${reason}`);
+    throw new DeweyError("unavailable", `the Dewey server ${reason}`, { cause: WENT_AWAY });
   }
 
   #ended(reason: string): void {
@@ -145,7 +150,7 @@ class ServerConnection {
     this.#closed = true;
     this.#onClosed();
     for (const call of this.#waiting.values())
-      call.reject(new DeweyError("unavailable", `the Dewey server is away: ${reason}`));
+      call.reject(new DeweyError("unavailable", `the Dewey server is away: ${reason}`, { cause: WENT_AWAY }));
     this.#waiting.clear();
   }
 

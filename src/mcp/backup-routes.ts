@@ -2,6 +2,7 @@ import type { Server as BunServer } from "bun";
 import { asDeweyError, DeweyError, httpStatus } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Recovered } from "../store/backup/backup.ts";
+import { doing } from "../watchdog.ts";
 import type { Store } from "../store/store.ts";
 import { receive } from "../wire/body.ts";
 import { BackupDownload } from "./backup-download.ts";
@@ -48,7 +49,11 @@ export class BackupRoutes {
     await this.#abort("the server is stopping");
   }
 
-  async handle(request: Request, server: BunServer<unknown>): Promise<Response> {
+  handle(request: Request, server: BunServer<unknown>): Promise<Response> {
+    return doing("a backup or a recovery", () => this.#answer(request, server));
+  }
+
+  async #answer(request: Request, server: BunServer<unknown>): Promise<Response> {
     // The database or the client's disk may be slow.
     server.timeout(request, 0);
     try {

@@ -4,6 +4,7 @@ import { asDeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { Metrics } from "../metrics.ts";
 import type { Store } from "../store/store.ts";
+import { Watchdog } from "../watchdog.ts";
 import { refusal } from "../wire/guard.ts";
 import { HttpSessions } from "../wire/http-sessions.ts";
 import type { Link } from "../wire/link.ts";
@@ -37,6 +38,7 @@ export function startListener(options: ListenerOptions): Listener {
   const { store, log, version } = options;
   const links = new Set<Link>();
   const metrics = new Metrics();
+  const watchdog = new Watchdog(log, metrics);
   const calls = metrics.counter("dewey_tool_calls_total", "Tool calls, by tool and outcome.");
   metrics.gauge("dewey_clients", "Open WebSocket connections and HTTP sessions.", () => links.size + http.size);
   const durations = metrics.durations("dewey_tool_call_duration_seconds", "Durations of tool calls, by tool.");
@@ -72,6 +74,7 @@ export function startListener(options: ListenerOptions): Listener {
       http.stop();
       await backups.stop();
       await port.close();
+      watchdog.stop();
     },
   };
 }

@@ -10,6 +10,7 @@ import type { Store } from "../store/store.ts";
 import { anyObject } from "../tools/fields.ts";
 import type { Tool } from "../tools/tool.ts";
 import { callTool, tools } from "../tools/tools.ts";
+import { doing } from "../watchdog.ts";
 import { instructions } from "./instructions.ts";
 
 export interface McpServerOptions {
@@ -131,7 +132,7 @@ function protocolError(code: number, message: string, data?: object): Error {
 async function answer(tool: Tool, args: unknown, { author, signal }: Caller, { store, onCall }: McpServerOptions) {
   const startedMs = performance.now();
   try {
-    const output = await callTool(tool, store, args, author, signal);
+    const output = await doing(tool.name, () => callTool(tool, store, args, author, signal));
     onCall(tool.name, "ok", performance.now() - startedMs);
     return output;
   } catch (error) {

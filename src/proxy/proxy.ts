@@ -1,6 +1,7 @@
 import { ToolClient } from "../tool-client.ts";
 import type { Log } from "../log.ts";
 import { Metrics } from "../metrics.ts";
+import { Watchdog } from "../watchdog.ts";
 import type { Link } from "../wire/link.ts";
 import { Claims } from "./spool/claims.ts";
 import { watchingTap } from "./relay/call-watch.ts";
@@ -54,6 +55,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   const recorder = startRecorder(options);
   const states = new UpstreamStates();
   const metrics = new Metrics();
+  const watchdog = new Watchdog(log, metrics);
   const meter = new Meter(metrics);
   const open = new Set<RelayedSession>();
   let { upstreams } = options;
@@ -115,6 +117,7 @@ export function startProxy(options: ProxyOptions): Proxy {
       await settled(() => meter.openRequests);
       await listener.stop();
       await recorder.stop();
+      watchdog.stop();
     },
   };
 }
@@ -126,6 +129,7 @@ export async function runStdioSession(
   options: RecorderOptions & { stopping: Promise<void> },
 ): Promise<void> {
   const recorder = startRecorder(options);
+  const watchdog = new Watchdog(options.log);
   const facts = { upstream, wire: link.wire };
   const meter = new Meter(new Metrics());
   const session = new RelayedSession({
@@ -140,6 +144,7 @@ export async function runStdioSession(
   });
   await session.run();
   await recorder.stop();
+  watchdog.stop();
 }
 
 interface RunningRecorder {

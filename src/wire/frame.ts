@@ -1,3 +1,5 @@
+import { doing } from "../watchdog.ts";
+
 /**
  * The largest frame. Contents of 20 MB must pass, and JSON may escape a character as six (`\u0000`), so a frame can reach
  * 120 MB.
@@ -28,8 +30,15 @@ export type Json = Record<string, unknown>;
 export const PARSE_ERROR = -32_700;
 export const INVALID_REQUEST = -32_600;
 
+/** Shorter frames are parsed in a few milliseconds. */
+const LONG_FRAME_CHARACTERS = 100_000;
+
 /** Parses a frame. Never throws. */
 export function viewFrame(text: string): FrameView {
+  return text.length < LONG_FRAME_CHARACTERS ? viewed(text) : doing("parsing a frame", () => viewed(text));
+}
+
+function viewed(text: string): FrameView {
   let value: unknown;
   try {
     value = JSON.parse(text);

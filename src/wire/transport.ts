@@ -1,6 +1,7 @@
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { isJSONRPCRequest } from "@modelcontextprotocol/sdk/types.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import { doing } from "../watchdog.ts";
 import { INVALID_REQUEST, PARSE_ERROR, errorFrame, viewFrame } from "./frame.ts";
 import type { FrameView } from "./frame.ts";
 import type { Link } from "./link.ts";
@@ -20,7 +21,7 @@ export function linkTransport(link: Link): Transport {
       return Promise.resolve();
     },
     send(message) {
-      link.send(JSON.stringify(message));
+      link.send(doing("writing a reply", () => JSON.stringify(message)));
       return Promise.resolve();
     },
     close() {

@@ -295,6 +295,7 @@ describe("the protocol", () => {
     const text = await (await fetch(new URL("/metrics", served.httpUrl))).text();
     expect(text).toMatch(/^dewey_tool_calls_total\{tool="dewey_search",outcome="invalid"\} [1-9]/m);
     expect(text).toMatch(/^dewey_clients [1-9]/m);
+    expect(text).toMatch(/^dewey_event_loop_long_turns_total \d+$/m);
     expect(text).not.toContain("made_up");
     rpc.close();
   });

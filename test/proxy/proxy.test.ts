@@ -224,6 +224,7 @@ describe("the health", () => {
     ]);
     expect(lines).toContain("dewey_proxy_sessions 2");
     expect(lines).toContain("dewey_recorder_recording 1");
+    expect(lines.some((line) => line.startsWith("dewey_event_loop_long_turns_total "))).toBe(true);
     for (const each of [rpc, other]) each.close();
   });
 });

@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 
 /** Signs that hold words together or part them, and texts that regular expressions are known to stumble over. */
-const SIGNS = [..."-_/.@:~&'\"`*#([<\\ \n1aBé字\0\u001b\u0301", "> "];
+const SIGNS = [...Array.from("-_/.@:~&'\"`*#([<\\ \n1aBé字\0\u001b\u0301"), "> "];
 const WORDS = ["", "a", "aB", "1a"];
 const OTHERS = ["[a](", "![[", "<!--", "<a ", "```\n", "-_/.@", "a1-_b", "&amp", "--BEGIN A", "${a:-", '{"a":', '\\"'];
 

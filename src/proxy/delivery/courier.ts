@@ -1,4 +1,5 @@
 import type { Log } from "../../log.ts";
+import { doing } from "../../watchdog.ts";
 import { encodeEntry } from "../spool/entry.ts";
 import type { Entry } from "../spool/entry.ts";
 import type { Journal, Position } from "../spool/journal.ts";
@@ -85,7 +86,7 @@ export class Courier {
       const segment = journal.segment(this.#reading.segment);
       if (segment && this.#reading.offset < segment.bytes) {
         this.#isReading = true;
-        const piece = this.#piece(segment, left);
+        const piece = doing("reading the spool", () => this.#piece(segment, left));
         for (const each of piece.entries) {
           if ("time" in each.entry) this.#readTime = each.entry.time;
           this.#take(this.#records(each.entry), "time" in each.entry ? each.entry.time : 0, each.end);
@@ -139,7 +140,7 @@ export class Courier {
   /** The records of an entry. One that throws is skipped, so that it never blocks later entries. */
   #records(entry: Entry): Delivery[] {
     try {
-      return this.#recorder.take(entry);
+      return doing("making records", () => this.#recorder.take(entry));
     } catch (error) {
       this.#options.log.error("an entry of the spool is malformed; it was skipped", {
         kind: entry.kind,

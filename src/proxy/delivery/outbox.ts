@@ -1,12 +1,15 @@
 import { Backoff } from "../../backoff.ts";
+import { WENT_AWAY } from "../../tool-client.ts";
 import type { ToolClient } from "../../tool-client.ts";
 import { asDeweyError } from "../../errors.ts";
 import type { DeweyError, ErrorCode } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import { doing } from "../../watchdog.ts";
 import { charactersOf, nextCall } from "./delivery-call.ts";
 import type { DeliveryCall, SizedDelivery } from "./delivery-call.ts";
 import type { Delivery } from "./record.ts";
 import type { SetAside } from "./set-aside.ts";
+import type { Suspects } from "./suspects.ts";
 
 /** Limit on calls in flight, each for another conversation. */
 const MAX_CALLS_IN_FLIGHT = 8;
@@ -23,12 +26,15 @@ const LONGEST_PAUSE_MS = 15_000;
 const MAX_STRIKES = 4;
 const STRIKES_LAST_MS = 600_000;
 const STRIKES_LAST_CROWDED_MS = 60_000;
+/** Why a record is set aside after whose delivery the server is gone. */
+const GUILTY = "the server went away three times while this record, and no other, was being delivered";
 /** Error codes with which the store refuses a record for good; any other failure may be temporary. */
 const refusals: ReadonlySet<ErrorCode> = new Set(["invalid", "conflict", "not_found"]);
 
 export interface OutboxOptions {
   client: Pick<ToolClient, "call">;
   setAside: SetAside;
+  suspects: Suspects;
   log: Log;
 }
 
@@ -53,6 +59,13 @@ interface Lane {
   struckSinceMs: number;
   /** Number of calls that the store had taken when this lane's last call failed; undefined if it succeeded. */
   takenAtFailure: number | undefined;
+  /**
+   * Number of its first deliveries that may be why the server went away: they were in flight then. Each is sent alone, with
+   * nothing else in flight.
+   */
+  suspects: number;
+  /** Whether other calls were in flight during its last call. */
+  isAccompanied: boolean;
 }
 
 /**
@@ -64,7 +77,7 @@ export class Outbox {
   readonly #options: OutboxOptions;
   readonly #lanes = new Map<string, Lane>();
   readonly #ready: Lane[] = [];
-  #inFlight = 0;
+  readonly #inFlight = new Set<Lane>();
   #characters = 0;
   #count = 0;
   #taken = 0;
@@ -92,10 +105,12 @@ export class Outbox {
     const known = this.#lanes.get(delivery.conversation);
     if (known) {
       known.parcels.push(parcel);
+      if (this.#options.suspects.has(delivery)) known.suspects = known.parcels.length;
       known.characters += parcel.characters;
       return;
     }
     const lane = newLane(delivery.conversation, parcel);
+    if (this.#options.suspects.has(delivery)) lane.suspects = 1;
     this.#lanes.set(lane.conversation, lane);
     this.#ready.push(lane);
     // Deferred to the end of this turn, so that deliveries put together go in one call.
@@ -113,7 +128,7 @@ export class Outbox {
 
   /** Whether no call is in flight or about to be. Deliveries that wait for a retry do not count. */
   get isQuiet(): boolean {
-    return this.#inFlight === 0 && (this.#ready.length === 0 || this.#away !== undefined);
+    return this.#inFlight.size === 0 && (this.#ready.length === 0 || this.#away !== undefined);
   }
 
   /** Sends nothing more, and ignores the outcome of calls in flight. */
@@ -123,16 +138,25 @@ export class Outbox {
 
   #pump(): void {
     const most = this.#away ? 1 : MAX_CALLS_IN_FLIGHT;
-    while (!this.#isStopped && !this.#away?.isPausing && this.#inFlight < most) {
-      const lane = this.#ready.shift();
-      if (!lane) return;
-      this.#inFlight += 1;
+    while (!this.#isStopped && !this.#away?.isPausing && this.#inFlight.size < most) {
+      const lane = this.#ready[0];
+      if (!lane || !this.#mayJoin(lane)) return;
+      this.#ready.shift();
+      for (const other of this.#inFlight) other.isAccompanied = true;
+      lane.isAccompanied = this.#inFlight.size > 0;
+      this.#inFlight.add(lane);
       void this.#send(lane).then((pauseMs) => {
-        this.#inFlight -= 1;
+        this.#inFlight.delete(lane);
         this.#again(lane, pauseMs);
         this.#pump();
       });
     }
+  }
+
+  /** Whether the lane's call may begin beside those in flight: a suspect goes alone. */
+  #mayJoin(lane: Lane): boolean {
+    const [other] = this.#inFlight;
+    return other === undefined || (lane.suspects === 0 && other.suspects === 0);
   }
 
   /** Queues the lane's next call, now or after a pause. */
@@ -151,10 +175,10 @@ export class Outbox {
 
   /** Makes one call. Resolves with the pause before the lane's next one. */
   async #send(lane: Lane): Promise<number> {
-    const call = nextCall(lane.parcels, lane.most);
+    const call = nextCall(lane.parcels, lane.suspects > 0 ? 1 : lane.most);
     if (!call) return 0;
     try {
-      await this.#options.client.call(call.tool, call.args);
+      await doing("delivering records", () => this.#options.client.call(call.tool, call.args));
     } catch (thrown) {
       return this.#isStopped ? 0 : this.#failed(lane, call, asDeweyError(thrown));
     }
@@ -164,6 +188,7 @@ export class Outbox {
 
   #succeeded(lane: Lane, call: DeliveryCall): void {
     this.#taken += 1;
+    this.#options.suspects.taken();
     this.lastDelivery = Date.now();
     this.delivered += call.messages;
     if (this.#away) this.#options.log.info("delivery resumed");
@@ -176,6 +201,7 @@ export class Outbox {
   #failed(lane: Lane, call: DeliveryCall, error: DeweyError): number {
     if (refusals.has(error.code)) return this.#refused(lane, call, error);
     this.lastError = error.message;
+    if (error.cause === WENT_AWAY && this.#isGuilty(lane, call)) return this.#setAside(lane, call, GUILTY);
     // If the store has taken other calls since this lane's last failure, the store is not what is failing.
     const isOwnFault = lane.takenAtFailure !== undefined && this.#taken > lane.takenAtFailure;
     const isRepeated = lane.takenAtFailure !== undefined;
@@ -186,6 +212,18 @@ export class Outbox {
       return 0;
     }
     return this.#strike(lane, call, error);
+  }
+
+  /** Whether the lane's record is why the server goes away. One call at a time tells, so the others become suspects. */
+  #isGuilty(lane: Lane, call: DeliveryCall): boolean {
+    const { suspects } = this.#options;
+    const delivery = lane.parcels[0]?.delivery;
+    const isSuspect = lane.suspects > 0;
+    lane.suspects = Math.max(lane.suspects, call.deliveries);
+    // Nothing was known of this call, and the server went away all the same.
+    if (!isSuspect) suspects.clear();
+    const isAlone = !lane.isAccompanied && call.deliveries === 1;
+    return isAlone && delivery !== undefined && suspects.isGuilty(delivery, this.#lanes.size > 1);
   }
 
   /** Handles a failure while the store takes other conversations' records. */
@@ -250,7 +288,9 @@ export class Outbox {
     lane.most *= 2;
     lane.strikes = 0;
     lane.backoff.reset();
+    lane.suspects = Math.max(0, lane.suspects - call.deliveries);
     for (const parcel of lane.parcels.splice(0, call.deliveries)) {
+      this.#options.suspects.forget(parcel.delivery);
       lane.characters -= parcel.characters;
       this.#characters -= parcel.characters;
       this.#count -= 1;
@@ -286,6 +326,8 @@ function newLane(conversation: string, parcel: Parcel): Lane {
     strikes: 0,
     struckSinceMs: 0,
     takenAtFailure: undefined,
+    suspects: 0,
+    isAccompanied: false,
   };
 }
 

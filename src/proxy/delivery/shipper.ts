@@ -5,6 +5,7 @@ import { Journal } from "../spool/journal.ts";
 import { Outbox } from "./outbox.ts";
 import { Pace } from "./pace.ts";
 import { SetAside } from "./set-aside.ts";
+import { Suspects } from "./suspects.ts";
 import { Spool } from "../spool/spool.ts";
 import type { SpoolLimits } from "../spool/spool.ts";
 
@@ -74,7 +75,7 @@ export class Shipper {
     this.#options = options;
     const { client, folder, limits, sync, log } = options;
     this.#setAside = new SetAside(folder);
-    this.#outbox = new Outbox({ client, setAside: this.#setAside, log });
+    this.#outbox = new Outbox({ client, setAside: this.#setAside, suspects: new Suspects(folder), log });
     this.spool = new Spool({
       folder,
       limits,

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createLog } from "../../../src/log.ts";
 import { Courier } from "../../../src/proxy/delivery/courier.ts";
 import { Outbox } from "../../../src/proxy/delivery/outbox.ts";
+import { Suspects } from "../../../src/proxy/delivery/suspects.ts";
 import { SetAside } from "../../../src/proxy/delivery/set-aside.ts";
 import { encodeEntry } from "../../../src/proxy/spool/entry.ts";
 import type { Entry } from "../../../src/proxy/spool/entry.ts";
@@ -24,7 +25,12 @@ beforeEach(() => {
   mkdirSync(folder.path);
   journal = Journal.create(folder.path);
   store = new ScriptedStore();
-  outbox = new Outbox({ client: store, setAside: new SetAside(folder.path), log: quiet });
+  outbox = new Outbox({
+    client: store,
+    setAside: new SetAside(folder.path),
+    suspects: new Suspects(folder.path),
+    log: quiet,
+  });
   damaged = 0;
   log = [];
 });

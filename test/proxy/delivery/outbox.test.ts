@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { ToolClient } from "../../../src/tool-client.ts";
+import { mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { ToolClient, WENT_AWAY } from "../../../src/tool-client.ts";
 import { DeweyError } from "../../../src/errors.ts";
 import { createLog } from "../../../src/log.ts";
 import { Outbox } from "../../../src/proxy/delivery/outbox.ts";
 import type { Delivery } from "../../../src/proxy/delivery/record.ts";
+import { Suspects } from "../../../src/proxy/delivery/suspects.ts";
 import { SetAside } from "../../../src/proxy/delivery/set-aside.ts";
 import { stopClock } from "../../support/clock.ts";
 import type { StoppedClock } from "../../support/clock.ts";
@@ -32,6 +34,7 @@ beforeEach(() => {
   outbox = new Outbox({
     client: store,
     setAside,
+    suspects: new Suspects(folder.path),
     log: createLog({ level: "info", format: "json", write: (line) => log.push(line) }),
   });
 });
@@ -44,7 +47,13 @@ afterEach(() => {
 const message = (conversation: string, content: string): Delivery => ({
   kind: "message",
   conversation,
-  message: { message_id: "", role: "user", content, created_at: "", metadata: {} },
+  message: {
+    message_id: `${conversation}-${content.slice(0, 20)}`,
+    role: "user",
+    content,
+    created_at: "",
+    metadata: {},
+  },
 });
 const begin = (conversation: string): Delivery => ({ kind: "begin", conversation, metadata: {} });
 
@@ -342,6 +351,90 @@ describe("a record on which the store fails while it takes others", () => {
   });
 });
 
+describe("a record after whose delivery the server goes away", () => {
+  /** Goes away while a call brings a message "bad". */
+  const poisoned: typeof store.answer = ({ contents }) => {
+    if (contents.includes("bad")) throw new DeweyError("unavailable", "it closed", { cause: WENT_AWAY });
+  };
+  const again = () => new Outbox({ client: store, setAside, suspects: new Suspects(folder.path), log: quiet });
+  const reason = /went away three times/;
+
+  test("is set aside after the third time, and the rest of its conversation goes on", async () => {
+    store.answer = poisoned;
+    const counts = put("one", ["1", "2", "bad", "3", "4"]);
+    await clock.passUntil("all of them", () => counts.settled === 5, 10);
+    expect(store.contentsOf("one")).toEqual(["1", "2", "3", "4"]);
+    expect(outbox.aside).toBe(1);
+    expect(JSON.parse(readFileSync(setAside.file, "utf8"))).toMatchObject({ reason: expect.stringMatching(reason) });
+    // Once in the call with the others, and three times alone.
+    expect(
+      store.calls.filter(({ contents }) => contents.includes("bad")).map(({ contents }) => contents.length),
+    ).toEqual([5, 1, 1, 1]);
+    expect(readdirSync(join(folder.path, "suspects"))).toEqual([]);
+  });
+
+  test("is found among many that were in flight with it, of which none is lost", async () => {
+    store.answer = poisoned;
+    const counts = numbers(20).map((conversation) => put(conversation, ["1", conversation === "3" ? "bad" : "2", "3"]));
+    await clock.passUntil("all of them", () => counts.every(({ settled }) => settled === 3), 10);
+    expect(outbox.aside).toBe(1);
+    for (const conversation of numbers(20))
+      expect(store.contentsOf(conversation)).toEqual(conversation === "3" ? ["1", "3"] : ["1", "2", "3"]);
+  });
+
+  test("is one of several, in as many conversations", async () => {
+    store.answer = poisoned;
+    const counts = numbers(6).map((conversation) => put(conversation, ["1", Number(conversation) % 2 ? "bad" : "2"]));
+    let arrived = 0;
+    const all = () => {
+      put("live", [`${(arrived += 1)}`]);
+      return counts.every(({ settled }) => settled === 2);
+    };
+    await clock.passUntil("all of them", all, 500);
+    expect(outbox.aside).toBe(3);
+  });
+
+  test("is counted across restarts of the proxy", async () => {
+    store.answer = poisoned;
+    for (let restart = 0; restart < 2; restart += 1) {
+      const calls = store.calls.length;
+      const outbox = again();
+      put("one", ["bad"], outbox);
+      await clock.passUntil("a call", () => store.calls.length > calls, 10);
+      await clock.pass(10);
+      outbox.stop();
+      expect(outbox.aside).toBe(0);
+    }
+    const last = again();
+    const counts = put("one", ["bad"], last);
+    await clock.passUntil("its end", () => counts.settled === 1, 10);
+    expect([store.calls.length, last.aside]).toEqual([3, 1]);
+  });
+
+  test("is not at fault when the server goes away whatever is delivered", async () => {
+    store.answer = () => {
+      throw new DeweyError("unavailable", "it closed", { cause: WENT_AWAY });
+    };
+    const counts = numbers(3).map((conversation) => put(conversation, ["1", "2"]));
+    await clock.pass(250_000, 100);
+    expect([store.calls.length > 12, outbox.aside]).toEqual([true, 0]);
+    store.answer = take;
+    await clock.passUntil("all of them", () => counts.every(({ settled }) => settled === 2), 100);
+    expect(readdirSync(join(folder.path, "suspects"))).toEqual([]);
+  });
+
+  test("is not at fault when it is taken the third time", async () => {
+    let deaths = 0;
+    store.answer = () => {
+      deaths += 1;
+      if (deaths !== 3 && deaths < 6) throw new DeweyError("unavailable", "it closed", { cause: WENT_AWAY });
+    };
+    const counts = put("one", ["1", "2"]);
+    await clock.passUntil("all of them", () => counts.settled === 2, 100);
+    expect(outbox.aside).toBe(0);
+  });
+});
+
 describe("a record that the store refuses", () => {
   test("is isolated in few calls and set aside; the other records are taken in order", async () => {
     store.answer = refusing("invalid");
@@ -416,7 +509,7 @@ test("over a real connection nothing is lost, whatever a faulty store replies", 
     faults.map(async (fault) => {
       using faulty = startFaultyStore(fault);
       const client = new ToolClient({ url: faulty.url, deadlineMs: 200 });
-      const outbox = new Outbox({ client, setAside, log: quiet });
+      const outbox = new Outbox({ client, setAside, suspects: new Suspects(folder.path), log: quiet });
       const counts = ["a", "b", "c"].map((conversation) => put(conversation, ["1", "2"], outbox));
       await until("several attempts", () => faulty.calls >= 5);
       expect(outbox.lastError).toBeString();
