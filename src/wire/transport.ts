@@ -51,8 +51,10 @@ function deliver(view: FrameView, transport: Transport, link: Link): void {
         return;
       }
       break;
-    case "notification":
     case "response":
+      // The server asks nothing of its clients, and for an answer to nothing the SDK writes out all of it: 5 s when it is deep.
+      return;
+    case "notification":
       break;
   }
   // The SDK validates the rest against the method's schema when it handles the message.

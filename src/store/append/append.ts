@@ -4,6 +4,7 @@ import { sentHash, storableMetadata, storableText } from "../exact.ts";
 import type { Metadata } from "../exact.ts";
 import { redactMessage } from "../redact/redact.ts";
 import type { Redactor } from "../redact/redact.ts";
+import { Stretch } from "../../stretch.ts";
 import { searchable } from "../search/text.ts";
 
 /** Characters that fit into any deadline … */
@@ -83,7 +84,32 @@ export function extraMs(characters: number): number {
 }
 
 /** Converts a caller's messages into rows. Throws `invalid` and `conflict`, naming the field. */
-export function prepare(givenId: string, messages: NewMessage[], options: AppendOptions, redactor: Redactor): Append {
+export function prepare(...given: Parameters<typeof preparing>): Append {
+  const steps = preparing(...given);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** The same, with turns for others in between: a call may hold thousands of long messages. */
+export async function prepareInTurns(...given: Parameters<typeof preparing>): Promise<Append> {
+  const stretch = new Stretch();
+  const steps = preparing(...given);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    await stretch.rest();
+  }
+}
+
+/** Yields after each message. */
+function* preparing(
+  givenId: string,
+  messages: NewMessage[],
+  options: AppendOptions,
+  redactor: Redactor,
+): Generator<undefined, Append> {
   const conversationId = givenId.toLowerCase();
   const path = (index: number) => (options.single ? "" : `messages[${index}].`);
   const rows: AppendRow[] = [];
@@ -103,6 +129,7 @@ export function prepare(givenId: string, messages: NewMessage[], options: Append
       (sum, text) => sum + (text?.length ?? 0),
       0,
     );
+    yield;
   }
   const settle = Promise.withResolvers<StoredMessage[]>();
   return { conversation: conversationId, rows, characters, rowOf, path, settle };

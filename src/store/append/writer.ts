@@ -1,6 +1,6 @@
 import { asDeweyError } from "../../errors.ts";
 import type { SQL } from "bun";
-import { appendRows, extraMs, prepare, settle } from "./append.ts";
+import { appendRows, extraMs, prepare, prepareInTurns, settle } from "./append.ts";
 import type { Append, AppendOptions, NewMessage, AppendOutcome, StoredMessage } from "./append.ts";
 import { translated } from "../database/database.ts";
 import type { Database } from "../database/database.ts";
@@ -27,6 +27,10 @@ const MAX_GATHER_MS = 2;
 const GATHER_SHARE = 0.5;
 /** A group in flight for longer is a bulk call or waits for a lock; small groups no longer wait for it. */
 const SLOW_GROUP_MS = 25;
+
+/** A call with more than this is converted over several turns of the event loop. */
+const MAX_MESSAGES_AT_ONCE = 300;
+const MAX_CHARACTERS_AT_ONCE = 200_000;
 
 /** When groups are sent. */
 export interface GroupTimes {
@@ -64,6 +68,8 @@ export class Writer {
   /** Callers that waited or were answered when the last group ended, and the timer while they are waited for. */
   #expected = 0;
   #gathering: ReturnType<typeof setTimeout> | undefined;
+  /** The last call for each conversation that is being converted over several turns of the event loop. */
+  readonly #preparing = new Map<string, Promise<Append>>();
   #idsInFlight = new Set<string>();
   #conversationsInFlight = new Set<string>();
 
@@ -76,7 +82,7 @@ export class Writer {
 
   /** Appends to one conversation, all or nothing. */
   async append(conversationId: string, messages: NewMessage[], options: AppendOptions): Promise<StoredMessage[]> {
-    const append = prepare(conversationId, messages, options, this.#redactor);
+    const append = await this.#prepared(conversationId, messages, options);
     this.#waiting.push(append);
     // Sent at the end of this turn of the event loop, so that calls that arrive together share a group.
     if (!this.#isSending) queueMicrotask(() => this.#send());
@@ -92,10 +98,27 @@ export class Writer {
 
   /** Appends within the caller's transaction, to a conversation created in it. */
   async appendWithin(sql: SQL, conversationId: string, messages: NewMessage[]): Promise<StoredMessage[]> {
-    const append = prepare(conversationId, messages, { single: false, followToTrash: false }, this.#redactor);
+    const options = { single: false, followToTrash: false };
+    const append = await prepareInTurns(conversationId, messages, options, this.#redactor);
     settle(append, await appendRows(sql, [append.rows]));
     this.#sorter.stored(append.characters);
     return append.settle.promise;
+  }
+
+  /** Calls for a conversation stay in their order: one behind a call that takes several turns waits for it. */
+  async #prepared(conversationId: string, messages: NewMessage[], options: AppendOptions): Promise<Append> {
+    const key = conversationId.toLowerCase();
+    const before = this.#preparing.get(key);
+    if (before === undefined && isShort(messages)) return prepare(conversationId, messages, options, this.#redactor);
+    const preparing = Promise.resolve(before)
+      .catch(() => {})
+      .then(() => prepareInTurns(conversationId, messages, options, this.#redactor));
+    this.#preparing.set(key, preparing);
+    try {
+      return await preparing;
+    } finally {
+      if (this.#preparing.get(key) === preparing) this.#preparing.delete(key);
+    }
   }
 
   #send(): void {
@@ -209,4 +232,12 @@ export class Writer {
 
 function rowsOf(appends: Append[]): number {
   return appends.reduce((sum, append) => sum + append.rows.length, 0);
+}
+
+/** Whether messages are converted in a moment; a single one cannot be parted anyway. */
+function isShort(messages: NewMessage[]): boolean {
+  if (messages.length > MAX_MESSAGES_AT_ONCE) return false;
+  return (
+    messages.length === 1 || messages.reduce((sum, { content }) => sum + content.length, 0) <= MAX_CHARACTERS_AT_ONCE
+  );
 }

@@ -1,4 +1,5 @@
 import type { SQL } from "bun";
+import { Stretch } from "../../stretch.ts";
 import { isBeginning, wordsIn } from "./text.ts";
 import type { Word } from "./text.ts";
 
@@ -6,6 +7,9 @@ import type { Word } from "./text.ts";
 const BEGINNING_STEMS = "english";
 /** Limit on the distinct words per reply that PostgreSQL is asked to stem. */
 const MAX_ASKED = 2000;
+
+/** Characters whose words are found at once, in a few milliseconds. */
+const PIECE_CHARACTERS = 10_000;
 
 /** A lexeme of the query and its weight. */
 export interface Sought {
@@ -31,7 +35,9 @@ export async function findMarks(
   sought: Sought[],
   languages: readonly string[],
 ): Promise<Mark[][]> {
-  const words = texts.map((text) => wordsIn(text));
+  const stretch = new Stretch();
+  const words: Word[][] = [];
+  for (const text of texts) words.push(await wordsOf(text, stretch));
   const mayBe = likeOneOf(sought);
   const different = new Set(words.flatMap((each) => each.map((word) => word.text)));
   const alike = [...different].filter(mayBe);
@@ -39,6 +45,25 @@ export async function findMarks(
   const asked = areBeginnings ? alike : [...new Set([...alike, ...different])];
   const known = await lexemesOf(sql, asked.slice(0, MAX_ASKED), sought, languages);
   return words.map((each) => each.flatMap((word) => markOf(word, known)).toSorted((a, b) => a.start - b.start));
+}
+
+/** The words of a text, piece by piece, so that a long text keeps nobody waiting. */
+async function wordsOf(text: string, stretch: Stretch): Promise<Word[]> {
+  const words: Word[] = [];
+  for (let from = 0; from < text.length;) {
+    const to = from + PIECE_CHARACTERS >= text.length ? text.length : cutBefore(text, from, from + PIECE_CHARACTERS);
+    for (const { start, end, text: word } of wordsIn(text.slice(from, to)))
+      words.push({ start: start + from, end: end + from, text: word });
+    from = to;
+    await stretch.rest();
+  }
+  return words;
+}
+
+/** The last place between two words before the end of a piece; the end itself in what has none, but never within a character. */
+function cutBefore(text: string, from: number, end: number): number {
+  for (let at = end; at > from; at -= 1) if (/\s/.test(text[at] ?? "")) return at;
+  return /[\udc00-\udfff]/.test(text[end] ?? "") ? end - 1 : end;
 }
 
 function markOf(word: Word, known: Map<string, Sought>): Mark[] {

@@ -208,6 +208,16 @@ for (const engine of engines) {
       expect(await stored(five)).toEqual({ messages: 1001, groups: 2 });
     });
 
+    test("keep the order of calls for a conversation, also behind one that takes many turns", async () => {
+      const [conversation_id = ""] = await beginMany(1);
+      const long = Array.from({ length: 1000 }, (_, index) => user(`a-1_${index} `.repeat(200)));
+      const [bulk, single] = await Promise.all([
+        store.messages.storeBulk({ conversation_id, messages: long }),
+        store.messages.store({ conversation_id, ...user("behind") }),
+      ]);
+      expect([bulk.first_turn, bulk.last_turn, single.turn_number]).toEqual([1, 1000, 1001]);
+    });
+
     test("hold at most 4,000,000 characters, or one larger message", async () => {
       const together = async (...lengths: number[]) => {
         const ids = await beginMany(lengths.length);
