@@ -242,7 +242,7 @@ export async function run({ seed, seconds, say }: FuzzOptions): Promise<FuzzResu
     rpc,
     relayed,
     home: home.path,
-    command: (args) => runBinary([...args, "--url", url], environment),
+    command: ([name = "", ...args]) => runBinary([name, "--url", url, ...args], environment),
   });
   const violations = () => [...fuzz.violations, ...watch.violations];
   const endMs = performance.now() + seconds * 1000;
