@@ -1,5 +1,5 @@
 /** A snapshot as PostgreSQL writes it: `xmin:xmax:`, and the numbers of the transactions that were in flight. */
-const snapshotPattern = /^([1-9]\d{0,18}):([1-9]\d{0,18}):([\d,]{0,20000})$/;
+const snapshotPattern = /^([1-9]\d{0,18}):([1-9]\d{0,18}):([\d,]{0,200000})$/;
 
 interface Snapshot {
   /** The first number that was not given out. */

@@ -9,7 +9,7 @@ test("a snapshot is read as PostgreSQL writes it", () => {
 
 test("a snapshot that PostgreSQL would refuse is none", () => {
   const broken = ["", "1", "1:2", "0:5:", "5:3:", "5:9:4", "5:9:9", "5:9:8,7", "5:9:,", "5:9:6,", "5:9:a", "1:2:\0"];
-  for (const text of [...broken, `1:${"9".repeat(20)}:`, `5:9:${"6,".repeat(50_000)}6`]) {
+  for (const text of [...broken, `1:${"9".repeat(20)}:`, `5:9:${"6,".repeat(200_000)}6`]) {
     expect([text.slice(0, 20), parseSnapshot(text)]).toEqual([text.slice(0, 20), undefined]);
   }
 });
