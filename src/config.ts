@@ -9,6 +9,7 @@ import type { LogLevel } from "./log.ts";
 import { jsonTexts, settings } from "./settings.ts";
 import type { SettingName } from "./settings.ts";
 import { MS_PER_DAY } from "./units.ts";
+import { AddedPattern } from "./store/redact/added-pattern.ts";
 import { isLoopback } from "./wire/host.ts";
 
 // The only reader of the environment. It turns flags and variables into frozen values, by the rows of `settings`.
@@ -271,11 +272,21 @@ function readPatterns(file: string | undefined, reader: SettingsReader): Record<
   if (file === undefined) return {};
   try {
     const parsed = jsonTexts(readFileSync(file, "utf8"));
-    return Object.fromEntries(Object.entries(parsed).map(([name, source]) => [name, new RegExp(source)]));
+    return Object.fromEntries(Object.entries(parsed).map(([name, source]) => [name, readPattern(name, source)]));
   } catch (error) {
     const reason = error instanceof SyntaxError ? `: ${error.message}` : "";
     reader.problem("DEWEY_REDACT_PATTERNS", `should be a JSON file of names and regular expressions${reason}`);
     return {};
+  }
+}
+
+/** Throws a SyntaxError that names the pattern, also for one that could take time without limit. */
+function readPattern(name: string, source: string): RegExp {
+  try {
+    void new AddedPattern(source);
+    return new RegExp(source);
+  } catch (error) {
+    throw new SyntaxError(`${name}: ${(error as Error).message}`);
   }
 }
 

@@ -103,7 +103,9 @@ describe("the server's configuration", () => {
     for (const [text, reason] of [
       ["[]", "should be a JSON file of names and regular expressions"],
       ['{"a":1}', "should be a JSON file of names and regular expressions"],
-      ['{"a":"("}', "regular expressions: Invalid regular expression"],
+      ['{"a":"("}', "regular expressions: a: Invalid regular expression"],
+      ['{"a":"(?=x)"}', "a: it has a look-ahead or look-behind"],
+      ['{"a":"x{501}"}', "a: it is too large"],
       ["{", "regular expressions: JSON"],
     ] as const)
       expect(mistakes(() => serve({ DEWEY_REDACT_PATTERNS: secretFile("wrong.json", text) }))).toContain(reason);

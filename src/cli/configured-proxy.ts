@@ -8,16 +8,19 @@ import { startProxy } from "../proxy/proxy.ts";
 import type { Proxy } from "../proxy/proxy.ts";
 import { defaultUpstreams, parseUpstreams } from "../proxy/relay/upstreams.ts";
 import type { UpstreamContext, Upstreams } from "../proxy/relay/upstreams.ts";
-import { createRedactor } from "../store/redact/redact.ts";
+import { createRedactor, redactBesideLinks } from "../store/redact/redact.ts";
 import type { Invocation } from "./command.ts";
 import { deliverLeft } from "./hook-delivery.ts";
 import { listenOptions } from "./listen.ts";
 import { onHangUp } from "./signals.ts";
 
-/** A log with secrets removed: it contains the stderr and the error messages of the servers behind the proxy. */
-export function relayingLog(level: LogLevel): Log {
+/**
+ * A log with secrets removed: it contains the stderr and the error messages of the servers behind the proxy. With
+ * `showLinks`, for a person at a terminal, links stay whole: signing in needs the token in them.
+ */
+export function relayingLog(level: LogLevel, showLinks: boolean): Log {
   const redactor = createRedactor();
-  return stderrLog(level, (text) => redactor.text(text, {}));
+  return stderrLog(level, (text) => (showLinks ? redactBesideLinks(redactor, text) : redactor.text(text, {})));
 }
 
 export interface ConfiguredProxy {

@@ -13,6 +13,9 @@ import { listenOptions } from "./listen.ts";
 /** Interval between purges of the trash: retention is counted in days, so an hour is soon enough. */
 const PURGE_INTERVAL_MS = 3_600_000;
 
+/** How often the same pattern is named. */
+const WARNING_INTERVAL_MS = 60_000;
+
 export interface RunningServer {
   listener: Listener;
   stop(): Promise<void>;
@@ -39,7 +42,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     searchDeadlineMs: config.searchDeadlineMs,
     searchLanguage: config.searchLanguage,
     trashDays: config.trashDays,
-    redactor: config.redact ? createRedactor(config.redactPatterns) : noRedactor,
+    redactor: config.redact ? createRedactor(config.redactPatterns, endedPatternWarning(log)) : noRedactor,
     log,
   });
   stack.defer(() => store.close());
@@ -86,6 +89,22 @@ async function startDatabase(options: ServerOptions, stack: AsyncDisposableStack
   });
   stack.defer(() => embedded.stop());
   return embedded.connection;
+}
+
+/** Names a pattern that was ended; once a minute for each, because a text may come again and again. */
+function endedPatternWarning(log: Log): (pattern: string) => void {
+  const warned = new Map<string, number>();
+  return (pattern) => {
+    const now = performance.now();
+    if (now - (warned.get(pattern) ?? -Infinity) < WARNING_INTERVAL_MS) return;
+    warned.set(pattern, now);
+    log.warn(
+      "a pattern of DEWEY_REDACT_PATTERNS took too long and was ended; the text is stored without the rest of its cuts",
+      {
+        pattern,
+      },
+    );
+  };
 }
 
 async function purgeTrash(store: Store, log: Log): Promise<void> {

@@ -139,14 +139,12 @@ function router({ store, log }: ListenerOptions, { http, backups, opened }: Rout
 async function health(options: ListenerOptions): Promise<Response> {
   const { store, version } = options;
   try {
-    const { database, version: postgres, migrations, search, replica } = await store.health();
+    const { database, version: postgres, ...rest } = await store.health();
     return Response.json({
       status: "ok",
       version,
       database: { status: database, version: postgres },
-      migrations,
-      search,
-      ...(replica ? { replica } : {}),
+      ...rest,
     });
   } catch (thrown) {
     const reason = asDeweyError(thrown).message;

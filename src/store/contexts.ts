@@ -5,6 +5,7 @@ import { noteChange, readHistory, unknownAuthor } from "./context-history.ts";
 import type { Author, ContextHistory, HistoryRequest } from "./context-history.ts";
 import type { Database } from "./database/database.ts";
 import { one } from "./database/one.ts";
+import { redactKey } from "./redact/redact.ts";
 import type { Redactor } from "./redact/redact.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
 
@@ -52,10 +53,12 @@ export class Contexts {
    * Returns null for an unknown name.
    */
   async get(input: { name?: string | undefined; folder?: string | undefined }): Promise<StartupContext | null> {
+    const name = redactKey(this.#redactor, input.name);
+    const folder = input.folder === undefined ? undefined : this.#redactor.text(input.folder, {});
     const rows: ContextRow[] = await this.#database.retried((sql) => {
-      if (input.name !== undefined) return sql`select * from startup_contexts where name = ${input.name}`;
+      if (name !== undefined) return sql`select * from startup_contexts where name = ${name}`;
       return sql`select c.* from startup_contexts c left join startup_context_folders f
-          on f.context_id = c.id and f.folder = any(${sql.array(withParents(input.folder), "TEXT")})
+          on f.context_id = c.id and f.folder = any(${sql.array(withParents(folder), "TEXT")})
         where c.is_active or f.folder is not null
         order by length(f.folder) desc nulls last limit 1`;
     });
@@ -67,14 +70,16 @@ export class Contexts {
     input: { name: string; content: string; set_active: boolean },
     author: Author = unknownAuthor,
   ): Promise<Pick<StartupContext, "id" | "name" | "is_active" | "created_at">> {
-    const { name, set_active } = input;
+    const by = this.#redacted(author);
+    const { set_active } = input;
+    const name = redactKey(this.#redactor, input.name);
     if (Buffer.byteLength(input.content) > MAX_CONTENT_BYTES) {
       throw new DeweyError("invalid", `content should take at most ${MAX_CONTENT_BYTES} bytes`, { field: "content" });
     }
     const content = this.#redactor.text(input.content, {});
     const row = await this.#changing(async (sql) => {
       const [before]: ContextRow[] = await sql`select * from startup_contexts where name = ${name}`;
-      if (set_active && before?.is_active !== true) await deactivate(sql, author);
+      if (set_active && before?.is_active !== true) await deactivate(sql, by);
       const after = await one<Pick<ContextRow, "id" | "name" | "is_active" | "created_at">>(
         sql`insert into startup_contexts (id, name, content, is_active)
           values (${Bun.randomUUIDv7()}, ${name}, ${content}, ${set_active})
@@ -82,8 +87,8 @@ export class Contexts {
             set content = excluded.content, is_active = startup_contexts.is_active or excluded.is_active
           returning id, name, is_active, created_at`,
       );
-      if (before?.content !== content) await noteChange(sql, [name], "set", author);
-      else if (set_active && !before.is_active) await noteChange(sql, [name], "activated", author);
+      if (before?.content !== content) await noteChange(sql, [name], "set", by);
+      else if (set_active && !before.is_active) await noteChange(sql, [name], "activated", by);
       return after;
     });
     return { id: row.id, name: row.name, is_active: row.is_active, created_at: row.created_at.toISOString() };
@@ -94,26 +99,29 @@ export class Contexts {
     input: { folder: string; name?: string | undefined },
     author: Author = unknownAuthor,
   ): Promise<{ folder: string; name: string | null }> {
-    const { name } = input;
-    const folder = withoutSlashes(input.folder);
+    const by = this.#redacted(author);
+    const name = redactKey(this.#redactor, input.name);
+    const folder = withoutSlashes(this.#redactor.text(input.folder, {}));
     await this.#changing(async (sql) => {
       const [before]: { name: string }[] = await sql`select c.name from startup_context_folders f
         join startup_contexts c on c.id = f.context_id where f.folder = ${folder}`;
       if (before?.name === name) return;
-      if (before) await noteChange(sql, [before.name], "untied", author, folder);
+      if (before) await noteChange(sql, [before.name], "untied", by, folder);
       await sql`delete from startup_context_folders where folder = ${folder}`;
       if (name === undefined) return;
       const [tied]: { folder: string }[] = await sql`insert into startup_context_folders (folder, context_id)
         select ${folder}, id from startup_contexts where name = ${name} returning folder`;
       if (!tied) throw unknownContext(name);
-      await noteChange(sql, [name], "tied", author, folder);
+      await noteChange(sql, [name], "tied", by, folder);
     });
     return { folder, name: name ?? null };
   }
 
   /** The changes of a context, even a deleted one. Throws `not_found`, and `invalid` for a cursor of another request. */
   async history(input: HistoryRequest): Promise<ContextHistory> {
-    return this.#database.snapshot((sql) => readHistory(sql, input));
+    return this.#database.snapshot((sql) =>
+      readHistory(sql, { ...input, name: redactKey(this.#redactor, input.name) }),
+    );
   }
 
   /** All contexts, by name. Contents too large for the reply are cut and carry their `content_length`, in code points. */
@@ -138,7 +146,9 @@ export class Contexts {
 
   /** Throws `not_found`, and `conflict` for the active one unless forced. */
   async delete(input: { name: string; force: boolean }, author: Author = unknownAuthor): Promise<{ deleted: true }> {
-    const { name, force } = input;
+    const by = this.#redacted(author);
+    const { force } = input;
+    const name = redactKey(this.#redactor, input.name);
     await this.#changing(async (sql) => {
       const [row]: { is_active: boolean }[] = await sql`select is_active from startup_contexts where name = ${name}`;
       if (!row) throw unknownContext(name);
@@ -149,10 +159,16 @@ export class Contexts {
           { field: "force" },
         );
       }
-      await noteChange(sql, [name], "deleted", author);
+      await noteChange(sql, [name], "deleted", by);
       await sql`delete from startup_contexts where name = ${name}`;
     });
     return { deleted: true };
+  }
+
+  #redacted(author: Author): Author {
+    const text = (given: string | null) => given && this.#redactor.text(given, {});
+    const { session, client_name, client_version } = author;
+    return { session: text(session), client_name: text(client_name), client_version: text(client_version) };
   }
 
   #changing<Result>(work: (sql: SQL) => Promise<Result>): Promise<Result> {

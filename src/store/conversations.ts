@@ -7,7 +7,7 @@ import type { Metadata } from "./exact.ts";
 import { behind, countRows, keyTime, listPlaceSchema, pageOf, timeKey } from "./listing.ts";
 import type { Listed } from "./listing.ts";
 import type { Reads } from "./database/reads.ts";
-import { redactMetadata } from "./redact/redact.ts";
+import { redactKey, redactMetadata } from "./redact/redact.ts";
 import type { Redactor } from "./redact/redact.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, largestWhole } from "./reply.ts";
 import { MS_PER_DAY } from "../units.ts";
@@ -83,7 +83,7 @@ export class Conversations {
   }): Promise<{ conversation_id: string; session_id: string | null; created_at: string }> {
     const id = input.conversation_id?.toLowerCase() ?? Bun.randomUUIDv7();
     const metadata = storableMetadata(redactMetadata(this.#redactor, input.metadata));
-    const session = input.session_id ?? null;
+    const session = redactKey(this.#redactor, input.session_id) ?? null;
     const row = await this.#database.retried(async (sql) => {
       await sql`insert into conversations (id, session_id, metadata, metadata_exact, created_at)
         values (${id}, ${session}, ${metadata.readable}::text::jsonb, ${metadata.exact},
@@ -109,7 +109,8 @@ export class Conversations {
     cursor?: string | undefined;
     sort_by: "updated_at" | "created_at";
   }): Promise<ConversationList> {
-    const { session_id: session = null, limit, sort_by } = input;
+    const { limit, sort_by } = input;
+    const session = redactKey(this.#redactor, input.session_id) ?? null;
     const request = ["conversations", session, sort_by];
     const going = placeOf(input, request, conversationPlace);
     return this.#reads.lookUp(async (sql) => {

@@ -6,7 +6,7 @@ import { readConversation } from "./page.ts";
 import type { ConversationPage, PageRequest } from "./page.ts";
 import type { IndexSorter } from "./search/index-sorter.ts";
 import type { Reads } from "./database/reads.ts";
-import { redactMetadata } from "./redact/redact.ts";
+import { redactKey, redactMetadata } from "./redact/redact.ts";
 import type { Redactor } from "./redact/redact.ts";
 import { extraMs } from "./append/append.ts";
 import type { NewMessage, StoredMessage } from "./append/append.ts";
@@ -92,7 +92,7 @@ export class Messages {
     input: { session_id?: string | undefined; metadata?: Metadata | undefined; messages: NewMessage[] },
   ): Promise<StoredMessage[]> {
     const metadata = storableMetadata(redactMetadata(this.#redactor, input.metadata));
-    const session = input.session_id ?? null;
+    const session = redactKey(this.#redactor, input.session_id) ?? null;
     const characters = input.messages.reduce((sum, message) => sum + message.content.length, 0);
     return this.#database.transaction(async (sql) => {
       await sql`insert into conversations (id, session_id, metadata, metadata_exact)

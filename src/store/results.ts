@@ -7,6 +7,7 @@ import { sentHash, storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { behind, countRows, keyTime, listPlaceSchema, pageOf, timeKey } from "./listing.ts";
 import type { Listed } from "./listing.ts";
+import { redactKey } from "./redact/redact.ts";
 import type { Redactions, Redactor } from "./redact/redact.ts";
 import { FULL_REPLY_BYTES, REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
 
@@ -87,8 +88,8 @@ export class Results {
     const id = input.result_id?.toLowerCase() ?? Bun.randomUUIDv7();
     const { follow_to_trash: _, ...sent } = input;
     const hash = sentHash({ ...sent, result_id: id });
-    const stored = storable(redactResult(this.#redactor, input));
-    const [row] = await this.#insert(id, hash, input, stored);
+    const kept = redactResult(this.#redactor, input);
+    const [row] = await this.#insert(id, hash, kept, storable(kept));
     if (!row) throw notFound(input.conversation_id ?? "");
     if (row.sent_hash?.toString("hex") !== hash) {
       throw new DeweyError("conflict", `result_id ${id} is taken by another result; give each result its own`, {
@@ -111,11 +112,12 @@ export class Results {
       cursor?: string | undefined;
     },
   ): Promise<ResultList> {
-    const { correlation_id, model, status, conversation_id, limit } = input;
+    const { status, conversation_id, limit } = input;
+    const [correlation_id, model] = [input.correlation_id, input.model].map((key) => redactKey(this.#redactor, key));
     const request = ["results", { correlation_id, model, status, conversation_id }];
     const going = placeOf(input, request, resultPlace);
     return this.#database.snapshot(async (sql) => {
-      const filter = matching(sql, input);
+      const filter = matching(sql, { correlation_id, model, status, conversation_id });
       const wanted = going === undefined ? filter : sql`${filter} and ${behind(sql, "created_at", going.after)}`;
       const found: (Size & { time: string })[] = await sql`
         select id, coalesce(octet_length(prompt), 0) as prompt, octet_length(output) as output,
@@ -181,8 +183,10 @@ function redactResult(redactor: Redactor, input: NewFiedlerResult): NewFiedlerRe
     text(input.error_message),
   ];
   const metadata = input.metadata && redactor.metadata(input.metadata, found);
-  if (Object.keys(found).length === 0) return input;
-  return { ...input, output, prompt, error_message, metadata: { ...metadata, redactions: found } };
+  const [correlation_id, model] = [redactKey(redactor, input.correlation_id), redactKey(redactor, input.model)];
+  const kept = { ...input, correlation_id, model };
+  if (Object.keys(found).length === 0) return kept;
+  return { ...kept, output, prompt, error_message, metadata: { ...metadata, redactions: found } };
 }
 
 function storable(input: NewFiedlerResult) {

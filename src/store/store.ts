@@ -12,6 +12,7 @@ import { Messages } from "./messages.ts";
 import { migrate } from "./database/migrations.ts";
 import { Reads } from "./database/reads.ts";
 import type { ReadCounts } from "./database/reads.ts";
+import { redactKey } from "./redact/redact.ts";
 import type { Redactor } from "./redact/redact.ts";
 import { Replica } from "./database/replica.ts";
 import type { ReplicaHealth } from "./database/replica.ts";
@@ -50,6 +51,8 @@ interface StoreHealth {
   };
   /** Present when a replica is configured. */
   replica?: ReplicaHealth;
+  /** Numbers of texts on which an added redaction pattern was ended, by its name. Absent while there are none. */
+  ended_redactions?: Record<string, number>;
 }
 
 /** Everything that Dewey stores. Fields have the names of the tables' columns, so that no layer translates between them. */
@@ -97,11 +100,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     return {
       conversations: new Conversations(database, reads, options.trashDays, redactor),
       messages: new Messages(database, reads, redactor, sorter),
-      search: new Search(database, reads, options.log),
+      search: new Search(database, reads, options.log, (key) => redactKey(redactor, key)),
       reindexer: new Reindexer(database, options.searchLanguage, sorter, options.log),
       contexts: new Contexts(database, redactor),
       results: new Results(database, redactor),
-      tail: new Tail(database),
+      tail: new Tail(database, redactor),
       stats: new Stats(reads),
       backup: () => writeBackup(database),
       async recover(archive, { force }) {
@@ -114,7 +117,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
           const row = await one<{ version: string }>(sql`select current_setting('server_version') as version`);
           const { language, under_way, ...reindexing } = await readReindexing(sql);
           const search = { corrections: await canCorrect(sql), language, ...(under_way ? { reindexing } : {}) };
-          return { database: "ok", version: row.version.split(" ")[0] ?? "", migrations, search };
+          const ended = redactor.ended();
+          const ended_redactions = Object.keys(ended).length === 0 ? {} : { ended_redactions: ended };
+          return { database: "ok", version: row.version.split(" ")[0] ?? "", migrations, search, ...ended_redactions };
         });
         return replica ? { ...health, replica: await replica.health() } : health;
       },

@@ -3,6 +3,8 @@ import { DeweyError } from "../errors.ts";
 import type { Database } from "./database/database.ts";
 import { exactMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
+import { redactKey } from "./redact/redact.ts";
+import type { Redactor } from "./redact/redact.ts";
 import { parseSnapshot } from "./snapshot.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, largestWhole } from "./reply.ts";
 
@@ -59,8 +61,11 @@ const NEWEST_TURNS = 1000;
 export class Tail {
   readonly #database: Database;
 
-  constructor(database: Database) {
+  readonly #redactor: Redactor;
+
+  constructor(database: Database, redactor: Redactor) {
     this.#database = database;
+    this.#redactor = redactor;
   }
 
   /** Without a cursor, returns no messages and the cursor to start with. Throws `invalid` for a malformed cursor. */
@@ -79,7 +84,8 @@ export class Tail {
       const start = { at: now.at, seen: now.snapshot, next: undefined, offset: 0 };
       if (from === undefined) return { messages: [], cursor: cursorText(start), more: false };
       const next = from.next ?? now.snapshot;
-      const rows = await newRows(sql, { ...input, from, next });
+      const session_id = redactKey(this.#redactor, input.session_id);
+      const rows = await newRows(sql, { ...input, session_id, from, next });
       const messages = rows.slice(0, input.limit).map(view);
       const more = rows.length > input.limit;
       // The rest is read in the same snapshot, in which it does not change.

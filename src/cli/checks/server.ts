@@ -1,6 +1,7 @@
 import { clientConfig, proxyConfig, serveConfig, unknownVariables } from "../../config.ts";
 import { ENGINE_VERSION } from "../../store/engine/engine.ts";
 import { withoutSecrets } from "../../wire/address.ts";
+import { isObject } from "../../wire/frame.ts";
 import { whyUnreachable } from "../client-command.ts";
 import type { Invocation } from "../command.ts";
 import { fault, healthAt, ok } from "./finding.ts";
@@ -31,6 +32,17 @@ export async function server(invocation: Invocation): Promise<Finding> {
     return fault(
       `the server at ${place} is Dewey ${String(version)}; this is ${invocation.version}`,
       "restart the server with this binary",
+    );
+  }
+  const ended = health?.["ended_redactions"];
+  if (isObject(ended)) {
+    return fault(
+      `patterns of DEWEY_REDACT_PATTERNS were ended on texts where they took too long, and may have left secrets: ${Object.entries(
+        ended,
+      )
+        .map(([name, texts]) => `${name} (${String(texts)})`)
+        .join(", ")}`,
+      "write them with fewer repetitions in one another, and restart the server",
     );
   }
   return ok(`${place} answers`);

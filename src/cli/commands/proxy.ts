@@ -36,9 +36,10 @@ export const proxy: Command = {
   operands: 1,
   async run(invocation) {
     const config = proxyConfig(invocation);
-    const log = relayingLog(config.logLevel);
+    const isStdio = invocation.flags["stdio"] === true;
+    const log = relayingLog(config.logLevel, isStdio && process.stderr.isTTY);
     warnOfUnknownVariables(invocation.env, log);
-    if (invocation.flags["stdio"] === true) return recordStdio(invocation, config, log);
+    if (isStdio) return recordStdio(invocation, config, log);
     const [operand] = [...invocation.operands, ...(invocation.rest ?? [])];
     if (operand !== undefined) throw usageError(proxy, `takes ${JSON.stringify(operand)} only with --stdio`);
     const running = startConfiguredProxy({ config, env: invocation.env, log, version: invocation.version });

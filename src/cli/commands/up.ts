@@ -24,7 +24,7 @@ export const up: Command = {
     const config = serveConfig(invocation);
     const proxySettings = proxyConfig(invocation);
     // Progress is printed to stdout in words; the log is for problems.
-    const log = relayingLog(config.logLevel === "info" ? "warn" : config.logLevel);
+    const log = relayingLog(config.logLevel === "info" ? "warn" : config.logLevel, false);
     warnOfUnknownVariables(invocation.env, log);
     await using stack = new AsyncDisposableStack();
     const { startServer } = await import("../server.ts");

@@ -1,46 +1,54 @@
+import { createHash } from "node:crypto";
 import type { Metadata } from "../exact.ts";
-import { assignmentHint, assignments, looksSecret, patterns, secretField } from "./secret-patterns.ts";
+import { AddedPattern } from "./added-pattern.ts";
+import { Cuts } from "./cuts.ts";
+import type { Redactions } from "./cuts.ts";
+import { redactedObject } from "./metadata.ts";
+import { findSecrets } from "./scanner.ts";
 
-/** How many secrets were cut, by kind. */
-export type Redactions = Record<string, number>;
+export type { Redactions } from "./cuts.ts";
+
+/** Characters of the digest that keeps apart what was cut from two keys: enough to tell them apart, too few to find the secret. */
+const KEY_DIGEST_CHARACTERS = 6;
 
 /** Removes secrets from what is about to be stored. */
 export interface Redactor {
   text(text: string, found: Redactions): string;
-  /** Cuts secrets in all texts, and the whole values of fields that are named like secrets. */
+  /** Cuts secrets in all texts and keys, and the whole values of fields that are named like secrets. */
   metadata(metadata: Metadata, found: Redactions): Metadata;
+  /** Numbers of texts on which an added pattern was ended because it took too many steps, by the pattern's name. */
+  ended(): Record<string, number>;
 }
 
-/** Recognises the common kinds of secrets, and added patterns, which are named by their kind. */
-export function createRedactor(added: Record<string, RegExp> = {}): Redactor {
-  const own = Object.entries(added).map(([kind, expression]) => ({ kind, expression: new RegExp(expression, "g") }));
+/**
+ * Recognises the common kinds of secrets, and added patterns, which are named by their kind. Throws a SyntaxError for an
+ * added pattern that cannot be matched in bounded time. `onEnded` is told when one is ended on a text; what it found there
+ * until then is cut.
+ */
+export function createRedactor(
+  added: Record<string, RegExp> = {},
+  onEnded: (kind: string) => void = () => {},
+): Redactor {
+  const own = Object.entries(added).map(([kind, { source }]) => ({ kind, pattern: new AddedPattern(source) }));
+  const ended = new Map<string, number>();
   const text = (given: string, found: Redactions): string => {
-    let result = given;
-    for (const { kind, anchors, expression } of patterns) {
-      if (anchors.some((anchor) => result.includes(anchor))) result = cut(result, expression, kind, found);
+    let result = findSecrets(given).apply(given, found);
+    for (const { kind, pattern } of own) {
+      const { bounds, isComplete } = pattern.find(result);
+      const cuts = new Cuts();
+      for (const [start, end] of bounds) cuts.add(start, end, kind);
+      result = cuts.apply(result, found);
+      if (isComplete) continue;
+      ended.set(kind, (ended.get(kind) ?? 0) + 1);
+      onEnded(kind);
     }
-    for (const { kind, expression } of own) result = cut(result, expression, kind, found);
-    return assignmentHint.test(result) ? cutAssignments(result, found) : result;
+    return result;
   };
-  const value = (given: unknown, found: Redactions): unknown => {
-    if (typeof given === "string") return text(given, found);
-    if (given === null || typeof given !== "object") return given;
-    if (Array.isArray(given)) return given.map((each) => value(each, found));
-    return metadata(given as Metadata, found);
+  return {
+    text,
+    metadata: (metadata, found) => redactedObject(metadata, text, found),
+    ended: () => Object.fromEntries(ended),
   };
-  const metadata = (given: Metadata, found: Redactions): Metadata => {
-    // Headers and variables are often lists of name and value.
-    const pairName = given["name"] ?? given["key"];
-    const isPair = typeof pairName === "string" && secretField.test(pairName);
-    return Object.fromEntries(
-      Object.entries(given).map(([name, each]) => {
-        const isNamed = secretField.test(name) || (isPair && name === "value");
-        const isSecret = typeof each === "string" && each !== "" && isNamed && !isMark(each);
-        return [name, isSecret ? mark("secret field", found) : value(each, found)];
-      }),
-    );
-  };
-  return { text, metadata };
 }
 
 /** Cuts secrets from a message's text and metadata, and counts them by kind in `metadata.redactions`. */
@@ -60,37 +68,28 @@ export function redactMetadata(redactor: Redactor, metadata: Metadata | null | u
   return redactMessage(redactor, { content: "", metadata }).metadata ?? undefined;
 }
 
+/**
+ * Cuts secrets from a text by which rows are found, such as `session_id` and a context's name. The beginning of its digest
+ * takes part in the result, so that two keys stay two, and the same key finds its rows again.
+ */
+export function redactKey<Key extends string | null | undefined>(redactor: Redactor, key: Key): Key {
+  if (key === null || key === undefined) return key;
+  const stored = redactor.text(key, {});
+  if (stored === key) return key;
+  const digest = createHash("sha256").update(key).digest("hex").slice(0, KEY_DIGEST_CHARACTERS);
+  return `${stored} ${digest}` as Key;
+}
+
+/** A web address without a password in it. */
+const link = /(https?:\/\/(?![^\s"'<>`/?#]{0,600}@)[^\s"'<>`]+)/;
+
+/** The text without secrets, except that links stay as they are: a person who is to follow one needs all of it. */
+export function redactBesideLinks(redactor: Redactor, text: string): string {
+  return text
+    .split(link)
+    .map((piece, index) => (index % 2 === 1 ? piece : redactor.text(piece, {})))
+    .join("");
+}
+
 /** Stores everything unchanged. */
-export const noRedactor: Redactor = { text: (text) => text, metadata: (metadata) => metadata };
-
-function cut(text: string, expression: RegExp, kind: string, found: Redactions): string {
-  return text.replace(expression, (...match) => {
-    const groups: unknown = match.at(-1);
-    const kept = typeof groups === "object" && groups !== null ? (groups as { keep?: string }).keep : undefined;
-    return `${kept ?? ""}${mark(kind, found)}`;
-  });
-}
-
-function cutAssignments(text: string, found: Redactions): string {
-  let result = text;
-  for (const { anchor, expression } of assignments) {
-    if (!anchor.test(result)) continue;
-    result = result.replace(expression, (...match) => {
-      const [whole] = match as [string];
-      const { keep = "", quote = "", quoted, bare } = match.at(-1) as Record<string, string | undefined>;
-      const secret = quoted ?? bare ?? "";
-      if (!looksSecret(secret, { before: keep, isQuoted: quoted !== undefined })) return whole;
-      return `${keep}${quote}${mark("secret field", found)}`;
-    });
-  }
-  return result;
-}
-
-function mark(kind: string, found: Redactions): string {
-  found[kind] = (found[kind] ?? 0) + 1;
-  return `[redacted: ${kind}]`;
-}
-
-function isMark(text: string): boolean {
-  return text.startsWith("[redacted");
-}
+export const noRedactor: Redactor = { text: (text) => text, metadata: (metadata) => metadata, ended: () => ({}) };

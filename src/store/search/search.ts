@@ -56,14 +56,20 @@ export class Search {
   readonly #reads: Reads;
   readonly #statistics = new StatisticsCache();
 
-  constructor(database: Database, reads: Reads, log: Log) {
+  readonly #storedKey: (key: string) => string;
+
+  /** `storedKey` is the form in which a `session_id` was stored. */
+  constructor(database: Database, reads: Reads, log: Log, storedKey: (key: string) => string) {
     this.#reads = reads;
+    this.#storedKey = storedKey;
     this.vocabulary = new Vocabulary(database, log);
   }
 
   /** Throws `invalid` for a cursor of another request. Aborting the signal cancels the search in the database. */
   async find(request: SearchRequest, signal?: AbortSignal): Promise<SearchReply> {
-    const { query: text, limit, offset, cursor, context = 0, full = false, ...narrowing } = request;
+    const { query: text, limit, offset, cursor, context = 0, full = false, ...given } = request;
+    const { session_id } = given;
+    const narrowing = session_id === undefined ? given : { ...given, session_id: this.#storedKey(session_id) };
     const asked = [text, narrowing];
     const going = placeOf({ cursor, offset }, asked, placeSchema);
     const search = async (sql: SQL, seen: string | undefined): Promise<SearchReply> => {

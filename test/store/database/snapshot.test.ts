@@ -101,9 +101,9 @@ function parts(database: Database) {
     messages: new Messages(database, reads, redactor, new IndexSorter(database, quiet)),
     results: new Results(database, redactor),
     contexts: new Contexts(database, redactor),
-    search: new Search(database, reads, quiet),
+    search: new Search(database, reads, quiet, (key) => key),
     stats: new Stats(reads),
-    tail: new Tail(database),
+    tail: new Tail(database, redactor),
   };
 }
 

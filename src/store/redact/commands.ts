@@ -1,0 +1,166 @@
+import { isAlnum, isLetter } from "./alphabets.ts";
+import { cookies, isNameCharacter } from "./credentials.ts";
+import { NAMED } from "./cuts.ts";
+import { judgeData, valueAfter } from "./fields.ts";
+import { MAX_NAME_CHARACTERS, secretName } from "./names.ts";
+import type { SecretName } from "./names.ts";
+import type { Scan, Value } from "./scan.ts";
+import { isMixed } from "./values.ts";
+
+/** How far before a flag its command's name is looked for. */
+const MAX_COMMAND_DISTANCE = 160;
+
+/** A short flag that takes a secret, and of which commands. */
+const shortFlags: Record<string, RegExp> = {
+  p: /\b(?:sshpass|mysql\w*|mariadb[\w-]*|login|mongo\w*|sqlplus|rabbitmqadmin|az|expect|unzip|7z|rar|unrar|plink|putty|pscp)\b/,
+  P: /\b(?:sqlcmd|bcp|tsql|zip|unzip|smbmap|isql|mongo\w*)\b/,
+  a: /\b(?:redis-cli|http|https|xh|memcached)\b/,
+  b: /\b(?:curl)\b/,
+  w: /\b(?:ldap\w+|openconnect|slappasswd|vncpasswd)\b/,
+  k: /\b(?:openssl|zabbix\w*|gpg)\b/,
+  t: /\b(?:influx|vault|jira|wscat|tea|glab|doctl|ngrok|gh)\b/,
+};
+const PASSWORD: SecretName = { kind: "password", isVariable: false, isPlural: false };
+const TOKEN: SecretName = { kind: "key", isVariable: false, isPlural: false };
+/** Words that follow a flag when a sentence speaks of it. */
+const prose =
+  /^(?:is|to|for|or|and|flag|option|argument|parameter|value|with|in|on|from|as|a|an|the|when|was|are|can|must|should|will|which|that|if|of|by|not|via|instead|stdin|prompt|file|here|takes|sets|means|does|has|may|needs?|option[.,;]?|flag[.,;]?)$/i;
+const beforeProse =
+  /(?:^|[\s`(])(?:the|a|an|use|uses|using|with|via|your|pass|passing|set|add|and|or|no|like|by|see)\s+[`"']?$/i;
+
+/** Looks at a flag, `--password VALUE`, `-p VALUE` or `"-p", "VALUE"`, that begins at `start`. */
+export function flag(scan: Scan, start: number): void {
+  const { text } = scan;
+  let from = start + 1;
+  if (text[from] === "-") from += 1;
+  if (!isLetter(text.charCodeAt(from))) return;
+  let end = from;
+  while (end - from < MAX_NAME_CHARACTERS && isNameCharacter(text.charCodeAt(end))) end += 1;
+  const name = text.slice(from, end);
+  if (name === "u" || name === "user" || name === "proxy-user" || name === "U") return userAndPassword(scan, end);
+  if (from === start + 1 && shortFlags[name[0] ?? ""] !== undefined && (end === from + 1 || /^[pPa]/.test(name)))
+    return shortFlag(scan, start, from);
+  if (name === "cookie") return cookieFlag(scan, end);
+  if (name.length < 3 || text[end] === "=") return;
+  const verdict = secretName(name);
+  if (verdict === undefined) return;
+  const value = argument(scan, end);
+  if (value === undefined || isSentence(scan, start, value)) return;
+  judgeData(scan, verdict.kind === "token" || verdict.kind === "weak" ? TOKEN : verdict, value);
+}
+
+/** The argument behind a flag: after a space, or in a list after its quotation mark, a comma and another one. */
+function argument(scan: Scan, end: number): Value | undefined {
+  const { text } = scan;
+  const between = /^(?:\\*["']\s{0,20},\s{0,40}|["']?\s{1,20}(?:\\\s+)?(?:- )?)/.exec(text.slice(end, end + 80));
+  if (between === null) return undefined;
+  const value = valueAfter(scan, end + between[0].length, 0);
+  return value === undefined || (!value.isQuoted && text[value.start] === "-") ? undefined : value;
+}
+
+function isSentence({ text }: Scan, start: number, value: Value): boolean {
+  const word = text.slice(value.start, value.end);
+  if (/^[A-Z_]+$/.test(word)) return true;
+  if (value.isQuoted) return false;
+  if (prose.test(word.replace(/[.,;:]+$/, ""))) return true;
+  return /^[a-z]+$/i.test(word) && beforeProse.test(text.slice(Math.max(0, start - 12), start));
+}
+
+function shortFlag(scan: Scan, start: number, at: number): void {
+  const { text } = scan;
+  const letter = text[at] ?? "";
+  const line = text.slice(Math.max(0, start - MAX_COMMAND_DISTANCE), start).replace(/^[^]*\n(?!\s*(?:- |["']))/, "");
+  if (shortFlags[letter]?.test(line) !== true) return;
+  const isAttached = isNameCharacter(text.charCodeAt(at + 1));
+  const name = letter === "t" ? TOKEN : PASSWORD;
+  if (isAttached && (letter === "b" || /\b(?:login|sshpass\b.*\bssh)\b/.test(line))) return;
+  const value = isAttached ? valueAfter(scan, at + 1, 0) : argument(scan, at + 1);
+  if (value === undefined) return;
+  if (letter === "b") return cookies(scan, value.start, value.end);
+  if (/^\d{2,5}(?::\d+)?$/.test(text.slice(value.start, value.end)) || isSentence(scan, start, value)) return;
+  const colon =
+    letter === "a" && /^https?$/.test(/\bhttps?\b/.exec(line)?.[0] ?? "")
+      ? text.slice(value.start, value.end).indexOf(":")
+      : -1;
+  const secret = { ...value, start: value.start + colon + 1 };
+  judgeData(scan, name, isAttached ? { ...secret, isQuoted: true } : secret);
+}
+
+function cookieFlag(scan: Scan, end: number): void {
+  const value = argument(scan, end);
+  if (value !== undefined) cookies(scan, value.start, value.end);
+}
+
+/** `curl -u name:password`, also with `%` between them. */
+function userAndPassword(scan: Scan, end: number): void {
+  const value = argument(scan, end) ?? (scan.text[end] === "=" ? valueAfter(scan, end + 1, 61) : undefined);
+  if (value === undefined) return;
+  const pair = scan.text.slice(value.start, Math.min(value.end, value.start + 600));
+  const found = /^[\w.@\\-]{0,100}[:%](?!\/\/)/.exec(pair);
+  const password = pair.slice(found?.[0].length ?? 0);
+  if (
+    found === null ||
+    password === "" ||
+    (/^(?:password|pass|passwd|secret|token|\d+|[${<*%[].*|[A-Z_]+)$/i.test(password) && !/^\d{6,}$/.test(password))
+  )
+    return;
+  if (/^[\d.]+$/.test(found[0].slice(0, -1))) return;
+  scan.cuts.add(value.start + found[0].length, value.end, NAMED);
+}
+
+/** Words behind which a password stands without a sign: in sentences, SQL and `.netrc`. By where the word begins. */
+export function passwordWord(scan: Scan, start: number): void {
+  const { text } = scan;
+  const piece = text.slice(start, start + 60);
+  const found =
+    /^(?:password|passwd|passphrase|passcode|pwd)(?:\s{1,4}(is|was|of|set to|to|for [\w.@-]{1,24} is)(?:\s{0,2}:)?)?\s{1,10}/i.exec(
+      piece,
+    );
+  if (found === null) return;
+  const from = start + found[0].length;
+  const value = valueAfter(scan, from, 0);
+  if (value === undefined || text.startsWith("[redacted", value.start)) return;
+  const isNetrc =
+    found[1] === undefined &&
+    /\b(?:login|machine)\s+(?!and\b|or\b)\S{1,100}\s+$/.test(text.slice(Math.max(0, start - 140), start));
+  const secret = text.slice(value.start, Math.min(value.end, value.start + 300));
+  if (isNetrc) return judgeData(scan, PASSWORD, { ...value, isQuoted: true });
+  if (value.isQuoted) {
+    if (/\s/.test(secret) || secret.length < 4) return;
+    if (found[1] !== undefined || text[value.start - 1] === "'") judgeData(scan, PASSWORD, value);
+    return;
+  }
+  if (found[1] !== undefined && (isMixed(secret) || /[!@#$^&*]/.test(secret)) && secret.length >= 6)
+    judgeData(scan, PASSWORD, value);
+}
+
+/** `IDENTIFIED BY '…'`, by where `by` begins. */
+export function identifiedBy(scan: Scan, start: number): void {
+  const { text } = scan;
+  if (!/\bidentified(?:\s+with\s+\S{1,60})?\s+$/i.test(text.slice(Math.max(0, start - 90), start))) return;
+  const from = start + 2;
+  const value = /\s/.test(text[from] ?? "") ? valueAfter(scan, from, 0) : undefined;
+  if (value?.isQuoted === true && text[value.start - 1] !== "`") judgeData(scan, PASSWORD, value);
+}
+
+/** `vault login …`, `npm config set …_authToken …` and `variable "db_password"`: commands whose next word is a secret. */
+export function secretCommand(scan: Scan, start: number): void {
+  const { text } = scan;
+  const config = /^(?:config set|set|export|setenv|setx|secret set|secrets put) ([\w./:@-]{3,120})\s{1,4}/.exec(
+    text.slice(start, start + 160),
+  );
+  if (config?.[1] === undefined) return;
+  const name = secretName(/[\w.-]*$/.exec(config[1])?.[0] ?? "");
+  if (name === undefined) return;
+  const value = valueAfter(scan, start + config[0].length, 0);
+  if (value !== undefined && isAlnum(text.charCodeAt(value.start)))
+    judgeData(scan, name.kind === "token" ? TOKEN : name, { ...value });
+}
+
+/** `variable "db_password" { default = "…" }`: the default is the variable's value. */
+export function variableBlock(scan: Scan, start: number): void {
+  const found = /^variable\s{1,4}"([\w-]{2,80})"/.exec(scan.text.slice(start, start + 110));
+  const name = found?.[1] === undefined ? undefined : secretName(found[1]);
+  // Its brace belongs to the block.
+  if (found !== null && name !== undefined) scan.pairName = { name, end: start + found[0].length + 3 };
+}

@@ -1,0 +1,433 @@
+import { alphabets, isAlnum, isDigit, isLetter } from "./alphabets.ts";
+import { authorization, cookies, headerEnd, isNameCharacter } from "./credentials.ts";
+import { NAMED } from "./cuts.ts";
+import { MAX_NAME_CHARACTERS, pairPart, secretName } from "./names.ts";
+import type { SecretName } from "./names.ts";
+import type { Scan, Value } from "./scan.ts";
+import { isMixed, isRandom, looksSecret } from "./values.ts";
+
+/** Quotation marks, backslashes and brackets between a name and its sign, at most. */
+const MAX_MARKS = 10;
+/** Distance of a JSON Web Key's members from its type: the modulus of an RSA key stands between them. */
+const MAX_KEY_DISTANCE = 2000;
+/** Spaces between a name, its sign and its value, at most. */
+const MAX_SPACES = 24;
+/** Parts of one value without spaces that are judged: each follows a name and a sign in it. */
+const MAX_JUDGED_PARTS = 4;
+/** Longest value in quotes; the limit bounds the search for the quotation mark that closes it. */
+const MAX_QUOTED_CHARACTERS = 16_384;
+/** Longest list or object behind a secret's name that is looked through. */
+const MAX_CONTAINER_CHARACTERS = 8192;
+/** Characters between the two fields of a pair, at most. */
+const MAX_PAIR_DISTANCE = 200;
+
+/** Length of the longest type below. */
+const MAX_TYPE_CHARACTERS = 11;
+const types = new Set(["string", "str", "String", "any", "char", "text", "std::string", "SecretStr"]);
+
+/** A field's name: its text, and where it begins. */
+interface Name {
+  text: string;
+  start: number;
+  isQuoted: boolean;
+}
+
+/** Looks at the field whose name ends before the sign at `at` (`:` or `=`), and cuts its value if it is a secret. */
+export function field(scan: Scan, at: number): void {
+  const last = nameBefore(scan.text, at);
+  if (last === undefined) return;
+  const name = isHalf(last.text) ? withWordsBefore(scan.text, last) : last;
+  const verdict = secretName(name.text);
+  const part = verdict === undefined ? pairPart(name.text) : undefined;
+  if (verdict === undefined && part === undefined) return jsonWebKey(scan, at, name);
+  const value = valueAfter(scan, at + 1, scan.text.charCodeAt(at));
+  if (value === undefined) return;
+  if (verdict !== undefined) judge(scan, verdict, value, name);
+  else if (part !== undefined) pair(scan, part, value, name);
+}
+
+/** Words that name a secret only with the word before: `API key`, `pass phrase`. */
+function isHalf(name: string): boolean {
+  return /^(?:keys?|codes?|phrase|secret)$/i.test(name);
+}
+
+/** `Secret Access Key: …` has a name of several words. */
+function withWordsBefore(text: string, name: Name): Name {
+  const end = name.start + name.text.length;
+  let start = name.start;
+  for (let words = 0; words < 2 && text[start - 1] === " " && isAlnum(text.charCodeAt(start - 2)); words++) {
+    start -= 1;
+    while (start > 0 && isNameCharacter(text.charCodeAt(start - 1)) && end - start < MAX_NAME_CHARACTERS) start -= 1;
+    const whole = text.slice(start, end);
+    const kind = secretName(whole)?.kind;
+    if (kind !== undefined && kind !== "weak") return { ...name, text: whole, start };
+  }
+  return name;
+}
+
+/** Cuts the private members of a JSON Web Key, whose names are short: `{"kty": "EC", "d": "…"}`. */
+function jsonWebKey(scan: Scan, at: number, name: Name): void {
+  if (!name.isQuoted || !/^(?:[dpqk]|d[pq]|qi)$/.test(name.text)) return;
+  const value = valueAfter(scan, at + 1, 58);
+  if (
+    value?.isQuoted !== true ||
+    value.end - value.start < 32 ||
+    !/^[\w-]+$/.test(scan.text.slice(value.start, value.end))
+  )
+    return;
+  const near = scan.text.slice(Math.max(0, name.start - MAX_KEY_DISTANCE), value.end + MAX_KEY_DISTANCE);
+  if (/\\*"kty\\*"/.test(near)) scan.cuts.add(value.start, value.end, "private key");
+}
+
+/** The value of a field with this name is cut if it looks secret. */
+function judge(scan: Scan, name: SecretName, value: Value, field?: Name): void {
+  const { text, cuts } = scan;
+  if (text.startsWith("[redacted", value.start)) return;
+  if (name.kind === "cookie")
+    return cookies(scan, value.start, value.isQuoted ? value.end : headerEnd(scan, value.start));
+  if (name.kind === "authorization") return authorization(scan, value);
+  if (!value.isQuoted && /[[{(]/.test(text[value.start] ?? "")) return container(scan, name, value.start);
+  // `a=a=a=…` is one value, of which each end would be judged.
+  if (!value.isQuoted && value.start < scan.bare.end && (scan.bare.judged += 1) > MAX_JUDGED_PARTS) return;
+  const isTight = field !== undefined && value.start - (field.start + field.text.length) <= 1;
+  const setting = { isQuoted: value.isQuoted, isTight };
+  if (text.startsWith("- ", value.start - 2) && text.lastIndexOf("\n", value.start) > (field?.start ?? value.start))
+    return yamlList(scan, name, value.start - 2);
+  if (looksSecret(text.slice(value.start, value.end), name, setting)) cuts.add(value.start, value.end, NAMED);
+  else if (isInAddress(text, field) && isRandom(text.slice(value.start, value.end)) && value.end - value.start >= 20)
+    cuts.add(value.start, value.end, NAMED);
+}
+
+/** Whether a field is a parameter of an address. */
+function isInAddress(text: string, name: Name | undefined): boolean {
+  return name !== undefined && (text[name.start - 1] === "?" || text[name.start - 1] === "&");
+}
+
+/** `?key=…`, `&code=…`, `&sig=…`: names that are secrets in addresses only. */
+export function parameter(scan: Scan, at: number): void {
+  const name = nameBefore(scan.text, at);
+  if (name === undefined || !isInAddress(scan.text, name)) return;
+  const end = bareEnd(scan, at + 1);
+  const value = scan.text.slice(at + 1, Math.min(end, at + 300));
+  if (/^(?:sig|X-(?:Amz|Goog)-(?:Signature|Security-Token)|Signature)$/.test(name.text)) {
+    if (value.length >= 16 && !value.startsWith("[")) scan.cuts.add(at + 1, end, "signed address");
+  } else if (
+    /^(?:key|code|k|ticket|otp|state_token|assertion)$/.test(name.text) &&
+    value.length >= 20 &&
+    isMixed(value) &&
+    isRandom(value)
+  ) {
+    scan.cuts.add(at + 1, end, NAMED);
+  }
+}
+
+/** `{"name": "password", "value": "…"}`: the first field names what the second one holds, in either order. */
+function pair(scan: Scan, part: "name" | "value", value: Value, field: Name): void {
+  if (part === "value") {
+    scan.pairValue = value;
+    const known = scan.pairName;
+    if (known === undefined || field.start - known.end > MAX_PAIR_DISTANCE || field.start < known.end) return;
+    if (/[{}]/.test(scan.text.slice(known.end, field.start))) return;
+    return judgeData(scan, known.name, value);
+  }
+  const name = secretName(scan.text.slice(value.start, Math.min(value.end, value.start + MAX_NAME_CHARACTERS + 1)));
+  if (name === undefined) {
+    scan.pairName = undefined;
+    return;
+  }
+  scan.pairName = { name, end: value.end };
+  const before = scan.pairValue;
+  if (before === undefined || before.end > field.start || field.start - before.end > MAX_PAIR_DISTANCE) return;
+  if (!/[{}]/.test(scan.text.slice(before.end, field.start))) judgeData(scan, name, before);
+}
+
+/** The value of a pair, an argument or a cell: never prose, and rarely code. */
+export function judgeData(scan: Scan, name: SecretName, value: Value): void {
+  if (name.kind === "cookie" || name.kind === "authorization" || scan.text.startsWith("[redacted", value.start))
+    return judge(scan, name, value);
+  if (
+    looksSecret(scan.text.slice(value.start, value.end), name, {
+      isQuoted: value.isQuoted,
+      isTight: false,
+      isData: true,
+    })
+  )
+    scan.cuts.add(value.start, value.end, NAMED);
+}
+
+/** `["x-api-key", "…"]`, `("password", "…")`, `"--password", "…"`: by the comma between them. */
+export function listPair(scan: Scan, comma: number): void {
+  if (!isQuote(scan.text.charCodeAt(comma - 1))) return;
+  const name = nameBefore(scan.text, comma);
+  if (name === undefined || !name.isQuoted) return;
+  const verdict = secretName(name.text.replace(/^-+/, ""));
+  if (verdict === undefined) return;
+  const value = valueAfter(scan, comma + 1, 44);
+  if (value?.isQuoted !== true) return;
+  const next = nextSign(scan.text, value.end);
+  // A list of names has another name there, and an object's next field a colon behind its name.
+  if (next === ":" || secretName(scan.text.slice(value.start, value.end)) !== undefined) return;
+  if (name.text.startsWith("-") || scan.text[name.start - 1] === "-") judgeData(scan, verdict, value);
+  else judge(scan, verdict, value);
+}
+
+function nextSign(text: string, from: number): string {
+  let at = from;
+  while (at < from + MAX_SPACES && /[\s"'`\\]/.test(text[at] ?? "")) at += 1;
+  return text[at] ?? "";
+}
+
+/** `<password>…</password>`, by its `<`. */
+export function element(scan: Scan, open: number): void {
+  const { text } = scan;
+  if (!isLetter(text.charCodeAt(open + 1))) return;
+  let at = open + 1;
+  while (at - open < MAX_NAME_CHARACTERS && isNameCharacter(text.charCodeAt(at))) at += 1;
+  if (text[at] === ":") {
+    const from = at + 1;
+    for (at = from; at - from < MAX_NAME_CHARACTERS && isNameCharacter(text.charCodeAt(at));) at += 1;
+    return elementValue(scan, text.slice(from, at), at);
+  }
+  elementValue(scan, text.slice(open + 1, at), at);
+}
+
+function elementValue(scan: Scan, tag: string, from: number): void {
+  const name = secretName(tag);
+  if (name === undefined) return;
+  const piece = scan.text.slice(from, from + 700);
+  const found = /^[^<>]{0,200}>\s*(?:<!\[CDATA\[)?([^<>\s][^<>]{0,450}?)\s*(?:\]\]>\s*)?<\//.exec(piece);
+  if (found?.[1] === undefined) return;
+  const start = from + found[0].indexOf(found[1], found[0].indexOf(">") + 1);
+  judgeData(scan, name, { start, end: start + found[1].length, isQuoted: true });
+}
+
+/** `| password | … |`, a row of a table, by the sign between the cells. */
+export function cell(scan: Scan, bar: number): void {
+  const name = nameBefore(scan.text, bar);
+  if (name === undefined) return;
+  const verdict = secretName(name.text);
+  if (verdict === undefined) return;
+  const found = /^[ \t]{0,24}[`"']?([^\s|`"']{4,300})[`"']?[ \t]{0,40}\|/.exec(scan.text.slice(bar + 1, bar + 400));
+  if (found?.[1] === undefined || !isMixed(found[1])) return;
+  const start = bar + 1 + found[0].indexOf(found[1]);
+  judgeData(scan, verdict, { start, end: start + found[1].length, isQuoted: false });
+}
+
+/** The name that ends before `at`, behind spaces, quotation marks and brackets. */
+function nameBefore(text: string, at: number): Name | undefined {
+  let end = at;
+  const spaces = Math.max(0, at - MAX_SPACES);
+  while (end > spaces && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  let isQuoted = false;
+  for (const marks = Math.max(0, end - MAX_MARKS); end > marks; end--) {
+    const code = text.charCodeAt(end - 1);
+    if (isQuote(code)) isQuoted = true;
+    else if (!isClosing(code)) break;
+  }
+  const least = Math.max(0, end - MAX_NAME_CHARACTERS);
+  let start = end;
+  while (start > least && isNameCharacter(text.charCodeAt(start - 1))) start -= 1;
+  while (start < end && !isAlnum(text.charCodeAt(start)) && text.charCodeAt(start) !== 95) start += 1;
+  if (end === start) return undefined;
+  const before = text.charCodeAt(start - 1);
+  // The last part of a path or of a resource's name, `arn:aws:…:secret:…`, is no name.
+  if ((isQuoted && before === 47) || (before === 58 && isAlnum(text.charCodeAt(start - 2)) && !isVariable(text, start)))
+    return undefined;
+  // After a backslash, `n` and `t` end a line; they are no part of the name.
+  if (before === 92 && /[nrt]/.test(text[start] ?? "") && end - start > 2) start += 1;
+  return behindType(text, { text: text.slice(start, end), start, isQuoted });
+}
+
+/** `"`, `'` or a backtick. */
+function isQuote(code: number): boolean {
+  return code === 34 || code === 39 || code === 96;
+}
+
+/** Signs that may stand between a name and its sign: `\`, `]`, `?`, `!`, `*`, `)`. */
+function isClosing(code: number): boolean {
+  return code === 92 || code === 93 || code === 63 || code === 33 || code === 42 || code === 41;
+}
+
+/** `$env:NAME`, of PowerShell. */
+function isVariable(text: string, start: number): boolean {
+  return text.startsWith("$env:", start - 5) || text.startsWith("$Env:", start - 5);
+}
+
+/** In `password: string = "…"` the name stands before the type. */
+function behindType(text: string, name: Name): Name | undefined {
+  if (name.text.length > MAX_TYPE_CHARACTERS || !types.has(name.text)) return name;
+  const before = /([\w$]{2,60})[?!]?:\s?&?(?:'static )?(?:Optional\[)?$/.exec(
+    text.slice(Math.max(0, name.start - MAX_NAME_CHARACTERS), name.start),
+  );
+  return before?.[1] === undefined ? name : { ...name, text: before[1] };
+}
+
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9;
+}
+
+/** The value behind the sign before `from`: in quotes, or as far as it goes. */
+export function valueAfter(scan: Scan, from: number, sign: number): Value | undefined {
+  const { text } = scan;
+  let at = from;
+  const isComparison = sign === 61 && text[at] === "=";
+  while (at < from + 2 && /[=:>~]/.test(text[at] ?? "")) at += 1;
+  const beforeSpaces = at;
+  while (at < beforeSpaces + MAX_SPACES && isBlank(text.charCodeAt(at))) at += 1;
+  if (sign === 58 || sign === 44 || sign === 61 || text[at] === "\\") at = behindLineEnd(text, at);
+  const value = quotedValue(text, at);
+  if (value !== undefined || isComparison) return value;
+  if (/[,;)\]}]/.test(text[at] ?? "")) return undefined;
+  return bareValue(scan, at);
+}
+
+/** A value on the next line: in YAML behind `|` or `>`, in lists behind a comma, in shells behind a backslash. */
+function behindLineEnd(text: string, at: number): number {
+  const found = /^(?:[|>][+-]?)?\\?\r?\n[ \t]{1,40}(?:- )?/.exec(text.slice(at, at + 60));
+  const block = found !== null && (/^[|>]|- $/.test(found[0]) || /^["'`[]/.test(text[at + found[0].length] ?? ""));
+  return block ? at + found[0].length : at;
+}
+
+/** Quotation marks of JSON in JSON have backslashes before them: one, three, seven. */
+const quotedStart =
+  /^(?:[bBfFrRuU@$]{0,2}|(?:Some|String|str|SecretStr|Secret|bytes|Buffer\.from|from|to_owned|sensitive|SecretString::new|SecretString|String::from)\()((?:\\{1,7})?)(?:("""|'''|["'`]))/;
+
+function quotedValue(text: string, at: number): Value | undefined {
+  const first = text[at] ?? "";
+  if (!/["'`\\bBfFrRuU@$SsCt]/.test(first)) return undefined;
+  const found = quotedStart.exec(text.slice(at, at + 30));
+  if (found === null) return undefined;
+  const start = at + found[0].length;
+  const end = quoteEnd(text, start, found[2] ?? "", found[1]?.length ?? 0);
+  return end === undefined ? undefined : { start, end, isQuoted: true };
+}
+
+/** Where a quotation ends: at the mark that opened it, with as many backslashes before it. */
+function quoteEnd(text: string, start: number, quote: string, backslashes: number): number | undefined {
+  const limit = Math.min(text.length, start + MAX_QUOTED_CHARACTERS);
+  const sign = quote.charCodeAt(0);
+  let before = 0;
+  for (let at = start; at < limit; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 92) {
+      before += 1;
+      continue;
+    }
+    if (code === sign && (backslashes === 0 ? before % 2 === 0 : before <= backslashes) && text.startsWith(quote, at))
+      return at - (backslashes === 0 ? 0 : before);
+    if (code === 10 && quote.length === 1 && before === 0) return undefined;
+    before = 0;
+  }
+  return undefined;
+}
+
+function bareValue(scan: Scan, at: number): Value | undefined {
+  const code = scan.text.charCodeAt(at);
+  if (Number.isNaN(code) || code <= 32) return undefined;
+  if (code === 91 || code === 123 || code === 40) return { start: at, end: at + 1, isQuoted: false };
+  let end = bareEnd(scan, at);
+  while (end > at && /[.,;:)\]}!?]/.test(scan.text[end - 1] ?? "") && !isBalanced(scan.text, at, end)) end -= 1;
+  return end > at ? { start: at, end, isQuoted: false } : undefined;
+}
+
+/** A password may end with `!` or `?`; a sentence ends so behind a word. */
+function isBalanced(text: string, start: number, end: number): boolean {
+  return /[!?]/.test(text[end - 1] ?? "") && isMixed(text.slice(start, Math.min(end, start + 100)));
+}
+
+/** Where a value without quotes ends: at a space or quotation mark, or at a sign behind which another field begins. */
+function bareEnd(scan: Scan, from: number): number {
+  const { text, bare } = scan;
+  if (from >= bare.start && from < bare.end) return bare.end;
+  let at = from;
+  for (; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (
+      code <= 32 ||
+      code === 34 ||
+      code === 39 ||
+      code === 96 ||
+      code === 60 ||
+      code === 62 ||
+      code === 92 ||
+      code === 124
+    )
+      break;
+    if ((code === 44 || code === 59 || code === 38) && endsValue(text, at)) break;
+  }
+  scan.bare = { start: from, end: at, judged: 0 };
+  return at;
+}
+
+/** Whether `,`, `;` or `&` ends a value: at the end of a word, or before the name of another field. */
+function endsValue(text: string, at: number): boolean {
+  const next = text.charCodeAt(at + 1);
+  if (Number.isNaN(next) || next <= 32 || next === 38 || next === 34 || next === 39 || next === 92) return true;
+  return /^[.;,&\w -]{0,40}[=:]/.test(text.slice(at + 1, at + 42));
+}
+
+/** Cuts what is secret in a list or an object behind a secret's name: `"tokens": ["…", "…"]`, `"password": {"db": "…"}`. */
+function container(scan: Scan, name: SecretName, start: number): void {
+  if (start < scan.containerEnd) return;
+  const { text } = scan;
+  const limit = Math.min(text.length, start + MAX_CONTAINER_CHARACTERS);
+  if (
+    text[start] === "(" ||
+    /^\{\s*\\*["']?(?:type|\$ref|description|anyOf|oneOf|title|format|minLength|maxLength)\b/.test(
+      text.slice(start, start + 60),
+    )
+  )
+    return;
+  let depth = 0;
+  let at = start;
+  for (; at < limit; at++) {
+    const sign = text[at] ?? "";
+    if (sign === "[" || sign === "{") depth += 1;
+    else if (sign === "]" || sign === "}") depth -= 1;
+    else if (sign === '"' || sign === "'" || sign === "\\") {
+      const value = quotedValue(text, at);
+      if (value === undefined) continue;
+      if (nextSign(text, value.end) !== ":")
+        judge(scan, name.kind === "basic" ? { ...name, kind: "weak" } : name, value);
+      at = closing(text, value.end);
+      continue;
+    } else if (isDigit(text.charCodeAt(at)) && !isAlnum(text.charCodeAt(at - 1))) {
+      const end = scan.runs.end(alphabets.digit, at);
+      if (end - at >= 4 && (name.kind === "password" || name.kind === "pin") && /[\s,\]}]/.test(text[end] ?? ","))
+        scan.cuts.add(at, end, NAMED);
+      at = end - 1;
+    } else if (isAlnum(text.charCodeAt(at)) && /[\s,[]/.test(text[at - 1] ?? "")) {
+      // In YAML the items of a list need no quotation marks.
+      const end = scan.runs.end(alphabets.credential, at);
+      if (/[\s,\]}]/.test(text[end] ?? "")) judge(scan, name, { start: at, end, isQuoted: false });
+      at = Math.max(at, end - 1);
+    }
+    if (depth === 0) break;
+  }
+  scan.containerEnd = at;
+}
+
+/** Cuts what is secret in the lines of a list in YAML, of which the first begins at `start`. */
+function yamlList(scan: Scan, name: SecretName, start: number): void {
+  if (start < scan.containerEnd) return;
+  const { text } = scan;
+  const limit = Math.min(text.length, start + MAX_CONTAINER_CHARACTERS);
+  let at = start;
+  while (at < limit && text.startsWith("- ", at)) {
+    const value = valueAfter(scan, at + 2, 0);
+    if (value === undefined) break;
+    if (!value.isQuoted && text[value.end] === ":") break;
+    judge(scan, name, value);
+    const next = /^["'`]?[^\S\n]{0,40}\n[ \t]{0,40}/.exec(text.slice(value.end, value.end + 100));
+    if (next === null) break;
+    at = value.end + next[0].length;
+  }
+  scan.containerEnd = Math.max(scan.containerEnd, at);
+}
+
+/** The last character of a quotation mark with its backslashes. */
+function closing(text: string, end: number): number {
+  let at = end;
+  while (text[at] === "\\") at += 1;
+  return at;
+}

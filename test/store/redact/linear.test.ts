@@ -1,0 +1,106 @@
+import { expect, test } from "bun:test";
+import { createRedactor } from "../../../src/store/redact/redact.ts";
+
+const redactor = createRedactor();
+/** A text of ten times the length may take this much longer: it would be a hundred times in quadratic time. */
+const MOST_GROWTH = 40;
+/** Times below this are noise, in ms of processor time. */
+const NOISE_MS = 5;
+
+/** Processor time, because other processes do not count. The best of some runs. */
+function cpuMs(text: string, runs: number): number {
+  const times = Array.from({ length: runs }, () => {
+    const before = process.cpuUsage().user;
+    redactor.text(text, {});
+    return (process.cpuUsage().user - before) / 1000;
+  });
+  return Math.max(NOISE_MS, Math.min(...times));
+}
+
+const pieces = [
+  "_-./@:=,<>|$~{}[]()\\\"'`? \n0aA&;#%!*".split(""),
+  ["aA0", "a_", "a-", "a.", "a:", "a=", "a,", "a@", "a/", "a|", "\\n", "\\\\", 'a\\"', "'''", '"""'],
+  [
+    "password",
+    "password=",
+    "password: ",
+    'password="',
+    "password='",
+    'password\\":\\"',
+    '"password",',
+    "the password is ",
+  ],
+  [
+    '"password": [',
+    "secrets: {",
+    "password=a,",
+    "password=a;b",
+    "password=a&",
+    '["password","',
+    "password:\n  ",
+    "tokens:\n- ",
+  ],
+  [
+    "-----BEGIN PRIVATE KEY-----",
+    "-----BEGIN PRIVATE KEY-----\n",
+    "-----BEGIN PRIVATE KEY-----\\n",
+    "-----END PRIVATE KEY-----",
+  ],
+  ["Private-Lines: 99\n", "a://b:", "a://b", "://", "sk-", "sk-a-", "eyJ-", "eyJa.", "SG.a-", "AKIA", "ghp_", "ghp_a"],
+  [
+    "bearer b1",
+    "Bearer ",
+    "basic a",
+    "key_",
+    "token  ",
+    "login a password ",
+    "--password ",
+    "-p ",
+    "sshpass -p ",
+    "curl -b ",
+  ],
+  [
+    '"name": "password", ',
+    '"value":"a",',
+    " -u a:",
+    "<password>",
+    "<password ",
+    "a-password.",
+    "cookie: ",
+    "cookie: a=b; ",
+  ],
+  [
+    "Authorization: ",
+    "API key: ",
+    "a key ",
+    "identified by ",
+    'variable "password" ',
+    "config set password ",
+    "1:AA",
+    "$6$",
+  ],
+  [
+    "$2b$12$",
+    "{SHA}",
+    "8Q~",
+    "x@y:",
+    "| password |",
+    "hooks.slack.com/",
+    '"d":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",',
+    "?key=",
+    "?a=b&key=a",
+  ],
+].flat();
+
+test("chains of every sign and word that begins something take time in proportion to their length", () => {
+  const steep = pieces.flatMap((piece) => {
+    const [short, long] = [20_000, 200_000].map((length) => piece.repeat(Math.ceil(length / piece.length)));
+    const growth = cpuMs(long ?? "", 1) / cpuMs(short ?? "", 2);
+    return growth > MOST_GROWTH ? [`${JSON.stringify(piece)} ×${growth.toFixed(0)}`] : [];
+  });
+  expect(steep).toEqual([]);
+}, 120_000);
+
+test("five megabytes of underscores take a moment", () => {
+  expect(cpuMs("_".repeat(5_000_000), 1)).toBeLessThan(2000);
+}, 60_000);
