@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createRedactor } from "../../../src/store/redact/redact.ts";
-import { emptyDatabase, engines, testStore } from "../../support/postgres.ts";
+import { connect, emptyDatabase, engines, testStore } from "../../support/postgres.ts";
+import type { Engine } from "../../support/postgres.ts";
 import { redactionRates } from "../../support/secret-corpus.ts";
 import { falseCases, trueCases } from "../../support/secrets.ts";
 
@@ -110,6 +111,43 @@ for (const engine of engines) {
     expect(await later.messages.store({ conversation_id, ...message })).toEqual(first);
   });
 }
+
+test("no column of text keeps a secret, and rows are found by the keys they were stored with", async () => {
+  const [engine] = engines as [Engine];
+  const { secret = "" } = trueCases[0] ?? {};
+  const connection = await emptyDatabase(engine);
+  await using store = await testStore(engine, { connection });
+  const author = { session: secret, client_name: secret, client_version: secret };
+  const { conversation_id, session_id } = await store.conversations.begin({ session_id: secret });
+  const { cursor } = await store.tail.read({ limit: 1 });
+  await store.messages.store({ conversation_id, role: "user", content: "giraffe" });
+  await store.messages.storeBulk({ session_id: secret, messages: [{ role: "user", content: "giraffe" }] });
+  await store.contexts.set({ name: secret, content: secret, set_active: true }, author);
+  await store.contexts.tie({ name: secret, folder: `/home/${secret}/x` }, author);
+  await store.results.store({ correlation_id: secret, model: secret, output: "o" });
+  expect(session_id).toStartWith("[redacted: GitHub token]");
+  const page = { limit: 10, offset: 0 };
+  const listed = await store.conversations.list({ session_id: secret, sort_by: "created_at", ...page });
+  expect(listed.total).toBe(2);
+  expect((await store.search.find({ query: "giraffe", session_id: secret, ...page })).total).toBe(2);
+  expect((await store.tail.read({ session_id: secret, cursor, limit: 10 })).messages.length).toBe(2);
+  expect((await store.results.find({ correlation_id: secret, model: secret, ...page })).total).toBe(1);
+  expect((await store.contexts.get({ folder: `/home/${secret}/x/y` }))?.content).toBe("[redacted: GitHub token]");
+  expect((await store.contexts.history({ name: secret, ...page })).versions.length).toBe(2);
+  await using database = connect(connection);
+  for (const table of [
+    "conversations",
+    "messages",
+    "startup_contexts",
+    "startup_context_folders",
+    "startup_context_history",
+    "fiedler_results",
+  ]) {
+    const rows: unknown[] = await database`select to_jsonb(t) as row from ${database(table)} t`;
+    expect(rows.length, table).toBeGreaterThan(0);
+    expect(JSON.stringify(rows), table).not.toContain(secret);
+  }
+});
 
 test("an added pattern cuts under its own name", () => {
   const found = {};
