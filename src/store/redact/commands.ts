@@ -38,8 +38,8 @@ export function flag(scan: Scan, start: number): void {
   while (end - from < MAX_NAME_CHARACTERS && isNameCharacter(text.charCodeAt(end))) end += 1;
   const name = text.slice(from, end);
   if (name === "u" || name === "user" || name === "proxy-user" || name === "U") return userAndPassword(scan, end);
-  if (from === start + 1 && shortFlags[name[0] ?? ""] !== undefined && (end === from + 1 || /^[pPa]/.test(name)))
-    return shortFlag(scan, start, from);
+  const isShort = from === start + 1 && (end === from + 1 || /^[pPa]/.test(name));
+  if (isShort && shortFlag(scan, start, from)) return;
   if (name === "cookie") return cookieFlag(scan, end);
   if (name.length < 3 || text[end] === "=") return;
   const verdict = secretName(name);
@@ -66,24 +66,29 @@ function isSentence({ text }: Scan, start: number, value: Value): boolean {
   return /^[a-z]+$/i.test(word) && beforeProse.test(text.slice(Math.max(0, start - 12), start));
 }
 
-function shortFlag(scan: Scan, start: number, at: number): void {
+/** Whether the command before takes a secret with this flag; it is cut. */
+function shortFlag(scan: Scan, start: number, at: number): boolean {
   const { text } = scan;
   const letter = text[at] ?? "";
   const line = text.slice(Math.max(0, start - MAX_COMMAND_DISTANCE), start).replace(/^[^]*\n(?!\s*(?:- |["']))/, "");
-  if (shortFlags[letter]?.test(line) !== true) return;
-  const isAttached = isNameCharacter(text.charCodeAt(at + 1));
+  if (shortFlags[letter]?.test(line) !== true) return false;
+  const isAttached = isNameCharacter(text.charCodeAt(at + 1)) || /^["'][^"',\s]/.test(text.slice(at + 1, at + 3));
   const name = letter === "t" ? TOKEN : PASSWORD;
-  if (isAttached && (letter === "b" || /\b(?:login|sshpass\b.*\bssh)\b/.test(line))) return;
+  if (isAttached && (letter === "b" || /\b(?:login|sshpass\b.*\bssh)\b/.test(line))) return true;
   const value = isAttached ? valueAfter(scan, at + 1, 0) : argument(scan, at + 1);
-  if (value === undefined) return;
-  if (letter === "b") return cookies(scan, value.start, value.end);
-  if (/^\d{2,5}(?::\d+)?$/.test(text.slice(value.start, value.end)) || isSentence(scan, start, value)) return;
+  if (value === undefined) return true;
+  if (letter === "b") {
+    cookies(scan, value.start, value.end);
+    return true;
+  }
+  if (/^\d{2,5}(?::\d+)?$/.test(text.slice(value.start, value.end)) || isSentence(scan, start, value)) return true;
   const colon =
     letter === "a" && /^https?$/.test(/\bhttps?\b/.exec(line)?.[0] ?? "")
       ? text.slice(value.start, value.end).indexOf(":")
       : -1;
   const secret = { ...value, start: value.start + colon + 1 };
   judgeData(scan, name, isAttached ? { ...secret, isQuoted: true } : secret);
+  return true;
 }
 
 function cookieFlag(scan: Scan, end: number): void {
@@ -112,6 +117,13 @@ function userAndPassword(scan: Scan, end: number): void {
 export function passwordWord(scan: Scan, start: number): void {
   const { text } = scan;
   const piece = text.slice(start, start + 60);
+  const call = /^password\((?=')/i.exec(piece);
+  if (call !== null) {
+    const value = valueAfter(scan, start + call[0].length, 0);
+    if (value !== undefined && isMixed(text.slice(value.start, Math.min(value.end, value.start + 300))))
+      judgeData(scan, PASSWORD, value);
+    return;
+  }
   const found =
     /^(?:password|passwd|passphrase|passcode|pwd)(?:\s{1,4}(is|was|of|set to|to|for [\w.@-]{1,24} is)(?:\s{0,2}:)?)?\s{1,10}/i.exec(
       piece,
@@ -146,15 +158,23 @@ export function identifiedBy(scan: Scan, start: number): void {
 /** `vault login …`, `npm config set …_authToken …` and `variable "db_password"`: commands whose next word is a secret. */
 export function secretCommand(scan: Scan, start: number): void {
   const { text } = scan;
-  const config = /^(?:config set|set|export|setenv|setx|secret set|secrets put) ([\w./:@-]{3,120})\s{1,4}/.exec(
-    text.slice(start, start + 160),
-  );
+  const config =
+    /^(?:config set|set|export|setenv|setx|secret set|secrets put) ([\w./:@-]{3,120})\s{1,4}(?:--?(?:body|value|data|b|v)[ =])?/.exec(
+      text.slice(start, start + 160),
+    );
   if (config?.[1] === undefined) return;
   const name = secretName(/[\w.-]*$/.exec(config[1])?.[0] ?? "");
   if (name === undefined) return;
   const value = valueAfter(scan, start + config[0].length, 0);
   if (value !== undefined && isAlnum(text.charCodeAt(value.start)))
     judgeData(scan, name.kind === "token" ? TOKEN : name, { ...value });
+}
+
+/** `ConvertTo-SecureString "…" -AsPlainText`, of PowerShell. */
+export function secureString(scan: Scan, start: number): void {
+  const found = /^ConvertTo-SecureString\s{1,4}(?:-String\s{1,4})?/.exec(scan.text.slice(start, start + 60));
+  const value = found === null ? undefined : valueAfter(scan, start + found[0].length, 0);
+  if (value?.isQuoted === true) judgeData(scan, PASSWORD, value);
 }
 
 /** `variable "db_password" { default = "…" }`: the default is the variable's value. */

@@ -192,13 +192,28 @@ export function element(scan: Scan, open: number): void {
 }
 
 function elementValue(scan: Scan, tag: string, from: number): void {
-  const name = secretName(tag);
+  const known = scan.pairName;
+  const isPair =
+    pairPart(tag) === "value" && known !== undefined && from - known.end < MAX_PAIR_DISTANCE && from > known.end;
+  const name = isPair ? known.name : secretName(tag);
   if (name === undefined) return;
   const piece = scan.text.slice(from, from + 700);
   const found = /^[^<>]{0,200}>\s*(?:<!\[CDATA\[)?([^<>\s][^<>]{0,450}?)\s*(?:\]\]>\s*)?<\//.exec(piece);
   if (found?.[1] === undefined) return;
   const start = from + found[0].indexOf(found[1], found[0].indexOf(">") + 1);
   judgeData(scan, name, { start, end: start + found[1].length, isQuoted: true });
+}
+
+/** `:password "…"`, a field in Clojure and EDN, by its colon. */
+export function keyword(scan: Scan, colon: number): void {
+  const { text } = scan;
+  if (!isLetter(text.charCodeAt(colon + 1)) || !/[\s{(,[]/.test(text[colon - 1] ?? " ")) return;
+  let end = colon + 1;
+  while (end - colon < MAX_NAME_CHARACTERS && isNameCharacter(text.charCodeAt(end))) end += 1;
+  if (text.charCodeAt(end) !== 32 || text.charCodeAt(end + 1) !== 34) return;
+  const name = secretName(text.slice(colon + 1, end));
+  const value = name === undefined ? undefined : valueAfter(scan, end, 0);
+  if (name !== undefined && value !== undefined) judge(scan, name, value);
 }
 
 /** `| password | … |`, a row of a table, by the sign between the cells. */
@@ -218,6 +233,8 @@ function nameBefore(text: string, at: number): Name | undefined {
   let end = at;
   const spaces = Math.max(0, at - MAX_SPACES);
   while (end > spaces && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  // `NAME ?= …`, of make.
+  if (text.charCodeAt(end - 1) === 63 && text.charCodeAt(end - 2) === 32) end -= 2;
   let isQuoted = false;
   for (const marks = Math.max(0, end - MAX_MARKS); end > marks; end--) {
     const code = text.charCodeAt(end - 1);
@@ -275,6 +292,8 @@ export function valueAfter(scan: Scan, from: number, sign: number): Value | unde
   const beforeSpaces = at;
   while (at < beforeSpaces + MAX_SPACES && isBlank(text.charCodeAt(at))) at += 1;
   if (sign === 58 || sign === 44 || sign === 61 || text[at] === "\\") at = behindLineEnd(text, at);
+  // The tag of a text in YAML.
+  if (text.startsWith("!!str ", at)) at += 6;
   const value = quotedValue(text, at);
   if (value !== undefined || isComparison) return value;
   if (/[,;)\]}]/.test(text[at] ?? "")) return undefined;
@@ -290,11 +309,11 @@ function behindLineEnd(text: string, at: number): number {
 
 /** Quotation marks of JSON in JSON have backslashes before them: one, three, seven. */
 const quotedStart =
-  /^(?:[bBfFrRuU@$]{0,2}|(?:Some|String|str|SecretStr|Secret|bytes|Buffer\.from|from|to_owned|sensitive|SecretString::new|SecretString|String::from)\()((?:\\{1,7})?)(?:("""|'''|["'`]))/;
+  /^(?:[bBfFnNrRuU@$]{0,2}|(?:Some|String|str|SecretStr|Secret|bytes|Buffer\.from|from|to_owned|sensitive|SecretString::new|SecretString|String::from)\()((?:\\{1,7})?)(?:("""|'''|["'`]))/;
 
 function quotedValue(text: string, at: number): Value | undefined {
   const first = text[at] ?? "";
-  if (!/["'`\\bBfFrRuU@$SsCt]/.test(first)) return undefined;
+  if (!/["'`\\bBfFnNrRuU@$SsCt]/.test(first)) return undefined;
   const found = quotedStart.exec(text.slice(at, at + 30));
   if (found === null) return undefined;
   const start = at + found[0].length;

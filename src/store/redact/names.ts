@@ -29,7 +29,7 @@ const qualifiers = set(
   "base value plain plaintext raw prod production dev development staging stage test testing live old new current default primary secondary main backup encoded confirm confirmation again repeat string str text data env b64 base64 v1 v2 v3 eu us",
 );
 const passwords = set(
-  "password passwords passwd passphrase passphrases passcode pwd psk passwort kennwort motdepasse userpass passkey mypassword sshpass pswd passw",
+  "password passwords passwd passphrase passphrases passcode pwd psk passwort kennwort motdepasse userpass passkey mypassword sshpass pswd passw storepass keypass srcstorepass deststorepass",
 );
 const passwordEnds = /(?:password|passwd|passphrase|pwd)s?$/;
 const secrets = set("secret secrets seckey apisecret clientsecret appsecret credential credentials creds");
@@ -40,7 +40,7 @@ const secretKeys = set(
 );
 /** … and those that make it something else. */
 const otherKeys = set(
-  "primary foreign sort cache partition public pub map object index unique row hash cell group dict i18n translation query keyboard hot short shortcut arrow lookup routing idempotency dedup s3 pressed property registry range composite natural surrogate parent child item list node json config entry label state react field meta escape enter tab shift ctrl alt any each by on for the a an this that one which no is of and or with if name host known websocket",
+  "primary foreign sort cache partition public pub map object index unique row hash cell group dict i18n translation query keyboard hot short shortcut arrow lookup routing idempotency dedup s3 pressed property registry range composite natural surrogate parent child item list node json config entry label state react field meta escape enter tab shift ctrl alt any each by on for the a an this that one which no is of and or with if name host known socket websocket",
 );
 const keyEnds = /(?:api|secret|private|access|auth|account|encryption|signing|master|license|preshared)keys?$/;
 /** Words before `token` that make it no secret: parts of texts, places in lists, signals. */

@@ -1,8 +1,8 @@
 import { isAlnum } from "./alphabets.ts";
-import { flag, identifiedBy, passwordWord, secretCommand, variableBlock } from "./commands.ts";
+import { flag, identifiedBy, passwordWord, secretCommand, secureString, variableBlock } from "./commands.ts";
 import { addressPassword, basic, bearer, webhook, webhooks } from "./credentials.ts";
 import type { Cuts } from "./cuts.ts";
-import { cell, element, field, listPair, parameter } from "./fields.ts";
+import { cell, element, field, keyword, listPair, parameter } from "./fields.ts";
 import { azureSecret, discordToken, knownMakers, makerEnd, passwordHash, schemeHash, telegramToken } from "./makers.ts";
 import { PrivateKeys } from "./private-keys.ts";
 import { Scan } from "./scan.ts";
@@ -38,6 +38,7 @@ const rules: WordRule[] = [
   { prefix: "config set", anyCase: false, find: secretCommand },
   { prefix: "set", anyCase: false, find: secretCommand },
   { prefix: "secret", anyCase: false, find: secretCommand },
+  { prefix: "ConvertTo-SecureString", anyCase: false, find: secureString },
   { prefix: "variable ", anyCase: false, find: variableBlock },
   { prefix: "Private-Lines:", anyCase: false, find: (_scan, start, keys) => keys.putty(start) },
 ];
@@ -117,6 +118,7 @@ function atSign(scan: Scan, at: number, code: number, keys: PrivateKeys): void {
       if (text.charCodeAt(at + 1) === 47) addressPassword(scan, at);
       else if (text.charCodeAt(at + 1) === 65) telegramToken(scan, at);
       field(scan, at);
+      keyword(scan, at);
       break;
     case 61: // =
       field(scan, at);

@@ -17,7 +17,7 @@ export interface Setting {
  * that reads a secret, not the secret.
  */
 const placeholder =
-  /^(?:[<{[(]|\.\.\.|\$(?:\{|\(|[A-Za-z_]\w*[$.,;)]*$)|%[A-Za-z_({]|%[sdv@]$|[x*•.#_-]{3,}$|your|my[_-](?:api|secret|token|key|password|pass\b)|(?:my|some|the|a)?[_-]?(?:secret|token|password|passwd|pwd|pass|key|apikey|passphrase)$|example|placeholder|change[_-]?(?:me|it|this)|replace[_-]|insert[_-]|todo|tbd|dummy$|redacted|undefined$|null$|nil$|none$|true$|false$|yes$|no$|string$|str$|number$|int$|text$|bool(?:ean)?$|required|optional|hidden$|secretstr|sensitive|arn:|vault:|op:\/\/|ssm:|secretsmanager|!|this\.|self\.|\/[*/]|process\.|os\.|env[.:[]|getenv|config\.|secrets\.|data\.|var\.|local\.|\W+$)/i;
+  /^(?:[<{[(]|\.\.\.|\$(?:\{|\(|[A-Za-z_]\w*[$.,;)]*$)|%[A-Za-z_({]|%[sdv@]$|[x*•.#_-]{3,}$|your|my[_-](?:api|secret|token|key|password|pass\b)|(?:my|some|the|a)?[_-]?(?:secret|token|password|passwd|pwd|pass|key|apikey|passphrase)$|example|placeholder|change[_-]?(?:me|it|this)(?:$|[_-])|replace[_-]|insert[_-]|todo|tbd|dummy$|redacted|undefined$|null$|nil$|none$|true$|false$|yes$|no$|string$|str$|number$|int$|text$|bool(?:ean)?$|required|optional|hidden$|secretstr|sensitive|arn:|vault:|op:\/\/|ssm:|secretsmanager|!|this\.|self\.|\/[*/]|process\.|os\.|env[.:[]|getenv|config\.|secrets\.|data\.|var\.|local\.|\W+$)/i;
 /** The same, by how it ends, and by a row of one sign in it. */
 const placeholderEnd = /(?:EXAMPLE|EXAMPLEKEY|\.\.\.)$|[xX*]{6}/;
 /** A call, a subscript or an access of a property: code that reads a value. */
@@ -105,7 +105,7 @@ function isChosen(value: string, name: SecretName, setting: Setting): boolean {
   if (/^\d+$/.test(value)) return value.length >= (isPassword ? 4 : 6);
   if (isIdentifier(value) && !setting.isQuoted && !isData) {
     if (!isPassword) return /^[A-Za-z][a-z]{3,}\d{1,4}$/.test(value) && !setting.isTight;
-    return isMixed(value) && !/_/.test(value);
+    return isMixed(value) && !value.includes("_") && !isCamel(value);
   }
   if (/[^\0-\x7f]/.test(value)) return isMixed(value) && setting.isQuoted;
   if (value.length >= 4 && isMixed(value)) return true;
@@ -120,7 +120,8 @@ function isChosen(value: string, name: SecretName, setting: Setting): boolean {
 
 /** Whether a value is as long as generated ones are, and no name, number or sentence. */
 function isGenerated(value: string, least: number): boolean {
-  if (value.length < least || /\s/.test(value) || words.test(value)) return false;
+  if (value.length < least || /\s/.test(value)) return false;
+  if (words.test(value)) return value.length >= 20 && /^[A-Za-z]+$/.test(value) && !isIdentifier(value);
   if (/^\d+$/.test(value)) return value.length >= 16;
   if (/[^\0-\x7f]/.test(value)) return false;
   return !isIdentifier(value);
@@ -163,7 +164,7 @@ function isIdentifier(value: string): boolean {
 }
 
 function isWord(part: string): boolean {
-  if (/^\d{1,4}$/.test(part) || technical.test(part)) return true;
+  if (/^(?:\d{1,4}|[A-Z]\d{2,4})$/.test(part) || technical.test(part)) return true;
   const [, letters, digits = ""] = /^([A-Za-z]+)(\d{0,4})$/.exec(part) ?? [];
   if (letters === undefined || letters.length > 24 || (digits !== "" && letters.length < 3)) return false;
   if (letters.length <= 3) return true;
