@@ -1,8 +1,8 @@
 import { Draw } from "./secret-shapes.ts";
 import type { SecretText } from "./secret-shapes.ts";
 
-// A second set of forms and of harmless texts, written after the redactor was finished and without changing it since, so
-// that it measures forms that were not seen before. Patterns must not be tuned to single lines of it.
+// A second set of forms and of harmless texts, written after the redactor was first finished, in notations and of makers that
+// it had not been written for. Patterns must not be tuned to single lines of it.
 
 const join = (...parts: string[]) => parts.join("");
 const mark = (edge: string, name: string) => join("--", "---", edge, " ", name, "-----");
@@ -10,13 +10,27 @@ const KEY = join("PRIVATE", " KEY");
 
 type Form = [kind: string, value: (draw: Draw) => string, text: (secret: string) => string];
 
-const human = (d: Draw) => d.of(["Tr0ub4dor", "qwerty123", "P@ssw0rd!", "letmein99", "S3cure#2024", "iloveyou2", "Passw0rd123", "admin@123", "zaq12wsx", "changeIt7"]);
+const human = (d: Draw) =>
+  d.of([
+    "Tr0ub4dor",
+    "qwerty123",
+    "P@ssw0rd!",
+    "letmein99",
+    "S3cure#2024",
+    "iloveyou2",
+    "Passw0rd123",
+    "admin@123",
+    "zaq12wsx",
+    "changeIt7",
+  ]);
 const word = (d: Draw) => d.of(["elephant", "starlight", "hogwarts", "redsox", "gandalf", "blueberry"]);
 const random = (d: Draw) => d.alnum(d.of([20, 24, 32, 40, 64]));
 const hex32 = (d: Draw) => d.hex(32);
 const block = (d: Draw) => d.lines(3).join("|");
 const lines = (name: string, s: string, prefix: (line: number) => string, suffix = "") =>
-  [mark("BEGIN", name), ...s.split("|"), mark("END", name)].map((line, at) => `${prefix(at + 1)}${line}${suffix}`).join("\n");
+  [mark("BEGIN", name), ...s.split("|"), mark("END", name)]
+    .map((line, at) => `${prefix(at + 1)}${line}${suffix}`)
+    .join("\n");
 
 const forms: Form[] = [
   // Keys as tools print them.
@@ -31,13 +45,21 @@ const forms: Form[] = [
   ["private key", block, (s) => lines(KEY, s, () => "echo '", "' >> key.pem")],
   ["private key", block, (s) => lines(KEY, s, () => "> > > ")],
   ["private key", block, (s) => lines(KEY, s, () => "", "\\")],
-  ["private key", block, (s) => `{"files":[{"path":"id_rsa","content":${JSON.stringify(lines(`RSA ${KEY}`, s, () => ""))}}]}`],
+  [
+    "private key",
+    block,
+    (s) => `{"files":[{"path":"id_rsa","content":${JSON.stringify(lines(`RSA ${KEY}`, s, () => ""))}}]}`,
+  ],
   ["private key", block, (s) => `cat <<EOF > key.pem\n${lines(KEY, s, () => "")}\nEOF`],
   ["private key", block, (s) => `\`\`\`\n${lines(`DSA ${KEY}`, s, () => "")}\n\`\`\``],
   ["private key", block, (s) => `<key>${lines(KEY, s, () => "").replaceAll("\n", "&#10;")}</key>`],
   ["private key", block, (s) => `GOOGLE_KEY="${lines(KEY, s, () => "").replaceAll("\n", "\\n")}"`],
   ["private key", block, (s) => lines(KEY, s, (n) => `${String(n).padStart(6)}│`)],
-  ["private key", block, (s) => `---- BEGIN SSH2 ENCRYPTED ${KEY} ----\n${s.replaceAll("|", "\n")}\n---- END SSH2 ENCRYPTED ${KEY} ----`],
+  [
+    "private key",
+    block,
+    (s) => `---- BEGIN SSH2 ENCRYPTED ${KEY} ----\n${s.replaceAll("|", "\n")}\n---- END SSH2 ENCRYPTED ${KEY} ----`,
+  ],
   ["private key", (d) => `${d.base64(43)}=`, (s) => `wg set wg0 private-key <(echo ${s})\nPrivateKey=${s}`],
   ["private key", (d) => btoa(`${mark("BEGIN", KEY)}\n${d.lines(6).join("\n")}`), (s) => `"tls.key": "${s}"`],
   ["password hash", (d) => `$5$${d.alnum(8)}$${d.alnum(43)}`, (s) => `daemon:${s}:19000::::::`],
@@ -96,7 +118,11 @@ const forms: Form[] = [
   ["setting", human, (s) => `amqps://svc:${s}@mq:5671/v`],
   ["setting", human, (s) => `ldap_bind_password: ${s}`],
   ["setting", human, (s) => `smtp:\n  user: ann\n  pass: ${s}`],
-  ["setting", human, (s) => `<connectionStrings><add name="db" connectionString="Server=x;Password=${s}"/></connectionStrings>`],
+  [
+    "setting",
+    human,
+    (s) => `<connectionStrings><add name="db" connectionString="Server=x;Password=${s}"/></connectionStrings>`,
+  ],
   ["setting", human, (s) => `<bean><property name="password"><value>${s}</value></property></bean>`],
   ["setting", human, (s) => `<user name="ann" password="${s}" roles="x"/>`],
   ["setting", human, (s) => `network={\n  ssid="home"\n  psk="${s}"\n}`],
@@ -161,8 +187,16 @@ const forms: Form[] = [
   ["address", (d) => `${d.digits(10)}:AA${d.word(33)}`, (s) => `bot = Bot(token="${s}")`],
   ["address", (d) => `${join("MTA", d.alnum(23))}.${join("G", d.alnum(5))}.${d.word(38)}`, (s) => `DISCORD=${s}`],
   ["address", (d) => d.word(68), (s) => `webhook https://discordapp.com/api/webhooks/${"9".repeat(18)}/${s}`],
-  ["address", (d) => `T${d.capital(8)}/B${d.capital(8)}/${d.alnum(24)}`, (s) => `url: 'https://hooks.slack.com/services/${s}'`],
-  ["address", (d) => `T${d.capital(8)}/A${d.capital(8)}/${d.digits(18)}/${d.alnum(24)}`, (s) => `https://hooks.slack.com/workflows/${s}`],
+  [
+    "address",
+    (d) => `T${d.capital(8)}/B${d.capital(8)}/${d.alnum(24)}`,
+    (s) => `url: 'https://hooks.slack.com/services/${s}'`,
+  ],
+  [
+    "address",
+    (d) => `T${d.capital(8)}/A${d.capital(8)}/${d.digits(18)}/${d.alnum(24)}`,
+    (s) => `https://hooks.slack.com/workflows/${s}`,
+  ],
   // Makers.
   ...(
     [
@@ -296,8 +330,8 @@ export const freshHarmless: readonly string[] = [
   "Authorization: Bearer YOUR_ACCESS_TOKEN",
   "Authorization: Bearer {{token}}",
   "Authorization: token $GH_TOKEN",
-  "WWW-Authenticate: Basic realm=\"restricted\"",
-  "WWW-Authenticate: Bearer error=\"invalid_token\", error_description=\"expired 2 days ago\"",
+  'WWW-Authenticate: Basic realm="restricted"',
+  'WWW-Authenticate: Bearer error="invalid_token", error_description="expired 2 days ago"',
   "Set-Cookie: lang=en-US; Path=/; Max-Age=31536000",
   "Cookie: consent=yes; theme=light; cols=120",
   "Vary: Cookie, Authorization",
@@ -317,10 +351,10 @@ export const freshHarmless: readonly string[] = [
   "password: ${{ secrets.PASSWORD }}",
   "password: !ImportValue db-password-2",
   "password = random_password.db.result",
-  "password = \"${var.password}\"",
-  "key_name = \"deploy-key-2026\"",
-  "kms_key_id = \"arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"",
-  "public_key = \"ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC7vbqaj ann@host\"",
+  'password = "${var.password}"',
+  'key_name = "deploy-key-2026"',
+  'kms_key_id = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"',
+  'public_key = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC7vbqaj ann@host"',
   "KEY_LENGTH=256 TOKEN_TTL=86400 SECRET_COUNT=12",
   "PASSWORD_POLICY=strong-v2",
   "S3_KEY_PREFIX=uploads/2026",
@@ -332,7 +366,7 @@ export const freshHarmless: readonly string[] = [
   '"resolved": "https://registry.npmjs.org/a/-/a-1.0.0.tgz#da39a3ee5e6b4b0d3255bfef95601890afd80709"',
   "h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
   "go.sum golang.org/x/sys v0.1.0 h1:kunALQeHf1/185U1i0GOB/fy1IPRDDpuoOOqRReG57U=",
-  "checksum = \"8a5f9f4ab2f1a6a3b7c9d0e1f2a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5\"",
+  'checksum = "8a5f9f4ab2f1a6a3b7c9d0e1f2a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5"',
   "request_id=req_011CSHoEeqs5C35K2UUqR7Fy",
   "toolu_01A09q90qw90lq917835lq9",
   "msg_013Zva2CMHLNnjNjJJKqJ2EF",
