@@ -107,6 +107,11 @@ const privateKeys: Shape[] = [
   ),
   (draw) => {
     const body = draw.lines(4);
+    const name = join("SSH2 ENCRYPTED PRIVATE ", "KEY");
+    return { text: `the key:\n---- BEGIN ${name} ----\n${body.join("\n")}\n---- END ${name} ----`, secrets: body };
+  },
+  (draw) => {
+    const body = draw.lines(4);
     return {
       text: `PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nComment: me\nPublic-Lines: 1\n${draw.base64(64)}\nPrivate-Lines: 4\n${body.join("\n")}\nPrivate-MAC: ${draw.hex(64)}`,
       secrets: body,

@@ -36,13 +36,10 @@ export async function server(invocation: Invocation): Promise<Finding> {
   }
   const ended = health?.["ended_redactions"];
   if (isObject(ended)) {
+    const patterns = Object.entries(ended).map(([name, texts]) => `${name} (on ${String(texts)} texts)`);
     return fault(
-      `patterns of DEWEY_REDACT_PATTERNS were ended on texts where they took too long, and may have left secrets: ${Object.entries(
-        ended,
-      )
-        .map(([name, texts]) => `${name} (${String(texts)})`)
-        .join(", ")}`,
-      "write them with fewer repetitions in one another, and restart the server",
+      `patterns of DEWEY_REDACT_PATTERNS took too long and were ended, which may have left secrets: ${patterns.join(", ")}`,
+      "write them with fewer repetitions within repetitions, and restart the server",
     );
   }
   return ok(`${place} answers`);

@@ -149,6 +149,24 @@ test("no column of text keeps a secret, and rows are found by the keys they were
   }
 });
 
+test("the store's health names an added pattern that was ended, and the message is stored", async () => {
+  const [engine] = engines as [Engine];
+  await using store = await testStore(engine, { redactor: createRedactor({ slow: /a(?:.*b)?/ }) });
+  expect(await store.health()).not.toHaveProperty("ended_redactions");
+  const { conversation_id } = await store.conversations.begin({});
+  await store.messages.store({ conversation_id, role: "user", content: "a".repeat(50_000) });
+  expect(await store.health()).toMatchObject({ ended_redactions: { slow: 1 } });
+  expect((await store.messages.page({ conversation_id })).messages.length).toBe(1);
+});
+
+test("a secret that two signs tell of is cut once, with the kind that says more", () => {
+  const { secret = "" } = trueCases[0] ?? {};
+  expect(redact(`password=${secret}`)).toEqual({
+    text: "password=[redacted: GitHub token]",
+    found: { "GitHub token": 1 },
+  });
+});
+
 test("an added pattern cuts under its own name", () => {
   const found = {};
   expect(createRedactor({ "ticket number": /T-\d{6}/ }).text("see T-123456, T-1 and T-654321", found)).toBe(
