@@ -38,6 +38,8 @@ export interface ServeConfig extends ListenConfig {
   redact: boolean;
   /** More kinds of secrets, by name. */
   redactPatterns: Record<string, RegExp>;
+  /** What MCP clients may do to startup contexts. */
+  contextWrites: "on" | "inactive" | "off";
   dataDir: string;
   logLevel: LogLevel;
 }
@@ -120,6 +122,7 @@ export const obeyed = {
     "trashDays",
     "redact",
     "redactPatterns",
+    "contextWrites",
     ...common,
   ],
   proxy: [
@@ -162,6 +165,7 @@ export function serveConfig(sources: Sources): ServeConfig {
       trashDays: values.trashDays,
       redact: values.redact === "on",
       redactPatterns: readPatterns(values.redactPatterns, reader),
+      contextWrites: values.contextWrites,
       dataDir: values.dataDir ?? defaultDataDir(sources.env),
       logLevel: values.logLevel,
     };

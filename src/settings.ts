@@ -57,6 +57,9 @@ const oneOf =
     return choice;
   };
 
+/** @see ContextWrites */
+const contextWrites = ["on", "inactive", "off"] as const;
+
 const onOrOff = oneOf(["on", "off"], "should be on or off");
 
 const integer =
@@ -364,6 +367,14 @@ export const settings = {
     value: "FILE",
     summary: "more secrets to remove: a JSON file of names and regular expressions",
     parse: existingFile,
+  }),
+  contextWrites: defaulted({
+    env: "DEWEY_CONTEXT_WRITES",
+    value: "on|inactive|off",
+    summary:
+      "what MCP clients may do to startup contexts: everything, activate one only when they ask for it, or nothing",
+    default: "on",
+    parse: oneOf(contextWrites, "should be on, inactive or off"),
   }),
   logLevel: defaulted({
     env: "DEWEY_LOG_LEVEL",

@@ -53,6 +53,7 @@ describe("the server's configuration", () => {
       tls: undefined,
       redact: true,
       redactPatterns: {},
+      contextWrites: "on",
       searchLanguage: undefined,
     });
   });
@@ -74,6 +75,7 @@ describe("the server's configuration", () => {
         DEWEY_TRASH_DAYS: "0",
         DEWEY_REDACT: "off",
         DEWEY_REDACT_PATTERNS: patterns,
+        DEWEY_CONTEXT_WRITES: "off",
         DEWEY_DATA_DIR: "data",
         DEWEY_LOG_LEVEL: "debug",
       }),
@@ -94,6 +96,7 @@ describe("the server's configuration", () => {
       trashDays: 0,
       redact: false,
       redactPatterns: { "ticket number": /T-\d{6}/ },
+      contextWrites: "off",
       dataDir: resolve("data"),
       logLevel: "debug",
     });

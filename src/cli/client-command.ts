@@ -1,13 +1,14 @@
+import packageJson from "../../package.json" with { type: "json" };
 import { ToolClient } from "../tool-client.ts";
 import { clientConfig, obeyed, terminalConfig } from "../config.ts";
 import { DeweyError } from "../errors.ts";
-import { isLoopback } from "../wire/host.ts";
-import { withoutSecrets } from "../wire/address.ts";
 import type { Command, Flag, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";
-import { askHealth, httpAddress } from "./health.ts";
+import { whyUnreachable } from "./health.ts";
+import type { Address } from "./health.ts";
 import { OutputClosed, pagedOutput, standardOutput } from "./output.ts";
 import type { Output } from "./output.ts";
+import { requestServer } from "./requests.ts";
 import { terminalOf } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -80,9 +81,18 @@ function lazily(open: () => Output): Output {
   };
 }
 
-interface Address {
-  url: string;
-  token: string | undefined;
+/** The tools that change startup contexts, which DEWEY_CONTEXT_WRITES may keep from clients, but not from a person. */
+const contextWriters = new Set([
+  "dewey_set_startup_context",
+  "dewey_tie_startup_context",
+  "dewey_delete_startup_context",
+]);
+
+async function writeContext(address: Address, tool: string, args: Record<string, unknown>): Promise<unknown> {
+  const client = { name: "dewey", version: packageJson.version };
+  const body = JSON.stringify({ tool, arguments: args, client });
+  const headers = { "content-type": "application/json" };
+  return (await requestServer(address, "/contexts", body, headers)).json();
 }
 
 async function ask(
@@ -93,7 +103,7 @@ async function ask(
   flags: Record<string, string>,
 ): Promise<unknown> {
   try {
-    return await client.call(tool, args);
+    return contextWriters.has(tool) ? await writeContext(address, tool, args) : await client.call(tool, args);
   } catch (error) {
     if (!(error instanceof DeweyError)) throw error;
     if (error.code === "unavailable") throw (await whyUnreachable(address)) ?? error;
@@ -101,25 +111,6 @@ async function ask(
     if (flag === undefined || error.field === undefined) throw error;
     throw new DeweyError(error.code, error.message.replace(error.field, flag), { field: flag });
   }
-}
-
-/**
- * Explains why the server cannot be reached: nothing answers, or the token is missing or wrong. Undefined when neither is
- * the case.
- */
-export async function whyUnreachable({ url, token }: Address): Promise<DeweyError | undefined> {
-  if ((await askHealth(url)) === undefined) {
-    const remedy = isLoopback(new URL(url).hostname)
-      ? "start one with: dewey serve"
-      : "start one there, or correct DEWEY_URL";
-    return new DeweyError("unavailable", `no Dewey server answers at ${withoutSecrets(url)}; ${remedy}`);
-  }
-  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  const { status } = await fetch(httpAddress(url, "/metrics"), { headers });
-  if (status !== 401) return undefined;
-  const complaint =
-    token === undefined ? "requires a token; set DEWEY_TOKEN" : "rejects the token; correct DEWEY_TOKEN";
-  return new DeweyError("unauthorized", `the Dewey server at ${withoutSecrets(url)} ${complaint}`);
 }
 
 /** The text given for a flag. */

@@ -1,18 +1,26 @@
 import { DeweyError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
-import { whyUnreachable } from "./client-command.ts";
-import { httpAddress } from "./health.ts";
+import { httpAddress, whyUnreachable } from "./health.ts";
+import type { Address } from "./health.ts";
+
+interface Refusal {
+  error?: string;
+  code?: ErrorCode;
+  field?: string;
+}
 
 /**
  * Posts to an HTTP route of the server at a WebSocket address, for content that is too large for a tool's reply. There is
  * no time limit. Throws the server's own error, or one that explains why there is no reply.
  */
 export async function requestServer(
-  address: { url: string; token: string | undefined },
+  address: Address,
   path: string,
-  body?: Uint8Array<ArrayBuffer>,
+  body?: Uint8Array<ArrayBuffer> | string,
+  contentHeaders: Record<string, string> = {},
 ): Promise<Response> {
-  const headers = address.token === undefined ? {} : { authorization: `Bearer ${address.token}` };
+  const authorization = address.token === undefined ? {} : { authorization: `Bearer ${address.token}` };
+  const headers = { ...contentHeaders, ...authorization };
   const [pathname = "", search = ""] = path.split("?");
   const url = httpAddress(address.url, pathname);
   url.search = search;
@@ -28,6 +36,7 @@ export async function requestServer(
   if (response.ok) return response;
   if (response.status === 401)
     throw (await whyUnreachable(address)) ?? new DeweyError("unauthorized", "the Dewey server rejects the token");
-  const { error, code } = (await response.json().catch(() => ({}))) as { error?: string; code?: ErrorCode };
-  throw new DeweyError(code ?? "unavailable", error ?? `the server answered with ${response.status}`);
+  const { error, code, field } = (await response.json().catch(() => ({}))) as Refusal;
+  const message = error ?? `the server answered with ${response.status}`;
+  throw new DeweyError(code ?? "unavailable", message, field === undefined ? {} : { field });
 }

@@ -52,7 +52,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   stack.defer(() => stopping.abort());
   const purge = setInterval(() => void purgeTrash(store, log), PURGE_INTERVAL_MS);
   stack.defer(() => clearInterval(purge));
-  const listener = startListener({ store, log, version, ...listenOptions(config) });
+  const listener = startListener({
+    store,
+    log,
+    version,
+    contextWrites: config.contextWrites,
+    ...listenOptions(config),
+  });
   stack.defer(() => listener.stop());
   if (!isLoopback(config.host) && config.tls === undefined) {
     log.warn("listening beyond loopback without TLS: others on the network can read the traffic", {

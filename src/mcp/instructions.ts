@@ -1,3 +1,4 @@
+import { contextHeading } from "../context-heading.ts";
 import { within } from "../deadline.ts";
 import type { Log } from "../log.ts";
 import type { Store } from "../store/store.ts";
@@ -16,7 +17,7 @@ const purpose = `Dewey keeps conversations and recorded tool calls, and finds th
 export async function instructions(store: Store, log: Log): Promise<string> {
   const context = await activeContext(store, log);
   if (context === null) return purpose;
-  const heading = `\n\nStartup context ${JSON.stringify(context.name)}:\n`;
+  const heading = `\n\n${contextHeading(context)}\n`;
   const room = MAX_CHARACTERS - purpose.length - heading.length;
   if (context.content.length <= room) return purpose + heading + context.content;
   const note = "\n[cut here; dewey_get_startup_context has the rest]";

@@ -13,12 +13,16 @@ import type { ListenOptions, PortOptions } from "../wire/port.ts";
 import { linkTransport } from "../wire/transport.ts";
 import { BackupRoutes } from "./backup-routes.ts";
 import { handleReindex } from "./reindex-route.ts";
+import { handleContextWrite } from "./context-route.ts";
 import { createMcpServer } from "./server.ts";
+import type { ContextWrites } from "./server.ts";
 
 export interface ListenerOptions extends ListenOptions {
   store: Store;
   log: Log;
   version: string;
+  /** Default "on". */
+  contextWrites?: ContextWrites;
 }
 
 export interface Listener {
@@ -35,7 +39,7 @@ const STOP_DEADLINE_MS = 5000;
 
 /** Serves the tools on one port: WebSocket on `/` and `/mcp`, Streamable HTTP on `/mcp`, and `/healthz`. */
 export function startListener(options: ListenerOptions): Listener {
-  const { store, log, version } = options;
+  const { store, log, version, contextWrites = "on" } = options;
   const links = new Set<Link>();
   const metrics = new Metrics();
   const watchdog = new Watchdog(log, metrics);
@@ -47,7 +51,7 @@ export function startListener(options: ListenerOptions): Listener {
     durations({ tool })(ms);
   };
   meterDatabase(metrics, store);
-  const serve = () => createMcpServer({ store, version, log, onCall });
+  const serve = () => createMcpServer({ store, version, log, contextWrites, onCall });
   const backups = new BackupRoutes(store, log);
   const http = new HttpSessions({
     log,
@@ -126,6 +130,7 @@ function router({ store, log }: ListenerOptions, { http, backups, opened }: Rout
     const { pathname } = visit.url;
     if (visit.isWebSocket && (pathname === "/" || pathname === "/mcp")) return upgrade(visit, opened);
     if (pathname === "/mcp") return http.handle(request, server);
+    if (pathname === "/contexts") return handleContextWrite(request, store, log);
     const [, owner = ""] = pathname.split("/");
     if (["backup", "recover", "reindex"].includes(owner)) {
       // They change or export everything: a link or an image of a web page must not do that.

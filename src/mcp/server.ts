@@ -2,21 +2,30 @@ import { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import { ErrorCode, ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import { z } from "zod";
-import { asDeweyError, jsonRpcCode } from "../errors.ts";
-import type { DeweyError } from "../errors.ts";
+import { asDeweyError, DeweyError, jsonRpcCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Author } from "../store/context-history.ts";
 import type { Store } from "../store/store.ts";
+import { setStartupContext } from "../tools/contexts.ts";
 import { anyObject } from "../tools/fields.ts";
+import { QUOTATION } from "../tools/tool.ts";
 import type { Tool } from "../tools/tool.ts";
 import { callTool, tools } from "../tools/tools.ts";
 import { doing } from "../watchdog.ts";
+import { isObject } from "../wire/frame.ts";
 import { instructions } from "./instructions.ts";
+
+/**
+ * Who may change startup contexts over MCP: with "on" a context that is set becomes active unless the caller says otherwise,
+ * with "inactive" only when the caller asks for it, and with "off" no call over MCP changes any.
+ */
+export type ContextWrites = "on" | "inactive" | "off";
 
 export interface McpServerOptions {
   store: Store;
   version: string;
   log: Log;
+  contextWrites: ContextWrites;
   /** Called after every tool call, with its outcome ("ok" or the error's code) and duration. */
   onCall: (tool: string, outcome: string, ms: number) => void;
 }
@@ -60,7 +69,10 @@ const toolList = [...tools.values()].map((tool) => ({
   title: tool.title,
   description: tool.description,
   inputSchema: jsonSchema(tool.input, "input"),
-  outputSchema: jsonSchema(tool.output, "output"),
+  outputSchema: jsonSchema(
+    tool.quotes ? z.object({ notice: z.literal(QUOTATION), ...tool.output.shape }) : tool.output,
+    "output",
+  ),
   annotations: { title: tool.title, ...tool.annotations },
   ...(tool.alwaysLoaded ? { _meta: { "anthropic/alwaysLoad": true } } : {}),
 }));
@@ -98,7 +110,9 @@ async function callByName(params: unknown, caller: Caller, options: McpServerOpt
     throw protocolError(ErrorCode.InvalidParams, `there is no tool ${name}; tools/list returns the available ones`);
   }
   try {
-    const output = await answer(tool, parsed.data.arguments, caller, options);
+    const found = await answer(tool, parsed.data.arguments, caller, options);
+    // First, so that the model has read it before the text that it is about.
+    const output = tool.quotes ? { notice: QUOTATION, ...found } : found;
     return { content: [{ type: "text", text: JSON.stringify(output) }], structuredContent: output };
   } catch (thrown) {
     const { code, field, message } = told(thrown, tool, options.log);
@@ -129,9 +143,11 @@ function protocolError(code: number, message: string, data?: object): Error {
   return Object.assign(new Error(message), { code, ...(data === undefined ? {} : { data }) });
 }
 
-async function answer(tool: Tool, args: unknown, { author, signal }: Caller, { store, onCall }: McpServerOptions) {
+async function answer(tool: Tool, given: unknown, { author, signal }: Caller, options: McpServerOptions) {
+  const { store, onCall } = options;
   const startedMs = performance.now();
   try {
+    const args = tool.writesContexts ? permitted(tool, given, options.contextWrites) : given;
     const output = await doing(tool.name, () => callTool(tool, store, args, author, signal));
     onCall(tool.name, "ok", performance.now() - startedMs);
     return output;
@@ -139,6 +155,19 @@ async function answer(tool: Tool, args: unknown, { author, signal }: Caller, { s
     onCall(tool.name, asDeweyError(error).code, performance.now() - startedMs);
     throw error;
   }
+}
+
+/** The arguments of a call that changes what later sessions read as instruction. Throws `unauthorized` when it may not. */
+function permitted(tool: Tool, args: unknown, contextWrites: ContextWrites): unknown {
+  if (contextWrites === "off") {
+    const remedy = "a person can change them with: dewey context";
+    throw new DeweyError(
+      "unauthorized",
+      `this server does not change startup contexts over MCP (DEWEY_CONTEXT_WRITES is off); ${remedy}`,
+    );
+  }
+  const asksNothing = tool === setStartupContext && isObject(args) && args["set_active"] === undefined;
+  return asksNothing && contextWrites === "inactive" ? { ...args, set_active: false } : args;
 }
 
 /** The error for the caller. An internal error is logged and its message withheld: it may quote other people's data. */

@@ -18,6 +18,12 @@ export interface StartupContext {
   updated_at: string;
 }
 
+/** A context with the author of its content, as far as it is known: what a session is told of where it comes from. */
+export interface AuthoredContext extends StartupContext {
+  written_at: string;
+  written_by: Pick<Author, "client_name" | "client_version">;
+}
+
 /** A context in a list: with its content if requested, and with the folders tied to it. */
 export type ListedContext = Omit<StartupContext, "content"> & {
   content?: string;
@@ -30,13 +36,16 @@ interface ContextRow extends Omit<StartupContext, "created_at" | "updated_at"> {
   updated_at: Date;
 }
 
+/** The last change of a context's content; null for one that is older than the history. */
+type Written = Pick<Author, "client_name" | "client_version"> & { changed_at: Date | null };
+
 /** Key of the advisory lock that serialises changes of contexts; any number, the same in every Dewey. */
 const CHANGES_LOCK = 3_393_900_005;
 /** Folders listed per context; a list is for reading, not a complete register. */
 const MAX_LISTED_FOLDERS = 20;
 
-/** A context is read as a whole at the start of a session, so it must fit into a reply. */
-const MAX_CONTENT_BYTES = REPLY_BUDGET_BYTES - ROW_OVERHEAD_BYTES;
+/** A context is read as a whole at the start of a session, so it must fit into a reply, with its fields and its author. */
+const MAX_CONTENT_BYTES = REPLY_BUDGET_BYTES - 2 * ROW_OVERHEAD_BYTES;
 
 /** Startup contexts: named texts for the start of a session. At most one is active. */
 export class Contexts {
@@ -52,17 +61,26 @@ export class Contexts {
    * Returns the named context; without a name, the one tied to the folder or its nearest parent, or else the active one.
    * Returns null for an unknown name.
    */
-  async get(input: { name?: string | undefined; folder?: string | undefined }): Promise<StartupContext | null> {
+  async get(input: { name?: string | undefined; folder?: string | undefined }): Promise<AuthoredContext | null> {
     const name = redactKey(this.#redactor, input.name);
     const folder = input.folder === undefined ? undefined : this.#redactor.text(input.folder, {});
-    const rows: ContextRow[] = await this.#database.retried((sql) => {
-      if (name !== undefined) return sql`select * from startup_contexts where name = ${name}`;
-      return sql`select c.* from startup_contexts c left join startup_context_folders f
-          on f.context_id = c.id and f.folder = any(${sql.array(withParents(folder), "TEXT")})
-        where c.is_active or f.folder is not null
-        order by length(f.folder) desc nulls last limit 1`;
+    const rows: (ContextRow & Written)[] = await this.#database.retried((sql) => {
+      const found =
+        name === undefined
+          ? sql`select c.* from startup_contexts c left join startup_context_folders f
+                on f.context_id = c.id and f.folder = any(${sql.array(withParents(folder), "TEXT")})
+              where c.is_active or f.folder is not null
+              order by length(f.folder) desc nulls last limit 1`
+          : sql`select * from startup_contexts where name = ${name}`;
+      return sql`select c.*, h.changed_at, h.client_name, h.client_version from (${found}) c left join lateral (
+          select changed_at, client_name, client_version from startup_context_history h
+          where h.name = c.name and h.change = 'set' order by h.version desc limit 1
+        ) h on true`;
     });
-    return rows[0] ? context(rows[0]) : null;
+    const [row] = rows;
+    if (!row) return null;
+    const written_by = { client_name: row.client_name, client_version: row.client_version };
+    return { ...context(row), written_at: (row.changed_at ?? row.updated_at).toISOString(), written_by };
   }
 
   /** Creates a context or replaces its content. With `set_active` it replaces the active context. */

@@ -78,6 +78,7 @@ export const getConversation = defineTool({
     next_after_turn: z.int().optional().describe("there is more: pass this as after_turn"),
   }),
   annotations: reads,
+  quotes: true,
   handle: (store, input) => store.messages.page(input),
 });
 
@@ -115,6 +116,7 @@ export const listConversations = defineTool({
     next_cursor: nextCursor,
   }),
   annotations: reads,
+  quotes: true,
   handle: (store, input) => store.conversations.list(input),
 });
 

@@ -98,5 +98,6 @@ export const getFiedlerResults = defineTool({
     next_cursor: nextCursor,
   }),
   annotations: reads,
+  quotes: true,
   handle: (store, input) => store.results.find(input),
 });

@@ -106,6 +106,7 @@ export const search = defineTool({
     next_cursor: nextCursor,
   }),
   annotations: reads,
+  quotes: true,
   alwaysLoaded: true,
   handle: (store, input, _, signal) => store.search.find(input, signal),
 });

@@ -36,5 +36,6 @@ export const newMessages = defineTool({
     more: z.boolean().describe("there are more already: call again at once"),
   }),
   annotations: reads,
+  quotes: true,
   handle: (store, input) => store.tail.read(input),
 });

@@ -20,9 +20,11 @@ describe("the instructions of a session", () => {
   });
   afterAll(() => store.close());
 
+  const ann = { session: "s", client_name: "ann's client", client_version: "1.2" };
   const withContext = async (content: string) => {
-    await store.contexts.set({ name: "team", content, set_active: true });
-    return instructions(store, quiet);
+    await store.contexts.set({ name: "team", content, set_active: true }, ann);
+    // The heading states when the context was written: one time makes the headings alike.
+    return (await instructions(store, quiet)).replace(/at \d{4}-[\d:.TZ-]+:\n/, `at ${"2026-01-31T12:00:00.000Z"}:\n`);
   };
 
   test("tell the purpose of Dewey, and nothing else without an active context", async () => {
@@ -32,14 +34,22 @@ describe("the instructions of a session", () => {
   });
 
   test("hold a context whole up to their limit, and cut a longer one", async () => {
-    const heading = '\n\nStartup context "team":\n';
-    expect(await withContext("speak plainly")).toBe(`${purpose}${heading}speak plainly`);
+    const told = await withContext("speak plainly");
+    const [, heading = ""] = /(\n\nStartup context .*:\n)speak plainly$/.exec(told) ?? [];
+    expect(told).toBe(`${purpose}${heading}speak plainly`);
     const room = MAX_CHARACTERS - purpose.length - heading.length;
     const full = "x".repeat(room);
     expect(await withContext(full)).toBe(`${purpose}${heading}${full}`);
     const cut = await withContext(`${full}x`);
     expect(cut).toBe(`${purpose}${heading}${"x".repeat(room - note.length)}${note}`);
     expect(cut.length).toBe(MAX_CHARACTERS);
+  });
+
+  test("name who wrote the context, and when", async () => {
+    await withContext("speak softly");
+    const told = await instructions(store, quiet);
+    const written = (await store.contexts.get({}))?.written_at;
+    expect(told).toContain(`Startup context "team", kept by Dewey, written by "ann's client 1.2" at ${written}:\n`);
   });
 
   test("do not cut a character in two", async () => {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { WebSocketClientTransport } from "@modelcontextprotocol/sdk/client/websocket.js";
+import { QUOTATION } from "../../src/tools/tool.ts";
 import { tools } from "../../src/tools/tools.ts";
 import { testListener } from "../support/listener.ts";
 import { emptyDatabase, engines, freeze, privateCluster } from "../support/postgres.ts";
@@ -53,8 +54,10 @@ for (const engine of engines) {
     test("reply as their output schemas say, one after the other", async () => {
       const call = async (name: string, args: Json = {}): Promise<Json> => {
         const reply = await rpc.tool(name, args);
-        tools.get(name)?.output.strict().parse(reply);
-        return reply;
+        const { notice, ...output } = reply;
+        tools.get(name)?.output.strict().parse(output);
+        expect(notice).toBe(tools.get(name)?.quotes ? QUOTATION : undefined);
+        return output;
       };
       const { conversation_id } = await call("dewey_begin_conversation", { session_id: "s", metadata: { a: 1 } });
       await call("dewey_store_message", { conversation_id, role: "user", content: "hello marmalade", metadata: {} });

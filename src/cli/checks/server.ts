@@ -2,7 +2,7 @@ import { clientConfig, proxyConfig, serveConfig, unknownVariables } from "../../
 import { ENGINE_VERSION } from "../../store/engine/engine.ts";
 import { withoutSecrets } from "../../wire/address.ts";
 import { isObject } from "../../wire/frame.ts";
-import { whyUnreachable } from "../client-command.ts";
+import { whyUnreachable } from "../health.ts";
 import type { Invocation } from "../command.ts";
 import { fault, healthAt, ok } from "./finding.ts";
 import type { Finding } from "./finding.ts";

@@ -3,12 +3,15 @@ import { dirname, join } from "node:path";
 import { HookQueue } from "../../capture/hook-queue.ts";
 import { hookConfig, obeyed } from "../../config.ts";
 import type { HookConfig } from "../../config.ts";
+import { contextHeading } from "../../context-heading.ts";
 import { within } from "../../deadline.ts";
 import { acquireLock } from "../../lock.ts";
 import { createLog } from "../../log.ts";
 import type { Log } from "../../log.ts";
 import { Claims } from "../../proxy/spool/claims.ts";
+import type { AuthoredContext } from "../../store/contexts.ts";
 import { MS_PER_DAY } from "../../units.ts";
+import { escapedJson } from "../../visible.ts";
 import { isObject } from "../../wire/frame.ts";
 import type { Json } from "../../wire/frame.ts";
 import type { Command, Invocation } from "../command.ts";
@@ -98,20 +101,26 @@ async function printContext(event: Json, config: HookConfig, invocation: Invocat
   if (event["source"] === "resume") return;
   const asked = startupContext(event, config, invocation, log);
   const context = await within(CONTEXT_DEADLINE_MS, asked, () => undefined);
-  if (!isObject(context) || typeof context["content"] !== "string") return;
-  const additionalContext = `Startup context "${String(context["name"])}", from Dewey:\n\n${context["content"]}`;
-  invocation.print(`${JSON.stringify({ hookSpecificOutput: { hookEventName: "SessionStart", additionalContext } })}\n`);
+  if (context === undefined) return;
+  const additionalContext = `${contextHeading(context)}\n\n${context.content}`;
+  const output = { hookSpecificOutput: { hookEventName: "SessionStart", additionalContext } };
+  invocation.print(`${escapedJson(JSON.stringify(output))}\n`);
 }
 
-async function startupContext(event: Json, config: HookConfig, invocation: Invocation, log: Log): Promise<unknown> {
+async function startupContext(
+  event: Json,
+  config: HookConfig,
+  invocation: Invocation,
+  log: Log,
+): Promise<AuthoredContext | undefined> {
   const { ToolClient } = await import("../../tool-client.ts");
   const { url, token, dataDir } = config;
   const folder = typeof event["cwd"] === "string" ? { folder: event["cwd"] } : {};
   const ask = async () => {
     const client = new ToolClient({ url, token });
-    const reply = await client.call("dewey_get_startup_context", folder);
+    const { context } = await client.call("dewey_get_startup_context", folder);
     await client.close();
-    return reply["context"];
+    return (context ?? undefined) as AuthoredContext | undefined;
   };
   try {
     return await ask();

@@ -1,0 +1,96 @@
+// Text from outside may hold characters that a person does not see but that act: sequences that move the cursor, rename the
+// window or fill the clipboard, marks that turn the direction of reading, and invisible letters that only a model reads.
+
+/**
+ * Characters that a reader would not see, or that a terminal obeys: controls but for line feed and tab, everything that
+ * Unicode lets a display ignore (bidi and zero-width marks, tags, selectors, fillers), and its line separators.
+ */
+const hidden = /[\p{Cc}\p{Default_Ignorable_Code_Point}\u2028\u2029\uFFF9-\uFFFB]/gu;
+
+/** The colours and weights that Dewey's own output uses (SGR); a text from outside has lost its ESC before it is painted. */
+const ownStyle = /\u001B\[[\d;]*m/y;
+
+const ZWNJ = 0x200c;
+const ZWJ = 0x200d;
+const CONTROL_PICTURES = 0x2400;
+const DELETE = 0x7f;
+const DELETE_PICTURE = 0x2421;
+
+/** Text in which every hidden character is shown as its name, such as `␛` or `<U+202E>`; time and size are linear. */
+export function visible(text: string): string {
+  return text.replaceAll("\r\n", "\n").replaceAll(hidden, (character, index: number, whole: string) => {
+    if (character === "\n" || character === "\t" || belongs(character, index, whole)) return character;
+    return nameOf(character.codePointAt(0) ?? 0);
+  });
+}
+
+/** The same for text that Dewey has painted for a terminal: colours and weights pass, and nothing else that a terminal obeys. */
+export function visiblePainted(text: string): string {
+  let shown = "";
+  let from = 0;
+  for (let escape = text.indexOf("\u001B"); escape !== -1; escape = text.indexOf("\u001B", escape + 1)) {
+    ownStyle.lastIndex = escape;
+    const style = ownStyle.exec(text)?.[0];
+    if (style === undefined) continue;
+    shown += visible(text.slice(from, escape)) + style;
+    from = escape + style.length;
+  }
+  return shown + visible(text.slice(from));
+}
+
+/** JSON with every hidden character as its \uXXXX escape; it parses to the same value. Line feeds between values stay. */
+export function escapedJson(json: string): string {
+  return json.replaceAll(hidden, (character) => {
+    if (character === "\n" || character === "\t") return character;
+    return Array.from({ length: character.length }, (_, unit) => {
+      return `\\u${character.charCodeAt(unit).toString(16).padStart(4, "0")}`;
+    }).join("");
+  });
+}
+
+function nameOf(code: number): string {
+  if (code < 0x20) return String.fromCodePoint(CONTROL_PICTURES + code);
+  if (code === DELETE) return String.fromCodePoint(DELETE_PICTURE);
+  return `<U+${code.toString(16).toUpperCase().padStart(4, "0")}>`;
+}
+
+/** Scripts whose spelling uses joiners. */
+const joinedScript =
+  /[\p{scx=Arab}\p{scx=Syrc}\p{scx=Mong}\p{scx=Deva}\p{scx=Beng}\p{scx=Guru}\p{scx=Gujr}\p{scx=Orya}\p{scx=Taml}\p{scx=Telu}\p{scx=Knda}\p{scx=Mlym}\p{scx=Sinh}\p{scx=Khmr}\p{scx=Mymr}\p{scx=Tibt}]/u;
+const letterOrMark = /[\p{L}\p{M}]/u;
+const pictograph = /[\p{Extended_Pictographic}\p{Emoji_Modifier}\uFE0F]/u;
+const pictographBegins = /\p{Extended_Pictographic}/u;
+/** What a selector that chooses text or emoji form may follow: keycaps (`1️⃣`) begin with a digit. */
+const selectable = /[\p{Emoji}\p{S}\p{P}]/u;
+const ideograph = /\p{Ideographic}/u;
+const mongolian = /\p{Script=Mongolian}/u;
+
+/** Whether an invisible character does its own work where it stands, so that the text would be misspelt without it. */
+function belongs(character: string, index: number, whole: string): boolean {
+  const code = character.codePointAt(0) ?? 0;
+  const before = characterBefore(whole, index);
+  if (code === ZWJ || code === ZWNJ) {
+    const after = String.fromCodePoint(whole.codePointAt(index + character.length) ?? 0);
+    if (code === ZWJ && pictograph.test(before) && pictographBegins.test(after)) return true;
+    // One joiner between two letters; a row of them would spell a hidden message.
+    return isJoined(before) && isJoined(after);
+  }
+  if (code === 0xfe0e || code === 0xfe0f) return selectable.test(before);
+  if (code >= 0xe0100 && code <= 0xe01ef) return ideograph.test(before);
+  if (code >= 0x180b && code <= 0x180f && code !== 0x180e) return mongolian.test(before) && letterOrMark.test(before);
+  // Hangul of before 1933 spells syllables without a first consonant or vowel with these.
+  if (code === 0x115f) return /[\u1160-\u11A7]/.test(String.fromCodePoint(whole.codePointAt(index + 1) ?? 0));
+  if (code === 0x1160) return /[\u1100-\u115E]/.test(before);
+  return false;
+}
+
+function isJoined(character: string): boolean {
+  return joinedScript.test(character) && letterOrMark.test(character);
+}
+
+function characterBefore(text: string, index: number): string {
+  if (index === 0) return "";
+  const last = text.charCodeAt(index - 1);
+  const isLow = last >= 0xdc00 && last <= 0xdfff;
+  return String.fromCodePoint(text.codePointAt(isLow && index > 1 ? index - 2 : index - 1) ?? 0);
+}
