@@ -1,3 +1,5 @@
+import { escapedJson, visible } from "./visible.ts";
+
 export const logLevels = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
@@ -75,9 +77,12 @@ function render({ format, mask }: LogOptions, level: LogLevel, event: string, fi
   const time = new Date().toISOString();
   const shown = (value: unknown) => (typeof value === "string" && mask ? mask(value) : value);
   const plain = Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, shown(describe(value))]));
-  if (format === "json") return JSON.stringify({ time, level, event, ...plain });
+  if (format === "json") return escapedJson(JSON.stringify({ time, level, event, ...plain }));
   const rest = Object.entries(plain).map(([key, value]) => `${key}=${word(value)}`);
-  return [time.slice(11, 19), level === "info" ? "" : level.toUpperCase(), event, ...rest].filter(Boolean).join(" ");
+  return [time.slice(11, 19), level === "info" ? "" : level.toUpperCase(), event, ...rest]
+    .filter(Boolean)
+    .map((part) => visible(part))
+    .join(" ");
 }
 
 /** An error is logged as its message: a stack or a cause may quote the caller's input. */

@@ -11,7 +11,8 @@ async function main(args: string[]): Promise<number> {
     return await dispatch(args);
   } catch (thrown) {
     const error = asDeweyError(thrown);
-    process.stderr.write(`dewey: ${error.message}\n`);
+    const { visible } = await import("./visible.ts");
+    process.stderr.write(`dewey: ${visible(error.message)}\n`);
     // A hook must not fail: exit code 2 makes Claude Code refuse the user's prompt.
     return args[0] === "hook" ? 0 : exitCode(error.code);
   }
@@ -24,12 +25,12 @@ async function dispatch(args: string[]): Promise<number> {
   if (name === "help") return help(rest);
   if (asksForHelp(rest)) return help([name]);
   const command = await knownCommand(name);
-  const { parseCommandLine } = await import("./cli/command.ts");
+  const [{ parseCommandLine }, { visible }] = await Promise.all([import("./cli/command.ts"), import("./visible.ts")]);
   return command.run({
     ...parseCommandLine(command, rest),
     env: process.env,
     version: packageJson.version,
-    print,
+    print: (text) => print(visible(text)),
     stopping: stopSignal(),
   });
 }

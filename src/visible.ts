@@ -8,7 +8,7 @@
 const hidden = /[\p{Cc}\p{Default_Ignorable_Code_Point}\u2028\u2029\uFFF9-\uFFFB]/gu;
 
 /** The colours and weights that Dewey's own output uses (SGR); a text from outside has lost its ESC before it is painted. */
-const ownStyle = /\u001B\[[\d;]*m/y;
+const ownStyle = /\p{Cc}\[[\d;]*m/uy;
 
 const ZWNJ = 0x200c;
 const ZWJ = 0x200d;
@@ -16,11 +16,14 @@ const CONTROL_PICTURES = 0x2400;
 const DELETE = 0x7f;
 const DELETE_PICTURE = 0x2421;
 
-/** Text in which every hidden character is shown as its name, such as `␛` or `<U+202E>`; time and size are linear. */
-export function visible(text: string): string {
+/**
+ * Text in which every hidden character is shown as its name, such as `␛` or `<U+202E>`; time and size are linear. `write`
+ * says how a name is written where `<` has a meaning of its own.
+ */
+export function visible(text: string, write: (name: string) => string = String): string {
   return text.replaceAll("\r\n", "\n").replaceAll(hidden, (character, index: number, whole: string) => {
     if (character === "\n" || character === "\t" || belongs(character, index, whole)) return character;
-    return nameOf(character.codePointAt(0) ?? 0);
+    return write(nameOf(character.codePointAt(0) ?? 0));
   });
 }
 

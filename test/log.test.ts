@@ -98,3 +98,15 @@ test("a mask applies to texts and error messages, and to nothing else", () => {
     n: 1,
   });
 });
+
+test("a value cannot act on the terminal that shows the log, nor hide in a log file", () => {
+  const name = "up\u001b[2J\u202estream\u200b";
+  const [terminal, file] = (["text", "json"] as const).map((format) => {
+    const { lines, log } = capture({ format });
+    log.info("an event", { name });
+    return lines.join("");
+  });
+  expect(terminal).toContain("name=up␛[2J<U+202E>stream<U+200B>\n");
+  expect(file).toContain("up\\u001b[2J\\u202estream\\u200b");
+  expect(JSON.parse(file ?? "")).toMatchObject({ name });
+});

@@ -2,6 +2,8 @@ import type { Json } from "../wire/frame.ts";
 import { stated } from "./captured.ts";
 import type { CapturedContext } from "./captured.ts";
 import { EXPORT_HEADER } from "./dewey.ts";
+import { safeHtml } from "./safe-html.ts";
+import { escapedJson, visible } from "../visible.ts";
 
 /** A conversation as the server tells it, without its messages. */
 interface ExportedConversation {
@@ -59,35 +61,38 @@ export function resultLine({ id, ...fields }: { id: string }): string {
   return line({ type: "orchestration_result", result_id: id, ...stated(fields) });
 }
 
-/** For reading, and for other programs that take Markdown: a message a section, what tools say in fences. */
+/**
+ * For reading, and for other programs that take Markdown: a message a section, its text quoted and what tools say in fences.
+ * Every stored line stands behind `>`, so that none can pass for a heading of the export, whatever it holds.
+ */
 export const markdown: ExportFormat = {
   begin: () => "",
   conversation: (conversation) =>
     [
-      `# ${titleOf(conversation)}`,
+      `# ${inline(titleOf(conversation))}`,
       "",
-      ...factsOf(conversation).map(([name, value]) => `- ${name}: ${value}`),
+      ...factsOf(conversation).map(([name, value]) => `- ${name}: ${inline(value)}`),
       "",
       "",
     ].join("\n"),
   message: (_, message) => {
-    const body = isTool(message) ? fenced(message.content) : message.content;
-    return `## ${message.turn} · ${headOf(message)}\n\n${body.trimEnd()}\n\n`;
+    const text = visible(message.content).trimEnd();
+    return `## ${message.turn} · ${inline(headOf(message))}\n\n${quoted(isTool(message) ? fenced(text) : text.replaceAll(UNRULY_HTML, "&lt;"))}\n\n`;
   },
   endConversation: () => "",
   end: () => "",
 };
 
 /**
- * One page that needs nothing else. What was recorded may hold anything: raw HTML in it stays text, and the page's own
- * policy lets no script run and nothing be loaded.
+ * One page that needs nothing else. Stored text may hold anything: raw HTML in it stays text, and the page's own policy lets
+ * no script run and nothing be loaded. A turn's heading stands outside the frame around its text.
  */
 export const html: ExportFormat = {
   begin: () =>
     [
       "<!doctype html>",
       '<html lang="en"><head><meta charset="utf-8"><title>Dewey</title>',
-      `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`,
+      `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">`,
       '<meta name="viewport" content="width=device-width">',
       `<style>${STYLE}</style></head><body>`,
       "",
@@ -100,11 +105,11 @@ export const html: ExportFormat = {
   message: (_, message) => {
     const head = escaped(`${message.turn} · ${headOf(message)}`);
     const kind = /^\w+$/.test(message.role) ? message.role : "other";
+    const text = visible(message.content);
     if (!isTool(message) && message.role !== "system") {
-      const body = Bun.markdown.html(message.content, { noHtmlBlocks: true, noHtmlSpans: true });
-      return `<section class="${kind}"><h2>${head}</h2>${body}</section>\n`;
+      return `<section class="${kind}"><h2>${head}</h2><div class="stored">${safeHtml(text)}</div></section>\n`;
     }
-    return `<details class="${kind}"><summary>${head}</summary><pre>${escaped(message.content)}</pre></details>\n`;
+    return `<details class="${kind}"><summary>${head}</summary><pre class="stored">${escaped(text)}</pre></details>\n`;
   },
   endConversation: () => "</article>\n",
   end: () => "</body></html>\n",
@@ -113,11 +118,12 @@ export const html: ExportFormat = {
 const STYLE = [
   "body{font:16px/1.5 system-ui,sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}",
   "h1{font-size:1.5rem}h2,summary{font-size:.85rem;font-weight:600;opacity:.7}dl{display:grid;grid-template-columns:max-content 1fr;gap:0 1rem;font-size:.85rem}",
-  "dd{margin:0}section,details{margin:1rem 0;padding:.25rem 1rem;border-left:3px solid #8888}.user{border-color:#36c}pre{overflow:auto;white-space:pre-wrap}",
+  "dd{margin:0}section,details{margin:1rem 0}.stored{margin:.25rem 0;padding:.25rem 1rem;border-left:3px solid #8888}.user .stored{border-color:#36c}pre{overflow:auto;white-space:pre-wrap}",
+  ".stored :is(h3,h4,h5,h6){font-size:1rem;opacity:1}",
 ].join("");
 
 function line(value: Json): string {
-  return `${JSON.stringify(value)}\n`;
+  return `${escapedJson(JSON.stringify(value))}\n`;
 }
 
 function isTool(message: ExportedMessage): boolean {
@@ -151,14 +157,32 @@ function headOf({ role, created_at, metadata }: ExportedMessage): string {
 }
 
 function oneLine(text: string): string {
-  return text.replaceAll(/\s+/g, " ").trim();
+  return visible(text).replaceAll(/\s+/g, " ").trim();
+}
+
+/** A line of plain text in Markdown: nothing in it becomes a link, an image, code or HTML. */
+function inline(line: string): string {
+  return line.replaceAll(/[\\`[\]<]|&(?=[#a-z])/gi, String.raw`\$&`);
+}
+
+/** HTML that would end the quote around it, swallow what follows it, or draw a heading of its own. */
+const UNRULY_HTML =
+  /<(?=[!?]|\/?(?:h[1-6]|blockquote|body|html|script|style|textarea|title|xmp|plaintext|noscript|iframe|template|svg|math)\b)/gi;
+
+/** A block quote, which no line of the text can leave. */
+function quoted(text: string): string {
+  return text
+    .split("\n")
+    .map((each) => (each === "" ? ">" : `> ${each}`))
+    .join("\n");
 }
 
 /** A fence longer than any in the text. */
 function fenced(text: string): string {
-  const longest = Math.max(2, ...Array.from(text.matchAll(/`+/g), ([run]) => run.length));
+  let longest = 2;
+  for (const [run] of text.matchAll(/`+/g)) longest = Math.max(longest, run.length);
   const fence = "`".repeat(longest + 1);
-  return `${fence}\n${text.trimEnd()}\n${fence}`;
+  return `${fence}\n${text}\n${fence}`;
 }
 
 function escaped(text: string): string {

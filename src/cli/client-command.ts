@@ -2,6 +2,7 @@ import packageJson from "../../package.json" with { type: "json" };
 import { ToolClient } from "../tool-client.ts";
 import { clientConfig, obeyed, terminalConfig } from "../config.ts";
 import { DeweyError } from "../errors.ts";
+import { escapedJson } from "../visible.ts";
 import type { Command, Flag, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";
 import { whyUnreachable } from "./health.ts";
@@ -144,5 +145,10 @@ export function wantedOperands(command: Pick<Command, "name">, invocation: Invoc
 
 /** JSON text, indented because people read it too. */
 export function jsonText(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+  return `${escapedJson(JSON.stringify(value, null, 2))}\n`;
+}
+
+/** On one line, for streams and for pieces of a longer JSON text. */
+export function jsonLine(value: unknown): string {
+  return escapedJson(JSON.stringify(value));
 }

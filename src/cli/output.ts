@@ -1,7 +1,12 @@
+import { visiblePainted } from "../visible.ts";
+
 /** The reader of the output has gone: the user quit the pager, or `head` has read enough. This is not a failure. */
 export class OutputClosed extends Error {}
 
-/** Where a command writes its results. Each write waits for the reader, so that output is neither buffered nor lost. */
+/**
+ * Where a command writes its results. Each write waits for the reader, so that output is neither buffered nor lost. Hidden
+ * characters are replaced by their names, except Dewey's own colours; JSON must come with its own escapes (`jsonLine`).
+ */
 export interface Output {
   /** Throws `OutputClosed` when the reader has gone. */
   write(text: string): Promise<void>;
@@ -15,7 +20,7 @@ export function standardOutput(): Output {
   return {
     async write(text) {
       await unlessClosed(async () => {
-        await writer.write(text);
+        await writer.write(visiblePainted(text));
         await writer.flush();
       });
     },
@@ -36,7 +41,7 @@ export function pagedOutput(pager: string, env: Record<string, string | undefine
   return {
     async write(text) {
       await unlessClosed(async () => {
-        await child.stdin.write(text);
+        await child.stdin.write(visiblePainted(text));
         await child.stdin.flush();
       });
     },

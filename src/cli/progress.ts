@@ -1,3 +1,5 @@
+import { visible } from "../visible.ts";
+
 /** Minimum interval between drawings, because drawing is slower than the work. */
 const DRAW_INTERVAL_MS = 100;
 const BAR_CHARACTERS = 24;
@@ -22,7 +24,7 @@ export class ProgressBar {
     this.#drawnMs = performance.now();
     const part = this.#total === 0 ? 1 : Math.min(1, done / this.#total);
     const bar = "█".repeat(Math.round(part * BAR_CHARACTERS)).padEnd(BAR_CHARACTERS, "░");
-    const line = `${bar} ${`${Math.floor(part * 100)}`.padStart(3)} %  ${text()}`;
+    const line = `${bar} ${`${Math.floor(part * 100)}`.padStart(3)} %  ${visible(text())}`;
     process.stderr.write(`\r${Bun.sliceAnsi(line, 0, (process.stderr.columns || 80) - 1, { ellipsis: "…" })}\u001B[K`);
   }
 

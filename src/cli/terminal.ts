@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import type { TerminalConfig } from "../config.ts";
+import { visible } from "../visible.ts";
 
 /** The styles, each with the same meaning in every command. */
 const looks = {
@@ -45,19 +46,9 @@ const DEFAULT_COLUMNS = 80;
 /** Longer lines of prose are hard to read, however wide the terminal is. */
 const READABLE_COLUMNS = 100;
 
-/**
- * Makes a text safe to show: recorded text may contain sequences that move the cursor, rename the window or set the
- * clipboard.
- */
-export function printable(text: string): string {
-  return Bun.stripANSI(text)
-    .replaceAll("\r\n", "\n")
-    .replaceAll(/[^\P{Cc}\n\t]/gu, "\u{FFFD}");
-}
-
-/** A text made printable and joined into one line. */
+/** A text with its hidden characters named, joined into one line. */
 export function oneLine(text: string): string {
-  return printable(text).replaceAll(/\s+/g, " ").trim();
+  return visible(text).replaceAll(/\s+/g, " ").trim();
 }
 
 /** A time in the local time zone, to the minute or to the second. */

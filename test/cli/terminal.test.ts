@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { pages } from "../../src/cli/pages.ts";
-import { bytesText, counted, oneLine, printable, table } from "../../src/cli/terminal.ts";
+import { bytesText, counted, oneLine, table } from "../../src/cli/terminal.ts";
 import type { Terminal } from "../../src/cli/terminal.ts";
 
 const plain: Terminal = {
@@ -12,10 +12,8 @@ const plain: Terminal = {
 };
 
 describe("a text that is shown", () => {
-  test("has no control characters but line breaks and tabs", () => {
-    expect(printable("a\u001B]0;title\u0007b\u001B[31mc\r\nd\te")).toBe("abc\nd\te");
-    expect(printable("\u0000\u0007\u0085\u007F")).toBe("\uFFFD".repeat(4));
-    expect(oneLine("  a\n\t b\u0007 ")).toBe("a b\uFFFD");
+  test("is joined into one line with its hidden characters named", () => {
+    expect(oneLine("  a\n\t b\u0007 \u2028")).toBe("a b␇ <U+2028>");
   });
 
   test("names counts and sizes as people do", () => {

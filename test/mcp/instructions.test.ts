@@ -24,7 +24,7 @@ describe("the instructions of a session", () => {
   const withContext = async (content: string) => {
     await store.contexts.set({ name: "team", content, set_active: true }, ann);
     // The heading states when the context was written: one time makes the headings alike.
-    return (await instructions(store, quiet)).replace(/at \d{4}-[\d:.TZ-]+:\n/, `at ${"2026-01-31T12:00:00.000Z"}:\n`);
+    return (await instructions(store, quiet)).replace(/at \d{4}-[\d:.TZ-]+:\n/, "at 2026-01-31T12:00:00.000Z:\n");
   };
 
   test("tell the purpose of Dewey, and nothing else without an active context", async () => {

@@ -6,7 +6,8 @@ import type { Talk } from "../client-command.ts";
 import { usageError } from "../command.ts";
 import { editText, pipedText } from "../edit.ts";
 import { pages } from "../pages.ts";
-import { counted, localTime, oneLine, printable, table } from "../terminal.ts";
+import { counted, localTime, oneLine, table } from "../terminal.ts";
+import { visible } from "../../visible.ts";
 
 const DEFAULT_LIMIT = 20;
 
@@ -75,14 +76,14 @@ async function show({ call, out, terminal, json, invocation }: Talk, name: strin
   const version = numberFlag(context, invocation, "version");
   if (version !== undefined) {
     const kept = await readVersion({ call }, wanted(name), version);
-    return out.write(json ? jsonText(kept) : `${terminal.markdown(printable(kept.content)).trimEnd()}\n`);
+    return out.write(json ? jsonText(kept) : `${terminal.markdown(visible(kept.content)).trimEnd()}\n`);
   }
   const found = await readContext({ call }, name === undefined ? { folder: process.cwd() } : { name });
   if (json) return out.write(jsonText({ context: found }));
   if (found === null) throw noContext(name);
   if (name === undefined && terminal.interactive)
     await out.write(terminal.paint("heading", `${oneLine(found.name)}\n\n`));
-  await out.write(`${terminal.markdown(printable(found.content)).trimEnd()}\n`);
+  await out.write(`${terminal.markdown(visible(found.content)).trimEnd()}\n`);
 }
 
 /** Stores the new text unless someone else has changed the context meanwhile; then its file is kept. */

@@ -1,10 +1,11 @@
 import type { ConversationPage } from "../../store/page.ts";
-import { clientCommand, numberFlag, wantedOperands } from "../client-command.ts";
+import { clientCommand, jsonLine, numberFlag, wantedOperands } from "../client-command.ts";
 import type { Talk } from "../client-command.ts";
 import { about, pagesOf } from "../conversation.ts";
 import type { Pages } from "../conversation.ts";
-import { counted, localTime, oneLine, printable } from "../terminal.ts";
+import { counted, localTime, oneLine } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { visible } from "../../visible.ts";
 
 type Message = ConversationPage["messages"][number];
 
@@ -39,9 +40,9 @@ export const show = clientCommand({
 async function writeJson({ out }: Talk, all: Pages): Promise<void> {
   let separator = "";
   for await (const { messages, next_after_turn: _, ...conversation } of all) {
-    if (separator === "") await out.write(`${JSON.stringify(conversation).slice(0, -1)},"messages":[`);
+    if (separator === "") await out.write(`${jsonLine(conversation).slice(0, -1)},"messages":[`);
     for (const message of messages) {
-      await out.write(`${separator || "\n"}${JSON.stringify(message)}`);
+      await out.write(`${separator || "\n"}${jsonLine(message)}`);
       separator = ",\n";
     }
     separator ||= "\n";
@@ -79,14 +80,14 @@ function isToolCall({ role, metadata }: Message): boolean {
 function whole(message: Message, terminal: Terminal): string {
   const head = [`## ${message.turn}`, oneLine(message.role), ...toolFacts(message)].join(" · ");
   const time = terminal.paint("quiet", localTime(message.created_at, "second"));
-  const text = printable(message.content);
+  const text = visible(message.content);
   // Tool output is data, which rendering as Markdown would distort.
   const body = isToolCall(message) ? text : terminal.markdown(text);
   return `${terminal.paint("name", head)}  ${time}\n\n${body.trimEnd()}\n\n`;
 }
 
 function folded(message: Message, terminal: Terminal): string {
-  const text = printable(message.content).trimEnd();
+  const text = visible(message.content).trimEnd();
   const lines = text.split("\n").length;
   const facts = [`${message.turn}`, oneLine(message.role), ...toolFacts(message)].join(" · ");
   const rest = lines > 1 ? ` (${counted(lines, "line")})` : "";

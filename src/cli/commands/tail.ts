@@ -1,9 +1,10 @@
 import { DeweyError } from "../../errors.ts";
 import { pause } from "../../pause.ts";
 import type { TailReply } from "../../store/tail.ts";
-import { clientCommand, textFlag } from "../client-command.ts";
+import { clientCommand, jsonLine, textFlag } from "../client-command.ts";
 import { localTime, oneLine } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { visible } from "../../visible.ts";
 
 /** Often enough to look live, at one small query per second. */
 const POLL_INTERVAL_MS = 1000;
@@ -40,13 +41,13 @@ export const tail = clientCommand({
     while (!invocation.stopping.aborted) {
       const reply = await read(cursor).catch((error: unknown) => {
         if (!(error instanceof DeweyError) || error.code !== "unavailable") throw error;
-        if (!away) process.stderr.write(`dewey: ${error.message}; waiting for it\n`);
+        if (!away) process.stderr.write(`dewey: ${visible(error.message)}; waiting for it\n`);
         return undefined;
       });
       away = reply === undefined;
       cursor = reply?.cursor ?? cursor;
       for (const message of reply?.messages ?? []) {
-        await out.write(json ? `${JSON.stringify(message)}\n` : line(message, terminal));
+        await out.write(json ? `${jsonLine(message)}\n` : line(message, terminal));
       }
       if (reply?.more !== true) await pause(POLL_INTERVAL_MS, invocation.stopping);
     }

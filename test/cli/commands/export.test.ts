@@ -159,8 +159,8 @@ describe("dewey export", () => {
 
   test("as Markdown has one section per message, and tool output in fences that it cannot close", async () => {
     const { stdout } = await run(["export", "--conversation", odd, "--format", "markdown"], full.env);
-    expect(stdout).toStartWith(`# Odd & <new>\n\n- id: ${odd}\n- session: a session\n- begun: 20`);
-    expect(stdout).toMatch(/## 3 · tool · Bash · error · 12 ms · 20.*\n\n`````\nls\n````\n<b>\n`````\n/);
+    expect(stdout).toStartWith(`# Odd & \\<new>\n\n- id: ${odd}\n- session: a session\n- begun: 20`);
+    expect(stdout).toMatch(/## 3 · tool · Bash · error · 12 ms · 20.*\n\n> `````\n> ls\n> ````\n> <b>\n> `````\n/);
     expect(stdout).toContain("## 42 · user");
   });
 
@@ -171,7 +171,7 @@ describe("dewey export", () => {
     expect(stdout).toContain("&lt;script&gt;alert(1)&lt;/script&gt;");
     expect(stdout).not.toMatch(/<script/i);
     expect(stdout).toContain("default-src 'none'");
-    expect(stdout).toContain("<pre>ls\n````\n&lt;b&gt;</pre></details>");
+    expect(stdout).toContain('<pre class="stored">ls\n````\n&lt;b&gt;</pre></details>');
     expect(stdout).toEndWith("</article>\n</body></html>\n");
   });
 
