@@ -65,6 +65,8 @@ export interface ProxyConfig extends ListenConfig {
 
 /** Settings to write into a client's configuration; undefined for those with the default value. */
 export interface ConnectConfig {
+  /** The server that the client will talk to; its token is not written. */
+  server: { url: string; token: string | undefined };
   url: string | undefined;
   dataDir: string | undefined;
   spoolDir: string | undefined;
@@ -142,7 +144,7 @@ export const obeyed = {
   client: ["url", "token", "logLevel"],
   reindex: ["url", "token", "searchLanguage", "logLevel"],
   hook: ["url", "token", "spoolDir", ...common],
-  connect: ["url", "dataDir", "spoolDir"],
+  connect: ["url", "token", "dataDir", "spoolDir"],
 } as const satisfies Record<string, readonly SettingName[]>;
 
 /** The configuration of `dewey serve`. Throws one `invalid` error that names every mistake, like all functions below. */
@@ -197,8 +199,8 @@ export function proxyConfig(sources: Sources): ProxyConfig {
 /** The settings that `dewey connect` writes into a client's configuration. */
 export function connectConfig(sources: Sources): ConnectConfig {
   return reading(sources, (reader) => {
-    const { url, dataDir, spoolDir } = reader.read(obeyed.connect);
-    return { url: url === settings.url.default ? undefined : url, dataDir, spoolDir };
+    const { url, token, dataDir, spoolDir } = reader.read(obeyed.connect);
+    return { server: { url, token }, url: url === settings.url.default ? undefined : url, dataDir, spoolDir };
   });
 }
 

@@ -6,6 +6,7 @@ import { withoutSecrets } from "./wire/address.ts";
 import { isObject, viewFrame } from "./wire/frame.ts";
 import type { Json } from "./wire/frame.ts";
 import type { Link } from "./wire/link.ts";
+import { requireOwnServer } from "./wire/owner.ts";
 import { dialWebSocket } from "./wire/websocket.ts";
 
 /**
@@ -70,6 +71,12 @@ export class ToolClient {
         url,
         ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
       });
+      try {
+        requireOwnServer({ url, token });
+      } catch (error) {
+        link.close();
+        throw error;
+      }
       const session = new ServerConnection(link, deadlineMs ?? CALL_DEADLINE_MS, () => (this.#session = undefined));
       const { serverInfo } = await session.request("initialize", {
         protocolVersion: PROTOCOL_VERSION,

@@ -340,8 +340,13 @@ describe("a command's configuration", () => {
 
   test("of connect has only what is no default", () => {
     const none = { url: undefined, dataDir: undefined, spoolDir: undefined };
-    expect(connectConfig({ env: {}, flags: {} })).toEqual(none);
-    expect(connectConfig({ env: {}, flags: { url: "ws://other" } })).toEqual({ ...none, url: "ws://other" });
+    const server = { url: "ws://localhost:9020", token: undefined };
+    expect(connectConfig({ env: {}, flags: {} })).toEqual({ ...none, server });
+    expect(connectConfig({ env: { DEWEY_TOKEN: "t" }, flags: { url: "ws://other" } })).toEqual({
+      ...none,
+      url: "ws://other",
+      server: { url: "ws://other", token: "t" },
+    });
   });
 });
 

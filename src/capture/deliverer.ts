@@ -199,6 +199,8 @@ export class Deliverer {
         return reply;
       } catch (error) {
         if (asDeweyError(error).code !== "unavailable") throw error;
+        // Logged once: it may be away for long, or be another user's.
+        if (this.#awaySinceMs === undefined) this.#options.log.warn("no server takes the events; they wait", { error });
         this.#awaySinceMs ??= performance.now();
         const { stopping, patienceMs } = this.#options;
         if (stopping.aborted || performance.now() - this.#awaySinceMs > patienceMs) throw error;

@@ -6,6 +6,7 @@ import { askHealth } from "./health.ts";
 import { selfCommand } from "./self.ts";
 import { withoutSecrets } from "../wire/address.ts";
 import { isLoopback } from "../wire/host.ts";
+import { requireOwnServer } from "../wire/owner.ts";
 
 /** Long enough for a client to be restarted, short enough that no server is left running for a day. */
 const IDLE_EXIT_SECONDS = 600;
@@ -17,6 +18,8 @@ const POLL_INTERVAL_MS = 50;
 export interface LocalServerOptions {
   /** The server's address. */
   url: string;
+  /** Proves a server that is another user's. */
+  token: string | undefined;
   dataDir: string;
   /** This command's environment; the server gets the same settings. */
   env: Record<string, string | undefined>;
@@ -27,11 +30,11 @@ export interface LocalServerOptions {
  * Ensures that a server answers at `url`. If none does and the address is local, starts one in the background, which
  * outlives this command and ends when it has had no clients for a while. Several commands may do this at once: a second
  * server finds the port or the data folder in use and exits, and all commands wait for the first. Throws `unavailable` when
- * the address is remote or the server does not become healthy in time.
+ * the address is remote, the server does not become healthy in time, or it is another user's and there is no token.
  */
 export async function ensureLocalServer(options: LocalServerOptions): Promise<void> {
   const { url, log } = options;
-  if (await askHealth(url)) return;
+  if (await askHealth(url)) return requireOwnServer(options);
   const address = new URL(url);
   const place = withoutSecrets(url);
   if (!isLoopback(address.hostname)) {
@@ -46,6 +49,8 @@ export async function ensureLocalServer(options: LocalServerOptions): Promise<vo
     }
     await Bun.sleep(POLL_INTERVAL_MS);
   }
+  // Another user's server may have taken the port meanwhile.
+  requireOwnServer(options);
 }
 
 function startInBackground(address: URL, options: LocalServerOptions): string {

@@ -1,5 +1,6 @@
 import { DeweyError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
+import { requireOwnServer } from "../wire/owner.ts";
 import { httpAddress, whyUnreachable } from "./health.ts";
 import type { Address } from "./health.ts";
 
@@ -24,6 +25,7 @@ export async function requestServer(
   const [pathname = "", search = ""] = path.split("?");
   const url = httpAddress(address.url, pathname);
   url.search = search;
+  requireOwnServer(address);
   let response: Response;
   try {
     response = await fetch(url, { method: "POST", ...(body ? { body } : {}), headers, timeout: false });

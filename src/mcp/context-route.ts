@@ -24,7 +24,7 @@ export async function handleContextWrite(request: Request, store: Store, log: Lo
       throw new DeweyError("invalid", `the body should be JSON such as ${shape}`);
     }
     const { name, version } = body.data.client;
-    const author = { session: null, client_name: name, client_version: version };
+    const author = { session: Bun.randomUUIDv7(), client_name: name, client_version: version };
     return Response.json(await callTool(tool, store, body.data.arguments, author, request.signal));
   } catch (thrown) {
     const { code, message, field } = asDeweyError(thrown);

@@ -23,7 +23,7 @@ describe("a server's address with a password is shown without it", () => {
   });
 
   test("by commands that would start a server", async () => {
-    const options = { dataDir: tmpdir(), env: {}, log: quiet };
+    const options = { token: undefined, dataDir: tmpdir(), env: {}, log: quiet };
     expect(await failure(ensureLocalServer({ ...options, url: "ws://user:hidden@server.invalid:1" }))).toBe(
       "no Dewey server answers at ws://server.invalid:1/; start one there, or correct DEWEY_URL",
     );

@@ -4,6 +4,7 @@ import { withoutSecrets } from "../../wire/address.ts";
 import { isObject } from "../../wire/frame.ts";
 import { whyUnreachable } from "../health.ts";
 import type { Invocation } from "../command.ts";
+import { foreignServer } from "../../wire/owner.ts";
 import { fault, healthAt, ok } from "./finding.ts";
 import type { Finding } from "./finding.ts";
 
@@ -27,6 +28,8 @@ export async function server(invocation: Invocation): Promise<Finding> {
   const health = await healthAt(url);
   const unreachable = await whyUnreachable({ url, token });
   if (unreachable) throw unreachable;
+  const foreign = foreignServer({ url, token });
+  if (foreign) return fault(foreign.complaint, foreign.remedy);
   const version = health?.["version"];
   if (version !== invocation.version) {
     return fault(

@@ -3,15 +3,17 @@ import { withHooks, withoutHooks } from "../../clients/hooks.ts";
 import { DEWEY, withDewey, withProxy, withoutProxy } from "../../clients/mcp-servers.ts";
 import type { Rewiring, Program, Servers } from "../../clients/mcp-servers.ts";
 import { signInProblem } from "../../clients/sign-in.ts";
-import { obeyed } from "../../config.ts";
+import { connectConfig, obeyed } from "../../config.ts";
 import { DeweyError } from "../../errors.ts";
 import { holdsSecret } from "../../wire/address.ts";
 import { codexServers } from "../../clients/codex-config.ts";
+import { requireOwnServer } from "../../wire/owner.ts";
 import { jsonText } from "../client-command.ts";
 import { changedText, clientKind, hookCommand, programFor, serversIn } from "../client-kind.ts";
 import type { ClientKind } from "../client-kind.ts";
 import type { Command } from "../command.ts";
 import { usageError } from "../command.ts";
+import { askHealth } from "../health.ts";
 
 export const connect: Command = {
   name: "connect",
@@ -21,7 +23,8 @@ export const connect: Command = {
     "CLIENT is claude-code, codex, gemini, or the path of another client's mcpServers file. The rest of its configuration is",
     `kept, and each changed file gets a backup beside it (${BACKUP_SUFFIX}). Running it again changes nothing. Servers that`,
     "sign in by OAuth stay direct and are listed. Claude Code also gets hooks. DEWEY_TOKEN is never written to a file: the",
-    "client needs it in its environment. dewey disconnect CLIENT undoes everything.",
+    "client needs it in its environment. Without it, a local server of another user is refused. dewey disconnect CLIENT undoes",
+    "everything.",
   ].join("\n"),
   settings: obeyed.connect,
   flags: {
@@ -35,6 +38,9 @@ export const connect: Command = {
     const { flags, print } = invocation;
     const [name] = invocation.operands;
     if (name === undefined) throw usageError(connect, "needs a client: claude-code, codex, gemini, or a file");
+    const { server } = connectConfig(invocation);
+    // The conversations of a connected client go to this server.
+    if (await askHealth(server.url)) requireOwnServer(server);
     const kind = clientKind(name, flags["project"] === true, invocation.env);
     const program = programFor(invocation);
     refuseSecrets(program);

@@ -129,7 +129,7 @@ async function startupContext(
   }
   try {
     const { ensureLocalServer } = await import("../local-server.ts");
-    await ensureLocalServer({ url, dataDir, env: invocation.env, log });
+    await ensureLocalServer({ url, token, dataDir, env: invocation.env, log });
     return await ask();
   } catch (error) {
     log.warn("a session starts without its startup context", { error });

@@ -57,7 +57,7 @@ async function recordStdio(invocation: Invocation, config: ProxyConfig, log: Log
   const { url, token, dataDir, spool } = config;
   deliverLeft({ url, dataDir, spoolDir: spool.folder }, invocation.env, log);
   // Do not make the client wait: recordings wait in the spool until the server is up.
-  void ensureLocalServer({ url, dataDir, env: invocation.env, log }).catch((error: unknown) =>
+  void ensureLocalServer({ url, token, dataDir, env: invocation.env, log }).catch((error: unknown) =>
     log.warn("no Dewey server is running; recordings wait on disk", { error }),
   );
   const link = ownStdio(log);

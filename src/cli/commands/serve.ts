@@ -6,6 +6,7 @@ import { usageError } from "../command.ts";
 import { runSession } from "../../proxy/relay/session.ts";
 import { noTap } from "../../proxy/relay/tap.ts";
 import { ownStdio } from "../../wire/stdio.ts";
+import { requireOwnServer } from "../../wire/owner.ts";
 import { dialWebSocket } from "../../wire/websocket.ts";
 import { ensureLocalServer } from "../local-server.ts";
 import type { RunningServer } from "../server.ts";
@@ -70,8 +71,11 @@ async function relayStdio(invocation: Invocation): Promise<number> {
       if (reason !== undefined) log.warn("the server is down", { reason });
     },
     async dial() {
-      await ensureLocalServer({ url, dataDir, env: invocation.env, log });
-      return dialWebSocket({ url, ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }) });
+      await ensureLocalServer({ url, token, dataDir, env: invocation.env, log });
+      const headers = token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } };
+      const link = await dialWebSocket({ url, ...headers });
+      requireOwnServer({ url, token });
+      return link;
     },
   });
   return 0;

@@ -12,7 +12,7 @@ let server: Running;
 let env: Record<string, string>;
 
 beforeAll(async () => {
-  const { running, url } = await startServe(home.path);
+  const { running, url } = await startServe(home.path, { DEWEY_CONTEXT_WRITES: "off" });
   server = running;
   env = { ...plainEnvironment(home.path), TZ: "UTC", DEWEY_URL: url };
   mkdirSync(join(project, "src"), { recursive: true });
@@ -44,6 +44,7 @@ async function keep(name: string): Promise<void> {
   await context(["edit", name], "Be brief.\n");
 }
 
+// The server lets no MCP client change contexts: a person's commands do not go over MCP for that.
 describe("dewey context", () => {
   test("makes a context from stdin, changes it, and shows it", async () => {
     expect((await context(["list"])).stdout).toContain("create one with: dewey context edit NAME");
