@@ -3,6 +3,10 @@ declare module "*.sql" {
   const text: string;
   export default text;
 }
+declare module "*/third-party-notices.txt" {
+  const text: string;
+  export default text;
+}
 declare module "*.tar.zst" {
   const path: string;
   export default path;

@@ -3,6 +3,8 @@ import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { engineArchive, hostTarget, layEngine, targets } from "./engine.ts";
 import type { Target } from "./engine.ts";
+import { componentsOf } from "./components.ts";
+import { billOfMaterials, noticesText, SOURCE_NOTICES, writeWhole } from "./notices.ts";
 
 // `bun run build [--target linux-x64|linux-arm64|darwin-x64|darwin-arm64]` makes the binary, by default for this machine.
 
@@ -23,6 +25,9 @@ async function build(target: Target): Promise<void> {
   if (target === hostTarget) await layEngine();
   const outfile = join(root, "dist", target === hostTarget ? "dewey" : `dewey-${target}`);
   console.log(`Building ${relative(root, outfile)} …`);
+  const components = await componentsOf(target);
+  const notices = target === hostTarget ? SOURCE_NOTICES : SOURCE_NOTICES.replace(/\.txt$/, `-${target}.txt`);
+  writeWhole(notices, noticesText(components));
   // The names of chunks are hashes, so that those of earlier builds would accumulate.
   for (const map of new Bun.Glob("chunk-*.js.map").scanSync(dirname(outfile))) rmSync(join(dirname(outfile), map));
   await Bun.build({
@@ -40,15 +45,19 @@ async function build(target: Target): Promise<void> {
       autoloadDotenv: false,
       autoloadBunfig: false,
     },
-    plugins: [carry(archive)],
+    plugins: [carry({ "postgres.tar.zst": archive, "third-party-notices.txt": notices })],
   });
+  writeWhole(`${outfile}.cdx.json`, billOfMaterials(components));
   console.log(`Built ${relative(root, outfile)} (${Math.round(statSync(outfile).size / 1e6)} MB)`);
 }
 
-/** Replaces the archive that the source imports by the target's. */
-function carry(archive: string): Bun.BunPlugin {
+/** Replaces the files that the source imports by the target's. */
+function carry(files: Record<string, string>): Bun.BunPlugin {
   return {
-    name: "engine",
-    setup: (builder) => void builder.onResolve({ filter: /\/postgres\.tar\.zst$/ }, () => ({ path: archive })),
+    name: "target's files",
+    setup(builder) {
+      for (const [name, path] of Object.entries(files))
+        builder.onResolve({ filter: new RegExp(`/${name.replaceAll(".", "\\.")}$`) }, () => ({ path }));
+    },
   };
 }

@@ -27,6 +27,7 @@ const loaders: Record<string, () => Promise<Command>> = {
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
   health: async () => (await import("./commands/health.ts")).health,
   completions: async () => (await import("./commands/completions.ts")).completionsOf(allCommands),
+  licenses: async () => (await import("./commands/licenses.ts")).licenses,
   unit: async () => (await import("./commands/unit.ts")).unit,
 };
 

@@ -1,11 +1,13 @@
 import { plugin } from "bun";
 import { afterAll } from "bun:test";
 import { layEngine } from "../../src/build/engine.ts";
+import { layNotices } from "../../src/build/notices.ts";
 import { leaveNothing, expectNoneLeft } from "./leftovers.ts";
 import { TEST_TIMEOUT_MS } from "./patience.ts";
 
 leaveNothing();
 await layEngine();
+await layNotices();
 
 // Bun ignores `[test] timeout` and resets the default timeout to 5 s for each file, so every file must set it.
 const setTimeout = `import { setDefaultTimeout as __setTimeout } from "bun:test"; __setTimeout(${TEST_TIMEOUT_MS}); `;
