@@ -12,7 +12,8 @@ export const unit: Command = {
   about: [
     "The server's unit is a system unit; it reads /etc/dewey/serve.env, and the secrets /etc/dewey/token and",
     "/etc/dewey/db-password if they exist. The proxy's unit is a user unit, because the servers that it starts need the",
-    "user's own environment; it reads ~/.config/dewey/proxy.env.",
+    "user's own environment; it reads ~/.config/dewey/proxy.env. The server runs as a user of its own, so both need the same",
+    "token: in /etc/dewey/token, and as DEWEY_TOKEN in proxy.env.",
   ].join("\n"),
   settings: [],
   flags: {},
