@@ -71,12 +71,7 @@ export class ToolClient {
         url,
         ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
       });
-      try {
-        requireOwnServer({ url, token });
-      } catch (error) {
-        link.close();
-        throw error;
-      }
+      requireOwnServer({ url, token }, link);
       const session = new ServerConnection(link, deadlineMs ?? CALL_DEADLINE_MS, () => (this.#session = undefined));
       const { serverInfo } = await session.request("initialize", {
         protocolVersion: PROTOCOL_VERSION,

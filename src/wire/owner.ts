@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { DeweyError } from "../errors.ts";
 import { withoutSecrets } from "./address.ts";
 import { isLoopback } from "./host.ts";
+import type { Link } from "./link.ts";
 
 // Any user of a machine can listen on a loopback port, and everybody's commands look for their server on the same one. The
 // kernel's tables say which user a socket belongs to, so no secret has to be shared to recognise one's own server.
@@ -68,10 +69,14 @@ export function foreignServer(
   };
 }
 
-/** Throws `unavailable` for a server on this machine that is another user's, unless a token is set. */
-export function requireOwnServer(address: { url: string; token: string | undefined }): void {
+/**
+ * Throws `unavailable` for a server on this machine that is another user's, unless a token is set, and closes the link to
+ * it, if there is one.
+ */
+export function requireOwnServer(address: { url: string; token: string | undefined }, link?: Link): void {
   const foreign = foreignServer(address);
   if (foreign === undefined) return;
+  link?.close();
   throw new DeweyError("unavailable", `${foreign.complaint}, so nothing was sent to it; ${foreign.remedy}`);
 }
 

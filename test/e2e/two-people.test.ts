@@ -5,7 +5,7 @@ import { HookQueue } from "../../src/capture/hook-queue.ts";
 import { binary, run, start } from "../support/binary.ts";
 import type { Running } from "../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../support/home.ts";
-import { until } from "../support/rpc.ts";
+import { Rpc, until } from "../support/rpc.ts";
 
 setDefaultTimeout(60_000);
 
@@ -71,6 +71,23 @@ describe.skipIf(!canBeOther)("another user's server on this machine (needs root,
     );
     await delivering.stop();
     expect(queue.waiting()).toHaveLength(1);
+    for (const name of queue.waiting()) queue.remove(name);
+  });
+
+  test("is not relayed to by our proxy, nor by dewey serve --stdio", async () => {
+    await using proxy = start(["proxy"], { ...env, DEWEY_PROXY_PORT: "0" });
+    const [, proxyUrl = ""] = await proxy.until("stderr", /"event":"relaying","url":"([^"]+)"/);
+    const rpc = await Rpc.open(`${proxyUrl}?upstream=dewey`, {});
+    void rpc.initialize().catch(() => {});
+    await proxy.until("stderr", /belongs to another user of this machine/);
+    rpc.close();
+    const stdio = Bun.spawn([binary, "serve", "--stdio"], { env, stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+    void stdio.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" })}\n`);
+    await stdio.stdin.flush();
+    const { value } = await stdio.stderr.getReader().read();
+    expect(new TextDecoder().decode(value)).toContain(complaint);
+    stdio.kill();
+    await stdio.exited;
   });
 
   test("is a fault for the doctor", async () => {

@@ -74,7 +74,7 @@ async function relayStdio(invocation: Invocation): Promise<number> {
       await ensureLocalServer({ url, token, dataDir, env: invocation.env, log });
       const headers = token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } };
       const link = await dialWebSocket({ url, ...headers });
-      requireOwnServer({ url, token });
+      requireOwnServer({ url, token }, link);
       return link;
     },
   });

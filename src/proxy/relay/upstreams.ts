@@ -3,6 +3,7 @@ import { DeweyError, asDeweyError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { dialHttp } from "../../wire/http.ts";
 import type { Link } from "../../wire/link.ts";
+import { requireOwnServer } from "../../wire/owner.ts";
 import { spawnStdio } from "../../wire/stdio.ts";
 import { dialWebSocket } from "../../wire/websocket.ts";
 
@@ -12,6 +13,8 @@ export type RecordMode = "calls" | "all" | "none";
 interface UpstreamCommon {
   name: string;
   record: RecordMode;
+  /** Whether it is the person's own Dewey server, which has to run as their user: no token proves it. */
+  own?: true;
 }
 
 /** A server behind the proxy. */
@@ -89,7 +92,17 @@ export function defaultUpstreams(context: UpstreamContext): Upstreams {
     byName: new Map<string, Upstream>([
       ["fiedler", { name: "fiedler", wire: "websocket", url: "ws://fiedler:9010", headers: {}, record: "calls" }],
       // Calls of Dewey's own tools are not recorded, or every search would find the searches before it.
-      ["dewey", { name: "dewey", wire: "websocket", url, headers, record: "none" }],
+      [
+        "dewey",
+        {
+          name: "dewey",
+          wire: "websocket",
+          url,
+          headers,
+          record: "none",
+          ...(token === undefined ? { own: true } : {}),
+        },
+      ],
     ]),
     defaultName: "fiedler",
   };
@@ -114,7 +127,9 @@ export async function dialUpstream(upstream: Upstream, log: Log): Promise<Link> 
   try {
     if (upstream.wire === "stdio") return spawnStdio({ ...upstream, log });
     if (upstream.wire === "http") return await dialHttp({ url: upstream.url, headers: upstream.headers, log });
-    return await dialWebSocket({ url: upstream.url, headers: upstream.headers });
+    const link = await dialWebSocket({ url: upstream.url, headers: upstream.headers });
+    if (upstream.own) requireOwnServer({ url: upstream.url, token: undefined }, link);
+    return link;
   } catch (cause) {
     const { code, message: reason } = asDeweyError(cause);
     throw new DeweyError(code, `the upstream ${upstream.name} is not available: ${reason}`, { cause });
