@@ -6,7 +6,6 @@ import type { Command } from "../command.ts";
 import { standardOutput } from "../output.ts";
 import { oneLine, terminalOf } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
-import { visible } from "../../visible.ts";
 
 export const doctor: Command = {
   name: "doctor",
@@ -41,7 +40,7 @@ const marks = { ok: ["good", "✓"], note: ["quiet", "·"], fault: ["bad", "✗"
 function line(name: string, { state, text, remedy }: Finding, { paint }: Terminal): string {
   const [look, mark] = marks[state];
   const end = remedy === undefined ? "" : `; ${remedy}`;
-  return `${paint(look, `${mark} ${name.padEnd(NAME_CHARACTERS)}`)}  ${oneLine(visible(text))}${end}\n`;
+  return `${paint(look, `${mark} ${name.padEnd(NAME_CHARACTERS)}`)}  ${oneLine(text)}${end}\n`;
 }
 
 /** The length of the longest name of a check. */

@@ -5,7 +5,6 @@ import { about } from "../conversation.ts";
 import { pages } from "../pages.ts";
 import type { Terminal } from "../terminal.ts";
 import { counted, localTime, oneLine } from "../terminal.ts";
-import { visible } from "../../visible.ts";
 
 const DEFAULT_LIMIT = 10;
 
@@ -85,7 +84,7 @@ const MAX_SNIPPET_CHARACTERS = 2000;
 
 /** Replaces the **asterisks** with which the server marks matching words by a colour on a terminal. */
 function highlighted(snippet: string, terminal: Terminal): string {
-  const text = oneLine(visible(snippet.slice(0, MAX_SNIPPET_CHARACTERS)));
+  const text = oneLine(snippet.slice(0, MAX_SNIPPET_CHARACTERS));
   const lit = terminal.interactive
     ? text.replaceAll(/\*\*([^*]+)\*\*/g, (_, words: string) => terminal.paint("match", words))
     : text;
