@@ -1,5 +1,6 @@
 import { test } from "bun:test";
-import { printable, oneLine } from "../src/cli/terminal.ts";
+import { oneLine } from "../src/cli/terminal.ts";
+import { visible } from "../src/visible.ts";
 import { describeResult } from "../src/proxy/delivery/describe.ts";
 import { parseUpstreams } from "../src/proxy/relay/upstreams.ts";
 import { sentHash, storableMetadata, storableText } from "../src/store/exact.ts";
@@ -56,7 +57,7 @@ const works: Record<string, (text: string) => unknown> = {
   "server-sent events": (text) => new SseReader().push(Buffer.from(text)),
   "a described result": (text) => describeResult({ result: { content: [{ type: "text", text }] } }),
   "a described object": (text) => describeResult({ result: { structuredContent: { [text]: text } } }),
-  "a text for a terminal": printable,
+  "a text for a terminal": visible,
   "a text as one line": oneLine,
   "Markdown on a terminal": (text) => Bun.markdown.ansi(text, { colors: true, columns: 100 }),
   "Markdown as HTML": (text) => Bun.markdown.html(text, { noHtmlBlocks: true, noHtmlSpans: true }),

@@ -73,10 +73,15 @@ describe("the tools", () => {
     }
   });
 
-  test("that read are those that read, and those that destroy are those that delete", () => {
+  test("that read are those that read, and those that destroy delete or replace", () => {
     const named = (hint: "readOnlyHint" | "destructiveHint") =>
       [...tools.values()].filter(({ annotations: hints }) => hints[hint]).map(({ name }) => name);
-    expect(named("destructiveHint").toSorted()).toEqual(["dewey_delete_conversation", "dewey_delete_startup_context"]);
+    expect(named("destructiveHint").toSorted()).toEqual([
+      "dewey_delete_conversation",
+      "dewey_delete_startup_context",
+      "dewey_set_startup_context",
+      "dewey_tie_startup_context",
+    ]);
     for (const name of named("readOnlyHint"))
       expect(name).toMatch(/_(get|list|search|stats|new|startup_context_history)/);
     expect([...tools.values()].filter(({ alwaysLoaded }) => alwaysLoaded).map(({ name }) => name)).toEqual([
