@@ -27,7 +27,7 @@ describe("bun run build", () => {
     const { stderr, exitCode } = build("--target", "plan9-x64");
     expect(exitCode).toBe(2);
     expect(stderr).toContain(
-      "there is no target plan9-x64; there are: linux-x64, linux-arm64, darwin-x64, darwin-arm64",
+      "there is no target plan9-x64; choose one of: linux-x64, linux-arm64, darwin-x64, darwin-arm64",
     );
   });
 
