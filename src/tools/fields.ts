@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { MAX_QUERY_CHARACTERS } from "../store/search/query.ts";
+import { MAX_QUERY_WORDS, hasMoreWords } from "../store/search/query.ts";
 import { MS_PER_DAY } from "../units.ts";
 
 /** Longest key by which callers group, name or correlate; longer keys do not fit into a PostgreSQL index. */
@@ -35,7 +35,7 @@ export const content = (what: string) => z.string().min(1, "should not be empty"
 export const searchQuery = z
   .string()
   .min(1, "should not be empty")
-  .max(MAX_QUERY_CHARACTERS, `should have at most ${MAX_QUERY_CHARACTERS} characters`)
+  .refine((text) => !hasMoreWords(text, MAX_QUERY_WORDS), `should have at most ${MAX_QUERY_WORDS} words`)
   .refine(isStorable, "should not contain U+0000 or lone surrogates")
   .describe("what to look for, in plain words");
 

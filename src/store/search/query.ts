@@ -2,8 +2,10 @@ import type { SQL } from "bun";
 import { one } from "../database/one.ts";
 import { accentedWords, isBeginning, searched } from "./text.ts";
 
-/** Longest query: a text of several pages, of which the rarest words are searched for. */
-export const MAX_QUERY_CHARACTERS = 10_000;
+/** Limit on words between spaces: a text of several pages, of which the rarest words are searched for. */
+export const MAX_QUERY_WORDS = 2000;
+/** Characters of a query that are read. Words of ordinary length end before, so only runs without spaces are cut. */
+const READ_CHARACTERS = 20_000;
 /** Limit on operator groups, each a condition on every candidate, and on the terms in all of them. */
 const MAX_CONDITIONS = 32;
 const MAX_CONDITION_TERMS = 100;
@@ -39,7 +41,7 @@ interface Term {
  * flag, and an unclosed quote is no operator.
  */
 export async function parseQuery(sql: SQL, text: string): Promise<SearchQuery> {
-  const readable = text.slice(0, MAX_QUERY_CHARACTERS).toWellFormed().replaceAll("\0", " ");
+  const readable = text.slice(0, READ_CHARACTERS).toWellFormed().replaceAll("\0", " ");
   const groups = groupsOf(termsOf(readable));
   const wanted = groups.flat().filter((term) => !term.isUnwanted);
   const plain = wanted.map((term) => searched(term.text)).join(" ");
@@ -80,6 +82,16 @@ export async function parseQuery(sql: SQL, text: string): Promise<SearchQuery> {
     languages: [...row.languages],
     literal: said.trim().slice(0, MAX_LITERAL_CHARACTERS).toWellFormed(),
   };
+}
+
+/** Whether a text has more than `limit` words between spaces; it is read only as far as that. */
+export function hasMoreWords(text: string, limit: number): boolean {
+  let count = 0;
+  for (const _ of text.matchAll(/\S+/g)) {
+    count += 1;
+    if (count > limit) return true;
+  }
+  return false;
 }
 
 function termsOf(text: string): Term[] {
