@@ -2,8 +2,10 @@ import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
 import { placeOf } from "./cursor.ts";
 import type { Database } from "./database/database.ts";
-import { exactMetadata, storableMetadata } from "./exact.ts";
+import { exactMetadata, storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
+import { factColumns, factsOf, titleSources } from "./facts.ts";
+import type { ConversationFacts, TitleSource } from "./facts.ts";
 import { behind, countRows, keyTime, listPlaceSchema, pageOf, timeKey } from "./listing.ts";
 import type { Listed } from "./listing.ts";
 import type { Reads } from "./database/reads.ts";
@@ -12,11 +14,13 @@ import type { Redactor } from "./redact/redact.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, largestWhole } from "./reply.ts";
 import { MS_PER_DAY } from "../units.ts";
 
-interface ConversationSummary {
+interface ConversationSummary extends ConversationFacts {
   id: string;
   session_id: string | null;
   created_at: string;
+  /** Times of the first and the last message. */
   updated_at: string;
+  /** Without bookkeeping. */
   message_count: number;
   metadata: Metadata | null;
   /** Size as JSON of metadata that is left out because it does not fit into the reply. */
@@ -43,7 +47,7 @@ interface BegunRow {
   same: boolean;
 }
 
-interface ConversationRow {
+interface ConversationRow extends ConversationFacts {
   id: string;
   session_id: string | null;
   created_at: Date;
@@ -85,9 +89,9 @@ export class Conversations {
     const metadata = storableMetadata(redactMetadata(this.#redactor, input.metadata));
     const session = redactKey(this.#redactor, input.session_id) ?? null;
     const row = await this.#database.retried(async (sql) => {
-      await sql`insert into conversations (id, session_id, metadata, metadata_exact, created_at)
-        values (${id}, ${session}, ${metadata.readable}::text::jsonb, ${metadata.exact},
-          coalesce(${input.created_at ?? null}::timestamptz, now())) on conflict (id) do nothing`;
+      await sql`insert into conversations (id, session_id, metadata, metadata_exact, created_at, updated_at)
+        select ${id}, ${session}, ${metadata.readable}::text::jsonb, ${metadata.exact}, time, time
+        from coalesce(${input.created_at ?? null}::timestamptz, now()) as time on conflict (id) do nothing`;
       const [begun]: BegunRow[] = await sql`select created_at, deleted_at is not null as trashed,
           session_id is not distinct from ${session}
           and metadata is not distinct from ${metadata.readable}::text::jsonb as same
@@ -128,6 +132,39 @@ export class Conversations {
       const { rows, listed } = pageOf(found, ({ time, id }) => ({ time, id }), { request, limit, offset, counted });
       return { conversations: await readSummaries(sql, rows), ...listed };
     });
+  }
+
+  /**
+   * Sets facts about a conversation, also one in the trash, and marks branches. Fields that are absent stay. A title is
+   * kept, without an error, when a higher source gave it. Throws `not_found`.
+   */
+  async update(input: ConversationUpdate): Promise<{ conversation_id: string } & ConversationFacts> {
+    const id = input.conversation_id.toLowerCase();
+    const title = input.title === undefined ? null : this.#storableTitle(input.title);
+    const source = input.title_source ?? "person";
+    const outranked = titleSources.slice(0, titleSources.indexOf(source));
+    const { client = null, folder = null, branch = null, parent_id = null, forked_from = null, starred = null } = input;
+    return this.#database.retried(async (sql) => {
+      // A title is prepared first: `c.title` of the right side is the row's earlier one.
+      const rows: ConversationFacts[] = await sql`
+        update conversations c set
+          title = case when ${title}::text is null or c.title_source = any(${sql.array([...outranked], "TEXT")}) then c.title
+            else ${title} end,
+          title_source = case when ${title}::text is null or c.title_source = any(${sql.array([...outranked], "TEXT")})
+            then c.title_source else ${source} end,
+          client = coalesce(${client}, c.client), folder = coalesce(${folder}, c.folder),
+          branch = coalesce(${branch}, c.branch), parent_id = coalesce(${parent_id}::uuid, c.parent_id),
+          forked_from = coalesce(${forked_from}::uuid, c.forked_from), starred = coalesce(${starred}::boolean, c.starred)
+        where c.id = ${id} returning ${factColumns(sql)}`;
+      const [row] = rows;
+      if (!row) throw notFound(id);
+      await markBranches(sql, id, input);
+      return { conversation_id: id, ...factsOf(row) };
+    });
+  }
+
+  #storableTitle(given: string): string {
+    return storableText(this.#redactor.text(given, {})).readable;
   }
 
   /** Moves to the trash, or with `force` deletes at once, even from the trash. Throws `not_found`. */
@@ -186,6 +223,34 @@ export class Conversations {
   }
 }
 
+/** What `Conversations.update` sets. */
+export interface ConversationUpdate {
+  conversation_id: string;
+  title?: string | undefined;
+  /** Who named it; a person when absent. */
+  title_source?: Exclude<TitleSource, "calls"> | undefined;
+  client?: string | undefined;
+  folder?: string | undefined;
+  branch?: string | undefined;
+  parent_id?: string | undefined;
+  forked_from?: string | undefined;
+  starred?: boolean | undefined;
+  /** Ids of messages on branches that the conversation has left, and of those that it is on. */
+  abandoned?: string[] | undefined;
+  current?: string[] | undefined;
+}
+
+/** Marks messages by their ids, in the column and in the metadata that an export carries. Other ids change nothing. */
+async function markBranches(sql: SQL, id: string, { abandoned = [], current = [] }: ConversationUpdate): Promise<void> {
+  if (abandoned.length > 0)
+    await sql`update messages set abandoned = true,
+        metadata = coalesce(metadata, '{}'::jsonb) || '{"abandoned": true}'::jsonb
+      where conversation_id = ${id} and not abandoned and id = any(${sql.array(abandoned, "UUID")})`;
+  if (current.length > 0)
+    await sql`update messages set abandoned = false, metadata = metadata - 'abandoned'
+      where conversation_id = ${id} and abandoned and id = any(${sql.array(current, "UUID")})`;
+}
+
 const field = { field: "conversation_id" };
 
 export function notFound(conversationId: string): DeweyError {
@@ -208,10 +273,10 @@ async function readSummaries(sql: SQL, sizes: ConversationSizeRow[]): Promise<Co
   );
   const ids = sizes.map((each) => each.id);
   const rows: ConversationRow[] = await sql`
-    select id, session_id, created_at, updated_at, message_count,
+    select id, session_id, created_at, updated_at, message_count, ${factColumns(sql)},
       case when octet_length(coalesce(metadata_exact, metadata::text)) <= ${most}::integer then metadata end as metadata,
       case when octet_length(metadata_exact) <= ${most}::integer then metadata_exact end as metadata_exact
-    from conversations where id = any(${sql.array(ids, "UUID")})`;
+    from conversations c where id = any(${sql.array(ids, "UUID")})`;
   const found = new Map(rows.map((row) => [row.id, row]));
   return sizes.flatMap(({ id, metadata_bytes }) => {
     const row = found.get(id);
@@ -227,6 +292,7 @@ function summary(row: ConversationRow): ConversationSummary {
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),
     message_count: row.message_count,
+    ...factsOf(row),
     metadata: exactMetadata(row.metadata, row.metadata_exact),
   };
 }

@@ -3,10 +3,14 @@ import { DeweyError } from "../errors.ts";
 import { notFound } from "./conversations.ts";
 import { exactMetadata, exactText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
+import { factColumns, factsOf } from "./facts.ts";
+import type { ConversationFacts } from "./facts.ts";
 import { FULL_REPLY_BYTES, REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
 
 /** Share of the reply for the conversation's own metadata; the rest is for the messages. */
 const CONVERSATION_METADATA_BYTES = REPLY_BUDGET_BYTES / 4;
+/** Maximum number of sub-agents and forks named in a page: more are found by their own entries in lists. */
+const MAX_RELATED = 100;
 /** Less than every turn: the prototype's callers could choose any number. */
 const BEFORE_ALL_TURNS = -2_147_483_648;
 
@@ -17,6 +21,11 @@ interface MessageView {
   content: string;
   metadata: Metadata | null;
   created_at: string;
+  /** What it is: prompt, answer, thinking …; absent when nothing says so. */
+  kind?: string;
+  bookkeeping?: true;
+  /** On a branch that the conversation has left. */
+  abandoned?: true;
   /** Full length in code points, present when the content is incomplete. */
   content_length?: number;
   /** Offset of the rest; absent when the content includes its end. */
@@ -25,7 +34,15 @@ interface MessageView {
   metadata_bytes?: number;
 }
 
-export interface ConversationPage {
+/** A conversation that names this one as its parent or origin. */
+interface Related {
+  id: string;
+  relation: "sub-agent" | "fork";
+  title: string | null;
+  created_at: string;
+}
+
+export interface ConversationPage extends ConversationFacts {
   conversation_id: string;
   session_id: string | null;
   created_at: string;
@@ -33,6 +50,8 @@ export interface ConversationPage {
   metadata: Metadata | null;
   /** As in a message. */
   metadata_bytes?: number;
+  /** Sub-agents and forks; on the first page, when there are any. */
+  related?: Related[];
   messages: MessageView[];
   /** The `after_turn` of the next page; absent on the last one. */
   next_after_turn?: number;
@@ -46,6 +65,8 @@ export interface PageRequest {
   turn?: number | undefined;
   /** … from this code point. */
   content_offset?: number | undefined;
+  /** Also bookkeeping and abandoned branches. A message that `turn` names is read in any case. */
+  everything?: boolean | undefined;
   /** Raises the reply's budget to the maximum of a frame. */
   full?: boolean | undefined;
 }
@@ -65,9 +86,12 @@ interface MessageRow {
   metadata: Metadata | null;
   metadata_exact: string | null;
   created_at: Date;
+  kind: string | null;
+  bookkeeping: boolean;
+  abandoned: boolean;
 }
 
-interface PagedConversationRow {
+interface PagedConversationRow extends ConversationFacts {
   id: string;
   session_id: string | null;
   created_at: Date;
@@ -85,10 +109,10 @@ export async function readConversation(sql: SQL, input: PageRequest): Promise<Co
       select *, coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes
       from conversations where id = ${input.conversation_id} and deleted_at is null
     )
-    select id, session_id, created_at, updated_at, metadata_bytes,
+    select id, session_id, created_at, updated_at, metadata_bytes, ${factColumns(sql)},
       case when metadata_bytes <= ${most}::integer then metadata end as metadata,
       case when metadata_bytes <= ${most}::integer then metadata_exact end as metadata_exact
-    from found`;
+    from found c`;
   if (!row) throw notFound(input.conversation_id);
   const left = row.metadata_bytes > most;
   const budgetBytes = (input.full ? FULL_REPLY_BYTES : REPLY_BUDGET_BYTES) - (left ? 0 : row.metadata_bytes);
@@ -101,10 +125,21 @@ export async function readConversation(sql: SQL, input: PageRequest): Promise<Co
     session_id: row.session_id,
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),
+    ...factsOf(row),
     metadata: exactMetadata(row.metadata, row.metadata_exact),
     ...(left ? { metadata_bytes: row.metadata_bytes } : {}),
+    ...(input.turn === undefined && input.after_turn === undefined ? await readRelated(sql, row.id) : {}),
     ...page,
   };
+}
+
+async function readRelated(sql: SQL, id: string): Promise<{ related?: Related[] }> {
+  const rows: (Omit<Related, "created_at"> & { created_at: Date })[] = await sql`
+    select id, case when parent_id = ${id} then 'sub-agent' else 'fork' end as relation, title, created_at
+    from conversations where (parent_id = ${id} or forked_from = ${id}) and deleted_at is null
+    order by created_at, id limit ${MAX_RELATED}`;
+  if (rows.length === 0) return {};
+  return { related: rows.map((row) => ({ ...row, created_at: row.created_at.toISOString() })) };
 }
 
 /** The messages after a turn, up to the budget and the limit. Sizes are read first, without reading contents. */
@@ -115,10 +150,11 @@ async function readMessages(
 ): Promise<{ messages: MessageView[]; next_after_turn?: number }> {
   const { conversation_id, after_turn = BEFORE_ALL_TURNS } = input;
   const most = Math.min(input.limit ?? Infinity, Math.max(1, Math.floor(budgetBytes / ROW_OVERHEAD_BYTES)));
+  const shown = input.everything ? sql`true` : sql`not bookkeeping and not abandoned`;
   const sizes: MessageSizeRow[] = await sql`
     select turn_number, octet_length(coalesce(content_exact, content)) as content_bytes,
       coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes
-    from messages where conversation_id = ${conversation_id} and turn_number > ${after_turn}
+    from messages where conversation_id = ${conversation_id} and turn_number > ${after_turn} and ${shown}
     order by turn_number limit ${most + 1}`;
   const taken = withinBudget(sizes.slice(0, most), budgetBytes);
   const last = taken.at(-1);
@@ -129,9 +165,10 @@ async function readMessages(
     return { messages: [await readMessage(sql, whole, last.turn_number, budgetBytes)], ...more };
   }
   const rows: MessageRow[] = await sql`
-    select id, turn_number, role, content, content_exact, metadata, metadata_exact, created_at
+    select id, turn_number, role, content, content_exact, metadata, metadata_exact, created_at, kind, bookkeeping,
+      abandoned
     from messages where conversation_id = ${conversation_id} and turn_number > ${after_turn}
-      and turn_number <= ${last.turn_number} order by turn_number`;
+      and turn_number <= ${last.turn_number} and ${shown} order by turn_number`;
   return { messages: rows.map((row) => view(row, exactText(row.content, row.content_exact))), ...more };
 }
 
@@ -170,7 +207,7 @@ async function readMessage(
     : largestWhole([content_bytes, metadata_bytes], budgetBytes - ROW_OVERHEAD_BYTES);
   const left = metadata_bytes > most;
   const [row]: MessageRow[] = await sql`
-    select id, turn_number, role, created_at, content_exact,
+    select id, turn_number, role, created_at, content_exact, kind, bookkeeping, abandoned,
       substr(content, ${offset + 1}::integer, ${most}::integer) as content,
       case when ${left} then null else metadata end as metadata,
       case when ${left} then null else metadata_exact end as metadata_exact
@@ -196,5 +233,8 @@ function view(row: MessageRow, content: string): MessageView {
     content,
     metadata: exactMetadata(row.metadata, row.metadata_exact),
     created_at: row.created_at.toISOString(),
+    ...(row.kind === null ? {} : { kind: row.kind }),
+    ...(row.bookkeeping ? { bookkeeping: true } : {}),
+    ...(row.abandoned ? { abandoned: true } : {}),
   };
 }

@@ -3,7 +3,7 @@ import { wasTooSlow } from "./database/database.ts";
 import { one } from "./database/one.ts";
 import type { Reads } from "./database/reads.ts";
 
-/** The size of the store, and its activity in the last days. */
+/** The size of the store, and its activity in the last days. Bookkeeping counts as nothing. */
 export interface StatsReply {
   conversations: number;
   /** Conversations that can be restored. */
@@ -54,7 +54,8 @@ export class Stats {
           coalesce(sum(message_count) filter (where deleted_at is null), 0)::float8 as messages,
           pg_database_size(current_database())::float8 as database_bytes
         from conversations`);
-      // Counts all messages of a day from the index alone, and subtracts the few whose conversations are in the trash.
+      // Counts all messages of a day from the index alone, and subtracts bookkeeping and the few whose conversations are in the
+      // trash.
       const perDay: { day: string; messages: number }[] = await sql`
         with begin as (
           select (now() at time zone ${time_zone})::date - ${days - 1}::integer as day
@@ -66,15 +67,21 @@ export class Stats {
         ), in_trash as (
           select (m.created_at at time zone ${time_zone})::date as day, count(*) as messages
           from conversations c join messages m on m.conversation_id = c.id
-          where c.deleted_at is not null
+          where c.deleted_at is not null and not m.bookkeeping
             and m.created_at >= (select day from begin)::timestamp at time zone ${time_zone}
+          group by 1
+        ), kept_aside as (
+          select (created_at at time zone ${time_zone})::date as day, count(*) as messages
+          from messages
+          where bookkeeping and created_at >= (select day from begin)::timestamp at time zone ${time_zone}
           group by 1
         )
         select to_char(series.day, 'YYYY-MM-DD') as day,
-          (coalesce(c.messages, 0) - coalesce(t.messages, 0))::integer as messages
+          (coalesce(c.messages, 0) - coalesce(t.messages, 0) - coalesce(k.messages, 0))::integer as messages
         from begin, generate_series(begin.day, begin.day + ${days - 1}::integer, interval '1 day') as series (day)
         left join counted c on c.day = series.day::date
         left join in_trash t on t.day = series.day::date
+        left join kept_aside k on k.day = series.day::date
         order by series.day`;
       // A call is counted by its result, which has the outcome and the duration.
       const tools: ToolStats[] = await sql`

@@ -1,3 +1,4 @@
+import { Backfill } from "./backfill.ts";
 import { recoverBackup, writeBackup } from "./backup/backup.ts";
 import type { Recovered } from "./backup/backup.ts";
 import type { Connection } from "./database/connection.ts";
@@ -61,6 +62,7 @@ export interface Store {
   messages: Messages;
   search: Search;
   reindexer: Reindexer;
+  backfill: Backfill;
   contexts: Contexts;
   results: Results;
   tail: Tail;
@@ -102,6 +104,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       messages: new Messages(database, reads, redactor, sorter),
       search: new Search(database, reads, options.log, (key) => redactKey(redactor, key)),
       reindexer: new Reindexer(database, options.searchLanguage, sorter, options.log),
+      backfill: new Backfill(database, options.log),
       contexts: new Contexts(database, redactor),
       results: new Results(database, redactor),
       tail: new Tail(database, redactor),

@@ -115,9 +115,9 @@ async function newRows(
       from conversations c cross join lateral (
         select id, created_at, conversation_id, turn_number, octet_length(content) as bytes,
           stored_in::text::xid8 as writer
-        from messages where conversation_id = c.id order by turn_number desc limit ${NEWEST_TURNS}
+        from messages where conversation_id = c.id and not bookkeeping order by turn_number desc limit ${NEWEST_TURNS}
       ) m
-      where c.updated_at > to_timestamp(${since}) and c.deleted_at is null
+      where c.changed_at > to_timestamp(${since}) and c.deleted_at is null
         and (${input.session_id ?? null}::text is null or c.session_id = ${input.session_id ?? null})
         and (${input.conversation_id ?? null}::uuid is null or c.id = ${input.conversation_id ?? null})
     )

@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { titleSources } from "../store/facts.ts";
 import {
+  abandoned,
   adds,
   anyMetadata,
   changes,
@@ -8,6 +10,8 @@ import {
   destroys,
   key,
   limit,
+  messageIds,
+  messageKind,
   metadata,
   metadataBytes,
   moment,
@@ -22,6 +26,18 @@ import {
 } from "./fields.ts";
 import { defineTool } from "./tool.ts";
 
+/** What people look for a conversation by. */
+const facts = {
+  title: z.string().nullable(),
+  title_source: z.enum(titleSources).nullable().describe("who named it"),
+  client: z.string().nullable().describe("the program that held it"),
+  folder: z.string().nullable(),
+  branch: z.string().nullable(),
+  parent_id: z.string().nullable().describe("the conversation that started this sub-agent"),
+  forked_from: z.string().nullable().describe("the conversation that this one continues"),
+  starred: z.boolean(),
+};
+
 const messageView = z.object({
   id: z.string(),
   turn: z.int(),
@@ -30,6 +46,9 @@ const messageView = z.object({
   metadata: anyMetadata,
   metadata_bytes: metadataBytes,
   created_at: time,
+  kind: messageKind,
+  bookkeeping: z.literal(true).optional().describe("noted by a program for itself"),
+  abandoned,
   content_length: contentLength,
   next_content_offset: z.int().optional().describe("content is cut: read on with turn and content_offset"),
 });
@@ -65,6 +84,7 @@ export const getConversation = defineTool({
     limit: whole(1, "maximum number of messages").optional(),
     turn: whole(1, "only this one message").optional(),
     content_offset: whole(0, "with turn: start at this character of its content").optional(),
+    everything: z.boolean().optional().describe("also bookkeeping and abandoned branches, hidden by default"),
     full: z.boolean().optional().describe("do not limit the reply's size"),
   }),
   output: z.object({
@@ -72,8 +92,20 @@ export const getConversation = defineTool({
     session_id: z.string().nullable(),
     created_at: time,
     updated_at: time,
+    ...facts,
     metadata: anyMetadata,
     metadata_bytes: metadataBytes,
+    related: z
+      .array(
+        z.object({
+          id: z.string(),
+          relation: z.enum(["sub-agent", "fork"]),
+          title: z.string().nullable(),
+          created_at: time,
+        }),
+      )
+      .optional()
+      .describe("its sub-agents and forks, on the first page"),
     messages: z.array(messageView),
     next_after_turn: z.int().optional().describe("there is more: pass this as after_turn"),
   }),
@@ -86,7 +118,7 @@ export const listConversations = defineTool({
   name: "dewey_list_conversations",
   title: "List conversations",
   description:
-    "Lists conversations, the latest first, each with its number of messages. To find what was said, use dewey_search.",
+    "Lists conversations, the latest first, each with its title and number of messages. To find what was said, use dewey_search.",
   input: z.strictObject({
     session_id: key("only conversations with this session_id").optional(),
     limit,
@@ -105,6 +137,7 @@ export const listConversations = defineTool({
         created_at: time,
         updated_at: time,
         message_count: z.int(),
+        ...facts,
         metadata: anyMetadata,
         metadata_bytes: metadataBytes,
       }),
@@ -118,6 +151,33 @@ export const listConversations = defineTool({
   annotations: reads,
   quotes: true,
   handle: (store, input) => store.conversations.list(input),
+});
+
+export const updateConversation = defineTool({
+  name: "dewey_update_conversation",
+  title: "Rename or star a conversation",
+  description:
+    "Sets a conversation's title, or stars it. The other fields are for importers. Fields left out stay as they are; a title " +
+    "that a person gave is replaced only by a person's.",
+  input: z.strictObject({
+    conversation_id: uuid("which conversation"),
+    title: key("its new title").optional(),
+    title_source: z
+      .enum(["person", "client", "prompt"], "should be person, client or prompt")
+      .default("person")
+      .describe("who gives the title"),
+    starred: z.boolean().optional().describe("whether it is starred"),
+    client: key("the program that held it").optional(),
+    folder: key("its working directory").optional(),
+    branch: key("its branch of version control").optional(),
+    parent_id: uuid("the conversation that started this one as a sub-agent").optional(),
+    forked_from: uuid("the conversation that this one continues").optional(),
+    abandoned: messageIds("messages on branches that it has left").optional(),
+    current: messageIds("messages to mark as not abandoned").optional(),
+  }),
+  output: z.object({ conversation_id: z.string(), ...facts }),
+  annotations: changes,
+  handle: (store, input) => store.conversations.update(input),
 });
 
 export const deleteConversation = defineTool({

@@ -123,6 +123,15 @@ export const whole = (least: number, what: string) =>
     .max(2_147_483_647, "should be at most 2147483647")
     .describe(what);
 
+/** Messages named at once; importers of longer lists call again. */
+const MAX_MESSAGE_IDS = 10_000;
+
+export const messageIds = (what: string) =>
+  z
+    .array(uuid("a message_id"), "should be a list of ids")
+    .max(MAX_MESSAGE_IDS, `should contain at most ${MAX_MESSAGE_IDS} ids`)
+    .describe(what);
+
 /** For recorders, whose messages may arrive after the conversation was deleted. */
 export const followToTrash = z.boolean().optional().describe("also store into a conversation in the trash");
 
@@ -140,6 +149,9 @@ export const metadataBytes = z
   .optional()
   .describe("size of metadata that was left out as too large for the reply");
 export const contentLength = z.int().optional().describe("full length in characters, present when content is cut");
+
+export const messageKind = z.string().optional().describe("prompt, answer, thinking, tool_use, tool_result or another");
+export const abandoned = z.literal(true).optional().describe("on a branch that the conversation has left");
 
 /** Annotations for each kind of tool. Dewey's tools access nothing but its own store. */
 export const reads = {

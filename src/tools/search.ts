@@ -1,11 +1,13 @@
 import { z } from "zod";
 import {
+  abandoned,
   anyMetadata,
   metadataFilter,
   contentLength,
   endDate,
   key,
   limit,
+  messageKind,
   metadataBytes,
   nextCursor,
   offset,
@@ -50,6 +52,7 @@ export const search = defineTool({
       source: key("only messages of this source, such as proxy for recorded tool calls").optional(),
       tool: key("only recorded calls of this tool and their results").optional(),
       metadata: metadataFilter("only messages whose metadata contains this").optional(),
+      bookkeeping: z.boolean().optional().describe("also what programs noted for themselves, hidden by default"),
       start_date: startDate.optional(),
       end_date: endDate.optional(),
       context: z
@@ -93,6 +96,11 @@ export const search = defineTool({
         metadata_bytes: metadataBytes,
         conversation_metadata: anyMetadata,
         conversation_metadata_bytes: metadataBytes,
+        title: z.string().nullable().describe("of its conversation, like client and folder"),
+        client: z.string().nullable(),
+        folder: z.string().nullable(),
+        kind: messageKind,
+        abandoned,
       }),
     ),
     total,

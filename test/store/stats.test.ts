@@ -99,7 +99,7 @@ for (const engine of engines) {
       const role = `counting_${crypto.randomUUID().replaceAll("-", "")}`;
       await sql.unsafe(`create role ${role}`);
       await sql.unsafe(`grant select on conversations to ${role}`);
-      const columns = "conversation_id, created_at, called_tool, call_failed, call_ms";
+      const columns = "conversation_id, created_at, bookkeeping, called_tool, call_failed, call_ms";
       await sql.unsafe(`grant select (${columns}) on messages to ${role}`);
       const reads: Pick<Reads, "search"> = {
         search: (statement) =>

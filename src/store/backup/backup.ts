@@ -25,7 +25,7 @@ export const tables = [
 ] as const;
 
 /** Tables that are rebuilt automatically from the others. */
-export const derivedTables = ["dewey_vocabulary", "dewey_vocabulary_progress"] as const;
+export const derivedTables = ["dewey_vocabulary", "dewey_vocabulary_progress", "dewey_backfill"] as const;
 
 /** Not backed up: a transaction's number is valid only in its own cluster. Recovered rows get the recovery's. */
 const LOCAL_COLUMN = "stored_in";

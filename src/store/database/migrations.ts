@@ -12,6 +12,7 @@ import rareRoles from "../../../sql/0011_rare_roles.sql" with { type: "text" };
 import fewerIndexes from "../../../sql/0012_fewer_indexes.sql" with { type: "text" };
 import calls from "../../../sql/0013_calls.sql" with { type: "text" };
 import longerList from "../../../sql/0014_longer_list.sql" with { type: "text" };
+import conversationFacts from "../../../sql/0015_conversation_facts.sql" with { type: "text" };
 import { DeweyError } from "../../errors.ts";
 import type { SQL, TransactionSQL } from "bun";
 import type { Database } from "./database.ts";
@@ -41,6 +42,7 @@ export const migrations: readonly Migration[] = [
   { name: "0012_fewer_indexes", sql: fewerIndexes },
   { name: "0013_calls", sql: calls },
   { name: "0014_longer_list", sql: longerList },
+  { name: "0015_conversation_facts", sql: conversationFacts },
 ];
 
 /** Key of the advisory lock for migrations; any number, the same in every Dewey. */

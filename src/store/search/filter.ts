@@ -17,6 +17,8 @@ export interface Narrowing {
   source?: string | undefined;
   /** Tool of a recorded call: `metadata.tool`. */
   tool?: string | undefined;
+  /** Also bookkeeping, which is left out by default. */
+  bookkeeping?: boolean | undefined;
   /** Inclusive. */
   start_date?: Date | undefined;
   /** Exclusive. */
@@ -40,6 +42,7 @@ export async function filterOf(
   const bySieve: string[] = [];
   const conditions = [
     "not exists (select from conversations c where c.id = m.conversation_id and c.deleted_at is not null)",
+    ...(narrowing.bookkeeping ? [] : ["not m.bookkeeping"]),
     ...(snapshot === undefined ? [] : [known]),
   ];
   const { session_id, conversation_id, role, source, tool, metadata, start_date, end_date } = narrowing;

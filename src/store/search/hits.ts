@@ -1,4 +1,6 @@
 import type { SQL } from "bun";
+import { factColumns, factsOf } from "../facts.ts";
+import type { ConversationFacts } from "../facts.ts";
 import { exactMetadata, exactText } from "../exact.ts";
 import type { Metadata } from "../exact.ts";
 import { FULL_REPLY_BYTES, REPLY_BUDGET_BYTES, beginning, largestWhole } from "../reply.ts";
@@ -51,6 +53,14 @@ export interface SearchHit {
   metadata_bytes?: number;
   conversation_metadata: Metadata | null;
   conversation_metadata_bytes?: number;
+  /** Of its conversation: the title, the client and the folder. */
+  title: string | null;
+  client: string | null;
+  folder: string | null;
+  /** What it is: prompt, answer, thinking …; absent when nothing says so. */
+  kind?: string;
+  /** On a branch that the conversation has left. */
+  abandoned?: true;
 }
 
 /** A match before its metadata and the turns around it are read. */
@@ -61,6 +71,7 @@ interface Match {
   content_length: number;
   metadata_bytes: number;
   conversation_metadata_bytes: number;
+  /** Of the session's name, the title, the client and the folder. */
   session_bytes: number;
   /** Its content, as far as it is scanned. */
   text: string;
@@ -109,7 +120,7 @@ async function readMatches(sql: SQL, ranked: Ranked[], options: HitOptions): Pro
     select m.id, octet_length(coalesce(m.content_exact, m.content)) as content_bytes, length(m.content) as content_length,
       coalesce(octet_length(coalesce(m.metadata_exact, m.metadata::text)), 0) as metadata_bytes,
       coalesce(octet_length(coalesce(c.metadata_exact, c.metadata::text)), 0) as conversation_metadata_bytes,
-      coalesce(octet_length(c.session_id), 0) as session_bytes
+      octet_length(concat(c.session_id, c.title, c.client, c.folder)) as session_bytes
     from messages m join conversations c on c.id = m.conversation_id where m.id = any(${ids})`;
   const lengths = sizes.map((size) => size.content_length);
   const scanned = largestWhole(lengths, SCANNED_CHARACTERS);
@@ -198,7 +209,7 @@ async function readNear(sql: SQL, matches: Match[], context: number, most: numbe
   );
 }
 
-interface HitRow {
+interface HitRow extends ConversationFacts {
   id: string;
   conversation_id: string;
   session_id: string | null;
@@ -210,6 +221,8 @@ interface HitRow {
   metadata_exact: string | null;
   conversation_metadata: Metadata | null;
   conversation_metadata_exact: string | null;
+  kind: string | null;
+  abandoned: boolean;
 }
 
 async function readRows(
@@ -222,6 +235,7 @@ async function readRows(
   const ids = matches.map((match) => match.id);
   const rows: HitRow[] = await sql`
     select m.id, m.conversation_id, c.session_id, m.turn_number as turn, m.role, m.created_at, m.content_exact,
+      m.kind, m.abandoned, ${factColumns(sql)},
       case when octet_length(coalesce(m.metadata_exact, m.metadata::text)) <= ${most}::integer then m.metadata end as metadata,
       case when octet_length(m.metadata_exact) <= ${most}::integer then m.metadata_exact end as metadata_exact,
       case when octet_length(coalesce(c.metadata_exact, c.metadata::text)) <= ${most}::integer then c.metadata end
@@ -243,6 +257,7 @@ async function readRows(
 
 function hit(row: HitRow, match: Match, most: number, sides: Pick<SearchHit, "before" | "after">): SearchHit {
   const { rank, snippet, metadata_bytes, conversation_metadata_bytes } = match;
+  const { title, client, folder } = factsOf(row);
   return {
     message_id: row.id,
     conversation_id: row.conversation_id,
@@ -258,6 +273,11 @@ function hit(row: HitRow, match: Match, most: number, sides: Pick<SearchHit, "be
     ...(metadata_bytes > most ? { metadata_bytes } : {}),
     conversation_metadata: exactMetadata(row.conversation_metadata, row.conversation_metadata_exact),
     ...(conversation_metadata_bytes > most ? { conversation_metadata_bytes } : {}),
+    title,
+    client,
+    folder,
+    ...(row.kind === null ? {} : { kind: row.kind }),
+    ...(row.abandoned ? { abandoned: true } : {}),
   };
 }
 

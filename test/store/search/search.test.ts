@@ -49,6 +49,9 @@ for (const engine of engines) {
           created_at: "2024-05-06T07:08:09.123Z",
           metadata: { tool: "t" },
           conversation_metadata: { about: "hit" },
+          title: null,
+          client: null,
+          folder: null,
         },
       ]);
     });
