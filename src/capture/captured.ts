@@ -14,12 +14,27 @@ export interface CapturedMessage {
   metadata: Json | null;
 }
 
-/** What a conversation begins with, as the store's tool takes it. */
+/** The beginning of a conversation, as the store's tool takes it. */
 export interface CapturedConversation {
   conversation_id: string;
   session_id?: string;
   created_at?: string;
   metadata: Json | null;
+}
+
+/** Later knowledge about a conversation, as the store's tool takes it. Absent fields stay as they are. */
+export interface CapturedFacts {
+  conversation_id?: string;
+  /** In place of the id: metadata that one of the conversation's messages contains. */
+  of_message?: Json;
+  title?: string;
+  title_source?: "person" | "client" | "prompt";
+  starred?: boolean;
+  forked_from?: string;
+  parent_id?: string;
+  /** Ids of messages on branches that were left, and of those on the current one. */
+  abandoned?: string[];
+  current?: string[];
 }
 
 /** A startup context, without its history. */
@@ -29,62 +44,190 @@ export interface CapturedContext {
   is_active: boolean;
 }
 
-/** What a reader has made of a piece of a source, in the order of the source. */
+/** The result of reading a piece of a source, in the order of the source. */
 export type Captured =
-  | { kind: "conversation"; begin: CapturedConversation }
+  /**
+   * With `unlessKnown`, it and its messages are passed over when the store has it from elsewhere; with `ifNeeded` it begins
+   * with the first message that the store does not have.
+   */
+  | { kind: "conversation"; begin: CapturedConversation; unlessKnown?: true; ifNeeded?: true }
   | { kind: "message"; conversation: string; message: CapturedMessage }
+  | { kind: "facts"; facts: CapturedFacts }
   | { kind: "context"; context: CapturedContext }
   /** An orchestration result, as the store's tool takes it. */
   | { kind: "result"; result: Json }
+  /** A repetition of an earlier row. It only counts it. */
+  | { kind: "repeated" }
   /** Of a type that the reader does not know. It is kept as a message all the same; this only counts it. */
   | { kind: "unknown"; type: string }
   | { kind: "broken"; reason: string };
 
-/** What a reader has made of one row, which row that was, and where in the file it ends. */
+/** The result of reading one row, that row's number, and where in the file it ends. */
 export interface CapturedRow {
   captured: Captured[];
   number: number;
   end: number;
 }
 
-/** Understands one kind of source, a row (or an element of an array) at a time. */
+/** Where something stands in its source. */
+export interface SourcePlace {
+  source: string;
+  row: number;
+}
+
+/** Understands one kind of source, a row (or a JSON document) at a time. */
 export interface SourceReader {
   take(row: string): Captured[];
-  /** What was held back until more was known. */
+  /** Returns what was held back until more was known. */
   end(): Captured[];
 }
 
-/** A row as an object, or why it is none. */
+/** The facts of a conversation that every source states, under the names that the store knows. */
+export interface SourceFacts {
+  /** The conversation's id in the store. */
+  conversation: string;
+  /** The kind of source, such as codex: `client` in lists. */
+  source: string;
+  /** The source's own name of the session; conversations of one session share it. */
+  session: string;
+  title?: unknown;
+  cwd?: unknown;
+  branch?: unknown;
+  model?: unknown;
+  clientVersion?: unknown;
+  /** The conversation that started this one as a sub-agent, and the one that it continues. */
+  parent?: string | undefined;
+  forkedFrom?: string | undefined;
+  /** ISO 8601. */
+  time?: string | undefined;
+  /** Anything else worth keeping. */
+  more?: Json;
+}
+
+/** Begins a conversation from a source's facts. */
+export function begin(facts: SourceFacts): Captured {
+  const { conversation, session, time, more, source, title, cwd, branch, model, clientVersion, parent, forkedFrom } =
+    facts;
+  const metadata = stated({
+    source,
+    title: said(title),
+    cwd: said(cwd),
+    branch: said(branch),
+    model: said(model),
+    client_version: said(clientVersion),
+    parent_conversation_id: parent,
+    forked_from: forkedFrom,
+    ...more,
+  });
+  const created_at = time === undefined ? {} : { created_at: time };
+  return {
+    kind: "conversation",
+    begin: { conversation_id: conversation, session_id: session, ...created_at, metadata },
+  };
+}
+
+/** One thing that was said, as every source states it. */
+export interface Said {
+  id: string;
+  role: CapturedMessage["role"];
+  /** What it is: prompt, answer, thinking, tool_use, tool_result, or the source's own word. */
+  kind: string | undefined;
+  content: string;
+  /** ISO 8601. */
+  time: string | undefined;
+  /** Noted by a program for itself: kept, and hidden unless asked for. */
+  bookkeeping?: boolean;
+  abandoned?: boolean;
+  metadata: Json;
+}
+
+/** A message from what was said. A text that is empty has a name of its kind in its place, because the store takes none. */
+export function message(conversation: string, { id, role, kind, content, time, ...rest }: Said): Captured {
+  const metadata = {
+    ...rest.metadata,
+    ...(kind === undefined ? {} : { kind }),
+    ...(rest.bookkeeping ? { bookkeeping: true } : {}),
+    ...(rest.abandoned ? { abandoned: true } : {}),
+  };
+  return {
+    kind: "message",
+    conversation,
+    message: {
+      message_id: id,
+      role,
+      content: content || "(empty)",
+      ...(time === undefined ? {} : { created_at: time }),
+      metadata,
+    },
+  };
+}
+
+/** Numbers that JavaScript may not write with their own digits: long ones, trailing zeros after a point, exponents. */
+const mayBeInexact = /[:[,]\s{0,20}-?(?:\d{16,}|\d+\.\d*0(?!\d)|\d+(?:\.\d+)?[eE])/;
+
+/** A row as an object, or the reason why it is none. Numbers that JavaScript would write differently keep their digits. */
 export function parseRow(text: string): { row: Json } | { broken: Captured[] } {
   try {
-    const row: unknown = JSON.parse(text);
+    const row: unknown = mayBeInexact.test(text) ? JSON.parse(text, exactNumber as Reviver) : JSON.parse(text);
     return isObject(row) ? { row } : { broken: [{ kind: "broken", reason: "not an object" }] };
   } catch (error) {
     return { broken: [{ kind: "broken", reason: error instanceof Error ? error.message : "not JSON" }] };
   }
 }
 
-/** PostgreSQL and the store take metadata nested to 100 levels; what is deeper than this is kept as JSON text. */
+type Reviver = (this: unknown, key: string, value: unknown) => unknown;
+
+/** JSON's raw numbers (ES2026), which TypeScript does not know yet. */
+const RawJson = JSON as unknown as { rawJSON(text: string): { rawJSON: string }; isRawJSON(value: unknown): boolean };
+
+function exactNumber(_key: string, value: unknown, context: { source?: string }): unknown {
+  const { source } = context;
+  if (typeof value !== "number" || source === undefined || String(value) === source) return value;
+  return RawJson.rawJSON(source);
+}
+
+/** The digits of a number that `parseRow` kept; undefined for anything else. */
+export function exactDigits(value: unknown): string | undefined {
+  return RawJson.isRawJSON(value) ? (value as { rawJSON: string }).rawJSON : undefined;
+}
+
+/** PostgreSQL and the store take metadata nested to 100 levels; deeper levels are kept as JSON text. */
 const MAX_DEPTH = 64;
 
 /**
- * The id of something that a source holds: a UUID of version 8 (RFC 9562: the bits are the maker's own), made from what
- * names it there. The same thing gets the same id from whoever meets it: a hook, a transcript, an import made again.
+ * The id of something that a source holds: a UUID of version 8 (RFC 9562: the bits are the maker's own), made from its names
+ * there. The same thing gets the same id from a hook, a transcript, and an import that is repeated.
  */
 export function derivedId(...names: string[]): string {
   return hashedUuid(names.join("\0"));
 }
 
-/** The source's own id where it is a UUID, so that people find it again; else one that is made from it. */
-export function conversationId(source: string, id: string): string {
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id) ? id.toLowerCase() : derivedId(source, id);
+export function isUuid(text: unknown): text is string {
+  return typeof text === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 }
 
-/** ISO 8601 of a time as sources write them: a text, or seconds since 1970. Undefined for what is no time. */
+/** The source's own id where it is a UUID, so that people find it again; else one that is made from it. */
+export function conversationId(source: string, id: string): string {
+  return isUuid(id) ? id.toLowerCase() : derivedId(source, id);
+}
+
+/** The last moment of the year 9999: later times have years that ISO 8601 writes with a sign. */
+const LATEST_MS = 253_402_300_799_999;
+
+/** ISO 8601 of a time as sources write them: a text, or seconds or milliseconds since 1970. Undefined for anything else. */
 export function timeOf(value: unknown): string | undefined {
-  const milliseconds = typeof value === "string" ? Date.parse(value) : typeof value === "number" ? value * 1000 : NaN;
-  const time = new Date(milliseconds);
-  return Number.isNaN(time.getTime()) ? undefined : time.toISOString();
+  const given = exactDigits(value) ?? value;
+  const number = typeof given === "number" ? given : exactDigits(value) === undefined ? NaN : Number(given);
+  // Seconds reach 1e11 in the year 5138, and milliseconds did in 1973.
+  const sinceMs = Math.abs(number) < 1e11 ? number * 1000 : number;
+  const milliseconds = Number.isNaN(number) && typeof given === "string" ? Date.parse(given) : sinceMs;
+  if (!(milliseconds >= 0 && milliseconds <= LATEST_MS)) return undefined;
+  return new Date(milliseconds).toISOString();
+}
+
+/** A text that says something. */
+export function said(value: unknown): string | undefined {
+  return typeof value === "string" && value.trim() !== "" ? value : undefined;
 }
 
 /** Fields of an object without those that say nothing. */
@@ -92,15 +235,17 @@ export function stated(fields: Json): Json {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null));
 }
 
-/** A value that the store's metadata can hold: what is nested too deep becomes text. */
+/** A value that the store's metadata can hold: what is nested too deep becomes text, and so do numbers with exact digits. */
 export function shallow(value: unknown, depth = 0): unknown {
   if (value === null || typeof value !== "object") return value;
+  const digits = exactDigits(value);
+  if (digits !== undefined) return digits;
   if (depth === MAX_DEPTH) return JSON.stringify(value);
   if (Array.isArray(value)) return value.map((each) => shallow(each, depth + 1));
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, shallow(each, depth + 1)]));
 }
 
-/** Numbers what is said more than once in the same words, so that each gets an id of its own. */
+/** Numbers equal things, so that each gets an id of its own. */
 export class Occurrences {
   readonly #seen = new Map<string, number>();
 

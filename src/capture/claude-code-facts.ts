@@ -1,23 +1,35 @@
 import type { Json } from "../wire/frame.ts";
-import { conversationId, derivedId, stated } from "./captured.ts";
+import { begin, conversationId, derivedId, isUuid, stated } from "./captured.ts";
+import type { Captured } from "./captured.ts";
 
-// What Claude Code's hooks and transcripts tell alike: where, with what, and of which thing.
+// The facts that Claude Code's hooks and transcripts share: place, client, and the ids of what both tell of.
 
 export const CLAUDE_CODE = "claude-code";
 
-/** What Claude Code writes beside an agent's transcript, and what its file's name says. */
+/** The file that Claude Code writes beside an agent's transcript, and the agent's name there. */
 export interface AgentFacts {
   agentType?: unknown;
   description?: unknown;
   toolUseId?: unknown;
 }
 
-/** The conversation of a sub-agent. */
-export function agentConversationId(session: string, agent: string): string {
-  return derivedId(CLAUDE_CODE, session, "agent", agent);
+/** A session, or a sub-agent in it. */
+export interface Place {
+  session: string;
+  agent: string | undefined;
 }
 
-/** Where and with what a session is held; hooks say it in other words. */
+/** The conversation of a session or a sub-agent. */
+export function placeId({ session, agent }: Place): string {
+  return agent === undefined ? conversationId(CLAUDE_CODE, session) : derivedId(CLAUDE_CODE, session, "agent", agent);
+}
+
+/** Whether an agent is the one that summarises its whole session: its transcript repeats the session's rows. */
+export function isCompacting(agent: string): boolean {
+  return agent.startsWith("acompact");
+}
+
+/** The place and the client, in the words of a row or a hook's event. */
 export function sessionFacts(row: Json): Json {
   return stated({
     source: CLAUDE_CODE,
@@ -27,23 +39,75 @@ export function sessionFacts(row: Json): Json {
   });
 }
 
-/** The ids of what both hooks and transcripts tell of: from whoever they come, it is stored once. */
-export const sharedIds = {
-  prompt: (conversation: string, promptId: string) => derivedId(conversation, "prompt", promptId),
-  call: (conversation: string, toolUseId: string) => derivedId(conversation, "call", toolUseId),
-  result: (conversation: string, toolUseId: string) => derivedId(conversation, "result", toolUseId),
-  answer: (conversation: string, promptId: string, text: string, before: number) =>
-    derivedId(conversation, "answer", promptId, text, `${before}`),
-};
-
-/** What tells a sub-agent's conversation from its session's, and ties it to it. */
-export function agentFacts(session: string, agent: string | undefined, facts: AgentFacts = {}): Json {
-  if (agent === undefined) return {};
-  return stated({
-    agent_id: agent,
-    agent_type: facts.agentType,
-    agent_task: facts.description,
-    parent_conversation_id: conversationId(CLAUDE_CODE, session),
-    parent_tool_use_id: facts.toolUseId,
+/** Begins a session's or a sub-agent's conversation. */
+export function beginPlace(
+  place: Place,
+  row: Json,
+  time: string | undefined,
+  agent: AgentFacts,
+  more: Json = {},
+): Captured {
+  const { session } = place;
+  const isAgent = place.agent !== undefined;
+  return begin({
+    conversation: placeId(place),
+    source: CLAUDE_CODE,
+    session,
+    cwd: row["cwd"],
+    branch: row["gitBranch"],
+    clientVersion: row["version"],
+    parent: isAgent ? conversationId(CLAUDE_CODE, session) : undefined,
+    time,
+    more: {
+      ...(isAgent
+        ? stated({
+            agent_id: place.agent,
+            agent_type: agent.agentType,
+            agent_task: agent.description,
+            parent_tool_use_id: agent.toolUseId,
+          })
+        : {}),
+      ...more,
+    },
   });
+}
+
+/**
+ * Names of what a place holds. A row that is copied into another file, by a fork or a resumed session, keeps its ids: names
+ * that are unique everywhere are used alone, so that a copy is recognised, and others within their session. What is said in
+ * answer has no id of its own, and is named by its prompt and its words, within its agent.
+ */
+export class Names {
+  readonly #session: string;
+  readonly #own: string | undefined;
+
+  constructor(place: Place) {
+    this.#session = placeId({ session: place.session, agent: undefined });
+    const isOwn = place.agent !== undefined && !isCompacting(place.agent);
+    this.#own = isOwn ? placeId(place) : undefined;
+  }
+
+  row(row: string, block: number): string {
+    return derivedId(this.#scope(row), "row", row, `${block}`);
+  }
+
+  prompt(promptId: string): string {
+    return derivedId(this.#own ?? this.#scope(promptId), "prompt", promptId);
+  }
+
+  call(toolUseId: string): string {
+    return derivedId(this.#own ?? this.#scope(toolUseId), "call", toolUseId);
+  }
+
+  result(toolUseId: string): string {
+    return derivedId(this.#own ?? this.#scope(toolUseId), "result", toolUseId);
+  }
+
+  answer(promptId: string, text: string, before: number): string {
+    return derivedId(this.#own ?? this.#scope(promptId), "answer", promptId, text, `${before}`);
+  }
+
+  #scope(name: string): string {
+    return isUuid(name) || /^toolu_\w{20,}$/.test(name) ? CLAUDE_CODE : this.#session;
+  }
 }

@@ -1,32 +1,13 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { blockName, blocksOf, isText, textOf, toolCall, toolResult } from "./blocks.ts";
-import { Occurrences, derivedId, shallow, stated, timeOf } from "./captured.ts";
-import type { Captured, CapturedMessage } from "./captured.ts";
-import { CLAUDE_CODE, sessionFacts, sharedIds } from "./claude-code-facts.ts";
-
-/**
- * Types of rows that hold no talk and are known (Claude Code 1.0 to 2.1). They become short system messages, so that they
- * are kept and do not stand in the way of searching; others do too, and are counted by name besides.
- */
-const bookkeeping = new Set([
-  "agent-name",
-  "ai-title",
-  "attachment",
-  "custom-title",
-  "file-history-snapshot",
-  "last-prompt",
-  "mode",
-  "permission-mode",
-  "pr-link",
-  "progress",
-  "queue-operation",
-  "summary",
-  "system",
-  "tag",
-]);
-
-const knownBlocks = new Set(["text", "thinking", "redacted_thinking", "tool_use", "tool_result", "image", "document"]);
+import { blocksOf, isText, kept, readable, textOf, toolCall, toolResult } from "./blocks.ts";
+import { derivedId, message, shallow, stated, timeOf } from "./captured.ts";
+import type { Captured, Said } from "./captured.ts";
+import { sessionFacts } from "./claude-code-facts.ts";
+import { noteRow } from "./claude-code-notes.ts";
+import { rowName } from "./claude-code-thread.ts";
+import type { RowMessages, Thread } from "./claude-code-thread.ts";
+import { isPersons, kindOfUserText } from "./client-words.ts";
 
 /** Facts of the client's own hooks that no transcript holds. */
 export interface HookFacts {
@@ -34,96 +15,92 @@ export interface HookFacts {
   durationMs(toolUseId: string): number | undefined;
 }
 
-/** A conversation's rows so far, as far as those that follow hang together with them. */
-export class Thread {
-  readonly conversation: string;
-  promptId = "";
-  /** What was said in answer to the current prompt. */
-  readonly answers = new Occurrences();
-  /** The last row that had an id, and the rows behind it that have none. */
-  lastNamed = "";
-  readonly nameless = new Occurrences();
-  /** Tool uses without a result yet. */
-  readonly calls = new Map<string, { tool: string; time: string | undefined }>();
-
-  constructor(conversation: string) {
-    this.conversation = conversation;
-  }
-}
-
-/** What a row has become: a message for each block of its content. */
-export function rowMessages(thread: Thread, row: Json, text: string, hooks: HookFacts | undefined): Captured[] {
-  const type = typeof row["type"] === "string" ? row["type"] : "(no type)";
-  const message = isObject(row["message"]) ? row["message"] : undefined;
-  if ((type !== "user" && type !== "assistant") || message === undefined) {
-    const kept: Captured = {
-      kind: "message",
-      conversation: thread.conversation,
-      message: otherRow(thread, row, type, text),
-    };
-    return bookkeeping.has(type) ? [kept] : [kept, { kind: "unknown", type }];
-  }
-  if (type === "user") notePrompt(thread, row);
-  const blocks = blocksOf(message["content"]);
+/** Reads a row: prompts, answers, calls and their results, or a note of the client's. */
+export function rowMessages(thread: Thread, row: Json, text: string, hooks: HookFacts | undefined): RowMessages {
+  const { type } = row;
+  const inner = isObject(row["message"]) ? row["message"] : undefined;
+  if ((type !== "user" && type !== "assistant") || inner === undefined) return noteRow(thread, row, text);
+  if (type === "user") notePrompt(thread, row, inner);
   const rowId = rowName(thread, row, text);
-  return blocks.flatMap((block, index): Captured[] => {
-    const made = type === "user" ? userBlock(thread, row, block, hooks) : assistantBlock(thread, row, block);
+  const captured: Captured[] = [];
+  const ids: string[] = [];
+  let isPrompt = false;
+  for (const [index, block] of blocksOf(inner["content"]).entries()) {
+    if (isRepeated(thread, `${rowId} ${index}`, block)) continue;
+    const made = type === "user" ? userBlock(thread, row, block, hooks) : assistantBlock(thread, inner, row, block);
+    const { id = thread.names.row(rowId, index), ...rest } = made;
+    ids.push(id);
+    isPrompt ||= type === "user" && made.role === "user" && isPersons(made.kind ?? "");
     const metadata = {
       ...sessionFacts(row),
-      ...made.metadata,
-      ...(index === 0 ? { row: restOf(row, message) } : { row_uuid: rowId }),
+      ...rest.metadata,
+      ...(index === 0 ? { row: restOf(row, inner) } : { row_uuid: rowId }),
     };
-    const time = timeOf(row["timestamp"]);
-    const kept: Captured = {
-      kind: "message",
-      conversation: thread.conversation,
-      message: {
-        message_id: made.id ?? derivedId(thread.conversation, rowId, `${index}`),
-        role: made.role,
-        content: made.content,
-        ...(time === undefined ? {} : { created_at: time }),
-        metadata,
-      },
-    };
-    const blockType = String(block["type"]);
-    return knownBlocks.has(blockType) ? [kept] : [kept, { kind: "unknown", type: `${type}/${blockType}` }];
-  });
+    captured.push(message(thread.conversation, { ...rest, id, time: timeOf(row["timestamp"]), metadata }));
+    if (!knownBlocks.has(String(block["type"])))
+      captured.push({ kind: "unknown", type: `${type}/${String(block["type"])}` });
+  }
+  return { captured: captured.length > 0 ? captured : [{ kind: "repeated" }], ids, isPrompt };
 }
 
-interface RowMessage {
-  id?: string | undefined;
-  role: CapturedMessage["role"];
-  content: string;
-  metadata: Json;
-}
+const knownBlocks = new Set([
+  "code_execution_tool_result",
+  "document",
+  "fallback",
+  "image",
+  "mcp_tool_result",
+  "mcp_tool_use",
+  "redacted_thinking",
+  "search_result",
+  "server_tool_use",
+  "text",
+  "thinking",
+  "tool_reference",
+  "tool_result",
+  "tool_use",
+  "web_fetch_tool_result",
+  "web_search_tool_result",
+]);
 
-function userBlock(thread: Thread, row: Json, block: Json, hooks: HookFacts | undefined): RowMessage {
+type BlockMessage = Omit<Said, "id" | "time"> & { id?: string | undefined };
+
+function userBlock(thread: Thread, row: Json, block: Json, hooks: HookFacts | undefined): BlockMessage {
   if (block["type"] === "tool_result") return resultBlock(thread, row, block, hooks);
   const text = textOf(block);
-  // What the client says in the user's name (caveats, summaries of what was compacted) is not the user's word.
-  const role = row["isMeta"] === true || row["isCompactSummary"] === true ? "system" : "user";
-  if (text === undefined) return { role, content: blockName(block), metadata: { block: shallow(block) } };
+  const kind = userKind(row, text);
+  const role = isPersons(kind) ? "user" : "system";
+  if (text === undefined) {
+    return { role, kind: String(block["type"]), content: readable([block]), metadata: { block: kept(block) } };
+  }
+  thread.queued.delete(text);
   const { promptId } = thread;
   const isPrompt = role === "user" && promptId !== "" && thread.answers.count("prompt") === 0;
   return {
-    id: isPrompt ? sharedIds.prompt(thread.conversation, promptId) : undefined,
+    id: isPrompt ? thread.names.prompt(promptId) : undefined,
     role,
-    content: text || "(empty)",
-    metadata: stated({ kind: isPrompt ? "prompt" : undefined, ...blockRest(block) }),
+    kind,
+    content: text,
+    metadata: blockRest(block),
   };
 }
 
-function resultBlock(thread: Thread, row: Json, block: Json, hooks: HookFacts | undefined): RowMessage {
+/** Texts in the user's name (caveats, summaries of what was compacted) that are not the user's words. */
+function userKind(row: Json, text: string | undefined): string {
+  if (row["isCompactSummary"] === true) return "compact-summary";
+  const kind = text === undefined ? "prompt" : kindOfUserText(text);
+  return row["isMeta"] === true && isPersons(kind) ? "meta" : kind;
+}
+
+function resultBlock(thread: Thread, row: Json, block: Json, hooks: HookFacts | undefined): BlockMessage {
   const toolUseId = String(block["tool_use_id"]);
   const call = thread.calls.get(toolUseId);
-  thread.calls.delete(toolUseId);
   const result = toolResult(call?.tool, block["content"]);
   return {
-    id: sharedIds.result(thread.conversation, toolUseId),
+    id: thread.names.result(toolUseId),
     role: "tool",
+    kind: "tool_result",
     content: result.content,
     metadata: stated({
-      kind: "tool_result",
       tool: call?.tool,
       tool_use_id: toolUseId,
       outcome: block["is_error"] === true ? "error" : "success",
@@ -133,96 +110,93 @@ function resultBlock(thread: Thread, row: Json, block: Json, hooks: HookFacts | 
   };
 }
 
-function assistantBlock(thread: Thread, row: Json, block: Json): RowMessage {
-  const message = isObject(row["message"]) ? row["message"] : {};
-  const model = typeof message["model"] === "string" ? { model: message["model"] } : {};
-  if (block["type"] === "tool_use") {
-    const [tool, toolUseId] = [String(block["name"]), String(block["id"])];
-    thread.calls.set(toolUseId, { tool, time: timeOf(row["timestamp"]) });
-    const call = toolCall(tool, toolUseId, block["input"]);
-    return {
-      id: sharedIds.call(thread.conversation, toolUseId),
-      role: "assistant",
-      content: call.content,
-      metadata: { kind: "tool_use", ...model, ...call.metadata },
-    };
-  }
+function assistantBlock(thread: Thread, inner: Json, row: Json, block: Json): BlockMessage {
+  const model = stated({ model: isText(inner["model"]) ? inner["model"] : undefined });
+  if (/^(?:server_|mcp_)?tool_use$/.test(String(block["type"]))) return callBlock(thread, row, block, model);
+  if (String(block["type"]).endsWith("_tool_result")) return servedResult(thread, block, model);
   if (typeof block["thinking"] === "string") {
     const { thinking, ...rest } = block;
     return {
       role: "assistant",
+      kind: "thinking",
       content: thinking || "(thinking)",
-      metadata: { kind: "thinking", ...model, block: rest },
+      metadata: { ...model, block: rest },
     };
   }
   const text = textOf(block);
-  if (text === undefined)
-    return { role: "assistant", content: blockName(block), metadata: { ...model, block: shallow(block) } };
-  const { promptId } = thread;
+  if (text === undefined) {
+    const kind = String(block["type"]);
+    return { role: "assistant", kind, content: readable([block]), metadata: { ...model, block: kept(block) } };
+  }
+  thread.lastAnswer = text;
   return {
-    id: sharedIds.answer(thread.conversation, promptId, text, thread.answers.count(derivedId(text))),
+    id: thread.names.answer(thread.promptId, text, thread.answers.count(derivedId(text))),
     role: "assistant",
-    content: text || "(empty)",
-    metadata: { kind: "answer", ...model, ...blockRest(block) },
+    kind: "answer",
+    content: text,
+    metadata: { ...model, ...blockRest(block) },
+  };
+}
+
+function callBlock(thread: Thread, row: Json, block: Json, model: Json): BlockMessage {
+  const [tool, toolUseId] = [String(block["name"]), String(block["id"])];
+  thread.noteCall(toolUseId, { tool, time: timeOf(row["timestamp"]) });
+  const call = toolCall(tool, toolUseId, block["input"]);
+  return {
+    id: thread.names.call(toolUseId),
+    role: "assistant",
+    kind: "tool_use",
+    content: call.content,
+    metadata: { ...model, ...call.metadata },
+  };
+}
+
+/** The result of a tool that the model's provider ran, such as a search of the web. */
+function servedResult(thread: Thread, block: Json, model: Json): BlockMessage {
+  const toolUseId = String(block["tool_use_id"]);
+  const call = thread.calls.get(toolUseId);
+  const { content } = block;
+  const isError = isObject(content) && String(content["type"]).endsWith("_error");
+  return {
+    id: thread.names.result(toolUseId),
+    role: "tool",
+    kind: "tool_result",
+    content: readable(Array.isArray(content) ? content : [content]),
+    metadata: {
+      ...model,
+      ...stated({ tool: call?.tool, tool_use_id: toolUseId, outcome: isError ? "error" : "success" }),
+      block: kept(block),
+    },
   };
 }
 
 /** A new prompt begins when its id changes. Clients that give none get one from the row. */
-function notePrompt(thread: Thread, row: Json): void {
-  const message = isObject(row["message"]) ? row["message"] : {};
+function notePrompt(thread: Thread, row: Json, inner: Json): void {
   const { promptId, uuid } = row;
-  const isResult = blocksOf(message["content"]).some((block) => block["type"] === "tool_result");
-  const id = typeof promptId === "string" ? promptId : isResult ? thread.promptId : String(uuid);
+  const isResult = blocksOf(inner["content"]).some((block) => block["type"] === "tool_result");
+  const id = isText(promptId) ? promptId : isResult ? thread.promptId : String(uuid);
   if (id === thread.promptId) return;
   thread.promptId = id;
   thread.answers.clear();
 }
 
-/** A row without talk: short, so that searches find the talk, with all of it in metadata. */
-function otherRow(thread: Thread, row: Json, type: string, text: string): CapturedMessage {
-  const time = timeOf(row["timestamp"]);
-  // What waits in a queue is told again when it is said.
-  const said = [row["summary"], row["customTitle"], row["aiTitle"], type === "system" ? row["content"] : ""].find(
-    isText,
-  );
-  const attachment = isObject(row["attachment"]) ? row["attachment"]["type"] : undefined;
-  const name = [
-    "[",
-    type,
-    ...[row["subtype"], row["operation"], attachment].filter(isText).map((part) => ` ${part}`),
-    "]",
-  ];
-  return {
-    message_id: derivedId(thread.conversation, rowName(thread, row, text), "0"),
-    role: "system",
-    content: said ? `${name.join("")} ${said}` : name.join(""),
-    ...(time === undefined ? {} : { created_at: time }),
-    metadata: { source: CLAUDE_CODE, kind: type, row: shallow(row) },
-  };
+function isRepeated(thread: Thread, name: string, block: Json): boolean {
+  const hash = Bun.hash.xxHash3(`${name} ${JSON.stringify(block)}`);
+  if (thread.seen.has(hash)) return true;
+  thread.seen.add(hash);
+  return false;
 }
 
-/** What a row says beside its content and what has a name of its own in metadata. */
-function restOf(row: Json, message: Json): unknown {
+/** The fields of a row beside its content and those that have a name of their own in metadata. */
+function restOf(row: Json, inner: Json): unknown {
   const { cwd: _, gitBranch: __, version: ___, timestamp: ____, ...rest } = row;
-  const { content: _____, model: ______, ...about } = message;
-  return shallow({ ...rest, message: about });
+  const { content: _____, model: ______, ...about } = inner;
+  return kept({ ...rest, message: about });
 }
 
 function blockRest(block: Json): Json {
   const { type: _, text: __, ...rest } = block;
   return Object.keys(rest).length > 0 ? { block: shallow(rest) } : {};
-}
-
-/** What a row is called: by its own id, or by its text and place behind the last row that has one. */
-function rowName(thread: Thread, row: Json, text: string): string {
-  const { uuid } = row;
-  if (typeof uuid === "string") {
-    thread.lastNamed = uuid;
-    thread.nameless.clear();
-    return uuid;
-  }
-  const name = derivedId(thread.lastNamed, text);
-  return `${name} ${thread.nameless.count(name)}`;
 }
 
 function between(from: string | undefined, to: unknown): number | undefined {

@@ -1,235 +1,202 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { toolCall, toolResult } from "./blocks.ts";
-import { Occurrences, conversationId, derivedId, parseRow, shallow, stated, timeOf } from "./captured.ts";
-import type { Captured, CapturedMessage, SourceReader } from "./captured.ts";
+import { isText } from "./blocks.ts";
+import { Occurrences, begin, conversationId, derivedId, message, parseRow, timeOf } from "./captured.ts";
+import type { Captured, SourceReader } from "./captured.ts";
+import { CodexItems, isKnownItem } from "./codex-items.ts";
+import type { SourceKind } from "./source-kind.ts";
 
 const CODEX = "codex";
 
 const knownRows = new Set([
+  "compacted",
+  "event_msg",
+  "inter_agent_communication",
+  "inter_agent_communication_metadata",
+  "response_item",
+  "security_risk_score",
   "session_meta",
+  "token_usage_record",
   "turn_context",
   "world_state",
-  "token_usage_record",
-  "event_msg",
-  "response_item",
-  "compacted",
 ]);
-const calls = new Set(["function_call", "custom_tool_call", "local_shell_call", "web_search_call"]);
-const outputs = new Set(["function_call_output", "custom_tool_call_output"]);
-/** How the output of a command begins (0.169): how long it took in seconds, and for one that has ended its exit code. */
-const outputHead = /^(?:Chunk ID: .*\n)?Wall time: ([\d.]+) seconds\n(?:Process exited with code (-?\d+)\n)?/;
-/** What Codex says in the user's name stands in such a tag. */
-const machineMade = /^<(environment_context|user_instructions|INSTRUCTIONS|turn_aborted)\b/;
 
-interface PayloadMessage {
-  role: CapturedMessage["role"];
-  content: string;
-  metadata: Json;
-}
+/**
+ * A fork or a sub-agent begins with its parent's rows again, written within moments of its start and with times of their
+ * own. Later rows are its own.
+ */
+const REPLAY_MS = 5000;
 
-/** Reads sessions of Codex (`rollout-….jsonl`): a row a line, with what it says in `payload`; in older ones without. */
-export class CodexReader implements SourceReader {
+/**
+ * Reads sessions of Codex (`rollout-….jsonl`): a row a line, with its content in `payload`; in older ones without; in the
+ * oldest one JSON object with all items. Rows have no ids: a row is named by its payload and by how often that was there
+ * before. What a fork repeats of its parent is named as the parent's, so that it is recognised.
+ */
+class CodexReader implements SourceReader {
   readonly #file: string;
+  readonly #fileTime: string | undefined;
+  readonly #items = new CodexItems();
+  readonly #same = new Occurrences();
   #conversation: string | undefined;
-  #lastTime: unknown;
-  readonly #sameTime = new Occurrences();
-  readonly #tools = new Map<string, { tool: string; time: string | undefined }>();
-  #model: unknown;
+  #time: string | undefined;
+  /** The session whose rows are repeated, while they are. */
+  #replayed: string | undefined;
+  #parent: string | undefined;
+  /** Whether the parent's own first row was repeated. */
+  #originBegun = false;
+  #startMs = 0;
 
-  /** `file` stands for the session where the rows do not name it. */
-  constructor(file: string) {
+  /** `file` stands for the session where the rows do not name it, and the time of the file for a row's. */
+  constructor(file: string, fileTime: string | undefined) {
     this.#file = file;
+    this.#fileTime = fileTime;
   }
 
   take(text: string): Captured[] {
     const parsed = parseRow(text);
     if ("broken" in parsed) return parsed.broken;
     const { row } = parsed;
-    // The first versions began with the session's facts and wrote the items as they are.
-    const isBare = !isObject(row["payload"]);
-    const payload = isObject(row["payload"]) ? row["payload"] : row;
-    const isFirst = this.#conversation === undefined;
-    const type = isBare
-      ? isFirst && row["type"] === undefined
-        ? "session_meta"
-        : "response_item"
-      : String(row["type"]);
-    const beginning = isFirst ? this.#begin(row, type === "session_meta" ? payload : {}) : [];
-    if (type === "turn_context") this.#model = payload["model"] ?? this.#model;
-    const time = timeOf(row["timestamp"]);
-    const made = type === "response_item" ? this.#item(payload, time) : bookkeeping(type, payload);
-    const conversation = this.#conversation ?? "";
-    const kept: Captured = {
-      kind: "message",
-      conversation,
-      message: {
-        message_id: this.#messageId(conversation, row, text),
-        role: made.role,
-        content: made.content,
-        ...(time === undefined ? {} : { created_at: time }),
-        metadata: { source: CODEX, ...made.metadata },
-      },
-    };
-    return [
-      ...beginning,
-      kept,
-      ...(made.metadata["kind"] === "unknown" || !knownRows.has(type) ? [unknown(type, payload)] : []),
-    ];
+    const { session, items } = row;
+    if (!isObject(session) || !Array.isArray(items)) return this.#row(row);
+    return [...this.#row(session), ...items.filter(isObject).flatMap((item) => this.#row(item))];
   }
 
   end(): Captured[] {
-    return [];
+    const conversation = this.#conversation ?? "";
+    return this.#items.unsaid().map((said) => {
+      const id = derivedId(conversation, "event", said.content);
+      return message(conversation, { ...said, id, metadata: { source: CODEX, ...said.metadata } });
+    });
+  }
+
+  #row(row: Json): Captured[] {
+    const isBare = !isObject(row["payload"]);
+    const payload = isObject(row["payload"]) ? row["payload"] : row;
+    const isFirst = this.#conversation === undefined;
+    const isMeta = isBare ? row["type"] === undefined && isText(row["id"]) : row["type"] === "session_meta";
+    if (isBare && row["record_type"] !== undefined) return [];
+    const type = isMeta ? "session_meta" : isBare ? "response_item" : String(row["type"]);
+    const beginning = isFirst ? this.#begin(row, isMeta ? payload : {}) : [];
+    const time = timeOf(row["timestamp"] ?? (isMeta ? payload["timestamp"] : undefined));
+    this.#time = time ?? this.#time;
+    const replay = isFirst ? [] : this.#followReplay(row, isMeta, payload, time);
+    return [...beginning, ...replay, ...this.#messages(type, payload, time)];
+  }
+
+  #messages(type: string, payload: Json, time: string | undefined): Captured[] {
+    // A copy that kept its time is the parent's for certain.
+    const isCopy = this.#originBegun && time !== undefined && Date.parse(time) < this.#startMs;
+    const conversation = (isCopy ? this.#replayed : this.#conversation) ?? "";
+    const made = this.#items.read(type, payload, this.#time);
+    const name = derivedId(this.#replayed ?? conversation, type, JSON.stringify(payload));
+    const id = derivedId(name, `${this.#same.count(name)}`);
+    const said = { ...made, id, time: this.#time, metadata: { source: CODEX, ...made.metadata } };
+    const isKnown = knownRows.has(type) && (type !== "response_item" || isKnownItem(payload));
+    return [message(conversation, said), ...(isKnown ? [] : [unknown(type, payload)])];
   }
 
   #begin(row: Json, meta: Json): Captured[] {
-    const session = typeof meta["id"] === "string" ? meta["id"] : this.#file;
+    const session = isText(meta["id"]) ? meta["id"] : sessionInName(this.#file);
     this.#conversation = conversationId(CODEX, session);
-    const git = isObject(meta["git"]) ? meta["git"] : {};
-    const time = timeOf(meta["timestamp"] ?? row["timestamp"]);
-    const metadata = stated({
-      source: CODEX,
-      cwd: meta["cwd"],
-      branch: git["branch"],
-      client_version: meta["cli_version"],
-    });
-    return [
-      {
-        kind: "conversation",
-        begin: {
-          conversation_id: this.#conversation,
-          session_id: session,
-          ...(time === undefined ? {} : { created_at: time }),
-          metadata,
-        },
-      },
-    ];
+    const time = timeOf(meta["timestamp"] ?? row["timestamp"]) ?? timeInName(this.#file) ?? this.#fileTime;
+    this.#time = time;
+    this.#startMs = time === undefined ? 0 : Date.parse(time);
+    const forkedFrom = isText(meta["forked_from_id"]) ? meta["forked_from_id"] : undefined;
+    const parent = parentOf(meta);
+    this.#parent = forkedFrom ?? parent?.thread;
+    if (forkedFrom !== undefined) this.#replayed = conversationId(CODEX, forkedFrom);
+    return [beginThread(session, meta, time)];
   }
 
-  /** Rows have no ids: the text with its time stands for one, and its place among the same of one time. */
-  #messageId(conversation: string, row: Json, text: string): string {
-    if (row["timestamp"] !== this.#lastTime) this.#sameTime.clear();
-    this.#lastTime = row["timestamp"];
-    const name = derivedId(conversation, text);
-    return derivedId(name, `${this.#sameTime.count(name)}`);
-  }
-
-  #item(payload: Json, time: string | undefined): PayloadMessage {
-    const type = String(payload["type"]);
-    if (type === "message") return message(payload, this.#model);
-    if (type === "reasoning") return reasoning(payload);
-    if (calls.has(type)) return this.#call(payload, type, time);
-    if (outputs.has(type)) return this.#output(payload, time);
-    return { role: "system", content: `[${type}]`, metadata: { kind: "unknown", row: shallow(payload) } };
-  }
-
-  #call(payload: Json, type: string, time: string | undefined): PayloadMessage {
-    const { name, namespace, arguments: args, input, action, call_id, ...rest } = payload;
-    const plain = typeof name === "string" ? name : type.replace(/_call$/, "");
-    // The tools of a server stand in a namespace, mcp__SERVER, with which Claude Code names them too.
-    const tool = typeof namespace === "string" ? `${namespace}__${plain}` : plain;
-    if (typeof call_id === "string") this.#tools.set(call_id, { tool, time });
-    const call = toolCall(tool, typeof call_id === "string" ? call_id : "", decoded(args) ?? input ?? action);
-    return {
-      role: "assistant",
-      content: call.content,
-      metadata: { kind: "tool_use", ...stated({ model: this.#model }), ...call.metadata, row: shallow(rest) },
-    };
-  }
-
-  #output(payload: Json, time: string | undefined): PayloadMessage {
-    const { output, call_id, ...rest } = payload;
-    const call = this.#tools.get(String(call_id));
-    this.#tools.delete(String(call_id));
-    const value = decoded(output) ?? output;
-    const facts = isObject(value) && isObject(value["metadata"]) ? value["metadata"] : statedFacts(output);
-    const result = isObject(value)
-      ? toolResult(call?.tool, value["output"] ?? value["content"] ?? JSON.stringify(value))
-      : toolResult(call?.tool, value);
-    const failed =
-      (isObject(value) && value["success"] === false) ||
-      (typeof facts["exit_code"] === "number" && facts["exit_code"] !== 0);
-    return {
-      role: "tool",
-      content: result.content,
-      metadata: {
-        kind: "tool_result",
-        ...stated({
-          tool: call?.tool,
-          tool_use_id: call_id,
-          outcome: failed ? "error" : "success",
-          duration_ms: durationMs(facts, call?.time, time),
-        }),
-        ...result.metadata,
-        row: shallow({ ...rest, ...(Object.keys(facts).length > 0 ? { facts } : {}) }),
-      },
-    };
+  /** A sub-agent may begin with its parent's rows, the parent's own first row among them, or with a task alone. */
+  #followReplay(row: Json, isMeta: boolean, payload: Json, time: string | undefined): Captured[] {
+    if (time !== undefined && Date.parse(time) > this.#startMs + REPLAY_MS) {
+      this.#replayed = undefined;
+      this.#originBegun = false;
+    }
+    if (!isMeta || !isText(payload["id"]) || payload["id"] !== this.#parent || this.#originBegun) return [];
+    this.#replayed = conversationId(CODEX, payload["id"]);
+    this.#originBegun = true;
+    return [beginThread(payload["id"], payload, timeOf(payload["timestamp"] ?? row["timestamp"]))];
   }
 }
 
-/** What the output of a command says of itself, in the names that older versions gave it. */
-function statedFacts(output: unknown): Json {
-  const [, seconds, exitCode] = (typeof output === "string" && outputHead.exec(output)) || [];
-  return {
-    ...(seconds === undefined ? {} : { duration_seconds: Number(seconds) }),
-    ...(exitCode === undefined ? {} : { exit_code: Number(exitCode) }),
-  };
+/** Begins a thread's conversation from its first row. */
+function beginThread(session: string, meta: Json, time: string | undefined): Captured {
+  const git = isObject(meta["git"]) ? meta["git"] : {};
+  const parent = parentOf(meta);
+  const forkedFrom = meta["forked_from_id"];
+  return begin({
+    conversation: conversationId(CODEX, session),
+    source: CODEX,
+    session,
+    cwd: meta["cwd"],
+    branch: git["branch"],
+    clientVersion: meta["cli_version"],
+    parent: parent && conversationId(CODEX, parent.thread),
+    forkedFrom: isText(forkedFrom) ? conversationId(CODEX, forkedFrom) : undefined,
+    time,
+    more: parent?.more ?? {},
+  });
 }
 
-function message(payload: Json, model: unknown): PayloadMessage {
-  const { role, content, ...rest } = payload;
-  const blocks = Array.isArray(content) ? content.filter(isObject) : [{ text: String(content) }];
-  const texts = blocks.flatMap((block) => (typeof block["text"] === "string" ? [block["text"]] : []));
-  const others = blocks.filter((block) => typeof block["text"] !== "string");
-  const text = texts.join("\n\n") || others.map((block) => `[${String(block["type"])}]`).join(" ") || "(empty)";
-  const isPerson = role === "user" && !machineMade.test(text.trimStart());
-  return {
-    role: role === "assistant" ? "assistant" : isPerson ? "user" : "system",
-    content: text,
-    metadata: {
-      kind: role === "assistant" ? "answer" : isPerson ? "prompt" : "message",
-      ...(role === "assistant" ? stated({ model }) : {}),
-      ...(others.length > 0 ? { blocks: shallow(others) } : {}),
-      row: shallow(rest),
-    },
-  };
+/** The thread that started a sub-agent, and what is known of the sub-agent. */
+function parentOf(meta: Json): { thread: string; more: Json } | undefined {
+  const source = isObject(meta["source"]) ? meta["source"] : {};
+  const subagent = isObject(source["subagent"]) ? source["subagent"] : {};
+  const spawn = isObject(subagent["thread_spawn"]) ? subagent["thread_spawn"] : {};
+  const thread = [spawn["parent_thread_id"], meta["parent_thread_id"]].find(isText);
+  if (thread === undefined) return undefined;
+  const role = [spawn["agent_role"], meta["agent_role"]].find(isText);
+  const nickname = [spawn["agent_nickname"], meta["agent_nickname"]].find(isText);
+  const more = { agent_id: meta["id"], agent_type: role, agent_task: nickname };
+  return { thread, more: Object.fromEntries(Object.entries(more).filter(([, value]) => value !== undefined)) };
 }
 
-function reasoning(payload: Json): PayloadMessage {
-  const { summary, content, ...rest } = payload;
-  const texts = [summary, content].flatMap((list) =>
-    Array.isArray(list)
-      ? list.filter(isObject).flatMap((each) => (typeof each["text"] === "string" ? [each["text"]] : []))
-      : [],
-  );
-  return {
-    role: "assistant",
-    content: texts.join("\n\n") || "(thinking)",
-    metadata: { kind: "thinking", row: shallow(rest) },
-  };
+/** `rollout-2025-05-07T17-24-21-UUID`: the session, and when it began. */
+const rolloutName = /(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d)-([0-9a-f-]{36})$/;
+
+function sessionInName(stem: string): string {
+  return rolloutName.exec(stem)?.[5] ?? stem;
 }
 
-/** Short, so that searches find the talk: events repeat what the items say. */
-function bookkeeping(type: string, payload: Json): PayloadMessage {
-  const inner = typeof payload["type"] === "string" ? ` ${payload["type"]}` : "";
-  return { role: "system", content: `[${type}${inner}]`, metadata: { kind: type, row: shallow(payload) } };
+function timeInName(stem: string): string | undefined {
+  const [, day, hour, minute, second] = rolloutName.exec(stem) ?? [];
+  return day === undefined ? undefined : timeOf(`${day}T${hour}:${minute}:${second}Z`);
 }
 
 function unknown(type: string, payload: Json): Captured {
   return { kind: "unknown", type: knownRows.has(type) ? `${type}/${String(payload["type"])}` : type };
 }
 
-/** Arguments and outputs are often JSON in a text. */
-function decoded(value: unknown): unknown {
-  if (typeof value !== "string" || !/^\s*[{[]/.test(value)) return undefined;
-  try {
-    return JSON.parse(value);
-  } catch {
-    return undefined;
-  }
+/** Whether a row is Codex's: an item of the Responses API, or an envelope around one of the known types. */
+function isCodexRow(row: Json): boolean {
+  const { type, payload } = row;
+  if (isObject(payload)) return isText(type) && knownRows.has(type);
+  if (type === undefined)
+    return isText(row["id"]) && isText(row["timestamp"]) && ("instructions" in row || "git" in row);
+  return isBareItem(row);
 }
 
-function durationMs(facts: Json, from: string | undefined, to: string | undefined): number | undefined {
-  if (typeof facts["duration_seconds"] === "number") return Math.round(facts["duration_seconds"] * 1000);
-  return from === undefined || to === undefined ? undefined : Math.max(0, Date.parse(to) - Date.parse(from));
+/** An item as the first versions wrote it, without an envelope. */
+function isBareItem(row: Json): boolean {
+  const { type, content, call_id } = row;
+  if (row["sessionId"] !== undefined || row["uuid"] !== undefined) return false;
+  if (type === "message") {
+    const isBlock = (block: unknown) => isObject(block) && /^(?:input|output)_text$/.test(String(block["type"]));
+    return Array.isArray(content) && content.some(isBlock);
+  }
+  return isKnownItem(row) && (isText(call_id) || type === "reasoning");
 }
+
+export const codex: SourceKind = {
+  name: "Codex",
+  form: ({ rows, cut, text }) => {
+    if (rows.some(isCodexRow)) return "lines";
+    if (/^\s*\{\s*"timestamp":"[^"]{10,40}","type":"(?:session_meta|response_item|event_msg|compacted)"/.test(cut))
+      return "lines";
+    const isWhole = /^\s*\{/.test(text) && /"session"\s*:\s*\{/.test(text) && /"items"\s*:\s*\[/.test(text);
+    return isWhole ? { depth: 0 } : undefined;
+  },
+  reader: ({ stem, time }) => new CodexReader(stem, time),
+};

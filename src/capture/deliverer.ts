@@ -1,4 +1,5 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Backoff } from "../backoff.ts";
 import { asDeweyError } from "../errors.ts";
@@ -6,7 +7,7 @@ import type { Log } from "../log.ts";
 import { pause } from "../pause.ts";
 import type { Json } from "../wire/frame.ts";
 import type { Captured, CapturedMessage } from "./captured.ts";
-import { agentFacts, sessionFacts } from "./claude-code-facts.ts";
+import { beginPlace } from "./claude-code-facts.ts";
 import { ClaudeCodeReader } from "./claude-code.ts";
 import { FollowedFile } from "./follow.ts";
 import { eventMessages, placeOf } from "./hook-messages.ts";
@@ -16,7 +17,7 @@ import { Importer } from "./importer.ts";
 
 /**
  * How long a transcript is waited for to hold what a hook has told: the client writes it a moment later, on a busy machine
- * seconds later, and what stands in for it is out of its order. Nobody is kept waiting by this.
+ * seconds later, and what stands in for it is out of its order. No caller waits for this.
  */
 const CATCH_UP_MS = 10_000;
 /** How often the queue, and meanwhile the transcripts, are looked at. */
@@ -105,10 +106,11 @@ export class Deliverer {
   }
 
   /** What must be stored when the event is. A client that does not number its prompts leaves them to the transcript. */
-  #expected(event: HookEvent, { conversation, transcript }: EventPlace): CapturedMessage[] {
+  #expected(event: HookEvent, place: EventPlace): CapturedMessage[] {
+    const { transcript } = place;
     const isTied = typeof event.event["prompt_id"] === "string" || typeof event.event["tool_use_id"] === "string";
     if (!isTied && transcript !== undefined && existsSync(transcript)) return [];
-    return eventMessages(event, conversation);
+    return eventMessages(event, place);
   }
 
   #noteDuration(event: HookEvent | undefined): void {
@@ -121,22 +123,9 @@ export class Deliverer {
     const where = { source: "hook", row: 0 };
     if (missing.length === 0) return;
     if (followed) await this.#import(followed, followed.file.rest().captured);
-    const { conversation, session, agent } = place;
-    await this.#importer.take(
-      {
-        kind: "conversation",
-        begin: {
-          conversation_id: conversation,
-          session_id: session,
-          created_at: event.time,
-          metadata: {
-            ...sessionFacts(event.event),
-            ...agentFacts(session, agent, { agentType: event.event["agent_type"] }),
-          },
-        },
-      },
-      where,
-    );
+    const { conversation } = place;
+    const { cwd, agent_type: agentType } = event.event;
+    await this.#importer.take(beginPlace(place, { cwd }, event.time, { agentType }), where);
     for (const message of missing) {
       followed?.taken.add(message.message_id);
       await this.#importer.take({ kind: "message", conversation, message }, where);
@@ -148,7 +137,7 @@ export class Deliverer {
     const known = this.#transcripts.get(transcript);
     if (known) return known;
     const hooks = { durationMs: (toolUseId: string) => this.#durationsMs.get(toolUseId) };
-    const reader = () => Promise.resolve(ClaudeCodeReader.ofFile(transcript, session, hooks));
+    const reader = () => Promise.resolve(new ClaudeCodeReader({ session, path: transcript, hooks }));
     const followed = { file: new FollowedFile(transcript, reader), taken: new Set<string>() };
     this.#transcripts.set(transcript, followed);
     return followed;
@@ -169,18 +158,14 @@ export class Deliverer {
     }
   }
 
-  /** Sub-agents write beside their session's transcript. */
+  /** Sub-agents write beside their session's transcript, those of workflows in folders of their own. */
   async #followAgents({ transcript, session }: EventPlace): Promise<void> {
     if (transcript === undefined) return;
     const folder = join(transcript.replace(/\.jsonl$/, ""), "subagents");
-    for (const name of filesIn(folder)) {
+    for (const name of await filesIn(folder)) {
       if (!name.endsWith(".jsonl")) continue;
-      const followed = this.#transcript({
-        session,
-        agent: undefined,
-        conversation: "",
-        transcript: join(folder, name),
-      });
+      const place = { session, agent: undefined, conversation: "", transcript: join(folder, name) };
+      const followed = this.#transcript(place);
       if (followed) await this.#follow(followed);
     }
   }
@@ -210,9 +195,9 @@ export class Deliverer {
   }
 }
 
-function filesIn(folder: string): string[] {
+async function filesIn(folder: string): Promise<string[]> {
   try {
-    return readdirSync(folder);
+    return (await readdir(folder, { recursive: true })).toSorted();
   } catch {
     return [];
   }

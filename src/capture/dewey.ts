@@ -2,7 +2,14 @@ import { z } from "zod";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { parseRow } from "./captured.ts";
-import type { Captured, CapturedContext, CapturedConversation, CapturedMessage, SourceReader } from "./captured.ts";
+import type {
+  Captured,
+  CapturedContext,
+  CapturedConversation,
+  CapturedMessage,
+  SourceReader,
+} from "./captured.ts";
+import type { SourceKind } from "./source-kind.ts";
 
 /** The first line of an export: what it is, and in which version of the form. */
 export const EXPORT_HEADER = JSON.stringify({ type: "dewey_export", version: 1 });
@@ -16,6 +23,9 @@ const conversation = z.looseObject({
   session_id: text.exactOptional(),
   created_at: text.exactOptional(),
   metadata,
+  title: text.exactOptional(),
+  title_source: z.enum(["person", "client", "prompt"], "should be person, client or prompt").exactOptional(),
+  starred: z.boolean("should be true or false").exactOptional(),
 }) satisfies z.ZodType<CapturedConversation>;
 
 const message = z.looseObject({
@@ -35,7 +45,7 @@ const context = z.looseObject({
 }) satisfies z.ZodType<CapturedContext>;
 
 /** Reads what `dewey export --format jsonl` wrote: ids, times and turns are kept as they are. */
-export class DeweyReader implements SourceReader {
+class DeweyReader implements SourceReader {
   take(line: string): Captured[] {
     const row = parseRow(line);
     if ("broken" in row) return row.broken;
@@ -51,15 +61,13 @@ export class DeweyReader implements SourceReader {
               },
             ];
       case "conversation":
-        return parsed(conversation, fields, (begin) => ({ kind: "conversation", begin }));
+        return parsed(conversation, fields, conversationPieces);
       case "message":
-        return parsed(message, fields, ({ conversation_id, ...rest }) => ({
-          kind: "message",
-          conversation: conversation_id,
-          message: rest,
-        }));
+        return parsed(message, fields, ({ conversation_id, ...rest }) => [
+          { kind: "message", conversation: conversation_id, message: rest },
+        ]);
       case "startup_context":
-        return parsed(context, fields, (each) => ({ kind: "context", context: each }));
+        return parsed(context, fields, (each) => [{ kind: "context", context: each }]);
       case "orchestration_result":
         return [{ kind: "result", result: fields }];
       default:
@@ -72,10 +80,27 @@ export class DeweyReader implements SourceReader {
   }
 }
 
+/** Facts of the store's own, which metadata does not hold, come beside the beginning. */
+function conversationPieces({ title, title_source, starred, ...begin }: z.output<typeof conversation>): Captured[] {
+  const named = title === undefined || title_source === undefined ? {} : { title, title_source };
+  const facts = { ...named, ...(starred === undefined ? {} : { starred }) };
+  const { conversation_id } = begin;
+  return [
+    { kind: "conversation", begin },
+    ...(Object.keys(facts).length === 0 ? [] : [{ kind: "facts" as const, facts: { conversation_id, ...facts } }]),
+  ];
+}
+
 /** What a row says, or the names of its fields that are wrong. */
-function parsed<Row>(schema: z.ZodType<Row>, fields: Json, captured: (row: Row) => Captured): Captured[] {
+function parsed<Row>(schema: z.ZodType<Row>, fields: Json, captured: (row: Row) => Captured[]): Captured[] {
   const { success, data, error } = schema.safeParse(fields);
-  if (success) return [captured(data)];
+  if (success) return captured(data);
   const reason = error.issues.map(({ path, message: rule }) => `${path.join(".")} ${rule}`).join("; ");
   return [{ kind: "broken", reason }];
 }
+
+export const dewey: SourceKind = {
+  name: "an export of Dewey",
+  form: ({ rows }) => (rows.some((row) => row["type"] === "dewey_export") ? "lines" : undefined),
+  reader: () => new DeweyReader(),
+};

@@ -11,6 +11,11 @@ interface ExportedConversation {
   session_id: string | null;
   created_at: string;
   metadata: Json | null;
+  title: string | null;
+  title_source: string | null;
+  client: string | null;
+  folder: string | null;
+  starred: boolean;
 }
 
 interface ExportedMessage {
@@ -37,13 +42,16 @@ export interface ExportFormat {
  */
 export const jsonl: ExportFormat = {
   begin: () => `${EXPORT_HEADER}\n`,
-  conversation: ({ conversation_id, session_id, created_at, metadata }) =>
+  conversation: ({ conversation_id, session_id, created_at, metadata, title, title_source, starred }) =>
     line({
       type: "conversation",
       conversation_id,
       ...(session_id === null ? {} : { session_id }),
       created_at,
       metadata,
+      // A title by calls is computed from these.
+      ...(title === null || title_source === "calls" ? {} : { title, title_source }),
+      ...(starred ? { starred } : {}),
     }),
   message: ({ conversation_id }, { id, turn, role, content, metadata, created_at }) =>
     line({ type: "message", conversation_id, message_id: id, turn_number: turn, role, content, created_at, metadata }),
@@ -130,9 +138,8 @@ function isTool(message: ExportedMessage): boolean {
   return message.role === "tool" || typeof message.metadata?.["tool"] === "string";
 }
 
-function titleOf({ conversation_id, metadata }: ExportedConversation): string {
-  const title = metadata?.["title"];
-  return oneLine(typeof title === "string" && title !== "" ? title : `Conversation ${conversation_id}`);
+function titleOf({ conversation_id, title }: ExportedConversation): string {
+  return oneLine(title ?? `Conversation ${conversation_id}`);
 }
 
 function factsOf({ conversation_id, session_id, created_at, metadata }: ExportedConversation): [string, string][] {

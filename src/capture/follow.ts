@@ -17,10 +17,16 @@ export class FollowedFile {
     this.#makeReader = makeReader;
   }
 
+  /** Whether it is a plain file of lines that is known; others are read whole. */
+  async canFollow(): Promise<boolean> {
+    this.#reader ??= await this.#makeReader();
+    return this.#reader !== undefined;
+  }
+
   /** What has come since the last time, up to the last line end: behind it the writer may still be at work. */
   async *more(): AsyncGenerator<CapturedRow, void> {
     const bytes = await sizeOf(this.path);
-    // Written anew from the beginning, or gone and made again.
+    // Rewritten from the beginning, or gone and made again.
     if (bytes < this.#read.end) {
       this.#read = { end: 0, number: 0 };
       this.#reader = undefined;

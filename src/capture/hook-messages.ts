@@ -1,15 +1,14 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { toolCall, toolResult } from "./blocks.ts";
-import { conversationId, derivedId, shallow, stated } from "./captured.ts";
+import { derivedId, shallow, stated } from "./captured.ts";
 import type { CapturedMessage } from "./captured.ts";
-import { CLAUDE_CODE, agentConversationId, sessionFacts, sharedIds } from "./claude-code-facts.ts";
+import { Names, placeId, sessionFacts } from "./claude-code-facts.ts";
+import type { Place } from "./claude-code-facts.ts";
 import type { HookEvent } from "./hook-queue.ts";
 
 /** The conversation that an event belongs to, and where its transcript is. */
-export interface EventPlace {
-  session: string;
-  agent: string | undefined;
+export interface EventPlace extends Place {
   conversation: string;
   /** Undefined when the event names none. */
   transcript: string | undefined;
@@ -21,41 +20,44 @@ export function placeOf(event: Json): EventPlace | undefined {
   const session = typeof transcript_path === "string" ? transcript_path : undefined;
   const agent = typeof agent_id === "string" ? agent_id : undefined;
   if (agent === undefined) {
-    return { session: session_id, agent, conversation: conversationId(CLAUDE_CODE, session_id), transcript: session };
+    const place = { session: session_id, agent };
+    return { ...place, conversation: placeId(place), transcript: session };
   }
   const transcript =
     typeof agent_transcript_path === "string"
       ? agent_transcript_path
       : session?.replace(/\.jsonl$/, `/subagents/agent-${agent}.jsonl`);
-  return { session: session_id, agent, conversation: agentConversationId(session_id, agent), transcript };
+  const place = { session: session_id, agent };
+  return { ...place, conversation: placeId(place), transcript };
 }
 
 /**
  * What an event tells of, as the transcript tells it, with the same ids. It is stored from here only when the transcript
  * does not have it, because the transcript knows more and has all in order.
  */
-export function eventMessages({ event, time, id }: HookEvent, conversation: string): CapturedMessage[] {
+export function eventMessages({ event, time, id }: HookEvent, place: Place): CapturedMessage[] {
+  const names = new Names(place);
   const { hook_event_name: name, prompt, prompt_id, last_assistant_message: answer } = event;
-  const common = { ...sessionFacts(event), event: name };
+  // The transcript may tell a result in other words: that is no second version of it.
+  const common = { ...sessionFacts(event), event: name, provisional: true };
   const message = (fields: Omit<CapturedMessage, "created_at">): CapturedMessage => ({
     ...fields,
     created_at: time,
     metadata: { ...common, ...fields.metadata },
   });
   if (name === "UserPromptSubmit" && typeof prompt === "string") {
-    const message_id =
-      typeof prompt_id === "string" ? sharedIds.prompt(conversation, prompt_id) : derivedId(conversation, id);
+    const message_id = typeof prompt_id === "string" ? names.prompt(prompt_id) : derivedId(placeId(place), id);
     return [message({ message_id, role: "user", content: prompt || "(empty)", metadata: { kind: "prompt" } })];
   }
   if ((name === "Stop" || name === "SubagentStop") && typeof answer === "string" && answer !== "") {
-    const message_id = sharedIds.answer(conversation, typeof prompt_id === "string" ? prompt_id : "", answer, 0);
+    const message_id = names.answer(typeof prompt_id === "string" ? prompt_id : "", answer, 0);
     return [message({ message_id, role: "assistant", content: answer, metadata: { kind: "answer" } })];
   }
-  if (name === "PostToolUse" || name === "PostToolUseFailure") return toolMessages(event, conversation).map(message);
+  if (name === "PostToolUse" || name === "PostToolUseFailure") return toolMessages(event, names).map(message);
   return [];
 }
 
-function toolMessages(event: Json, conversation: string): Omit<CapturedMessage, "created_at">[] {
+function toolMessages(event: Json, names: Names): Omit<CapturedMessage, "created_at">[] {
   const { tool_name, tool_use_id, tool_input, tool_response, error, duration_ms } = event;
   if (typeof tool_name !== "string" || typeof tool_use_id !== "string") return [];
   const call = toolCall(tool_name, tool_use_id, tool_input);
@@ -65,13 +67,13 @@ function toolMessages(event: Json, conversation: string): Omit<CapturedMessage, 
     : toolResult(tool_name, responseContent(tool_response));
   return [
     {
-      message_id: sharedIds.call(conversation, tool_use_id),
+      message_id: names.call(tool_use_id),
       role: "assistant",
       content: call.content,
       metadata: { kind: "tool_use", ...call.metadata },
     },
     {
-      message_id: sharedIds.result(conversation, tool_use_id),
+      message_id: names.result(tool_use_id),
       role: "tool",
       content: result.content,
       metadata: stated({

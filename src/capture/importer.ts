@@ -1,7 +1,16 @@
 import { DeweyError, asDeweyError } from "../errors.ts";
 import { MAX_FRAME_BYTES, isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import type { Captured, CapturedContext, CapturedConversation, CapturedMessage } from "./captured.ts";
+import { derivedId } from "./captured.ts";
+import type {
+  Captured,
+  CapturedContext,
+  CapturedConversation,
+  CapturedFacts,
+  CapturedMessage,
+  SourcePlace,
+} from "./captured.ts";
+import { PendingFacts } from "./pending-facts.ts";
 
 /** Messages of one bulk call, and their characters: large enough to be quick, small enough to be sent again. */
 const MAX_BATCH_MESSAGES = 500;
@@ -10,12 +19,6 @@ const MAX_BATCH_CHARACTERS = 2_000_000;
 const MAX_WAITING_CHARACTERS = 8_000_000;
 /** What a JSON-RPC call adds around a message. */
 const CALL_OVERHEAD_CHARACTERS = 1000;
-
-/** Where something stands in its source. */
-export interface SourcePlace {
-  source: string;
-  row: number;
-}
 
 export interface ImporterOptions {
   call(tool: string, args: Json): Promise<Json>;
@@ -30,18 +33,26 @@ interface Waiting {
 
 /**
  * Brings what readers have made to Dewey. Each conversation's messages stay in their order; what the store has already is
- * recognised by its id. While one batch is under way the next is made.
+ * recognised by its id. A message whose id is known with another text is kept as a second version. While one batch is under
+ * way the next is made.
  */
 export class Importer {
   readonly #options: ImporterOptions;
   readonly #begun = new Set<string>();
   readonly #waiting = new Map<string, Waiting[]>();
   readonly #characters = new Map<string, number>();
+  readonly #facts = new PendingFacts();
+  /** Conversations that are passed over, that are linked to their origins, and that begin when they are needed. */
+  readonly #passedOver = new Set<string>();
+  readonly #linked = new Set<string>();
+  readonly #needed = new Map<string, CapturedConversation>();
   #underWay: Promise<void> = Promise.resolve();
   /** Messages that were new, and those that were there. */
   stored = 0;
   known = 0;
   refused = 0;
+  /** Messages among the stored ones whose ids were known with another text. */
+  versions = 0;
   /** Orchestration results and startup contexts that are in the store now, whether they were new or not. */
   results = 0;
   contexts = 0;
@@ -57,7 +68,11 @@ export class Importer {
   /** Takes what a row has become, and sends what is enough to be sent. Throws when the server is away. */
   async take(captured: Captured, place: SourcePlace): Promise<void> {
     if (captured.kind === "message") await this.#add(captured.conversation, { message: captured.message, place });
-    else if (captured.kind === "conversation") await this.#begin(captured.begin, place);
+    else if (captured.kind === "conversation" && captured.ifNeeded)
+      this.#needed.set(captured.begin.conversation_id, captured.begin);
+    else if (captured.kind === "conversation") await this.#begin(captured.begin, place, captured.unlessKnown === true);
+    else if (captured.kind === "facts") await this.#note(captured.facts, place);
+    else if (captured.kind === "repeated") this.known += 1;
     else if (captured.kind === "result") await this.#storeResult(captured.result, place);
     else if (captured.kind === "context") await this.#storeContext(captured.context, place);
   }
@@ -66,9 +81,32 @@ export class Importer {
   async flush(): Promise<void> {
     for (const conversation of this.#waiting.keys()) await this.#send(conversation);
     await this.#underWay;
+    for (const { facts, place } of this.#facts.take()) await this.#update(facts, place);
   }
 
-  async #begin(begin: CapturedConversation, place: SourcePlace): Promise<void> {
+  /** Stores everything, and what is known of conversations that are named by their messages alone: these may come last. */
+  async finish(): Promise<void> {
+    await this.flush();
+    for (const { facts, place } of this.#facts.takeUnplaced()) await this.#update(facts, place);
+  }
+
+  /** Facts wait for the messages that they speak of. */
+  async #note(facts: CapturedFacts, place: SourcePlace): Promise<void> {
+    this.#facts.add(facts, place);
+    if (this.#facts.isFull) await this.flush();
+  }
+
+  async #update(facts: CapturedFacts, place: SourcePlace): Promise<void> {
+    if (this.#passedOver.has(facts.conversation_id ?? "")) return;
+    try {
+      await this.#options.call("dewey_update_conversation", { ...facts });
+    } catch (thrown) {
+      // A title of a session that is not here, as in a summary of one that was deleted.
+      if (asDeweyError(thrown).code !== "not_found") this.#refuse(thrown, place);
+    }
+  }
+
+  async #begin(begin: CapturedConversation, place: SourcePlace, unlessKnown: boolean): Promise<void> {
     if (this.#begun.has(begin.conversation_id)) return;
     const { metadata, ...rest } = begin;
     try {
@@ -76,6 +114,7 @@ export class Importer {
     } catch (thrown) {
       // It is there, begun by a hook or an earlier import that knew other facts; or it is in the trash, where it stays.
       if (asDeweyError(thrown).code !== "conflict") return this.#refuse(thrown, place);
+      if (unlessKnown) this.#passedOver.add(begin.conversation_id);
     }
     this.#begun.add(begin.conversation_id);
   }
@@ -116,6 +155,10 @@ export class Importer {
   }
 
   async #add(conversation: string, item: Waiting): Promise<void> {
+    if (this.#passedOver.has(conversation)) {
+      this.known += 1;
+      return;
+    }
     const batch = this.#waiting.get(conversation) ?? [];
     this.#waiting.set(conversation, batch);
     const message = fitting(item.message);
@@ -142,11 +185,12 @@ export class Importer {
     const before = this.#underWay;
     await before;
     this.#underWay = this.#bulk(conversation, batch);
-    // It is looked at with the next; until then its failure must not count as nobody's.
+    // It is looked at with the next; until then its rejection must not count as unhandled.
     this.#underWay.catch(() => {});
   }
 
-  async #bulk(conversation: string, batch: Waiting[]): Promise<void> {
+  async #bulk(conversation: string, given: Waiting[]): Promise<void> {
+    const batch = this.#told(given);
     const [first] = batch;
     if (first === undefined) return;
     const messages = batch.map(({ message: { metadata, ...rest } }) => ({
@@ -161,13 +205,49 @@ export class Importer {
         follow_to_trash: true,
       });
       this.stored += Number(reply["stored"]);
-      this.known += Number(reply["known"]);
+      const versions = batch.filter(({ message }) => message.metadata?.["version_of"] !== undefined).length;
+      this.versions += Math.min(versions, Number(reply["stored"]));
+      await this.#linkOrigins(conversation, reply["elsewhere"], first.place);
+      const changed = new Set(Array.isArray(reply["changed"]) ? reply["changed"] : []);
+      this.known += Number(reply["known"]) - changed.size;
+      const others = batch.filter(({ message }) => changed.has(message.message_id));
+      if (others.length > 0) await this.#bulk(conversation, others.map(secondVersion));
     } catch (thrown) {
+      const needed = this.#needed.get(conversation);
+      if (needed !== undefined && asDeweyError(thrown).code === "not_found") {
+        this.#needed.delete(conversation);
+        await this.#begin(needed, first.place, false);
+        return this.#bulk(conversation, batch);
+      }
       // Of a refused batch only the message at fault is left out.
       if (batch.length === 1) this.#refuse(thrown, first.place);
       else if (asDeweyError(thrown).code === "unavailable") throw thrown;
       else for (const item of batch) await this.#bulk(conversation, [item]);
     }
+  }
+
+  /** A batch in which each id is told once: a repetition is left out, and another text becomes a second version. */
+  #told(batch: Waiting[]): Waiting[] {
+    const texts = new Map<string, string>();
+    return batch.flatMap((item) => {
+      const { message_id: id, content } = item.message;
+      const known = texts.get(id);
+      if (known === undefined) texts.set(id, content);
+      if (known === content) this.known += 1;
+      if (known === undefined || known === content) return known === undefined ? [item] : [];
+      const version = secondVersion(item);
+      if (texts.has(version.message.message_id)) return [];
+      texts.set(version.message.message_id, version.message.content);
+      return [version];
+    });
+  }
+
+  /** Links a conversation to the one that has some of its messages already: it was forked or resumed from that. */
+  async #linkOrigins(conversation: string, elsewhere: unknown, place: SourcePlace): Promise<void> {
+    const origin: unknown = Array.isArray(elsewhere) ? elsewhere[0] : undefined;
+    if (typeof origin !== "string" || this.#linked.has(conversation)) return;
+    this.#linked.add(conversation);
+    await this.#update({ conversation_id: conversation, forked_from: origin }, place);
   }
 
   #refuse(thrown: unknown, place: SourcePlace): void {
@@ -176,6 +256,13 @@ export class Importer {
     this.refused += 1;
     this.#options.onRefused(place, error.message);
   }
+}
+
+/** The same message under an id of its own: that of the first version, with its text. */
+function secondVersion({ message, place }: Waiting): Waiting {
+  const { message_id, content, metadata, turn_number: _, ...rest } = message;
+  const id = derivedId(message_id, "version", content);
+  return { place, message: { ...rest, content, message_id: id, metadata: { ...metadata, version_of: message_id } } };
 }
 
 /** Cuts what would not fit into a call to the store, and says so: nothing larger can be stored. */

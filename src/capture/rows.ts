@@ -50,13 +50,16 @@ function whole({ text, isCut }: GatheredText): string | undefined {
   return isCut ? undefined : text;
 }
 
-/** The elements of a JSON array that are objects, one at a time: an export of years is one array of gigabytes. */
-export async function* elements(stream: AsyncIterable<Uint8Array>): AsyncGenerator<SourceRow> {
+/**
+ * The objects of a JSON text that open at a depth of brackets, one at a time: an export of years is one array of gigabytes.
+ * At depth 0 it is the text itself, and as many more as follow it.
+ */
+export async function* objects(stream: AsyncIterable<Uint8Array>, at: number): AsyncGenerator<SourceRow> {
   const chunks = new Chunks(MAX_ROW_BYTES);
   let [depth, number, end] = [0, 0, 0];
   let [inString, escaped] = [false, false];
   for await (const chunk of stream) {
-    let start = depth > 1 ? 0 : -1;
+    let start = depth > at ? 0 : -1;
     for (let index = 0; index < chunk.length; index += 1) {
       const byte = chunk[index];
       if (inString) {
@@ -65,11 +68,11 @@ export async function* elements(stream: AsyncIterable<Uint8Array>): AsyncGenerat
         else if (byte === QUOTE) inString = false;
       } else if (byte === QUOTE) inString = true;
       else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
-        if (depth === 1) start = index;
+        if (depth === at) start = index;
         depth += 1;
       } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
         depth -= 1;
-        if (depth !== 1) continue;
+        if (depth !== at || start === -1) continue;
         number += 1;
         yield { text: whole(chunks.take(chunk.subarray(start, index + 1))), number, end: end + index + 1 };
         start = -1;
@@ -79,4 +82,29 @@ export async function* elements(stream: AsyncIterable<Uint8Array>): AsyncGenerat
     end += chunk.length;
   }
   if (chunks.bytes > 0) yield { text: whole(chunks.take()), number: number + 1, end };
+}
+
+/** The JSON objects of a line that holds several, as a writer leaves them that was stopped; undefined for any other. */
+export function objectsIn(line: string): string[] | undefined {
+  const found: string[] = [];
+  let [depth, start] = [0, 0];
+  let [inString, escaped] = [false, false];
+  for (let index = 0; index < line.length; index += 1) {
+    const code = line.charCodeAt(index);
+    if (inString) {
+      if (escaped) escaped = false;
+      else if (code === BACKSLASH) escaped = true;
+      else if (code === QUOTE) inString = false;
+    } else if (code === QUOTE) inString = true;
+    else if (code === OPEN_BRACE || code === OPEN_BRACKET) depth += 1;
+    else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
+      depth -= 1;
+      if (depth !== 0) continue;
+      found.push(line.slice(start, index + 1));
+      start = index + 1;
+    }
+  }
+  const rest = line.slice(start).trim();
+  if (rest !== "") found.push(rest);
+  return found.length > 1 ? found : undefined;
 }

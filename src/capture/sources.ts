@@ -1,15 +1,16 @@
 import { createReadStream } from "node:fs";
-import { open, readdir, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { open, stat } from "node:fs/promises";
+import { basename } from "node:path";
 import { decodeEntry } from "../proxy/spool/entry.ts";
 import { isObject } from "../wire/frame.ts";
+import type { Json } from "../wire/frame.ts";
 import type { CapturedRow, SourceReader } from "./captured.ts";
-import { ChatGptReader, ClaudeExportReader } from "./chats.ts";
-import { ClaudeCodeReader } from "./claude-code.ts";
-import { CodexReader } from "./codex.ts";
-import { DeweyReader } from "./dewey.ts";
-import { elements, lines } from "./rows.ts";
+import { decodedText, split } from "./encoding.ts";
+import { zipCandidates } from "./files.ts";
+import { lines, objects, objectsIn } from "./rows.ts";
 import type { SourceRow } from "./rows.ts";
+import type { Form, Head, SourceFile, SourceKind } from "./source-kind.ts";
+import { sourceKinds } from "./source-kinds.ts";
 import { spoolPieces } from "./spool.ts";
 import { zipEntries } from "./zip.ts";
 
@@ -24,48 +25,41 @@ export interface Source {
 
 /** How much of a file is looked at to tell what it is: rows may be long, and the telling ones are among the first. */
 const HEAD_BYTES = 1024 * 1024;
+/** Rows of the beginning by which a kind is told. */
+const HEAD_ROWS = 50;
 /** How much of a file is read at once. */
 const CHUNK_BYTES = 256 * 1024;
 const ZIP_MAGIC = "PK\u0003\u0004";
-/** What is worth a look in a folder or a zip. Of a file that is named, the content decides alone. */
-const candidates = /(\.jsonl|\.zip|\.spool|^conversations[^/]*\.json)$/;
-
-/** The files that may be imported at a path, in the order of their names: itself, or what is worth a look in the folder. */
-export async function filesAt(path: string): Promise<{ path: string; bytes: number }[]> {
-  const found = await stat(path);
-  if (!found.isDirectory()) return [{ path, bytes: found.size }];
-  const names = await readdir(path, { recursive: true });
-  const paths = names
-    .filter((name) => candidates.test(basename(name)))
-    .toSorted()
-    .map((name) => join(path, name));
-  const files = await Promise.all(paths.map(async (each) => ({ path: each, found: await stat(each) })));
-  return files.filter((each) => each.found.isFile()).map((each) => ({ path: each.path, bytes: each.found.size }));
-}
 
 /** What is in a file: itself, or what is worth a look in the zip. Each is to be read before the next is asked for. */
 export async function* sourcesIn(path: string): AsyncGenerator<Source> {
-  if ((await head(path, ZIP_MAGIC.length)).toString("latin1") !== ZIP_MAGIC) {
+  if ((await firstBytes(path, ZIP_MAGIC.length)).toString("latin1") !== ZIP_MAGIC) {
     yield { name: path, path, open: () => createReadStream(path, { highWaterMark: CHUNK_BYTES }) };
     return;
   }
   for await (const entry of zipEntries(path)) {
-    if (candidates.test(basename(entry.name)))
+    if (zipCandidates.test(entry.name))
       yield { name: `${path} ${entry.name}`, path: undefined, open: () => entry.open() };
   }
 }
 
-/** What a source holds, recognised by its content. Returns false for what is nothing that is known. */
+/** The contents of a source, recognised by their own marks. Returns false when no kind knows them. */
 export async function* piecesOf(source: Source): AsyncGenerator<CapturedRow, boolean> {
-  const { beginning, stream } = await peek(source.open());
-  const kind = kindOf(beginning, source);
-  if (kind === undefined) return false;
-  if (kind === "spool") yield* spoolPieces(stream);
-  else yield* readPieces(kind.array ? elements(stream) : lines(stream), kind.reader);
+  const { beginning: bytes, rest } = await split(source.open(), HEAD_BYTES);
+  if (isSpool(bytes)) {
+    yield* spoolPieces(rest);
+    return true;
+  }
+  const { beginning, rest: text } = await split(decodedText(rest), HEAD_BYTES);
+  const file = await fileOf(source);
+  const known = recognised(headOf(beginning, file));
+  if (known === undefined) return false;
+  const rows = known.form === "lines" ? lines(text) : objects(text, known.form.depth);
+  yield* readPieces(rows, known.kind.reader(file));
   return true;
 }
 
-/** What a reader makes of rows, and what it has held back at their end. */
+/** The pieces that a reader makes of rows, and what it has held back at their end. */
 async function* readPieces(rows: AsyncIterable<SourceRow>, reader: SourceReader): AsyncGenerator<CapturedRow> {
   let [number, end] = [0, 0];
   for await (const row of rows) {
@@ -76,53 +70,48 @@ async function* readPieces(rows: AsyncIterable<SourceRow>, reader: SourceReader)
   if (captured.length > 0) yield { captured, number, end };
 }
 
+/** Reads a row; a line that holds several objects is read as several rows. */
 export function readRow(reader: SourceReader, row: SourceRow): CapturedRow["captured"] {
   if (row.text === undefined) return [{ kind: "broken", reason: "larger than anything that can be stored" }];
-  return reader.take(row.text);
+  const captured = reader.take(row.text);
+  const isBroken = captured.length === 1 && captured[0]?.kind === "broken";
+  const several = isBroken ? objectsIn(row.text) : undefined;
+  return several === undefined ? captured : several.flatMap((text) => reader.take(text));
 }
 
-/** A reader for the lines of a file that grows; undefined when it is no file of lines that is known, or not yet. */
+/** A reader for the lines of a file that grows; undefined when it is no plain file of lines that is known, or not yet. */
 export async function lineReader(path: string): Promise<SourceReader | undefined> {
-  const kind = kindOf(await head(path, HEAD_BYTES), { name: path, path });
-  return kind === undefined || kind === "spool" || kind.array ? undefined : kind.reader;
+  const bytes = await firstBytes(path, HEAD_BYTES);
+  const file = await fileOf({ name: path, path });
+  const known = isSpool(bytes) ? undefined : recognised(headOf(bytes, file));
+  return known?.form === "lines" ? known.kind.reader(file) : undefined;
 }
 
-type Kind = "spool" | { array: boolean; reader: SourceReader };
+/** The name of a source's file, without its folders and without extensions such as `.jsonl.zst`. */
+async function fileOf({ name, path }: Pick<Source, "name" | "path">): Promise<SourceFile> {
+  const plain = basename(name);
+  const stem = plain.replace(/\.(?:gz|zst)$/, "").replace(/\.jsonl?$/, "");
+  return { name: plain, stem, path, time: path === undefined ? undefined : (await stat(path)).mtime.toISOString() };
+}
 
-function kindOf(beginning: Buffer, source: Pick<Source, "name" | "path">): Kind | undefined {
-  if (isSpool(beginning)) return "spool";
-  const text = beginning
-    .toString()
-    .replace(/^\uFEFF/, "")
-    .trimStart();
-  // An element may be larger than what we look at, but its first keys tell.
-  if (/^\[\s*\{/.test(text)) {
-    if (/"chat_messages"\s*:/.test(text)) return { array: true, reader: new ClaudeExportReader() };
-    return /"mapping"\s*:/.test(text) ? { array: true, reader: new ChatGptReader() } : undefined;
-  }
-  for (const line of text.split("\n")) {
-    const reader = lineReaderOf(line, source);
-    if (reader) return { array: false, reader };
+function recognised(head: Head): { kind: SourceKind; form: Form } | undefined {
+  for (const kind of sourceKinds) {
+    const form = kind.form(head);
+    if (form !== undefined) return { kind, form };
   }
   return undefined;
 }
 
-/** Decides by one row; one that is cut off where we stopped looking is told by its keys. */
-function lineReaderOf(line: string, source: Pick<Source, "name" | "path">): SourceReader | undefined {
-  const row = parsed(line);
-  const has = (key: string) => (row ? key in row : /^\s*\{/.test(line) && line.includes(`"${key}":`));
-  const type = row?.["type"] ?? /^\s*\{\s*(?:"timestamp":"[^"]*",)?"type"\s*:\s*"([^"]*)"/.exec(line)?.[1];
-  const stem = basename(source.name).replace(/\.jsonl$/, "");
-  if (type === "dewey_export") return new DeweyReader();
-  if (has("type") && (has("sessionId") || has("uuid") || has("leafUuid"))) {
-    return source.path === undefined ? new ClaudeCodeReader(stem) : ClaudeCodeReader.ofFile(source.path, stem);
-  }
-  if (type === "session_meta" || (row && type === undefined && has("id") && has("timestamp")))
-    return new CodexReader(stem);
-  return undefined;
+function headOf(beginning: Buffer, { name, stem }: SourceFile): Head {
+  const text = beginning.toString().replace(/^\uFEFF/, "");
+  const lines = text.split("\n", HEAD_ROWS);
+  const texts = lines.flatMap((line) => objectsIn(line) ?? [line]);
+  const rows = texts.map(parsed).filter((row) => row !== undefined);
+  return { name, stem, text, rows, cut: beginning.length >= HEAD_BYTES ? (lines.at(-1) ?? "") : "" };
 }
 
-function parsed(line: string): Record<string, unknown> | undefined {
+function parsed(line: string): Json | undefined {
+  if (!/^\s*\{/.test(line)) return undefined;
   try {
     const value: unknown = JSON.parse(line);
     return isObject(value) ? value : undefined;
@@ -140,7 +129,7 @@ function isSpool(beginning: Buffer): boolean {
   }
 }
 
-async function head(path: string, bytes: number): Promise<Buffer> {
+async function firstBytes(path: string, bytes: number): Promise<Buffer> {
   const file = await open(path);
   try {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
@@ -150,23 +139,19 @@ async function head(path: string, bytes: number): Promise<Buffer> {
   }
 }
 
-/** The beginning of a stream, and a stream that still has it. */
-async function peek(
-  stream: AsyncIterable<Uint8Array>,
-): Promise<{ beginning: Buffer; stream: AsyncIterable<Uint8Array> }> {
-  const iterator = stream[Symbol.asyncIterator]();
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  while (bytes < HEAD_BYTES) {
-    const next = await iterator.next();
-    if (next.done === true) break;
-    chunks.push(next.value);
-    bytes += next.value.length;
-  }
-  const beginning = Buffer.concat(chunks);
-  async function* whole() {
-    if (beginning.length > 0) yield beginning;
-    yield* { [Symbol.asyncIterator]: () => iterator };
-  }
-  return { beginning, stream: whole() };
+/** What a file of no known kind looks like: the first keys of its JSON. Undefined for one that is no JSON. */
+export async function lookOf(path: string): Promise<string | undefined> {
+  const { beginning } = await split(
+    decodedText(createReadStream(path, { end: HEAD_BYTES - 1, highWaterMark: CHUNK_BYTES })),
+    HEAD_BYTES,
+  );
+  const text = beginning.toString().trimStart();
+  if (!/^[[{]/.test(text)) return undefined;
+  const keys = [...text.slice(0, LOOK_CHARACTERS).matchAll(/"([A-Za-z_]\w{0,40})"\s*:/g)].map(([, key]) => key);
+  const first = [...new Set(keys)].slice(0, LOOK_KEYS);
+  return first.length === 0 ? undefined : `JSON with ${first.join(", ")}`;
 }
+
+/** Keys that say what a file looks like, and how much of it they are sought in. */
+const LOOK_KEYS = 6;
+const LOOK_CHARACTERS = 4000;

@@ -14,6 +14,7 @@ const loaders: Record<string, () => Promise<Command>> = {
   list: async () => (await import("./commands/list.ts")).list,
   show: async () => (await import("./commands/show.ts")).show,
   tail: async () => (await import("./commands/tail.ts")).tail,
+  rename: async () => (await import("./commands/rename.ts")).rename,
   rm: async () => (await import("./commands/rm.ts")).rm,
   restore: async () => (await import("./commands/restore.ts")).restore,
   context: async () => (await import("./commands/context.ts")).context,

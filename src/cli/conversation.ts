@@ -2,13 +2,21 @@ import type { ConversationPage } from "../store/page.ts";
 import type { Talk } from "./client-command.ts";
 import { oneLine } from "./terminal.ts";
 
-/** Identifies a conversation for a person: the metadata of recorders and importers, and the caller's own key. */
-export function about(metadata: Record<string, unknown> | null, session: string | null): string {
-  const known = ["title", "client_name", "upstream", "cwd", "source"].map((name) => metadata?.[name]);
-  return [...known, session]
-    .filter((part) => typeof part === "string" && part !== "")
-    .map((part) => oneLine(String(part)))
-    .join(" · ");
+/** The facts by which a person recognises a conversation. */
+interface Recognised {
+  title: string | null;
+  client: string | null;
+  folder: string | null;
+  session_id: string | null;
+  parent_id?: string | null;
+  forked_from?: string | null;
+}
+
+/** Describes a conversation in one line: its title, its origin, its client and folder, else the caller's own key. */
+export function about({ title, client, folder, session_id, parent_id, forked_from }: Recognised): string {
+  const origin = parent_id ? "sub-agent" : forked_from ? "fork" : null;
+  const known = [title, origin, client, folder].filter((part) => part !== null && part !== "");
+  return (known.length > 0 ? known : [session_id ?? ""]).map((part) => oneLine(part ?? "")).join(" · ");
 }
 
 export type Pages = AsyncGenerator<ConversationPage>;

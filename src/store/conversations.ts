@@ -136,10 +136,11 @@ export class Conversations {
 
   /**
    * Sets facts about a conversation, also one in the trash, and marks branches. Fields that are absent stay. A title is
-   * kept, without an error, when a higher source gave it. Throws `not_found`.
+   * kept, without an error, when a higher source gave it; so is an origin that is itself a fork of this conversation.
+   * Throws `not_found`.
    */
   async update(input: ConversationUpdate): Promise<{ conversation_id: string } & ConversationFacts> {
-    const id = input.conversation_id.toLowerCase();
+    const id = input.conversation_id?.toLowerCase() ?? (await this.#holding(input.of_message ?? {}));
     const title = input.title === undefined ? null : this.#storableTitle(input.title);
     const source = input.title_source ?? "person";
     const outranked = titleSources.slice(0, titleSources.indexOf(source));
@@ -154,13 +155,26 @@ export class Conversations {
             then c.title_source else ${source} end,
           client = coalesce(${client}, c.client), folder = coalesce(${folder}, c.folder),
           branch = coalesce(${branch}, c.branch), parent_id = coalesce(${parent_id}::uuid, c.parent_id),
-          forked_from = coalesce(${forked_from}::uuid, c.forked_from), starred = coalesce(${starred}::boolean, c.starred)
+          forked_from = case when exists (
+              select from conversations o where o.id = ${forked_from}::uuid and (o.id = c.id or o.forked_from = c.id)
+            ) then c.forked_from else coalesce(${forked_from}::uuid, c.forked_from) end, starred = coalesce(${starred}::boolean, c.starred)
         where c.id = ${id} returning ${factColumns(sql)}`;
       const [row] = rows;
       if (!row) throw notFound(id);
       await markBranches(sql, id, input);
       return { conversation_id: id, ...factsOf(row) };
     });
+  }
+
+  /** The conversation that has a message whose metadata contains this. Throws `not_found`. */
+  async #holding(metadata: Metadata): Promise<string> {
+    const sought = storableMetadata(metadata).readable;
+    const [row]: { id: string }[] = await this.#database.repeatable(
+      (sql) => sql`select conversation_id as id from messages where metadata @> ${sought}::text::jsonb limit 1`,
+    );
+    if (row) return row.id;
+    const message = "there is no message whose metadata contains of_message; name its conversation instead";
+    throw new DeweyError("not_found", message, { field: "of_message" });
   }
 
   #storableTitle(given: string): string {
@@ -225,7 +239,9 @@ export class Conversations {
 
 /** What `Conversations.update` sets. */
 export interface ConversationUpdate {
-  conversation_id: string;
+  /** Which conversation; or the one that has a message whose metadata contains `of_message`. */
+  conversation_id?: string | undefined;
+  of_message?: Metadata | undefined;
   title?: string | undefined;
   /** Who named it; a person when absent. */
   title_source?: Exclude<TitleSource, "calls"> | undefined;

@@ -1,12 +1,13 @@
+import { createHash } from "node:crypto";
 import { DeweyError } from "../errors.ts";
 import type { Database } from "./database/database.ts";
-import { storableMetadata } from "./exact.ts";
+import { sentHash, storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { readConversation } from "./page.ts";
 import type { ConversationPage, PageRequest } from "./page.ts";
 import type { IndexSorter } from "./search/index-sorter.ts";
 import type { Reads } from "./database/reads.ts";
-import { redactKey, redactMetadata } from "./redact/redact.ts";
+import { redactKey, redactMessage, redactMetadata } from "./redact/redact.ts";
 import type { Redactor } from "./redact/redact.ts";
 import { extraMs } from "./append/append.ts";
 import type { NewMessage, StoredMessage } from "./append/append.ts";
@@ -15,11 +16,22 @@ import { Writer } from "./append/writer.ts";
 /** Maximum number of ids in a reply; a caller hardly reads more. */
 const MAX_IDS_IN_REPLY = 100;
 
+/** A message that is stored already. */
+interface KnownRow {
+  id: string;
+  conversation_id: string;
+  hash: string | null;
+}
+
 interface BulkStored {
   conversation_id: string;
   stored: number;
   /** With `skip_known`: the number of messages skipped. */
   known?: number;
+  /** Ids among the known ones whose stored content is another than the one given. */
+  changed?: string[];
+  /** Other conversations that have some of the known ones. */
+  elsewhere?: string[];
   first_turn?: number;
   last_turn?: number;
   message_ids?: string[];
@@ -51,7 +63,8 @@ export class Messages {
 
   /**
    * Stores all messages or none, into an existing conversation or a new one. Errors name `messages[3].…`. With `skip_known`,
-   * messages whose ids the conversation has are skipped even if they differ, so that a source can be imported again.
+   * messages whose ids are stored, here or elsewhere, are skipped even if they differ, so that a source can be imported
+   * again; the reply names those with another content.
    */
   async storeBulk(input: {
     conversation_id?: string | undefined;
@@ -65,8 +78,9 @@ export class Messages {
     if (input.conversation_id === undefined) {
       return bulkStored(conversationId, await this.#storeInNew(conversationId, input), {});
     }
-    const messages = input.skip_known ? await this.#unknown(conversationId, input.messages) : input.messages;
-    const passedOver = input.skip_known ? { known: input.messages.length - messages.length } : {};
+    const { messages, ...passedOver } = input.skip_known
+      ? await this.#sift(conversationId, input.messages)
+      : { messages: input.messages };
     const options = { single: false, followToTrash: input.follow_to_trash ?? false };
     const stored = messages.length === 0 ? [] : await this.#writer.append(conversationId, messages, options);
     return bulkStored(conversationId, stored, passedOver);
@@ -77,14 +91,56 @@ export class Messages {
     return this.#reads.lookUp((sql) => readConversation(sql, input));
   }
 
-  async #unknown(conversationId: string, messages: NewMessage[]): Promise<NewMessage[]> {
-    const ids = messages.flatMap((message) => message.message_id ?? []);
-    const rows: { id: string }[] = await this.#database.retried(
-      (sql) => sql`select id from messages
-        where id = any(${sql.array(ids, "UUID")}::uuid[]) and conversation_id = ${conversationId}`,
+  /** The messages that are not stored, and what is known of the others. */
+  async #sift(
+    conversationId: string,
+    given: NewMessage[],
+  ): Promise<{ messages: NewMessage[] } & Pick<BulkStored, "known" | "changed" | "elsewhere">> {
+    const ids = given.flatMap((message) => message.message_id ?? []);
+    const rows: KnownRow[] = await this.#database.retried(
+      (sql) => sql`select id, conversation_id, encode(sent_hash, 'hex') as hash from messages
+        where id = any(${sql.array(ids, "UUID")}::uuid[])`,
     );
-    const known = new Set(rows.map((row) => row.id));
-    return messages.filter((message) => !known.has(message.message_id?.toLowerCase() ?? ""));
+    const known = new Map(rows.map((row) => [row.id, row]));
+    const rowOf = (message: NewMessage) => known.get(message.message_id?.toLowerCase() ?? "");
+    const suspects = given.filter((message) => {
+      const row = rowOf(message);
+      return row !== undefined && row.hash !== sentHash(message.role, message.content, message.metadata);
+    });
+    const messages = given.filter((message) => rowOf(message) === undefined);
+    const changed = await this.#changed(suspects);
+    const here = conversationId.toLowerCase();
+    const elsewhere = [...new Set(rows.map((row) => row.conversation_id))].filter((id) => id !== here);
+    return {
+      messages,
+      known: given.length - messages.length,
+      ...(changed.length > 0 ? { changed } : {}),
+      ...(elsewhere.length > 0 ? { elsewhere: elsewhere.slice(0, MAX_IDS_IN_REPLY) } : {}),
+    };
+  }
+
+  /**
+   * The ids of messages that are stored with another content. Those that were stored as `provisional`, or with secrets cut by
+   * patterns that may have changed, cannot be compared.
+   */
+  async #changed(suspects: NewMessage[]): Promise<string[]> {
+    if (suspects.length === 0) return [];
+    const ids = suspects.flatMap((message) => message.message_id?.toLowerCase() ?? []);
+    // PostgreSQL hashes the contents, so that large ones stay there.
+    const rows: { id: string; hash: string }[] = await this.#database.retried(
+      (sql) => sql`select id, encode(sha256(convert_to(coalesce(content_exact, content), 'UTF8')), 'hex') as hash
+        from messages where id = any(${sql.array(ids, "UUID")}::uuid[])
+          and coalesce(metadata -> 'provisional' <> 'true', true) and not coalesce(metadata ? 'redactions', false)`,
+    );
+    const stored = new Map(rows.map((row) => [row.id, row.hash]));
+    return suspects.flatMap((message) => {
+      const id = message.message_id?.toLowerCase() ?? "";
+      const known = stored.get(id);
+      if (known === undefined) return [];
+      // A pattern may have been added since: what is cut now was stored whole.
+      const texts = [message.content, redactMessage(this.#redactor, message).content].map(storableText);
+      return texts.some(({ readable, exact }) => known === sha256(exact ?? readable)) ? [] : [id];
+    });
   }
 
   async #storeInNew(
@@ -102,7 +158,11 @@ export class Messages {
   }
 }
 
-function bulkStored(conversation_id: string, stored: StoredMessage[], passedOver: { known?: number }): BulkStored {
+function bulkStored(
+  conversation_id: string,
+  stored: StoredMessage[],
+  passedOver: Pick<BulkStored, "known" | "changed" | "elsewhere">,
+): BulkStored {
   const turns = stored.map((message) => message.turn_number);
   return {
     conversation_id,
@@ -116,4 +176,8 @@ function bulkStored(conversation_id: string, stored: StoredMessage[], passedOver
         }),
     ...(stored.length <= MAX_IDS_IN_REPLY ? { message_ids: stored.map((message) => message.message_id) } : {}),
   };
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }

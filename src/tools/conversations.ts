@@ -159,22 +159,28 @@ export const updateConversation = defineTool({
   description:
     "Sets a conversation's title, or stars it. The other fields are for importers. Fields left out stay as they are; a title " +
     "that a person gave is replaced only by a person's.",
-  input: z.strictObject({
-    conversation_id: uuid("which conversation"),
-    title: key("its new title").optional(),
-    title_source: z
-      .enum(["person", "client", "prompt"], "should be person, client or prompt")
-      .default("person")
-      .describe("who gives the title"),
-    starred: z.boolean().optional().describe("whether it is starred"),
-    client: key("the program that held it").optional(),
-    folder: key("its working directory").optional(),
-    branch: key("its branch of version control").optional(),
-    parent_id: uuid("the conversation that started this one as a sub-agent").optional(),
-    forked_from: uuid("the conversation that this one continues").optional(),
-    abandoned: messageIds("messages on branches that it has left").optional(),
-    current: messageIds("messages to mark as not abandoned").optional(),
-  }),
+  input: z
+    .strictObject({
+      conversation_id: uuid("which conversation").optional(),
+      of_message: metadata("instead: the conversation with a message whose metadata contains this").optional(),
+      title: key("its new title").optional(),
+      title_source: z
+        .enum(["person", "client", "prompt"], "should be person, client or prompt")
+        .default("person")
+        .describe("who gives the title"),
+      starred: z.boolean().optional().describe("whether it is starred"),
+      client: key("the program that held it").optional(),
+      folder: key("its working directory").optional(),
+      branch: key("its branch of version control").optional(),
+      parent_id: uuid("the conversation that started this one as a sub-agent").optional(),
+      forked_from: uuid("the conversation that this one continues").optional(),
+      abandoned: messageIds("messages on branches that it has left").optional(),
+      current: messageIds("messages to mark as not abandoned").optional(),
+    })
+    .refine((input) => (input.conversation_id === undefined) !== (input.of_message === undefined), {
+      path: ["conversation_id"],
+      message: "should be given, or of_message in its place",
+    }),
   output: z.object({ conversation_id: z.string(), ...facts }),
   annotations: changes,
   handle: (store, input) => store.conversations.update(input),

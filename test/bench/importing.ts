@@ -88,7 +88,7 @@ async function sendPlainly(files: Transcript[], url: string): Promise<number> {
   let elapsedMs = 0;
   for (const { path, session } of files) {
     const messages: CapturedMessage[] = [];
-    const reader = new ClaudeCodeReader(session);
+    const reader = new ClaudeCodeReader({ session });
     for await (const row of lines(createReadStream(path)))
       for (const each of reader.take(row.text ?? ""))
         if (each.kind === "message") messages.push({ ...each.message, message_id: crypto.randomUUID() });

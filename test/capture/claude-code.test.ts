@@ -12,7 +12,7 @@ const recorded = (path: string) =>
     .split("\n");
 const agentFile = `${session}/subagents/agent-a66551e7e85801901`;
 
-function read(rows: (string | object)[], reader = new ClaudeCodeReader("file")): Captured[] {
+function read(rows: (string | object)[], reader = new ClaudeCodeReader({ session: "file" })): Captured[] {
   const texts = rows.map((row) => (typeof row === "string" ? row : JSON.stringify(row)));
   return [...texts.flatMap((row) => reader.take(row)), ...reader.end()];
 }
@@ -83,7 +83,7 @@ describe("a transcript of Claude Code", () => {
 
   test("of a sub-agent is a conversation of its own that names its session and the call that made it", () => {
     const facts = JSON.parse(recorded(`${agentFile}.meta.json`).join(""));
-    const captured = read(recorded(`${agentFile}.jsonl`), new ClaudeCodeReader("agent", facts));
+    const captured = read(recorded(`${agentFile}.jsonl`), new ClaudeCodeReader({ session: "agent", agent: facts }));
     const [begin] = captured;
     expect(begin).toMatchObject({
       begin: {
@@ -175,12 +175,15 @@ describe("a transcript of Claude Code", () => {
     );
     expect(captured.map(({ role, content, metadata }) => [role, content, metadata?.["kind"]])).toEqual([
       ["user", "what is this?", "prompt"],
-      ["user", "[image image/png]", undefined],
+      ["user", "[image image/png 3 bytes sha256:709e80c88487a241]", "image"],
       ["assistant", "hm", "thinking"],
       ["assistant", "A dot.", "answer"],
-      ["system", "Caveat", undefined],
+      ["system", "Caveat", "meta"],
     ]);
-    expect(captured[1]?.metadata).toMatchObject({ block: image });
+    const sha256 = expect.stringMatching(/^709e80c8/);
+    expect(captured[1]?.metadata).toMatchObject({
+      block: { source: { media_type: "image/png", data: { bytes: 3, sha256 } } },
+    });
   });
 
   test("that is nested deeper than the store takes is kept as text where it is too deep", () => {

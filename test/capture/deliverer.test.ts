@@ -7,6 +7,7 @@ import { Importer } from "../../src/capture/importer.ts";
 import { piecesOf, sourcesIn } from "../../src/capture/sources.ts";
 import { ToolClient } from "../../src/tool-client.ts";
 import { DeweyError } from "../../src/errors.ts";
+import { hashedUuid } from "../../src/uuid.ts";
 import { temporaryHome } from "../support/home.ts";
 import { testListener } from "../support/listener.ts";
 import { engines } from "../support/postgres.ts";
@@ -41,10 +42,13 @@ function talk() {
   const session: string = crypto.randomUUID();
   const transcript = join(home.path, `${session}.jsonl`);
   const agentTranscript = join(home.path, session, `${agentPath}.jsonl`);
+  // Ids of rows and prompts are unique everywhere: rows with those of another session would be copies of its rows.
   const ours = (text: string) =>
     text
       .replaceAll(/\/home\/ada\/\.claude\/projects\/-home-ada-project/g, home.path)
-      .replaceAll(recordedSession, session);
+      .replaceAll(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (id) =>
+        id === recordedSession ? session : hashedUuid(`${session} ${id}`),
+      );
   const queue = new HookQueue(join(home.path, "hooks"));
   return {
     home,

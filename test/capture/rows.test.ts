@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { elements, lines } from "../../src/capture/rows.ts";
+import { objects, lines } from "../../src/capture/rows.ts";
 import type { SourceRow } from "../../src/capture/rows.ts";
 
 async function* chunks(text: string, size: number): AsyncGenerator<Uint8Array> {
@@ -41,20 +41,20 @@ describe("lines", () => {
   });
 });
 
-describe("the elements of an array", () => {
+describe("the objects of an array", () => {
   const values = [{ a: [1, { b: "]}" }] }, { c: '\\"},{' }, [], { é: "漢" }];
 
   test("come one by one, however the stream is cut, whatever stands in their strings", async () => {
     const text = ` [\n${values.map((value) => JSON.stringify(value)).join(" ,\n ")}\n]\n`;
     for (let size = 1; size <= text.length; size += 1) {
-      const rows = await all(elements(chunks(text, size)));
+      const rows = await all(objects(chunks(text, size), 1));
       expect(rows.map((row) => JSON.parse(row.text ?? ""))).toEqual(values);
       expect(rows.map((row) => row.number)).toEqual([1, 2, 3, 4]);
     }
   });
 
   test("that are cut off at the end of the file come as what is there, so that they are told as broken", async () => {
-    const rows = await all(elements(chunks('[{"a":1},{"b":', 4)));
+    const rows = await all(objects(chunks('[{"a":1},{"b":', 4), 1));
     expect(rows.map((row) => row.text)).toEqual(['{"a":1}', '{"b":']);
   });
 });

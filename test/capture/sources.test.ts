@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Captured } from "../../src/capture/captured.ts";
-import { filesAt, piecesOf, sourcesIn } from "../../src/capture/sources.ts";
+import { filesAt } from "../../src/capture/files.ts";
+import { piecesOf, sourcesIn } from "../../src/capture/sources.ts";
 import { encodeEntry } from "../../src/proxy/spool/entry.ts";
 import type { Entry } from "../../src/proxy/spool/entry.ts";
 import { temporaryHome } from "../support/home.ts";
@@ -194,7 +195,7 @@ describe("a source is recognised by its content:", () => {
   });
 
   test("a session of Codex that calls a server's tool, and a command that fails", async () => {
-    // As Codex 0.169 wrote it, without the fields that nobody reads.
+    // As Codex 0.169 wrote it, without the fields that are never read.
     const item = (timestamp: string, payload: object) => ({ timestamp, ordinal: 1, type: "response_item", payload });
     const captured = await readText(
       rows(
@@ -257,13 +258,14 @@ describe("a source is recognised by its content:", () => {
       },
     ]);
     expect(said(captured)).toEqual([
-      ["user", "hi"],
+      ["system", "about cats"],
+      ["user", "hi\n\n[file cat.txt]\nmiaow"],
+      ["assistant", "…"],
       ["assistant", "Hello."],
     ]);
-    expect(JSON.stringify(captured)).toContain("miaow");
   });
 
-  test("ChatGPT's data export, with what was made anew marked", async () => {
+  test("ChatGPT's data export, with regenerated answers marked", async () => {
     const captured = await readText(JSON.stringify(chatgpt, null, 1));
     expect(said(captured)).toEqual([
       ["user", "Look\n\n[image_asset_pointer]"],
@@ -281,7 +283,7 @@ describe("a source is recognised by its content:", () => {
 
   test("either of them in a zip, among whatever else is there", async () => {
     const files = { "users.json": "[]", "chat.html": "<html>", "nested/conversations.json": JSON.stringify(claude) };
-    expect(said(await readText(zip(files)))).toHaveLength(2);
+    expect(said(await readText(zip(files)))).toHaveLength(4);
     const parts = {
       "conversations-000.json": JSON.stringify(chatgpt),
       "conversations-001.json": JSON.stringify(chatgpt),
@@ -334,7 +336,7 @@ test("of a folder the files that may be sources are found, however deep, in the 
   mkdirSync(join(home.path, "b/c"), { recursive: true });
   for (const name of ["b/c/2.jsonl", "a.jsonl", "b/notes.txt", "b/conversations.json"])
     writeFileSync(join(home.path, name), "x");
-  expect((await filesAt(home.path)).map((file) => file.path.slice(home.path.length + 1))).toEqual([
+  expect((await filesAt(home.path)).files.map((file) => file.path.slice(home.path.length + 1))).toEqual([
     "a.jsonl",
     "b/c/2.jsonl",
     "b/conversations.json",

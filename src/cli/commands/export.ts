@@ -53,7 +53,9 @@ async function write(talk: Talk, format: ExportFormat, id: string): Promise<void
   const { out } = talk;
   let begun = false;
   try {
-    for await (const page of pagesOf(talk, { conversation_id: id, full: true, limit: PAGE_MESSAGES })) {
+    // For reading, what a person saw is written; to be imported again, everything.
+    const everything = format === jsonl ? { everything: true } : {};
+    for await (const page of pagesOf(talk, { conversation_id: id, full: true, limit: PAGE_MESSAGES, ...everything })) {
       if (!begun) await out.write(format.conversation(page));
       begun = true;
       await out.write(page.messages.map((message) => format.message(page, message)).join(""));

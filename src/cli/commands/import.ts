@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import type { Captured, CapturedRow } from "../../capture/captured.ts";
+import type { Captured, CapturedRow, SourcePlace } from "../../capture/captured.ts";
+import { filesAt, reasonOf } from "../../capture/files.ts";
+import type { Found, FoundFile } from "../../capture/files.ts";
 import { FollowedFile } from "../../capture/follow.ts";
 import { Importer } from "../../capture/importer.ts";
-import type { SourcePlace } from "../../capture/importer.ts";
-import { filesAt, piecesOf, sourcesIn } from "../../capture/sources.ts";
+import { lookOf, piecesOf, sourcesIn } from "../../capture/sources.ts";
 import { asDeweyError, DeweyError } from "../../errors.ts";
 import { pause } from "../../pause.ts";
 import { clientCommand, jsonText } from "../client-command.ts";
@@ -15,6 +16,10 @@ import { counted } from "../terminal.ts";
 
 /** Maximum number of faults listed one by one; the others are only counted. */
 const MAX_TOLD_FAULTS = 20;
+/** Extensions by which a folder is described in which nothing is known. */
+const MAX_TOLD_EXTENSIONS = 6;
+/** The exit code when everything that was read is stored, and something was not read. */
+const NOT_READ = 3;
 /** Interval at which --watch checks files, and retries a server that is down. */
 const WATCH_INTERVAL_MS = 1000;
 
@@ -25,8 +30,9 @@ export const importCommand = clientCommand({
   about: [
     "A PATH is a file or a folder: transcripts of Claude Code (by default all of ~/.claude/projects), sessions of Codex, data",
     "exports of Claude and ChatGPT (the zip, or its content), the output of `dewey export --format jsonl`, or the spool of a",
-    "proxy. The format is detected from the content. Importing again adds only what is new. Broken rows are skipped and",
-    "reported with their line number; rows of unknown types are kept and counted.",
+    "proxy; plain, in UTF-16, or compressed with gzip or zstd. The format is detected from the content. Importing again adds",
+    "only what is new. Broken rows are skipped and reported with their line number; rows of unknown types are kept and counted.",
+    "The exit code is 3 when something was not read, such as a broken row or link, and 1 when the server refused a message.",
   ].join("\n"),
   flags: { watch: { summary: "keep importing what is added to the files, until Ctrl-C" } },
   operands: Infinity,
@@ -44,7 +50,7 @@ export const importCommand = clientCommand({
     await run.all(paths, given.length > 0);
     await out.write(json ? jsonText(run.report()) : run.summary());
     if (watch) await run.watch(paths);
-    return run.failed ? 1 : 0;
+    return run.exitCode;
   },
 });
 
@@ -71,8 +77,11 @@ class ImportRun {
   #rows = 0;
   #broken = 0;
   #unreadable = 0;
-  /** Files in a folder whose format is unknown. */
-  #passedOver = 0;
+  /** Files in a folder that no kind of source knows: the others may be anything, so they are only counted. */
+  readonly #passedOver: string[] = [];
+  #others = 0;
+  /** Files and folders that were told as not read. */
+  readonly #told = new Set<string>();
 
   constructor(talk: Talk, watching: boolean) {
     this.#talk = talk;
@@ -83,41 +92,65 @@ class ImportRun {
     });
   }
 
-  get failed(): boolean {
-    return this.#importer.refused + this.#unreadable > 0;
+  get exitCode(): number {
+    if (this.#importer.refused > 0) return 1;
+    return this.#unreadable + this.#broken > 0 ? NOT_READ : 0;
   }
 
   /** Reads everything once. `named`: the user has named the paths, so that each file named must have a known format. */
   async all(paths: string[], named: boolean): Promise<void> {
-    const found = await Promise.all(paths.map(async (path) => ({ path, files: await filesAt(path) })));
-    const files = found.flatMap((each) => each.files);
-    this.#bar = new ProgressBar(files.reduce((sum, file) => sum + file.bytes, 0));
+    const found = await Promise.all(paths.map(async (path) => ({ path, found: await filesAt(path) })));
+    const bytes = found.flatMap((each) => each.found.files).reduce((sum, file) => sum + file.bytes, 0);
+    this.#bar = new ProgressBar(bytes);
     let before = 0;
     try {
-      for (const { path, bytes } of files) {
-        if (this.#stopping) break;
-        await this.#file(path, before, named && paths.includes(path));
-        before += bytes;
+      for (const each of found) {
+        const known = this.#files;
+        for (const { path, reason } of each.found.unread) this.#notRead(path, reason);
+        for (const file of each.found.files) {
+          if (this.#stopping) break;
+          await this.#file(file, before, named && paths.includes(file.path));
+          before += file.bytes;
+        }
+        if (this.#files === known && named && !this.#stopping) await this.#describe(each.path, each.found);
       }
-      await this.#importer.flush();
+      await this.#importer.finish();
     } finally {
       this.#bar.clear();
     }
   }
 
+  /** Says what a folder looks like in which nothing is known. */
+  async #describe(path: string, { files, others }: Found): Promise<void> {
+    if (files.length === 1 && files[0]?.path === path) return;
+    const counts = new Map(others);
+    for (const file of files) {
+      const extension = /(?:\.\w{1,10}){1,2}$/.exec(file.path)?.[0] ?? "no extension";
+      counts.set(extension, (counts.get(extension) ?? 0) + 1);
+    }
+    const common = [...counts].toSorted(([, a], [, b]) => b - a).slice(0, MAX_TOLD_EXTENSIONS);
+    const kinds = common.map(([extension, count]) => `${count} ${extension}`).join(", ") || "no files";
+    const first = files[0]?.path;
+    const look = first === undefined ? undefined : await lookOf(first).catch(() => undefined);
+    const like = look === undefined ? "" : `; ${first} looks like ${look}`;
+    this.#notRead(path, `holds nothing that dewey import knows: ${kinds}${like}`);
+  }
+
   /** Follows what is appended, and new files. */
   async watch(paths: string[]): Promise<void> {
     while (!this.#stopping) {
-      for (const { path } of (await Promise.all(paths.map(filesAt))).flat()) {
-        if (!path.endsWith(".jsonl")) continue;
-        const file = this.#follow(path);
-        await this.#take(path, file.more(), () => {});
+      for (const { path } of (await this.#filesNow(paths)).filter((file) => file.path.endsWith(".jsonl"))) {
+        try {
+          await this.#take(path, this.#follow(path).more(), () => {});
+        } catch (thrown) {
+          this.#unreadableFile(path, thrown);
+        }
       }
       await this.#importer.flush();
       await pause(WATCH_INTERVAL_MS, this.#talk.invocation.stopping);
     }
     for (const file of this.#followed.values()) await this.#piece(file.path, file.rest());
-    await this.#importer.flush();
+    await this.#importer.finish();
     if (!this.#talk.json) await this.#talk.out.write(this.summary());
   }
 
@@ -128,19 +161,20 @@ class ImportRun {
       conversations: this.#importer.conversations,
       messages: this.#importer.stored,
       known: this.#importer.known,
+      versions: this.#importer.versions,
       results: this.#importer.results,
       contexts: this.#importer.contexts,
       unknown: Object.fromEntries(this.#unknown),
       broken: this.#broken,
       refused: this.#importer.refused,
       unreadable: this.#unreadable,
-      passed_over: this.#passedOver,
+      passed_over: this.#passedOver.length + this.#others,
       faults: this.#faults,
     };
   }
 
   summary(): string {
-    const { stored, known, conversations, refused, results, contexts } = this.#importer;
+    const { stored, known, versions, conversations, refused, results, contexts } = this.#importer;
     const others = [
       ...(results > 0 ? [counted(results, "orchestration result")] : []),
       ...(contexts > 0 ? [counted(contexts, "startup context")] : []),
@@ -150,7 +184,10 @@ class ImportRun {
     return [
       `${counted(stored, "message")} imported, ${known.toLocaleString("en-US")} known already, in ${counted(conversations, "conversation")} from ${counted(this.#files, "file")}.`,
       ...(others.length > 0 ? [`Also imported: ${others.join(" and ")}.`] : []),
-      ...(this.#passedOver > 0 ? [`${counted(this.#passedOver, "file")} skipped: unknown format.`] : []),
+      ...(versions > 0
+        ? [`${counted(versions, "message")} among them were known with another text: they are kept as second versions.`]
+        : []),
+      ...this.#passedOverLines(),
       ...(unknown === "" ? [] : [`Kept rows of unknown types: ${unknown}.`]),
       ...(faults > 0 ? [`${counted(faults, "fault")}:`] : []),
       ...this.#faults.map(({ source, row, reason }) => `  ${source}${row === undefined ? "" : `:${row}`}: ${reason}`),
@@ -159,13 +196,31 @@ class ImportRun {
     ].join("\n");
   }
 
+  /** Transcripts that no kind knows are named; of other files, such as settings, there is the number. */
+  #passedOverLines(): string[] {
+    const count = this.#passedOver.length + this.#others;
+    if (count === 0 || this.#files === 0) return [];
+    const named = this.#passedOver.slice(0, MAX_TOLD_FAULTS);
+    const more = this.#passedOver.length - named.length;
+    return [
+      `${counted(count, "file")} skipped: unknown format.`,
+      ...named.map((path) => `  ${path}`),
+      ...(more > 0 ? [`  and ${more} more`] : []),
+    ];
+  }
+
+  async #filesNow(paths: string[]): Promise<FoundFile[]> {
+    const found = await Promise.all(paths.map((path) => filesAt(path).catch(() => undefined)));
+    return found.flatMap((each) => each?.files ?? []);
+  }
+
   get #stopping(): boolean {
     return this.#talk.invocation.stopping.aborted;
   }
 
-  async #file(path: string, before: number, named: boolean): Promise<void> {
+  async #file({ path, bytes }: FoundFile, before: number, named: boolean): Promise<void> {
     try {
-      if (this.#watching && path.endsWith(".jsonl")) {
+      if (this.#watching && path.endsWith(".jsonl") && (await this.#follow(path).canFollow())) {
         await this.#take(path, this.#follow(path).more(), (end) => this.#show(before + end));
         this.#files += 1;
         return;
@@ -173,19 +228,32 @@ class ImportRun {
       let known = 0;
       for await (const source of sourcesIn(path)) {
         const isPlain = source.path !== undefined;
-        if (await this.#take(source.name, piecesOf(source), (end) => this.#show(before + (isPlain ? end : 0))))
-          known += 1;
+        const progress = (end: number) => this.#show(before + (isPlain ? Math.min(end, bytes) : 0));
+        if (await this.#take(source.name, piecesOf(source), progress)) known += 1;
       }
       this.#files += known > 0 ? 1 : 0;
       if (known === 0 && named)
         throw new DeweyError("invalid", "has a format that dewey import does not know; see: dewey help import");
-      if (known === 0) this.#passedOver += 1;
+      if (known > 0) return;
+      if (path.endsWith(".json") || bytes === 0) this.#others += 1;
+      else this.#passedOver.push(path);
     } catch (thrown) {
-      const error = asDeweyError(thrown);
-      if (error.code === "unavailable" || error.code === "unauthorized") throw error;
-      this.#unreadable += 1;
-      this.#fault({ source: path, reason: error.message });
+      this.#unreadableFile(path, thrown);
     }
+  }
+
+  /** One bad file ends nothing and is told once; a server that is away does end it. */
+  #unreadableFile(path: string, thrown: unknown): void {
+    const error = asDeweyError(thrown);
+    if (error.code === "unavailable" || error.code === "unauthorized") throw error;
+    this.#notRead(path, error.code === "internal" ? reasonOf(thrown) : error.message);
+  }
+
+  #notRead(source: string, reason: string): void {
+    if (this.#told.has(source)) return;
+    this.#told.add(source);
+    this.#unreadable += 1;
+    this.#fault({ source, reason });
   }
 
   /** Imports everything in a source; returns whether its format is known. */

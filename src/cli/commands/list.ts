@@ -34,7 +34,7 @@ export const list = clientCommand({
       each.id,
       localTime(sort === "created" ? each.created_at : each.updated_at),
       each.message_count.toLocaleString("en-US"),
-      about(each.metadata, each.session_id),
+      each.starred ? `★ ${about(each)}` : about(each),
     ]);
     await out.write(
       table(terminal, ["CONVERSATION", sort === "created" ? "CREATED" : "UPDATED", "MESSAGES", "ABOUT"], rows),

@@ -26,6 +26,7 @@ export const search = clientCommand({
   about: `Any of the words may match, and rare ones weigh more; '"a phrase"' must occur, and -word (after --) must not.`,
   flags: {
     ...filters,
+    bookkeeping: { summary: "also what programs noted for themselves" },
     metadata: { value: "JSON", summary: "only messages whose metadata contains this object" },
     limit: { value: "N", summary: `maximum number of messages (default ${DEFAULT_LIMIT})` },
   },
@@ -41,6 +42,7 @@ export const search = clientCommand({
     const args = {
       query,
       ...Object.fromEntries(given),
+      ...(invocation.flags["bookkeeping"] === true ? { bookkeeping: true } : {}),
       ...(metadata === undefined ? {} : { metadata: parsedObject(metadata) }),
     };
     const flags = Object.fromEntries(Object.entries(filters).map(([flag, { field }]) => [`--${flag}`, field]));
@@ -73,8 +75,13 @@ function parsedObject(text: string): unknown {
 /** A hit: role, time and conversation, then the words around the match. */
 function drawn(hit: SearchReply["results"][number], terminal: Terminal): string {
   const { paint } = terminal;
-  const place = about(hit.conversation_metadata, hit.session_id);
-  const head = [paint("name", oneLine(hit.role)), localTime(hit.created_at), ...(place === "" ? [] : [place])];
+  const place = about(hit);
+  const head = [
+    paint("name", oneLine(hit.role)),
+    localTime(hit.created_at),
+    ...(hit.abandoned ? ["abandoned"] : []),
+    ...(place === "" ? [] : [place]),
+  ];
   const where = `dewey show ${hit.conversation_id} --turn ${hit.turn}`;
   return `${terminal.fit(head.join("  "))}\n${highlighted(hit.snippet, terminal)}\n${paint("quiet", where)}\n\n`;
 }

@@ -15,12 +15,14 @@ const PAGE_MESSAGES = 200;
 export const show = clientCommand({
   name: "show",
   summary: "shows a whole conversation in the order of its turns",
-  usage: ["dewey show ID [--turn N | --after N] [--unfold] [--json]"],
+  usage: ["dewey show ID [--turn N | --after N] [--unfold] [--all] [--json]"],
   about:
-    "Tool calls and their results are folded to one line each. Markdown is rendered on a terminal, and printed as is elsewhere.",
+    "Tool calls and their results are folded to one line each. Where a conversation was wound back, the branch that it went on\n" +
+    "with is shown. Markdown is rendered on a terminal, and printed as is elsewhere.",
   flags: {
     turn: { value: "N", summary: "only this turn, unfolded" },
     after: { value: "N", summary: "only the turns after this one" },
+    all: { summary: "also abandoned branches, and what programs noted for themselves" },
     unfold: { summary: "show tool calls and their results in full" },
   },
   operands: 1,
@@ -31,7 +33,13 @@ export const show = clientCommand({
     const turn = numberFlag(show, invocation, "turn");
     const after = numberFlag(show, invocation, "after");
     const unfold = turn !== undefined || invocation.flags["unfold"] === true;
-    const request = { conversation_id: id, full: true, ...(turn === undefined ? { limit: PAGE_MESSAGES } : { turn }) };
+    const everything = invocation.flags["all"] === true ? { everything: true } : {};
+    const request = {
+      conversation_id: id,
+      full: true,
+      ...everything,
+      ...(turn === undefined ? { limit: PAGE_MESSAGES } : { turn }),
+    };
     await (json ? writeJson : (talk: Talk, all: Pages) => draw(talk, all, unfold))(talk, pagesOf(talk, request, after));
   },
 });
@@ -62,14 +70,29 @@ async function draw({ out, terminal }: Talk, all: Pages, unfold: boolean): Promi
 }
 
 function beginning(page: ConversationPage, { paint }: Terminal): string {
-  const place = about(page.metadata, page.session_id);
+  const { title, ...rest } = page;
+  const place = about({ ...rest, title: null });
+  const heading = title === null ? `Conversation ${page.conversation_id}` : oneLine(title);
   return [
-    paint("heading", `# Conversation ${page.conversation_id}`),
+    paint("heading", `# ${heading}`),
+    ...(title === null ? [] : [paint("quiet", page.conversation_id)]),
     ...(place === "" ? [] : [place]),
-    paint("quiet", `begun ${localTime(page.created_at)}, changed ${localTime(page.updated_at)}`),
+    paint("quiet", `begun ${localTime(page.created_at)}, last message ${localTime(page.updated_at)}`),
+    ...relations(page),
     "",
     "",
   ].join("\n");
+}
+
+/** The conversations that this one comes from, and those that come from it. */
+function relations({ parent_id, forked_from, related = [] }: ConversationPage): string[] {
+  return [
+    ...(parent_id === null ? [] : [`sub-agent of dewey show ${parent_id}`]),
+    ...(forked_from === null ? [] : [`continues dewey show ${forked_from}`]),
+    ...related.map(
+      ({ id, relation, title }) => `${relation}: dewey show ${id}${title === null ? "" : `  ${oneLine(title)}`}`,
+    ),
+  ];
 }
 
 /** Whether a message is a tool's call or result, by the metadata of the recorder and the importers. */
@@ -78,7 +101,7 @@ function isToolCall({ role, metadata }: Message): boolean {
 }
 
 function whole(message: Message, terminal: Terminal): string {
-  const head = [`## ${message.turn}`, oneLine(message.role), ...toolFacts(message)].join(" · ");
+  const head = [`## ${message.turn}`, oneLine(message.role), ...marks(message), ...toolFacts(message)].join(" · ");
   const time = terminal.paint("quiet", localTime(message.created_at, "second"));
   const text = visible(message.content);
   // Tool output is data, which rendering as Markdown would distort.
@@ -98,6 +121,11 @@ function folded(message: Message, terminal: Terminal): string {
 
 /** Maximum length of a folded text when no terminal limits it. */
 const FOLDED_CHARACTERS = 200;
+
+/** What sets a message apart from the talk that is shown by default. */
+function marks({ abandoned, bookkeeping }: Message): string[] {
+  return [...(abandoned ? ["abandoned"] : []), ...(bookkeeping ? ["bookkeeping"] : [])];
+}
 
 /** The tool's name, outcome and duration, as far as they are known. */
 function toolFacts({ metadata }: Message): string[] {

@@ -17,7 +17,7 @@ export interface Narrowing {
   source?: string | undefined;
   /** Tool of a recorded call: `metadata.tool`. */
   tool?: string | undefined;
-  /** Also bookkeeping, which is left out by default. */
+  /** Also bookkeeping, which is left out by default but for titles and summaries: people look for these. */
   bookkeeping?: boolean | undefined;
   /** Inclusive. */
   start_date?: Date | undefined;
@@ -42,7 +42,7 @@ export async function filterOf(
   const bySieve: string[] = [];
   const conditions = [
     "not exists (select from conversations c where c.id = m.conversation_id and c.deleted_at is not null)",
-    ...(narrowing.bookkeeping ? [] : ["not m.bookkeeping"]),
+    ...(narrowing.bookkeeping ? [] : ["(not m.bookkeeping or m.kind in ('title', 'summary'))"]),
     ...(snapshot === undefined ? [] : [known]),
   ];
   const { session_id, conversation_id, role, source, tool, metadata, start_date, end_date } = narrowing;

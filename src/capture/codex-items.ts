@@ -1,0 +1,272 @@
+import { isObject } from "../wire/frame.ts";
+import type { Json } from "../wire/frame.ts";
+import { isText, kept, readable, textOf, toolCall, toolResult, wordsOf } from "./blocks.ts";
+import { parseRow, shallow, stated } from "./captured.ts";
+import type { Said } from "./captured.ts";
+import { isPersons, kindOfUserText } from "./client-words.ts";
+
+const calls = new Set([
+  "custom_tool_call",
+  "function_call",
+  "image_generation_call",
+  "local_shell_call",
+  "mcp_tool_call",
+  "tool_search_call",
+  "web_search_call",
+]);
+const outputs = new Set([
+  "custom_tool_call_output",
+  "function_call_output",
+  "local_shell_call_output",
+  "mcp_tool_call_output",
+  "tool_search_output",
+]);
+const others = new Set([
+  "agent_message",
+  "compaction",
+  "compaction_summary",
+  "ghost_snapshot",
+  "message",
+  "other",
+  "reasoning",
+]);
+/**
+ * Events that repeat an item, report progress or carry numbers. Every other event tells something that a person saw and no
+ * item has: a plan, a review, an error, a call of a server's tool.
+ */
+const repeatedEvents =
+  /^(?:user_message|agent_message|agent_reasoning.*|.*_delta|.*_begin|task_started|task_complete|turn_started|turn_complete|token_count|exec_command_.*|patch_apply_.*|turn_diff|raw_response_item|session_configured|thread_settings_applied|thread_name_updated|context_compacted|shutdown_complete|item_started|sub_agent_activity|web_search_end|view_image_tool_call|image_generation_end|hook_started|collab_.*)$/;
+/** How the output of a command begins (0.169): how long it took in seconds, and for one that has ended its exit code. */
+const outputHead = /^(?:Chunk ID: [^\n]*\n)?Wall time: ([\d.]+) seconds\n(?:Process exited with code (-?\d+)\n)?/;
+
+/** Texts of events that wait for their item, and texts of items that an event may repeat; both stay near each other. */
+const MAX_UNSAID = 1000;
+const MAX_SAID_LATELY = 200;
+
+type Item = Omit<Said, "id" | "time">;
+
+/** Whether an item's type is one that these versions write. */
+export function isKnownItem(payload: Json): boolean {
+  const type = String(payload["type"]);
+  return calls.has(type) || outputs.has(type) || others.has(type);
+}
+
+/** What a session's rows say, one message a row. */
+export class CodexItems {
+  readonly #tools = new Map<string, { tool: string; time: string | undefined }>();
+  #model: unknown;
+  #lastAnswer = "";
+  /** Texts of the latest items, for events that come after theirs. */
+  readonly #saidLately = new Set<string>();
+  readonly #unsaid = new Map<string, Unsaid>();
+
+  /** What events told and no item repeated, at the end of a session. */
+  unsaid(): Unsaid[] {
+    const left = [...this.#unsaid.values()];
+    this.#unsaid.clear();
+    return left;
+  }
+
+  read(type: string, payload: Json, time: string | undefined): Item {
+    if (type === "turn_context") this.#model = payload["model"] ?? this.#model;
+    if (type === "response_item") return this.#item(payload, time);
+    if (type === "event_msg") return this.#event(payload, time);
+    if (type === "compacted")
+      return worded("system", "compact-summary", payload["message"] || payload["replacement_history"], payload);
+    if (type === "inter_agent_communication") return worded("system", "agent-message", payload, payload);
+    return note(type, payload);
+  }
+
+  #item(payload: Json, time: string | undefined): Item {
+    const type = String(payload["type"]);
+    if (type === "message") return this.#message(payload);
+    if (type === "reasoning") return this.#reasoning(payload);
+    if (calls.has(type)) return this.#call(payload, type, time);
+    if (outputs.has(type)) return this.#output(payload, time);
+    if (type === "agent_message") return worded("system", "agent-message", payload, payload);
+    if (type === "ghost_snapshot") return note(type, payload);
+    return worded("system", others.has(type) ? type : "unknown", payload, payload);
+  }
+
+  #message(payload: Json): Item {
+    const { role, content, ...rest } = payload;
+    const blocks: unknown[] = Array.isArray(content) ? content : [content ?? ""];
+    const text = readable(blocks);
+    const pictures = blocks.filter((block) => textOf(block) === undefined);
+    this.#say(blocks);
+    const isAssistant = role === "assistant";
+    const kind = isAssistant ? "answer" : role === "user" ? kindOfUserText(text) : "instructions";
+    if (isAssistant) this.#lastAnswer = text;
+    return {
+      role: isAssistant ? "assistant" : isPersons(kind) ? "user" : "system",
+      kind,
+      content: text,
+      metadata: {
+        ...(isAssistant ? stated({ model: this.#model }) : {}),
+        ...(pictures.length > 0 ? { blocks: pictures.map(kept) } : {}),
+        row: kept(rest),
+      },
+    };
+  }
+
+  #reasoning(payload: Json): Item {
+    const { summary, content, ...rest } = payload;
+    const blocks = [summary, content].flatMap((list): unknown[] => (Array.isArray(list) ? list : []));
+    this.#say(blocks);
+    const text = readable(blocks);
+    return { role: "assistant", kind: "thinking", content: text || "(thinking)", metadata: { row: shallow(rest) } };
+  }
+
+  #call(payload: Json, type: string, time: string | undefined): Item {
+    const { name, namespace, arguments: args, input, action, call_id, id, ...rest } = payload;
+    const plain = isText(name) ? name : type.replace(/_call$/, "");
+    // The tools of a server stand in a namespace, mcp__SERVER, with which Claude Code names them too.
+    const tool = isText(namespace) ? `${namespace}__${plain}` : plain;
+    const toolUseId = [call_id, id].find(isText) ?? "";
+    if (toolUseId !== "") this.#tools.set(toolUseId, { tool, time });
+    const call = toolCall(tool, toolUseId, decoded(args) ?? args ?? input ?? action);
+    return {
+      role: "assistant",
+      kind: "tool_use",
+      content: call.content,
+      metadata: { ...stated({ model: this.#model }), ...call.metadata, row: kept(rest) },
+    };
+  }
+
+  #output(payload: Json, time: string | undefined): Item {
+    const { output, call_id, ...rest } = payload;
+    const call = this.#tools.get(String(call_id));
+    this.#tools.delete(String(call_id));
+    const { text, facts } = outputOf(output);
+    const result = toolResult(call?.tool, text);
+    const isObjectOutput = isObject(output) && output["success"] === false;
+    const failed = isObjectOutput || (typeof facts["exit_code"] === "number" && facts["exit_code"] !== 0);
+    return {
+      role: "tool",
+      kind: "tool_result",
+      content: result.content,
+      metadata: {
+        ...stated({
+          tool: call?.tool,
+          tool_use_id: call_id,
+          outcome: failed ? "error" : "success",
+          duration_ms: durationMs(facts, call?.time, time),
+        }),
+        ...result.metadata,
+        row: kept({ ...rest, ...(Object.keys(facts).length > 0 ? { facts } : {}) }),
+      },
+    };
+  }
+
+  /** The talk is told twice, by events and by items, in either order; items count. */
+  #noteUnsaid(type: string, payload: Json, time: string | undefined): void {
+    const kind = { user_message: "prompt", agent_message: "answer", agent_reasoning: "thinking" }[type];
+    const content = [payload["message"], payload["text"]].find(isText);
+    if (kind === undefined || content === undefined || this.#saidLately.has(content)) return;
+    if (this.#unsaid.size >= MAX_UNSAID) return;
+    const user = kindOfUserText(content);
+    const isUser = type === "user_message";
+    const role = !isUser ? "assistant" : isPersons(user) ? "user" : "system";
+    this.#unsaid.set(content, { role, kind: isUser ? user : kind, content, time, metadata: { event: type } });
+  }
+
+  /** Notes that an item has said a text. */
+  #say(blocks: unknown[]): void {
+    for (const text of [readable(blocks), ...blocks.map(textOf)]) {
+      if (text === undefined) continue;
+      this.#unsaid.delete(text);
+      this.#saidLately.add(text);
+    }
+    // The oldest go first: a set keeps the order in which its texts came.
+    for (const text of this.#saidLately) {
+      if (this.#saidLately.size <= MAX_SAID_LATELY) break;
+      this.#saidLately.delete(text);
+    }
+  }
+
+  /** An event: a note when an item says the same, else what a person saw. */
+  #event(payload: Json, time: string | undefined): Item {
+    const type = String(payload["type"]);
+    this.#noteUnsaid(type, payload, time);
+    if (repeatedEvents.test(type)) return note("event_msg", payload);
+    const { type: _, ...rest } = payload;
+    const item = payload["item"];
+    if (type === "item_completed" && isObject(item) && !/plan|review|error/i.test(String(item["type"])))
+      return note("event_msg", payload);
+    // The call has an item, and so will its result.
+    if (isText(payload["call_id"]) && this.#tools.has(payload["call_id"])) return note("event_msg", payload);
+    const words = wordsOf(rest);
+    if (words === "" || words === this.#lastAnswer) return note("event_msg", payload);
+    const kind = type === "turn_aborted" ? "interrupted" : type;
+    const isCall = type === "mcp_tool_call_end";
+    return { role: isCall ? "tool" : "system", kind, content: words, metadata: { row: kept(payload) } };
+  }
+}
+
+/** A text that an event told, which an item should tell too. */
+export interface Unsaid extends Item {
+  time: string | undefined;
+}
+
+/** A message of everything that a person can read in a row. */
+function worded(role: Item["role"], kind: string, value: unknown, payload: Json): Item {
+  const content = wordsOf(value);
+  return {
+    role,
+    kind,
+    content: content || `[${isText(payload["type"]) ? payload["type"] : kind}]`,
+    bookkeeping: content === "" && kind !== "unknown",
+    metadata: { row: kept(payload) },
+  };
+}
+
+/** A row that a program reads: its type stands for it. */
+function note(type: string, payload: Json): Item {
+  const inner = isText(payload["type"]) ? ` ${payload["type"]}` : "";
+  return {
+    role: "system",
+    kind: type,
+    content: `[${type}${inner}]`,
+    bookkeeping: true,
+    metadata: { row: kept(payload) },
+  };
+}
+
+/**
+ * The text of an output as it came, and what it says of itself. Older versions wrapped a command's output in JSON of their
+ * own, `{"output", "metadata"}`, and all of them answer in text, in blocks, or in an object with `content` and `success`.
+ */
+function outputOf(output: unknown): { text: unknown; facts: Json } {
+  const wrapped = typeof output === "string" ? decoded(output) : output;
+  if (isObject(wrapped) && isObject(wrapped["metadata"]) && Object.keys(wrapped).length === 2 && "output" in wrapped) {
+    const { metadata } = wrapped;
+    if (typeof metadata["exit_code"] === "number") return { text: wrapped["output"], facts: metadata };
+  }
+  if (typeof output === "string") return { text: output, facts: statedFacts(output) };
+  const isResult =
+    isObject(output) &&
+    "content" in output &&
+    Object.keys(output).every((key) => /^(?:content|success|content_items)$/.test(key));
+  return { text: isResult ? (output["content_items"] ?? output["content"]) : output, facts: {} };
+}
+
+/** What the output of a command says of itself, in the names that older versions gave it. */
+function statedFacts(output: string): Json {
+  const [, seconds, exitCode] = outputHead.exec(output) ?? [];
+  return {
+    ...(seconds === undefined ? {} : { duration_seconds: Number(seconds) }),
+    ...(exitCode === undefined ? {} : { exit_code: Number(exitCode) }),
+  };
+}
+
+/** Arguments are JSON in a text. */
+function decoded(value: unknown): unknown {
+  if (typeof value !== "string" || !/^\s*\{/.test(value)) return undefined;
+  const parsed = parseRow(value);
+  return "row" in parsed ? parsed.row : undefined;
+}
+
+function durationMs(facts: Json, from: string | undefined, to: string | undefined): number | undefined {
+  if (typeof facts["duration_seconds"] === "number") return Math.round(facts["duration_seconds"] * 1000);
+  return from === undefined || to === undefined ? undefined : Math.max(0, Date.parse(to) - Date.parse(from));
+}

@@ -1,0 +1,87 @@
+import type { Dirent } from "node:fs";
+import { readdir, realpath, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+/** Names of files that are worth a look in a folder. A file that is named is recognised by its content alone. */
+const candidates = /(?:\.jsonl|(?<!\.meta)\.json|\.ndjson|\.zip|\.spool)(?:\.gz|\.zst)?$/;
+/** And in a zip, where exports lie among much else. */
+export const zipCandidates =
+  /(?:\.jsonl(?:\.gz|\.zst)?|\.zip|\.spool|(?:^|\/)(?:(?:conversations|projects|memories|rollout)[^/]*|projects\/[^/]+)\.json)$/;
+/** Folders that hold programs and no talk. */
+const passedFolders = new Set(["node_modules", ".git"]);
+
+/** A file that may be imported. */
+export interface FoundFile {
+  path: string;
+  bytes: number;
+}
+
+/** Everything at a path, in the order of the names. */
+export interface Found {
+  files: FoundFile[];
+  /** Files and folders that could not be looked at: broken links, and what this user may not read. */
+  unread: { path: string; reason: string }[];
+  /** How many files of each extension there are besides. */
+  others: Map<string, number>;
+}
+
+/** Finds the files that may be imported at a path: itself, or those in the folder, also behind links. */
+export async function filesAt(path: string): Promise<Found> {
+  const found: Found = { files: [], unread: [], others: new Map() };
+  const { size, isDirectory } = await stat(path).then((each) => ({ size: each.size, isDirectory: each.isDirectory() }));
+  if (!isDirectory) return { ...found, files: [{ path, bytes: size }] };
+  await walk(path, found, new Set());
+  found.files.sort(byPath);
+  found.unread.sort(byPath);
+  return found;
+}
+
+function byPath(a: { path: string }, b: { path: string }): number {
+  return a.path < b.path ? -1 : 1;
+}
+
+/** A folder may be reached by several links, and by its own: each is read once. */
+async function walk(folder: string, found: Found, seen: Set<string>): Promise<void> {
+  let entries: Dirent[];
+  try {
+    const real = await realpath(folder);
+    if (seen.has(real)) return;
+    seen.add(real);
+    entries = await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    found.unread.push({ path: folder, reason: reasonOf(error) });
+    return;
+  }
+  for (const entry of entries) await take(folder, entry, found, seen);
+}
+
+async function take(folder: string, entry: Dirent, found: Found, seen: Set<string>): Promise<void> {
+  const path = join(folder, entry.name);
+  if (entry.isDirectory()) {
+    if (!passedFolders.has(entry.name)) await walk(path, found, seen);
+    return;
+  }
+  if (!entry.isFile() && !entry.isSymbolicLink()) return;
+  const isCandidate = candidates.test(entry.name);
+  if (entry.isFile() && !isCandidate) {
+    const extension = /\.\w{1,10}$/.exec(entry.name)?.[0] ?? "no extension";
+    found.others.set(extension, (found.others.get(extension) ?? 0) + 1);
+    return;
+  }
+  try {
+    const target = await stat(path);
+    if (target.isDirectory()) await walk(path, found, seen);
+    else if (target.isFile() && isCandidate) found.files.push({ path, bytes: target.size });
+  } catch (error) {
+    if (isCandidate) found.unread.push({ path, reason: entry.isSymbolicLink() ? "is a broken link" : reasonOf(error) });
+  }
+}
+
+/** Why a file could not be read, in a person's words. */
+export function reasonOf(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "ENOENT") return "is gone";
+  if (code === "EACCES" || code === "EPERM") return "may not be read by this user";
+  if (code === "ELOOP") return "is a link that leads to itself";
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,40 @@
+import type { Json } from "../wire/frame.ts";
+import type { SourceReader } from "./captured.ts";
+
+/**
+ * How the pieces of a source lie in its file: a JSON object a line, or objects at a depth of brackets in one JSON text (0 is
+ * the text itself, 1 the elements of an array, 2 those of an array in an object).
+ */
+export type Form = "lines" | { depth: 0 | 1 | 2 };
+
+/** The beginning of a file, by which its kind is told. */
+export interface Head {
+  /** The file's name without its folder, and without extensions. */
+  name: string;
+  stem: string;
+  /** The decoded beginning. */
+  text: string;
+  /** The lines of it that are JSON objects, the first ones. */
+  rows: Json[];
+  /** The last line, when the beginning ends within it: its first keys tell. */
+  cut: string;
+}
+
+/** Where a source is, for what lies beside it and for what its name says. */
+export interface SourceFile {
+  name: string;
+  stem: string;
+  /** Undefined in a zip. */
+  path: string | undefined;
+  /** When the file was last written, for rows without any time. ISO 8601. */
+  time: string | undefined;
+}
+
+/** A kind of source: how it is recognised, and what reads it. Each stands in a file of its own, and in `source-kinds.ts`. */
+export interface SourceKind {
+  /** As people know it. */
+  name: string;
+  /** The form of a file that is of this kind, by the marks of its content; undefined for any other. */
+  form(head: Head): Form | undefined;
+  reader(file: SourceFile): SourceReader;
+}

@@ -1,0 +1,123 @@
+import { describe, expect, test } from "bun:test";
+import type { CapturedMessage } from "../../src/capture/captured.ts";
+import { captureFile, jsonLines } from "../support/imports.ts";
+
+const at = (second: number) => `2025-03-01T10:00:${String(second).padStart(2, "0")}.000Z`;
+const meta = { timestamp: at(0), type: "session_meta", payload: { id: "s", timestamp: at(0), cwd: "/x" } };
+const row = (type: string, payload: object, second = 1) => ({ timestamp: at(second), type, payload });
+const item = (payload: object, second = 1) => row("response_item", payload, second);
+const said = (role: string, text: string) =>
+  item({ type: "message", role, content: [{ type: role === "assistant" ? "output_text" : "input_text", text }] });
+
+async function messages(name: string, content: string | Uint8Array): Promise<CapturedMessage[]> {
+  const captured = await captureFile(name, content);
+  return captured?.flatMap((each) => (each.kind === "message" ? [each.message] : [])) ?? [];
+}
+const talk = async (...rows: object[]) =>
+  (await messages("rollout.jsonl", jsonLines(meta, ...rows)))
+    .filter(({ metadata }) => metadata?.["bookkeeping"] !== true)
+    .map(({ role, metadata, content }) => [role, metadata?.["kind"], content]);
+
+describe("an output of a tool", () => {
+  const output = async (given: unknown, type = "function_call_output") =>
+    (await talk(item({ type, call_id: "c", output: given })))[0]?.[2];
+
+  test("in blocks is their text, and a picture by its type, size and hash", async () => {
+    const blocks = [
+      { type: "input_text", text: "screenshot of LYNXPAGE" },
+      { type: "input_image", image_url: `data:image/png;base64,${Buffer.from("hello").toString("base64")}` },
+    ];
+    const text = "screenshot of LYNXPAGE\n\n[input_image image/png 5 bytes sha256:2cf24dba5fb0a30e]";
+    expect(await output(blocks)).toBe(text);
+    expect(await output(blocks, "custom_tool_call_output")).toBe(text);
+  });
+
+  test("that is JSON stays as it came, to the last digit", async () => {
+    for (const text of [
+      '{"content":"short body","size":12345678901234567890,"owner":"MARGAY"}',
+      '{"id":12345678901234567890,"ratio":1.10}',
+      '[{"a": 1},  2]',
+      '{"output":"a","metadata":{"other":1}}',
+    ])
+      expect(await output(text)).toBe(text);
+  });
+
+  test("in the wrapping of older versions is what the command printed", async () => {
+    expect(await output('{"output":"a.txt","metadata":{"exit_code":0,"duration_seconds":0.5}}')).toBe("a.txt");
+    expect(await output({ content: "body", success: false })).toBe("body");
+  });
+});
+
+test("arguments keep the digits of large numbers", async () => {
+  const call = { type: "function_call", name: "lookup", call_id: "c", arguments: '{"id":12345678901234567890}' };
+  expect(await talk(item(call))).toEqual([["assistant", "tool_use", "lookup\nid: 12345678901234567890"]]);
+});
+
+test("the client's words in the user's name are the system's, each of its kind", async () => {
+  const texts = {
+    "# AGENTS.md instructions for /x": "instructions",
+    "<environment_context>\n</environment_context>": "environment",
+    "<user_shell_command>\nls</user_shell_command>": "command-output",
+    "<skill>\n<name>x</name></skill>": "skill",
+    "<subagent_notification>{}</subagent_notification>": "task-notification",
+    "<turn_aborted>": "interrupted",
+  };
+  const rows = [...Object.keys(texts), "a <b> of my own"].map((text) => said("user", text));
+  expect((await talk(...rows)).map(([role, kind]) => [role, kind])).toEqual([
+    ...Object.values(texts).map((kind) => ["system", kind]),
+    ["user", "prompt"],
+  ]);
+});
+
+test("everything that a person saw is said: compactions, plans, reviews, errors, calls, words between agents", async () => {
+  const rows = [
+    row("compacted", { message: "COMPACTED" }),
+    row("event_msg", { type: "item_completed", item: { type: "Plan", text: "PLAN" } }),
+    row("event_msg", { type: "exited_review_mode", review_output: { overall_explanation: "REVIEW" } }),
+    row("event_msg", { type: "error", message: "ERROR" }),
+    row("event_msg", {
+      type: "mcp_tool_call_end",
+      call_id: "x",
+      result: { Ok: { content: [{ type: "text", text: "MCP" }] } },
+    }),
+    item({ type: "agent_message", author: "a", recipient: "b", content: [{ type: "input_text", text: "BETWEEN" }] }),
+    item({ type: "from_the_future", body: { note: "FUTURE" } }),
+    row("event_msg", { type: "token_count", info: { total: 1 } }),
+  ];
+  const texts = (await talk(...rows)).map(([, , text]) => text);
+  expect(texts).toEqual(["COMPACTED", "PLAN", "REVIEW", "ERROR", "MCP", "a\nb\nBETWEEN", "FUTURE"]);
+});
+
+test("what events and items both tell is said once, and what only an event tells is not lost", async () => {
+  const rows = [
+    row("event_msg", { type: "user_message", message: "both" }),
+    said("user", "both"),
+    said("assistant", "answer"),
+    row("event_msg", { type: "agent_message", message: "answer" }),
+    row("event_msg", { type: "user_message", message: "only told" }),
+    item({ type: "function_call", name: "t", arguments: "{}", call_id: "c" }),
+    row("event_msg", { type: "mcp_tool_call_end", call_id: "c", result: { Ok: { content: [{ text: "r" }] } } }),
+    item({ type: "function_call_output", call_id: "c", output: "r" }),
+  ];
+  expect((await talk(...rows)).map(([, , text]) => text)).toEqual(["both", "answer", "t", "r", "only told"]);
+});
+
+describe("an older session", () => {
+  const id = "01a211db-4eb8-76bf-8bf6-5867dd2e1c33";
+  const bare = { type: "message", role: "user", content: [{ type: "input_text", text: "old" }] };
+
+  test("in one JSON object is read, with its own time", async () => {
+    const whole = { session: { timestamp: "2025-04-20T10:00:00Z", id, instructions: "" }, items: [bare] };
+    const read = await messages("rollout-2025-04-20.json", JSON.stringify(whole, null, 2));
+    expect(read.at(-1)).toMatchObject({ role: "user", content: "old", created_at: "2025-04-20T10:00:00.000Z" });
+  });
+
+  test("of bare rows, or without its first row, has the time and the session of its name", async () => {
+    const name = `rollout-2025-06-01T08-09-10-${id}.jsonl`;
+    for (const rows of [[{ record_type: "state" }, bare], [{ type: "response_item", payload: bare }]]) {
+      const captured = await captureFile(name, jsonLines(...rows));
+      expect(captured?.[0]).toMatchObject({ begin: { conversation_id: id, created_at: "2025-06-01T08:09:10.000Z" } });
+      expect(captured?.at(-1)).toMatchObject({ message: { content: "old", created_at: "2025-06-01T08:09:10.000Z" } });
+    }
+  });
+});
