@@ -161,8 +161,7 @@ begin
   ), counted as (
     update conversations c
     set last_turn = greatest(c.last_turn, n.highest), message_count = c.message_count + n.talk,
-      created_at = case when c.message_count = 0 then coalesce(n.first, c.created_at)
-        else least(c.created_at, n.first) end,
+      created_at = least(c.created_at, n.first),
       updated_at = case when c.message_count = 0 then coalesce(n.last, c.updated_at)
         else greatest(c.updated_at, n.last) end,
       title = coalesce(c.title, n.prompts[1]),

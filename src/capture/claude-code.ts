@@ -211,7 +211,7 @@ export class ClaudeCodeReader implements SourceReader {
     const facts = agent ?? (path === undefined || place.agent === undefined ? {} : agentFactsBeside(path, place));
     const told = isText(placed["parent_tool_use_id"]) ? { toolUseId: placed["parent_tool_use_id"] } : {};
     conversation.held = [];
-    const begun = beginPlace(place, placed, firstTime, { ...facts, ...told });
+    const begun = beginPlace(place, placed, firstTalk(held) ?? firstTime, { ...facts, ...told });
     // What a compaction repeats is its session's, and often nothing else is in its file.
     const isCopy = place.agent !== undefined && isCompacting(place.agent);
     return [
@@ -235,6 +235,13 @@ function timed(conversation: Conversation, row: Json, captured: Captured[]): Cap
   conversation.lastTime = time ?? conversation.lastTime;
   conversation.firstTime ??= time;
   return time === undefined ? captured.map((each) => withTime(each, conversation.lastTime)) : captured;
+}
+
+/** The time of the first message that is no bookkeeping. */
+function firstTalk(held: Captured[]): string | undefined {
+  for (const each of held)
+    if (each.kind === "message" && each.message.metadata?.["bookkeeping"] !== true) return each.message.created_at;
+  return undefined;
 }
 
 function withTime(captured: Captured, time: string | undefined): Captured {

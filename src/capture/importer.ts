@@ -201,7 +201,7 @@ export class Importer {
       const reply = await this.#options.call("dewey_store_messages_bulk", {
         conversation_id: conversation,
         messages,
-        skip_known: true,
+        skip_copies: true,
         follow_to_trash: true,
       });
       this.stored += Number(reply["stored"]);

@@ -63,8 +63,8 @@ export class Messages {
 
   /**
    * Stores all messages or none, into an existing conversation or a new one. Errors name `messages[3].…`. With `skip_known`,
-   * messages whose ids are stored, here or elsewhere, are skipped even if they differ, so that a source can be imported
-   * again; the reply names those with another content.
+   * messages whose ids the conversation has are skipped even if they differ, so that a source can be imported again. With
+   * `skip_copies`, those of other conversations are skipped too, and the reply names these and the messages that differ.
    */
   async storeBulk(input: {
     conversation_id?: string | undefined;
@@ -73,14 +73,16 @@ export class Messages {
     messages: NewMessage[];
     follow_to_trash?: boolean | undefined;
     skip_known?: boolean | undefined;
+    skip_copies?: boolean | undefined;
   }): Promise<BulkStored> {
     const conversationId = input.conversation_id ?? Bun.randomUUIDv7();
     if (input.conversation_id === undefined) {
       return bulkStored(conversationId, await this.#storeInNew(conversationId, input), {});
     }
-    const { messages, ...passedOver } = input.skip_known
-      ? await this.#sift(conversationId, input.messages)
-      : { messages: input.messages };
+    const { messages, ...passedOver } =
+      input.skip_known || input.skip_copies
+        ? await this.#sift(conversationId, input.messages, input.skip_copies ?? false)
+        : { messages: input.messages };
     const options = { single: false, followToTrash: input.follow_to_trash ?? false };
     const stored = messages.length === 0 ? [] : await this.#writer.append(conversationId, messages, options);
     return bulkStored(conversationId, stored, passedOver);
@@ -95,19 +97,21 @@ export class Messages {
   async #sift(
     conversationId: string,
     given: NewMessage[],
+    withCopies: boolean,
   ): Promise<{ messages: NewMessage[] } & Pick<BulkStored, "known" | "changed" | "elsewhere">> {
     const ids = given.flatMap((message) => message.message_id ?? []);
     const rows: KnownRow[] = await this.#database.retried(
       (sql) => sql`select id, conversation_id, encode(sent_hash, 'hex') as hash from messages
-        where id = any(${sql.array(ids, "UUID")}::uuid[])`,
+        where id = any(${sql.array(ids, "UUID")}::uuid[]) and (${withCopies} or conversation_id = ${conversationId})`,
     );
     const known = new Map(rows.map((row) => [row.id, row]));
     const rowOf = (message: NewMessage) => known.get(message.message_id?.toLowerCase() ?? "");
+    const messages = given.filter((message) => rowOf(message) === undefined);
+    if (!withCopies) return { messages, known: given.length - messages.length };
     const suspects = given.filter((message) => {
       const row = rowOf(message);
       return row !== undefined && row.hash !== sentHash(message.role, message.content, message.metadata);
     });
-    const messages = given.filter((message) => rowOf(message) === undefined);
     const changed = await this.#changed(suspects);
     const here = conversationId.toLowerCase();
     const elsewhere = [...new Set(rows.map((row) => row.conversation_id))].filter((id) => id !== here);

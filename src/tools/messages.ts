@@ -50,7 +50,11 @@ export const storeMessagesBulk = defineTool({
       skip_known: z
         .boolean()
         .default(false)
-        .describe("skip messages whose message_id is already stored, even with other content or elsewhere"),
+        .describe("skip messages whose message_id is already in the conversation, even with other content"),
+      skip_copies: z
+        .boolean()
+        .default(false)
+        .describe("skip those in other conversations too, and report them, and those with other content"),
     })
     .refine((input) => input.conversation_id === undefined || input.session_id === undefined, {
       path: ["session_id"],
@@ -68,8 +72,14 @@ export const storeMessagesBulk = defineTool({
     conversation_id: z.string(),
     stored: z.int(),
     known: z.int().optional().describe("with skip_known: number of messages skipped, not counted in stored"),
-    changed: z.array(z.string()).optional().describe("ids among the known ones whose stored content is another"),
-    elsewhere: z.array(z.string()).optional().describe("other conversations that have some of the known ones"),
+    changed: z
+      .array(z.string())
+      .optional()
+      .describe("with skip_copies: ids among the known ones whose stored content is another"),
+    elsewhere: z
+      .array(z.string())
+      .optional()
+      .describe("with skip_copies: other conversations that have some of the known ones"),
     first_turn: z.int().optional().describe("absent when all were skipped, like last_turn"),
     last_turn: z.int().optional(),
     message_ids: z.array(z.string()).optional().describe("present for at most 100 messages"),

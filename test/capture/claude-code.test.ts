@@ -45,7 +45,7 @@ describe("a transcript of Claude Code", () => {
       begin: {
         conversation_id: session,
         session_id: session,
-        created_at: "2026-11-25T08:39:08.754Z",
+        created_at: "2026-11-25T08:39:08.959Z",
         metadata: { source: "claude-code", cwd: "/home/ada/project", branch: "feature/x", client_version: "2.1.197" },
       },
     });

@@ -253,6 +253,23 @@ for (const engine of engines) {
       ).toMatchObject({ code: "conflict", field: "messages[0].message_id" });
     });
 
+    test("in bulk skip copies of another conversation's messages, if requested, and report them and what differs", async () => {
+      const [mine, theirs] = [await begin(), await begin()];
+      const [same, other, secret] = [crypto.randomUUID(), crypto.randomUUID(), crypto.randomUUID()];
+      const messages = (text: string) => [
+        { ...user("x"), message_id: same, metadata: { by: text } },
+        { ...user(text), message_id: other },
+        { ...user("provisional"), message_id: secret, metadata: { provisional: true } },
+      ];
+      await store.messages.storeBulk({ conversation_id: theirs, messages: messages("one") });
+      const copied = messages("two").map((each) => ({
+        ...each,
+        content: each.content.replace("provisional", "final"),
+      }));
+      const reply = await store.messages.storeBulk({ conversation_id: mine, messages: copied, skip_copies: true });
+      expect(reply).toMatchObject({ stored: 0, known: 3, changed: [other], elsewhere: [theirs] });
+    });
+
     test("in bulk leave nothing behind when one is refused, not even a new conversation", async () => {
       const conversation_id = await begin();
       const message_id = crypto.randomUUID();

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { appendFileSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { binary, run, start, startServe } from "../../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../../support/home.ts";
@@ -61,7 +61,8 @@ describe("dewey import", () => {
     // Only the file of events beside the transcripts has an unknown format.
     expect(first).toMatchObject({ code: 0, stderr: "" });
     expect(first.stdout).toBe(
-      "20 messages imported, 0 known already, in 2 conversations from 2 files.\n1 file skipped: unknown format.\n",
+      "20 messages imported, 0 known already, in 2 conversations from 2 files.\n1 file skipped: unknown format.\n" +
+        `  ${project}/events.jsonl\n`,
     );
     const { session_id, messages } = await read(session);
     expect(session_id).toBe(session);
@@ -90,7 +91,7 @@ describe("dewey import", () => {
       `${row(id, "1", "before")}{"type":"user", torn\n${row(id, "2", "", { type: "novelty" })}[]\n${row(id, "3", "after")}`,
     );
     const { stdout, code } = await run(["import", path], env);
-    expect(code).toBe(0);
+    expect(code).toBe(3);
     expect(stdout).toContain("3 messages imported");
     expect(stdout).toContain("Kept rows of unknown types: novelty (1).");
     expect(stdout).toContain(`2 faults:\n  ${path}:2: JSON Parse error`);
@@ -193,10 +194,50 @@ describe("dewey import", () => {
     cable.stop();
   });
 
+  test("names what it could not read, says what an unknown folder looks like, and reads all the rest", async () => {
+    const folder = join(home.path, "mixed");
+    mkdirSync(folder);
+    const id = crypto.randomUUID();
+    symlinkSync("nowhere", join(folder, "a-broken.jsonl"));
+    writeFileSync(join(folder, "b.jsonl"), `${row(id, "1", "one").trim()}${row(id, "2", "two")}`);
+    writeFileSync(join(folder, "c.jsonl"), '{"some":"log"}\n');
+    const mixed = await run(["import", folder], env);
+    expect(mixed.code).toBe(3);
+    expect(mixed.stdout).toContain(`${folder}/a-broken.jsonl: is a broken link`);
+    expect(mixed.stdout).toContain(`1 file skipped: unknown format.\n  ${folder}/c.jsonl`);
+    expect(await contents(id)).toEqual(["one", "two"]);
+    const unknown = join(home.path, "unknown");
+    mkdirSync(unknown);
+    writeFileSync(join(unknown, "session-1.json"), '{"sessionId":"x","projectHash":"y"}');
+    writeFileSync(join(unknown, "notes.md"), "x");
+    expect(await run(["import", unknown], env)).toMatchObject({
+      code: 3,
+      stdout: expect.stringContaining(
+        `${unknown}: holds nothing that dewey import knows: 1 .md, 1 .json; ${unknown}/session-1.json looks like JSON with sessionId, projectHash`,
+      ),
+    });
+  });
+
+  test("names conversations by what was said first, or as a person says", async () => {
+    const id = crypto.randomUUID();
+    await run(["import", file("named.jsonl", row(id, "1", "why is the sky blue"))], env);
+    expect((await run(["list", "--session", id], env)).stdout).toMatch(
+      /2026-01-01 .* why is the sky blue · claude-code/,
+    );
+    expect(await run(["rename", id, "Sky", "colours"], env)).toMatchObject({ code: 0, stdout: "Sky colours\n" });
+    expect((await run(["show", id], env)).stdout).toStartWith("# Sky colours\n");
+    expect((await run(["export", "--conversation", id, "--format", "markdown"], env)).stdout).toStartWith(
+      "# Sky colours\n",
+    );
+    expect((await run(["search", "--session", id, "sky"], env)).stdout).toContain("Sky colours · claude-code");
+    const missing = await run(["rename", crypto.randomUUID(), "x"], env);
+    expect(missing).toMatchObject({ code: 1, stderr: expect.stringContaining("there is no conversation") });
+  });
+
   test("reports wrong arguments", async () => {
     const notes = file("notes.txt", "hello");
     expect(await run(["import", notes], env)).toMatchObject({
-      code: 1,
+      code: 3,
       stdout: expect.stringContaining(`${notes}: has a format that dewey import does not know`),
     });
     const nothing = await run(["import", join(home.path, "missing")], env);
