@@ -71,11 +71,12 @@ end $$;
 create trigger conversations_facts before insert on conversations
   for each row execute function dewey_conversation_facts();
 
--- The beginning of a prompt as a title: one line, cut after a word where there is one.
+-- The beginning of a prompt as a title: one line without marks of Markdown, cut after a word where there is one.
 create function dewey_prompt_title(content text) returns text language sql immutable parallel safe as $$
   select case when length(line) <= 100 then line
     else regexp_replace(left(line, 100), '\s\S{0,30}$', '') || '…' end
-  from (select btrim(regexp_replace(left(content, 1000), '\s+', ' ', 'g')) as line) as l
+  from (select btrim(regexp_replace(
+    regexp_replace(left(content, 1000), '^\s*#{1,6}\s|\*\*|`', '', 'g'), '\s+', ' ', 'g')) as line) as l
 $$;
 
 -- A recorded session's title: its upstream, and the tools of its first calls with their counts.

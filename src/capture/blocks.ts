@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { describeRequest } from "../proxy/delivery/describe.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { exactDigits, shallow } from "./captured.ts";
+import { exactDigits, hasExactDigits, shallow } from "./captured.ts";
 import type { CapturedMessage } from "./captured.ts";
 
 // Content blocks, as the models' APIs and MCP have them, and what tools are called with and answer in them.
@@ -30,8 +30,9 @@ export function toolCall(
   toolUseId: string,
   input: unknown,
 ): Pick<CapturedMessage, "content" | "metadata"> {
-  const { content } = describeRequest("tools/call", tool, { arguments: input });
-  const { metadata } = describeRequest("tools/call", tool, { arguments: shallow(input) });
+  const { content, metadata: exact } = describeRequest("tools/call", tool, { arguments: input });
+  // Metadata takes numbers with exact digits as texts.
+  const metadata = hasExactDigits(input) ? { ...exact, arguments: shallow(input) } : exact;
   return {
     content: OWN_TOOL.test(tool) ? tool : content,
     metadata: { tool, tool_use_id: toolUseId, ...metadata },
@@ -108,23 +109,9 @@ function blockName(block: unknown): string {
   return `[${[block["type"] ?? block["content_type"] ?? "block", mediaType, size, hash].filter(isText).join(" ")}]`;
 }
 
-/** A block for metadata: its bytes as type, size and hash. */
-export function kept(block: unknown): unknown {
-  return shallow(withoutData(block, 0));
-}
-
-function withoutData(value: unknown, depth: number): unknown {
-  if (typeof value === "string") return isEncoded(value) ? factsOfBytes(value) : value;
-  if (value === null || typeof value !== "object" || exactDigits(value) !== undefined || depth === MAX_BLOCK_DEPTH)
-    return value;
-  if (Array.isArray(value)) return value.map((each) => withoutData(each, depth + 1));
-  const isMedia = ["media_type", "mimeType", "mime_type"].some((name) => name in value);
-  return Object.fromEntries(
-    Object.entries(value).map(([key, each]) => [
-      key,
-      isMedia && key === "data" && typeof each === "string" ? factsOfBytes(each) : withoutData(each, depth + 1),
-    ]),
-  );
+/** A value for metadata, as `shallow` makes it, with bytes as type, size and hash. */
+export function kept(value: unknown): unknown {
+  return shallow(value, 0, (text, isMedia) => (isMedia || isEncoded(text) ? factsOfBytes(text) : text));
 }
 
 function isData(block: unknown): boolean {

@@ -191,6 +191,12 @@ export function exactDigits(value: unknown): string | undefined {
   return RawJson.isRawJSON(value) ? (value as { rawJSON: string }).rawJSON : undefined;
 }
 
+/** Whether a value holds such a number. */
+export function hasExactDigits(value: unknown): boolean {
+  if (value === null || typeof value !== "object") return false;
+  return exactDigits(value) !== undefined || Object.values(value).some(hasExactDigits);
+}
+
 /** PostgreSQL and the store take metadata nested to 100 levels; deeper levels are kept as JSON text. */
 const MAX_DEPTH = 64;
 
@@ -235,14 +241,27 @@ export function stated(fields: Json): Json {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null));
 }
 
-/** A value that the store's metadata can hold: what is nested too deep becomes text, and so do numbers with exact digits. */
-export function shallow(value: unknown, depth = 0): unknown {
+/**
+ * A value that the store's metadata can hold: what is nested too deep becomes text, and so do numbers with exact digits.
+ * `onText` may replace texts; it is told whether one is the `data` of a block that names its media type.
+ */
+export function shallow(value: unknown, depth = 0, onText?: (text: string, isMedia: boolean) => unknown): unknown {
+  if (typeof value === "string") return onText ? onText(value, false) : value;
   if (value === null || typeof value !== "object") return value;
   const digits = exactDigits(value);
   if (digits !== undefined) return digits;
   if (depth === MAX_DEPTH) return JSON.stringify(value);
-  if (Array.isArray(value)) return value.map((each) => shallow(each, depth + 1));
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, shallow(each, depth + 1)]));
+  if (Array.isArray(value)) return value.map((each) => shallow(each, depth + 1, onText));
+  const isMedia = "media_type" in value || "mimeType" in value || "mime_type" in value;
+  const copy: Json = {};
+  for (const [key, each] of Object.entries(value)) {
+    const isData = isMedia && key === "data" && typeof each === "string" && onText;
+    const shown = isData ? isData(each, true) : shallow(each, depth + 1, onText);
+    // A plain assignment to __proto__ would set the prototype.
+    if (key === "__proto__") Object.defineProperty(copy, key, { value: shown, enumerable: true });
+    else copy[key] = shown;
+  }
+  return copy;
 }
 
 /** Numbers equal things, so that each gets an id of its own. */

@@ -181,7 +181,9 @@ function notePrompt(thread: Thread, row: Json, inner: Json): void {
 }
 
 function isRepeated(thread: Thread, name: string, block: Json): boolean {
-  const hash = Bun.hash.xxHash3(`${name} ${JSON.stringify(block)}`);
+  const { text, thinking, content } = block;
+  const words = [text, thinking, content].find(isText) ?? JSON.stringify(block);
+  const hash = Bun.hash.xxHash3(`${name} ${words}`);
   if (thread.seen.has(hash)) return true;
   thread.seen.add(hash);
   return false;

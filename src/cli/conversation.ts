@@ -2,6 +2,9 @@ import type { ConversationPage } from "../store/page.ts";
 import type { Talk } from "./client-command.ts";
 import { oneLine } from "./terminal.ts";
 
+/** Clients name their sessions so: it tells a person nothing. */
+const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
 /** The facts by which a person recognises a conversation. */
 interface Recognised {
   title: string | null;
@@ -12,11 +15,16 @@ interface Recognised {
   forked_from?: string | null;
 }
 
-/** Describes a conversation in one line: its title, its origin, its client and folder, else the caller's own key. */
+/**
+ * Describes a conversation in one line: its title, its origin, its client and folder, and the caller's own key unless that is
+ * an id.
+ */
 export function about({ title, client, folder, session_id, parent_id, forked_from }: Recognised): string {
   const origin = parent_id ? "sub-agent" : forked_from ? "fork" : null;
-  const known = [title, origin, client, folder].filter((part) => part !== null && part !== "");
-  return (known.length > 0 ? known : [session_id ?? ""]).map((part) => oneLine(part ?? "")).join(" · ");
+  const session = session_id !== null && isId.test(session_id) ? null : session_id;
+  return [title, origin, client, folder, session]
+    .flatMap((part) => (part === null || part === "" ? [] : [oneLine(part)]))
+    .join(" · ");
 }
 
 export type Pages = AsyncGenerator<ConversationPage>;

@@ -54,7 +54,9 @@ describe("dewey list", () => {
     const { stdout, code } = await dewey("list");
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      new RegExp(`^CONVERSATION .*\n${id}  \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d +4  a client · looked-at\n`),
+      new RegExp(
+        `^CONVERSATION .*\n${id}  \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d +4  The plan Please mend the flaky test. · a client · looked-at\n`,
+      ),
     );
     expect(stdout).toEndWith("1 conversation\n");
   });
@@ -76,7 +78,9 @@ describe("dewey search", () => {
   test("shows the role, the conversation and the words around the match", async () => {
     const { stdout, code } = await dewey("search", "flaky", "test");
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^user {2}\S+ \S+ {2}a client · looked-at\n {2}.*flaky/);
+    expect(stdout).toMatch(
+      /^user {2}\S+ \S+ {2}The plan Please mend the flaky test. · a client · looked-at\n {2}.*flaky/,
+    );
     expect(stdout).toContain(`\ndewey show ${id} --turn 1\n`);
   });
 
@@ -139,7 +143,7 @@ describe("dewey show", () => {
   test("prints the whole conversation with tool calls folded, and Markdown as it is when stdout is not a terminal", async () => {
     const { stdout, code } = await dewey("show", id);
     expect(code).toBe(0);
-    expect(stdout).toStartWith(`# Conversation ${id}\n`);
+    expect(stdout).toStartWith(`# The plan Please mend the flaky test.\n${id}\na client · looked-at\n`);
     expect(stdout).toContain("\n\n# The plan\n\nPlease **mend** the `flaky` test.\n\n");
     expect(stdout).toContain('▸ 2 · user · echo: echo { "message": "hi" } (4 lines)\n');
     expect(stdout).toContain("▸ 3 · assistant · echo · success · 12 ms: first line second line");
@@ -149,7 +153,7 @@ describe("dewey show", () => {
     expect((await dewey("show", id, "--unfold")).stdout).toContain('echo\n{\n  "message": "hi"\n}\n');
     const turn = (await dewey("show", id, "--turn", "2")).stdout;
     expect(turn).toContain('echo\n{\n  "message": "hi"\n}\n');
-    expect(turn).not.toContain("The plan");
+    expect(turn).not.toContain("Please **mend**");
     expect((await dewey("show", id, "--after", "3")).stdout).not.toContain("first line");
   });
 
@@ -176,7 +180,7 @@ describe("dewey show", () => {
 
   test("loses nothing to a slow reader, and exits silently when the reader leaves", async () => {
     const large = await rpc.tool("dewey_store_messages_bulk", {
-      messages: [{ role: "user", content: "y".repeat(3_000_000) }],
+      messages: [{ role: "assistant", content: "y".repeat(3_000_000) }],
     });
     const command = `"${binary}" show ${String(large["conversation_id"])}`;
     const shell = (line: string) =>

@@ -22,6 +22,7 @@ const home = temporaryHome();
 const operands: Record<string, string[]> = {
   search: ["word"],
   show: [crypto.randomUUID()],
+  rename: [crypto.randomUUID(), "a title"],
   rm: [crypto.randomUUID()],
   restore: [crypto.randomUUID()],
   context: ["list"],
@@ -162,6 +163,7 @@ const forms: Form[] = [
     args: ["context", "history", "gone"],
     reply: { total: 2, versions: [{ change: "deleted" }, {}] },
   },
+  { args: ["rename", "ID", "Mine"], reply: { title: "Mine", title_source: "person" } },
   { args: ["reindex"], reply: { language: "english", under_way: false, total: expect.any(Number) } },
   { args: ["backup", file("a.backup")], reply: { format: "dewey-backup", bytes: expect.any(Number) } },
   {
