@@ -23,13 +23,16 @@ export interface Turned {
 export class Branches {
   readonly #rows = new Map<string, Row>();
   /** The latest prompt under each parent. */
-  readonly #prompts = new Map<string | null, string>();
+  readonly #prompts = new Map<string, string>();
 
   has(id: string): boolean {
     return this.#rows.has(id);
   }
 
-  /** Takes a row. Returns the messages whose branch has changed by it, if any. `parent` null is a beginning. */
+  /**
+   * Takes a row. Returns the messages whose branch has changed by it, if any. A row without a parent begins a tree of its own
+   * and abandons nothing: sessions that go on elsewhere, and rows whose parent was never written, look the same.
+   */
   add(id: string, parent: string | null | undefined, isPrompt: boolean, messages: string[]): Turned | undefined {
     if (this.#rows.size >= MAX_ROWS || this.#rows.has(id)) return undefined;
     const above = typeof parent === "string" ? this.#rows.get(parent) : undefined;
@@ -37,12 +40,12 @@ export class Branches {
     this.#rows.set(id, { parent, isPrompt, messages, children: [], abandoned: false });
     const turned: Turned = { abandoned: [], current: [] };
     if (above?.abandoned && parent) this.#return(parent, turned);
-    if (isPrompt && parent !== undefined) this.#turn(id, parent, turned);
+    if (isPrompt && above && parent) this.#turn(id, parent, turned);
     return turned.abandoned.length + turned.current.length > 0 ? turned : undefined;
   }
 
   /** Makes a prompt the current one under its parent. */
-  #turn(id: string, parent: string | null, turned: Turned): void {
+  #turn(id: string, parent: string, turned: Turned): void {
     const before = this.#prompts.get(parent);
     this.#prompts.set(parent, id);
     if (before === undefined || before === id) return;
@@ -63,7 +66,7 @@ export class Branches {
       if (!row?.abandoned) return;
       row.abandoned = false;
       turned.current.push(...row.messages);
-      if (row.isPrompt && row.parent !== undefined) this.#turn(id, row.parent, turned);
+      if (row.isPrompt && row.parent) this.#turn(id, row.parent, turned);
       id = row.parent;
     }
   }

@@ -257,7 +257,10 @@ function isClaudeCodeRow(row: Json): boolean {
   const hasSession = isText(row["sessionId"]) || isText(row["session_id"]);
   if (type === "user" || type === "assistant") {
     const content = isObject(message) ? message["content"] : undefined;
-    return (hasSession || isText(uuid)) && (typeof content === "string" || Array.isArray(content));
+    return (
+      (hasSession || isText(uuid) || isText(row["timestamp"])) &&
+      (typeof content === "string" || Array.isArray(content))
+    );
   }
   if (type === "file-history-snapshot") return "snapshot" in row;
   if (type === "result" || type === "stream_event" || type === "rate_limit_event") return isText(row["session_id"]);

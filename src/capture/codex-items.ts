@@ -45,9 +45,14 @@ const MAX_SAID_LATELY = 200;
 
 type Item = Omit<Said, "id" | "time">;
 
+/** An item's type: some versions leave it out of messages. */
+function itemType(payload: Json): string {
+  return payload["type"] === undefined && isText(payload["role"]) ? "message" : String(payload["type"]);
+}
+
 /** Whether an item's type is one that these versions write. */
 export function isKnownItem(payload: Json): boolean {
-  const type = String(payload["type"]);
+  const type = itemType(payload);
   return calls.has(type) || outputs.has(type) || others.has(type);
 }
 
@@ -78,7 +83,7 @@ export class CodexItems {
   }
 
   #item(payload: Json, time: string | undefined): Item {
-    const type = String(payload["type"]);
+    const type = itemType(payload);
     if (type === "message") return this.#message(payload);
     if (type === "reasoning") return this.#reasoning(payload);
     if (calls.has(type)) return this.#call(payload, type, time);

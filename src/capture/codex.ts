@@ -186,7 +186,7 @@ function isBareItem(row: Json): boolean {
     const isBlock = (block: unknown) => isObject(block) && /^(?:input|output)_text$/.test(String(block["type"]));
     return Array.isArray(content) && content.some(isBlock);
   }
-  return isKnownItem(row) && (isText(call_id) || type === "reasoning");
+  return isKnownItem(row) && isText(call_id);
 }
 
 export const codex: SourceKind = {
