@@ -1,5 +1,9 @@
 import { test } from "bun:test";
 import { oneLine } from "../src/cli/terminal.ts";
+import { readable } from "../src/capture/blocks.ts";
+import { parseRow } from "../src/capture/captured.ts";
+import { kindOfUserText } from "../src/capture/client-words.ts";
+import { objectsIn } from "../src/capture/rows.ts";
 import { visible } from "../src/visible.ts";
 import { describeResult } from "../src/proxy/delivery/describe.ts";
 import { parseUpstreams } from "../src/proxy/relay/upstreams.ts";
@@ -57,6 +61,10 @@ const works: Record<string, (text: string) => unknown> = {
   "server-sent events": (text) => new SseReader().push(Buffer.from(text)),
   "a described result": (text) => describeResult({ result: { content: [{ type: "text", text }] } }),
   "a described object": (text) => describeResult({ result: { structuredContent: { [text]: text } } }),
+  "what kind of words a client sends": (text) => [kindOfUserText(text), kindOfUserText(`<skill ${text}`)],
+  "a row of a transcript": (text) => [parseRow(text), parseRow(`{"a":${json(text)},"n":1.10}`)],
+  "the objects of a line": objectsIn,
+  "the words of a block": (text) => readable([{ type: "x", text, data: text }, text]),
   "a text for a terminal": visible,
   "a text as one line": oneLine,
   "Markdown on a terminal": (text) => Bun.markdown.ansi(text, { colors: true, columns: 100 }),

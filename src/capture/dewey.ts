@@ -2,13 +2,7 @@ import { z } from "zod";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { parseRow } from "./captured.ts";
-import type {
-  Captured,
-  CapturedContext,
-  CapturedConversation,
-  CapturedMessage,
-  SourceReader,
-} from "./captured.ts";
+import type { Captured, CapturedContext, CapturedConversation, CapturedMessage, SourceReader } from "./captured.ts";
 import type { SourceKind } from "./source-kind.ts";
 
 /** The first line of an export: what it is, and in which version of the form. */
@@ -45,7 +39,7 @@ const context = z.looseObject({
 }) satisfies z.ZodType<CapturedContext>;
 
 /** Reads what `dewey export --format jsonl` wrote: ids, times and turns are kept as they are. */
-class DeweyReader implements SourceReader {
+export class DeweyReader implements SourceReader {
   take(line: string): Captured[] {
     const row = parseRow(line);
     if ("broken" in row) return row.broken;

@@ -144,7 +144,10 @@ export class Conversations {
     const title = input.title === undefined ? null : this.#storableTitle(input.title);
     const source = input.title_source ?? "person";
     const outranked = titleSources.slice(0, titleSources.indexOf(source));
-    const { client = null, folder = null, branch = null, parent_id = null, forked_from = null, starred = null } = input;
+    const [client, folder, branch] = [input.client, input.folder, input.branch].map(
+      (fact) => redactKey(this.#redactor, fact) ?? null,
+    );
+    const { parent_id = null, forked_from = null, starred = null } = input;
     return this.#database.retried(async (sql) => {
       // A title is prepared first: `c.title` of the right side is the row's earlier one.
       const rows: ConversationFacts[] = await sql`
@@ -153,8 +156,8 @@ export class Conversations {
             else ${title} end,
           title_source = case when ${title}::text is null or c.title_source = any(${sql.array([...outranked], "TEXT")})
             then c.title_source else ${source} end,
-          client = coalesce(${client}, c.client), folder = coalesce(${folder}, c.folder),
-          branch = coalesce(${branch}, c.branch), parent_id = coalesce(${parent_id}::uuid, c.parent_id),
+          client = coalesce(${client ?? null}, c.client), folder = coalesce(${folder ?? null}, c.folder),
+          branch = coalesce(${branch ?? null}, c.branch), parent_id = coalesce(${parent_id}::uuid, c.parent_id),
           forked_from = case when exists (
               select from conversations o where o.id = ${forked_from}::uuid and (o.id = c.id or o.forked_from = c.id)
             ) then c.forked_from else coalesce(${forked_from}::uuid, c.forked_from) end, starred = coalesce(${starred}::boolean, c.starred)
@@ -169,7 +172,7 @@ export class Conversations {
   /** The conversation that has a message whose metadata contains this. Throws `not_found`. */
   async #holding(metadata: Metadata): Promise<string> {
     const sought = storableMetadata(metadata).readable;
-    const [row]: { id: string }[] = await this.#database.repeatable(
+    const [row]: { id: string }[] = await this.#database.retried(
       (sql) => sql`select conversation_id as id from messages where metadata @> ${sought}::text::jsonb limit 1`,
     );
     if (row) return row.id;

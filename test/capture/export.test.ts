@@ -5,7 +5,12 @@ const conversation = {
   conversation_id: "019ad000-0000-7000-8000-000000000000",
   session_id: null,
   created_at: "2026-01-31T12:00:00.000Z",
-  metadata: { title: "![x](http://remote/x.png) <img src=http://remote> `a` \u202e" },
+  metadata: {},
+  title: "![x](http://remote/x.png) <img src=http://remote> `a` \u202e",
+  title_source: "client",
+  client: null,
+  folder: null,
+  starred: false,
 };
 
 const message = (content: string, metadata: Record<string, unknown> | null = null) => ({
