@@ -53,7 +53,7 @@ export const storeMessagesBulk = defineTool({
         .describe("skip messages whose message_id is already in the conversation, even with other content"),
       skip_copies: z
         .boolean()
-        .default(false)
+        .optional()
         .describe("skip those in other conversations too, and report them, and those with other content"),
     })
     .refine((input) => input.conversation_id === undefined || input.session_id === undefined, {
