@@ -1,6 +1,6 @@
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { isJSONRPCRequest } from "@modelcontextprotocol/sdk/types.js";
-import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import type { JSONRPCMessage, RequestId } from "@modelcontextprotocol/sdk/types.js";
 import { doing } from "../watchdog.ts";
 import { INVALID_REQUEST, PARSE_ERROR, errorFrame, viewFrame } from "./frame.ts";
 import type { FrameView } from "./frame.ts";
@@ -10,10 +10,12 @@ import type { Link } from "./link.ts";
  * The SDK's transport over a link. Invalid frames are answered with the errors of JSON-RPC, and the link stays open.
  */
 export function linkTransport(link: Link): Transport {
+  /** Ids of the requests sent over the link that are still unanswered. */
+  const asked = new Set<RequestId>();
   const transport: Transport = {
     start() {
       link.open({
-        frame: (text) => deliver(viewFrame(text), transport, link),
+        frame: (text) => deliver(viewFrame(text), { transport, link, asked }),
         // The SDK has no backpressure: its frames are queued by the link, up to the link's own limit.
         drained: () => {},
         closed: () => transport.onclose?.(),
@@ -21,6 +23,7 @@ export function linkTransport(link: Link): Transport {
       return Promise.resolve();
     },
     send(message) {
+      if (isJSONRPCRequest(message)) asked.add(message.id);
       link.send(doing("writing a reply", () => JSON.stringify(message)));
       return Promise.resolve();
     },
@@ -32,7 +35,14 @@ export function linkTransport(link: Link): Transport {
   return transport;
 }
 
-function deliver(view: FrameView, transport: Transport, link: Link): void {
+interface Receiver {
+  transport: Transport;
+  link: Link;
+  asked: Set<RequestId>;
+}
+
+function deliver(view: FrameView, receiver: Receiver): void {
+  const { transport, link, asked } = receiver;
   switch (view.kind) {
     case "invalid":
       link.send(
@@ -42,7 +52,7 @@ function deliver(view: FrameView, transport: Transport, link: Link): void {
       );
       return;
     case "batch":
-      for (const message of view.messages) deliver(message, transport, link);
+      for (const message of view.messages) deliver(message, receiver);
       return;
     case "request":
       // The SDK silently drops frames that do not match its schema, and the caller would wait forever.
@@ -52,8 +62,9 @@ function deliver(view: FrameView, transport: Transport, link: Link): void {
       }
       break;
     case "response":
-      // The server asks nothing of its clients, and for an answer to nothing the SDK writes out all of it: 5 s when it is deep.
-      return;
+      // For an answer to nothing, the SDK writes out all of it: 5 s when it is deep.
+      if (!asked.delete(view.id as RequestId)) return;
+      break;
     case "notification":
       break;
   }

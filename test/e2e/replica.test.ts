@@ -40,7 +40,9 @@ describe.skipIf(!debian)("dewey serve with DEWEY_DB_READ_URL", () => {
 
     await standby.kill();
     expect(await rpc.tool("dewey_search", { query: "bittern" })).toMatchObject({ total: 1 });
-    expect(await doctor()).toMatch(/✗ replica +not used, reads go to the primary: .*start it, or correct DEWEY_DB_READ_URL/);
+    expect(await doctor()).toMatch(
+      /✗ replica +not used, reads go to the primary: .*start it, or correct DEWEY_DB_READ_URL/,
+    );
     await running.until("stderr", /"event":"the read replica does not serve; reads go to the primary"/);
     await standby.restart();
     await running.until("stderr", /"event":"the read replica serves again"/);

@@ -36,6 +36,10 @@ test("messages pass both ways, a batch message by message; answers to nothing pa
   expect(heard).toEqual([request, notification]);
   await transport.send(request);
   expect(sent).toEqual([JSON.stringify(request)]);
+  const answer = { jsonrpc: "2.0", id: 1, result: {} } as const;
+  receive(JSON.stringify(answer));
+  receive(JSON.stringify(answer));
+  expect(heard).toEqual([request, notification, answer]);
 });
 
 test("invalid frames are answered as JSON-RPC demands, and the transport stays open", async () => {
