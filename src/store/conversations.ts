@@ -148,6 +148,7 @@ export class Conversations {
       (fact) => redactKey(this.#redactor, fact) ?? null,
     );
     const { parent_id = null, forked_from = null, starred = null } = input;
+    if (input.metadata !== undefined) await this.#addMetadata(id, input.metadata);
     return this.#database.retried(async (sql) => {
       // A title is prepared first: `c.title` of the right side is the row's earlier one.
       const rows: ConversationFacts[] = await sql`
@@ -166,6 +167,19 @@ export class Conversations {
       if (!row) throw notFound(id);
       await markBranches(sql, id, input);
       return { conversation_id: id, ...factsOf(row) };
+    });
+  }
+
+  /** Adds fields to a conversation's metadata, in place of equal ones. Throws `not_found`. */
+  async #addMetadata(id: string, given: Metadata): Promise<void> {
+    const added = redactMetadata(this.#redactor, given);
+    await this.#database.transaction(async (sql) => {
+      const [row]: { metadata: Metadata | null; metadata_exact: string | null }[] = await sql`
+        select metadata, metadata_exact from conversations where id = ${id} for no key update`;
+      if (!row) throw notFound(id);
+      const metadata = storableMetadata({ ...exactMetadata(row.metadata, row.metadata_exact), ...added });
+      await sql`update conversations set metadata = ${metadata.readable}::text::jsonb, metadata_exact = ${metadata.exact}
+        where id = ${id}`;
     });
   }
 
@@ -257,6 +271,8 @@ export interface ConversationUpdate {
   /** Ids of messages on branches that the conversation has left, and of those that it is on. */
   abandoned?: string[] | undefined;
   current?: string[] | undefined;
+  /** Fields to add to its metadata, in place of equal ones. */
+  metadata?: Metadata | undefined;
 }
 
 /** Marks messages by their ids, in the column and in the metadata that an export carries. Other ids change nothing. */

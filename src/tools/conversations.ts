@@ -176,6 +176,7 @@ export const updateConversation = defineTool({
       forked_from: uuid("the conversation that this one continues").optional(),
       abandoned: messageIds("messages on branches that it has left").optional(),
       current: messageIds("messages to mark as not abandoned").optional(),
+      metadata: metadata("fields to add to its metadata, or to replace there").optional(),
     })
     .refine((input) => (input.conversation_id === undefined) !== (input.of_message === undefined), {
       path: ["conversation_id"],

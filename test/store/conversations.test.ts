@@ -79,6 +79,28 @@ for (const engine of engines) {
       expect((await store.messages.page({ conversation_id })).metadata).toEqual(metadata);
     });
 
+    test("get more metadata, which replaces equal fields and keeps the others, in the trash too", async () => {
+      const session_id = "more";
+      const { conversation_id } = await store.conversations.begin({
+        session_id,
+        metadata: { a: 1, b: "\0", c: { d: 1 } },
+      });
+      const added = { a: 2, c: { e: "\ud800" } };
+      expect(await store.conversations.update({ conversation_id, metadata: added })).toMatchObject({ conversation_id });
+      const wanted = { a: 2, b: "\0", c: { e: "\ud800" } };
+      expect((await list(session_id)).conversations).toMatchObject([{ metadata: wanted }]);
+      await store.conversations.delete({ conversation_id, force: false });
+      await store.conversations.update({ conversation_id: conversation_id.toUpperCase(), metadata: { f: 1 } });
+      await store.conversations.restore({ conversation_id });
+      expect((await list(session_id)).conversations[0]?.metadata).toEqual({ ...wanted, f: 1 });
+      expect(
+        await failure(store.conversations.update({ conversation_id: crypto.randomUUID(), metadata: {} })),
+      ).toMatchObject({
+        code: "not_found",
+        field: "conversation_id",
+      });
+    });
+
     test("are listed by last change or by creation, page by page, with their total", async () => {
       const session_id = "listed";
       const ids = [];
