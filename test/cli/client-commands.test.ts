@@ -157,6 +157,23 @@ describe("dewey show", () => {
     expect((await dewey("show", id, "--after", "3")).stdout).not.toContain("first line");
   });
 
+  test("tells of the parts that are not text, unless the text does", async () => {
+    const { conversation_id } = await rpc.tool("dewey_begin_conversation", {});
+    const [told, untold] = ["a".repeat(64), "b".repeat(64)];
+    const blocks = [
+      { type: "image", mimeType: "image/png", bytes: 2_000_000, sha256: untold },
+      { type: "base64", mimeType: "audio/wav", bytes: 5, sha256: told },
+    ];
+    const content = `see\n[audio/wav, 5 bytes, sha256 ${told}]`;
+    const metadata = { tool: "shoot", blocks, more_blocks: 2 };
+    await rpc.tool("dewey_store_message", { conversation_id, role: "assistant", content, metadata });
+    const shown = (await dewey("show", String(conversation_id), "--unfold")).stdout;
+    expect(shown).toContain(
+      `${content}\n\n[image · image/png · 2000000 bytes · sha256 bbbbbbbbbbbb]\n\n[2 more parts]\n`,
+    );
+    expect((await dewey("show", String(conversation_id))).stdout).toContain("(2 lines, 2 other parts)");
+  });
+
   test("lets no control character of a recorded text reach the terminal", async () => {
     const { stdout } = await dewey("show", id, "--unfold");
     expect(stdout).toContain("second line");

@@ -106,19 +106,40 @@ function whole(message: Message, terminal: Terminal): string {
   const text = visible(message.content);
   // Tool output is data, which rendering as Markdown would distort.
   const body = isToolCall(message) ? text : terminal.markdown(text);
-  return `${terminal.paint("name", head)}  ${time}\n\n${body.trimEnd()}\n\n`;
+  const parts = otherParts(message).map((part) => `${terminal.paint("quiet", part)}\n\n`);
+  return `${terminal.paint("name", head)}  ${time}\n\n${body.trimEnd()}\n\n${parts.join("")}`;
+}
+
+/** The parts of a message that are not text: their types, sizes and hashes. Those that its text tells of are left out. */
+function otherParts({ content, metadata }: Message): string[] {
+  const { blocks, more_blocks: more } = metadata ?? {};
+  if (!Array.isArray(blocks)) return [];
+  const lines = blocks.flatMap((block: unknown) => {
+    if (block === null || typeof block !== "object") return [];
+    const { type, mimeType, name, uri, bytes, sha256 } = block as Record<string, unknown>;
+    if (typeof sha256 === "string" && content.includes(sha256)) return [];
+    const size = typeof bytes === "number" ? `${bytes} bytes` : undefined;
+    const hash = typeof sha256 === "string" ? `sha256 ${sha256.slice(0, SHOWN_HASH_CHARACTERS)}` : undefined;
+    const facts = [type, mimeType, name, uri, size, hash].filter((each) => typeof each === "string" && each !== "");
+    return facts.length === 0 ? [] : [`[${facts.map((each) => oneLine(String(each))).join(" · ")}]`];
+  });
+  return typeof more === "number" ? [...lines, `[${counted(more, "more part")}]`] : lines;
 }
 
 function folded(message: Message, terminal: Terminal): string {
   const text = visible(message.content).trimEnd();
   const lines = text.split("\n").length;
   const facts = [`${message.turn}`, oneLine(message.role), ...toolFacts(message)].join(" · ");
-  const rest = lines > 1 ? ` (${counted(lines, "line")})` : "";
+  const parts = otherParts(message).length;
+  const more = [...(lines > 1 ? [counted(lines, "line")] : []), ...(parts > 0 ? [counted(parts, "other part")] : [])];
+  const rest = more.length > 0 ? ` (${more.join(", ")})` : "";
   const room = Bun.stringWidth(facts) + rest.length + 5;
   const first = terminal.fit(oneLine(text.slice(0, FOLDED_CHARACTERS)), room);
   return `${terminal.paint("quiet", "▸")} ${terminal.paint("name", facts)}: ${first}${terminal.paint("quiet", rest)}\n\n`;
 }
 
+/** Of a hash, enough to tell parts apart. */
+const SHOWN_HASH_CHARACTERS = 12;
 /** Maximum length of a folded text when no terminal limits it. */
 const FOLDED_CHARACTERS = 200;
 
