@@ -35,6 +35,8 @@ export interface CapturedFacts {
   /** Ids of messages on branches that were left, and of those on the current one. */
   abandoned?: string[];
   current?: string[];
+  /** Fields to add to its metadata. */
+  metadata?: Json;
 }
 
 /** A startup context, without its history. */

@@ -18,21 +18,22 @@ export async function* spoolPieces(stream: AsyncIterable<Uint8Array>): AsyncGene
       end += found.next - offset;
       offset = found.next;
       number += 1;
-      yield { captured: recorder.take(found.entry).map(capturedOf), number, end };
+      yield { captured: recorder.take(found.entry).flatMap(capturedOf), number, end };
     }
     rest = bytes.subarray(offset);
   }
 }
 
-function capturedOf(delivery: Delivery): Captured {
+function capturedOf(delivery: Delivery): Captured[] {
   const { conversation } = delivery;
-  if (delivery.kind === "message") return { kind: "message", conversation, message: delivery.message };
+  if (delivery.kind === "end") {
+    return [{ kind: "facts", facts: { conversation_id: conversation, metadata: delivery.metadata } }];
+  }
+  if (delivery.kind === "message") return [{ kind: "message", conversation, message: delivery.message }];
   if (delivery.kind === "result") {
-    return { kind: "result", result: { ...delivery.result } };
+    return [{ kind: "result", result: { ...delivery.result } }];
   }
   const { sessionKey, metadata } = delivery;
-  return {
-    kind: "conversation",
-    begin: { conversation_id: conversation, ...(sessionKey === undefined ? {} : { session_id: sessionKey }), metadata },
-  };
+  const key = sessionKey === undefined ? {} : { session_id: sessionKey };
+  return [{ kind: "conversation", begin: { conversation_id: conversation, ...key, metadata } }];
 }

@@ -9,7 +9,7 @@ import { Port, upgrade } from "../wire/port.ts";
 import type { ListenOptions, Visit } from "../wire/port.ts";
 import { HttpRelay } from "./relay/http-relay.ts";
 import type { SessionFacts } from "./spool/tap.ts";
-import type { Tap } from "./relay/tap.ts";
+import type { RequestTap } from "./relay/tap.ts";
 import type { Upstream, Upstreams } from "./relay/upstreams.ts";
 
 export interface ProxyListenerOptions extends ListenOptions {
@@ -18,8 +18,8 @@ export interface ProxyListenerOptions extends ListenOptions {
   log: Log;
   /** Relays a session until it ends. */
   run: (link: Link, facts: SessionFacts) => Promise<void>;
-  /** The tap of a session forwarded from HTTP to HTTP. */
-  tap: (facts: SessionFacts) => Tap;
+  /** The tap of a request forwarded from HTTP to HTTP, and of the session that it may begin. */
+  tap: (facts: SessionFacts, peer: string) => RequestTap;
   /** Called with undefined when an upstream behind HTTP answers, and with the reason when it does not. */
   sawUpstream: (name: string, reason: string | undefined) => void;
   /** The health; the proxy can relay while its status is "ok". */
@@ -147,7 +147,7 @@ export class ProxyListener {
       upstream: now,
       log,
       saw: (reason) => this.#options.sawUpstream(name, reason),
-      tap: (sessionKey) => tap({ upstream: now(), wire: "http", sessionKey }),
+      tap: (sessionKey, peer) => tap({ upstream: now(), wire: "http", sessionKey }, peer),
     });
     this.#relays.set(name, relay);
     return relay;

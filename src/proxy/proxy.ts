@@ -11,7 +11,9 @@ import { Meter, meterRecorder } from "./meter.ts";
 import { RelayedSession } from "./relay/relayed-session.ts";
 import { Shipper } from "./delivery/shipper.ts";
 import type { ShipperOptions } from "./delivery/shipper.ts";
+import { StatelessSessions } from "./spool/stateless.ts";
 import { recordingTap } from "./spool/tap.ts";
+import type { RequestTap } from "./relay/tap.ts";
 import type { SessionFacts } from "./spool/tap.ts";
 import { UpstreamStates } from "./relay/upstream-states.ts";
 import type { Upstream, Upstreams } from "./relay/upstreams.ts";
@@ -68,10 +70,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     upstreams: () => upstreams,
     sawUpstream: (name, reason) => states.saw(name, reason),
     metrics,
-    tap(facts) {
-      const { watch, tap } = begun(facts, { recorder, meter, log });
-      return watchingTap(tap, watch);
-    },
+    tap: (facts, peer) => meteredRequest(recorder.stateless.tap(facts, peer), { meter, upstream: facts.upstream.name }),
     async run(link, facts) {
       const session = new RelayedSession({
         ...begun(facts, { recorder, meter, log }),
@@ -147,8 +146,26 @@ export async function runStdioSession(
   watchdog.stop();
 }
 
+/** Counts a request, and the session that it may begin. */
+function meteredRequest(recording: RequestTap, { meter, upstream }: { meter: Meter; upstream: string }): RequestTap {
+  let isAnswered = false;
+  const { watch, tap } = meter.session(upstream, {
+    frame: (direction, frame, pass) => recording.frame(direction, frame, pass),
+    closed: (reason) => (isAnswered ? recording.answered() : recording.closed(reason)),
+  });
+  const watched = watchingTap(tap, watch);
+  return {
+    ...watched,
+    answered() {
+      isAnswered = true;
+      watched.closed("the request was answered");
+    },
+  };
+}
+
 interface RunningRecorder {
   shipper: Shipper;
+  stateless: StatelessSessions;
   claims: Claims;
   stop(): Promise<void>;
 }
@@ -157,10 +174,14 @@ function startRecorder(options: RecorderOptions): RunningRecorder {
   const client = new ToolClient(options.dewey);
   const shipper = new Shipper({ ...options.spool, client, log: options.log });
   shipper.start();
+  const claims = new Claims(options.spool.folder);
+  const stateless = new StatelessSessions({ spool: shipper.spool, claims });
   return {
     shipper,
-    claims: new Claims(options.spool.folder),
+    claims,
+    stateless,
     async stop() {
+      stateless.stop();
       await shipper.stop(STOP_GRACE_MS);
       await client.close();
     },

@@ -137,7 +137,7 @@ describe("a session", () => {
           upstream,
         });
         const messages = page["messages"] as Found[];
-        expect(messages[0]).toMatchObject({ role: "system", metadata: { event: "session_start" } });
+        expect(messages[0]).toMatchObject({ role: "system", metadata: { kind: "introduction" } });
       });
     }
   }
@@ -149,10 +149,20 @@ describe("a session", () => {
     client.close();
     const conversation = await until("the conversation", async () => {
       const list = await dewey.tool("dewey_list_conversations", { session_id: "my-key" });
-      const [first] = list["conversations"] as { id: string; message_count: number }[];
-      return first?.message_count === 4 && first;
+      const [first] = list["conversations"] as {
+        id: string;
+        message_count: number;
+        metadata: Record<string, unknown>;
+      }[];
+      const isEnded = typeof first?.metadata?.["end_reason"] === "string";
+      return first?.message_count === 3 && isEnded && first;
+    });
+    expect(conversation.metadata).toMatchObject({
+      started_at: expect.any(String),
+      ended_at: expect.any(String),
+      end_reason: expect.stringContaining("the client has left"),
     });
     const page = await dewey.tool("dewey_get_conversation", { conversation_id: conversation.id });
-    expect((page["messages"] as Found[]).map((each) => each.role)).toEqual(["system", "user", "assistant", "system"]);
+    expect((page["messages"] as Found[]).map((each) => each.role)).toEqual(["system", "user", "assistant"]);
   });
 });

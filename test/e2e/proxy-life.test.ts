@@ -167,7 +167,11 @@ test("health reports each upstream and the recorder, and is good while anything 
   const proxy = await startProxy({ echo: echoCommand, lost, quiet: echoCommand });
   const rpc = await client(proxy.url);
   await client(proxy.url, "lost").catch(() => {});
-  await until("the delivery", async () => (await proxy.health()).recorder["last_delivery"] !== null);
+  await rpc.tool("echo", { text: "anything" });
+  await until("the delivery", async () => {
+    const { recorder } = await proxy.health();
+    return recorder["last_delivery"] !== null && recorder["oldest_age_seconds"] === null;
+  });
   const response = await fetch(`${proxy.http}healthz`);
   const health = (await response.json()) as Health;
   expect([response.status, health.status]).toEqual([200, "ok"]);
@@ -314,7 +318,7 @@ test("the log has one JSON line per event, with session and conversation, and no
   const found = await Rpc.open(serverUrl);
   await found.initialize();
   const { messages } = await found.tool("dewey_get_conversation", { conversation_id: session });
-  expect(messages).toHaveLength(8);
+  expect(messages).toHaveLength(7);
   found.close();
 });
 
@@ -342,20 +346,19 @@ test.skipIf(!canMount)(
     const messages = await until("the conversation", async () => {
       const reply = await dewey.tool("dewey_list_conversations", { session_id: "full" });
       const [one] = reply["conversations"] as { id: string; message_count: number }[];
-      if (!one || one.message_count < 7) return false;
+      if (!one || one.message_count < 6) return false;
       return (await dewey.tool("dewey_get_conversation", { conversation_id: one.id }))["messages"] as {
         content: string;
         metadata: object;
       }[];
     });
     expect(messages.map(({ content }) => content.slice(0, 40))).toEqual([
-      expect.stringContaining("Session of"),
+      expect.stringContaining("echo"),
       "echo\ntext: before",
       "before",
       expect.stringMatching(/^10 frames \(\d+ bytes\) were relayed/),
       "echo\ntext: after",
       "after",
-      expect.stringContaining("Session ended"),
     ]);
     expect(messages[3]?.metadata).toMatchObject({
       event: "gap",

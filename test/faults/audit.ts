@@ -101,7 +101,11 @@ export class Audit {
       );
     }
     const byId = new Map<string, Stored>();
-    for (const message of messages.filter(({ metadata }) => metadata?.method === "tools/call")) {
+    // That a call was never answered is recorded too, and is no answer.
+    const calls = messages.filter(
+      ({ metadata }) => metadata?.method === "tools/call" && metadata.outcome !== "unanswered",
+    );
+    for (const message of calls) {
       const key = JSON.stringify(message.metadata?.id);
       if (!isCall(message)) {
         const stored = byId.get(key);

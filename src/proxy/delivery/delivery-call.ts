@@ -30,6 +30,9 @@ export function nextCall(waiting: readonly SizedDelivery[], mostMessages: number
     const key = sessionKey === undefined ? {} : { session_id: sessionKey };
     return call("dewey_begin_conversation", { conversation_id: conversation, ...key, metadata });
   }
+  if (first.kind === "end") {
+    return call("dewey_update_conversation", { conversation_id: first.conversation, metadata: first.metadata });
+  }
   if (first.kind === "result") return call("dewey_store_fiedler_result", { ...first.result, follow_to_trash: true });
   const messages: RecordedMessage[] = [];
   let left = MAX_BATCH_CHARACTERS;

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { isDeeperThan, isObject } from "../../wire/frame.ts";
 import type { Json } from "../../wire/frame.ts";
+import { MediaReducer, base64Facts } from "./media.ts";
 
 /** Longer strings are stored in the content only; metadata has their length and hash, so that nothing large is stored twice. */
 const MAX_REPEATED_CHARACTERS = 1000;
@@ -8,6 +9,12 @@ const MAX_REPEATED_CHARACTERS = 1000;
 const MAX_DEPTH = 64;
 /** Values nested deeper are never written as JSON: beyond about 25,000 levels that takes seconds. */
 const MAX_WRITTEN_LEVELS = 10_000;
+/** Limit on the parts other than text that metadata lists. */
+const MAX_LISTED_BLOCKS = 1000;
+/** What every stateless request says of its client. A session's conversation has it once. */
+const identityKeys = ["protocolVersion", "clientInfo", "clientCapabilities"].map(
+  (name) => `io.modelcontextprotocol/${name}`,
+);
 
 /** The readable content of a frame, and the rest of it as metadata. */
 export interface Described {
@@ -18,16 +25,74 @@ export interface Described {
 /** Describes a request: the method or tool, then each argument on its own line. Throws when it is nested too deeply to be written. */
 export function describeRequest(method: string, tool: string | undefined, params: Json): Described {
   const args = tool === undefined ? withoutMeta(params) : params["arguments"];
+  const parts = new Parts();
   const lines = isObject(args)
-    ? Object.entries(args).map(([name, value]) => `${name}: ${readable(value)}`)
+    ? Object.entries(args).map(([name, value]) => `${name}: ${parts.argument(name, value)}`)
     : args === undefined
       ? []
-      : [readable(args)];
+      : [parts.readable(args)];
+  const meta = metaOf(params);
   return {
     content: [tool ?? method, ...lines].join("\n"),
     metadata: {
       ...(args === undefined ? {} : { arguments: abridged(args) }),
-      ...(params["_meta"] === undefined ? {} : { meta: abridged(params["_meta"]) }),
+      ...parts.metadata(),
+      ...(meta === undefined ? {} : { meta: abridged(meta) }),
+    },
+  };
+}
+
+/** Describes any value: a text as it is, anything else as JSON. Throws like `describeRequest`. */
+export function describeValue(value: unknown): Described {
+  const parts = new Parts();
+  return { content: parts.readable(value), metadata: parts.metadata() };
+}
+
+/** Describes what a client answers to the requests of an unfinished call, each by its key. Throws like `describeRequest`. */
+export function describeInputs(responses: unknown): Described {
+  const parts = new Parts();
+  const entries = isObject(responses) ? Object.entries(responses) : [];
+  const said = entries.map(
+    ([key, value]) => `${key}: ${isObject(value) ? parts.answer(value) : parts.readable(value)}`,
+  );
+  return {
+    content: said.join("\n\n") || "(no input)",
+    metadata: { ...(entries.length === 0 ? {} : { inputs: abridged(responses) }), ...parts.metadata() },
+  };
+}
+
+/** Describes what an unfinished call asks its client for, each request by its key. Throws like `describeRequest`. */
+export function describeInputRequests(requests: unknown): Described {
+  const entries = isObject(requests) ? Object.entries(requests) : [];
+  const described = entries.map(([key, value]) => {
+    const request = isObject(value) ? value : {};
+    const params = isObject(request["params"]) ? request["params"] : {};
+    const { content, metadata } = describeRequest(methodOf(request), undefined, params);
+    return { content: `${key}: ${content}`, blocks: metadata["blocks"] };
+  });
+  const blocks = described.flatMap((each) => (Array.isArray(each.blocks) ? (each.blocks as unknown[]) : []));
+  return {
+    content: described.map((each) => each.content).join("\n\n") || "(more time is needed)",
+    metadata: { ...(entries.length === 0 ? {} : { requests: abridged(requests) }), ...listed(blocks) },
+  };
+}
+
+function methodOf({ method }: Json): string {
+  return typeof method === "string" ? method : "input";
+}
+
+/** Describes what a server says of itself when a session begins: its name, its version and its instructions. */
+export function describeIntroduction(result: Json): Described {
+  const meta = isObject(result["_meta"]) ? result["_meta"] : {};
+  const given = result["serverInfo"] ?? meta["io.modelcontextprotocol/serverInfo"];
+  const info = isObject(given) ? given : {};
+  const texts = (...values: unknown[]) => values.filter((each) => typeof each === "string" && each !== "");
+  const name = texts(info["title"] ?? info["name"], info["version"]).join(" ") || "a server without a name";
+  return {
+    content: texts(name, info["description"], result["instructions"]).join("\n\n"),
+    metadata: {
+      ...(typeof info["name"] === "string" ? { server_name: abridged(info["name"]) } : {}),
+      ...(typeof info["version"] === "string" ? { server_version: abridged(info["version"]) } : {}),
     },
   };
 }
@@ -38,35 +103,152 @@ export function describeRequest(method: string, tool: string | undefined, params
  */
 export function describeResult(response: Json): Described & { outcome: "success" | "error" } {
   const { error, result } = response;
-  if (error !== undefined) return describeError(error);
-  if (!isObject(result)) return { content: readable(result), metadata: {}, outcome: "success" };
+  const parts = new Parts();
+  if (error !== undefined) return describeError(error, parts);
+  if (!isObject(result)) return { content: parts.readable(result), metadata: parts.metadata(), outcome: "success" };
   const outcome = result["isError"] === true ? "error" : "success";
-  const blocks = blocksOf(result);
-  if (blocks === undefined) {
-    return { content: readable(result), metadata: {}, outcome };
-  }
-  const text = blocks.flatMap((block) => textOf(block) ?? []).join("\n\n");
-  const others = blocks.filter((block) => textOf(block) === undefined).map(facts);
+  const content = parts.answer(result);
   const structured = result["structuredContent"];
-  const shown = text || (structured === undefined ? "" : readable(structured));
+  const isRepeated = structured === undefined || blocksOf(result) === undefined || content === "";
+  const beside = isRepeated ? undefined : besideText(content, structured);
+  const { action, model, stopReason } = result;
+  const meta = metaOf(result);
   return {
-    content: shown || others.map((each) => `[${String(each["type"])}]`).join(" ") || "(no content)",
+    content: content || (structured === undefined ? "" : parts.readable(structured)) || parts.names() || "(no content)",
     metadata: {
-      ...(others.length > 0 ? { blocks: others } : {}),
-      ...(structured === undefined || !text || saysTheSame(text, structured)
-        ? {}
-        : { structured: abridged(structured) }),
-      ...(result["_meta"] === undefined ? {} : { meta: abridged(result["_meta"]) }),
+      ...(isElicited(result) ? { action, ...answered(result["content"]) } : {}),
+      ...(typeof model === "string" ? { model: abridged(model) } : {}),
+      ...(typeof stopReason === "string" ? { stop_reason: abridged(stopReason) } : {}),
+      ...listed([...parts.blocks, ...(beside?.blocks ?? [])]),
+      ...(beside === undefined ? {} : { structured: abridged(beside.value) }),
+      ...(meta === undefined ? {} : { meta: abridged(meta) }),
     },
     outcome,
   };
 }
 
-function describeError(error: unknown): Described & { outcome: "error" } {
-  if (!isObject(error)) return { content: readable(error), metadata: {}, outcome: "error" };
+/** Structured content beside a text, without the bytes of its parts; undefined when the text says the same. */
+function besideText(text: string, structured: unknown): { value: unknown; blocks: unknown[] } | undefined {
+  const parts = new Parts();
+  const value = parts.reduced(structured);
+  return saysTheSame(text, value) ? undefined : { value, blocks: parts.blocks };
+}
+
+function describeError(error: unknown, parts: Parts): Described & { outcome: "error" } {
+  if (!isObject(error)) return { content: parts.readable(error), metadata: parts.metadata(), outcome: "error" };
   const { code, message, data } = error;
-  const lines = [`error ${String(code)}: ${String(message)}`, ...(data === undefined ? [] : [readable(data)])];
-  return { content: lines.join("\n"), metadata: { error_code: abridged(code) }, outcome: "error" };
+  const said = parts.readable(typeof message === "string" ? message : String(message));
+  const lines = [`error ${String(code)}: ${said}`, ...(data === undefined ? [] : [parts.readable(data)])];
+  return { content: lines.join("\n"), metadata: { error_code: abridged(code), ...parts.metadata() }, outcome: "error" };
+}
+
+/** Makes texts of the parts of a message, and collects what is not text. */
+class Parts {
+  readonly #media = new MediaReducer();
+  readonly #blocks: Json[] = [];
+
+  /** A text of an argument. Messages for a model are read like a conversation. */
+  argument(name: string, value: unknown): string {
+    if (name !== "messages" || !Array.isArray(value) || value.length === 0 || !value.every(isMessage)) {
+      return this.readable(value);
+    }
+    return value.map((each) => `\n${String(each["role"])}: ${this.#said(each["content"])}`).join("");
+  }
+
+  /** The text of an answer: its blocks, the answer of a person, or its JSON. Empty when all its blocks are something else. */
+  answer(result: Json): string {
+    if (isElicited(result)) return this.#elicited(result);
+    const { roots, completion } = result;
+    if (Array.isArray(roots)) return roots.map((root) => this.#root(root)).join("\n") || "(no roots)";
+    if (isObject(completion) && Array.isArray(completion["values"])) {
+      return completion["values"].map((value) => this.readable(value)).join("\n") || "(no values)";
+    }
+    const blocks = blocksOf(result);
+    return blocks === undefined ? this.readable(result) : this.#texts(blocks);
+  }
+
+  /** A string as it is, anything else as JSON, indented unless it is deeply nested; without the bytes of other parts. */
+  readable(value: unknown): string {
+    if (typeof value === "string") return this.#media.text(value);
+    if (isDeeperThan(value, MAX_DEPTH)) return this.#media.text(written(value));
+    return JSON.stringify(this.#media.value(value), null, 1) ?? "";
+  }
+
+  /** A value without the bytes of other parts. */
+  reduced(value: unknown): unknown {
+    return isDeeperThan(value, MAX_DEPTH) ? value : this.#media.value(value);
+  }
+
+  /** The types of the blocks that are not text. */
+  names(): string {
+    return this.#blocks.map((each) => `[${String(each["type"])}]`).join(" ");
+  }
+
+  /** Everything that is not text. */
+  get blocks(): unknown[] {
+    return [...this.#blocks, ...this.#media.found];
+  }
+
+  metadata(): Json {
+    return listed(this.blocks);
+  }
+
+  #texts(blocks: Json[]): string {
+    const texts = blocks.map((block) => {
+      const text = textOf(block);
+      if (text !== undefined) return this.#media.text(text);
+      if (block["type"] === "tool_use") return this.#toolUse(block);
+      if (block["type"] === "tool_result") return this.#said(block["content"]);
+      this.#blocks.push(facts(block));
+      return "";
+    });
+    return texts.filter((text) => text !== "").join("\n\n");
+  }
+
+  /** The text of one block or of several. */
+  #said(content: unknown): string {
+    const before = this.#blocks.length;
+    const text = this.#texts(blocksOf({ content }) ?? []);
+    return (
+      text ||
+      this.#blocks
+        .slice(before)
+        .map((each) => `[${String(each["type"])}]`)
+        .join(" ")
+    );
+  }
+
+  #toolUse({ name, input }: Json): string {
+    return `${String(name)}${input === undefined ? "" : `\n${this.readable(input)}`}`;
+  }
+
+  /** What a person answered: the action, and each field on its own line. */
+  #elicited({ action, content }: Json): string {
+    const fields = isObject(content)
+      ? Object.entries(content).map(([name, value]) => `${name}: ${this.readable(value)}`)
+      : content === undefined || content === null
+        ? []
+        : [this.readable(content)];
+    return [String(action), ...fields].join("\n");
+  }
+
+  #root(root: unknown): string {
+    if (!isObject(root) || typeof root["uri"] !== "string") return this.readable(root);
+    return typeof root["name"] === "string" ? `${root["uri"]} (${root["name"]})` : root["uri"];
+  }
+}
+
+/** Whether a result is a person's answer to an elicitation. */
+function isElicited(result: Json): boolean {
+  return typeof result["action"] === "string" && !Array.isArray(result["content"]);
+}
+
+function answered(content: unknown): Json {
+  return content === undefined || content === null ? {} : { answer: abridged(content) };
+}
+
+function isMessage(value: unknown): value is Json {
+  return isObject(value) && typeof value["role"] === "string" && "content" in value;
 }
 
 /** The content blocks of a result of a tool, prompt, resource or model; undefined for any other form. */
@@ -74,10 +256,13 @@ function blocksOf(result: Json): Json[] | undefined {
   const { content, contents, messages } = result;
   const list = content ?? contents ?? messages;
   if (isObject(list)) return [list];
+  if (typeof list === "string") return [{ type: "text", text: list }];
   if (!Array.isArray(list)) return undefined;
   return list.flatMap((each: unknown) => {
-    if (!isObject(each)) return [{ type: "text", text: readable(each) }];
-    const inner = each["content"];
+    if (!isObject(each))
+      return [{ type: "text", text: typeof each === "string" ? each : (JSON.stringify(each) ?? "") }];
+    // A message of a prompt holds a block or several; a tool's result that a model is given is itself a block.
+    const inner = each["type"] === "tool_result" ? undefined : each["content"];
     return isObject(inner) ? [inner] : Array.isArray(inner) ? inner.filter(isObject) : [each];
   });
 }
@@ -91,15 +276,22 @@ function textOf(block: Json): string | undefined {
 /** A block without text: its string fields, with size and hash in place of its bytes. */
 function facts(block: Json): Json {
   const resource = isObject(block["resource"]) ? block["resource"] : {};
-  const data = block["data"] ?? block["blob"] ?? resource["blob"];
-  const rest = Object.fromEntries(
-    Object.entries({ ...block, ...resource }).filter(
-      ([key, value]) => typeof value === "string" && !/^(data|blob|text)$/.test(key),
-    ),
+  const source = isObject(block["source"]) ? block["source"] : {};
+  const data = block["data"] ?? block["blob"] ?? resource["blob"] ?? source["data"];
+  const media = new MediaReducer();
+  const rest = Object.entries({ ...source, ...block, ...resource }).flatMap(([key, value]) =>
+    typeof value === "string" && !/^(data|blob|text)$/.test(key) ? [[key, abridged(media.text(value))]] : [],
   );
-  if (typeof data !== "string") return { type: "unknown", ...rest };
-  const bytes = Buffer.from(data, "base64");
-  return { type: "unknown", ...rest, bytes: bytes.length, sha256: sha256(bytes) };
+  const type = typeof resource["uri"] === "string" || typeof block["uri"] === "string" ? "resource" : "unknown";
+  const known = { type, ...(Object.fromEntries(rest) as Json) };
+  return typeof data === "string" ? { ...known, ...base64Facts(data) } : known;
+}
+
+/** The parts that are not text, for metadata. */
+function listed(blocks: unknown[]): Json {
+  if (blocks.length === 0) return {};
+  const more = blocks.length - MAX_LISTED_BLOCKS;
+  return { blocks: blocks.slice(0, MAX_LISTED_BLOCKS), ...(more > 0 ? { more_blocks: more } : {}) };
 }
 
 function saysTheSame(text: string, structured: unknown): boolean {
@@ -115,10 +307,11 @@ function withoutMeta(params: Json): Json | undefined {
   return Object.keys(rest).length === 0 ? undefined : rest;
 }
 
-/** A string as it is, anything else as JSON, indented unless it is deeply nested. */
-function readable(value: unknown): string {
-  if (typeof value === "string") return value;
-  return isDeeperThan(value, MAX_DEPTH) ? written(value) : (JSON.stringify(value, null, 1) ?? "");
+/** `_meta` without what identifies the client; undefined when nothing is left. */
+function metaOf({ _meta: meta }: Json): unknown {
+  if (!isObject(meta) || !identityKeys.some((key) => key in meta)) return meta;
+  const rest = Object.entries(meta).filter(([key]) => !identityKeys.includes(key));
+  return rest.length === 0 ? undefined : Object.fromEntries(rest);
 }
 
 /** A deeply nested value as JSON. */
@@ -128,7 +321,7 @@ function written(value: unknown): string {
 }
 
 /** A value for metadata: long strings by length and hash, and levels too deep for the store as JSON text. */
-function abridged(value: unknown, depth = 0): unknown {
+export function abridged(value: unknown, depth = 0): unknown {
   if (typeof value === "string" && value.length > MAX_REPEATED_CHARACTERS) {
     return { characters: value.length, sha256: sha256(value) };
   }

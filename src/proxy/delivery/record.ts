@@ -1,11 +1,16 @@
-import { isObject } from "../../wire/frame.ts";
-import type { FrameView, Json } from "../../wire/frame.ts";
-import { describeRequest, describeResult } from "./describe.ts";
-import type { Entry, FrameEntry, GapEntry, OpenCall, SessionClose } from "../spool/entry.ts";
+import { fileURLToPath } from "node:url";
+import { isObject, viewFrame } from "../../wire/frame.ts";
+import type { Json } from "../../wire/frame.ts";
+import { abridged } from "./describe.ts";
+import type { Entry, FrameEntry, GapEntry, HeldMessage, OpenCall, SessionClose } from "../spool/entry.ts";
 import { fiedlerResults } from "./fiedler.ts";
 import type { FiedlerRow } from "./fiedler.ts";
-import { Ledger, UNKNOWN_METHOD } from "../spool/ledger.ts";
-import type { Noted, NotedMessage, OpenSession } from "../spool/ledger.ts";
+import { Ledger } from "../spool/ledger.ts";
+import type { Noted, OpenSession } from "../spool/ledger.ts";
+import { ORCHESTRATOR_TOOL, UNKNOWN_METHOD, unanswered } from "../spool/noted.ts";
+import type { NotedMessage } from "../spool/noted.ts";
+import { answerSaid, said, unansweredSaid } from "./speech.ts";
+import type { Said } from "./speech.ts";
 import { timedUuid } from "../../uuid.ts";
 
 /** Limit on frames kept in metadata with `"record": "all"`. */
@@ -15,6 +20,7 @@ const MAX_KEPT_FRAME_CHARACTERS = 1024 * 1024;
 export type Delivery =
   | { kind: "begin"; conversation: string; sessionKey?: string; metadata: Json }
   | { kind: "message"; conversation: string; message: RecordedMessage }
+  | { kind: "end"; conversation: string; metadata: Json }
   | { kind: "result"; conversation: string; result: FiedlerRow };
 
 export interface RecordedMessage {
@@ -46,8 +52,10 @@ export class RecordBuilder {
     const noted = this.#ledger.take(entry);
     if (!noted || entry.kind === "open" || entry.kind === "state") return [];
     const { session } = noted;
-    const beginning = noted.begins ? begin(session) : [];
-    if (entry.kind === "close") return [...beginning, closeMessage(session, entry)];
+    // A session in which nothing was called leaves no conversation.
+    if (!session.begun) return [];
+    const beginning = noted.begins ? begin(session, entry, noted.held) : [];
+    if (entry.kind === "close") return [...beginning, ...end(session, entry)];
     if (entry.kind === "gap") return [...beginning, gapMessage(session, entry)];
     return [...beginning, ...frameDeliveries(noted, entry)];
   }
@@ -77,72 +85,63 @@ function frameDeliveries({ session, messages }: Noted, entry: FrameEntry): Deliv
 }
 
 function messageDeliveries(session: OpenSession, entry: FrameEntry, noted: NotedMessage): Delivery[] {
-  if (!noted.isRecorded) return [];
-  const { view, index } = noted;
-  if (view.kind === "request") return [requestMessage(session, entry, view, noted)];
-  if (view.kind === "response") return responseDeliveries(session, entry, view, noted);
-  return [otherMessage(session, entry, view, index)];
-}
-
-function requestMessage(
-  session: OpenSession,
-  entry: FrameEntry,
-  view: FrameView & { kind: "request" },
-  { index, call }: NotedMessage,
-): Delivery {
-  const params = isObject(view.message["params"]) ? view.message["params"] : {};
-  const described = describeRequest(view.method, call?.tool, params);
-  const metadata = {
-    ...frameFacts(session, entry, view.method, call?.tool, view.id),
-    ...described.metadata,
-    ...keptFrame(session, entry),
-  };
-  const role = entry.direction === "up" ? "user" : "system";
-  return message(session, entry, index, role, described.content, metadata);
-}
-
-function responseDeliveries(
-  session: OpenSession,
-  entry: FrameEntry,
-  view: FrameView & { kind: "response" },
-  { index, call }: NotedMessage,
-): Delivery[] {
+  const { as, call, view, index } = noted;
+  if (as === undefined) return [];
+  const heard = { direction: entry.direction, time: entry.time, view, call };
+  if (as !== "answer") {
+    const facts = as === "request" ? {} : { kind: as };
+    return [saidMessage(session, entry, index, { said: said(heard, as, entry.frame), call, facts })];
+  }
   if (!call) return [];
-  const described = describeResult(view.message);
-  if (call.claimed) return results(session, entry, call, described.content);
-  const metadata = {
-    ...frameFacts(session, entry, call.method, call.tool, view.id),
-    outcome: described.outcome,
-    duration_ms: Math.max(0, entry.time - call.time),
-    ...described.metadata,
+  const answer = answerSaid({ ...heard, call });
+  const rows = call.tool === ORCHESTRATOR_TOOL ? results(session, entry, answer.content) : [];
+  return call.claimed ? rows : [saidMessage(session, entry, index, { said: answer, call, facts: {} }), ...rows];
+}
+
+/** The record of something that was said. `facts` are metadata besides its own. */
+function saidMessage(
+  session: OpenSession,
+  entry: FrameEntry,
+  index: number,
+  {
+    said: { role, method, id, content, metadata },
+    call,
+    facts,
+  }: { said: Said; call: OpenCall | undefined; facts: Json },
+): Delivery {
+  return message(session, entry, index, role, content, {
+    ...frameFacts(session, entry, method, call?.tool, id),
+    ...facts,
+    ...(id === undefined || isUnusual(entry, index, call) ? tie(session, call) : {}),
+    ...metadata,
     ...keptFrame(session, entry),
+  });
+}
+
+/** Whether a message is neither a call itself nor an answer that its id ties to the call. */
+function isUnusual({ sequence, exchange }: FrameEntry, index: number, call: OpenCall | undefined): boolean {
+  const { place, task, round } = call ?? {};
+  if (place?.[0] === sequence && place[1] === index) return false;
+  return exchange !== undefined || task !== undefined || round !== undefined;
+}
+
+/** Ties a message to the call in whose course it was said: by the id of its message, its task, and its round of input. */
+function tie(session: OpenSession, call: OpenCall | undefined): Json {
+  const { place, task, round } = call ?? {};
+  return {
+    ...(place === undefined ? {} : { call: recordId(session, { sequence: place[0], time: place[2] }, `${place[1]}`) }),
+    ...(task === undefined ? {} : { task_id: abridged(task) }),
+    ...(round === undefined ? {} : { round }),
   };
-  const answered = entry.direction === "down" ? "assistant" : "user";
-  const role = described.outcome === "success" ? answered : "tool";
-  return [
-    message(session, entry, index, role, described.content, metadata),
-    ...results(session, entry, call, described.content),
-  ];
 }
 
 /** The results of an orchestrator's answer, which are stored in their own table as well, a row for each model. */
-function results(session: OpenSession, entry: FrameEntry, call: OpenCall, content: string): Delivery[] {
-  if (call.tool !== "fiedler_send") return [];
+function results(session: OpenSession, entry: FrameEntry, content: string): Delivery[] {
   return fiedlerResults(content).map((row, index) => ({
     kind: "result",
     conversation: session.open.session,
     result: { ...row, result_id: recordId(session, entry, `fiedler ${index}`), conversation_id: session.open.session },
   }));
-}
-
-/** The record of a notification, or of a frame that is not JSON-RPC; made only with `"record": "all"`. */
-function otherMessage(session: OpenSession, entry: FrameEntry, view: FrameView, index: number): Delivery {
-  const method = view.kind === "notification" ? view.method : view.kind;
-  const params = view.kind === "notification" && isObject(view.message["params"]) ? view.message["params"] : {};
-  const content =
-    view.kind === "notification" ? describeRequest(method, undefined, params).content : entry.frame || "(empty frame)";
-  const metadata = { ...frameFacts(session, entry, method, undefined, undefined), ...keptFrame(session, entry) };
-  return message(session, entry, index, "system", content, metadata);
 }
 
 function gapMessage(session: OpenSession, entry: GapEntry): Delivery {
@@ -158,53 +157,87 @@ function gapMessage(session: OpenSession, entry: GapEntry): Delivery {
   });
 }
 
-function closeMessage(session: OpenSession, entry: SessionClose): Delivery {
-  return message(session, entry, 0, "system", `Session ended: ${entry.reason}.`, {
-    source: "proxy",
-    event: "session_end",
+/** Ends the conversation: calls that were never answered, and the end as its metadata. */
+function end(session: OpenSession, entry: SessionClose): Delivery[] {
+  const { time, reason } = entry;
+  const silences = unanswered(session).map((call, index) => {
+    const { role, method, content, metadata } = unansweredSaid(call, time, reason);
+    return message(session, entry, `unanswered ${index}`, role, content, {
+      source: "proxy",
+      upstream: session.open.upstream,
+      method,
+      ...(call.tool === undefined ? {} : { tool: call.tool }),
+      ...tie(session, call),
+      ...metadata,
+    });
   });
+  const metadata = { ended_at: new Date(time).toISOString(), end_reason: reason };
+  return [...silences, { kind: "end", conversation: session.open.session, metadata }];
 }
 
-/** Begins the conversation, with its first message. */
-function begin(session: OpenSession): Delivery[] {
+/** Begins the conversation, with what was said before anything was called. */
+function begin(
+  session: OpenSession,
+  entry: Exclude<Entry, { kind: "open" | "state" }>,
+  held: HeldMessage[],
+): Delivery[] {
   const { open, client } = session;
+  const folder = folderOf(held);
   const metadata = {
     source: "proxy",
     upstream: open.upstream,
     transport: open.wire,
+    started_at: new Date(open.time).toISOString(),
     ...(client.name === undefined ? {} : { client_name: client.name }),
     ...(client.version === undefined ? {} : { client_version: client.version }),
     ...(client.protocolVersion === undefined ? {} : { protocol_version: client.protocolVersion }),
+    ...(folder === undefined ? {} : { cwd: folder }),
   };
-  const who = [client.name ?? "a client", client.version].filter(Boolean).join(" ");
-  const revision = client.protocolVersion === undefined ? "" : `, MCP ${client.protocolVersion}`;
+  const key = open.sessionKey === undefined ? {} : { sessionKey: open.sessionKey };
   return [
-    {
-      kind: "begin",
-      conversation: open.session,
-      ...(open.sessionKey === undefined ? {} : { sessionKey: open.sessionKey }),
-      metadata,
-    },
-    message(
-      session,
-      { sequence: 0, time: open.time },
-      0,
-      "system",
-      open.wire === "unknown"
-        ? "The beginning of what was recorded of this session is damaged."
-        : `Session of ${who} with ${open.upstream} over ${open.wire}${revision}.`,
-      {
-        source: "proxy",
-        event: "session_start",
-      },
-    ),
+    { kind: "begin", conversation: open.session, ...key, metadata },
+    ...(open.wire === "unknown" ? [damagedBeginning(session, entry)] : []),
+    ...held.flatMap((each) => heldDeliveries(session, each)),
   ];
+}
+
+/** Marks a session whose opening entry was damaged. */
+function damagedBeginning(session: OpenSession, { time }: { time: number }): Delivery {
+  const content = "The beginning of what was recorded of this session is damaged.";
+  return message(session, { sequence: 0, time }, 0, "system", content, { source: "proxy", event: "gap" });
+}
+
+function heldDeliveries(session: OpenSession, held: HeldMessage): Delivery[] {
+  const { as, index, call, sequence, direction, time, message: frame } = held;
+  const entry: FrameEntry = { kind: "frame", session: session.open.session, sequence, direction, time, frame };
+  return messageDeliveries(session, entry, { view: viewFrame(frame), index, call, as, isQuiet: true });
+}
+
+/** The folder that a client works in: the first root that it has named. */
+function folderOf(held: HeldMessage[]): string | undefined {
+  for (const { as, call, message: frame } of held) {
+    if (as !== "answer" || call?.method !== "roots/list") continue;
+    const { result } = JSON.parse(frame) as { result?: unknown };
+    const roots: unknown[] = isObject(result) && Array.isArray(result["roots"]) ? result["roots"] : [];
+    const folder = roots.flatMap((root) => (isObject(root) ? (pathOf(root["uri"]) ?? []) : []))[0];
+    if (folder !== undefined) return folder;
+  }
+  return undefined;
+}
+
+function pathOf(uri: unknown): string | undefined {
+  try {
+    return typeof uri === "string" ? fileURLToPath(uri) : undefined;
+  } catch {
+    // Not a file, or one of another kind of system.
+    return undefined;
+  }
 }
 
 function message(
   session: OpenSession,
   entry: { sequence: number; time: number },
-  index: number,
+  part: number | string,
   role: RecordedMessage["role"],
   content: string,
   metadata: Json,
@@ -213,7 +246,7 @@ function message(
     kind: "message",
     conversation: session.open.session,
     message: {
-      message_id: recordId(session, entry, `${index}`),
+      message_id: recordId(session, entry, `${part}`),
       role,
       content,
       created_at: new Date(entry.time).toISOString(),
@@ -234,7 +267,7 @@ function frameFacts(
     upstream: session.open.upstream,
     method,
     ...(tool === undefined ? {} : { tool }),
-    ...(id === undefined ? {} : { id }),
+    ...(id === undefined ? {} : { id: typeof id === "string" ? abridged(id) : id }),
     direction: entry.direction,
   };
 }

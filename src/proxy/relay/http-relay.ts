@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Server } from "bun";
 import { within } from "../../deadline.ts";
 import { jsonRpcCode } from "../../errors.ts";
@@ -10,7 +11,7 @@ import { fetchUpstream, isRefusedConnection } from "../../wire/http-request.ts";
 import { FAREWELL_STALL_MS, IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from "../../wire/limits.ts";
 import { outlineFrame } from "../../wire/outline.ts";
 import { RelayedStream } from "./relayed-stream.ts";
-import type { Tap } from "./tap.ts";
+import type { RequestTap, Tap } from "./tap.ts";
 import type { Upstream } from "./upstreams.ts";
 
 /** JSON-RPC error code of a request that the upstream did not answer. */
@@ -36,7 +37,8 @@ export interface HttpRelayOptions {
   /** The upstream's current configuration. */
   upstream: () => Upstream & { wire: "websocket" | "http" };
   log: Log;
-  tap(sessionKey: string | undefined): Tap;
+  /** The tap of a request that belongs to no known session. `peer` identifies its sender as far as it can be known. */
+  tap(sessionKey: string | undefined, peer: string): RequestTap;
   /** Called with undefined when the upstream answers, and with the reason when it does not. */
   saw(reason: string | undefined): void;
   /** Sessions recorded at once. */
@@ -47,7 +49,7 @@ export interface HttpRelayOptions {
 }
 
 interface ForwardedSession {
-  tap: Tap;
+  tap: RequestTap;
   usedMs: number;
   streams: number;
   /** The POSTs that the upstream has not answered, so that it may not have received them. */
@@ -64,8 +66,8 @@ interface Exchange {
 
 /**
  * Forwards Streamable HTTP to Streamable HTTP: bodies, session ids and all headers except those of the connection pass
- * unchanged. MCP is not interpreted, so future revisions pass as well; the tap observes bodies and event streams. With an
- * upstream that assigns no session ids, each request is recorded as its own session.
+ * unchanged. MCP is not interpreted, so future revisions pass as well; the tap observes bodies and event streams, and groups the
+ * requests to an upstream that assigns no session ids.
  */
 export class HttpRelay {
   readonly #options: HttpRelayOptions;
@@ -92,7 +94,12 @@ export class HttpRelay {
     server.timeout(request, 0);
     const id = request.headers.get(SESSION_HEADER);
     const known = id === null ? undefined : this.#sessions.get(id);
-    const session = known ?? { tap: this.#options.tap(sessionKey), usedMs: 0, streams: 0, arriving: new Set() };
+    const session = known ?? {
+      tap: this.#options.tap(sessionKey, peerOf(request, server.requestIP(request)?.address)),
+      usedMs: 0,
+      streams: 0,
+      arriving: new Set(),
+    };
     session.usedMs = performance.now();
     const arrived = await this.#arrive(session, request, server);
     if (arrived instanceof Response) {
@@ -103,8 +110,7 @@ export class HttpRelay {
     const given = response instanceof Error ? null : response.headers.get(SESSION_HEADER);
     const over = () => {
       session.usedMs = performance.now();
-      // A request without a session id is recorded as its own session.
-      if (given === null && !known) session.tap.closed("the request was answered");
+      if (given === null && !known) session.tap.answered();
     };
     // A client that left says nothing about the upstream, and reads no answer.
     if (request.signal.aborted) {
@@ -255,6 +261,12 @@ function afterLeaving(left: AbortSignal): AbortSignal {
   const late = new AbortController();
   left.addEventListener("abort", () => void setTimeout(() => late.abort(), LEFT_LIMIT_MS).unref(), { once: true });
   return late.signal;
+}
+
+/** Identifies a request's sender, without keeping its secrets. */
+function peerOf({ headers }: Request, address: string | undefined): string {
+  const facts = [address, headers.get("user-agent"), headers.get("authorization")];
+  return createHash("sha256").update(JSON.stringify(facts)).digest("hex");
 }
 
 function tapped(tap: Tap, direction: "up" | "down", text: string): Promise<void> {

@@ -10,6 +10,12 @@ export interface Tap {
   closed(reason: string): void;
 }
 
+/** Observes an HTTP request, and the session that it may begin. */
+export interface RequestTap extends Tap {
+  /** The request was answered, and began no session. */
+  answered(): void;
+}
+
 /** Passes every frame at once and records nothing. */
 export const noTap: Tap = { frame: (_direction, _frame, pass) => pass(), closed: () => {} };
 

@@ -27,6 +27,8 @@ export interface FrameEntry {
   frame: string;
   /** Set on a tool call that the client's own hooks record. */
   claimed?: true;
+  /** Number of the HTTP request to which the frame belongs, where a session groups requests of several clients. */
+  exchange?: number;
 }
 
 export interface SessionClose {
@@ -55,29 +57,83 @@ export interface StateEntry {
   sessions: SessionState[];
 }
 
-export interface SessionState {
+export interface SessionState extends OpenCallsState {
   open: SessionOpen;
   begun: boolean;
   client?: ClientFacts;
   lastSequence: number;
   lastTime: number;
   hasGap: boolean;
-  calls: [string, OpenCall][];
+  introduced?: boolean;
+  isServerKnown?: boolean;
+  held?: HeldMessage[];
 }
 
-/** The client's name and version, and the protocol revision that the server chose. */
+/** What of a session's requests is unfinished. */
+export interface OpenCallsState {
+  calls: [string, OpenCall][];
+  /** Tasks by their ids. */
+  tasks?: [string, OpenTask][];
+  /** Calls that wait for their client's input. */
+  waiting?: [string, OpenCall][];
+}
+
+/** The client's name and version, and the protocol revision of the session. */
 export interface ClientFacts {
   name?: string;
   version?: string;
   protocolVersion?: string;
 }
 
-/** The facts of an unanswered request that the record of its answer needs. */
+/** The facts of an unanswered request that the records of its answer and of its course need. */
 export interface OpenCall {
   method: string;
   tool?: string;
+  /** When it was first sent. */
   time: number;
+  /** Its id as JSON; of a call that was continued, the newest one. */
+  id?: string;
+  /** Sequence, index and time of the message that first sent it. */
+  place?: [number, number, number];
   claimed?: true;
+  cancelled?: true;
+  /** As JSON. */
+  progressToken?: string;
+  /** How many times it has asked for input. */
+  round?: number;
+  /** The task that it has become. */
+  task?: string;
+  /** Key of an open request with the same id. */
+  older?: string;
+}
+
+/** A call that has become a task, with the status that was last said. */
+export interface OpenTask {
+  call: OpenCall;
+  status: string;
+  isAnswered?: true;
+}
+
+/** What a message is in its conversation. */
+export type Speech =
+  | "introduction"
+  | "request"
+  | "continuation"
+  | "answer"
+  | "input_request"
+  | "task"
+  | "cancellation"
+  | "note";
+
+/** A message from before anything was called. It is recorded only if something is. */
+export interface HeldMessage {
+  as: Speech;
+  sequence: number;
+  index: number;
+  direction: Direction;
+  time: number;
+  message: string;
+  call?: OpenCall;
 }
 
 export type Entry = SessionOpen | FrameEntry | SessionClose | GapEntry | StateEntry;
@@ -153,8 +209,8 @@ function headLine(entry: Entry): string {
     return JSON.stringify({ kind, ...rest });
   }
   // Built by hand because it delays every frame. Nothing in it needs escaping.
-  const { session, sequence, direction, time, claimed } = entry;
-  const rest = claimed ? ',"claimed":true}' : "}";
+  const { session, sequence, direction, time, claimed, exchange } = entry;
+  const rest = `${claimed ? ',"claimed":true' : ""}${exchange === undefined ? "" : `,"exchange":${exchange}`}}`;
   return `{"kind":"frame","session":"${session}","sequence":${sequence},"direction":"${direction}","time":${time}${rest}`;
 }
 

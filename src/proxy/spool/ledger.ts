@@ -1,35 +1,45 @@
-import { isObject, viewFrame } from "../../wire/frame.ts";
-import type { FrameView, Json } from "../../wire/frame.ts";
+import { isDeeperThan, viewFrame } from "../../wire/frame.ts";
+import type { FrameView } from "../../wire/frame.ts";
 import type {
   ClientFacts,
   Entry,
   FrameEntry,
   GapEntry,
-  OpenCall,
+  HeldMessage,
   SessionClose,
   SessionOpen,
   SessionState,
+  Speech,
   StateEntry,
 } from "./entry.ts";
+import { noted, whole } from "./noted.ts";
+import type { NotedMessage } from "./noted.ts";
+import { OpenCalls } from "./open-calls.ts";
 
-/** Limit on unanswered requests of a session; beyond it the oldest are forgotten. Many requests are never answered. */
-const MAX_OPEN_CALLS = 10_000;
-/** The method of an answer whose request is missing. */
-export const UNKNOWN_METHOD = "unknown";
 /** The upstream of a session whose opening entry is damaged. */
 const UNKNOWN_UPSTREAM = "unknown";
-/** Requests recorded in every mode but "none": those in which something is said or done. */
-const spoken = new Set(["tools/call", "prompts/get", "resources/read", "sampling/createMessage", "elicitation/create"]);
+/** Limits on what is held of a session in which nothing was called yet. */
+const MAX_HELD_MESSAGES = 100;
+const MAX_HELD_CHARACTERS = 256 * 1024;
+/** Messages nested deeper are not held. */
+const MAX_HELD_LEVELS = 64;
 
 export interface OpenSession {
   open: SessionOpen;
+  /** Whether something was called, so that there is a conversation. */
   begun: boolean;
   client: ClientFacts;
   lastSequence: number;
   lastTime: number;
-  /** Whether frames are missing. An answer may then arrive whose request was among them. */
+  /** Whether requests are missing, lost or forgotten. An answer may then arrive whose request was among them. */
   hasGap: boolean;
-  calls: Map<string, OpenCall>;
+  /** Whether the client has introduced itself: then no earlier frames were relayed by another process. */
+  introduced: boolean;
+  /** Whether the server has introduced itself. */
+  isServerKnown: boolean;
+  /** Messages from before anything was called. */
+  held: HeldMessage[];
+  calls: OpenCalls;
 }
 
 /** The meaning of an entry in its session. */
@@ -37,17 +47,10 @@ export interface Noted {
   session: OpenSession;
   /** Whether the conversation begins with this entry. */
   begins: boolean;
+  /** What was said before it began. */
+  held: HeldMessage[];
   /** The messages of a frame; undefined when it is nested too deeply to look through. */
   messages: NotedMessage[] | undefined;
-}
-
-export interface NotedMessage {
-  view: FrameView;
-  /** Index in a batch, else 0. */
-  index: number;
-  /** The request that this message is or answers, if known. */
-  call: OpenCall | undefined;
-  isRecorded: boolean;
 }
 
 /**
@@ -83,14 +86,14 @@ export class Ledger {
     const wasBegun = session.begun;
     const messages = entry.kind === "frame" ? notedMessages(session, entry, view ?? viewFrame(entry.frame)) : [];
     if (entry.kind === "close") this.#sessions.delete(entry.session);
-    if (entry.kind === "gap") session.hasGap = true;
-    if (entry.kind !== "frame") session.begun = true;
-    return { session, begins: session.begun && !wasBegun, messages };
+    if (entry.kind === "gap") session.hasGap = session.begun = true;
+    const begins = session.begun && !wasBegun;
+    return { session, begins, held: begins ? session.held.splice(0) : [], messages };
   }
 
   /** Everything about the entries so far that is needed to understand later ones. */
   state(): StateEntry {
-    return { kind: "state", sessions: this.sessions.map((session) => ({ ...session, calls: [...session.calls] })) };
+    return { kind: "state", sessions: this.sessions.map(stateOf) };
   }
 
   #open(open: SessionOpen): undefined {
@@ -115,22 +118,45 @@ export class Ledger {
 
 function newSession(open: SessionOpen): OpenSession {
   const hasGap = open.wire === "unknown";
-  return { open, begun: false, client: {}, lastSequence: 0, lastTime: open.time, hasGap, calls: new Map() };
+  return {
+    open,
+    begun: false,
+    client: {},
+    lastSequence: 0,
+    lastTime: open.time,
+    hasGap,
+    introduced: false,
+    isServerKnown: false,
+    held: [],
+    calls: new OpenCalls(),
+  };
+}
+
+function stateOf({ calls, held, ...session }: OpenSession): SessionState {
+  return { ...session, ...(held.length > 0 ? { held: [...held] } : {}), ...calls.state() };
 }
 
 function sessionOf(state: SessionState, beginsAnew: boolean): OpenSession {
+  const { open, begun, client = {}, lastSequence, lastTime, hasGap, introduced = true, held = [] } = state;
+  const { isServerKnown = true } = state;
   return {
-    ...state,
-    begun: state.begun && !beginsAnew,
-    client: state.client ?? {},
-    calls: new Map(state.calls),
+    open,
+    begun: begun && !beginsAnew,
+    client,
+    lastSequence,
+    lastTime,
+    hasGap,
+    introduced,
+    isServerKnown,
+    held: [...held],
+    calls: new OpenCalls(state),
   };
 }
 
 function notedMessages(session: OpenSession, entry: FrameEntry, view: FrameView): NotedMessage[] | undefined {
   try {
-    if (view.kind !== "batch") return [notedMessage(session, entry, view, 0)];
-    return view.messages.map((each, index) => notedMessage(session, entry, each, index));
+    const views = view.kind === "batch" ? view.messages : [view];
+    return views.map((each, index) => kept(session, entry, noted(session, entry, each, index)));
   } catch {
     // Nested too deeply to look through: kept as it came, so that it does not block later entries.
     session.begun = true;
@@ -138,77 +164,23 @@ function notedMessages(session: OpenSession, entry: FrameEntry, view: FrameView)
   }
 }
 
-function notedMessage(session: OpenSession, entry: FrameEntry, view: FrameView, index: number): NotedMessage {
-  if (view.kind === "request") return notedRequest(session, entry, view, index);
-  if (view.kind === "response") return notedResponse(session, entry, view, index);
-  const isRecorded = session.open.record === "all";
-  if (isRecorded) session.begun = true;
-  return { view, index, call: undefined, isRecorded };
+/** Begins the conversation with a message that says something, and holds those before it. */
+function kept(session: OpenSession, entry: FrameEntry, message: NotedMessage): NotedMessage {
+  if (message.as === undefined || session.begun) return message;
+  if (!message.isQuiet || session.open.record === "all") {
+    session.begun = true;
+    return message;
+  }
+  hold(session, entry, { ...message, as: message.as });
+  return { ...message, as: undefined };
 }
 
-function notedRequest(
-  session: OpenSession,
-  entry: FrameEntry,
-  view: FrameView & { kind: "request" },
-  index: number,
-): NotedMessage {
-  const params = isObject(view.message["params"]) ? view.message["params"] : {};
-  const tool = view.method === "tools/call" && typeof params["name"] === "string" ? params["name"] : undefined;
-  if (view.method === "initialize" && entry.direction === "up") noteClient(session, params);
-  const call: OpenCall = { method: view.method, time: entry.time };
-  if (tool !== undefined) call.tool = tool;
-  if (entry.claimed) call.claimed = true;
-  noteCall(session, callKey(entry.direction, view.key), call);
-  const isRecorded = !entry.claimed && (spoken.has(view.method) || session.open.record === "all");
-  if (isRecorded) session.begun = true;
-  return { view, index, call, isRecorded };
-}
-
-function notedResponse(
-  session: OpenSession,
-  entry: FrameEntry,
-  view: FrameView & { kind: "response" },
-  index: number,
-): NotedMessage {
-  // A response travels in the opposite direction of its request.
-  const key = callKey(entry.direction === "down" ? "up" : "down", view.key);
-  const call = session.calls.get(key) ?? lostCall(session, entry, view.message);
-  session.calls.delete(key);
-  if (call?.method === "initialize") noteAnswer(session, view.message["result"]);
-  const isRecorded =
-    call !== undefined && (spoken.has(call.method) || call.method === UNKNOWN_METHOD || session.open.record === "all");
-  // The answer to initialize completes the facts with which a conversation begins.
-  if (isRecorded || call?.method === "initialize") session.begun = true;
-  return { view, index, call, isRecorded };
-}
-
-/** Stands in for a missing request if the answer looks like one that would be recorded. */
-function lostCall(session: OpenSession, entry: FrameEntry, { error, result }: Json): OpenCall | undefined {
-  const isSpoken = error !== undefined || (isObject(result) && ("content" in result || "contents" in result));
-  return session.hasGap && isSpoken ? { method: UNKNOWN_METHOD, time: entry.time } : undefined;
-}
-
-function noteCall({ calls }: OpenSession, key: string, call: OpenCall): void {
-  // Deleted first, so that a reused id moves to the end.
-  calls.delete(key);
-  calls.set(key, call);
-  if (calls.size <= MAX_OPEN_CALLS) return;
-  const [oldest] = calls.keys();
-  if (oldest !== undefined) calls.delete(oldest);
-}
-
-function noteClient(session: OpenSession, params: Json): void {
-  const info = isObject(params["clientInfo"]) ? params["clientInfo"] : {};
-  if (typeof info["name"] === "string") session.client.name = info["name"];
-  if (typeof info["version"] === "string") session.client.version = info["version"];
-}
-
-function noteAnswer(session: OpenSession, result: unknown): void {
-  const version = isObject(result) ? result["protocolVersion"] : undefined;
-  if (typeof version === "string") session.client.protocolVersion = version;
-}
-
-/** The two sides number their requests independently. */
-function callKey(direction: string, key: string): string {
-  return `${direction} ${key}`;
+function hold({ held }: OpenSession, entry: FrameEntry, { as, index, call }: NotedMessage & { as: Speech }): void {
+  const { message: given } = whole(entry, index);
+  if (isDeeperThan(given, MAX_HELD_LEVELS)) return;
+  const message = JSON.stringify(given);
+  const characters = held.reduce((sum, each) => sum + each.message.length, message.length);
+  if (held.length >= MAX_HELD_MESSAGES || characters > MAX_HELD_CHARACTERS) return;
+  const { sequence, direction, time } = entry;
+  held.push({ as, sequence, index, direction, time, message, ...(call ? { call } : {}) });
 }

@@ -15,10 +15,38 @@ export interface SessionFacts {
 }
 
 /** The tap that records a session into the spool; `noTap` for an upstream that is not recorded. */
-export function recordingTap(spool: Spool, claims: Claims, facts: SessionFacts & { session: string }): Tap {
-  const { upstream, wire, sessionKey, session } = facts;
-  if (upstream.record === "none") return noTap;
-  return new SpoolTap(spool, claims, {
+export function recordingTap(spool: Spool, claims: Claims, facts: RecordedFacts): Tap {
+  if (facts.upstream.record === "none") return noTap;
+  return new SpoolTap(spool, claims, opening(facts));
+}
+
+/** The facts of a session, with the id under which it is recorded. */
+export type RecordedFacts = SessionFacts & { session: string };
+
+/** Records HTTP requests that belong to no session as one. */
+export interface RecordingGroup {
+  /** The tap of the next request. Its end ends nothing. */
+  request(): Tap;
+  closed(reason: string): void;
+}
+
+/** Like `recordingTap`, for requests of which each has its own ids. */
+export function recordingGroup(spool: Spool, claims: Claims, facts: RecordedFacts): RecordingGroup {
+  if (facts.upstream.record === "none") return { request: () => noTap, closed: () => {} };
+  const tap = new SpoolTap(spool, claims, opening(facts));
+  let requests = 0;
+  return {
+    request() {
+      requests += 1;
+      const exchange = requests;
+      return { frame: (direction, frame, pass) => tap.frame(direction, frame, pass, exchange), closed: () => {} };
+    },
+    closed: (reason) => tap.closed(reason),
+  };
+}
+
+function opening({ upstream, wire, sessionKey, session }: RecordedFacts): SessionOpen {
+  return {
     kind: "open",
     session,
     time: Date.now(),
@@ -26,7 +54,7 @@ export function recordingTap(spool: Spool, claims: Claims, facts: SessionFacts &
     record: upstream.record,
     wire,
     ...(sessionKey === undefined ? {} : { sessionKey }),
-  });
+  };
 }
 
 /** Writes one session's frames to the spool before they go on. */
@@ -43,7 +71,7 @@ class SpoolTap implements Tap {
     this.#open = open;
   }
 
-  frame(direction: Direction, { text, view }: ViewedFrame, pass: () => void): void {
+  frame(direction: Direction, { text, view }: ViewedFrame, pass: () => void, exchange?: number): void {
     // Frames that a server sends after its client left reach no client, and are not part of the session.
     if (this.#isClosed) return pass();
     const { session } = this.#open;
@@ -56,6 +84,7 @@ class SpoolTap implements Tap {
       frame: text,
     };
     if (this.#isClaimed(direction, view)) entry.claimed = true;
+    if (exchange !== undefined) entry.exchange = exchange;
     this.#spool.append({ open: this.#open, entry, view, pass });
   }
 

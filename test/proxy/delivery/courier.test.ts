@@ -71,7 +71,7 @@ const cursor = () => {
   return { segment: Number(segment), offset: Number(offset) };
 };
 const all = 1e9;
-const said = (conversation: string) => store.contentsOf(conversation).filter((text) => !text.startsWith("Session of"));
+const said = (conversation: string) => store.contentsOf(conversation);
 
 describe("delivering a journal", () => {
   test("sends its records in order, moves the cursor to the end, and continues with entries written later", async () => {
@@ -234,8 +234,9 @@ describe("a journal that a dead process left", () => {
     await courier.read(all);
     await courier.finish();
     expect(courier.isDelivered).toBe(true);
-    expect(said("one")).toEqual(["a", "Session ended: the proxy ended before the session did."]);
-    expect(said("other")).toEqual(["b", "Session ended: bye."]);
+    expect(store.calls.filter(({ tool }) => tool === "dewey_update_conversation")).toHaveLength(2);
+    expect(said("one")).toEqual(["a", "(no answer: the proxy ended before the session did)"]);
+    expect(said("other")).toEqual(["b", "(no answer: bye)"]);
   });
 
   test("begins its conversations again when its first segment is missing", async () => {

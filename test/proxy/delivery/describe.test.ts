@@ -119,7 +119,7 @@ describe("a result", () => {
       }),
     ).toMatchObject({
       content: "read",
-      metadata: { blocks: [{ type: "unknown", uri: "a://2", bytes: 1, sha256: sha256("b") }] },
+      metadata: { blocks: [{ type: "resource", uri: "a://2", bytes: 1, sha256: sha256("b") }] },
     });
     const messages = [
       { role: "user", content: text("one") },

@@ -66,14 +66,15 @@ describe("a session's record", () => {
     expect(deliveries[0]).toEqual({
       kind: "begin",
       conversation: session,
-      metadata: { source: "proxy", upstream: "tools", transport: "websocket" },
+      metadata: {
+        source: "proxy",
+        upstream: "tools",
+        transport: "websocket",
+        started_at: "2026-01-01T00:00:00.000Z",
+      },
     });
     expect(deliveries[0]).not.toHaveProperty("sessionKey");
-    expect(messages(deliveries)[0]).toMatchObject({
-      content: "Session of a client with tools over websocket.",
-      created_at: "2026-01-01T00:00:00.000Z",
-      metadata: { source: "proxy", event: "session_start" },
-    });
+    expect(messages(deliveries)).toMatchObject([{ role: "user", content: "echo" }]);
   });
 
   test("states that its beginning is damaged if the opening is missing, and keeps the remaining answers", () => {
@@ -86,12 +87,15 @@ describe("a session's record", () => {
     ]);
   });
 
-  test("has the answer to a call unless ten thousand later calls are still open", () => {
+  test("has the answer to a call, but not its facts when ten thousand later calls are still open", () => {
     const calls = Array.from({ length: 10_001 }, (_, id): [">", object] => [">", call(id, `tool ${id}`)]);
     const answers = [0, 1].map((id): ["<", object] => ["<", answer(id, text(`answer ${id}`))]);
-    const made = messages(record(entries([...calls, ...answers]))).slice(10_002);
-    expect(made).toMatchObject([{ content: "answer 1", metadata: { tool: "tool 1" } }]);
-    expect(made).toHaveLength(1);
+    const made = messages(record(entries([...handshake, ...calls, ...answers]))).slice(10_002);
+    expect(made).toMatchObject([
+      { content: "answer 0", metadata: { method: "unknown" } },
+      { content: "answer 1", metadata: { tool: "tool 1" } },
+    ]);
+    expect(made).toHaveLength(2);
   });
 
   test("has resources, prompts, elicitation and sampling, with the role of the side that spoke", () => {
@@ -108,7 +112,7 @@ describe("a session's record", () => {
           [">", { id: 4, error: { code: 1, message: "no" } }],
         ]),
       ),
-    ).slice(1);
+    );
     expect(said.filter(({ metadata }) => "tool" in metadata)).toEqual([]);
     expect(
       said.map(({ role, metadata }) => [role, metadata["method"], metadata["direction"], metadata["outcome"]]),
@@ -138,12 +142,12 @@ describe("a session's record", () => {
           "all",
         ),
       ),
-    ).slice(1);
+    );
     expect(made[0]?.metadata["frame"]).toBe(frame(limit));
     expect(made[1]?.metadata).not.toHaveProperty("frame");
     expect(made[1]?.content).toBe(frame(limit + 1));
     expect(made[2]?.content).toBe("(empty frame)");
-    const [, asked, answered] = messages(
+    const [asked, answered] = messages(
       record(
         entries(
           [
@@ -155,7 +159,7 @@ describe("a session's record", () => {
       ),
     );
     expect([asked?.metadata["frame"], answered?.metadata["frame"]]).toEqual([expect.any(String), expect.any(String)]);
-    const [, plain] = messages(record(entries([[">", call(1, "a")]])));
+    const [plain] = messages(record(entries([[">", call(1, "a")]])));
     expect(plain?.metadata).not.toHaveProperty("frame");
   });
 
@@ -177,7 +181,7 @@ describe("a session's record", () => {
             [">", call(2, "b")],
           ]),
         ),
-      ).slice(1),
+      ),
     ).toMatchObject([
       {
         role: "system",
@@ -190,7 +194,7 @@ describe("a session's record", () => {
 
   test("has a notification's parameters in mode all", () => {
     const notification = { method: "notifications/progress", params: { progress: 1 } };
-    const [, progress, nonsense] = messages(
+    const [progress, nonsense] = messages(
       record(
         entries(
           [
@@ -222,20 +226,21 @@ describe("a session's record", () => {
       return each.kind === "result" ? [each.result.result_id] : [];
     });
     expect(ids).toEqual([
-      "019b76da-a800-72a2-80ed-ae4c91474994",
       "019b76da-abe8-797b-ac45-1f109d5f3bd5",
       "019b76da-afd0-7d4d-9644-c3898932e730",
       "019b76da-afd0-74cc-af28-eb9d87a45d9c",
       "019b76da-b3b8-7561-9521-2d18385f8201",
       "019b76da-b3b8-7628-93e4-e0a7714f1c4f",
       "019b76da-a800-7065-a5de-c936400f4b47",
-      "019b76da-a800-7f75-bda7-5648de3be24e",
+      "019b76da-a800-771a-9a64-17d820b27ae8",
+      "019b76da-a800-7c2d-97b0-1e4d8e5a0d7f",
     ]);
   });
 
   test("has answers whose requests are missing only after a gap, and only those with content", () => {
-    const gap: Entry = { kind: "gap", session, sequence: 2, time: START, fromTime: START, frames: 1, bytes: 1 };
+    const gap: Entry = { kind: "gap", session, sequence: 3, time: START, fromTime: START, frames: 1, bytes: 1 };
     const [asked, ...rest] = entries([
+      [">", { id: 0, method: "initialize" }],
       [">", call(1, "a")],
       [">", ""],
       ["<", answer(9, text("left"))],
@@ -247,24 +252,25 @@ describe("a session's record", () => {
     ]);
     const made = (list: (Entry | undefined)[]) => messages(record(list.flatMap((entry) => entry ?? [])));
     expect(
-      made([asked, rest[0], gap, ...rest.slice(2)])
-        .slice(3)
+      made([asked, rest[0], rest[1], gap, ...rest.slice(3)])
+        .slice(2)
         .map(({ content }) => content),
     ).toEqual(["left", "read", "error 1: failed", "known", "a repetition"]);
     expect(
-      made([asked, rest[0], ...rest.slice(2)])
-        .slice(2)
+      made([asked, rest[0], rest[1], ...rest.slice(3)])
+        .slice(1)
         .map(({ content }) => content),
     ).toEqual(["known"]);
   });
 
-  test("begins with the answer to initialize, a gap or the close, whichever comes first", () => {
+  test("begins with a call or a gap, whichever comes first, and without either not at all", () => {
     const gap: Entry = { kind: "gap", session, sequence: 1, time: START, fromTime: START, frames: 1, bytes: 1 };
     const close: Entry = { kind: "close", session, sequence: 2, time: START, reason: "bye" };
     const kinds = (list: Entry[]) => record(list).map(({ kind }) => kind);
-    expect(kinds(entries(handshake))).toEqual(["begin", "message"]);
-    expect(kinds([open(), gap, close])).toEqual(["begin", "message", "message", "message"]);
-    expect(kinds([open(), close])).toEqual(["begin", "message", "message"]);
+    expect(kinds([...entries(handshake), { ...close, sequence: 4 }])).toEqual([]);
+    expect(kinds([open(), close])).toEqual([]);
+    expect(kinds([open(), gap, close])).toEqual(["begin", "message", "end"]);
+    expect(kinds([...entries([...handshake, [">", call(1, "a")]])])).toEqual(["begin", "message", "message"]);
   });
 
   test("has results of the orchestrator's tool only", () => {
@@ -300,6 +306,7 @@ describe("a session's record", () => {
         source: "proxy",
         upstream: "tools",
         transport: "websocket",
+        started_at: "2026-01-01T00:00:00.000Z",
         client_name: "clio",
         client_version: "2",
         protocol_version: "2025-11-25",
@@ -307,7 +314,8 @@ describe("a session's record", () => {
     });
     expect(messages(deliveries)[0]).toMatchObject({
       role: "system",
-      content: "Session of clio 2 with tools over websocket, MCP 2025-11-25.",
+      content: "s",
+      metadata: { method: "initialize", kind: "introduction", server_name: "s" },
     });
     expect(deliveries.filter((each) => each.kind === "begin")).toHaveLength(1);
   });
@@ -352,7 +360,7 @@ describe("a session's record", () => {
   test("has failed calls and JSON-RPC errors as the tool's", () => {
     const failed = { id: 1, result: { isError: true, content: [text("no such file")] } };
     const refused = { id: 2, error: { code: -32_602, message: "bad", data: { field: "x" } } };
-    const [, , first, , second] = messages(
+    const [, first, , second] = messages(
       record(
         entries([
           [">", call(1, "a")],
@@ -378,9 +386,7 @@ describe("a session's record", () => {
       ["<", answer(1, text("for number"))],
     ]);
     expect(
-      messages(record(list))
-        .slice(1)
-        .map((each) => [each.role, each.metadata["tool"] ?? each.metadata["method"], each.content]),
+      messages(record(list)).map((each) => [each.role, each.metadata["tool"] ?? each.metadata["method"], each.content]),
     ).toEqual([
       ["user", "number", "number"],
       ["user", "text", "text"],
@@ -401,7 +407,7 @@ describe("a session's record", () => {
       [">", "no JSON"],
     ];
     expect(record(entries(frames))).toEqual([]);
-    const all = messages(record(entries(frames, "all"))).slice(1);
+    const all = messages(record(entries(frames, "all")));
     expect(all.map((each) => each.metadata["method"])).toEqual([
       "tools/list",
       "tools/list",
@@ -416,7 +422,7 @@ describe("a session's record", () => {
 
   test("has blocks without text by type, size and hash, and never empty content", () => {
     const image = { type: "image", mimeType: "image/png", data: Buffer.from("pixels").toString("base64") };
-    const [, , withText, , without, , empty] = messages(
+    const [, withText, , without, , empty] = messages(
       record(
         entries([
           [">", call(1, "a")],
@@ -441,7 +447,7 @@ describe("a session's record", () => {
   test("has large texts once, and complete", () => {
     const long = "l".repeat(100_000);
     const structured = { rows: [long] };
-    const [, asked, answered] = messages(
+    const [asked, answered] = messages(
       record(
         entries([
           [">", call(1, "a", { long })],
@@ -467,10 +473,10 @@ describe("a session's record", () => {
           ]),
         ),
       );
-      expect(made.map((each) => each.role)).toHaveLength(3);
-      expect(made[1]?.content).toContain("[[[[[".repeat(2).slice(0, depth > 64 ? 10 : 1));
-      expect(made[1]?.content.length).toBeLessThan(2 * depth + 400);
-      expect(made[2]?.content).toBe("after");
+      expect(made.map((each) => each.role)).toHaveLength(2);
+      expect(made[0]?.content).toContain("[[[[[".repeat(2).slice(0, depth > 64 ? 10 : 1));
+      expect(made[0]?.content.length).toBeLessThan(2 * depth + 400);
+      expect(made[1]?.content).toBe("after");
     }
   });
 
@@ -491,7 +497,7 @@ describe("a session's record", () => {
         ]),
       ],
     ]);
-    const made = messages(record(list)).slice(1);
+    const made = messages(record(list));
     expect(made.map((each) => each.content)).toEqual(["a", "b", "B", "A"]);
     expect(new Set(made.map((each) => each.message_id)).size).toBe(4);
   });
@@ -503,10 +509,10 @@ describe("a session's record", () => {
     ];
     const first = record(list);
     expect(record(list)).toEqual(first);
-    expect(messages(first).at(-1)).toMatchObject({
-      role: "system",
-      content: "Session ended: bye.",
-      metadata: { source: "proxy", event: "session_end" },
+    expect(first.at(-1)).toEqual({
+      kind: "end",
+      conversation: session,
+      metadata: { ended_at: "2026-01-01T00:00:09.000Z", end_reason: "bye" },
     });
     for (const { message_id, created_at } of messages(first)) {
       expect(message_id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
@@ -528,8 +534,9 @@ describe("a session's record", () => {
   test("that a dead process left open is closed, with the reason", () => {
     const recorder = new RecordBuilder();
     record(entries([[">", call(1, "a")]]), recorder);
-    expect(messages(recorder.abandon())).toMatchObject([
-      { role: "system", content: "Session ended: the proxy ended before the session did." },
+    expect(recorder.abandon()).toMatchObject([
+      { kind: "message", message: { content: "(no answer: the proxy ended before the session did)" } },
+      { kind: "end", metadata: { end_reason: "the proxy ended before the session did" } },
     ]);
     expect(recorder.abandon()).toEqual([]);
   });
@@ -628,6 +635,6 @@ test("a call recorded by the client's hooks leaves no message, but its orchestra
   for (const entry of list.slice(0, 5)) ledger.take(entry);
   const second = record([ledger.state(), ...list.slice(5)]);
   const said = messages([...first, ...second]).map((message) => message.content);
-  expect(said.filter((content) => !content.startsWith("Session"))).toEqual(["echo", "unclaimed"]);
+  expect(said).toEqual(["s", "echo", "unclaimed"]);
   expect(second.filter((each) => each.kind === "result")).toHaveLength(1);
 });

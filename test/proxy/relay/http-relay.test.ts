@@ -33,6 +33,7 @@ function startRelay(url: string, options: Partial<HttpRelayOptions> = {}) {
         pass();
       },
       closed: (reason) => void ends.push(reason),
+      answered: () => void ends.push("the request was answered"),
     }),
     ...options,
   });
@@ -271,11 +272,15 @@ function bareRelay(url: string, options: Partial<HttpRelayOptions> = {}) {
     saw: () => {},
     tap(sessionKey) {
       keys.push(sessionKey);
-      return { frame: (_direction, _frame, pass) => pass(), closed: (reason) => ends.push(reason) };
+      return {
+        frame: (_direction, _frame, pass) => pass(),
+        closed: (reason) => ends.push(reason),
+        answered: () => ends.push("the request was answered"),
+      };
     },
     ...options,
   });
-  const server = { timeout() {} } as unknown as Parameters<HttpRelay["handle"]>[1];
+  const server = { timeout() {}, requestIP: () => null } as unknown as Parameters<HttpRelay["handle"]>[1];
   const handle = (init: RequestInit = {}, key?: string) =>
     relay.handle(new Request("http://relay/mcp", { method: "POST", body: call, ...init }), server, key);
   return { relay, ends, keys, handle, [Symbol.dispose]: () => relay.stop() };

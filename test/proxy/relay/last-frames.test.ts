@@ -201,7 +201,12 @@ for (const [client, send] of Object.entries(clients)) {
 test("a client over http that ends its session behind its last frame has sent it through the relay of HTTP", async () => {
   const { upstream, indexes } = upstreams["http"]?.() ?? {};
   if (!upstream || upstream.wire === "stdio" || !indexes) throw new Error("no upstream");
-  const relayed = new HttpRelay({ upstream: () => upstream, log: quiet, tap: () => lateTap, saw: () => {} });
+  const relayed = new HttpRelay({
+    upstream: () => upstream,
+    log: quiet,
+    tap: () => ({ ...lateTap, answered() {} }),
+    saw: () => {},
+  });
   const server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",

@@ -19,8 +19,15 @@ class Course {
     return this.#frame("up", message, more);
   }
 
-  down(message: object | string): Noted | undefined {
-    return this.#frame("down", message, {});
+  down(message: object | string, more: Partial<FrameEntry> = {}): Noted | undefined {
+    return this.#frame("down", message, more);
+  }
+
+  /** With the handshake, after which answers to unknown requests are none of the session's. */
+  introduced(): this {
+    this.up({ id: 0, method: "initialize" });
+    this.down(answer(0, { serverInfo: { name: "s" } }));
+    return this;
   }
 
   next(): { session: string; sequence: number; time: number } {
@@ -36,16 +43,28 @@ class Course {
 
 const call = (id: unknown, name: unknown = "echo") => ({ id, method: "tools/call", params: { name } });
 const answer = (id: unknown, result: unknown = { content: [] }) => ({ id, result });
-const recorded = (noted: Noted | undefined) => noted?.messages?.map(({ isRecorded }) => isRecorded);
+const recorded = (noted: Noted | undefined) => noted?.messages?.map(({ as }) => as !== undefined);
 const callOf = (noted: Noted | undefined) => noted?.messages?.[0]?.call;
 
 describe("an unanswered request", () => {
   test("is remembered, with the facts that the record of its answer needs, until it is answered", () => {
-    const course = new Course();
+    const course = new Course().introduced();
     course.up(call(1, "add"));
     course.up(call(2, 7), { claimed: true });
-    expect(callOf(course.down(answer(1)))).toStrictEqual({ method: "tools/call", time: 1001, tool: "add" });
-    expect(callOf(course.down(answer(2)))).toStrictEqual({ method: "tools/call", time: 1002, claimed: true });
+    expect(callOf(course.down(answer(1)))).toStrictEqual({
+      method: "tools/call",
+      time: 1003,
+      id: "1",
+      tool: "add",
+      place: [3, 0, 1003],
+    });
+    expect(callOf(course.down(answer(2)))).toStrictEqual({
+      method: "tools/call",
+      time: 1004,
+      id: "2",
+      place: [4, 0, 1004],
+      claimed: true,
+    });
     expect(callOf(course.down(answer(1)))).toBeUndefined();
   });
 
@@ -57,22 +76,35 @@ describe("an unanswered request", () => {
     expect(callOf(course.down(answer(1)))?.method).toBe("tools/call");
   });
 
-  test("is forgotten when ten thousand later ones are open", () => {
+  test("is forgotten when ten thousand later ones are open, though not its answer", () => {
     const course = new Course();
-    for (let id = 1; id <= 10_000; id++) course.up(call(id));
-    // A reused id belongs to the newest request.
-    course.up(call(1, "again"));
-    course.up(call(10_001));
-    expect(callOf(course.down(answer(2)))).toBeUndefined();
-    expect(callOf(course.down(answer(3)))).toBeDefined();
-    expect(callOf(course.down(answer(1)))?.tool).toBe("again");
-    expect(course.ledger.sessions[0]?.calls.size).toBe(9998);
+    course.up({ id: 0, method: "initialize" });
+    course.down(answer(0, {}));
+    for (let id = 1; id <= 10_001; id++) course.up(call(id));
+    expect(callOf(course.down(answer(1)))?.method).toBe("unknown");
+    expect(callOf(course.down(answer(2)))?.method).toBe("tools/call");
+    expect(course.ledger.sessions[0]?.calls.unanswered()).toHaveLength(9999);
+  });
+
+  test("is kept beside a later one with the same id, which is answered first", () => {
+    const course = new Course();
+    for (const tool of ["first", "second", "third"]) course.up(call(1, tool));
+    const tools = [1, 1, 1, 1].map((id) => callOf(course.down(answer(id)))?.tool);
+    expect(tools).toEqual(["third", "second", "first", undefined]);
+  });
+
+  test("is bound to its HTTP request where a session groups the requests of several clients", () => {
+    const course = new Course();
+    course.up(call(1, "a"), { exchange: 1 });
+    course.up(call(1, "b"), { exchange: 2 });
+    expect(callOf(course.down(answer(1), { exchange: 1 }))?.tool).toBe("a");
+    expect(callOf(course.down(answer(1), { exchange: 2 }))?.tool).toBe("b");
   });
 });
 
 describe("recorded messages", () => {
   test("are requests in which something is said or done, and their answers", () => {
-    const course = new Course();
+    const course = new Course().introduced();
     const methods = ["tools/call", "prompts/get", "resources/read", "sampling/createMessage", "elicitation/create"];
     for (const method of methods) {
       expect(recorded(course.up({ id: method, method }))).toEqual([true]);
@@ -112,11 +144,11 @@ describe("recorded messages", () => {
   });
 
   test("include answers to missing requests only after a gap, and only those with content", () => {
-    const course = new Course();
+    const course = new Course().introduced();
     expect(recorded(course.down(answer(1)))).toEqual([false]);
     course.ledger.take({ kind: "gap", ...course.next(), fromTime: 0, frames: 1, bytes: 1 });
     expect(recorded(course.down(answer(2)))).toEqual([true]);
-    expect(callOf(course.down(answer(3)))).toEqual({ method: "unknown", time: 1004 });
+    expect(callOf(course.down(answer(3)))).toEqual({ method: "unknown", time: 1006 });
     expect(recorded(course.down(answer(4, { contents: [] })))).toEqual([true]);
     expect(recorded(course.down({ id: 5, error: {} }))).toEqual([true]);
     expect(recorded(course.down(answer(6, { tools: [] })))).toEqual([false]);
@@ -132,15 +164,36 @@ describe("a session's conversation", () => {
     params: { clientInfo: { name: "clio", version: "2" }, protocolVersion: "2025-03-26" },
   };
 
-  test("begins with the answer to initialize, when client and revision are known", () => {
+  test("begins with a call, with the client, the revision and what was said before", () => {
     const course = new Course();
     expect(begins(course.up(initialize))).toBe(false);
-    const noted = course.down({ id: 0, result: { protocolVersion: "2025-11-25" } });
+    expect(begins(course.down({ id: 0, result: { protocolVersion: "2025-11-25", instructions: "Read me." } }))).toBe(
+      false,
+    );
+    expect(begins(course.down({ id: 1, method: "roots/list" }))).toBe(false);
+    expect(begins(course.up({ id: 1, result: { roots: [] } }))).toBe(false);
+    const noted = course.up(call(1));
     expect(noted).toMatchObject({
       begins: true,
       session: { client: { name: "clio", version: "2", protocolVersion: "2025-11-25" } },
+      held: [
+        { as: "introduction", sequence: 2, direction: "down" },
+        { as: "request", sequence: 3 },
+        { as: "answer", sequence: 4, direction: "up" },
+      ],
     });
-    expect(begins(course.up(call(1)))).toBe(false);
+    expect(begins(course.up(call(2)))).toBe(false);
+  });
+
+  test("holds a bounded part of what was said before it begins", () => {
+    const course = new Course();
+    for (let index = 0; index < 300; index++) course.down({ method: "notifications/message", params: { data: "d" } });
+    const many = course.up(call(1))?.held ?? [];
+    expect(many).toHaveLength(100);
+    const long = new Course();
+    for (let index = 0; index < 5; index++)
+      long.down({ method: "notifications/message", params: { data: "d".repeat(100_000) } });
+    expect(long.up(call(1))?.held).toHaveLength(2);
   });
 
   test("begins with the first recorded entry of any kind", () => {
@@ -154,7 +207,7 @@ describe("a session's conversation", () => {
     const gap = new Course();
     expect(begins(gap.ledger.take({ kind: "gap", ...gap.next(), fromTime: 0, frames: 1, bytes: 1 }))).toBe(true);
     const close = new Course();
-    expect(begins(close.ledger.take({ kind: "close", ...close.next(), reason: "bye" }))).toBe(true);
+    expect(begins(close.ledger.take({ kind: "close", ...close.next(), reason: "bye" }))).toBe(false);
   });
 
   test("has client facts only from a valid initialize of the client", () => {
@@ -243,7 +296,7 @@ describe("a state", () => {
     expect(state(other)).toEqual(state(course.ledger));
     const [session] = other.sessions;
     expect(session).toMatchObject({ begun: true, client: { name: "clio" }, lastSequence: 3, hasGap: false });
-    expect([...(session?.calls.values() ?? [])]).toEqual([{ method: "tools/call", tool: "slow", time: 1003 }]);
+    expect(session?.calls.unanswered()).toMatchObject([{ method: "tools/call", tool: "slow", time: 1003 }]);
   });
 
   test("ends sessions that it does not contain, whose close was lost to damage", () => {
