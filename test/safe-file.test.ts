@@ -33,6 +33,16 @@ describe("a file that is replaced", () => {
     expect(readdirSync(folder)).toEqual(["new.json"]);
   });
 
+  test("has its mode under any umask", () => {
+    const umask = process.umask(0o077);
+    try {
+      replaceFile(at("shared.json"), "", 0o644);
+    } finally {
+      process.umask(umask);
+    }
+    expect(statSync(at("shared.json")).mode & 0o777).toBe(0o644);
+  });
+
   test("is never written through a link of its name: the link is replaced", () => {
     writeFileSync(at("victim"), "kept");
     symlinkSync(at("victim"), at("target"));

@@ -72,8 +72,8 @@ describe("an unanswered request", () => {
     const course = new Course();
     course.up(call(1));
     course.down({ id: 1, method: "sampling/createMessage" });
-    expect(callOf(course.up(answer(1)))?.method).toBe("sampling/createMessage");
     expect(callOf(course.down(answer(1)))?.method).toBe("tools/call");
+    expect(callOf(course.up(answer(1)))?.method).toBe("sampling/createMessage");
   });
 
   test("is forgotten when ten thousand later ones are open, though not its answer", () => {
@@ -91,6 +91,14 @@ describe("an unanswered request", () => {
     for (const tool of ["first", "second", "third"]) course.up(call(1, tool));
     const tools = [1, 1, 1, 1].map((id) => callOf(course.down(answer(id)))?.tool);
     expect(tools).toEqual(["third", "second", "first", undefined]);
+  });
+
+  test("is as new as it was sent, even if its id was used before", () => {
+    const course = new Course();
+    for (let id = 1; id <= 10_000; id++) course.up(call(id));
+    course.up(call(1, "again"));
+    expect(callOf(course.down(answer(1)))?.tool).toBe("again");
+    expect(callOf(course.down(answer(2)))?.method).toBe("unknown");
   });
 
   test("is bound to its HTTP request where a session groups the requests of several clients", () => {
