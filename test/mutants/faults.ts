@@ -52,12 +52,15 @@ export function placeFault(fault: Fault, sources: Map<string, string>, tests = t
   const [file, second] = places;
   if (file === undefined) return "its text is not found";
   if (second !== undefined) return `its text is found ${places.length} times: in ${[...new Set(places)].join(", ")}`;
-  const unknown = fault.tests.find((name) => !tests.some((path) => isNamed(path, name)));
-  if (unknown !== undefined) return `there is no test ${unknown}`;
+  const named = fault.tests.map((name) => ({ name, paths: tests.filter((path) => isNamed(path, name)) }));
+  for (const { name, paths } of named) {
+    if (paths.length === 0) return `there is no test ${name}`;
+    if (paths.length > 1) return `${name} names ${paths.length} tests, so name its folder too: ${paths.join(", ")}`;
+  }
   const text = (sources.get(file) ?? "").replace(fault.find, () => fault.replace);
   const mistake = file.endsWith(".ts") ? syntaxError(text) : undefined;
   if (mistake !== undefined) return `it does not parse: ${mistake}`;
-  return { fault, file, text, tests: tests.filter((path) => fault.tests.some((name) => isNamed(path, name))) };
+  return { fault, file, text, tests: named.flatMap(({ paths }) => paths) };
 }
 
 function isNamed(path: string, name: string): boolean {

@@ -39,6 +39,16 @@ describe("a fault is rejected", () => {
     expect(place("const c = a + b;", { tests: ["sum.test.ts", "gone.test.ts"] })).toBe("there is no test gone.test.ts");
   });
 
+  test("when a name is that of several tests", () => {
+    const several = [...tests, "test/e2e/sum.test.ts"];
+    const place = (name: string) =>
+      placeFault({ ...fault, tests: [name] }, new Map([["src/sum.ts", "a + b;"]]), several);
+    expect(place("sum.test.ts")).toBe(
+      "sum.test.ts names 2 tests, so name its folder too: test/sum.test.ts, test/e2e/sum.test.ts",
+    );
+    expect(place("e2e/sum.test.ts")).toMatchObject({ tests: ["test/e2e/sum.test.ts"] });
+  });
+
   test("when it does not parse", () => {
     expect(place("const c = a + b;", { replace: "a +" })).toStartWith("it does not parse: ");
   });
