@@ -1,10 +1,22 @@
+import { join } from "node:path";
 import type { Json } from "../wire/frame.ts";
 import { begin, conversationId, derivedId, isUuid, stated } from "./captured.ts";
 import type { Captured } from "./captured.ts";
+import type { Home } from "./home.ts";
 
 // The facts that Claude Code's hooks and transcripts share: place, client, and the ids of what both tell of.
 
 export const CLAUDE_CODE = "claude-code";
+
+/** The folders in which Claude Code may keep its transcripts: its variable may name several. */
+export function claudeFolders({ home, env, config }: Home): string[] {
+  const named = (env["CLAUDE_CONFIG_DIR"] ?? "").split(",").map((folder) => folder.trim());
+  return [
+    ...named.filter((folder) => folder !== ""),
+    join(home, ".claude"),
+    ...config.map((each) => join(each, "claude")),
+  ];
+}
 
 /** The file that Claude Code writes beside an agent's transcript, and the agent's name there. */
 export interface AgentFacts {

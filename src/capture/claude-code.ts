@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText } from "./blocks.ts";
@@ -5,7 +6,7 @@ import { Branches } from "./branches.ts";
 import { conversationId, parseRow, timeOf } from "./captured.ts";
 import type { Captured, SourceReader } from "./captured.ts";
 import { agentFactsBeside } from "./claude-code-agents.ts";
-import { CLAUDE_CODE, beginPlace, isCompacting, placeId } from "./claude-code-facts.ts";
+import { CLAUDE_CODE, beginPlace, isCompacting, placeId, claudeFolders } from "./claude-code-facts.ts";
 import type { AgentFacts, Place } from "./claude-code-facts.ts";
 import { isKnownNote, queuedPrompts, titleOf } from "./claude-code-notes.ts";
 import { rowMessages } from "./claude-code-row.ts";
@@ -267,15 +268,26 @@ function isClaudeCodeRow(row: Json): boolean {
   return hasSession && (isKnownNote(type) || ("parentUuid" in row && isText(row["version"])));
 }
 
+/** Whether a text is a session of Claude Code on the web as its API answers it: the rows of a transcript in an array. */
+function isWebSession(text: string): boolean {
+  const beginning = text.slice(0, WEB_HEAD_CHARACTERS);
+  if (!/^\s*\{\s*"(?:loglines|data|events)"\s*:\s*\[\s*\{/.test(beginning)) return false;
+  return (
+    /"type"\s*:\s*"(?:user|assistant|system)"/.test(beginning) && /"(?:sessionId|session_id|uuid)"\s*:/.test(beginning)
+  );
+}
+
+/** How much of a text tells whether it is a session: its first rows do. */
+const WEB_HEAD_CHARACTERS = 100_000;
+
 export const claudeCode: SourceKind = {
   name: "Claude Code",
-  form: ({ rows, cut }) =>
-    rows.some(isClaudeCodeRow) ||
-    (/^\s*\{/.test(cut) &&
-      /"type":"(?:user|assistant|system|summary)"/.test(cut) &&
-      /"sessionId":"/.test(cut) &&
-      !/"parts":\[/.test(cut))
-      ? "lines"
-      : undefined,
+  where: (home) => claudeFolders(home).map((folder) => join(folder, "projects")),
+  form: ({ rows, cut, text }) => {
+    if (isWebSession(text)) return { depth: 2 };
+    if (rows.some(isClaudeCodeRow)) return "lines";
+    const isCutRow = /^\s*\{/.test(cut) && /"sessionId":"/.test(cut) && !/"parts":\[/.test(cut);
+    return isCutRow && /"type":"(?:user|assistant|system|summary)"/.test(cut) ? "lines" : undefined;
+  },
   reader: ({ path, stem, time }) => new ClaudeCodeReader({ session: stem, path, time }),
 };

@@ -4,7 +4,7 @@ import type { Json } from "../wire/frame.ts";
 import { isText } from "./blocks.ts";
 import { Occurrences, begin, conversationId, derivedId, message, parseRow, shallow, timeOf } from "./captured.ts";
 import type { Captured, SourceReader } from "./captured.ts";
-import { CLAUDE_CODE } from "./claude-code-facts.ts";
+import { CLAUDE_CODE, claudeFolders } from "./claude-code-facts.ts";
 import { kindOfUserText } from "./client-words.ts";
 import type { SourceKind } from "./source-kind.ts";
 
@@ -76,6 +76,7 @@ function filesIn(folder: string): string[] {
 
 export const claudeHistory: SourceKind = {
   name: "Claude Code's history of prompts",
+  where: (home) => claudeFolders(home).map((folder) => join(folder, "history.jsonl")),
   form: ({ rows }) =>
     rows.length > 0 && rows.every((row) => isText(row["display"]) && "project" in row && "timestamp" in row)
       ? "lines"

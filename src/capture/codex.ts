@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText } from "./blocks.ts";
@@ -6,7 +7,7 @@ import type { Captured, SourceReader } from "./captured.ts";
 import { CodexItems, isKnownItem } from "./codex-items.ts";
 import type { SourceKind } from "./source-kind.ts";
 
-const CODEX = "codex";
+export const CODEX = "codex";
 
 const knownRows = new Set([
   "compacted",
@@ -191,8 +192,13 @@ function isBareItem(row: Json): boolean {
 
 export const codex: SourceKind = {
   name: "Codex",
+  where: ({ home, env }) => {
+    const folder = env["CODEX_HOME"] || join(home, ".codex");
+    return [join(folder, "sessions"), join(folder, "archived_sessions")];
+  },
   form: ({ rows, cut, text }) => {
-    if (rows.some(isCodexRow)) return "lines";
+    // Grok's rows have the same reasoning among others.
+    if (rows.some(isCodexRow) && !rows.some(({ type }) => type === "user" || type === "assistant")) return "lines";
     if (/^\s*\{\s*"timestamp":"[^"]{10,40}","type":"(?:session_meta|response_item|event_msg|compacted)"/.test(cut))
       return "lines";
     const isWhole = /^\s*\{/.test(text) && /"session"\s*:\s*\{/.test(text) && /"items"\s*:\s*\[/.test(text);

@@ -3,7 +3,7 @@ import { readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 /** Names of files that are worth a look in a folder. A file that is named is recognised by its content alone. */
-const candidates = /(?:\.jsonl|(?<!\.meta)\.json|\.ndjson|\.zip|\.spool)(?:\.gz|\.zst)?$/;
+const candidates = /(?:\.jsonl|(?<!\.meta)\.json|\.ndjson|\.zip|\.spool|\.db|\.vscdb)(?:\.gz|\.zst)?$/;
 /** And in a zip, where exports lie among much else. */
 export const zipCandidates =
   /(?:\.jsonl(?:\.gz|\.zst)?|\.zip|\.spool|(?:^|\/)(?:(?:conversations|projects|memories|rollout)[^/]*|projects\/[^/]+)\.json)$/;

@@ -39,6 +39,8 @@ interface Waiting {
 export class Importer {
   readonly #options: ImporterOptions;
   readonly #begun = new Set<string>();
+  /** Conversations begun from a history of prompts, which another source's conversation would replace. */
+  readonly #begunByHistory = new Set<string>();
   readonly #waiting = new Map<string, Waiting[]>();
   readonly #characters = new Map<string, number>();
   readonly #facts = new PendingFacts();
@@ -107,7 +109,11 @@ export class Importer {
   }
 
   async #begin(begin: CapturedConversation, place: SourcePlace, unlessKnown: boolean): Promise<void> {
-    if (this.#begun.has(begin.conversation_id)) return;
+    if (this.#begun.has(begin.conversation_id)) {
+      if (unlessKnown && !this.#begunByHistory.has(begin.conversation_id)) this.#passedOver.add(begin.conversation_id);
+      return;
+    }
+    if (unlessKnown) this.#begunByHistory.add(begin.conversation_id);
     const { metadata, ...rest } = begin;
     try {
       await this.#options.call("dewey_begin_conversation", { ...rest, ...(metadata === null ? {} : { metadata }) });

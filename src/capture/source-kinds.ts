@@ -1,10 +1,48 @@
+import { amp } from "./amp.ts";
 import { chatGpt } from "./chatgpt.ts";
 import { claudeCode } from "./claude-code.ts";
 import { claudeExport } from "./claude-export.ts";
 import { claudeHistory } from "./claude-history.ts";
+import { cline, clineSession } from "./cline.ts";
+import { codexHistory } from "./codex-history.ts";
 import { codex } from "./codex.ts";
+import { copilot } from "./copilot.ts";
+import { cursorDatabase, cursorTranscript } from "./cursor.ts";
 import { dewey } from "./dewey.ts";
-import type { SourceKind } from "./source-kind.ts";
+import { gemini, geminiLog } from "./gemini.ts";
+import { goose, gooseDatabase } from "./goose.ts";
+import { openCode, openCodeDatabase } from "./opencode.ts";
+import { pi } from "./pi.ts";
+import { qwen } from "./qwen.ts";
+import type { DatabaseKind, SourceKind } from "./source-kind.ts";
+import { vsCodeChat } from "./vscode-chat.ts";
+import { zedDatabase } from "./zed.ts";
 
-/** Every kind of source but a proxy's spool, in the order in which they are asked whether a file is theirs. */
-export const sourceKinds: readonly SourceKind[] = [dewey, claudeCode, codex, claudeHistory, claudeExport, chatGpt];
+/**
+ * Every kind of source in files of text but a proxy's spool, in the order in which they are asked whether a file is theirs. The
+ * more a kind's rows say of themselves, the earlier it is asked: others share Claude Code's envelope.
+ */
+export const sourceKinds: readonly SourceKind[] = [
+  dewey,
+  qwen,
+  claudeCode,
+  codex,
+  codexHistory,
+  claudeHistory,
+  gemini,
+  geminiLog,
+  copilot,
+  vsCodeChat,
+  pi,
+  goose,
+  cursorTranscript,
+  clineSession,
+  cline,
+  openCode,
+  amp,
+  claudeExport,
+  chatGpt,
+];
+
+/** Every kind of source that is a database. */
+export const databaseKinds: readonly DatabaseKind[] = [openCodeDatabase, cursorDatabase, gooseDatabase, zedDatabase];

@@ -5,13 +5,15 @@ import { decodeEntry } from "../proxy/spool/entry.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import type { CapturedRow, SourceReader } from "./captured.ts";
+import { SQLITE_MAGIC, openSnapshot, tablesOf } from "./database.ts";
 import { decodedText, split } from "./encoding.ts";
 import { zipCandidates } from "./files.ts";
 import { lines, objects, objectsIn } from "./rows.ts";
 import type { SourceRow } from "./rows.ts";
-import type { Form, Head, SourceFile, SourceKind } from "./source-kind.ts";
-import { sourceKinds } from "./source-kinds.ts";
+import type { DatabaseKind, Form, Head, SourceFile, SourceKind } from "./source-kind.ts";
+import { databaseKinds, sourceKinds } from "./source-kinds.ts";
 import { spoolPieces } from "./spool.ts";
+import { withMessages } from "./talk.ts";
 import { zipEntries } from "./zip.ts";
 
 /** Something that can be imported: a file, or one in a zip. */
@@ -33,7 +35,7 @@ const ZIP_MAGIC = "PK\u0003\u0004";
 
 /** What is in a file: itself, or what is worth a look in the zip. Each is to be read before the next is asked for. */
 export async function* sourcesIn(path: string): AsyncGenerator<Source> {
-  if ((await firstBytes(path, ZIP_MAGIC.length)).toString("latin1") !== ZIP_MAGIC) {
+  if (!(await beginsWith(path, ZIP_MAGIC))) {
     yield { name: path, path, open: () => createReadStream(path, { highWaterMark: CHUNK_BYTES }) };
     return;
   }
@@ -45,6 +47,8 @@ export async function* sourcesIn(path: string): AsyncGenerator<Source> {
 
 /** The contents of a source, recognised by their own marks. Returns false when no kind knows them. */
 export async function* piecesOf(source: Source): AsyncGenerator<CapturedRow, boolean> {
+  if (source.path !== undefined && (await beginsWith(source.path, SQLITE_MAGIC)))
+    return yield* databasePieces(source.path, await fileOf(source));
   const { beginning: bytes, rest } = await split(source.open(), HEAD_BYTES);
   if (isSpool(bytes)) {
     yield* spoolPieces(rest);
@@ -54,6 +58,7 @@ export async function* piecesOf(source: Source): AsyncGenerator<CapturedRow, boo
   const file = await fileOf(source);
   const known = recognised(headOf(beginning, file));
   if (known === undefined) return false;
+  if (known.form === "beside") return true;
   const rows = known.form === "lines" ? lines(text) : objects(text, known.form.depth);
   yield* readPieces(rows, known.kind.reader(file));
   return true;
@@ -68,6 +73,35 @@ async function* readPieces(rows: AsyncIterable<SourceRow>, reader: SourceReader)
   }
   const captured = reader.end();
   if (captured.length > 0) yield { captured, number, end };
+}
+
+/** The contents of a database. Returns false when no kind knows its tables. */
+async function* databasePieces(path: string, file: SourceFile): AsyncGenerator<CapturedRow, boolean> {
+  await using snapshot = await openSnapshot(path);
+  const { database } = snapshot;
+  const tables = tablesOf(database);
+  const kind = databaseKinds.find((each) => isOf(each, tables));
+  if (kind === undefined) return false;
+  let number = 0;
+  for (const row of kind.rows(database)) {
+    number += 1;
+    yield { captured: readOrTell(() => withMessages(kind.read(row, database, file))), number, end: 0 };
+  }
+  const reason = "was written to while it was read; import it again";
+  if (await snapshot.hasChanged()) yield { captured: [{ kind: "broken", reason }], number, end: 0 };
+  return true;
+}
+
+function isOf({ tables: needed }: DatabaseKind, tables: Map<string, Set<string>>): boolean {
+  return Object.entries(needed).every(([table, columns]) => columns.every((column) => tables.get(table)?.has(column)));
+}
+
+function readOrTell(read: () => CapturedRow["captured"]): CapturedRow["captured"] {
+  try {
+    return read();
+  } catch (error) {
+    return [{ kind: "broken", reason: error instanceof Error ? error.message : String(error) }];
+  }
 }
 
 /** Reads a row; a line that holds several objects is read as several rows. */
@@ -102,12 +136,12 @@ function recognised(head: Head): { kind: SourceKind; form: Form } | undefined {
   return undefined;
 }
 
-function headOf(beginning: Buffer, { name, stem }: SourceFile): Head {
+function headOf(beginning: Buffer, { name, stem, path }: SourceFile): Head {
   const text = beginning.toString().replace(/^\uFEFF/, "");
   const lines = text.split("\n", HEAD_ROWS);
   const texts = lines.flatMap((line) => objectsIn(line) ?? [line]);
   const rows = texts.map(parsed).filter((row) => row !== undefined);
-  return { name, stem, text, rows, cut: beginning.length >= HEAD_BYTES ? (lines.at(-1) ?? "") : "" };
+  return { name, stem, path, text, rows, cut: beginning.length >= HEAD_BYTES ? (lines.at(-1) ?? "") : "" };
 }
 
 function parsed(line: string): Json | undefined {
@@ -129,6 +163,10 @@ function isSpool(beginning: Buffer): boolean {
   }
 }
 
+async function beginsWith(path: string, magic: string): Promise<boolean> {
+  return (await firstBytes(path, magic.length)).toString("latin1") === magic;
+}
+
 async function firstBytes(path: string, bytes: number): Promise<Buffer> {
   const file = await open(path);
   try {
@@ -139,8 +177,13 @@ async function firstBytes(path: string, bytes: number): Promise<Buffer> {
   }
 }
 
-/** What a file of no known kind looks like: the first keys of its JSON. Undefined for one that is no JSON. */
+/** What a file of no known kind looks like: the first keys of its JSON, or a database's tables. Undefined for any other. */
 export async function lookOf(path: string): Promise<string | undefined> {
+  if (await beginsWith(path, SQLITE_MAGIC)) {
+    await using snapshot = await openSnapshot(path);
+    const tables = [...tablesOf(snapshot.database).keys()].slice(0, LOOK_KEYS);
+    return tables.length === 0 ? "an empty SQLite database" : `an SQLite database with ${tables.join(", ")}`;
+  }
   const { beginning } = await split(
     decodedText(createReadStream(path, { end: HEAD_BYTES - 1, highWaterMark: CHUNK_BYTES })),
     HEAD_BYTES,

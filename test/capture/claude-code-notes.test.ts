@@ -151,17 +151,8 @@ test("the output of `stream-json` is a transcript, with its sub-agents apart and
   expect(begins).toMatchObject([{ cwd: "/x" }, { parent_conversation_id: session, parent_tool_use_id: "toolu_1" }]);
 });
 
-test("other programs' rows in the same envelope are not taken for Claude Code's, nor an application's log for Codex's", async () => {
+test("an application's log is taken for no client's", async () => {
   const others = [
-    {
-      uuid: "1",
-      parentUuid: null,
-      sessionId: session,
-      type: "user",
-      cwd: "/x",
-      version: "0.1",
-      message: { role: "user", parts: [{ text: "hi" }] },
-    },
     { id: "1", timestamp: at(1), level: "info" },
     { type: "event", uuid: "1", data: 1 },
   ];

@@ -1,6 +1,8 @@
+import { Database } from "bun:sqlite";
+import type { SQLQueryBindings } from "bun:sqlite";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Captured } from "../../src/capture/captured.ts";
+import type { Captured, CapturedMessage } from "../../src/capture/captured.ts";
 import { filesAt } from "../../src/capture/files.ts";
 import { Importer } from "../../src/capture/importer.ts";
 import { piecesOf, sourcesIn } from "../../src/capture/sources.ts";
@@ -14,9 +16,16 @@ export const jsonLines = (...rows: (object | string)[]): string =>
   rows.map((row) => `${typeof row === "string" ? row : JSON.stringify(row)}\n`).join("");
 
 /** What the readers make of one file, or undefined when no kind knows it. */
-export async function captureFile(name: string, content: string | Uint8Array): Promise<Captured[] | undefined> {
+export const captureFile = (name: string, content: string | Uint8Array): Promise<Captured[] | undefined> =>
+  captureIn({ [name]: content }, name);
+
+/** The same of a file that has others around it, which are given by their paths in one folder. */
+export async function captureIn(
+  files: Record<string, string | Uint8Array>,
+  name: string,
+): Promise<Captured[] | undefined> {
   using home = temporaryHome();
-  writeFileSync(join(home.path, name), content);
+  writeFiles(home.path, files);
   const captured: Captured[] = [];
   for await (const source of sourcesIn(join(home.path, name))) {
     const pieces = piecesOf(source);
@@ -29,6 +38,63 @@ export async function captureFile(name: string, content: string | Uint8Array): P
   return captured;
 }
 
+/** Writes files by their paths in a folder. */
+function writeFiles(folder: string, files: Record<string, string | Uint8Array>): void {
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), content);
+  }
+}
+
+/** The file of an SQLite database with these tables, which are made of rows, each a value for every column. */
+export function sqlite(tables: Record<string, Record<string, unknown>[]>): Uint8Array {
+  using database = new Database(":memory:");
+  for (const [table, rows] of Object.entries(tables)) {
+    const columns = Object.keys(rows[0] ?? {});
+    database.run(`create table ${table} (${columns.join(", ")})`);
+    const insert = database.query(`insert into ${table} values (${columns.map(() => "?").join(", ")})`);
+    for (const row of rows) insert.run(...(columns.map((column) => row[column]) as SQLQueryBindings[]));
+  }
+  return database.serialize();
+}
+
+/** A conversation as captured: its facts, and each message's role, kind and words, without bookkeeping. */
+export interface Told {
+  id: string;
+  facts: Record<string, unknown> | undefined;
+  title: unknown;
+  said: [role: string, kind: unknown, content: string][];
+  messages: CapturedMessage[];
+}
+
+/** The conversations in a file, in their order. */
+export async function told(files: Record<string, string | Uint8Array>, name: string): Promise<Told[]> {
+  const captured = (await captureIn(files, name)) ?? [];
+  const talks = new Map<string, Told>();
+  for (const each of captured) {
+    if (each.kind === "conversation") {
+      const { conversation_id, metadata, ...begin } = each.begin;
+      talks.set(conversation_id, {
+        id: conversation_id,
+        facts: { ...begin, ...metadata },
+        title: undefined,
+        said: [],
+        messages: [],
+      });
+    }
+    if (each.kind === "facts" && each.facts.title !== undefined) {
+      const talk = talks.get(each.facts.conversation_id ?? "");
+      if (talk) talk.title = each.facts.title;
+    }
+    if (each.kind !== "message") continue;
+    const { role, content, metadata } = each.message;
+    const talk = talks.get(each.conversation);
+    talk?.messages.push(each.message);
+    if (metadata?.["bookkeeping"] !== true) talk?.said.push([role, metadata?.["kind"], content]);
+  }
+  return [...talks.values()];
+}
+
 /** Calls a tool without a server. */
 export const call = async (store: Store, name: string, args: Record<string, unknown>) => {
   const tool = tools.get(name);
@@ -39,10 +105,7 @@ export const call = async (store: Store, name: string, args: Record<string, unkn
 /** Imports files, by their paths in one folder, in the order in which they are given. Returns the importer's counts. */
 export async function importFiles(store: Store, files: Record<string, string | Uint8Array>): Promise<Importer> {
   using home = temporaryHome();
-  for (const [name, content] of Object.entries(files)) {
-    mkdirSync(dirname(join(home.path, name)), { recursive: true });
-    writeFileSync(join(home.path, name), content);
-  }
+  writeFiles(home.path, files);
   const importer = new Importer({
     call: (name, args) => call(store, name, args),
     onRefused: ({ row }, reason) => {

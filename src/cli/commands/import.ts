@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Captured, CapturedRow, SourcePlace } from "../../capture/captured.ts";
 import { filesAt, reasonOf } from "../../capture/files.ts";
 import type { Found, FoundFile } from "../../capture/files.ts";
 import { FollowedFile } from "../../capture/follow.ts";
 import { Importer } from "../../capture/importer.ts";
+import { sourcePlaces } from "../../capture/places.ts";
+import type { Place } from "../../capture/places.ts";
 import { lookOf, piecesOf, sourcesIn } from "../../capture/sources.ts";
 import { asDeweyError, DeweyError } from "../../errors.ts";
 import { pause } from "../../pause.ts";
@@ -28,23 +29,24 @@ export const importCommand = clientCommand({
   summary: "imports transcripts and data exports of other programs",
   usage: ["dewey import [--watch] [--json] [PATH …]"],
   about: [
-    "A PATH is a file or a folder: transcripts of Claude Code (by default all of ~/.claude/projects), sessions of Codex, data",
-    "exports of Claude and ChatGPT (the zip, or its content), the output of `dewey export --format jsonl`, or the spool of a",
-    "proxy; plain, in UTF-16, or compressed with gzip or zstd. The format is detected from the content. Importing again adds",
-    "only what is new. Broken rows are skipped and reported with their line number; rows of unknown types are kept and counted.",
-    "The exit code is 3 when something was not read, such as a broken row or link, and 1 when the server refused a message.",
+    "Without a PATH, imports every session found on this machine: Claude Code, Codex, Gemini CLI, Qwen Code, OpenCode, Copilot",
+    "CLI, VS Code's chats, Cursor, Cline, Roo Code, Kilo Code, Goose, Zed, Pi and Amp, in their default folders or those that",
+    "their variables name (CLAUDE_CONFIG_DIR, CODEX_HOME, …). A PATH is a file or a folder of any of these, `stream-json` output",
+    "of Claude Code, a session of Claude Code on the web, a data export of Claude or ChatGPT (the zip, or its content), the",
+    "output of `dewey export --format jsonl`, or the spool of a proxy; plain, in UTF-16, or compressed with gzip or zstd.",
+    "Databases of other programs are opened read-only, also while these run. The format is detected from the content. Importing",
+    "again adds only what is new. Broken rows are skipped and reported with their line number; rows of unknown types are kept",
+    "and counted. The exit code is 3 when something was not read, such as a broken row or link, and 1 when the server refused a",
+    "message.",
   ].join("\n"),
   flags: { watch: { summary: "keep importing what is added to the files, until Ctrl-C" } },
   operands: Infinity,
   async work(talk) {
     const { invocation, json, out } = talk;
     const given = [...invocation.operands, ...(invocation.rest ?? [])].map((path) => resolve(path));
-    const paths = given.length > 0 ? given : [claudeProjects(invocation.env)];
-    const missing = paths.find((path) => !existsSync(path));
-    if (missing !== undefined) {
-      const hint = given.length > 0 ? "" : "; name a file or folder to import: dewey import PATH";
-      throw new DeweyError("not_found", `there is no ${missing}${hint}`);
-    }
+    const missing = given.find((path) => !existsSync(path));
+    if (missing !== undefined) throw new DeweyError("not_found", `there is no ${missing}`);
+    const paths = given.length > 0 ? given : everything(invocation.env);
     const watch = invocation.flags["watch"] === true;
     const run = new ImportRun(talk, watch);
     await run.all(paths, given.length > 0);
@@ -54,8 +56,16 @@ export const importCommand = clientCommand({
   },
 });
 
-function claudeProjects(env: Record<string, string | undefined>): string {
-  return join(env["CLAUDE_CONFIG_DIR"] || join(env["HOME"] || homedir(), ".claude"), "projects");
+/** Every source on this machine. Throws `not_found`, with the places that were looked at, when there is none. */
+function everything(env: Record<string, string | undefined>): string[] {
+  const places = sourcePlaces(env);
+  const paths = places.flatMap(({ found }) => found);
+  if (paths.length > 0) return paths;
+  const looked = places.map(({ name, looked }: Place) => `  ${name}: ${looked.join(", ")}`);
+  throw new DeweyError(
+    "not_found",
+    `found nothing to import; name a file or folder (dewey import PATH). Looked in:\n${looked.join("\n")}`,
+  );
 }
 
 interface Fault {
@@ -232,11 +242,10 @@ class ImportRun {
         if (await this.#take(source.name, piecesOf(source), progress)) known += 1;
       }
       this.#files += known > 0 ? 1 : 0;
-      if (known === 0 && named)
-        throw new DeweyError("invalid", "has a format that dewey import does not know; see: dewey help import");
+      if (known === 0 && named) throw new DeweyError("invalid", await unknownFile(path));
       if (known > 0) return;
       if (path.endsWith(".json") || bytes === 0) this.#others += 1;
-      else this.#passedOver.push(path);
+      else this.#passedOver.push(await described(path));
     } catch (thrown) {
       this.#unreadableFile(path, thrown);
     }
@@ -317,4 +326,16 @@ class ImportRun {
       if (isSecond) await pause(WATCH_INTERVAL_MS, this.#talk.invocation.stopping);
     }
   }
+}
+
+/** A file that no kind knows, with what it looks like where that can be told. */
+async function described(path: string): Promise<string> {
+  const look = await lookOf(path).catch(() => undefined);
+  return look === undefined ? path : `${path}: looks like ${look}`;
+}
+
+async function unknownFile(path: string): Promise<string> {
+  const look = await lookOf(path).catch(() => undefined);
+  const like = look === undefined ? "" : ` (it looks like ${look})`;
+  return `has a format that dewey import does not know${like}; see: dewey help import`;
 }

@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { appendFileSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -62,7 +63,7 @@ describe("dewey import", () => {
     expect(first).toMatchObject({ code: 0, stderr: "" });
     expect(first.stdout).toBe(
       "20 messages imported, 0 known already, in 2 conversations from 2 files.\n1 file skipped: unknown format.\n" +
-        `  ${project}/events.jsonl\n`,
+        `  ${project}/events.jsonl: looks like JSON with session_id, transcript_path, cwd, hook_event_name, source, prompt_id\n`,
     );
     const { session_id, messages } = await read(session);
     expect(session_id).toBe(session);
@@ -194,6 +195,43 @@ describe("dewey import", () => {
     cable.stop();
   });
 
+  test("without a path reads every client's sessions, also from a database in use, and names the file that is broken", async () => {
+    using other = temporaryHome();
+    const elsewhere = { ...plainEnvironment(other.path), DEWEY_URL: env["DEWEY_URL"] ?? "" };
+    const session = crypto.randomUUID();
+    const bubble = { type: 1, text: "look at WOMBAT", createdAt: "2026-01-01T00:00:00Z" };
+    const composer = { name: "Cats", fullConversationHeadersOnly: [{ bubbleId: "b" }] };
+    mkdirSync(join(other.path, ".config/Cursor/User/globalStorage"), { recursive: true });
+    mkdirSync(join(other.path, ".gemini/tmp/x/chats"), { recursive: true });
+    mkdirSync(join(other.path, ".claude/projects/x"), { recursive: true });
+    using database = new Database(join(other.path, ".config/Cursor/User/globalStorage/state.vscdb"));
+    database.run("pragma journal_mode = wal");
+    database.run("create table cursorDiskKV (key, value)");
+    const insert = database.query("insert into cursorDiskKV values (?, ?)");
+    insert.run(`composerData:${session}`, JSON.stringify(composer));
+    insert.run(`bubbleId:${session}:b`, JSON.stringify(bubble));
+    const gemini = { sessionId: crypto.randomUUID(), projectHash: "h", startTime: "2026-01-01T00:00:00Z" };
+    const said = { id: "u", type: "user", timestamp: "2026-01-01T00:00:00Z", content: "hello" };
+    writeFileSync(
+      join(other.path, ".gemini/tmp/x/chats/session-1.jsonl"),
+      `${JSON.stringify(gemini)}\n${JSON.stringify(said)}\n`,
+    );
+    const id = crypto.randomUUID();
+    writeFileSync(join(other.path, `.claude/projects/x/${id}.jsonl`), `{"type":"user", torn\n${row(id, "1", "whole")}`);
+    const { stdout, code } = await run(["import"], elsewhere);
+    expect(stdout).toStartWith("3 messages imported, 0 known already, in 3 conversations from 3 files.\n1 fault:\n");
+    expect(stdout).toContain(`.claude/projects/x/${id}.jsonl:1: JSON Parse error`);
+    expect(code).toBe(3);
+    for (const [conversation, content] of [
+      [session, "look at WOMBAT"],
+      [gemini.sessionId, "hello"],
+      [id, "whole"],
+    ] as const)
+      expect(await contents(conversation)).toEqual([content]);
+    const again = JSON.parse((await run(["import", "--json"], elsewhere)).stdout) as object;
+    expect(again).toMatchObject({ messages: 0, known: 3, versions: 0 });
+  });
+
   test("names what it could not read, says what an unknown folder looks like, and reads all the rest", async () => {
     const folder = join(home.path, "mixed");
     mkdirSync(folder);
@@ -243,8 +281,11 @@ describe("dewey import", () => {
     const nothing = await run(["import", join(home.path, "missing")], env);
     expect(nothing).toMatchObject({ code: 1, stderr: `dewey: there is no ${join(home.path, "missing")}\n` });
     using empty = temporaryHome();
-    const unset = await run(["import"], { ...env, HOME: empty.path });
-    expect(unset.stderr).toContain("name a file or folder to import: dewey import PATH");
+    const unset = await run(["import"], { ...plainEnvironment(empty.path), DEWEY_URL: env["DEWEY_URL"] ?? "" });
+    expect(unset.code).toBe(1);
+    expect(unset.stderr).toContain("found nothing to import; name a file or folder (dewey import PATH). Looked in:");
+    expect(unset.stderr).toContain(`  Codex: ${empty.path}/.codex/sessions, ${empty.path}/.codex/archived_sessions\n`);
+    expect(unset.stderr).toContain(`  Gemini CLI: ${empty.path}/.gemini/tmp/*/chats`);
     const away = await run(["import", join(home.path, "broken.jsonl")], {
       ...env,
       DEWEY_URL: `ws://localhost:${freePort()}`,
