@@ -188,9 +188,8 @@ class HttpClientLink implements Link {
   /** Reads a response's body. A stream that breaks while requests are unanswered is resumed if its events have ids. */
   async #receive(response: Response, unanswered: Map<string, unknown>): Promise<void> {
     const type = response.headers.get("content-type") ?? "";
-    if (type.startsWith("text/event-stream")) {
-      await this.#stream(response, unanswered);
-    } else if (unanswered.size > 0 && type.startsWith("application/json")) {
+    if (isEventStream(response)) await this.#stream(response, unanswered);
+    else if (unanswered.size > 0 && type.startsWith("application/json")) {
       this.#deliver(await response.text(), unanswered);
     } else await response.body?.cancel();
     if (unanswered.size > 0) throw new Error("the response ended before every request was answered");
@@ -240,10 +239,9 @@ class HttpClientLink implements Link {
       let retryMs: number | undefined;
       try {
         const response = await this.#get(lastId);
-        if (!response.ok) {
+        if (!isEventStream(response)) {
           await response.body?.cancel();
-          if (response.status === NOT_FOUND) this.#sessionIsGone();
-          // The stream is optional for servers.
+          // The stream is optional for servers, and only a POST tells whether the session lives.
           return;
         }
         const read = await this.#read(response, undefined);
@@ -359,6 +357,10 @@ class HttpClientLink implements Link {
     this.#inbox.closed(reason);
     this.#finished.resolve();
   }
+}
+
+function isEventStream(response: Response): boolean {
+  return response.ok && (response.headers.get("content-type") ?? "").startsWith("text/event-stream");
 }
 
 function isInitialized(view: FrameView): boolean {

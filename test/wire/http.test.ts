@@ -376,23 +376,40 @@ describe("a link to a server over Streamable HTTP", () => {
     expect(second.heard.frames.slice(1).every((frame) => frame.includes('"error"'))).toBe(true);
   });
 
-  test("closes when the GET stream finds the session gone, or the server", async () => {
+  test("loses nothing when the server has no GET stream, whatever it answers", async () => {
+    for (const status of [200, 400, 401, 403, 404, 405, 406, 410, 501]) {
+      const released = Promise.withResolvers<void>();
+      await using upstream = startUpstream(async (request, body) => {
+        if (request.method === "GET") return new Response("no such page", { status });
+        if (body === initialize) return hello();
+        if (body === call(1)) await released.promise;
+        return body.includes('"id"') ? json(answer(body === call(1) ? 1 : 2)) : accepted();
+      });
+      const { link, heard } = await dial(upstream.url);
+      for (const frame of [initialize, initialized, call(1)]) link.send(frame);
+      await until("the GET", () => upstream.asked.some(({ method }) => method === "GET"));
+      link.send(call(2));
+      await heard.count(2);
+      released.resolve();
+      expect((await heard.count(3)).slice(1)).toEqual([answer(2), answer(1)]);
+      expect([heard.closed, upstream.posts().filter((body) => body === initialize).length]).toEqual([undefined, 1]);
+      link.close();
+    }
+  });
+
+  test("closes when the GET stream finds that the server is gone", async () => {
     const opened = Promise.withResolvers<void>();
     await using upstream = startUpstream((request) => {
       if (request.method !== "GET") return accepted();
       opened.resolve();
       return begun();
     });
-    await using forgetful = startUpstream(
-      (request) => new Response(null, { status: request.method === "GET" ? 404 : 202 }),
-    );
-    const [first, second] = [await dial(upstream.url), await dial(forgetful.url)];
-    for (const { link } of [first, second]) link.send(initialized);
-    expect(await second.heard.end()).toContain("session is gone");
+    const { link, heard } = await dial(upstream.url);
+    link.send(initialized);
     await opened.promise;
-    expect(first.heard.closed).toBeUndefined();
+    expect(heard.closed).toBeUndefined();
     await upstream.stop();
-    expect(await first.heard.end()).toContain("cannot be reached");
+    expect(await heard.end()).toContain("cannot be reached");
   });
 
   test("stays open after a refused request, and passes no response to another request on", async () => {

@@ -22,6 +22,8 @@ const WAIT_PAUSE_MS = 200;
 /** How long a request whose client has left may go on until the upstream answers: by then it has the body. */
 const LEFT_LIMIT_MS = 30_000;
 
+const NOT_FOUND = 404;
+
 /** Request headers that are not forwarded: they concern this connection only, or the upstream's configuration replaces them. */
 const hopHeaders = new Set(
   "host connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade content-length accept-encoding authorization origin cookie".split(
@@ -121,8 +123,10 @@ export class HttpRelay {
     if (response instanceof Error) return this.#unreachable(response, { session, body, over });
     this.#options.saw(undefined);
     if (given !== null) this.#remember(given, session);
-    if (id !== null && (request.method === "DELETE" || response.status === 404))
-      this.#forget(id, "the client ended it");
+    if (id !== null && request.method === "DELETE") this.#forget(id, "the client ended it");
+    // A 404 to a GET says only that the server has no stream of its own.
+    if (id !== null && request.method === "POST" && response.status === NOT_FOUND)
+      this.#forget(id, "the upstream no longer knows it");
     return this.#answer(response, { session, body, over });
   }
 

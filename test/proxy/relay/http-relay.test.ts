@@ -115,6 +115,15 @@ describe("Streamable HTTP to Streamable HTTP", () => {
     expect([relayed.relay.size, relayed.ends.length]).toEqual([0, 1]);
   });
 
+  test("keeps the session when the upstream has no GET stream", async () => {
+    using upstream = startServer((request) => (request.method === "GET" ? json("{}", {}, 404) : json("{}", inSession)));
+    await using relayed = startRelay(upstream.url.href);
+    await post(relayed.url, call);
+    expect((await fetch(relayed.url, { headers: inSession })).status).toBe(404);
+    await post(relayed.url, call, inSession);
+    expect([relayed.relay.size, relayed.ends]).toEqual([1, []]);
+  });
+
   test("refuses requests of a session at once while the upstream is down, but lets a new session wait for it", async () => {
     const port = freePort();
     await using relayed = startRelay(`http://127.0.0.1:${port}/`);
