@@ -15,8 +15,14 @@ import { whileTaken } from "./stall-watch.ts";
 
 /** JSON-RPC code of a request that the server did not answer. */
 const UPSTREAM_FAILED = jsonRpcCode("unavailable");
+const BAD_REQUEST = 400;
 const NOT_FOUND = 404;
 const ACCEPTED = 202;
+/** Time limit of the ping that asks whether the server knows the session, and its id. */
+const PROBE_DEADLINE_MS = 5000;
+const PROBE_ID = "dewey-probe";
+/** How long a lost session waits for the refusals of other frames in flight. */
+const REFUSALS_LIMIT_MS = 1000;
 /** Time limit of the DELETE that ends a session; the server may be gone. */
 const GOODBYE_DEADLINE_MS = 2000;
 /** From here on the link reports backpressure: room for two of the largest frames in flight. */
@@ -62,6 +68,11 @@ class HttpClientLink implements Link {
   readonly #inbox = new Inbox();
   readonly #abort = new AbortController();
   #sessionId: string | undefined;
+  /** Whether the server has taken a frame of the session. */
+  #isSessionProven = false;
+  /** Why the server no longer knows the session; the link is about to close. */
+  #lostReason: string | undefined;
+  #probing: Promise<boolean> | undefined;
   #version: string | undefined;
   #initializeId: string | undefined;
   /** Resolves when the next frame may be posted. */
@@ -89,6 +100,7 @@ class HttpClientLink implements Link {
 
   send(frame: string): boolean {
     if (this.#isClosed) return true;
+    if (this.#lostReason !== undefined && this.#inbox.unsent(frame)) return true;
     this.#sendingCharacters += frame.length;
     this.#order = this.#order.then(() => this.#post(frame));
     this.#isFull = this.#sendingCharacters >= this.#maxSendingCharacters;
@@ -136,6 +148,10 @@ class HttpClientLink implements Link {
    * requests have arrived; otherwise it might cancel one that has not.
    */
   async #post(frame: string): Promise<void> {
+    if (this.#lostReason !== undefined && this.#inbox.unsent(frame)) {
+      this.#sent(frame);
+      return;
+    }
     const view = viewFrame(frame);
     if (view.kind === "invalid") {
       this.#sent(frame);
@@ -159,30 +175,38 @@ class HttpClientLink implements Link {
   async #exchange(frame: string, view: FrameView): Promise<void> {
     const unanswered = new Map(requestIds(view).map((id) => [JSON.stringify(id), id]));
     try {
-      const response = await this.#carry(frame, statelessHeaders(view));
-      this.#sessionId = response.headers.get(SESSION_HEADER) ?? this.#sessionId;
+      const response = await this.#carry(frame, view, unanswered);
       if (response.ok) await this.#receive(response, unanswered);
-      else await this.#refused(response, unanswered);
       if (response.status === ACCEPTED && isInitialized(view)) void this.#listen();
     } catch (error) {
       this.#fail(unanswered, error);
     }
   }
 
-  /** Posts a frame. Resolves with the headers of the response: by then the server has the frame. */
-  async #carry(frame: string, headers: Record<string, string>): Promise<Response> {
+  /** Posts a frame. Resolves when the server has it, with the headers of its response, or once its refusal is settled. */
+  async #carry(frame: string, view: FrameView, unanswered: Map<string, unknown>): Promise<Response> {
     const arrival = Promise.withResolvers<void>();
     this.#arriving.add(arrival.promise);
+    const sessionId = this.#sessionId;
     try {
-      return await this.#fetch("POST", {
-        body: frame,
-        headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers },
-      });
+      const response = await this.#postBody(frame, statelessHeaders(view));
+      this.#sessionId = response.headers.get(SESSION_HEADER) ?? sessionId;
+      if (!response.ok) await this.#refused(response, { frame, unanswered, isInSession: sessionId !== undefined });
+      else if (sessionId !== undefined) this.#isSessionProven = true;
+      return response;
     } finally {
       arrival.resolve();
       this.#arriving.delete(arrival.promise);
       this.#sent(frame);
     }
+  }
+
+  #postBody(body: string, headers: Record<string, string>, signal?: AbortSignal): Promise<Response> {
+    return this.#fetch("POST", {
+      body,
+      headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers },
+      ...(signal ? { signal } : {}),
+    });
   }
 
   /** Reads a response's body. A stream that breaks while requests are unanswered is resumed if its events have ids. */
@@ -306,12 +330,50 @@ class HttpClientLink implements Link {
     if (typeof version === "string") this.#version = version;
   }
 
-  /** Passes a body that is a JSON-RPC response on unchanged, and answers with an error otherwise. */
-  async #refused(response: Response, unanswered: Map<string, unknown>): Promise<void> {
+  /**
+   * Passes a body that is a JSON-RPC response on unchanged, and answers with an error otherwise. A frame that was refused
+   * because the server no longer knows the session goes back to the owner.
+   */
+  async #refused(
+    response: Response,
+    { frame, unanswered, isInSession }: { frame: string; unanswered: Map<string, unknown>; isInSession: boolean },
+  ): Promise<void> {
     const error = await unsuccessful(response);
+    const isLost = isInSession && (await this.#isSessionLost(response.status));
+    if (isLost) this.#loseSession(error.message);
+    if (this.#isClosed || (isLost && this.#inbox.unsent(frame))) return;
     if (error.answers !== undefined && unanswered.has(error.answers)) this.#deliver(error.body, unanswered);
     this.#fail(unanswered, error);
-    if (response.status === NOT_FOUND && this.#sessionId !== undefined) this.#sessionIsGone();
+  }
+
+  /** Servers and balancers that do not know a session answer 404, or 400, which may also be a fault of the frame. */
+  async #isSessionLost(status: number): Promise<boolean> {
+    if (status !== BAD_REQUEST || !this.#isSessionProven) return status === NOT_FOUND;
+    if (this.#lostReason !== undefined) return true;
+    this.#probing ??= this.#probe().finally(() => (this.#probing = undefined));
+    return this.#probing;
+  }
+
+  /** Whether the server refuses even a ping of the session. */
+  async #probe(): Promise<boolean> {
+    const ping = JSON.stringify({ jsonrpc: "2.0", id: PROBE_ID, method: "ping" });
+    try {
+      const response = await this.#postBody(ping, {}, AbortSignal.timeout(PROBE_DEADLINE_MS));
+      await response.body?.cancel();
+      return response.status === BAD_REQUEST || response.status === NOT_FOUND;
+    } catch {
+      // It does not answer, which tells nothing of the session.
+      return false;
+    }
+  }
+
+  /** Closes the link once the other frames in flight are refused as well, so that each goes back to the owner. */
+  #loseSession(reason: string): void {
+    if (this.#lostReason !== undefined) return;
+    this.#lostReason = reason;
+    void within(REFUSALS_LIMIT_MS, this.#allArrived(), () => {}).then(() =>
+      this.#end(`its HTTP session is gone (${reason})`),
+    );
   }
 
   /** Answers the requests that the server will not answer. */
@@ -326,10 +388,6 @@ class HttpClientLink implements Link {
 
   #endIfUnreachable(error: unknown): void {
     if (isRefusedConnection(error)) this.#end(`${this.#address} cannot be reached`);
-  }
-
-  #sessionIsGone(): void {
-    this.#end("its HTTP session is gone");
   }
 
   #sent(frame: string): void {

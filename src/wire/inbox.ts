@@ -59,6 +59,12 @@ export class Inbox {
     this.#handlers?.drained();
   }
 
+  /** Gives a frame back to the owner. Returns false when the owner takes none back. */
+  unsent(text: string): boolean {
+    this.#handlers?.unsent?.(text);
+    return this.#handlers?.unsent !== undefined;
+  }
+
   /** Delivers the frames that are held, then reports the close. */
   closed(reason: string): void {
     if (this.#closed !== undefined) return;

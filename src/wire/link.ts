@@ -38,6 +38,11 @@ export type Wire = "websocket" | "http" | "stdio";
 export interface LinkHandlers {
   frame(text: string): void;
   drained(): void;
+  /**
+   * Gives a frame back that the peer certainly has not taken, because it no longer knows the session; the link closes soon.
+   * Without this handler the link answers the frame's requests with an error.
+   */
+  unsent?(text: string): void;
   /** The link has closed. `reason` is text for people, without secrets. */
   closed(reason: string): void;
 }

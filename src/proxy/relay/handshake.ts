@@ -83,6 +83,12 @@ export class Handshake {
     return kinds.map((kind) => JSON.stringify({ jsonrpc: "2.0", method: `notifications/${kind}/list_changed` }));
   }
 
+  /** Whether this message of ours, or of the client, is sent to each new upstream anyway. */
+  isReplayed(view: FrameView): boolean {
+    if (view.kind === "notification") return view.method === "notifications/initialized";
+    return view.kind === "request" && typeof view.id === "string" && this.#replayed.has(view.id);
+  }
+
   /** Whether this answers one of Dewey's own requests. True once for each. */
   isReplay(view: FrameView): boolean {
     return view.kind === "response" && typeof view.id === "string" && this.#replayed.delete(view.id);

@@ -58,6 +58,8 @@ class Session {
   /** Open requests of the current upstream, and of ones that are gone. */
   readonly #questions = new OpenRequests();
   readonly #staleQuestions = new OpenRequests();
+  /** Requests that a lost session gave back; each is sent only once more. */
+  readonly #repeated = new OpenRequests();
   readonly #handshake = new Handshake();
   readonly #over = Promise.withResolvers<void>();
   /** Set while frames may go to the upstream. */
@@ -119,6 +121,9 @@ class Session {
         if (isOpen && !this.#isOver) this.#goDown(text, link);
       },
       drained: () => this.#options.downstream.resume(),
+      unsent: (text) => {
+        if (isOpen && !this.#isOver) this.#takeBack(text);
+      },
       closed: (reason) => {
         isOpen = false;
         // Right away, so that the next frame waits for another upstream instead of being lost on this one.
@@ -185,6 +190,16 @@ class Session {
     this.#handshake.sent(view);
   }
 
+  /** Keeps a frame for the next upstream that this one did not take. A second time, the end of the link refuses it. */
+  #takeBack(text: string): void {
+    const view = outlineFrame(text);
+    if (this.#handshake.isReplayed(view) || requestIds(view).some((id) => this.#repeated.has(JSON.stringify(id))))
+      return;
+    this.#repeated.asked(view);
+    this.#open.forget(view);
+    this.#wait({ text, view });
+  }
+
   #goDown(text: string, link: Link): void {
     const view = outlineFrame(text);
     if (this.#handshake.isReplay(view)) {
@@ -208,6 +223,7 @@ class Session {
 
   #settle(view: FrameView): void {
     this.#open.answered(view);
+    this.#repeated.answered(view);
     this.#questions.asked(view);
     this.#staleQuestions.forget(view);
     if (this.#handshake.isPending) this.#handshake.received(view);
@@ -264,7 +280,9 @@ class Session {
 
   #answer(id: unknown, error: DeweyError): void {
     const text = errorFrame(id, jsonRpcCode(error.code), error.message);
-    this.#tell({ text, view: outlineFrame(text) });
+    const view = outlineFrame(text);
+    this.#repeated.answered(view);
+    this.#tell({ text, view });
   }
 
   /** What a client sent before it left belongs to the upstream, so the session ends once the upstream has it. */
