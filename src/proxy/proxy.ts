@@ -9,6 +9,7 @@ import { ProxyListener } from "./listener.ts";
 import type { ProxyListenerOptions } from "./listener.ts";
 import { Meter, meterRecorder } from "./meter.ts";
 import { RelayedSession } from "./relay/relayed-session.ts";
+import type { FailedStart } from "./relay/session.ts";
 import { Shipper } from "./delivery/shipper.ts";
 import type { ShipperOptions } from "./delivery/shipper.ts";
 import { StatelessSessions } from "./spool/stateless.ts";
@@ -21,6 +22,9 @@ import type { Upstream, Upstreams } from "./relay/upstreams.ts";
 /** How long calls in flight may take when the proxy stops, and the poll interval. */
 const CALL_GRACE_MS = 10_000;
 const CALL_POLL_MS = 10;
+/** The same for a client that started us as its server, and the time for the rest: together less than two seconds. */
+const STDIO_CALL_GRACE_MS = 1200;
+const STDIO_STOP_GRACE_MS = 500;
 /** Time for the last answers to be sent. */
 const ANSWER_GRACE_MS = 50;
 /** How long delivery may go on when the proxy stops. The rest waits on disk for the next proxy. */
@@ -113,7 +117,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     async stop() {
       status = "stopping";
       listener.refuseSessions();
-      await settled(() => meter.openRequests);
+      await settled(() => meter.openRequests, CALL_GRACE_MS);
       await listener.stop();
       await recorder.stop();
       watchdog.stop();
@@ -121,29 +125,32 @@ export function startProxy(options: ProxyOptions): Proxy {
   };
 }
 
-/** Relays the client that started this command, over stdin and stdout. Resolves when it has left. */
+/**
+ * Relays the client that started this command, over stdin and stdout. Resolves when it has left, or with the failure of a
+ * command that did not start. Once `stopping` resolves it is over within two seconds: clients then kill what they started.
+ */
 export async function runStdioSession(
   link: Link,
   upstream: Upstream,
-  options: RecorderOptions & { stopping: Promise<void> },
-): Promise<void> {
+  options: RecorderOptions & { stopping: Promise<void>; stderr: (chunk: Uint8Array) => Promise<void> },
+): Promise<FailedStart | undefined> {
   const recorder = startRecorder(options);
   const watchdog = new Watchdog(options.log);
   const facts = { upstream, wire: link.wire };
   const meter = new Meter(new Metrics());
+  const hurry = options.stopping.then(() => settled(() => meter.openRequests, STDIO_CALL_GRACE_MS));
   const session = new RelayedSession({
     ...begun(facts, { recorder, meter, log: options.log }),
     link,
     upstream: () => upstream,
     states: new UpstreamStates(),
+    standIn: { stderr: options.stderr, hurry },
   });
-  void options.stopping.then(async () => {
-    await settled(() => meter.openRequests);
-    link.close();
-  });
-  await session.run();
-  await recorder.stop();
+  const late = hurry.then(() => Bun.sleep(STDIO_STOP_GRACE_MS));
+  const failed = (await Promise.race([session.run(), late])) ?? undefined;
+  await Promise.race([recorder.stop(), failed ? Bun.sleep(STDIO_STOP_GRACE_MS) : late]);
   watchdog.stop();
+  return failed;
 }
 
 /** Counts a request, and the session that it may begin. */
@@ -198,9 +205,9 @@ function begun(facts: SessionFacts, { recorder, meter, log }: { recorder: Runnin
   };
 }
 
-/** Resolves once no request is in flight and the last answers were sent, or after `CALL_GRACE_MS`. */
-async function settled(openRequests: () => number): Promise<void> {
-  const deadlineMs = performance.now() + CALL_GRACE_MS;
+/** Resolves once no request is in flight and the last answers were sent, or after the grace. */
+async function settled(openRequests: () => number, graceMs: number): Promise<void> {
+  const deadlineMs = performance.now() + graceMs;
   while (openRequests() > 0 && performance.now() < deadlineMs) await Bun.sleep(CALL_POLL_MS);
   await Bun.sleep(ANSWER_GRACE_MS);
 }

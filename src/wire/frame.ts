@@ -87,6 +87,14 @@ export function requestIds(view: FrameView): unknown[] {
   return view.kind === "request" ? [view.id] : [];
 }
 
+/** The key of the request that a notification cancels; undefined for other frames. */
+export function cancelledKey(view: FrameView): string | undefined {
+  if (view.kind !== "notification" || view.method !== "notifications/cancelled") return undefined;
+  const { params } = view.message;
+  const id = isObject(params) ? params["requestId"] : undefined;
+  return typeof id === "string" || typeof id === "number" ? keyOf(id) : undefined;
+}
+
 /** Whether the id is a number that JavaScript may not represent exactly. */
 function hasInexactId(message: unknown): boolean {
   return isObject(message) && typeof message["id"] === "number" && !Number.isSafeInteger(message["id"]);

@@ -13,12 +13,12 @@ export class Inbox {
   #held: string[] = [];
   #heldCharacters = 0;
   #resumed = Promise.withResolvers<void>();
-  #closed: string | undefined;
+  #closed: { reason: string; exitCode: number | undefined } | undefined;
 
   open(handlers: LinkHandlers): void {
     this.#handlers = handlers;
     this.resume();
-    if (this.#closed !== undefined) handlers.closed(this.#closed);
+    if (this.#closed) handlers.closed(this.#closed.reason, this.#closed.exitCode);
   }
 
   frame(text: string): void {
@@ -66,11 +66,11 @@ export class Inbox {
   }
 
   /** Delivers the frames that are held, then reports the close. */
-  closed(reason: string): void {
-    if (this.#closed !== undefined) return;
-    this.#closed = reason;
+  closed(reason: string, exitCode?: number): void {
+    if (this.#closed) return;
+    this.#closed = { reason, exitCode };
     if (!this.#handlers) return;
     this.resume();
-    this.#handlers.closed(reason);
+    this.#handlers.closed(reason, exitCode);
   }
 }

@@ -16,6 +16,8 @@ export interface LineStreams {
   end(): void | Promise<void>;
   /** Why the input has ended; called once it has. */
   reason(): Promise<string>;
+  /** The exit code of the program behind the streams, once `reason` has resolved. */
+  exitCode?(): number | undefined;
   /** Told the length of a line that is no frame; it is not relayed. */
   onNoise(bytes: number): void;
   /** Told why reading or writing a stream has failed. */
@@ -78,8 +80,8 @@ export class LineLink implements Link {
   }
 
   /** Reports the end of the input, once. Frames can still be sent until the link is closed. */
-  ended(reason: string): void {
-    this.#inbox.closed(reason);
+  ended(reason: string, exitCode?: number): void {
+    this.#inbox.closed(reason, exitCode);
   }
 
   /** Reads the rest of the peer's output first: frames may be left in it, and its end tells more than a failed write. */
@@ -110,7 +112,8 @@ export class LineLink implements Link {
       // A broken stream has ended.
       if (!this.#closed) this.#streams.onFailure(error);
     }
-    this.ended(await this.#streams.reason());
+    const reason = await this.#streams.reason();
+    this.ended(reason, this.#streams.exitCode?.());
   }
 
   #refuse(): void {

@@ -43,6 +43,6 @@ export interface LinkHandlers {
    * Without this handler the link answers the frame's requests with an error.
    */
   unsent?(text: string): void;
-  /** The link has closed. `reason` is text for people, without secrets. */
-  closed(reason: string): void;
+  /** The link has closed. `reason` is text for people, without secrets; `exitCode` is that of a command, as shells have it. */
+  closed(reason: string, exitCode?: number): void;
 }

@@ -37,6 +37,34 @@ export async function logStderr(stream: ReadableStream<Uint8Array>, log: Log, co
   if (last !== "" && !isTold) tell(last);
 }
 
+/** Passes a command's stderr on as it comes, and only as fast as it is taken. */
+export async function passStderr(
+  stream: ReadableStream<Uint8Array>,
+  last: LastLine,
+  pass: (chunk: Uint8Array) => Promise<void>,
+): Promise<void> {
+  for await (const chunk of stream) {
+    last.push(chunk);
+    await pass(chunk);
+  }
+}
+
+/** The last line of a stream that is not empty. */
+export class LastLine {
+  readonly #splitter = new LineSplitter(MAX_LINE_BYTES);
+  #complete = "";
+
+  push(chunk: Uint8Array): void {
+    for (const { text } of this.#splitter.push(chunk)) if (text.trim() !== "") this.#complete = text;
+  }
+
+  /** The line, cut when it is long. */
+  get text(): string {
+    const { text } = this.#splitter.unfinished;
+    return beginning((text.trim() === "" ? this.#complete : text).trim());
+  }
+}
+
 /** Hides a private key that spans several lines; no single line of it can be recognised. */
 class KeyCover {
   /** Lines of the key so far; undefined outside of a key. */

@@ -72,7 +72,7 @@ export async function relayedClient(wire: ClientWire, upstream: Upstream): Promi
   };
 }
 
-type Relay = (link: Link) => Promise<void>;
+type Relay = (link: Link) => Promise<unknown>;
 
 const connected: Record<ClientWire, (relay: Relay) => Promise<{ link: Link; stop: () => Promise<void> }>> = {
   async websocket(relay) {
@@ -108,7 +108,7 @@ const connected: Record<ClientWire, (relay: Relay) => Promise<{ link: Link; stop
   stdio(relay) {
     const [up, down] = [new TransformStream<Uint8Array>(), new TransformStream<Uint8Array>()];
     const over = relay(lines(up.readable, down.writable));
-    return Promise.resolve({ link: lines(down.readable, up.writable), stop: () => over });
+    return Promise.resolve({ link: lines(down.readable, up.writable), stop: async () => void (await over) });
   },
 };
 

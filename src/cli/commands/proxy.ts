@@ -61,8 +61,22 @@ async function recordStdio(invocation: Invocation, config: ProxyConfig, log: Log
     log.warn("no Dewey server is running; recordings wait on disk", { error }),
   );
   const link = ownStdio(log);
-  await runStdioSession(link, upstream, { spool, dewey: { url, token }, log, stopping: aborted(invocation.stopping) });
-  return 0;
+  const stopping = aborted(invocation.stopping);
+  const failed = await runStdioSession(link, upstream, {
+    spool,
+    dewey: { url, token },
+    log,
+    stopping,
+    stderr: writeStderr,
+  });
+  if (!failed) return 0;
+  await writeStderr(`dewey: ${failed.message}\n`);
+  return failed.exitCode;
+}
+
+/** Resolves when the text is taken, or nothing reads stderr any more. */
+function writeStderr(text: string | Uint8Array): Promise<void> {
+  return new Promise((resolve) => process.stderr.write(text, () => resolve()));
 }
 
 function chosenUpstream(invocation: Invocation, config: ProxyConfig): Upstream {

@@ -1,11 +1,11 @@
 import { jsonRpcCode } from "../../errors.ts";
-import { isObject } from "../../wire/frame.ts";
+import { cancelledKey, isObject } from "../../wire/frame.ts";
 import type { FrameView, Json } from "../../wire/frame.ts";
 import type { RequestWatch } from "./session.ts";
 import type { Tap } from "./tap.ts";
 
 /** How a tool call ended. "unavailable" means that Dewey answered, because the upstream could not. */
-export const callOutcomes = ["success", "error", "unavailable", "unanswered"] as const;
+export const callOutcomes = ["success", "error", "unavailable", "cancelled", "unanswered"] as const;
 export type CallOutcome = (typeof callOutcomes)[number];
 
 /** Limit on open requests of one session; beyond it the oldest count as unanswered. */
@@ -44,6 +44,8 @@ export class CallWatch implements RequestWatch {
   /** Notes a frame that the client sent. */
   asked(view: FrameView): void {
     if (view.kind === "batch") for (const each of view.messages) this.asked(each);
+    const cancelled = cancelledKey(view);
+    if (cancelled !== undefined) this.#end(cancelled, "cancelled");
     if (view.kind !== "request") return;
     this.#open.set(view.key, { isCall: view.method === "tools/call", sinceMs: performance.now() });
     if (this.#open.size <= MAX_OPEN) return;

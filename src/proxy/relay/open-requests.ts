@@ -1,12 +1,15 @@
+import { cancelledKey } from "../../wire/frame.ts";
 import type { FrameView } from "../../wire/frame.ts";
 
 /** Requests that one side sent and the other has not answered yet. */
 export class OpenRequests {
   readonly #ids = new Map<string, unknown>();
 
+  /** Notes a frame of the asking side: it opens requests, and a cancelled one is no longer open. */
   asked(view: FrameView): void {
     if (view.kind === "batch") for (const each of view.messages) this.asked(each);
     else if (view.kind === "request") this.#ids.set(view.key, view.id);
+    else this.#ids.delete(cancelledKey(view) ?? "");
   }
 
   add(id: unknown): void {

@@ -1,7 +1,9 @@
 import type { Log } from "../../log.ts";
 import type { Link } from "../../wire/link.ts";
+import type { StandIn } from "../../wire/stdio.ts";
 import type { CallWatch } from "./call-watch.ts";
 import { runSession } from "./session.ts";
+import type { FailedStart } from "./session.ts";
 import type { Tap } from "./tap.ts";
 import type { UpstreamStates } from "./upstream-states.ts";
 import { dialUpstream } from "./upstreams.ts";
@@ -15,6 +17,8 @@ export interface RelayedSessionOptions {
   watch: CallWatch;
   states: UpstreamStates;
   log: Log;
+  /** Present when the session stands in for the command that its client wanted to start. */
+  standIn?: StandIn;
 }
 
 /** A client's session with an upstream whose configuration may change while it runs. */
@@ -26,23 +30,25 @@ export class RelayedSession {
     this.#options = options;
   }
 
-  /** Relays until the client leaves. */
-  async run(): Promise<void> {
-    const { link, upstream, tap, watch, states, log } = this.#options;
+  /** Relays until the client leaves, or the command that the session stands in for does not start. */
+  async run(): Promise<FailedStart | undefined> {
+    const { link, upstream, tap, watch, states, log, standIn } = this.#options;
     const { name } = upstream();
     log.info("a session begins", { wire: link.wire });
-    await runSession({
+    const failed = await runSession({
       downstream: link,
       upstreamName: name,
       tap,
       watch,
       dial: () => this.#dial(),
+      ...(standIn ? { stopped: standIn.hurry, endsUnlessStarted: upstream().wire === "stdio" } : {}),
       onUpstream(reason) {
         states.saw(name, reason);
         if (reason !== undefined) log.warn("a session has no upstream", { reason });
       },
     });
     log.info("a session has ended");
+    return failed;
   }
 
   /** Reconnects to the upstream if its configuration has changed, as soon as no request is in flight. */
@@ -61,7 +67,8 @@ export class RelayedSession {
 
   async #dial(): Promise<Link> {
     const upstream = this.#options.upstream();
-    const link = await dialUpstream(upstream, this.#options.log);
+    const { log, standIn } = this.#options;
+    const link = await dialUpstream(upstream, log, standIn);
     this.#connected = { link, upstream };
     return link;
   }

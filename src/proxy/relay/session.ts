@@ -25,6 +25,16 @@ export interface SessionOptions {
   watch?: RequestWatch;
   /** Called with undefined when the upstream is connected, and with the reason when it is not. */
   onUpstream(reason: string | undefined): void;
+  /** Ends the session when the upstream, a command, cannot start or ends before it has sent a frame. */
+  endsUnlessStarted?: boolean;
+  /** Ends the session when it resolves, whatever is in flight. */
+  stopped?: Promise<void>;
+}
+
+/** A command that did not start, and its exit code, as shells have it. */
+export interface FailedStart {
+  message: string;
+  exitCode: number;
 }
 
 /** Pauses between connection attempts, doubled each time: short for a server that is starting, long for one that keeps crashing. */
@@ -40,15 +50,21 @@ const MAX_WAITING_CHARACTERS = 16_000_000;
 /** How long the last frames of a client that has left may take to go on, and the poll interval. */
 const LAST_FRAMES_LIMIT_MS = 30_000;
 const LAST_FRAMES_POLL_MS = 10;
+/** How long a command that did not start waits for the client's first request, so that its error reaches the client. */
+const FIRST_REQUEST_LIMIT_MS = 500;
+/** Exit codes of shells for a command that cannot be run, and for one that does not exist. */
+const CANNOT_RUN = 126;
+const NOT_FOUND = 127;
 /** How long a new upstream may take to answer the replayed initialize. */
 const REPLAY_DEADLINE_MS = 10_000;
 
 /**
- * Relays frames between a client and its upstream, unchanged. Resolves when the client has left. When the upstream is lost,
+ * Relays frames between a client and its upstream, unchanged. Resolves when the session is over: the client has left, or the
+ * upstream is a command that did not start. When the upstream is lost,
  * its open requests are answered with an error: a call that may have run is never repeated. The session then reconnects
  * and replays the client's handshake and subscriptions; the client keeps its connection.
  */
-export function runSession(options: SessionOptions): Promise<void> {
+export function runSession(options: SessionOptions): Promise<FailedStart | undefined> {
   return new Session(options).over;
 }
 
@@ -61,7 +77,10 @@ class Session {
   /** Requests that a lost session gave back; each is sent only once more. */
   readonly #repeated = new OpenRequests();
   readonly #handshake = new Handshake();
-  readonly #over = Promise.withResolvers<void>();
+  readonly #over = Promise.withResolvers<FailedStart | undefined>();
+  readonly #firstRequest = Promise.withResolvers<void>();
+  /** Whether any upstream has sent a frame. */
+  #hasStarted = false;
   /** Set while frames may go to the upstream. */
   #upstream: Link | undefined;
   /** The new upstream during the replayed handshake. */
@@ -81,10 +100,11 @@ class Session {
       drained: () => (this.#upstream ?? this.#replaying?.link)?.resume(),
       closed: (reason) => void this.#leave(reason),
     });
+    void options.stopped?.then(() => this.#end("the proxy is stopping"));
     void this.#keepConnected();
   }
 
-  get over(): Promise<void> {
+  get over(): Promise<FailedStart | undefined> {
     return this.#over.promise;
   }
 
@@ -93,8 +113,12 @@ class Session {
     const backoff = new Backoff({ firstMs: FIRST_PAUSE_MS, longestMs: LONGEST_PAUSE_MS, jitter: Math.random });
     while (!this.#isOver) {
       const startedMs = performance.now();
-      const error = await this.#connection();
+      const { error, exitCode } = await this.#connection();
       if (this.#isOver) return;
+      if (this.#options.endsUnlessStarted === true && !this.#hasStarted && exitCode !== undefined) {
+        await this.#failToStart(error, exitCode);
+        return;
+      }
       if (performance.now() - startedMs > STABLE_MS) backoff.reset();
       this.#outage = { sinceMs: this.#outage?.sinceMs ?? performance.now(), error };
       this.#options.onUpstream(error.message);
@@ -106,14 +130,15 @@ class Session {
   }
 
   /** Runs one connection to its end. Resolves with the reason why it ended or could not be made. */
-  async #connection(): Promise<DeweyError> {
+  async #connection(): Promise<{ error: DeweyError; exitCode?: number | undefined }> {
     let link: Link;
     try {
       link = await this.#options.dial();
-    } catch (error) {
-      return asDeweyError(error);
+    } catch (thrown) {
+      const error = asDeweyError(thrown);
+      return { error, exitCode: error.code === "not_found" ? NOT_FOUND : CANNOT_RUN };
     }
-    const ended = Promise.withResolvers<string>();
+    const ended = Promise.withResolvers<{ reason: string; exitCode: number | undefined }>();
     let isOpen = true;
     link.open({
       // Frames that arrive after the end answer calls that have been refused by then.
@@ -124,19 +149,29 @@ class Session {
       unsent: (text) => {
         if (isOpen && !this.#isOver) this.#takeBack(text);
       },
-      closed: (reason) => {
+      closed: (reason, exitCode) => {
         isOpen = false;
         // Right away, so that the next frame waits for another upstream instead of being lost on this one.
         this.#upstream = undefined;
         this.#replaying = undefined;
-        ended.resolve(reason);
+        ended.resolve({ reason, exitCode });
       },
     });
     if (this.#isOver) link.close();
     else await Promise.race([this.#introduce(link), ended.promise]);
-    const reason = await ended.promise;
+    const { reason, exitCode } = await ended.promise;
     const message = `the upstream ${this.#options.upstreamName} is gone: ${reason}`;
-    return new DeweyError("unavailable", message);
+    return { error: new DeweyError("unavailable", message), exitCode };
+  }
+
+  /** Answers the client's first request, if it comes, and ends the session, as the command itself would end. */
+  async #failToStart(error: DeweyError, exitCode: number): Promise<void> {
+    this.#options.onUpstream(error.message);
+    await within(FIRST_REQUEST_LIMIT_MS, this.#firstRequest.promise, () => {});
+    this.#refuseOpen(error);
+    this.#refuseWaiting(error);
+    while (this.#passing > 0) await Bun.sleep(LAST_FRAMES_POLL_MS);
+    await this.#end(error.message, "", { message: error.message, exitCode });
   }
 
   /** Replays the client's handshake to a new upstream, then opens it for frames. */
@@ -174,6 +209,7 @@ class Session {
 
   #goUp(frame: ViewedFrame): void {
     const { text, view } = frame;
+    this.#firstRequest.resolve();
     if (view.kind === "response" && this.#staleQuestions.has(view.key)) {
       // The upstream that asked is gone, and the next one may use the same id for another request.
       this.#staleQuestions.answered(view);
@@ -201,6 +237,7 @@ class Session {
   }
 
   #goDown(text: string, link: Link): void {
+    this.#hasStarted = true;
     const view = outlineFrame(text);
     if (this.#handshake.isReplay(view)) {
       if (view.kind === "response" && view.id === this.#replaying?.id) this.#replaying?.done.resolve();
@@ -288,16 +325,21 @@ class Session {
   /** What a client sent before it left belongs to the upstream, so the session ends once the upstream has it. */
   async #leave(reason: string): Promise<void> {
     const deadlineMs = performance.now() + LAST_FRAMES_LIMIT_MS;
-    const { downstream, tap } = this.#options;
-    while (this.#owed() > 0 && performance.now() < deadlineMs) await Bun.sleep(LAST_FRAMES_POLL_MS);
+    while (this.#owed() > 0 && performance.now() < deadlineMs && !this.#isOver) await Bun.sleep(LAST_FRAMES_POLL_MS);
+    await this.#end("the client has left", reason);
+  }
+
+  /** `detail` is for the record only. */
+  async #end(reason: string, detail = "", failed?: FailedStart): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
-    tap.closed(`the client has left: ${reason}`);
+    const { downstream, tap } = this.#options;
+    tap.closed(detail === "" ? reason : `${reason}: ${detail}`);
     const upstream = this.#upstream ?? this.#replaying?.link;
-    upstream?.close("the client has left");
+    upstream?.close(reason);
     downstream.close();
-    await upstream?.finished;
-    this.#over.resolve();
+    await Promise.all([upstream?.finished, failed && downstream.finished]);
+    this.#over.resolve(failed);
   }
 
   /** Frames on their way. A client that has closed its stdin still reads its stdout, so its requests are answered, too. */

@@ -5,6 +5,7 @@ import { dialHttp } from "../../wire/http.ts";
 import type { Link } from "../../wire/link.ts";
 import { requireOwnServer } from "../../wire/owner.ts";
 import { spawnStdio } from "../../wire/stdio.ts";
+import type { StandIn } from "../../wire/stdio.ts";
 import { dialWebSocket } from "../../wire/websocket.ts";
 
 /** How much of an upstream's sessions is recorded: calls (what is said and done), every frame, or nothing. */
@@ -123,9 +124,9 @@ export function commandLineUpstream(
 }
 
 /** Connects to an upstream. Throws `unavailable`, or `not_found` for a missing command; the message names the upstream and the reason. */
-export async function dialUpstream(upstream: Upstream, log: Log): Promise<Link> {
+export async function dialUpstream(upstream: Upstream, log: Log, standIn?: StandIn): Promise<Link> {
   try {
-    if (upstream.wire === "stdio") return spawnStdio({ ...upstream, log });
+    if (upstream.wire === "stdio") return spawnStdio({ ...upstream, log, standIn });
     if (upstream.wire === "http") return await dialHttp({ url: upstream.url, headers: upstream.headers, log });
     const link = await dialWebSocket({ url: upstream.url, headers: upstream.headers });
     if (upstream.own) requireOwnServer({ url: upstream.url, token: undefined }, link);

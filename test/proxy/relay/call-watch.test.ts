@@ -41,6 +41,13 @@ test("each tool call ends with its outcome and its duration", async () => {
   expect(ended.slice(3).map(([outcome]) => outcome)).toEqual(["error", "error", "success"]);
 });
 
+test("a cancelled call ends, and its late answer counts no more", () => {
+  asked(call("a"));
+  asked({ method: "notifications/cancelled", params: { requestId: "a" } });
+  answered({ id: "a", result: {} });
+  expect([watch.size, ended.map(([outcome]) => outcome)]).toEqual([0, ["cancelled"]]);
+});
+
 test("other requests count as open, but are not reported", () => {
   asked({ id: 1, method: "ping" });
   asked({ method: "notifications/x" });

@@ -109,7 +109,7 @@ function startSessions(opened: (link: Link) => void) {
 }
 
 /** Relays the link to the upstream. Resolves when the session is over. */
-function relay(link: Link, upstream: Upstream): Promise<void> {
+function relay(link: Link, upstream: Upstream): Promise<unknown> {
   const options = {
     upstream: () => upstream,
     tap: lateTap,
@@ -127,7 +127,7 @@ const clients: Record<string, (upstream: Upstream) => Promise<void>> = {
       port: 0,
       hostname: "127.0.0.1",
       fetch: (request, it) =>
-        it.upgrade(request, { data: { opened: (link) => void relay(link, upstream).then(over.resolve) } })
+        it.upgrade(request, { data: { opened: (link) => void relay(link, upstream).then(() => over.resolve()) } })
           ? undefined
           : new Response(null, { status: 400 }),
       websocket: acceptedWebSocket,
@@ -143,7 +143,7 @@ const clients: Record<string, (upstream: Upstream) => Promise<void>> = {
   },
   async http(upstream) {
     const over = Promise.withResolvers<void>();
-    const { server } = startSessions((link) => void relay(link, upstream).then(over.resolve));
+    const { server } = startSessions((link) => void relay(link, upstream).then(() => over.resolve()));
     await postAll(server.url.href);
     await over.promise;
   },

@@ -36,3 +36,13 @@ test("an id is forgotten when it is used for another request, alone or in a batc
   open.forget(view(request(2), request(4)));
   expect(open.takeAll()).toEqual([3]);
 });
+
+test("a request that was cancelled is no longer open, alone or in a batch", () => {
+  const open = new OpenRequests();
+  const cancelled = (requestId: unknown) => ({ method: "notifications/cancelled", params: { requestId } });
+  for (const id of [1, "1", 2]) open.add(id);
+  open.asked(view(cancelled("1")));
+  open.asked(view(cancelled(2), request(3)));
+  for (const none of [{ method: "notifications/cancelled" }, cancelled({}), cancelled(null)]) open.asked(view(none));
+  expect(open.takeAll()).toEqual([1, 3]);
+});
