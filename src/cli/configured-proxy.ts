@@ -33,9 +33,10 @@ export interface ConfiguredProxy {
 /** Starts the proxy with the upstreams of its configuration, which SIGHUP reloads. */
 export function startConfiguredProxy({ config, env, log, version }: ConfiguredProxy): Proxy {
   deliverLeft({ ...config, spoolDir: config.spool.folder }, env, log);
+  const read = () => reported(readUpstreams(config, env), log);
   const running = startProxy({
     ...listenOptions(config),
-    upstreams: readUpstreams(config, env),
+    upstreams: read(),
     spool: config.spool,
     dewey: { url: config.url, token: config.token },
     log,
@@ -43,7 +44,7 @@ export function startConfiguredProxy({ config, env, log, version }: ConfiguredPr
   });
   onHangUp(() => {
     try {
-      running.configure(readUpstreams(config, env));
+      running.configure(read());
       log.info("reloaded the configuration", { file: config.configFile });
     } catch (error) {
       const reason = asDeweyError(error).message;
@@ -54,7 +55,15 @@ export function startConfiguredProxy({ config, env, log, version }: ConfiguredPr
   return running;
 }
 
-/** Reads the configured upstreams. Throws `invalid` and names the mistake. */
+/** Logs what is wrong with some upstreams, and what was ignored. */
+function reported(upstreams: Upstreams, log: Log): Upstreams {
+  const { mistakes, warnings = [] } = upstreams;
+  if (mistakes !== undefined) log.error("some upstreams are left out because their entries are wrong", { mistakes });
+  for (const warning of warnings) log.warn("a part of the configuration is ignored", { warning });
+  return upstreams;
+}
+
+/** Reads the configured upstreams. Throws `invalid` and names the mistakes when none can be used. */
 export function readUpstreams(config: ProxyConfig, env: Invocation["env"]): Upstreams {
   const context = contextOf(config, env);
   const { configFile } = config;

@@ -111,11 +111,14 @@ export class ProxyListener {
 
   /** The upstream that a request names. A removed one still serves the HTTP sessions that began with it. */
   #upstream(url: URL, isKnown: boolean): Upstream | Response {
-    const { byName, defaultName } = this.#options.upstreams();
+    const { byName, defaultName, wrong } = this.#options.upstreams();
     const name = url.searchParams.get("upstream") ?? defaultName;
     const known = [...byName.keys()].join(", ");
     if (name === undefined) return refusal(404, `name an upstream with ?upstream=NAME; there are: ${known}`);
     const upstream = byName.get(name) ?? (isKnown ? this.#used.get(name) : undefined);
+    const mistakes = upstream ? undefined : wrong?.get(name);
+    if (mistakes !== undefined)
+      return refusal(503, `the entry of the upstream ${JSON.stringify(name)} is wrong: ${mistakes}`);
     if (!upstream) return refusal(404, `there is no upstream ${JSON.stringify(name)}; there are: ${known}`);
     this.#used.set(name, upstream);
     return upstream;

@@ -65,10 +65,19 @@ export function startProxy(options: ProxyOptions): Proxy {
   const meter = new Meter(metrics);
   const open = new Set<RelayedSession>();
   let { upstreams } = options;
-  let configuration: { read: string; error: string | null } = { read: new Date().toISOString(), error: null };
+  let configuration = readNow(upstreams);
   let status: "ok" | "stopping" = "ok";
-  const upstreamHealth = () =>
-    [...upstreams.byName.values()].map(({ name, wire, record }) => ({ name, wire, record, ...states.of(name) }));
+  const upstreamHealth = () => [
+    ...[...upstreams.byName.values()].map(({ name, wire, record }) => ({ name, wire, record, ...states.of(name) })),
+    ...[...(upstreams.wrong ?? [])].map(([name, last_error]) => ({
+      name,
+      wire: null,
+      record: null,
+      state: "wrong" as const,
+      since: null,
+      last_error,
+    })),
+  ];
   const listener = new ProxyListener({
     ...options,
     upstreams: () => upstreams,
@@ -108,7 +117,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     url: listener.url,
     configure(changed) {
       upstreams = changed;
-      configuration = { read: new Date().toISOString(), error: null };
+      configuration = readNow(changed);
       for (const session of open) void session.refresh();
     },
     keepConfiguration(reason) {
@@ -123,6 +132,11 @@ export function startProxy(options: ProxyOptions): Proxy {
       watchdog.stop();
     },
   };
+}
+
+/** The health of a configuration that was just read; its error names the entries that are wrong. */
+function readNow({ mistakes }: Upstreams): { read: string; error: string | null } {
+  return { read: new Date().toISOString(), error: mistakes ?? null };
 }
 
 /**

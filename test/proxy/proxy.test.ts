@@ -198,6 +198,23 @@ describe("the health", () => {
     expect(await health()).toMatchObject({ configuration: { error: null }, upstreams: [{ name: "other" }] });
   });
 
+  test("shows wrong entries of the configuration, and requests to them name the mistake", async () => {
+    const { proxy, health, post, get } = start([socket("first")]);
+    const wrong = new Map([["broken", "mcpServers.broken.url should be a URL"]]);
+    proxy.configure({ ...upstreamsOf([socket("first")], "first"), wrong, mistakes: "1 mistake" });
+    expect(await health()).toMatchObject({
+      status: "ok",
+      configuration: { error: "1 mistake" },
+      upstreams: [
+        { name: "first", state: "unused" },
+        { name: "broken", state: "wrong", last_error: "mcpServers.broken.url should be a URL" },
+      ],
+    });
+    expect(await refusal(post("mcp?upstream=broken"))).toEqual([503, expect.stringContaining("should be a URL")]);
+    expect((await post("mcp")).status).toBe(200);
+    expect(await (await get("metrics")).text()).toContain('dewey_proxy_upstream_up{upstream="broken"} 0');
+  });
+
   test("shows which upstreams work, and so do the metrics", async () => {
     const lost = socket("lost", `ws://127.0.0.1:${freePort()}/`);
     const lostHttp: Upstream = { ...http, name: "lostHttp", url: `http://127.0.0.1:${freePort()}/` };

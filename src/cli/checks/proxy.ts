@@ -42,7 +42,8 @@ export async function spool(invocation: Invocation): Promise<Finding> {
 }
 
 export async function upstreams(invocation: Invocation): Promise<Finding> {
-  const { byName } = readUpstreams(proxyConfig(invocation), invocation.env);
+  const { byName, mistakes } = readUpstreams(proxyConfig(invocation), invocation.env);
+  if (mistakes !== undefined) return fault(mistakes, "correct these entries, and reload the proxy (SIGHUP)");
   const health = await proxyHealth(invocation);
   const states = (Array.isArray(health?.["upstreams"]) ? health["upstreams"] : []).filter(isObject);
   const down = states.find((each) => each["state"] === "down");

@@ -95,6 +95,9 @@ function chosenUpstream(invocation: Invocation, config: ProxyConfig): Upstream {
   const name = operand ?? upstreams.defaultName;
   const upstream = name === undefined ? undefined : upstreams.byName.get(name);
   if (upstream) return upstream;
+  const mistakes = name === undefined ? undefined : upstreams.wrong?.get(name);
+  if (mistakes !== undefined)
+    throw new DeweyError("invalid", `the entry of the upstream ${JSON.stringify(name)} is wrong: ${mistakes}`);
   const known = [...upstreams.byName.keys()].join(", ");
   throw new DeweyError("invalid", `there is no upstream ${JSON.stringify(name ?? "")}; there are: ${known}`);
 }

@@ -1,12 +1,15 @@
-import { z } from "zod";
 import { DeweyError, asDeweyError } from "../../errors.ts";
+import { parseJsonc } from "../../jsonc.ts";
 import type { Log } from "../../log.ts";
+import { isObject } from "../../wire/frame.ts";
+import type { Json } from "../../wire/frame.ts";
 import { dialHttp } from "../../wire/http.ts";
 import type { Link } from "../../wire/link.ts";
 import { requireOwnServer } from "../../wire/owner.ts";
 import { spawnStdio } from "../../wire/stdio.ts";
 import type { StandIn } from "../../wire/stdio.ts";
 import { dialWebSocket } from "../../wire/websocket.ts";
+import { readEntry, wireOf } from "./upstream-entry.ts";
 
 /** How much of an upstream's sessions is recorded: calls (what is said and done), every frame, or nothing. */
 export type RecordMode = "calls" | "all" | "none";
@@ -29,6 +32,12 @@ export type Upstream = UpstreamCommon &
 export interface Upstreams {
   byName: ReadonlyMap<string, Upstream>;
   defaultName: string | undefined;
+  /** Entries that cannot be used, by name, with their mistakes. */
+  wrong?: ReadonlyMap<string, string>;
+  /** Every mistake in the configuration, in one text. */
+  mistakes?: string | undefined;
+  /** What was ignored. */
+  warnings?: readonly string[];
 }
 
 /** Values that the upstream configuration may refer to. */
@@ -39,50 +48,71 @@ export interface UpstreamContext {
   dewey: { url: string; token?: string | undefined };
 }
 
-const record = z.enum(["calls", "all", "none"], "should be calls, all or none").optional();
-const strings = z.record(z.string(), z.string("should be a string"));
+/** The keys under which clients keep their servers: most of them, and VS Code. */
+const SERVER_KEYS = ["mcpServers", "servers"];
+/** Other known keys: the proxy's own one, and those of editors. */
+const OTHER_KEYS = new Set(["default", "$schema"]);
 
-const command = z.strictObject({
-  type: z.literal("stdio").optional(),
-  command: z.string().min(1, "should not be empty"),
-  args: z.array(z.string("should be a string")).default([]),
-  env: strings.default({}),
-  cwd: z.string().optional(),
-  record,
-});
-
-const address = z.strictObject({
-  type: z
-    .enum(
-      ["ws", "http", "streamable-http"],
-      "should be ws or http (the older sse is not supported: most servers offer http too)",
-    )
-    .optional(),
-  url: z.string().refine((url) => URL.canParse(url), "should be a URL"),
-  headers: strings.default({}),
-  record,
-});
-
-const file = z.strictObject({
-  mcpServers: z.record(z.string().min(1), z.unknown()),
-  default: z.string().optional(),
-});
-
-/** Parses upstreams in the clients' own `mcpServers` format. Throws one `invalid` error that lists every mistake with its path. */
+/**
+ * Parses upstreams in the clients' own form, of which there are several: `mcpServers` or VS Code's `servers`, JSON with
+ * comments. A wrong entry is left out and named in `mistakes`, unknown keys in `warnings`. Throws one `invalid` error that
+ * lists every mistake when nothing in the file can be used.
+ */
 export function parseUpstreams(text: string, source: string, context: UpstreamContext): Upstreams {
-  const problems: string[] = [];
-  const parsed = file.safeParse(parseJson(text, source));
-  if (!parsed.success) throw configError(source, parsed.error.issues.map(issueLine));
-  const entries = Object.entries(parsed.data.mcpServers).map(([name, entry]) =>
-    upstream(name, entry, context, problems),
-  );
-  const byName = new Map(entries.flatMap((entry) => (entry ? [[entry.name, entry]] : [])));
-  const defaultName = parsed.data.default;
-  if (defaultName !== undefined && !(defaultName in parsed.data.mcpServers)) {
-    problems.push(`default should be one of the servers: ${Object.keys(parsed.data.mcpServers).join(", ")}`);
+  const file = parseFile(text, source);
+  const keys = SERVER_KEYS.filter((key) => key in file);
+  if (keys.length === 0) throw configError(source, ["should have the key mcpServers"]);
+  const mistakes: string[] = [];
+  const unknown = Object.keys(file).filter((key) => !SERVER_KEYS.includes(key) && !OTHER_KEYS.has(key));
+  const byName = new Map<string, Upstream>();
+  const wrong = new Map<string, string>();
+  for (const { key, name, entry } of keys.flatMap((each) => entriesOf(file, each, mistakes))) {
+    const path = `${key}.${name}`;
+    const read = readEntry(name, entry, context.env);
+    unknown.push(...read.unknownKeys.map((field) => `${path}.${field}`));
+    const lines = read.mistakes.map((line) => (line.startsWith("should") ? `${path} ${line}` : `${path}.${line}`));
+    if (read.upstream) byName.set(name, read.upstream);
+    else if (lines.length > 0) wrong.set(name, lines.join("; "));
+    mistakes.push(...lines);
   }
-  if (problems.length > 0) throw configError(source, problems);
-  return { byName, defaultName: defaultName ?? (byName.size === 1 ? [...byName.keys()][0] : undefined) };
+  const defaultName = defaultOf(file, byName, mistakes);
+  if (mistakes.length > 0 && byName.size === 0) throw configError(source, mistakes);
+  return {
+    byName,
+    defaultName,
+    wrong,
+    mistakes: mistakes.length === 0 ? undefined : configError(source, mistakes).message,
+    warnings: unknown.map((key) => `${source} has the unknown key ${key}, which is ignored`),
+  };
+}
+
+function parseFile(text: string, source: string): Json {
+  let file: unknown;
+  try {
+    file = parseJsonc(text);
+  } catch (error) {
+    throw configError(source, [`is not JSON: ${(error as Error).message}`]);
+  }
+  if (!isObject(file)) throw configError(source, ["should be an object with the key mcpServers"]);
+  return file;
+}
+
+function entriesOf(file: Json, key: string, mistakes: string[]): { key: string; name: string; entry: unknown }[] {
+  const servers = file[key];
+  if (!isObject(servers)) {
+    mistakes.push(`${key} should be an object of servers by name`);
+    return [];
+  }
+  if ("" in servers) mistakes.push(`${key} should have a name for each server`);
+  return Object.entries(servers).flatMap(([name, entry]) => (name === "" ? [] : [{ key, name, entry }]));
+}
+
+function defaultOf(file: Json, byName: Map<string, Upstream>, mistakes: string[]): string | undefined {
+  const { default: name } = file;
+  if (name === undefined) return byName.size === 1 ? [...byName.keys()][0] : undefined;
+  if (typeof name === "string" && byName.has(name)) return name;
+  mistakes.push(`default should be one of the servers: ${[...byName.keys()].join(", ")}`);
+  return undefined;
 }
 
 /** The upstreams when there is no file: the orchestrator Fiedler, and Dewey itself. */
@@ -135,62 +165,6 @@ export async function dialUpstream(upstream: Upstream, log: Log, standIn?: Stand
     const { code, message: reason } = asDeweyError(cause);
     throw new DeweyError(code, `the upstream ${upstream.name} is not available: ${reason}`, { cause });
   }
-}
-
-function upstream(name: string, entry: unknown, context: UpstreamContext, problems: string[]): Upstream | undefined {
-  const isCommand = typeof entry === "object" && entry !== null && "command" in entry;
-  const parsed = isCommand ? command.safeParse(entry) : address.safeParse(entry);
-  if (!parsed.success) {
-    problems.push(...parsed.error.issues.map((issue) => `mcpServers.${name}.${issueLine(issue)}`));
-    return undefined;
-  }
-  const expand = (record: Record<string, string>, field: string) =>
-    Object.fromEntries(
-      Object.entries(record).map(([key, value]) => [
-        key,
-        expandVariables(value, context.env, `mcpServers.${name}.${field}.${key}`, problems),
-      ]),
-    );
-  const recordMode = parsed.data.record ?? (name === "dewey" ? "none" : "calls");
-  if ("command" in parsed.data) {
-    const { args, cwd } = parsed.data;
-    const env = { ...context.env, ...expand(parsed.data.env, "env") };
-    return { name, wire: "stdio", command: parsed.data.command, args, env, cwd, record: recordMode };
-  }
-  const { url, type } = parsed.data;
-  const wire = type === undefined ? wireOf(url) : type === "ws" ? "websocket" : "http";
-  return { name, wire, url, headers: expand(parsed.data.headers, "headers"), record: recordMode };
-}
-
-/** Derives the wire from the URL's scheme, for entries without a type. */
-function wireOf(url: string): "websocket" | "http" {
-  return url.startsWith("ws") ? "websocket" : "http";
-}
-
-/** Expands `${VAR}` and `${VAR:-default}`, the forms in the clients' own files. */
-function expandVariables(value: string, env: Record<string, string>, path: string, problems: string[]): string {
-  // Behind the last brace no reference ends: looking for one from each beginning would take quadratic time.
-  const end = value.lastIndexOf("}") + 1;
-  const expanded = value
-    .slice(0, end)
-    .replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g, (_, name: string, fallback: string | undefined) => {
-      const found = env[name] ?? fallback;
-      if (found === undefined) problems.push(`${path} refers to the variable ${name}, which is not set`);
-      return found ?? "";
-    });
-  return expanded + value.slice(end);
-}
-
-function parseJson(text: string, source: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw configError(source, [`is not JSON: ${(error as Error).message}`]);
-  }
-}
-
-function issueLine(issue: { path: PropertyKey[]; message: string; keys?: string[] }): string {
-  return `${issue.path.map(String).join(".")} ${issue.message}`.trim();
 }
 
 function configError(source: string, problems: string[]): DeweyError {

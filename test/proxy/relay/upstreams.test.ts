@@ -89,58 +89,158 @@ describe("the upstream configuration", () => {
     ]);
   });
 
-  test("is refused for a single mistake, with its path and the remedy", () => {
-    for (const [entry, problem] of [
-      [{ command: "" }, "mcpServers.a.command should not be empty"],
-      [{ command: "x", args: [1] }, "mcpServers.a.args.0 should be a string"],
-      [{ command: "x", env: { A: 1 } }, "mcpServers.a.env.A should be a string"],
-      [{ command: "x", env: { A: "${UNSET}" } }, "mcpServers.a.env.A refers to the variable UNSET, which is not set"],
-      [{ url: "x" }, "mcpServers.a.url should be a URL"],
-      [{ url: "ws://x", record: "some" }, "mcpServers.a.record should be calls, all or none"],
-      [
-        { url: "ws://x", headers: { A: "${UNSET}" } },
-        "mcpServers.a.headers.A refers to the variable UNSET, which is not set",
-      ],
-      [
-        { type: "sse", url: "http://x" },
-        "mcpServers.a.type should be ws or http (the older sse is not supported: most servers offer http too)",
-      ],
-    ] as const)
-      expect(mistakes({ mcpServers: { a: entry, b: { command: "x" } } })).toBe(
-        `The upstream configuration mcp.json is invalid:\n  ${problem}`,
-      );
-    expect(mistakes({ mcpServers: { a: { command: "x" }, b: { command: "x" } }, default: "c" })).toEndWith(
-      "\n  default should be one of the servers: a, b",
-    );
-    for (const wrong of [{ mcpServers: { "": { command: "x" } } }, { mcpServers: [] }, [], { mcpServers: {}, x: 1 }])
-      expect(mistakes(wrong)).toStartWith("The upstream configuration mcp.json is invalid:\n");
+  test("accepts the types and address fields of all clients, in any spelling", () => {
+    const { byName, mistakes: none } = parse({
+      mcpServers: {
+        cline: { type: "streamableHttp", url: "http://x/" },
+        other: { type: "Streamable_HTTP", url: "http://x/" },
+        gemini: { httpUrl: "http://x/gemini" },
+        windsurf: { serverUrl: "http://x/windsurf" },
+        librechat: { type: "websocket", url: "http://x/" },
+      },
+    });
+    expect(none).toBeUndefined();
+    expect([...byName.values()].map((each) => [each.wire, "url" in each && each.url])).toEqual([
+      ["http", "http://x/"],
+      ["http", "http://x/"],
+      ["http", "http://x/gemini"],
+      ["http", "http://x/windsurf"],
+      ["websocket", "http://x/"],
+    ]);
   });
 
-  test("is refused with all of its mistakes", () => {
+  test("may be VS Code's, with comments and trailing commas", () => {
+    const { byName, warnings } = parse(`{
+      // servers of this project
+      "servers": { "a": { "type": "stdio", "command": "x", "args": ["//no comment",], }, },
+      "inputs": [],
+    }`);
+    expect(byName.get("a")).toMatchObject({ wire: "stdio", args: ["//no comment"] });
+    expect(warnings).toEqual(["mcp.json has the unknown key inputs, which is ignored"]);
+  });
+
+  test("expands variables in every text, with or without a default", () => {
+    const { byName } = parse({
+      mcpServers: {
+        local: {
+          command: "${PATH}/x",
+          args: ["--token=${SEARCH_TOKEN}", "${NONE:-a:-b}", "${NONE:-}", "$x ${not a name} ${", "${env:PATH}"],
+          env: { A: "${SEARCH_TOKEN}${SEARCH_TOKEN}" },
+          cwd: "${HOME:-/home}/me",
+        },
+        remote: { url: "https://${HOST:-example.org}/mcp?key=${SEARCH_TOKEN}", headers: { A: "${SEARCH_TOKEN}" } },
+      },
+    });
+    expect(byName.get("local")).toMatchObject({
+      command: "/bin/x",
+      args: ["--token=t0ken", "a:-b", "", "$x ${not a name} ${", "/bin"],
+      env: { A: "t0kent0ken" },
+      cwd: "/home/me",
+    });
+    expect(byName.get("remote")).toMatchObject({ url: "https://example.org/mcp?key=t0ken", headers: { A: "t0ken" } });
+    const unclosed = "${A:-".repeat(200_000);
+    const read = parse({ mcpServers: { a: { command: "x", args: [unclosed] } } });
+    expect(read.byName.get("a")).toMatchObject({ args: [unclosed] });
+  });
+
+  test("turns numbers and booleans of the environment into text, and leaves null out", () => {
+    const { byName } = parse({ mcpServers: { a: { command: "x", env: { N: 8080, F: 1.5, B: true, NULL: null } } } });
+    expect(byName.get("a")).toMatchObject({ env: { ...context.env, N: "8080", F: "1.5", B: "true" } });
+    expect(byName.get("a")).not.toHaveProperty("env.NULL");
+  });
+
+  test("leaves disabled servers out, whatever else their entries hold", () => {
+    const {
+      byName,
+      mistakes: none,
+      defaultName,
+    } = parse({
+      mcpServers: {
+        off: { command: "x", disabled: true },
+        broken: { url: 1, disabled: true },
+        codex: { url: "http://x/", enabled: false },
+        on: { command: "x", disabled: false, enabled: true },
+      },
+    });
+    expect([[...byName.keys()], none, defaultName]).toEqual([["on"], undefined, "on"]);
+  });
+
+  test("names unknown keys, and ignores them", () => {
+    const {
+      byName,
+      warnings,
+      mistakes: none,
+    } = parse({
+      $schema: "x",
+      theme: "dark",
+      mcpServers: { a: { command: "x", autoApprove: [], timeout: 60 }, b: { url: "http://x", trust: true } },
+      default: "a",
+    });
+    expect([[...byName.keys()], none]).toEqual([["a", "b"], undefined]);
+    expect(warnings).toEqual(
+      ["theme", "mcpServers.a.autoApprove", "mcpServers.a.timeout", "mcpServers.b.trust"].map(
+        (key) => `mcp.json has the unknown key ${key}, which is ignored`,
+      ),
+    );
+  });
+
+  test("leaves a wrong entry out, and names its mistake with the path and the remedy", () => {
+    for (const [entry, problem] of [
+      [{ command: "" }, "a.command should not be empty"],
+      [{ command: 1 }, "a.command should be a string"],
+      [{ command: "x", args: [1] }, "a.args.0 should be a string"],
+      [{ command: "x", args: "y" }, "a.args should be an array"],
+      [{ command: "x", env: { A: {} } }, "a.env.A should be a string"],
+      [{ command: "x", env: [] }, "a.env should be an object"],
+      [{ command: "x", type: "http" }, "a.type should be stdio for a command"],
+      [{ command: "x", disabled: "yes" }, "a.disabled should be true or false"],
+      [{ command: "x", env: { A: "${UNSET}" } }, "a.env.A refers to the variable UNSET, which is not set"],
+      [{ command: "x", args: ["${UNSET}"] }, "a.args.0 refers to the variable UNSET, which is not set"],
+      [{ command: "x", args: ["${input:key}"] }, "a.args.0 refers to ${input:key}, which only its own client asks for"],
+      [{ url: "x" }, "a.url should be a URL"],
+      [{ httpUrl: "x" }, "a.httpUrl should be a URL"],
+      [{ url: "ws://x", record: "some" }, "a.record should be calls, all or none"],
+      [{ url: "ws://x", headers: { A: "${UNSET}" } }, "a.headers.A refers to the variable UNSET, which is not set"],
+      [{ type: "pigeon", url: "http://x" }, "a.type should be stdio, http or ws"],
+      [{ type: "constructor", url: "http://x" }, "a.type should be stdio, http or ws"],
+      [{ type: "http" }, "a should have a command or a url"],
+      [null, "a should be an object"],
+    ] as const) {
+      const read = parse({ mcpServers: { a: entry, b: { command: "x" } } });
+      expect(read.mistakes).toBe(`The upstream configuration mcp.json is invalid:\n  mcpServers.${problem}`);
+      expect([[...read.byName.keys()], read.defaultName, [...(read.wrong?.keys() ?? [])]]).toEqual([["b"], "b", ["a"]]);
+    }
+    const { mistakes: named, defaultName } = parse({
+      mcpServers: { a: { command: "x" }, b: { command: "x" } },
+      default: "c",
+    });
+    expect([named, defaultName]).toEqual([
+      "The upstream configuration mcp.json is invalid:\n  default should be one of the servers: a, b",
+      undefined,
+    ]);
+  });
+
+  test("is refused with all of its mistakes when nothing in it can be used", () => {
     const message = mistakes({
       mcpServers: {
         a: { command: "" },
-        b: { type: "sse", url: "http://x" },
+        b: { type: "pigeon", url: "http://x" },
         c: { url: "nonsense", colour: 1 },
-        d: { command: "x", args: [1] },
-        e: { url: "ws://x", headers: { K: "${UNSET}" } },
+        "": { command: "x" },
       },
       default: "z",
     });
     for (const part of [
       "mcpServers.a.command",
       "mcpServers.b.type",
-      "sse is not supported",
       "mcpServers.c.url",
-      "colour",
-      "mcpServers.d.args.0",
-      "UNSET, which is not set",
+      "mcpServers should have a name",
       "default should be one of",
-    ]) {
+    ])
       expect(message).toContain(part);
-    }
     expect(mistakes("{")).toContain("is not JSON");
-    expect(mistakes({ servers: {} })).toContain("mcpServers");
+    for (const wrong of [{ other: {} }, { mcpServers: [] }, { mcpServers: 1 }, [], 1])
+      expect(mistakes(wrong)).toStartWith("The upstream configuration mcp.json is invalid:\n");
   });
 });
 
