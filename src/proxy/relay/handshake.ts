@@ -12,6 +12,9 @@ export class Handshake {
   #initialize: Json | undefined;
   #capabilities: Json | undefined;
   #initialized = false;
+  #askedMs = 0;
+  /** How long the client's initialize took, in milliseconds; 0 before its answer. */
+  answeredInMs = 0;
   #logLevel: Json | undefined;
   readonly #subscriptions = new Map<string, Json>();
   readonly #replayed = new Set<string>();
@@ -26,6 +29,7 @@ export class Handshake {
     if (view.method === "initialize") {
       this.#initializeId = view.key;
       this.#initialize = view.message;
+      this.#askedMs = performance.now();
     } else if (view.method === "logging/setLevel") this.#logLevel = view.message;
     else if (view.method === "resources/subscribe") this.#subscriptions.set(uri, view.message);
     else if (view.method === "resources/unsubscribe") this.#subscriptions.delete(uri);
@@ -35,6 +39,7 @@ export class Handshake {
   received(view: FrameView): void {
     if (view.kind !== "response" || this.#initializeId !== view.key) return;
     this.#initializeId = undefined;
+    this.answeredInMs = performance.now() - this.#askedMs;
     const { result } = view.message;
     if (isObject(result)) this.#capabilities = isObject(result["capabilities"]) ? result["capabilities"] : {};
     else this.#initialize = undefined;

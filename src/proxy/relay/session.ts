@@ -1,8 +1,8 @@
 import { Backoff } from "../../backoff.ts";
 import { within } from "../../deadline.ts";
 import { DeweyError, asDeweyError, jsonRpcCode } from "../../errors.ts";
-import { errorFrame, requestIds } from "../../wire/frame.ts";
-import type { FrameView, ViewedFrame } from "../../wire/frame.ts";
+import { errorFrame, isObject, requestIds } from "../../wire/frame.ts";
+import type { FrameView, Json, ViewedFrame } from "../../wire/frame.ts";
 import type { Link } from "../../wire/link.ts";
 import { outlineFrame } from "../../wire/outline.ts";
 import { Handshake } from "./handshake.ts";
@@ -40,7 +40,7 @@ export interface FailedStart {
 /** Pauses between connection attempts, doubled each time: short for a server that is starting, long for one that keeps crashing. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 15_000;
-/** A connection that lasted this long was not part of a crash loop: the pauses start over. */
+/** A connection that took frames for this long was not part of a crash loop: the pauses start over. */
 const STABLE_MS = 5000;
 /** How long frames wait during an outage: long enough for an upstream to restart. */
 const WAIT_LIMIT_MS = 5000;
@@ -55,8 +55,12 @@ const FIRST_REQUEST_LIMIT_MS = 500;
 /** Exit codes of shells for a command that cannot be run, and for one that does not exist. */
 const CANNOT_RUN = 126;
 const NOT_FOUND = 127;
-/** How long a new upstream may take to answer the replayed initialize. */
-const REPLAY_DEADLINE_MS = 10_000;
+/**
+ * How long a new upstream may take to answer the replayed initialize, or twice as long as the first one took. A command may
+ * have to be downloaded again; a server that is listening answers soon, or is reached better by another connection.
+ */
+const REPLAY_LIMIT_MS = 10_000;
+const COMMAND_REPLAY_LIMIT_MS = 300_000;
 
 /**
  * Relays frames between a client and its upstream, unchanged. Resolves when the session is over: the client has left, or the
@@ -66,6 +70,12 @@ const REPLAY_DEADLINE_MS = 10_000;
  */
 export function runSession(options: SessionOptions): Promise<FailedStart | undefined> {
   return new Session(options).over;
+}
+
+/** When an upstream began to take frames, or why it did not. */
+interface Introduced {
+  openedMs?: number;
+  refusal?: string;
 }
 
 class Session {
@@ -84,7 +94,7 @@ class Session {
   /** Set while frames may go to the upstream. */
   #upstream: Link | undefined;
   /** The new upstream during the replayed handshake. */
-  #replaying: { link: Link; id: string; done: PromiseWithResolvers<void> } | undefined;
+  #replaying: { link: Link; id: string; done: PromiseWithResolvers<string | undefined> } | undefined;
   #waiting: ViewedFrame[] = [];
   #waitingCharacters = 0;
   /** Frames that the tap holds. */
@@ -112,14 +122,13 @@ class Session {
   async #keepConnected(): Promise<void> {
     const backoff = new Backoff({ firstMs: FIRST_PAUSE_MS, longestMs: LONGEST_PAUSE_MS, jitter: Math.random });
     while (!this.#isOver) {
-      const startedMs = performance.now();
-      const { error, exitCode } = await this.#connection();
+      const { error, exitCode, openedMs } = await this.#connection();
       if (this.#isOver) return;
       if (this.#options.endsUnlessStarted === true && !this.#hasStarted && exitCode !== undefined) {
         await this.#failToStart(error, exitCode);
         return;
       }
-      if (performance.now() - startedMs > STABLE_MS) backoff.reset();
+      if (openedMs !== undefined && performance.now() - openedMs > STABLE_MS) backoff.reset();
       this.#outage = { sinceMs: this.#outage?.sinceMs ?? performance.now(), error };
       this.#options.onUpstream(error.message);
       this.#refuseOpen(error);
@@ -129,8 +138,11 @@ class Session {
     }
   }
 
-  /** Runs one connection to its end. Resolves with the reason why it ended or could not be made. */
-  async #connection(): Promise<{ error: DeweyError; exitCode?: number | undefined }> {
+  /**
+   * Runs one connection to its end. Resolves with the reason why it ended or could not be made, and the time from which it
+   * took frames.
+   */
+  async #connection(): Promise<{ error: DeweyError; exitCode?: number | undefined; openedMs?: number | undefined }> {
     let link: Link;
     try {
       link = await this.#options.dial();
@@ -157,11 +169,12 @@ class Session {
         ended.resolve({ reason, exitCode });
       },
     });
-    if (this.#isOver) link.close();
-    else await Promise.race([this.#introduce(link), ended.promise]);
+    const introduced = this.#isOver ? {} : await Promise.race([this.#introduce(link), ended.promise.then(() => ({}))]);
+    const { openedMs, refusal }: Introduced = introduced;
+    if (openedMs === undefined) link.close(refusal);
     const { reason, exitCode } = await ended.promise;
-    const message = `the upstream ${this.#options.upstreamName} is gone: ${reason}`;
-    return { error: new DeweyError("unavailable", message), exitCode };
+    const message = `the upstream ${this.#options.upstreamName} is gone: ${refusal ?? reason}`;
+    return { error: new DeweyError("unavailable", message), exitCode, openedMs };
   }
 
   /** Answers the client's first request, if it comes, and ends the session, as the command itself would end. */
@@ -175,25 +188,28 @@ class Session {
   }
 
   /** Replays the client's handshake to a new upstream, then opens it for frames. */
-  async #introduce(link: Link): Promise<void> {
+  async #introduce(link: Link): Promise<Introduced> {
     const initialize = this.#handshake.initializeAgain();
     if (initialize) {
-      const done = Promise.withResolvers<void>();
+      const done = Promise.withResolvers<string | undefined>();
       this.#replaying = { link, id: initialize.id, done };
       link.send(initialize.frame);
-      if ((await within(REPLAY_DEADLINE_MS, done.promise, () => "late" as const)) === "late") {
-        link.close();
-        return;
-      }
+      const leastMs = link.wire === "stdio" ? COMMAND_REPLAY_LIMIT_MS : REPLAY_LIMIT_MS;
+      const limitMs = Math.max(leastMs, 2 * this.#handshake.answeredInMs);
+      const late = () => `it did not answer initialize within ${Math.round(limitMs / 1000)} seconds`;
+      const refusal = await within(limitMs, done.promise, late);
+      if (refusal !== undefined) return { refusal };
       for (const frame of this.#handshake.restAgain()) link.send(frame);
     }
     this.#replaying = undefined;
-    if (this.#isOver) return;
+    if (this.#isOver) return {};
+    const openedMs = performance.now();
     this.#upstream = link;
     this.#outage = undefined;
     this.#options.onUpstream(undefined);
     for (const frame of this.#takeWaiting()) this.#goUp(frame);
     if (initialize) for (const frame of this.#handshake.listChanges()) this.#options.downstream.send(frame);
+    return { openedMs };
   }
 
   /** Takes a frame from the client through the tap. */
@@ -240,7 +256,7 @@ class Session {
     this.#hasStarted = true;
     const view = outlineFrame(text);
     if (this.#handshake.isReplay(view)) {
-      if (view.kind === "response" && view.id === this.#replaying?.id) this.#replaying?.done.resolve();
+      if (view.kind === "response" && view.id === this.#replaying?.id) this.#replaying?.done.resolve(refusalIn(view));
       return;
     }
     // Settled before the tap passes it: if the upstream ends in between, the call must not be refused as well.
@@ -347,4 +363,11 @@ class Session {
     const isReading = this.#options.downstream.wire === "stdio";
     return this.#waiting.length + this.#passing + (isReading ? this.#open.size : 0);
   }
+}
+
+/** Why a response refuses its request; undefined if it does not. */
+function refusalIn({ message }: { message: Json }): string | undefined {
+  const { error } = message;
+  if (error === undefined) return undefined;
+  return `it refused initialize: ${isObject(error) ? String(error["message"]) : "no reason was given"}`;
 }

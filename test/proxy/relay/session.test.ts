@@ -319,6 +319,75 @@ describe("the next upstream", () => {
     expect(silent.received).toHaveLength(1);
   });
 
+  test("that did not answer in time, or refused, is named as the cause", async () => {
+    const [first, silent, refusing] = [new Peer(), new Peer(), new Peer()];
+    const { client, use, states } = start(first);
+    await initialized(client, first);
+    use(silent);
+    first.end("restarted");
+    await silent.heardMethod("initialize");
+    use(refusing);
+    await clock.passUntil("the end", () => silent.closed);
+    expect(states.at(-1)).toBe("the upstream tools is gone: it did not answer initialize within 10 seconds");
+    const again = await refusing.heardMethod("initialize");
+    refusing.say({ id: again["id"], error: { code: -32_603, message: "no licence" } });
+    await clock.passUntil("the end", () => refusing.closed);
+    expect(states.at(-1)).toBe("the upstream tools is gone: it refused initialize: no licence");
+    client.say({ id: 9, method: "ping" });
+    expect((await client.heardId(9))["error"]).toMatchObject({ message: states.at(-1) ?? "" });
+  });
+
+  test("is given as long to initialize as the first one took, and a command minutes", async () => {
+    for (const [wire, firstMs, laterMs] of [
+      ["http", 40_000, 40_000],
+      ["stdio", 60_000, 60_000],
+      ["stdio", 1000, 120_000],
+    ] as const) {
+      const [first, second] = [new Peer(wire), new Peer(wire)];
+      const { client, use, states } = start(first);
+      client.say(initialize);
+      await first.heardMethod("initialize");
+      await clock.pass(firstMs);
+      first.say({ id: "i-1", result: hello });
+      await client.heardId("i-1");
+      use(second);
+      first.end("crashed");
+      const again = await second.heardMethod("initialize");
+      client.say({ id: 3, method: "ping" });
+      // Meanwhile requests are refused with the cause of the outage.
+      expect((await client.heardId(3))["error"]).toMatchObject({ message: "the upstream tools is gone: crashed" });
+      await clock.pass(laterMs);
+      expect(second.closed).toBe(false);
+      second.say({ id: again["id"], result: hello });
+      await clock.passUntil("the connection", () => states.at(-1) === undefined);
+      client.say({ id: 2, method: "ping" });
+      await second.heardId(2);
+    }
+  });
+
+  test("is started after longer and longer pauses while it dies in the handshake, however long that takes", async () => {
+    const first = new Peer("stdio");
+    const { client, use, dialledMs } = start(first);
+    await initialized(client, first);
+    let next = new Peer("stdio");
+    use(next);
+    first.end("crashed");
+    const pausesMs: number[] = [];
+    for (let attempt = 0; attempt < 6; attempt++) {
+      const crashing = next;
+      await crashing.heardMethod("initialize");
+      await clock.pass(8000);
+      next = new Peer("stdio");
+      use(next);
+      const before = dialledMs.length;
+      const crashedMs = clock.nowMs;
+      crashing.end("crashed again");
+      await clock.passUntil("the next attempt", () => dialledMs.length > before);
+      pausesMs.push((dialledMs.at(-1) ?? 0) - crashedMs);
+    }
+    expect(pausesMs).toEqual([200, 400, 800, 1600, 3200, 6400]);
+  });
+
   test("may die during the handshake, and is replaced by another", async () => {
     const [first, second, third] = [new Peer(), new Peer(), new Peer()];
     const { client, use } = start(first);
