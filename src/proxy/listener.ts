@@ -22,6 +22,8 @@ export interface ProxyListenerOptions extends ListenOptions {
   tap: (facts: SessionFacts, peer: string) => RequestTap;
   /** Called with undefined when an upstream behind HTTP answers, and with the reason when it does not. */
   sawUpstream: (name: string, reason: string | undefined) => void;
+  /** The same for the event stream of an upstream behind HTTP. */
+  sawStream: (name: string, reason: string | undefined) => void;
   /** The health; the proxy can relay while its status is "ok". */
   health: () => { status: string } & Record<string, unknown>;
   metrics: Metrics;
@@ -150,6 +152,7 @@ export class ProxyListener {
       upstream: now,
       log,
       saw: (reason) => this.#options.sawUpstream(name, reason),
+      sawStream: (reason) => this.#options.sawStream(name, reason),
       tap: (sessionKey, peer) => tap({ upstream: now(), wire: "http", sessionKey }, peer),
     });
     this.#relays.set(name, relay);

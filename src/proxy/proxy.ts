@@ -82,6 +82,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     ...options,
     upstreams: () => upstreams,
     sawUpstream: (name, reason) => states.saw(name, reason),
+    sawStream: (name, reason) => states.sawStream(name, reason),
     metrics,
     tap: (facts, peer) => meteredRequest(recorder.stateless.tap(facts, peer), { meter, upstream: facts.upstream.name }),
     async run(link, facts) {

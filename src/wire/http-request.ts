@@ -30,6 +30,11 @@ export function isRefusedConnection(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ECONNREFUSED";
 }
 
+/** Whether the same request may succeed later: the server is busy, restarting, or behind a gateway that cannot reach it. */
+export function isTemporary({ status }: Response): boolean {
+  return [408, 425, 429].includes(status) || (status >= 500 && ![501, 505].includes(status));
+}
+
 /** An HTTP response that is not successful. */
 class UnsuccessfulResponse extends Error {
   readonly body: string;

@@ -5,7 +5,14 @@ import type { Log } from "../log.ts";
 import { withoutSecrets } from "./address.ts";
 import { INVALID_REQUEST, MAX_FRAME_BYTES, PARSE_ERROR, errorFrame, isObject, requestIds, viewFrame } from "./frame.ts";
 import type { FrameView, Json } from "./frame.ts";
-import { fetchUpstream, isRefusedConnection, reasonOf, statelessHeaders, unsuccessful } from "./http-request.ts";
+import {
+  fetchUpstream,
+  isRefusedConnection,
+  isTemporary,
+  reasonOf,
+  statelessHeaders,
+  unsuccessful,
+} from "./http-request.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
 import { Inbox } from "./inbox.ts";
 import { DIAL_DEADLINE_MS } from "./limits.ts";
@@ -39,6 +46,8 @@ export interface HttpDialOptions {
   url: string;
   headers: Record<string, string>;
   log: Log;
+  /** Called with the reason when the GET stream cannot be opened for now, and with undefined when that is over. */
+  sawStream?: ((reason: string | undefined) => void) | undefined;
   arrivalPatienceMs?: number;
   maxSendingCharacters?: number;
 }
@@ -85,6 +94,7 @@ class HttpClientLink implements Link {
   #isFull = false;
   #resumed: PromiseWithResolvers<void> | undefined;
   #isListening = false;
+  #streamProblem: string | undefined;
   #isClosed = false;
   readonly #finished = Promise.withResolvers<void>();
 
@@ -122,6 +132,7 @@ class HttpClientLink implements Link {
 
   close(): void {
     if (this.#isClosed) return;
+    this.#sawStream(undefined);
     this.#isClosed = true;
     this.resume();
     this.#inbox.closed("closed by Dewey");
@@ -263,22 +274,35 @@ class HttpClientLink implements Link {
       let retryMs: number | undefined;
       try {
         const response = await this.#get(lastId);
+        if (isTemporary(response)) throw await unsuccessful(response);
         if (!isEventStream(response)) {
           await response.body?.cancel();
           // The stream is optional for servers, and only a POST tells whether the session lives.
+          this.#sawStream(undefined);
           return;
         }
+        this.#sawStream(undefined);
         const read = await this.#read(response, undefined);
         lastId = read.lastEventId ?? lastId;
         ({ retryMs } = read);
         if (read.lastEventId !== undefined) backoff.reset();
       } catch (error) {
-        this.#options.log.debug("the HTTP upstream's stream could not be opened", { address: this.#address, error });
+        this.#sawStream(`its event stream cannot be opened: ${reasonOf(error)}`);
         this.#endIfUnreachable(error);
       }
       const pauseMs = backoff.next();
       await Bun.sleep(retryMs ?? pauseMs);
     }
+  }
+
+  /** Logs and reports why the GET stream cannot be opened for now, or that it can. */
+  #sawStream(problem: string | undefined): void {
+    if (this.#isClosed || problem === this.#streamProblem) return;
+    this.#streamProblem = problem;
+    this.#options.sawStream?.(problem);
+    const { log } = this.#options;
+    if (problem === undefined) log.info("the HTTP upstream's event stream is open again", { address: this.#address });
+    else log.warn("the HTTP upstream's event stream is tried again", { address: this.#address, reason: problem });
   }
 
   #get(lastEventId: string | undefined): Promise<Response> {
@@ -409,6 +433,7 @@ class HttpClientLink implements Link {
 
   #end(reason: string): void {
     if (this.#isClosed) return;
+    this.#sawStream(undefined);
     this.#isClosed = true;
     this.resume();
     this.#abort.abort();

@@ -1,4 +1,5 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
+import { createLog } from "../../src/log.ts";
 import { dialHttp } from "../../src/wire/http.ts";
 import type { HttpDialOptions } from "../../src/wire/http.ts";
 import { failure } from "../support/failure.ts";
@@ -395,6 +396,38 @@ describe("a link to a server over Streamable HTTP", () => {
       expect([heard.closed, upstream.posts().filter((body) => body === initialize).length]).toEqual([undefined, 1]);
       link.close();
     }
+  });
+
+  test("tries a GET stream again that is refused for now, reports it, and misses nothing", async () => {
+    const refusals = [429, 503, 500, 502, 408];
+    const lastIds: (string | null)[] = [];
+    await using upstream = startUpstream((request) => {
+      if (request.method !== "GET") return accepted();
+      lastIds.push(request.headers.get("last-event-id"));
+      // It breaks once, is refused several times, and is open again.
+      if (lastIds.length === 1) return events(`id: one\nretry: 1\ndata: ${note("one")}\n\n`);
+      const status = refusals.shift();
+      return status === undefined ? events(`data: ${note("two")}\n\n`, ": open\n\n") : new Response(null, { status });
+    });
+    const lines: string[] = [];
+    const log = createLog({ level: "info", format: "json", write: (line) => lines.push(line) });
+    const saw: (string | undefined)[] = [];
+    const sleep = spyOn(Bun, "sleep").mockImplementation(() => new Promise((resolve) => setImmediate(resolve)));
+    const { link, heard } = await dial(upstream.url, { log, sawStream: (reason) => saw.push(reason) });
+    link.send(initialized);
+    const frames = await heard.count(2);
+    const pausesMs = sleep.mock.calls.map(([ms]) => Number(ms)).filter((ms) => ms >= 500);
+    sleep.mockRestore();
+    expect(frames.slice(0, 2)).toEqual([note("one"), note("two")]);
+    expect(lastIds.slice(0, 7)).toEqual([null, ...Array.from({ length: 6 }, () => "one")]);
+    expect(pausesMs.slice(0, 5)).toEqual([1000, 2000, 4000, 8000, 16_000]);
+    expect(saw.slice(0, 6)).toEqual([
+      ...[429, 503, 500, 502, 408].map((status) => `its event stream cannot be opened: HTTP ${status}`),
+      undefined,
+    ]);
+    expect(lines.join("")).toMatch(/event stream is tried again.*HTTP 503/);
+    expect(heard.closed).toBeUndefined();
+    link.close();
   });
 
   test("closes when the GET stream finds that the server is gone", async () => {

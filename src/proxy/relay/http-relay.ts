@@ -7,7 +7,7 @@ import { withoutSecrets } from "../../wire/address.ts";
 import { receive } from "../../wire/body.ts";
 import { errorFrame, requestIds } from "../../wire/frame.ts";
 import { SESSION_HEADER } from "../../wire/headers.ts";
-import { fetchUpstream, isRefusedConnection } from "../../wire/http-request.ts";
+import { fetchUpstream, isRefusedConnection, isTemporary } from "../../wire/http-request.ts";
 import { FAREWELL_STALL_MS, IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from "../../wire/limits.ts";
 import { outlineFrame } from "../../wire/outline.ts";
 import { RelayedStream } from "./relayed-stream.ts";
@@ -45,6 +45,8 @@ export interface HttpRelayOptions {
   saw(reason: string | undefined): void;
   /** Sessions recorded at once. */
   maxSessions?: number;
+  /** The same for the stream that a client opens with GET, when the upstream refuses it for now. */
+  sawStream?: (reason: string | undefined) => void;
   idleLimitMs?: number;
   /** How long a client may read nothing from a stream that has data waiting. */
   stallLimitMs?: number;
@@ -122,12 +124,20 @@ export class HttpRelay {
     }
     if (response instanceof Error) return this.#unreachable(response, { session, body, over });
     this.#options.saw(undefined);
+    if (request.method === "GET") this.#sawStream(response);
     if (given !== null) this.#remember(given, session);
     if (id !== null && request.method === "DELETE") this.#forget(id, "the client ended it");
     // A 404 to a GET says only that the server has no stream of its own.
     if (id !== null && request.method === "POST" && response.status === NOT_FOUND)
       this.#forget(id, "the upstream no longer knows it");
     return this.#answer(response, { session, body, over });
+  }
+
+  #sawStream(response: Response): void {
+    const { log, upstream, sawStream } = this.#options;
+    const reason = isTemporary(response) ? `its event stream cannot be opened: HTTP ${response.status}` : undefined;
+    if (reason !== undefined) log.warn("the upstream refuses its event stream", { upstream: upstream().name, reason });
+    sawStream?.(reason);
   }
 
   /**

@@ -67,8 +67,9 @@ export class RelayedSession {
 
   async #dial(): Promise<Link> {
     const upstream = this.#options.upstream();
-    const { log, standIn } = this.#options;
-    const link = await dialUpstream(upstream, log, standIn);
+    const { log, standIn, states } = this.#options;
+    const sawStream = (reason: string | undefined) => states.sawStream(upstream.name, reason);
+    const link = await dialUpstream(upstream, log, { standIn, sawStream });
     this.#connected = { link, upstream };
     return link;
   }

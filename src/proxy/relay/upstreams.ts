@@ -4,6 +4,7 @@ import type { Log } from "../../log.ts";
 import { isObject } from "../../wire/frame.ts";
 import type { Json } from "../../wire/frame.ts";
 import { dialHttp } from "../../wire/http.ts";
+import type { HttpDialOptions } from "../../wire/http.ts";
 import type { Link } from "../../wire/link.ts";
 import { requireOwnServer } from "../../wire/owner.ts";
 import { spawnStdio } from "../../wire/stdio.ts";
@@ -154,10 +155,15 @@ export function commandLineUpstream(
 }
 
 /** Connects to an upstream. Throws `unavailable`, or `not_found` for a missing command; the message names the upstream and the reason. */
-export async function dialUpstream(upstream: Upstream, log: Log, standIn?: StandIn): Promise<Link> {
+export async function dialUpstream(
+  upstream: Upstream,
+  log: Log,
+  { standIn, sawStream }: { standIn?: StandIn | undefined; sawStream?: HttpDialOptions["sawStream"] } = {},
+): Promise<Link> {
   try {
     if (upstream.wire === "stdio") return spawnStdio({ ...upstream, log, standIn });
-    if (upstream.wire === "http") return await dialHttp({ url: upstream.url, headers: upstream.headers, log });
+    if (upstream.wire === "http")
+      return await dialHttp({ url: upstream.url, headers: upstream.headers, log, sawStream });
     const link = await dialWebSocket({ url: upstream.url, headers: upstream.headers });
     if (upstream.own) requireOwnServer({ url: upstream.url, token: undefined }, link);
     return link;

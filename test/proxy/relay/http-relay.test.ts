@@ -124,6 +124,19 @@ describe("Streamable HTTP to Streamable HTTP", () => {
     expect([relayed.relay.size, relayed.ends]).toEqual([1, []]);
   });
 
+  test("passes an upstream's temporary refusal of the GET stream, and reports it", async () => {
+    const streams: (string | undefined)[] = [];
+    const statuses = [503, 429, 405];
+    using upstream = startServer(() => new Response(null, { status: statuses.shift() ?? 200 }));
+    await using relayed = startRelay(upstream.url.href, { sawStream: (reason) => void streams.push(reason) });
+    const got = [];
+    for (let count = 0; count < 3; count++) got.push((await fetch(relayed.url, { headers: inSession })).status);
+    expect([got, streams]).toEqual([
+      [503, 429, 405],
+      [...[503, 429].map((status) => `its event stream cannot be opened: HTTP ${status}`), undefined],
+    ]);
+  });
+
   test("refuses requests of a session at once while the upstream is down, but lets a new session wait for it", async () => {
     const port = freePort();
     await using relayed = startRelay(`http://127.0.0.1:${port}/`);

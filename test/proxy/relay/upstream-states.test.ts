@@ -22,6 +22,10 @@ test("an upstream is unused at first, then up or down since the last change, wit
     states.saw("tools", undefined);
     expect(states.of("tools")).toMatchObject({ state: "up", last_error: "it cannot be reached" });
     expect(states.of("other").state).toBe("unused");
+    states.sawStream("tools", "HTTP 503");
+    expect(states.of("tools")).toMatchObject({ state: "up", stream_error: "HTTP 503" });
+    states.sawStream("tools", undefined);
+    expect(states.of("tools")).not.toHaveProperty("stream_error");
   } finally {
     setSystemTime();
   }
