@@ -3,7 +3,16 @@ import { within } from "../deadline.ts";
 import { DeweyError, jsonRpcCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { withoutSecrets } from "./address.ts";
-import { INVALID_REQUEST, MAX_FRAME_BYTES, PARSE_ERROR, errorFrame, isObject, requestIds, viewFrame } from "./frame.ts";
+import {
+  INVALID_REQUEST,
+  MAX_FRAME_BYTES,
+  PARSE_ERROR,
+  cancelledKey,
+  errorFrame,
+  isObject,
+  requestIds,
+  viewFrame,
+} from "./frame.ts";
 import type { FrameView, Json } from "./frame.ts";
 import {
   fetchUpstream,
@@ -39,8 +48,8 @@ const ARRIVAL_PATIENCE_MS = 100;
 /** Pauses before a broken stream is fetched again, unless the server sets the reconnection time. */
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 30_000;
-/** Attempts to resume the stream of a response that broke. */
-const MAX_ANSWER_RETRIES = 5;
+/** Failures in a row to resume the stream of a response after which its requests are given up. */
+const MAX_ANSWER_FAILURES = 5;
 
 export interface HttpDialOptions {
   url: string;
@@ -86,6 +95,8 @@ class HttpClientLink implements Link {
   #initializeId: string | undefined;
   /** Resolves when the next frame may be posted. */
   #order: Promise<void> = Promise.resolve();
+  /** The unanswered requests of each exchange. */
+  readonly #exchanges = new Set<Map<string, unknown>>();
   /** One for each frame that the server may not have received. */
   readonly #arriving = new Set<Promise<void>>();
   #sendingCharacters = 0;
@@ -185,13 +196,23 @@ class HttpClientLink implements Link {
 
   async #exchange(frame: string, view: FrameView): Promise<void> {
     const unanswered = new Map(requestIds(view).map((id) => [JSON.stringify(id), id]));
+    this.#exchanges.add(unanswered);
+    this.#cancel(view);
     try {
       const response = await this.#carry(frame, view, unanswered);
       if (response.ok) await this.#receive(response, unanswered);
       if (response.status === ACCEPTED && isInitialized(view)) void this.#listen();
     } catch (error) {
       this.#fail(unanswered, error);
+    } finally {
+      this.#exchanges.delete(unanswered);
     }
+  }
+
+  /** A cancelled request needs no answer, so the end of its stream is no failure, and nothing is left to poll for. */
+  #cancel(view: FrameView): void {
+    const key = cancelledKey(view);
+    if (key !== undefined) for (const unanswered of this.#exchanges) unanswered.delete(key);
   }
 
   /** Posts a frame. Resolves when the server has it, with the headers of its response, or once its refusal is settled. */
@@ -230,18 +251,58 @@ class HttpClientLink implements Link {
     if (unanswered.size > 0) throw new Error("the response ended before every request was answered");
   }
 
+  /**
+   * Reads the stream of a response, and asks for the rest of it while requests are unanswered: it broke, or the server closed
+   * it to let the client poll. Only failures count as attempts, and any new event id starts the count over.
+   */
   async #stream(first: Response, unanswered: Map<string, unknown>): Promise<void> {
     let response = first;
     let lastId: string | undefined;
-    for (let attempt = 1; ; attempt++) {
+    let failures = 0;
+    const backoff = new Backoff({ firstMs: FIRST_RETRY_MS, longestMs: LONGEST_RETRY_MS });
+    let pauseMs: number | undefined;
+    for (;;) {
       const { lastEventId = lastId, retryMs, error } = await this.#read(response, unanswered);
       if (unanswered.size === 0 || this.#isClosed) return;
+      if (lastEventId === undefined) throw error ?? new Error("the stream ended too early");
+      const isProgress = lastEventId !== lastId;
+      if (isProgress) {
+        failures = 0;
+        backoff.reset();
+      }
       lastId = lastEventId;
-      if (lastId === undefined || attempt > MAX_ANSWER_RETRIES) throw error ?? new Error("the stream ended too early");
-      await Bun.sleep(retryMs ?? FIRST_RETRY_MS);
-      response = await this.#get(lastId);
-      if (!response.ok) throw await unsuccessful(response);
+      pauseMs = retryMs ?? pauseMs;
+      let problem = isProgress ? undefined : error;
+      for (;;) {
+        if (problem) failures += 1;
+        if (problem && failures === MAX_ANSWER_FAILURES) throw problem;
+        const longerMs = backoff.next();
+        await Bun.sleep(pauseMs ?? longerMs);
+        // The call may have been cancelled meanwhile.
+        if (unanswered.size === 0 || this.#isClosed) return;
+        const resumed = await this.#resume(lastId);
+        if (resumed instanceof Response) {
+          response = resumed;
+          break;
+        }
+        problem = resumed;
+      }
     }
+  }
+
+  /** Asks for the rest of a stream. Returns why that failed for now; throws what no further attempt can change. */
+  async #resume(lastEventId: string): Promise<Response | Error> {
+    let response: Response;
+    try {
+      response = await this.#get(lastEventId);
+    } catch (error) {
+      if (isRefusedConnection(error)) throw error;
+      return error instanceof Error ? error : new Error(String(error));
+    }
+    if (response.ok) return response;
+    const problem = await unsuccessful(response);
+    if (isTemporary(response)) return problem;
+    throw problem;
   }
 
   /** Reads events until the stream ends or breaks. Returns what is needed to resume it. */

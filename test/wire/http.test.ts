@@ -1,4 +1,5 @@
 import { describe, expect, spyOn, test } from "bun:test";
+import { jsonRpcCode } from "../../src/errors.ts";
 import { createLog } from "../../src/log.ts";
 import { dialHttp } from "../../src/wire/http.ts";
 import type { HttpDialOptions } from "../../src/wire/http.ts";
@@ -249,22 +250,62 @@ describe("a link to a server over Streamable HTTP", () => {
     link.close();
   });
 
-  test("gives a stream that breaks 5 more attempts, at the pace the server sets", async () => {
+  test("gives a stream that fails 5 more attempts in a row, at the pace the server sets", async () => {
     const times: number[] = [];
     await using upstream = startUpstream(() => {
       times.push(performance.now());
-      return events(`id: ${times.length}\nretry: 100\ndata: \n\n`, new Error("cut"));
+      return events(`id: 1\nretry: 100\ndata: \n\n`, new Error("cut"));
     });
     const { link, heard } = await dial(upstream.url);
     link.send(call(1));
     const [error = ""] = await heard.count(1);
-    expect(JSON.parse(error)).toMatchObject({ id: 1, error: { code: -32_023 } });
+    expect(JSON.parse(error)).toMatchObject({ id: 1, error: { code: jsonRpcCode("unavailable") } });
     expect(error).toContain(`http://127.0.0.1:${upstream.port}/mcp did not answer the request: `);
     const ids = upstream.asked
       .filter(({ method }) => method === "GET")
       .map(({ headers }) => headers.get("last-event-id"));
-    expect(ids).toEqual(["1", "2", "3", "4", "5"]);
+    expect(ids).toEqual(["1", "1", "1", "1", "1"]);
     for (const [index, time] of times.slice(1).entries()) expect(time - (times[index] ?? 0)).toBeGreaterThan(90);
+    link.close();
+  });
+
+  test("polls a server that closes the stream of a call, for as long as it takes", async () => {
+    // Closed cleanly, broken with a new event, refused a few times: none of these alone ends the call.
+    const turns = [
+      ...Array.from({ length: 8 }, (_, index) => () => events(`id: p${index}\ndata: \n\n`)),
+      ...Array.from({ length: 8 }, (_, index) => () => events(`id: b${index}\ndata: \n\n`, new Error("cut"))),
+      ...[503, 429, 502, 500].map((status) => () => new Response(null, { status })),
+      () => events("id: more\ndata: \n\n"),
+      ...[503, 429, 502, 500].map((status) => () => new Response(null, { status })),
+      ...Array.from({ length: 8 }, () => () => events(": nothing yet\n\n")),
+      () => events(`id: last\ndata: ${answer(1)}\n\n`),
+    ];
+    await using upstream = startUpstream((request) =>
+      request.method === "GET" ? (turns.shift()?.() ?? json("{}", {}, 404)) : events("id: first\nretry: 1\ndata: \n\n"),
+    );
+    const { link, heard } = await dial(upstream.url);
+    link.send(call(1));
+    expect(await heard.count(1)).toEqual([answer(1)]);
+    expect([turns.length, heard.closed]).toEqual([0, undefined]);
+    link.close();
+  });
+
+  test("stops polling for a call that was cancelled, without an error", async () => {
+    let polls = 0;
+    await using upstream = startUpstream((request, body) => {
+      if (request.method === "GET") polls += 1;
+      return request.method === "GET" || body === call(1) ? events("id: a\nretry: 1\ndata: \n\n") : accepted();
+    });
+    const { link, heard } = await dial(upstream.url);
+    link.send(call(1));
+    await until("a poll", () => polls > 3);
+    link.send('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}');
+    await until("no more polls", async () => {
+      const before = polls;
+      await Bun.sleep(100);
+      return polls === before;
+    });
+    expect(heard.frames).toEqual([]);
     link.close();
   });
 
