@@ -27,25 +27,27 @@ export interface Rewiring {
  */
 const ADDRESS_VARIABLE = "DEWEY_UPSTREAM_URL";
 const HEADERS_VARIABLE = "DEWEY_UPSTREAM_HEADERS";
+/** Tells the proxy to speak the older transport to an address. */
+const SSE_FLAG = "--sse";
 /** The name of Dewey's own entry. */
 export const DEWEY = "dewey";
 
 /** The reason why a server must stay direct; undefined if it can be put behind the proxy. */
 function whyDirect(entry: Json): string | undefined {
   if (typeof entry["command"] === "string") return undefined;
-  const url = urlOf(entry);
-  if (url === undefined) return "has an entry of an unknown form";
-  if (
-    entry["type"] === "sse" ||
-    (entry["type"] === undefined && entry["httpUrl"] === undefined && /\/sse\/?$/.test(url))
-  )
-    return "uses the older SSE transport, which is not relayed";
+  if (urlOf(entry) === undefined) return "has an entry of an unknown form";
   return isObject(entry["oauth"]) ? "signs in by OAuth, which only the client itself can do" : undefined;
 }
 
 /** The address of a remote server, for which Gemini has another field. */
 export function urlOf(entry: Json): string | undefined {
   return [entry["httpUrl"], entry["url"]].find((value) => typeof value === "string");
+}
+
+/** Whether a remote server is spoken to over the older HTTP+SSE transport. */
+export function isSse(entry: Json): boolean {
+  if (entry["type"] !== undefined) return entry["type"] === "sse";
+  return entry["httpUrl"] === undefined && /\/sse\/?$/.test(urlOf(entry) ?? "");
 }
 
 /** The entry that starts the proxy in front of a server. Other fields of the entry are kept. */
@@ -60,7 +62,7 @@ function proxied(name: string, entry: Json, program: Program): Json {
   return {
     ...rest,
     command,
-    args,
+    args: [...args, ...(isSse(entry) ? [SSE_FLAG] : [])],
     env: { ...(isObject(env) ? env : {}), [ADDRESS_VARIABLE]: urlOf(entry), ...handed },
   };
 }
@@ -82,7 +84,7 @@ export function unproxied(entry: Json): Json | undefined {
   const url = typeof address === "string" ? address : (args.at(-1) ?? "");
   return {
     ...others,
-    type: url.startsWith("ws") ? "ws" : "http",
+    type: args.includes(SSE_FLAG, at) ? "sse" : url.startsWith("ws") ? "ws" : "http",
     url,
     ...(typeof handed === "string" ? { headers: JSON.parse(handed) as unknown } : {}),
     ...(Object.keys(variables).length > 0 ? { env: variables } : {}),

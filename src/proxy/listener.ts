@@ -10,7 +10,7 @@ import type { ListenOptions, Visit } from "../wire/port.ts";
 import { HttpRelay } from "./relay/http-relay.ts";
 import type { SessionFacts } from "./spool/tap.ts";
 import type { RequestTap } from "./relay/tap.ts";
-import type { Upstream, Upstreams } from "./relay/upstreams.ts";
+import type { RemoteUpstream, Upstream, Upstreams } from "./relay/upstreams.ts";
 
 export interface ProxyListenerOptions extends ListenOptions {
   /** The current configuration of upstreams. */
@@ -28,8 +28,6 @@ export interface ProxyListenerOptions extends ListenOptions {
   health: () => { status: string } & Record<string, unknown>;
   metrics: Metrics;
 }
-
-type HttpUpstream = Upstream & { wire: "websocket" | "http" };
 
 /** The store's limit on the keys that group conversations. */
 const MAX_SESSION_KEY_CHARACTERS = 500;
@@ -139,7 +137,7 @@ export class ProxyListener {
     });
   }
 
-  #relay(upstream: HttpUpstream): HttpRelay {
+  #relay(upstream: RemoteUpstream): HttpRelay {
     const { name } = upstream;
     const known = this.#relays.get(name);
     if (known) return known;

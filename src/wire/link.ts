@@ -33,7 +33,8 @@ export interface Link {
   readonly finished?: Promise<void>;
 }
 
-export type Wire = "websocket" | "http" | "stdio";
+/** "sse" is the older HTTP+SSE transport of MCP, which only upstreams have. */
+export type Wire = "websocket" | "http" | "sse" | "stdio";
 
 export interface LinkHandlers {
   frame(text: string): void;

@@ -1,9 +1,14 @@
 import { MAX_FRAME_BYTES, asLine } from "./frame.ts";
 
+/** The type of events without one. */
+const MESSAGE = "message";
+
 /** A server-sent event, with the fields that MCP uses. */
 export interface SseEvent {
   /** Sent as `Last-Event-ID` by a client that reconnects. */
   id: string | undefined;
+  /** The type of the event; absent for messages. */
+  event?: string;
   /** Empty in an event that carries only an id. */
   data: string;
 }
@@ -24,6 +29,7 @@ export class SseReader {
   #data: string[] = [];
   #characters = 0;
   #id: string | undefined;
+  #event = MESSAGE;
   /** The reconnection time that the server has set, if any. */
   retryMs: number | undefined;
 
@@ -49,10 +55,18 @@ export class SseReader {
       return [];
     }
     this.#characters = 0;
-    if (this.#data.length === 0) return [];
-    const event = { id: this.#id, data: this.#data.join("\n") };
+    if (this.#data.length === 0) {
+      this.#event = MESSAGE;
+      return [];
+    }
+    const event = {
+      id: this.#id,
+      data: this.#data.join("\n"),
+      ...(this.#event === MESSAGE ? {} : { event: this.#event }),
+    };
     this.#data = [];
     this.#id = undefined;
+    this.#event = MESSAGE;
     return [event];
   }
 
@@ -65,6 +79,9 @@ export class SseReader {
         break;
       case "id":
         this.#id = value;
+        break;
+      case "event":
+        this.#event = value === "" ? MESSAGE : value;
         break;
       case "retry":
         if (/^\d+$/.test(value)) this.retryMs = Number(value);

@@ -99,9 +99,25 @@ describe("servers behind the proxy", () => {
     expect(withoutProxy(done.servers, {}, program)).toEqual({ remote: entry });
   });
 
+  test("are put behind the proxy when they speak the older SSE transport, and back", async () => {
+    const older = {
+      typed: { type: "sse", url: "https://example.org/events", headers: { "x-key": "k" } },
+      untyped: { url: "https://example.org/sse" },
+      newer: { type: "http", url: "https://example.org/sse" },
+    };
+    const done = await withProxy(older, program, all, noProblem);
+    expect(done.proxied).toEqual(Object.keys(older));
+    const flags = Object.values(done.servers).map((entry) => (entry as { args: string[] }).args.includes("--sse"));
+    expect(flags).toEqual([true, true, false]);
+    expect(withoutProxy(done.servers, {}, program)).toEqual({
+      ...older,
+      untyped: { type: "sse", url: "https://example.org/sse" },
+    });
+    expect(withoutProxy(done.servers, older, program)).toEqual(older);
+  });
+
   test("stay direct when a proxy would break them, with the reason", async () => {
     const direct = {
-      sse: { type: "sse", url: "https://example.org/events" },
       oauth: { type: "http", url: "https://example.org/mcp", oauth: { clientId: "x" } },
       probed: { type: "http", url: "https://example.org/other" },
       odd: { something: true },
@@ -111,7 +127,6 @@ describe("servers behind the proxy", () => {
     );
     expect(done.servers).toEqual(direct);
     expect(done.direct.map((each) => `${each.name}: ${each.reason}`)).toEqual([
-      "sse: uses the older SSE transport, which is not relayed",
       "oauth: signs in by OAuth, which only the client itself can do",
       "probed: signs in",
       "odd: has an entry of an unknown form",

@@ -31,6 +31,7 @@ export const proxy: Command = {
   flags: {
     stdio: { summary: "serve the client that started this command" },
     name: { value: "NAME", summary: "with --stdio and an address or a command: the name of that upstream" },
+    sse: { summary: "with --stdio and an address: speak the older HTTP+SSE transport to it" },
     "no-auth": { summary: "listen beyond loopback without a token" },
   },
   operands: 1,
@@ -88,7 +89,8 @@ function chosenUpstream(invocation: Invocation, config: ProxyConfig): Upstream {
   const words = rest ?? (address !== undefined && /^(ws|http)s?:\/\//.test(address) ? [address] : undefined);
   if (words !== undefined) {
     const name = invocation.flags["name"];
-    const upstream = commandLineUpstream(words, contextOf(config, invocation.env), config.upstreamHeaders);
+    const wire = invocation.flags["sse"] === true ? "sse" : undefined;
+    const upstream = commandLineUpstream(words, contextOf(config, invocation.env), config.upstreamHeaders, wire);
     return typeof name === "string" ? { ...upstream, name } : upstream;
   }
   const upstreams = readUpstreams(config, invocation.env);

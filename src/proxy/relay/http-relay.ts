@@ -12,7 +12,7 @@ import { FAREWELL_STALL_MS, IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from ".
 import { outlineFrame } from "../../wire/outline.ts";
 import { RelayedStream } from "./relayed-stream.ts";
 import type { RequestTap, Tap } from "./tap.ts";
-import type { Upstream } from "./upstreams.ts";
+import type { RemoteUpstream } from "./upstreams.ts";
 
 /** JSON-RPC error code of a request that the upstream did not answer. */
 const UPSTREAM_UNREACHABLE = jsonRpcCode("unavailable");
@@ -37,7 +37,7 @@ const responseHopHeaders = new Set(
 
 export interface HttpRelayOptions {
   /** The upstream's current configuration. */
-  upstream: () => Upstream & { wire: "websocket" | "http" };
+  upstream: () => RemoteUpstream;
   log: Log;
   /** The tap of a request that belongs to no known session. `peer` identifies its sender as far as it can be known. */
   tap(sessionKey: string | undefined, peer: string): RequestTap;

@@ -50,6 +50,7 @@ const wires: Record<string, Upstream["wire"]> = {
   stdio: "stdio",
   http: "http",
   streamablehttp: "http",
+  sse: "sse",
   ws: "websocket",
   websocket: "websocket",
 };
@@ -102,7 +103,7 @@ function remoteOf(name: string, entry: object, env: Record<string, string>, mist
   if (!URL.canParse(url)) mistakes.push(`${field} should be a URL`);
   const wire = parsed.type === undefined ? wireOf(url) : wireNamed(parsed.type);
   if (wire === undefined || wire === "stdio") {
-    mistakes.push(`type should be ${wire === "stdio" ? "" : "stdio, "}http or ws`);
+    mistakes.push(`type should be ${wire === "stdio" ? "" : "stdio, "}http, sse or ws`);
     return undefined;
   }
   const headers = Object.entries(parsed.headers).map(([key, given]) => [key, expand(`headers.${key}`, given)]);
@@ -137,8 +138,13 @@ function wireNamed(type: string): Upstream["wire"] | undefined {
   return Object.hasOwn(wires, name) ? wires[name] : undefined;
 }
 
-/** Derives the wire from the URL's scheme, for entries without a type. */
-export function wireOf(url: string): "websocket" | "http" {
+/** Derives the wire from the URL, for entries without a type; servers over the older transport have this path. */
+function wireOf(url: string): "websocket" | "http" | "sse" {
+  return /\/sse\/?$/.test(URL.parse(url)?.pathname ?? "") ? "sse" : schemeWire(url);
+}
+
+/** Derives the wire from the scheme of a URL alone. */
+export function schemeWire(url: string): "websocket" | "http" {
   return url.startsWith("ws") ? "websocket" : "http";
 }
 

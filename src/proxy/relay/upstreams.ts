@@ -7,10 +7,11 @@ import { dialHttp } from "../../wire/http.ts";
 import type { HttpDialOptions } from "../../wire/http.ts";
 import type { Link } from "../../wire/link.ts";
 import { requireOwnServer } from "../../wire/owner.ts";
+import { dialSse } from "../../wire/sse-link.ts";
 import { spawnStdio } from "../../wire/stdio.ts";
 import type { StandIn } from "../../wire/stdio.ts";
 import { dialWebSocket } from "../../wire/websocket.ts";
-import { readEntry, wireOf } from "./upstream-entry.ts";
+import { readEntry, schemeWire } from "./upstream-entry.ts";
 
 /** How much of an upstream's sessions is recorded: calls (what is said and done), every frame, or nothing. */
 export type RecordMode = "calls" | "all" | "none";
@@ -26,8 +27,11 @@ interface UpstreamCommon {
 export type Upstream = UpstreamCommon &
   (
     | { wire: "stdio"; command: string; args: string[]; env: Record<string, string>; cwd: string | undefined }
-    | { wire: "websocket" | "http"; url: string; headers: Record<string, string> }
+    | { wire: "websocket" | "http" | "sse"; url: string; headers: Record<string, string> }
   );
+
+/** A server behind the proxy that has an address. */
+export type RemoteUpstream = Upstream & { wire: "websocket" | "http" | "sse" };
 
 /** The servers behind a proxy by name, and the default for clients that name none. */
 export interface Upstreams {
@@ -140,15 +144,22 @@ export function defaultUpstreams(context: UpstreamContext): Upstreams {
   };
 }
 
-/** An upstream given on the command line: a URL, or a command with arguments. */
+/** An upstream given on the command line: a URL, whose wire may be named, or a command with arguments. */
 export function commandLineUpstream(
   words: string[],
   context: UpstreamContext,
   headers: Record<string, string> = {},
+  wire?: "sse",
 ): Upstream {
   const [first = "", ...args] = words;
   if (args.length === 0 && /^(ws|http)s?:\/\//.test(first)) {
-    return { name: URL.parse(first)?.host ?? first, wire: wireOf(first), url: first, headers, record: "calls" };
+    return {
+      name: URL.parse(first)?.host ?? first,
+      wire: wire ?? schemeWire(first),
+      url: first,
+      headers,
+      record: "calls",
+    };
   }
   const name = first.split("/").at(-1) ?? first;
   return { name, wire: "stdio", command: first, args, env: context.env, cwd: undefined, record: "calls" };
@@ -164,6 +175,7 @@ export async function dialUpstream(
     if (upstream.wire === "stdio") return spawnStdio({ ...upstream, log, standIn });
     if (upstream.wire === "http")
       return await dialHttp({ url: upstream.url, headers: upstream.headers, log, sawStream });
+    if (upstream.wire === "sse") return await dialSse({ url: upstream.url, headers: upstream.headers, log });
     const link = await dialWebSocket({ url: upstream.url, headers: upstream.headers });
     if (upstream.own) requireOwnServer({ url: upstream.url, token: undefined }, link);
     return link;

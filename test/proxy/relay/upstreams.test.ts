@@ -97,6 +97,9 @@ describe("the upstream configuration", () => {
         gemini: { httpUrl: "http://x/gemini" },
         windsurf: { serverUrl: "http://x/windsurf" },
         librechat: { type: "websocket", url: "http://x/" },
+        older: { type: "sse", url: "http://x/events" },
+        untyped: { url: "http://x/sse?key=1" },
+        newer: { type: "http", url: "http://x/sse" },
       },
     });
     expect(none).toBeUndefined();
@@ -106,6 +109,9 @@ describe("the upstream configuration", () => {
       ["http", "http://x/gemini"],
       ["http", "http://x/windsurf"],
       ["websocket", "http://x/"],
+      ["sse", "http://x/events"],
+      ["sse", "http://x/sse?key=1"],
+      ["http", "http://x/sse"],
     ]);
   });
 
@@ -201,8 +207,8 @@ describe("the upstream configuration", () => {
       [{ httpUrl: "x" }, "a.httpUrl should be a URL"],
       [{ url: "ws://x", record: "some" }, "a.record should be calls, all or none"],
       [{ url: "ws://x", headers: { A: "${UNSET}" } }, "a.headers.A refers to the variable UNSET, which is not set"],
-      [{ type: "pigeon", url: "http://x" }, "a.type should be stdio, http or ws"],
-      [{ type: "constructor", url: "http://x" }, "a.type should be stdio, http or ws"],
+      [{ type: "pigeon", url: "http://x" }, "a.type should be stdio, http, sse or ws"],
+      [{ type: "constructor", url: "http://x" }, "a.type should be stdio, http, sse or ws"],
       [{ type: "http" }, "a should have a command or a url"],
       [null, "a should be an object"],
     ] as const) {
