@@ -18,8 +18,10 @@ export interface LineStreams {
   reason(): Promise<string>;
   /** The exit code of the program behind the streams, once `reason` has resolved. */
   exitCode?(): number | undefined;
-  /** Told the length of a line that is no frame; it is not relayed. */
-  onNoise(bytes: number): void;
+  /** Whether a line is relayed; by default every JSON object or array is. */
+  isFrame?(line: string): boolean;
+  /** Told a line that is no frame, and its length; it is not relayed. */
+  onNoise(bytes: number, line: string): void;
   /** Told why reading or writing a stream has failed. */
   onFailure(error: unknown): void;
 }
@@ -123,8 +125,9 @@ export class LineLink implements Link {
 
   #deliver(line: string): void {
     if (line === "") return;
-    if (isFrame(line)) this.#inbox.frame(line);
-    else this.#streams.onNoise(line.length);
+    const isRelayed = this.#streams.isFrame?.(line) ?? isFrame(line);
+    if (isRelayed) this.#inbox.frame(line);
+    else this.#streams.onNoise(line.length, line);
   }
 }
 

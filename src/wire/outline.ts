@@ -18,6 +18,24 @@ export function outlineFrame(text: string): FrameView {
   return view && isEnough(view) ? view : viewFrame(text);
 }
 
+/** A line has this many characters at its beginning or end in which a message nearly always names its protocol. */
+const MESSAGE_EDGE_CHARACTERS = 300;
+const FIRST_FIELDS = /^\s*\{\s*(?:"id"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)\s*,\s*)?"jsonrpc"\s*:/;
+const LAST_FIELDS = /"jsonrpc"\s*:\s*"2\.0"\s*(?:,\s*"id"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)\s*)?\}\s*$/;
+
+/**
+ * Whether a line is a JSON-RPC message, or a batch with one: JSON without the field `jsonrpc` is a program's own output, such
+ * as its log. Parses only lines whose first and last fields do not tell. An unfinished message counts as one.
+ */
+export function isMessage(line: string): boolean {
+  if (FIRST_FIELDS.test(line.slice(0, MESSAGE_EDGE_CHARACTERS))) return true;
+  if (/^\s*\{/.test(line) && LAST_FIELDS.test(line.slice(-MESSAGE_EDGE_CHARACTERS))) return true;
+  if (!line.includes('"jsonrpc"')) return false;
+  const view = outlineFrame(line);
+  const messages = view.kind === "batch" ? view.messages : [view];
+  return messages.some((each) => "message" in each && "jsonrpc" in each.message);
+}
+
 /** Other messages are needed whole, to replay them to another upstream; and an id may itself be a long string. */
 function isEnough(view: FrameView): boolean {
   const isCall = view.kind === "request" && view.method === "tools/call";

@@ -18,10 +18,10 @@ const KEY_GOES_ON = /[A-Za-z0-9+/=]{40}|^[\w-]{1,40}: |^\s*$/;
 /** Logs a command's stderr line by line. The log masks secrets that are recognised within a line. */
 export async function logStderr(stream: ReadableStream<Uint8Array>, log: Log, command: string): Promise<void> {
   const splitter = new LineSplitter(MAX_LINE_BYTES);
-  const cover = new KeyCover();
+  const quotes = new LineQuotes();
   const tell = (line: string) => {
-    const shown = cover.shown(line);
-    if (shown !== undefined) log.info("stderr", { command, line: beginning(shown) });
+    const shown = quotes.shown(line);
+    if (shown !== undefined) log.info("stderr", { command, line: shown });
   };
   let isTold = false;
   for await (const chunk of stream) {
@@ -62,6 +62,17 @@ export class LastLine {
   get text(): string {
     const { text } = this.#splitter.unfinished;
     return beginning((text.trim() === "" ? this.#complete : text).trim());
+  }
+}
+
+/** The lines of a stream as they may be logged: cut when they are long, and without private keys. */
+export class LineQuotes {
+  readonly #cover = new KeyCover();
+
+  /** Undefined for a line that must not be shown. */
+  shown(line: string): string | undefined {
+    const shown = this.#cover.shown(line);
+    return shown === undefined ? undefined : beginning(shown);
   }
 }
 

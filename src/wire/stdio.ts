@@ -5,7 +5,8 @@ import { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { LineLink } from "./line-link.ts";
 import type { Link } from "./link.ts";
-import { LastLine, logStderr, passStderr } from "./stderr.ts";
+import { isMessage } from "./outline.ts";
+import { LastLine, LineQuotes, logStderr, passStderr } from "./stderr.ts";
 
 /** How long a child may take to exit after its stdin has ended, and again after SIGTERM. */
 const END_GRACE_MS = 2000;
@@ -81,6 +82,7 @@ export function spawnStdio(options: SpawnOptions): Link {
 
 function childLink(child: Child, { command, log, standIn }: SpawnOptions): Link {
   const last = new LastLine();
+  const quotes = new LineQuotes();
   const stderr = standIn
     ? passStderr(child.stderr, last, (chunk) => standIn.stderr(chunk))
     : logStderr(child.stderr, log, command);
@@ -96,8 +98,13 @@ function childLink(child: Child, { command, log, standIn }: SpawnOptions): Link 
       return [endOf(child, command), last.text].filter(Boolean).join(": ");
     },
     exitCode: () => exitCodeOf(child),
-    onNoise: (bytes) =>
-      log.warn("a line on the command's stdout is not a frame; it is not relayed", { command, bytes }),
+    isFrame: isMessage,
+    onNoise: (bytes, line) =>
+      log.warn("a line on the command's stdout is not a frame; it is not relayed", {
+        command,
+        bytes,
+        line: quotes.shown(line),
+      }),
     onFailure: (error) => log.warn("a pipe of the command failed", { command, error }),
   });
   void child.exited.then(() => {

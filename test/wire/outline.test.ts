@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { viewFrame } from "../../src/wire/frame.ts";
-import { outlineFrame } from "../../src/wire/outline.ts";
+import { isMessage, outlineFrame } from "../../src/wire/outline.ts";
 
 const long = `${'a "quoted" word, a \\ and a\nline. '.repeat(5)}${"x".repeat(9000)}`;
 const call = (text: string, id: unknown = 7) =>
@@ -45,4 +45,35 @@ describe("the outline of a frame", () => {
     expect(outlineFrame(text)).toEqual(viewFrame(call("")));
     expect(outlineFrame(call(`${"x".repeat(3000)}\\"`))).toEqual(viewFrame(call("")));
   });
+});
+
+test("a line is a message when it has the field jsonrpc itself, wherever that stands", () => {
+  const long = "x".repeat(5000);
+  for (const line of [
+    '{"jsonrpc":"2.0","method":"n"}',
+    ' { "jsonrpc" : "2.0", "method": "n" }',
+    '{"id":"a","jsonrpc":"2.0","result":{}}',
+    `{"result":{"text":"${long}"},"jsonrpc":"2.0","id":1}`,
+    `{"result":{"text":"${long}"},"id":1,"jsonrpc":"2.0"}`,
+    `{"method":"n","jsonrpc":"2.0","params":{"text":"${long}"}}`,
+    `[{"method":"n","jsonrpc":"2.0"}]`,
+    '{"jsonrpc":"2.0","method":"unfinished',
+  ])
+    expect([line.slice(0, 60), isMessage(line)]).toEqual([line.slice(0, 60), true]);
+  for (const line of [
+    "{}",
+    "[]",
+    "1",
+    "null",
+    '"jsonrpc"',
+    "Listening on 3000",
+    '{"level":"info","msg":"jsonrpc"}',
+    '{"id":1,"method":"GET","path":"/"}',
+    '{"level":30,"request":{"jsonrpc":"2.0","id":1,"method":"n"}}',
+    `{"request":{"jsonrpc":"2.0","id":1},"text":"${long}"}`,
+    '{"msg":"got {\\"jsonrpc\\":\\"2.0\\",\\"id\\":1}"}',
+    '[{"request":{"jsonrpc":"2.0","id":1,"method":"n"}}]',
+    'log: {"jsonrpc":"2.0","id":1}',
+  ])
+    expect([line.slice(0, 60), isMessage(line)]).toEqual([line.slice(0, 60), false]);
 });

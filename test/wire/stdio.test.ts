@@ -34,13 +34,17 @@ describe("a child on stdio", () => {
 
   test("is understood when it splits characters, joins lines, uses CRLF and prints other text", async () => {
     const lines: string[] = [];
-    const log = createLog({ level: "debug", format: "json", write: (line) => lines.push(line) });
+    const mask = (text: string) => text.replace("secret=x", "[redacted]");
+    const log = createLog({ level: "debug", format: "json", write: (line) => lines.push(line), mask });
     const [first, second] = [frame("漢"), frame("second")];
     const bytes = Buffer.from(first);
     const cut = bytes.indexOf(0xbc);
     const octal = (part: Uint8Array) => [...part].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
     const script = [
       "echo 'Server starting, secret=x'",
+      `echo '{"level":"info","id":1,"method":"GET","request":{"jsonrpc":"2.0","id":2,"method":"a"}}'`,
+      "echo '[1,2]'",
+      "echo '{}'",
       `printf '${octal(bytes.subarray(0, cut))}'`,
       "sleep 0.05",
       `printf '${octal(bytes.subarray(cut))}\\r\\n'`,
@@ -54,10 +58,27 @@ describe("a child on stdio", () => {
     await until(
       "the log",
       () =>
-        lines.filter((line) => line.includes("is not a frame")).length === 2 &&
+        lines.filter((line) => line.includes("is not a frame")).length === 5 &&
         lines.some((line) => line.includes("to stderr")),
     );
     expect(lines.join("")).not.toContain("secret=x");
+    // The log quotes what was not relayed.
+    for (const quoted of ['"line":"Server starting, [redacted]"', '"line":"[1,2]"', '"line":"{oops"'])
+      expect(lines.join("")).toContain(quoted);
+    link.close();
+  });
+
+  test("has its noise quoted up to a limit, and without private keys", async () => {
+    const lines: string[] = [];
+    const log = createLog({ level: "debug", format: "json", write: (line) => lines.push(line) });
+    const key = ["-----BEGIN RSA PRIVATE KEY-----", "a".repeat(64), "b".repeat(64), "-----END RSA PRIVATE KEY-----"];
+    const link = shell(
+      `printf '%s\\n' ${key.map((line) => `'${line}'`).join(" ")} '${"z".repeat(5000)} end'; cat`,
+      log,
+    );
+    listen(link);
+    await until("the log", () => lines.filter((line) => line.includes("is not a frame")).length === 5);
+    expect(lines.join("")).not.toMatch(/a{64}|b{64}|z{2001}| end"/);
     link.close();
   });
 
