@@ -53,6 +53,13 @@ export class EventBody {
     if (this.queuedBytes > MAX_QUEUE_BYTES) this.#cutOff();
   }
 
+  /** Puts this text in place of everything that was written. Only for a body that has not begun to be read. */
+  replace(text: string): void {
+    this.#queue = [];
+    this.queuedBytes = 0;
+    this.write(text);
+  }
+
   /** Ends the body when the client has read everything. */
   end(): void {
     this.#ending = true;

@@ -20,7 +20,23 @@ interface Stream {
   /** The number of the latest event that was written to a connection. */
   givenNumber: number;
   body: EventBody | undefined;
+  /** Set while the head of the response waits for the first frame. */
+  held: { sinceMs: number; begin(form: AnswerForm): void } | undefined;
 }
+
+/** How a POST is answered: with events, or, when its first frame answers it completely, with that frame. */
+export type AnswerForm = "events" | "frame";
+
+/**
+ * An answer of this length is not sent as an event if nothing else was: Python's SDK refuses events of more than 1,048,576
+ * bytes. A shorter one stays below that in any script.
+ */
+const LONG_ANSWER_CHARACTERS = 300_000;
+/**
+ * How long the head of a response waits for the first frame: as long as most calls take. A client whose connection breaks in
+ * this time cannot resume, and some give up when they see no head for long.
+ */
+const HEAD_PATIENCE_MS = 2000;
 
 /**
  * One session of a Streamable HTTP client as a link. Frames pass unchanged, as text. Streamable HTTP sends messages that
@@ -40,6 +56,7 @@ export class HttpSessionLink implements Link {
   readonly #options: { ended(): void; stallLimitMs?: number | undefined };
   #resumed: PromiseWithResolvers<void> | undefined;
   #isFull = false;
+  #headTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #receiving = new Set<Promise<unknown>>();
   isClosed = false;
 
@@ -54,7 +71,7 @@ export class HttpSessionLink implements Link {
   send(frame: string): boolean {
     if (this.isClosed) return true;
     const view = viewFrame(frame);
-    this.#write(this.#streamOf(view), frame);
+    this.#write(this.#streamOf(view), view, frame);
     this.#settle(view);
     this.#isFull = this.#queuedBytes() >= HIGH_WATER_BYTES;
     return !this.#isFull;
@@ -73,7 +90,11 @@ export class HttpSessionLink implements Link {
     if (this.isClosed) return;
     this.isClosed = true;
     this.resume();
-    for (const stream of this.#streams.values()) stream.body?.end();
+    clearTimeout(this.#headTimer);
+    for (const stream of this.#streams.values()) {
+      begin(stream, "events");
+      stream.body?.end();
+    }
     this.#options.ended();
     this.#inbox.closed(reason);
   }
@@ -111,9 +132,15 @@ export class HttpSessionLink implements Link {
 
   /**
    * Takes a request, or a batch with requests, and returns the stream of its responses; undefined when an id is already in
-   * flight. `isResumable` starts the stream with an event id, for clients that understand such an event.
+   * flight. `isResumable` starts the stream with an event id, for clients that understand such an event. `begin` is called
+   * once the form of the answer is known; with it, nothing may be read before.
    */
-  ask(frame: string, view: FrameView, isResumable: boolean): ReadableStream<Uint8Array> | undefined {
+  ask(
+    frame: string,
+    view: FrameView,
+    isResumable: boolean,
+    begin?: (form: AnswerForm) => void,
+  ): ReadableStream<Uint8Array> | undefined {
     const stream = newStream(crypto.randomUUID());
     noteRequests(view, stream);
     if ([...stream.unanswered].some((id) => this.#byRequest.has(id))) return undefined;
@@ -121,6 +148,7 @@ export class HttpSessionLink implements Link {
     this.#streams.set(stream.name, stream);
     const body = this.#connect(stream, this.#replay.last);
     if (isResumable) body.write(sseEvent(`${stream.name}/${stream.givenNumber}`, undefined));
+    if (begin) this.#hold(stream, begin);
     this.#inbox.frame(frame);
     return body.stream;
   }
@@ -168,8 +196,29 @@ export class HttpSessionLink implements Link {
     return body;
   }
 
-  #write(stream: Stream, frame: string): void {
-    give(stream, this.#replay.add(stream.name, frame).number, frame);
+  #write(stream: Stream, view: FrameView, frame: string): void {
+    const { number } = this.#replay.add(stream.name, frame);
+    const isWhole = stream.held !== undefined && frame.length >= LONG_ANSWER_CHARACTERS && answersAll(view, stream);
+    begin(stream, isWhole ? "frame" : "events");
+    if (!isWhole) give(stream, number, frame);
+    else stream.body?.replace(frame);
+  }
+
+  /** Lets the head of a response wait for its first frame, for a while. */
+  #hold(stream: Stream, begin: (form: AnswerForm) => void): void {
+    stream.held = { sinceMs: performance.now(), begin };
+    this.#headTimer ??= setTimeout(() => this.#beginLate(), HEAD_PATIENCE_MS);
+  }
+
+  #beginLate(): void {
+    this.#headTimer = undefined;
+    let nextMs = Infinity;
+    for (const stream of this.#streams.values()) {
+      const leftMs = stream.held ? stream.held.sinceMs + HEAD_PATIENCE_MS - performance.now() : Infinity;
+      if (leftMs <= 0) begin(stream, "events");
+      else nextMs = Math.min(nextMs, leftMs);
+    }
+    if (nextMs < Infinity) this.#headTimer = setTimeout(() => this.#beginLate(), nextMs);
   }
 
   #streamOf(view: FrameView): Stream {
@@ -214,7 +263,20 @@ export class HttpSessionLink implements Link {
 }
 
 function newStream(name: string): Stream {
-  return { name, unanswered: new Set(), progressTokens: new Set(), givenNumber: 0, body: undefined };
+  return { name, unanswered: new Set(), progressTokens: new Set(), givenNumber: 0, body: undefined, held: undefined };
+}
+
+/** Lets the response begin, if its head waits. */
+function begin(stream: Stream, form: AnswerForm): void {
+  stream.held?.begin(form);
+  stream.held = undefined;
+}
+
+/** Whether a frame answers everything that a stream still has to answer. */
+function answersAll(view: FrameView, { unanswered }: Stream): boolean {
+  const answers = view.kind === "batch" ? view.messages : [view];
+  const keys = new Set(answers.flatMap((each) => (each.kind === "response" ? [each.key] : [])));
+  return [...unanswered].every((key) => keys.has(key));
 }
 
 function give(stream: Stream, number: number, frame: string): void {

@@ -6,6 +6,7 @@ import { INVALID_REQUEST, PARSE_ERROR, errorFrame, isObject, viewFrame } from ".
 import type { FrameView } from "./frame.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
 import { HttpSessionLink } from "./http-session.ts";
+import type { AnswerForm } from "./http-session.ts";
 import { IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from "./limits.ts";
 import type { Link } from "./link.ts";
 
@@ -21,6 +22,9 @@ const SESSION_NOT_FOUND = -32_001;
 const HEADERS_REFUSED = -32_000;
 /** A resumable stream starts with an event without a message, which clients of older revisions do not accept. */
 const FIRST_RESUMABLE_VERSION = "2025-11-25";
+
+/** Methods whose answers are never so long that their form matters. */
+const SHORT_ANSWERS = new Set(["initialize", "ping"]);
 
 const streamHeaders = {
   "content-type": "text/event-stream",
@@ -74,8 +78,9 @@ export class HttpSessions {
     // Bun would close a stream that is idle for long, and a request whose session takes nothing.
     server.timeout(request, 0);
     if (request.method === "POST") {
-      const answered = this.#post(request, server, session);
-      return session ? session.receiving(answered) : answered;
+      const answering = this.#post(request, server, session);
+      const answered = await (session ? session.receiving(answering) : answering);
+      return answered instanceof Response ? answered : answered.held;
     }
     if (!session) {
       const message = `a session is required: initialize one, then send its ${SESSION_HEADER}`;
@@ -114,7 +119,7 @@ export class HttpSessions {
     );
   }
 
-  async #post(request: Request, server: Server<unknown>, session: HttpSessionLink | undefined): Promise<Response> {
+  async #post(request: Request, server: Server<unknown>, session: HttpSessionLink | undefined): Promise<Answer> {
     await session?.ready();
     const frame = await receive(request, server, (arriving) => arriving.text());
     if (frame instanceof Response) return frame;
@@ -127,7 +132,7 @@ export class HttpSessions {
     return this.#begin(request, frame, view);
   }
 
-  #begin(request: Request, frame: string, view: FrameView): Response {
+  #begin(request: Request, frame: string, view: FrameView): Answer {
     const { id, method } = view.kind === "request" ? view : { id: null, method: undefined };
     if (method !== "initialize") {
       // A client of the revision without sessions calls `server/discover` first, and falls back on this code.
@@ -172,7 +177,10 @@ export class HttpSessions {
   }
 }
 
-function answer(session: HttpSessionLink, request: Request, frame: string, view: FrameView): Response {
+/** The response to a POST, or one whose form its first frame decides; by then the session has the POST's frame. */
+type Answer = Response | { held: Promise<Response> };
+
+function answer(session: HttpSessionLink, request: Request, frame: string, view: FrameView): Answer {
   if (session.isClosed) return problem(404, null, SESSION_NOT_FOUND, "the session has ended; initialize again");
   if (!hasIds(view)) return problem(400, null, INVALID_REQUEST, "the id of a request must be a string or a number");
   if (!asks(view)) {
@@ -180,12 +188,34 @@ function answer(session: HttpSessionLink, request: Request, frame: string, view:
     return new Response(null, { status: 202 });
   }
   const version = request.headers.get(VERSION_HEADER) ?? askedVersion(view);
-  const stream = session.ask(frame, view, version >= FIRST_RESUMABLE_VERSION);
+  const isHeld = view.kind !== "request" || !SHORT_ANSWERS.has(view.method);
+  const form = Promise.withResolvers<AnswerForm>();
+  const stream = session.ask(frame, view, version >= FIRST_RESUMABLE_VERSION, isHeld ? form.resolve : undefined);
   if (!stream) {
     const id = view.kind === "request" ? view.id : null;
     return problem(400, id, INVALID_REQUEST, "the id is that of another request in flight");
   }
-  return streaming(session, stream);
+  return isHeld ? { held: begun(session, request, stream, form.promise) } : streaming(session, stream);
+}
+
+async function begun(
+  session: HttpSessionLink,
+  request: Request,
+  stream: ReadableStream<Uint8Array>,
+  form: Promise<AnswerForm>,
+): Promise<Response> {
+  const left = Promise.withResolvers<"left">();
+  const leave = () => left.resolve("left");
+  request.signal.addEventListener("abort", leave);
+  const known = await Promise.race([form, left.promise]);
+  request.signal.removeEventListener("abort", leave);
+  if (known === "left") {
+    // The session must not take the stream for a connected one; nobody reads this response.
+    await stream.cancel();
+    return new Response(null, { status: 499 });
+  }
+  if (known === "events") return streaming(session, stream);
+  return new Response(stream, { headers: { "content-type": "application/json", [SESSION_HEADER]: session.id } });
 }
 
 function listen(request: Request, session: HttpSessionLink): Response {

@@ -444,3 +444,84 @@ describe("a session over Streamable HTTP", () => {
     expect(heard.frames).toHaveLength(2);
   });
 });
+
+describe("a long answer", () => {
+  const text = "x".repeat(400_000);
+  const result = (id: unknown) => `{ "jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"text":"${text}"}}`;
+  const call = (id: unknown) => ({ id, method: "tools/call", params: {} });
+  /** Posts a request, lets the session answer, and returns the response. */
+  async function asked(frames: string[], request: object = call(1), betweenMs = 0) {
+    const endpoint = startEndpoint();
+    const { link, heard } = await endpoint.open();
+    const posting = endpoint.post(JSON.stringify(Array.isArray(request) ? request : { jsonrpc: "2.0", ...request }));
+    await heard.count(2);
+    for (const frame of frames) {
+      await Bun.sleep(betweenMs);
+      link.send(frame);
+    }
+    const response = await posting;
+    const body = await response.text();
+    await endpoint[Symbol.asyncDispose]();
+    return { type: response.headers.get("content-type"), session: response.headers.get("mcp-session-id"), body };
+  }
+
+  test("is the body itself when nothing was sent before it, unchanged", async () => {
+    const { type, session, body } = await asked([result(1)]);
+    expect([type, body === result(1)]).toEqual(["application/json", true]);
+    expect(session).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test("to a batch is the body when it answers all of it", async () => {
+    const batch = [call(1), call(2)].map((each) => ({ jsonrpc: "2.0", ...each }));
+    const whole = `[${result(1)},${result(2)}]`;
+    expect(await asked([whole], batch)).toMatchObject({ type: "application/json", body: whole });
+    const parts = await asked([result(1), result(2)], batch);
+    expect(parts.type).toBe("text/event-stream");
+    expect(parts.body.match(/data: \{/g)).toHaveLength(2);
+  });
+
+  test("is an event when something was sent before it, or the answer is short", async () => {
+    const progress = '{"jsonrpc":"2.0","method":"notifications/message","params":{}}';
+    for (const frames of [[progress, result(1)], ['{"jsonrpc":"2.0","id":1,"result":{}}']]) {
+      const { type, body } = await asked(frames);
+      expect(type).toBe("text/event-stream");
+      // The stream begins with an id, so that it can be resumed.
+      expect(body).toMatch(/^id: /);
+      expect(body).toContain(frames.at(-1) ?? "");
+    }
+  });
+
+  test("is an event when it comes late: the client has seen the head by then", async () => {
+    const endpoint = startEndpoint();
+    const { link, heard } = await endpoint.open();
+    const response = await endpoint.send(call(1));
+    expect(heard.frames).toHaveLength(2);
+    link.send(result(1));
+    expect([response.headers.get("content-type"), await response.text()]).toEqual([
+      "text/event-stream",
+      expect.stringContaining(result(1)) as string,
+    ]);
+    await endpoint[Symbol.asyncDispose]();
+  });
+
+  test("is not waited for by the end of the session, and a client that left holds no stream", async () => {
+    await using endpoint = startEndpoint();
+    const { heard } = await endpoint.open();
+    const leaving = new AbortController();
+    const left = fetch(`http://127.0.0.1:${endpoint.port}`, {
+      method: "POST",
+      headers: endpoint.headers,
+      body: JSON.stringify({ jsonrpc: "2.0", ...call(1) }),
+      signal: leaving.signal,
+    }).catch(() => "left");
+    await heard.count(2);
+    leaving.abort();
+    expect(await left).toBe("left");
+    const waiting = endpoint.send(call(2)).then((response) => response.text());
+    await heard.count(3);
+    const startedMs = performance.now();
+    await fetch(`http://127.0.0.1:${endpoint.port}`, { method: "DELETE", headers: endpoint.headers });
+    expect(performance.now() - startedMs).toBeLessThan(20_000);
+    expect([await waiting, endpoint.sessions.size]).toEqual([expect.stringMatching(/^id: /) as string, 0]);
+  });
+});
