@@ -5,6 +5,7 @@ import { Watchdog } from "../watchdog.ts";
 import type { Link } from "../wire/link.ts";
 import { Claims } from "./spool/claims.ts";
 import { watchingTap } from "./relay/call-watch.ts";
+import { Children } from "./relay/children.ts";
 import { ProxyListener } from "./listener.ts";
 import type { ProxyListenerOptions } from "./listener.ts";
 import { Meter, meterRecorder } from "./meter.ts";
@@ -64,6 +65,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   const watchdog = new Watchdog(log, metrics);
   const meter = new Meter(metrics);
   const open = new Set<RelayedSession>();
+  const children = new Children();
   let { upstreams } = options;
   let configuration = readNow(upstreams);
   let status: "ok" | "stopping" = "ok";
@@ -91,6 +93,7 @@ export function startProxy(options: ProxyOptions): Proxy {
         link,
         upstream: () => upstreams.byName.get(facts.upstream.name) ?? facts.upstream,
         states,
+        children,
       });
       open.add(session);
       await session.run();

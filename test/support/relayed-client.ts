@@ -1,4 +1,5 @@
 import { CallWatch } from "../../src/proxy/relay/call-watch.ts";
+import { Children } from "../../src/proxy/relay/children.ts";
 import { RelayedSession } from "../../src/proxy/relay/relayed-session.ts";
 import { noTap } from "../../src/proxy/relay/tap.ts";
 import { UpstreamStates } from "../../src/proxy/relay/upstream-states.ts";
@@ -29,7 +30,11 @@ export interface RelayedClient extends AsyncDisposable {
 }
 
 /** Relays a client over this wire to the upstream, as the proxy does. */
-export async function relayedClient(wire: ClientWire, upstream: Upstream): Promise<RelayedClient> {
+export async function relayedClient(
+  wire: ClientWire,
+  upstream: Upstream,
+  children = new Children(),
+): Promise<RelayedClient> {
   const states = new UpstreamStates();
   const relay = (link: Link) =>
     new RelayedSession({
@@ -37,6 +42,7 @@ export async function relayedClient(wire: ClientWire, upstream: Upstream): Promi
       tap: noTap,
       watch: new CallWatch(() => {}),
       states,
+      children,
       link,
       log: quiet,
     }).run();

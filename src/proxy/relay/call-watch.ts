@@ -28,6 +28,9 @@ export class CallWatch implements RequestWatch {
     this.#ended = ended;
   }
 
+  /** When a frame last passed, by `performance.now()`. */
+  usedMs = performance.now();
+
   /** Requests of the client in flight. */
   get size(): number {
     return this.#open.size;
@@ -43,6 +46,7 @@ export class CallWatch implements RequestWatch {
 
   /** Notes a frame that the client sent. */
   asked(view: FrameView): void {
+    this.usedMs = performance.now();
     if (view.kind === "batch") for (const each of view.messages) this.asked(each);
     const cancelled = cancelledKey(view);
     if (cancelled !== undefined) this.#end(cancelled, "cancelled");
@@ -55,6 +59,7 @@ export class CallWatch implements RequestWatch {
 
   /** Notes a frame that was sent to the client. */
   answered(view: FrameView): void {
+    this.usedMs = performance.now();
     if (view.kind === "batch") for (const each of view.messages) this.answered(each);
     if (view.kind === "response") this.#end(view.key, outcomeOf(view.message));
   }

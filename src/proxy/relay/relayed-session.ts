@@ -2,6 +2,7 @@ import type { Log } from "../../log.ts";
 import type { Link } from "../../wire/link.ts";
 import type { StandIn } from "../../wire/stdio.ts";
 import type { CallWatch } from "./call-watch.ts";
+import type { ChildOwner, Children } from "./children.ts";
 import { runSession } from "./session.ts";
 import type { FailedStart } from "./session.ts";
 import type { Tap } from "./tap.ts";
@@ -17,6 +18,8 @@ export interface RelayedSessionOptions {
   watch: CallWatch;
   states: UpstreamStates;
   log: Log;
+  /** The commands that run for all sessions. */
+  children?: Children;
   /** Present when the session stands in for the command that its client wanted to start. */
   standIn?: StandIn;
 }
@@ -25,9 +28,22 @@ export interface RelayedSessionOptions {
 export class RelayedSession {
   readonly #options: RelayedSessionOptions;
   #connected: { link: Link; upstream: Upstream } | undefined;
+  #isResting = false;
+  readonly #owner: ChildOwner;
 
   constructor(options: RelayedSessionOptions) {
     this.#options = options;
+    const { watch, upstream } = options;
+    this.#owner = {
+      upstreamName: upstream().name,
+      get usedMs() {
+        return watch.usedMs;
+      },
+      get isBusy() {
+        return watch.size > 0;
+      },
+      rest: () => this.#rest(),
+    };
   }
 
   /** Relays until the client leaves, or the command that the session stands in for does not start. */
@@ -41,12 +57,14 @@ export class RelayedSession {
       tap,
       watch,
       dial: () => this.#dial(),
+      isResting: () => this.#isResting,
       ...(standIn ? { stopped: standIn.hurry, endsUnlessStarted: upstream().wire === "stdio" } : {}),
       onUpstream(reason) {
         states.saw(name, reason);
         if (reason !== undefined) log.warn("a session has no upstream", { reason });
       },
     });
+    this.#options.children?.release(this.#owner);
     log.info("a session has ended");
     return failed;
   }
@@ -65,8 +83,17 @@ export class RelayedSession {
     return !Bun.deepEquals(upstream, this.#options.upstream());
   }
 
+  /** Ends the command until the client sends the next frame. */
+  #rest(): void {
+    this.#isResting = true;
+    this.#options.log.info("the command ends, because it was idle for longest when there were too many");
+    this.#connected?.link.close("it was idle");
+  }
+
   async #dial(): Promise<Link> {
+    this.#isResting = false;
     const upstream = this.#options.upstream();
+    if (upstream.wire === "stdio") this.#options.children?.admit(this.#owner);
     const { log, standIn, states } = this.#options;
     const sawStream = (reason: string | undefined) => states.sawStream(upstream.name, reason);
     const link = await dialUpstream(upstream, log, { standIn, sawStream });

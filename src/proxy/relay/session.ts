@@ -27,6 +27,8 @@ export interface SessionOptions {
   onUpstream(reason: string | undefined): void;
   /** Ends the session when the upstream, a command, cannot start or ends before it has sent a frame. */
   endsUnlessStarted?: boolean;
+  /** Whether the upstream was closed to be dialled again only when the client sends a frame. */
+  isResting?: () => boolean;
   /** Ends the session when it resolves, whatever is in flight. */
   stopped?: Promise<void>;
 }
@@ -95,6 +97,8 @@ class Session {
   #upstream: Link | undefined;
   /** The new upstream during the replayed handshake. */
   #replaying: { link: Link; id: string; done: PromiseWithResolvers<string | undefined> } | undefined;
+  /** Set while the upstream rests. */
+  #woken: PromiseWithResolvers<void> | undefined;
   #waiting: ViewedFrame[] = [];
   #waitingCharacters = 0;
   /** Frames that the tap holds. */
@@ -127,6 +131,11 @@ class Session {
       if (this.#options.endsUnlessStarted === true && !this.#hasStarted && exitCode !== undefined) {
         await this.#failToStart(error, exitCode);
         return;
+      }
+      if (this.#options.isResting?.() === true) {
+        this.#takeBackQuestions(error);
+        await this.#nextFrame();
+        continue;
       }
       if (openedMs !== undefined && performance.now() - openedMs > STABLE_MS) backoff.reset();
       this.#outage = { sinceMs: this.#outage?.sinceMs ?? performance.now(), error };
@@ -185,6 +194,13 @@ class Session {
     this.#refuseWaiting(error);
     while (this.#passing > 0) await Bun.sleep(LAST_FRAMES_POLL_MS);
     await this.#end(error.message, "", { message: error.message, exitCode });
+  }
+
+  /** Resolves when a frame waits for the upstream, or the session is over. */
+  async #nextFrame(): Promise<void> {
+    this.#woken = Promise.withResolvers();
+    if (this.#waiting.length === 0) await Promise.race([this.#woken.promise, this.over]);
+    this.#woken = undefined;
   }
 
   /** Replays the client's handshake to a new upstream, then opens it for frames. */
@@ -284,6 +300,7 @@ class Session {
 
   #wait(frame: ViewedFrame): void {
     this.#waiting.push(frame);
+    this.#woken?.resolve();
     this.#waitingCharacters += frame.text.length;
     if (this.#waiting.length >= MAX_WAITING_FRAMES || this.#waitingCharacters >= MAX_WAITING_CHARACTERS) {
       this.#options.downstream.pause();
