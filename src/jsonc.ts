@@ -26,4 +26,4 @@ function asJson(text: string): string {
 }
 
 /** Comments, strings, white space, marks, and anything else. A string or comment without end goes on to the end. */
-const TOKENS = /\/\/[^\r\n]*|\/\*(?:[^*]|\*(?!\/))*(?:\*\/)?|"(?:[^"\\]|\\[^])*"?|\s+|[,{}[\]]|[^\s",{}[\]/]+|[^]/g;
+const TOKENS = /\/\/[^\r\n]*|\/\*(?:[^*]|\*(?!\/))*(?:\*\/)?|"(?:[^"\\]+|\\[^])*"?|\s+|[,{}[\]]|[^\s",{}[\]/]+|[^]/g;

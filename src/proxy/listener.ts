@@ -9,6 +9,7 @@ import { Port, upgrade } from "../wire/port.ts";
 import type { ListenOptions, Visit } from "../wire/port.ts";
 import { HttpRelay } from "./relay/http-relay.ts";
 import type { SessionFacts } from "./spool/tap.ts";
+import { discovery, discoveryDocument } from "./relay/oauth.ts";
 import type { RequestTap } from "./relay/tap.ts";
 import type { RemoteUpstream, Upstream, Upstreams } from "./relay/upstreams.ts";
 
@@ -85,6 +86,8 @@ export class ProxyListener {
 
   #route(visit: Visit): Response | undefined | Promise<Response> {
     const { request, url, isWebSocket, server } = visit;
+    const document = isWebSocket ? undefined : discoveryDocument(url.pathname);
+    if (document !== undefined) return this.#discovery(url, document);
     if (!isWebSocket && url.pathname !== "/mcp") {
       return refusal(
         404,
@@ -102,6 +105,20 @@ export class ProxyListener {
     if (isWebSocket) return this.#upgrade(visit, upstream, sessionKey);
     if (upstream.wire === "http") return this.#relay(upstream).handle(request, server, sessionKey);
     return this.#endpoint(upstream).handle(request, server);
+  }
+
+  /** The documents by which clients find out how to sign in to an upstream. */
+  async #discovery(url: URL, document: string): Promise<Response> {
+    const upstream = this.#upstream(url, false);
+    if (upstream instanceof Response) return upstream;
+    const signsIn = upstream.wire === "http" && upstream.forwardAuthorization === true;
+    if (!signsIn) return refusal(404, `clients do not sign in to the upstream ${JSON.stringify(upstream.name)}`);
+    try {
+      return await discovery(upstream, document, url);
+    } catch (error) {
+      this.#options.log.warn("a document for signing in could not be fetched", { upstream: upstream.name, error });
+      return refusal(502, `the upstream ${JSON.stringify(upstream.name)} does not answer`);
+    }
   }
 
   #health(): Response {

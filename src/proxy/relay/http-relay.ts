@@ -10,6 +10,7 @@ import { SESSION_HEADER } from "../../wire/headers.ts";
 import { fetchUpstream, isRefusedConnection, isTemporary } from "../../wire/http-request.ts";
 import { FAREWELL_STALL_MS, IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from "../../wire/limits.ts";
 import { outlineFrame } from "../../wire/outline.ts";
+import { proxiedChallenge } from "./oauth.ts";
 import { RelayedStream } from "./relayed-stream.ts";
 import type { RequestTap, Tap } from "./tap.ts";
 import type { RemoteUpstream } from "./upstreams.ts";
@@ -23,6 +24,7 @@ const WAIT_PAUSE_MS = 200;
 const LEFT_LIMIT_MS = 30_000;
 
 const NOT_FOUND = 404;
+const UNAUTHORIZED = 401;
 
 /** Request headers that are not forwarded: they concern this connection only, or the upstream's configuration replaces them. */
 const hopHeaders = new Set(
@@ -130,7 +132,15 @@ export class HttpRelay {
     // A 404 to a GET says only that the server has no stream of its own.
     if (id !== null && request.method === "POST" && response.status === NOT_FOUND)
       this.#forget(id, "the upstream no longer knows it");
+    if (response.status === UNAUTHORIZED && this.#options.upstream().forwardAuthorization === true)
+      this.#signInHere(response, new URL(request.url));
     return this.#answer(response, { session, body, over });
+  }
+
+  /** Points the client's sign-in to the documents at this proxy. */
+  #signInHere({ headers }: Response, asked: URL): void {
+    const challenge = headers.get("www-authenticate");
+    if (challenge !== null) headers.set("www-authenticate", proxiedChallenge(challenge, asked));
   }
 
   #sawStream(response: Response): void {
@@ -166,8 +176,10 @@ export class HttpRelay {
 
   /** Forwards a request. The first one of a session waits for an upstream that is starting; the others fail at once. */
   async #forward(request: Request, body: string | undefined): Promise<Response | Error> {
-    const { url, headers } = this.#options.upstream();
-    const forwarded = new Headers([...request.headers].filter(([name]) => !hopHeaders.has(name)));
+    const { url, headers, forwardAuthorization } = this.#options.upstream();
+    const passes = (name: string) =>
+      !hopHeaders.has(name) || (name === "authorization" && forwardAuthorization === true);
+    const forwarded = new Headers([...request.headers].filter(([name]) => passes(name)));
     for (const [name, value] of Object.entries(headers)) forwarded.set(name, value);
     const { method } = request;
     const signal = body === undefined ? request.signal : afterLeaving(request.signal);

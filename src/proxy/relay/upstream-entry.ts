@@ -41,6 +41,7 @@ const remote = z.object({
   serverUrl: text.optional(),
   url: text.optional(),
   headers: z.record(z.string(), text, "should be an object").default({}),
+  forwardAuthorization: z.boolean("should be true or false").optional(),
 });
 
 const knownKeys = new Set([...Object.keys(command.shape), ...Object.keys(remote.shape)]);
@@ -106,6 +107,8 @@ function remoteOf(name: string, entry: object, env: Record<string, string>, mist
     mistakes.push(`type should be ${wire === "stdio" ? "" : "stdio, "}http, sse or ws`);
     return undefined;
   }
+  const { forwardAuthorization } = parsed;
+  if (forwardAuthorization === true && wire !== "http") mistakes.push("forwardAuthorization needs the type http");
   const headers = Object.entries(parsed.headers).map(([key, given]) => [key, expand(`headers.${key}`, given)]);
   return {
     name,
@@ -113,6 +116,7 @@ function remoteOf(name: string, entry: object, env: Record<string, string>, mist
     url,
     headers: Object.fromEntries(headers) as Record<string, string>,
     record: parsed.record ?? defaultRecord(name),
+    ...(forwardAuthorization === true ? { forwardAuthorization } : {}),
   };
 }
 

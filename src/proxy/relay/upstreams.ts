@@ -27,7 +27,13 @@ interface UpstreamCommon {
 export type Upstream = UpstreamCommon &
   (
     | { wire: "stdio"; command: string; args: string[]; env: Record<string, string>; cwd: string | undefined }
-    | { wire: "websocket" | "http" | "sse"; url: string; headers: Record<string, string> }
+    | {
+        wire: "websocket" | "http" | "sse";
+        url: string;
+        headers: Record<string, string>;
+        /** Whether clients sign in to it themselves: their Authorization is forwarded. Only from HTTP to HTTP. */
+        forwardAuthorization?: boolean;
+      }
   );
 
 /** A server behind the proxy that has an address. */

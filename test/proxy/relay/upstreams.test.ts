@@ -209,6 +209,7 @@ describe("the upstream configuration", () => {
       [{ url: "ws://x", headers: { A: "${UNSET}" } }, "a.headers.A refers to the variable UNSET, which is not set"],
       [{ type: "pigeon", url: "http://x" }, "a.type should be stdio, http, sse or ws"],
       [{ type: "constructor", url: "http://x" }, "a.type should be stdio, http, sse or ws"],
+      [{ url: "ws://x", forwardAuthorization: true }, "a.forwardAuthorization needs the type http"],
       [{ type: "http" }, "a should have a command or a url"],
       [null, "a should be an object"],
     ] as const) {
