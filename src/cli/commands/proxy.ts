@@ -25,7 +25,8 @@ export const proxy: Command = {
     "Listens for WebSocket on any path and Streamable HTTP on /mcp, both with ?upstream=NAME. GET /healthz reports its health.",
     "SIGHUP reloads the upstreams. SIGTERM refuses new sessions, gives calls in flight ten seconds to finish, and exits.",
     "With --stdio it serves the client that started it: put `dewey proxy --stdio --` before the command of a server to",
-    "record that server. It then starts a Dewey server if none answers at DEWEY_URL and that address is local.",
+    "record that server. The command's stderr passes unchanged, and one that does not start ends the proxy with its exit code.",
+    "With --stdio, it also starts a Dewey server if none answers at DEWEY_URL and that address is local.",
   ].join("\n"),
   settings: obeyed.proxy,
   flags: {
