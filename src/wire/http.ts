@@ -5,18 +5,23 @@ import type { Log } from "../log.ts";
 import { withoutSecrets } from "./address.ts";
 import { INVALID_REQUEST, MAX_FRAME_BYTES, PARSE_ERROR, errorFrame, isObject, requestIds, viewFrame } from "./frame.ts";
 import type { FrameView, Json } from "./frame.ts";
-import { fetchUpstream, isRefusedConnection, reasonOf, statelessHeaders, unsuccessful } from "./http-request.ts";
+import { fetchUpstream, isRefusedConnection, reasonOf, unsuccessful } from "./http-request.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
 import { Inbox } from "./inbox.ts";
 import { DIAL_DEADLINE_MS } from "./limits.ts";
 import type { Link, LinkHandlers } from "./link.ts";
+import { MirroredHeaders, statelessVersion } from "./mirrored-headers.ts";
 import { SseReader } from "./sse.ts";
 import { whileTaken } from "./stall-watch.ts";
+import { toolPages } from "./tool-list.ts";
 
 /** JSON-RPC code of a request that the server did not answer. */
 const UPSTREAM_FAILED = jsonRpcCode("unavailable");
 const NOT_FOUND = 404;
 const ACCEPTED = 202;
+const BAD_REQUEST = 400;
+/** MCP's code for headers that do not repeat the body (2026-07-28). */
+const HEADER_MISMATCH = -32_020;
 /** Time limit of the DELETE that ends a session; the server may be gone. */
 const GOODBYE_DEADLINE_MS = 2000;
 /** From here on the link reports backpressure: room for two of the largest frames in flight. */
@@ -61,6 +66,11 @@ class HttpClientLink implements Link {
   readonly #address: string;
   readonly #inbox = new Inbox();
   readonly #abort = new AbortController();
+  readonly #mirrored = new MirroredHeaders();
+  /** Cancels each request of 2026-07-28 in flight, by its key. */
+  readonly #cancels = new Map<string, () => void>();
+  /** Keys of the requests in flight for a list of tools of that revision. */
+  readonly #listing = new Set<string>();
   #sessionId: string | undefined;
   #version: string | undefined;
   #initializeId: string | undefined;
@@ -143,6 +153,10 @@ class HttpClientLink implements Link {
       this.#inbox.frame(errorFrame(null, code, `the frame is ${view.reason}`));
       return;
     }
+    if (this.#isCancelled(view)) {
+      this.#sent(frame);
+      return;
+    }
     if (view.kind === "notification") await this.#arrival();
     const isInitialize = view.kind === "request" && view.method === "initialize";
     if (isInitialize) this.#initializeId = view.key;
@@ -158,31 +172,87 @@ class HttpClientLink implements Link {
 
   async #exchange(frame: string, view: FrameView): Promise<void> {
     const unanswered = new Map(requestIds(view).map((id) => [JSON.stringify(id), id]));
+    const cancelled = this.#begin(view, unanswered);
     try {
-      const response = await this.#carry(frame, statelessHeaders(view));
+      const response = await this.#ask(frame, view, cancelled);
       this.#sessionId = response.headers.get(SESSION_HEADER) ?? this.#sessionId;
       if (response.ok) await this.#receive(response, unanswered);
       else await this.#refused(response, unanswered);
       if (response.status === ACCEPTED && isInitialized(view)) void this.#listen();
     } catch (error) {
-      this.#fail(unanswered, error);
+      if (!cancelled.aborted) this.#fail(unanswered, error);
+    } finally {
+      if (view.kind === "request") this.#forget(view.key);
     }
   }
 
+  /** Notes a request of 2026-07-28. Returns the signal that aborts when it is cancelled, or the link closes. */
+  #begin(view: FrameView, unanswered: Map<string, unknown>): AbortSignal {
+    if (view.kind !== "request" || statelessVersion(view) === undefined) return this.#abort.signal;
+    const cancelled = new AbortController();
+    this.#cancels.set(view.key, () => {
+      unanswered.clear();
+      cancelled.abort();
+    });
+    if (view.method === "tools/list") this.#listing.add(view.key);
+    return AbortSignal.any([cancelled.signal, this.#abort.signal]);
+  }
+
+  #forget(key: string): void {
+    this.#cancels.delete(key);
+    this.#listing.delete(key);
+  }
+
+  /**
+   * Cancels a request of 2026-07-28 as HTTP does, by closing its stream, when this is the notification by which other wires
+   * do; returns false for anything else.
+   */
+  #isCancelled(view: FrameView): boolean {
+    if (view.kind !== "notification" || view.method !== "notifications/cancelled") return false;
+    const { params } = view.message;
+    const cancel = this.#cancels.get(JSON.stringify(isObject(params) ? params["requestId"] : undefined));
+    cancel?.();
+    return cancel !== undefined;
+  }
+
+  /**
+   * Posts a frame. A call that is refused for its headers did not run: the server's tools are listed, and when they ask for
+   * other headers, the call is posted once more.
+   */
+  async #ask(frame: string, view: FrameView, signal: AbortSignal): Promise<Response> {
+    const headers = this.#mirrored.of(view);
+    const response = await this.#carry(frame, headers, signal);
+    const isCall = view.kind === "request" && view.method === "tools/call" && VERSION_HEADER in headers;
+    if (response.status !== BAD_REQUEST || !isCall) return response;
+    const body = await response.text();
+    if (isHeaderMismatch(body)) {
+      const list = (text: string) => this.#postWith(text, this.#mirrored.of(viewFrame(text)), signal);
+      for await (const page of toolPages(this.#mirrored.metaOf(view), list)) this.#mirrored.learn(page);
+      const others = this.#mirrored.of(view);
+      if (!Bun.deepEquals(headers, others)) return this.#postWith(frame, others, signal);
+    }
+    return new Response(body, response);
+  }
+
   /** Posts a frame. Resolves with the headers of the response: by then the server has the frame. */
-  async #carry(frame: string, headers: Record<string, string>): Promise<Response> {
+  async #carry(frame: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
     const arrival = Promise.withResolvers<void>();
     this.#arriving.add(arrival.promise);
     try {
-      return await this.#fetch("POST", {
-        body: frame,
-        headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers },
-      });
+      return await this.#postWith(frame, headers, signal);
     } finally {
       arrival.resolve();
       this.#arriving.delete(arrival.promise);
       this.#sent(frame);
     }
+  }
+
+  #postWith(frame: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
+    return this.#fetch("POST", {
+      body: frame,
+      headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers },
+      signal,
+    });
   }
 
   /** Reads a response's body. A stream that breaks while requests are unanswered is resumed if its events have ids. */
@@ -295,6 +365,7 @@ class HttpClientLink implements Link {
         const id = each.key;
         unanswered.delete(id);
         if (id === this.#initializeId) this.#noteVersion(each.message);
+        if (this.#listing.delete(id)) this.#mirrored.learn(each.message["result"]);
       }
     }
     if (!this.#isClosed) this.#inbox.frame(text);
@@ -359,6 +430,12 @@ class HttpClientLink implements Link {
     this.#inbox.closed(reason);
     this.#finished.resolve();
   }
+}
+
+function isHeaderMismatch(body: string): boolean {
+  const view = viewFrame(body);
+  const error = view.kind === "response" ? view.message["error"] : undefined;
+  return isObject(error) && error["code"] === HEADER_MISMATCH;
 }
 
 function isInitialized(view: FrameView): boolean {
