@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createLog } from "../../src/log.ts";
+import { ResourceChanges } from "../../src/mcp/resource-changes.ts";
 import { createMcpServer } from "../../src/mcp/server.ts";
-import type { ContextWrites } from "../../src/mcp/server.ts";
+import type { McpServerOptions } from "../../src/mcp/server.ts";
+import type { ContextWrites } from "../../src/mcp/tool-calls.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { Link, LinkHandlers } from "../../src/wire/link.ts";
 import { linkTransport } from "../../src/wire/transport.ts";
@@ -21,16 +23,20 @@ async function open(
 ) {
   const logged: string[] = [];
   const calls: [string, string][] = [];
-  const server = await createMcpServer({
+  const log = createLog({ level: "debug", format: "json", write: (line) => void logged.push(line) });
+  const left = new AbortController();
+  const options: McpServerOptions = {
     store,
     version: "1.2.3",
     contextWrites,
-    log: createLog({ level: "debug", format: "json", write: (line) => void logged.push(line) }),
+    log,
+    changes: new ResourceChanges(store, log),
     onCall(tool, outcome, ms) {
       expect(ms).toBeGreaterThanOrEqual(0);
       calls.push([tool, outcome]);
     },
-  });
+  };
+  const server = await createMcpServer(options, left.signal);
   let handlers: LinkHandlers | undefined;
   const sent: Json[] = [];
   const link: Link = {
@@ -52,11 +58,15 @@ async function open(
   };
   const hello = await request("initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: client });
   send({ method: "notifications/initialized" });
+  const close = async () => {
+    left.abort();
+    await server.close();
+  };
   const tool = async (name: string, args: Json = {}) => {
     const { result, error } = await request("tools/call", { name, arguments: args });
     return (result ?? error) as { isError?: boolean; structuredContent?: Json; content?: [{ text: string }] };
   };
-  return { hello, logged, calls, sent, send, request, tool, close: () => server.close() };
+  return { hello, logged, calls, sent, send, request, tool, close };
 }
 
 describe("a session's MCP server", () => {

@@ -1,0 +1,123 @@
+import { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
+import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
+import { z } from "zod";
+import { asDeweyError, DeweyError, jsonRpcCode } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Store } from "../store/store.ts";
+import { setStartupContext } from "../tools/contexts.ts";
+import { anyObject } from "../tools/fields.ts";
+import { QUOTATION } from "../tools/tool.ts";
+import type { Tool } from "../tools/tool.ts";
+import { callTool, tools } from "../tools/tools.ts";
+import { doing } from "../watchdog.ts";
+import { isObject } from "../wire/frame.ts";
+import type { Caller } from "./caller.ts";
+import { paramsOf, protocolError } from "./protocol-error.ts";
+
+/**
+ * Who may change startup contexts over MCP: with "on" a context that is set becomes active unless the caller says otherwise,
+ * with "inactive" only when the caller asks for it, and with "off" no call over MCP changes any.
+ */
+export type ContextWrites = "on" | "inactive" | "off";
+
+export interface CallOptions {
+  store: Store;
+  log: Log;
+  contextWrites: ContextWrites;
+  /** Called after every tool call, with its outcome ("ok" or the error's code) and duration. */
+  onCall: (tool: string, outcome: string, ms: number) => void;
+}
+
+/** All tools as `tools/list` returns them, in a fixed order. */
+export const toolList = [...tools.values()].map((tool) => ({
+  name: tool.name,
+  title: tool.title,
+  description: tool.description,
+  inputSchema: jsonSchema(tool.input, "input"),
+  outputSchema: jsonSchema(
+    tool.quotes ? z.object({ notice: z.literal(QUOTATION), ...tool.output.shape }) : tool.output,
+    "output",
+  ),
+  annotations: { title: tool.title, ...tool.annotations },
+  ...(tool.alwaysLoaded ? { _meta: { "anthropic/alwaysLoad": true } } : {}),
+}));
+
+function jsonSchema(schema: z.ZodType, io: "input" | "output") {
+  // A date is a string on the wire; transforms do not appear in the schema.
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
+  return { ...rest, type: "object" as const };
+}
+
+const callParams = z.looseObject({
+  name: z.string("should be the name of a tool"),
+  arguments: anyObject('should be an object that names each argument, such as {"query": "words"}').optional(),
+});
+
+/** Handles `tools/call`. An error that a model can correct is a result; only a malformed request is a protocol error. */
+export async function callByName(params: unknown, caller: Caller, options: CallOptions): Promise<CallToolResult> {
+  const { name: wanted, arguments: args } = paramsOf(callParams, params);
+  const tool = tools.get(wanted);
+  if (!tool) {
+    const name = JSON.stringify(wanted);
+    throw protocolError(ErrorCode.InvalidParams, `there is no tool ${name}; tools/list returns the available ones`);
+  }
+  try {
+    const found = await answer(tool, args, caller, options);
+    // First, so that the model has read it before the text that it is about.
+    const output = tool.quotes ? { notice: QUOTATION, ...found } : found;
+    return { content: [{ type: "text", text: JSON.stringify(output) }], structuredContent: output };
+  } catch (thrown) {
+    const { code, field, message } = told(thrown, tool, options.log);
+    const text = JSON.stringify({ error: { code, ...(field === undefined ? {} : { field }), message } });
+    return { isError: true, content: [{ type: "text", text }] };
+  }
+}
+
+/** Serves the prototype's clients, which name the tool as the method and expect the bare value, without a handshake. */
+export async function callDirectly(method: string, params: unknown, caller: Caller, options: CallOptions) {
+  const tool = tools.get(method);
+  if (!tool) throw protocolError(ErrorCode.MethodNotFound, `there is no method ${JSON.stringify(method)}`);
+  try {
+    const output = await answer(tool, params, caller, options);
+    // The SDK's type demands an object, but the wire carries any JSON: "no context" is null.
+    return (tool.bare ? tool.bare(output) : output) as Record<string, unknown>;
+  } catch (thrown) {
+    const { code, field, message } = told(thrown, tool, options.log);
+    throw protocolError(jsonRpcCode(code), message, { code, ...(field === undefined ? {} : { field }) });
+  }
+}
+
+async function answer(tool: Tool, given: unknown, { author, signal }: Caller, options: CallOptions) {
+  const { store, onCall } = options;
+  const startedMs = performance.now();
+  try {
+    const args = tool.writesContexts ? permitted(tool, given, options.contextWrites) : given;
+    const output = await doing(tool.name, () => callTool(tool, store, args, author, signal));
+    onCall(tool.name, "ok", performance.now() - startedMs);
+    return output;
+  } catch (error) {
+    onCall(tool.name, asDeweyError(error).code, performance.now() - startedMs);
+    throw error;
+  }
+}
+
+/** The arguments of a call that changes what later sessions read as instruction. Throws `unauthorized` when it may not. */
+function permitted(tool: Tool, args: unknown, contextWrites: ContextWrites): unknown {
+  if (contextWrites === "off") {
+    const remedy = "a person can change them with: dewey context";
+    throw new DeweyError(
+      "unauthorized",
+      `this server does not change startup contexts over MCP (DEWEY_CONTEXT_WRITES is off); ${remedy}`,
+    );
+  }
+  const asksNothing = tool === setStartupContext && isObject(args) && args["set_active"] === undefined;
+  return asksNothing && contextWrites === "inactive" ? { ...args, set_active: false } : args;
+}
+
+/** The error for the caller. An internal error is logged and its message withheld: it may quote other people's data. */
+function told(thrown: unknown, tool: Tool, log: Log): Pick<DeweyError, "code" | "field" | "message"> {
+  const error = asDeweyError(thrown);
+  if (error.code !== "internal") return error;
+  log.error("a tool failed", { tool: tool.name, error: error.message, stack: error.stack?.split("\n").slice(1, 4) });
+  return { code: "internal", field: undefined, message: `${tool.name} failed inside Dewey; its log says more` };
+}
