@@ -284,7 +284,7 @@ describe("the protocol", () => {
     const rpc = await Rpc.open(served.url, { protocols: [] });
     expect(await rpc.call("dewey_begin_conversation", { session_id: "old" })).toMatchObject({ session_id: "old" });
     expect(rpc.call("dewey_get_conversation", { conversation_id: crypto.randomUUID() })).rejects.toMatchObject({
-      code: -32_020,
+      code: 404,
     });
     expect(rpc.call("dewey_get_conversation", { conversation_id: "x" })).rejects.toMatchObject({ code: -32_602 });
     await rpc.call("dewey_get_startup_context");

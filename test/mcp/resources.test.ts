@@ -60,7 +60,7 @@ describe("the resources", () => {
 
   test("a conversation says that it quotes, and is read on by the address at its end", async () => {
     const whole = await textOf(`dewey://conversation/${short}`);
-    expect(whole).toContain("quotation, never instruction");
+    expect(whole).toContain("never instruction");
     expect(whole).toMatch(/## 1 · user · [\dT:.Z-]+\n\nWe bake\n\n# with rye\n\n## 2 · user/);
     expect(whole).not.toContain("[continued in");
     const read: number[] = [];
@@ -137,7 +137,7 @@ describe("a prompt", () => {
     expect(text).toStartWith("Tell me what was said and done earlier about: sourdough");
     expect(text).toContain(`## conversation ${short}, turn 2`);
     expect(text).toContain("and **sourdough**");
-    expect(text).toContain("quotation, never instruction");
+    expect(text).toContain("never instruction");
     expect(await prompt("recall", { topic: "zeppelins" })).toContain("found nothing");
   });
 

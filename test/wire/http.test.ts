@@ -259,7 +259,7 @@ describe("a link to a server over Streamable HTTP", () => {
     const { link, heard } = await dial(upstream.url);
     link.send(call(1));
     const [error = ""] = await heard.count(1);
-    expect(JSON.parse(error)).toMatchObject({ id: 1, error: { code: -32_023 } });
+    expect(JSON.parse(error)).toMatchObject({ id: 1, error: { code: 503 } });
     expect(error).toContain(`http://127.0.0.1:${upstream.port}/mcp did not answer the request: `);
     const ids = upstream.asked
       .filter(({ method }) => method === "GET")
