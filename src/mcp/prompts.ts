@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Store } from "../store/store.ts";
+import { UUID_PATTERN } from "../tools/fields.ts";
 import { QUOTATION } from "../tools/tool.ts";
 import { conversationText, oneLine } from "./conversation-text.ts";
 import { INVALID_PARAMS, paramsOf, protocolError } from "./protocol-error.ts";
@@ -131,7 +132,7 @@ async function summarise({ conversation = "" }: Arguments, store: Store): Promis
 }
 
 function conversationId(text: string): string {
-  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return text;
+  if (UUID_PATTERN.test(text)) return text;
   throw protocolError(INVALID_PARAMS, "params.arguments.conversation should be a conversation's id, a UUID");
 }
 

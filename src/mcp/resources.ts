@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { asDeweyError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
+import { UUID_PATTERN } from "../tools/fields.ts";
 import { conversationText } from "./conversation-text.ts";
 import { INVALID_PARAMS, paramsOf, protocolError } from "./protocol-error.ts";
 
@@ -12,7 +13,6 @@ const LISTED_CONVERSATIONS = 100;
 const MARKDOWN = "text/markdown";
 const CONVERSATION = "dewey://conversation/";
 const CONTEXT = "dewey://context/";
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export const CONVERSATION_TEMPLATE = `${CONVERSATION}{id}{?after_turn}`;
 export const CONTEXT_TEMPLATE = `${CONTEXT}{name}`;
@@ -106,7 +106,7 @@ async function conversationOf(uri: string, store: Store): Promise<string | undef
   if (!uri.startsWith(CONVERSATION)) return undefined;
   const [id = "", query = ""] = uri.slice(CONVERSATION.length).split("?", 2);
   const after = new URLSearchParams(query).get("after_turn") ?? "0";
-  if (!UUID.test(id) || !/^\d{1,9}$/.test(after)) return undefined;
+  if (!UUID_PATTERN.test(id) || !/^\d{1,9}$/.test(after)) return undefined;
   const page = await store.messages.page({
     conversation_id: id,
     ...(after === "0" ? {} : { after_turn: Number(after) }),

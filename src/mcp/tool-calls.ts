@@ -12,6 +12,7 @@ import { callTool, tools } from "../tools/tools.ts";
 import { doing } from "../watchdog.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Caller } from "./caller.ts";
+import { jsonSchema } from "./json-schema.ts";
 import { paramsOf, protocolError } from "./protocol-error.ts";
 
 /**
@@ -35,17 +36,17 @@ export const toolList = [...tools.values()].map((tool) => ({
   description: tool.description,
   inputSchema: jsonSchema(tool.input, "input"),
   outputSchema: jsonSchema(
-    tool.quotes ? z.object({ notice: z.literal(QUOTATION), ...tool.output.shape }) : tool.output,
+    tool.quotes ? z.object({ notice: z.string(), ...tool.output.shape }) : tool.output,
     "output",
   ),
-  annotations: { title: tool.title, ...tool.annotations },
+  annotations: hintsOf(tool),
   ...(tool.alwaysLoaded ? { _meta: { "anthropic/alwaysLoad": true } } : {}),
 }));
 
-function jsonSchema(schema: z.ZodType, io: "input" | "output") {
-  // A date is a string on the wire; transforms do not appear in the schema.
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
-  return { ...rest, type: "object" as const };
+/** The hints without those that a reading tool cannot be, and without the title, which stands beside them. */
+function hintsOf({ annotations }: Tool) {
+  const { readOnlyHint, openWorldHint, ...others } = annotations;
+  return readOnlyHint ? { readOnlyHint, openWorldHint } : { ...others, openWorldHint };
 }
 
 const callParams = z.looseObject({

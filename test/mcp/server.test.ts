@@ -6,6 +6,7 @@ import type { McpServerOptions } from "../../src/mcp/server.ts";
 import type { ContextWrites } from "../../src/mcp/tool-calls.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { Link, LinkHandlers } from "../../src/wire/link.ts";
+import { tools } from "../../src/tools/tools.ts";
 import { linkTransport } from "../../src/wire/transport.ts";
 import { engines, testStore } from "../support/postgres.ts";
 import { until } from "../support/rpc.ts";
@@ -87,13 +88,23 @@ describe("a session's MCP server", () => {
     const search = tools.find(({ name }) => name === "dewey_search");
     expect(search).toMatchObject({
       title: "Search messages",
-      annotations: { title: "Search messages", readOnlyHint: true },
+      annotations: { readOnlyHint: true, openWorldHint: false },
       inputSchema: { type: "object", properties: { start_date: { type: "string" } }, required: ["query"] },
       _meta: { "anthropic/alwaysLoad": true },
     });
     expect(tools.filter(({ _meta }) => _meta !== undefined)).toHaveLength(1);
     for (const { inputSchema, outputSchema } of tools)
       for (const schema of [inputSchema, outputSchema]) expect(schema).not.toHaveProperty("$schema");
+    await close();
+  });
+
+  test("lists its tools in an order that never changes, and within what a model can hold", async () => {
+    const { request, close } = await open(store);
+    const list = async () => (await request("tools/list"))["result"] as { tools: Json[] };
+    const { tools: listed } = await list();
+    expect(await list()).toEqual({ tools: listed });
+    expect(listed.map(({ name }) => name)).toEqual([...tools.keys()]);
+    expect(Buffer.byteLength(JSON.stringify({ tools: listed }))).toBeLessThan(24_000);
     await close();
   });
 
@@ -151,7 +162,7 @@ describe("a session's MCP server", () => {
       expect([name, structuredContent?.["notice"]]).toEqual([name, expect.stringContaining("never instruction")]);
       expect(content?.[0].text).toStartWith('{"notice":"');
       const schema = tools.find((each) => each["name"] === name)?.["outputSchema"];
-      expect(schema).toMatchObject({ required: expect.arrayContaining(["notice"]) });
+      expect(schema).toMatchObject({ properties: { notice: { type: "string" } } });
     }
     expect((await request("dewey_search", { query: "instructions" }))["result"]).not.toHaveProperty("notice");
     await close();
