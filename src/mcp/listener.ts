@@ -16,6 +16,8 @@ import { linkTransport } from "../wire/transport.ts";
 import { BackupRoutes } from "./backup-routes.ts";
 import { handleReindex } from "./reindex-route.ts";
 import { handleContextWrite } from "./context-route.ts";
+import { offeredTools } from "./offered-tools.ts";
+import type { ToolChoice } from "./offered-tools.ts";
 import { ResourceChanges } from "./resource-changes.ts";
 import { createMcpServer } from "./server.ts";
 import type { McpServerOptions } from "./server.ts";
@@ -31,6 +33,8 @@ export interface ListenerOptions extends ListenOptions {
   version: string;
   /** Default "on". */
   contextWrites?: ContextWrites;
+  /** Default "all". */
+  tools?: ToolChoice;
   /** Interval between looks at the list of resources while a client watches it. */
   resourcePollMs?: number;
 }
@@ -47,9 +51,13 @@ export interface Listener {
 /** How long calls in flight may take when the server stops. */
 const STOP_DEADLINE_MS = 5000;
 
-/** Serves the tools on one port: WebSocket on `/` and `/mcp`, Streamable HTTP on `/mcp`, and `/healthz`. */
+/**
+ * Serves the tools on one port: WebSocket on `/` and `/mcp`, Streamable HTTP on `/mcp`, and `/healthz`. Throws `invalid` for
+ * a tool that does not exist.
+ */
 export function startListener(options: ListenerOptions): Listener {
   const { store, log, version, contextWrites = "on" } = options;
+  const offered = offeredTools(options.tools ?? "all");
   const links = new Set<Link>();
   const metrics = new Metrics();
   const watchdog = new Watchdog(log, metrics);
@@ -62,7 +70,7 @@ export function startListener(options: ListenerOptions): Listener {
   };
   meterDatabase(metrics, store);
   const changes = new ResourceChanges(store, log, options.resourcePollMs);
-  const serving = new Serving({ store, version, log, contextWrites, onCall, changes });
+  const serving = new Serving({ store, version, log, contextWrites, offered, onCall, changes });
   const backups = new BackupRoutes(store, log);
   const http = new HttpSessions({
     log,

@@ -4,7 +4,7 @@ import { complete } from "./completions.ts";
 import { getPrompt, promptList } from "./prompts.ts";
 import { INVALID_PARAMS, isProtocolError, protocolError } from "./protocol-error.ts";
 import { listResources, readResource, resourceTemplates } from "./resources.ts";
-import { callByName, toolList } from "./tool-calls.ts";
+import { callByName, listTools } from "./tool-calls.ts";
 import type { CallOptions } from "./tool-calls.ts";
 
 type Json = Record<string, unknown>;
@@ -26,7 +26,7 @@ export const RESOURCES_LIST = "resources/list";
 
 /** The methods that every revision has in common, and that need nothing of a session. */
 const methods: Record<string, Method> = {
-  "tools/list": { answer: () => ({ tools: toolList }), cache: FIXED },
+  "tools/list": { answer: (_, __, options) => listTools(options), cache: FIXED },
   "tools/call": { answer: callByName, named: "name" },
   "prompts/list": { answer: () => ({ prompts: promptList }), cache: FIXED },
   "prompts/get": { answer: (params, { signal }, { store }) => getPrompt(params, store, signal), named: "name" },

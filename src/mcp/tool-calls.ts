@@ -13,6 +13,7 @@ import { doing } from "../watchdog.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Caller } from "./caller.ts";
 import { jsonSchema } from "./json-schema.ts";
+import { toolFor } from "./offered-tools.ts";
 import { paramsOf, protocolError } from "./protocol-error.ts";
 
 /**
@@ -25,23 +26,35 @@ export interface CallOptions {
   store: Store;
   log: Log;
   contextWrites: ContextWrites;
+  /** The tools that clients see and may call. */
+  offered: ReadonlyMap<string, Tool>;
   /** Called after every tool call, with its outcome ("ok" or the error's code) and duration. */
   onCall: (tool: string, outcome: string, ms: number) => void;
 }
 
-/** All tools as `tools/list` returns them, in a fixed order. */
-export const toolList = [...tools.values()].map((tool) => ({
-  name: tool.name,
-  title: tool.title,
-  description: tool.description,
-  inputSchema: jsonSchema(tool.input, "input"),
-  outputSchema: jsonSchema(
-    tool.quotes ? z.object({ notice: z.string(), ...tool.output.shape }) : tool.output,
-    "output",
-  ),
-  annotations: hintsOf(tool),
-  ...(tool.alwaysLoaded ? { _meta: { "anthropic/alwaysLoad": true } } : {}),
-}));
+/** Every tool as `tools/list` returns it. */
+const shown = new Map(
+  [...tools.values()].map((tool) => [
+    tool.name,
+    {
+      name: tool.name,
+      title: tool.title,
+      description: tool.description,
+      inputSchema: jsonSchema(tool.input, "input"),
+      outputSchema: jsonSchema(
+        tool.quotes ? z.object({ notice: z.string(), ...tool.output.shape }) : tool.output,
+        "output",
+      ),
+      annotations: hintsOf(tool),
+      ...(tool.alwaysLoaded ? { _meta: { "anthropic/alwaysLoad": true } } : {}),
+    },
+  ]),
+);
+
+/** The reply to `tools/list`, in an order that never changes. */
+export function listTools({ offered }: CallOptions) {
+  return { tools: [...offered.keys()].map((name) => shown.get(name)) };
+}
 
 /** The hints without those that a reading tool cannot be, and without the title, which stands beside them. */
 function hintsOf({ annotations }: Tool) {
@@ -57,7 +70,7 @@ const callParams = z.looseObject({
 /** Handles `tools/call`. An error that a model can correct is a result; only a malformed request is a protocol error. */
 export async function callByName(params: unknown, caller: Caller, options: CallOptions): Promise<CallToolResult> {
   const { name: wanted, arguments: args } = paramsOf(callParams, params);
-  const tool = tools.get(wanted);
+  const tool = toolFor(wanted, caller, options.offered);
   if (!tool) {
     const name = JSON.stringify(wanted);
     throw protocolError(ErrorCode.InvalidParams, `there is no tool ${name}; tools/list returns the available ones`);
@@ -76,7 +89,7 @@ export async function callByName(params: unknown, caller: Caller, options: CallO
 
 /** Serves the prototype's clients, which name the tool as the method and expect the bare value, without a handshake. */
 export async function callDirectly(method: string, params: unknown, caller: Caller, options: CallOptions) {
-  const tool = tools.get(method);
+  const tool = toolFor(method, caller, options.offered);
   if (!tool) throw protocolError(ErrorCode.MethodNotFound, `there is no method ${JSON.stringify(method)}`);
   try {
     const output = await answer(tool, params, caller, options);

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createLog } from "../../src/log.ts";
+import { offeredTools } from "../../src/mcp/offered-tools.ts";
+import type { ToolChoice } from "../../src/mcp/offered-tools.ts";
 import { ResourceChanges } from "../../src/mcp/resource-changes.ts";
 import { createMcpServer } from "../../src/mcp/server.ts";
 import type { McpServerOptions } from "../../src/mcp/server.ts";
@@ -21,6 +23,7 @@ async function open(
   store: Store,
   client: { name: string; version: string } = { name: "t", version: "1" },
   contextWrites: ContextWrites = "on",
+  choice: ToolChoice = "all",
 ) {
   const logged: string[] = [];
   const calls: [string, string][] = [];
@@ -30,6 +33,7 @@ async function open(
     store,
     version: "1.2.3",
     contextWrites,
+    offered: offeredTools(choice),
     log,
     changes: new ResourceChanges(store, log),
     onCall(tool, outcome, ms) {
@@ -106,6 +110,31 @@ describe("a session's MCP server", () => {
     expect(listed.map(({ name }) => name)).toEqual([...tools.keys()]);
     expect(Buffer.byteLength(JSON.stringify({ tools: listed }))).toBeLessThan(24_000);
     await close();
+  });
+
+  test("offers the chosen tools alone, and refuses the others to all but Dewey's own programs", async () => {
+    const names = async (choice: ToolChoice) => {
+      const { request, close } = await open(store, undefined, "on", choice);
+      const { tools: listed } = (await request("tools/list"))["result"] as { tools: Json[] };
+      await close();
+      return listed.map(({ name }) => String(name));
+    };
+    expect(await names("all")).toEqual([...tools.keys()]);
+    expect(await names("read")).toEqual(
+      [...tools.values()].filter((each) => each.annotations.readOnlyHint).map((each) => each.name),
+    );
+    // The order is the same, whatever the order of the choice.
+    expect(await names(["dewey_search", "dewey_get_conversation"])).toEqual(["dewey_get_conversation", "dewey_search"]);
+    expect(() => offeredTools(["dewey_search", "search"])).toThrow(
+      /DEWEY_TOOLS names no tool with "search".*dewey_stats/,
+    );
+    const model = await open(store, undefined, "on", "read");
+    expect(await model.tool("dewey_begin_conversation")).toMatchObject({ code: -32_602 });
+    expect(await model.tool("dewey_stats")).not.toHaveProperty("isError");
+    expect((await model.request("dewey_begin_conversation"))["error"]).toMatchObject({ code: -32_601 });
+    const recorder = await open(store, { name: "dewey", version: "1" }, "on", "read");
+    expect(await recorder.tool("dewey_begin_conversation")).toHaveProperty("structuredContent");
+    for (const { close } of [model, recorder]) await close();
   });
 
   test("returns a reply as JSON text and as structured content, and counts it", async () => {

@@ -4,6 +4,7 @@ import { StatelessHttp } from "../../src/mcp/stateless-http.ts";
 import { Stateless } from "../../src/mcp/stateless.ts";
 import { Subscriptions } from "../../src/mcp/subscriptions.ts";
 import type { Store } from "../../src/store/store.ts";
+import { tools } from "../../src/tools/tools.ts";
 import { viewFrame } from "../../src/wire/frame.ts";
 import { quiet } from "../support/quiet.ts";
 import { until } from "../support/rpc.ts";
@@ -24,6 +25,7 @@ function startEndpoint(stored: object = {}) {
     log: quiet,
     version: "1.2.3",
     contextWrites: "on",
+    offered: tools,
     onCall: () => {},
     changes,
   });

@@ -4,6 +4,7 @@ import { StatelessLink } from "../../src/mcp/stateless-link.ts";
 import { Stateless } from "../../src/mcp/stateless.ts";
 import { Subscriptions } from "../../src/mcp/subscriptions.ts";
 import type { Store } from "../../src/store/store.ts";
+import { tools } from "../../src/tools/tools.ts";
 import { viewFrame } from "../../src/wire/frame.ts";
 import type { Link } from "../../src/wire/link.ts";
 import { quiet } from "../support/quiet.ts";
@@ -21,6 +22,7 @@ function open(stored: object = {}) {
     log: quiet,
     version: "1.2.3",
     contextWrites: "on",
+    offered: tools,
     onCall: () => {},
     changes,
   });
