@@ -5,6 +5,8 @@ export interface Caller {
   author: Author;
   /** Aborts when the caller cancels the request or disconnects. */
   signal: AbortSignal;
+  /** Whether its revision knows links to resources in results: 2025-06-18 or later. */
+  takesLinks: boolean;
 }
 
 /** Limit on the part of a client's name that is kept; clients may send anything. */

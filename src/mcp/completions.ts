@@ -43,9 +43,7 @@ async function suggestions(what: string, store: Store): Promise<(text: string) =
     }
     case "continue folder": {
       const { conversations } = await latestConversations(store);
-      const folders = conversations.flatMap(({ metadata }) =>
-        typeof metadata?.["cwd"] === "string" ? metadata["cwd"] : [],
-      );
+      const folders = conversations.flatMap(({ folder }) => folder ?? []);
       return (text) => [...new Set(folders)].filter((folder) => folder.toLowerCase().startsWith(text));
     }
     default:

@@ -6,7 +6,8 @@ import { Metrics } from "../metrics.ts";
 import type { Store } from "../store/store.ts";
 import { Watchdog } from "../watchdog.ts";
 import { receive } from "../wire/body.ts";
-import { viewFrame } from "../wire/frame.ts";
+import { isObject, viewFrame } from "../wire/frame.ts";
+import type { FrameView } from "../wire/frame.ts";
 import { refusal } from "../wire/guard.ts";
 import { HttpSessions } from "../wire/http-sessions.ts";
 import type { Link } from "../wire/link.ts";
@@ -20,7 +21,7 @@ import { offeredTools } from "./offered-tools.ts";
 import type { ToolChoice } from "./offered-tools.ts";
 import { ResourceChanges } from "./resource-changes.ts";
 import { createMcpServer } from "./server.ts";
-import type { McpServerOptions } from "./server.ts";
+import type { McpServerOptions, Session } from "./server.ts";
 import { StatelessHttp } from "./stateless-http.ts";
 import { StatelessLink } from "./stateless-link.ts";
 import { Stateless } from "./stateless.ts";
@@ -48,6 +49,7 @@ export interface Listener {
   stop(): Promise<void>;
 }
 
+const FIRST_VERSION_WITH_LINKS = "2025-06-18";
 /** How long calls in flight may take when the server stops. */
 const STOP_DEADLINE_MS = 5000;
 
@@ -152,11 +154,17 @@ class Serving {
   async link(link: Link): Promise<void> {
     const left = new AbortController();
     const stateless = new StatelessLink(link, this.#stateless, this.#subscriptions);
+    const session: Session = { left: left.signal, takesLinks: false };
     try {
-      const server = await createMcpServer(this.#options, left.signal);
+      const server = await createMcpServer(this.#options, session);
       const closed = Promise.withResolvers<void>();
       server.onclose = () => closed.resolve();
-      await server.connect(linkTransport(link, (view) => stateless.take(view)));
+      await server.connect(
+        linkTransport(link, (view) => {
+          session.takesLinks ||= asksForLinks(view);
+          return stateless.take(view);
+        }),
+      );
       await closed.promise;
     } catch (error) {
       this.#options.log.warn("a session could not be served", { error });
@@ -166,6 +174,14 @@ class Serving {
       stateless.close();
     }
   }
+}
+
+/** Whether this is an `initialize` by a revision that knows links to resources; the SDK answers with the same or a later one. */
+function asksForLinks(view: FrameView): boolean {
+  if (view.kind !== "request" || view.method !== "initialize") return false;
+  const { params } = view.message;
+  const version = isObject(params) ? params["protocolVersion"] : undefined;
+  return typeof version === "string" && version >= FIRST_VERSION_WITH_LINKS;
 }
 
 interface Routes {

@@ -94,7 +94,7 @@ async function goOn({ folder }: Arguments, store: Store): Promise<string> {
   }
   const { conversations } = await latestConversations(store);
   const wanted = withoutEnd(folder);
-  const last = conversations.find(({ metadata }) => isWithin(metadata?.["cwd"], wanted));
+  const last = conversations.find((each) => isWithin(each.folder, wanted));
   if (!last) {
     return `Among the latest conversations none was held in ${oneLine(folder)}. Look for earlier ones with dewey_search.`;
   }
@@ -136,8 +136,8 @@ function conversationId(text: string): string {
   throw protocolError(INVALID_PARAMS, "params.arguments.conversation should be a conversation's id, a UUID");
 }
 
-function isWithin(cwd: unknown, folder: string): boolean {
-  return typeof cwd === "string" && (withoutEnd(cwd) === folder || cwd.startsWith(`${folder}/`));
+function isWithin(folder: string | null, wanted: string): boolean {
+  return folder !== null && (withoutEnd(folder) === wanted || folder.startsWith(`${wanted}/`));
 }
 
 function withoutEnd(folder: string): string {

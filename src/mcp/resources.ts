@@ -37,18 +37,17 @@ export const resourceTemplates = [
 /** A conversation as people look for it. */
 interface ListedConversation {
   id: string;
+  title: string | null;
   updated_at: string;
-  metadata: Json | null;
 }
 
 /** The name under which people look for a conversation; its time when it has none. */
 export function titleOf(conversation: ListedConversation): string {
-  const named = conversation.metadata?.["title"];
-  return typeof named === "string" && named !== "" ? named : `Conversation of ${conversation.updated_at.slice(0, 16)}Z`;
+  return conversation.title ?? `Conversation of ${conversation.updated_at.slice(0, 16)}Z`;
 }
 
 /** A link to a conversation, as an entry of a list or a block of a result. */
-function conversationResource(id: string, title: string) {
+export function conversationResource(id: string, title: string) {
   return { uri: CONVERSATION + id, name: id, title, mimeType: MARKDOWN };
 }
 

@@ -12,12 +12,20 @@ export interface McpServerOptions extends CallOptions {
   changes: ResourceChanges;
 }
 
+/** What is known of a session besides what the SDK keeps. */
+export interface Session {
+  /** Aborts when the client has left. */
+  left: AbortSignal;
+  /** Whether the revision that the client asked for knows links to resources in results. */
+  takesLinks: boolean;
+}
+
 /**
  * The MCP server of one session, by the revisions with sessions. Uses the SDK's low-level `Server`, because its `McpServer`
- * answers an unknown tool with a result and silently ignores unknown arguments. `left` aborts when the client has left.
- */
-export async function createMcpServer(options: McpServerOptions, left: AbortSignal): Promise<Server> {
+ * answers an unknown tool with a result and silently ignores unknown arguments. */
+export async function createMcpServer(options: McpServerOptions, session: Session): Promise<Server> {
   const { store, log } = options;
+  const { left } = session;
   const server = new Server(serverInfo(options.version), {
     capabilities,
     instructions: await instructions(store, log),
@@ -38,7 +46,11 @@ export async function createMcpServer(options: McpServerOptions, left: AbortSign
   // which takes a quarter of a call, and answer malformed parameters with -32603 instead of -32602.
   server.fallbackRequestHandler = async ({ method, params }, { sessionId, signal }) => {
     if (method === RESOURCES_LIST) watchResources();
-    const caller = { author: authorOf(sessionId ?? connection, server.getClientVersion()), signal };
+    const caller = {
+      author: authorOf(sessionId ?? connection, server.getClientVersion()),
+      signal,
+      takesLinks: session.takesLinks,
+    };
     return handlesMethod(method)
       ? answerRequest(method, params, caller, options)
       : callDirectly(method, params, caller, options);

@@ -11,7 +11,7 @@ import {
 import type { ProtocolError } from "./protocol-error.ts";
 import { answerRequest, capabilities, methodOf } from "./requests.ts";
 import type { McpServerOptions } from "./server.ts";
-import { DISCOVER, LISTEN, serverInfo } from "./server-info.ts";
+import { DISCOVER, LISTEN, serverInfo, serverName } from "./server-info.ts";
 import { INVALID_REQUEST, isObject } from "../wire/frame.ts";
 import type { FrameView } from "../wire/frame.ts";
 
@@ -102,7 +102,8 @@ export class Stateless {
 
   /** A response frame. */
   result(view: Request, result: Json): string {
-    const meta = { ...(isObject(result["_meta"]) ? result["_meta"] : {}), [SERVER]: serverInfo(this.#options.version) };
+    const own = isObject(result["_meta"]) ? result["_meta"] : {};
+    const meta = { [SERVER]: serverName(this.#options.version), ...own };
     return JSON.stringify({
       jsonrpc: "2.0",
       id: view.id,
@@ -125,7 +126,7 @@ export class Stateless {
     const known = methodOf(method);
     if (!known) throw noMethod(method);
     const client = metaOf(message)[CLIENT];
-    const caller = { author: authorOf(null, isImplementation(client) ? client : undefined), signal };
+    const caller = { author: authorOf(null, isImplementation(client) ? client : undefined), signal, takesLinks: true };
     return { ...(await answerRequest(method, message["params"], caller, this.#options)), ...known.cache };
   }
 }

@@ -15,6 +15,7 @@ import type { Caller } from "./caller.ts";
 import { jsonSchema } from "./json-schema.ts";
 import { toolFor } from "./offered-tools.ts";
 import { paramsOf, protocolError } from "./protocol-error.ts";
+import { conversationResource } from "./resources.ts";
 
 /**
  * Who may change startup contexts over MCP: with "on" a context that is set becomes active unless the caller says otherwise,
@@ -31,6 +32,9 @@ export interface CallOptions {
   /** Called after every tool call, with its outcome ("ok" or the error's code) and duration. */
   onCall: (tool: string, outcome: string, ms: number) => void;
 }
+
+/** Links after a reply: a model reads them too, and a person opens the first ones. */
+const MAX_LINKS = 10;
 
 /** Every tool as `tools/list` returns it. */
 const shown = new Map(
@@ -79,12 +83,23 @@ export async function callByName(params: unknown, caller: Caller, options: CallO
     const found = await answer(tool, args, caller, options);
     // First, so that the model has read it before the text that it is about.
     const output = tool.quotes ? { notice: QUOTATION, ...found } : found;
-    return { content: [{ type: "text", text: JSON.stringify(output) }], structuredContent: output };
+    const links = caller.takesLinks ? linksOf(tool, found) : [];
+    return { content: [{ type: "text", text: JSON.stringify(output) }, ...links], structuredContent: output };
   } catch (thrown) {
     const { code, field, message } = told(thrown, tool, options.log);
     const text = JSON.stringify({ error: { code, ...(field === undefined ? {} : { field }), message } });
     return { isError: true, content: [{ type: "text", text }] };
   }
+}
+
+/** Links to the conversations that a reply is about, each once. */
+function linksOf(tool: Tool, output: Record<string, unknown>) {
+  const titles = new Map<string, string | null>();
+  for (const { id, title } of tool.conversations?.(output) ?? []) titles.set(id, title);
+  return [...titles].slice(0, MAX_LINKS).map(([id, title]) => ({
+    type: "resource_link" as const,
+    ...conversationResource(id, title ?? "Conversation"),
+  }));
 }
 
 /** Serves the prototype's clients, which name the tool as the method and expect the bare value, without a handshake. */

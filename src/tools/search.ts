@@ -111,5 +111,6 @@ export const search = defineTool({
   annotations: reads,
   quotes: true,
   alwaysLoaded: true,
+  conversations: ({ results }) => results.map(({ conversation_id: id, title }) => ({ id, title })),
   handle: (store, input, _, signal) => store.search.find(input, signal),
 });

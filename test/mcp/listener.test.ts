@@ -417,6 +417,21 @@ describe("both eras of MCP on the same addresses", () => {
     rpc.close();
   });
 
+  test("a search links to resources only for revisions that know such links", async () => {
+    await using served = await testListener(engine);
+    const blocks = async (protocolVersion: string) => {
+      const rpc = await Rpc.open(served.url);
+      const clientInfo = { name: "t", version: "1" };
+      await rpc.call("initialize", { protocolVersion, capabilities: {}, clientInfo });
+      await rpc.tool("dewey_store_messages_bulk", { messages: [{ role: "user", content: "medlars" }] });
+      const { content } = await rpc.call("tools/call", { name: "dewey_search", arguments: { query: "medlars" } });
+      rpc.close();
+      return new Set((content as Json[]).map(({ type }) => type));
+    };
+    expect(await blocks("2025-03-26")).toEqual(new Set(["text"]));
+    expect(await blocks("2025-06-18")).toEqual(new Set(["text", "resource_link"]));
+  });
+
   test("a session is told that the resources have changed once it has listed them", async () => {
     await using served = await testListener(engine, { listener: { resourcePollMs: 5 } });
     const told = await connected(served.url);

@@ -41,7 +41,7 @@ async function open(
       calls.push([tool, outcome]);
     },
   };
-  const server = await createMcpServer(options, left.signal);
+  const server = await createMcpServer(options, { left: left.signal, takesLinks: true });
   let handlers: LinkHandlers | undefined;
   const sent: Json[] = [];
   const link: Link = {
@@ -84,8 +84,16 @@ describe("a session's MCP server", () => {
   test("names itself, and lists each tool with its schemas", async () => {
     const { hello, request, close } = await open(store);
     expect(hello["result"]).toMatchObject({
-      serverInfo: { name: "dewey", title: "Dewey", version: "1.2.3" },
-      capabilities: { tools: {} },
+      serverInfo: {
+        name: "dewey",
+        title: "Dewey",
+        version: "1.2.3",
+        icons: [
+          { mimeType: "image/png", sizes: ["48x48"], src: expect.stringMatching(/^data:image\/png;base64,iVBOR/) },
+          { mimeType: "image/svg+xml", sizes: ["any"], src: expect.stringMatching(/^data:image\/svg\+xml;base64,/) },
+        ],
+      },
+      capabilities: { tools: {}, prompts: {}, resources: { listChanged: true }, completions: {} },
       instructions: expect.stringContaining("dewey_search"),
     });
     const { tools } = (await request("tools/list"))["result"] as { tools: Json[] };
@@ -109,6 +117,29 @@ describe("a session's MCP server", () => {
     expect(await list()).toEqual({ tools: listed });
     expect(listed.map(({ name }) => name)).toEqual([...tools.keys()]);
     expect(Buffer.byteLength(JSON.stringify({ tools: listed }))).toBeLessThan(24_000);
+    await close();
+  });
+
+  test("links the conversations of a search's hits as resources, each once and the best first", async () => {
+    const { tool, request, close } = await open(store);
+    const ids: unknown[] = [];
+    for (const contents of [["medlars", "of medlars, at last"], ["medlars medlars medlars"]]) {
+      const messages = contents.map((content) => ({ role: "user", content }));
+      const { structuredContent } = await tool("dewey_store_messages_bulk", { messages });
+      ids.push(structuredContent?.["conversation_id"]);
+    }
+    const found = await tool("dewey_search", { query: "medlars" });
+    const hits = (found.structuredContent?.["results"] ?? []) as Json[];
+    const [, ...links] = (found.content ?? []) as unknown as Json[];
+    expect(links.map(({ uri }) => uri)).toEqual(
+      [...new Set(hits.map((hit) => hit["conversation_id"]))].map((id) => `dewey://conversation/${String(id)}`),
+    );
+    expect(links).toHaveLength(ids.length);
+    for (const { type, uri, name, title } of links) {
+      expect([type, typeof name, typeof title]).toEqual(["resource_link", "string", "string"]);
+      expect((await request("resources/read", { uri }))["result"]).toMatchObject({ contents: [{ uri }] });
+    }
+    expect((await tool("dewey_search", { query: "nothing at all like it" })).content).toHaveLength(1);
     await close();
   });
 
