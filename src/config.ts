@@ -40,6 +40,8 @@ export interface ServeConfig extends ListenConfig {
   redactPatterns: Record<string, RegExp>;
   /** What MCP clients may do to startup contexts. */
   contextWrites: "on" | "inactive" | "off";
+  /** Which tools MCP clients are offered. */
+  tools: "all" | "read" | string[];
   dataDir: string;
   logLevel: LogLevel;
 }
@@ -125,6 +127,7 @@ export const obeyed = {
     "redact",
     "redactPatterns",
     "contextWrites",
+    "tools",
     ...common,
   ],
   proxy: [
@@ -168,6 +171,7 @@ export function serveConfig(sources: Sources): ServeConfig {
       redact: values.redact === "on",
       redactPatterns: readPatterns(values.redactPatterns, reader),
       contextWrites: values.contextWrites,
+      tools: values.tools,
       dataDir: values.dataDir ?? defaultDataDir(sources.env),
       logLevel: values.logLevel,
     };

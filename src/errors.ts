@@ -22,16 +22,16 @@ export class DeweyError extends Error {
 
 /**
  * The code that each protocol uses for an error.
- * JSON-RPC: -32602 and -32603 are defined by the protocol; -320xx is its range for server errors, without those that MCP
- * uses itself (-32000 to -32002 and -32042).
+ * JSON-RPC: -32602 and -32603 are defined by the protocol. The others lie outside of the range that JSON-RPC reserves
+ * (-32768 to -32000), as MCP demands since 2026-07-28: it gives meanings to codes of that range, -32020 to -32022 among them.
  * Exit codes: 2 is the convention for wrong usage; 69 and 77 are EX_UNAVAILABLE and EX_NOPERM of sysexits.
  */
 const translations: Record<ErrorCode, { jsonRpc: number; http: number; exit: number }> = {
   invalid: { jsonRpc: -32602, http: 400, exit: 2 },
-  not_found: { jsonRpc: -32020, http: 404, exit: 1 },
-  conflict: { jsonRpc: -32021, http: 409, exit: 1 },
-  unauthorized: { jsonRpc: -32022, http: 401, exit: 77 },
-  unavailable: { jsonRpc: -32023, http: 503, exit: 69 },
+  not_found: { jsonRpc: 404, http: 404, exit: 1 },
+  conflict: { jsonRpc: 409, http: 409, exit: 1 },
+  unauthorized: { jsonRpc: 401, http: 401, exit: 77 },
+  unavailable: { jsonRpc: 503, http: 503, exit: 69 },
   internal: { jsonRpc: -32603, http: 500, exit: 1 },
 };
 

@@ -57,6 +57,14 @@ const oneOf =
     return choice;
   };
 
+/** The names are checked by the server, which knows the tools. */
+const toolChoice = (value: string): "all" | "read" | string[] => {
+  if (value === "all" || value === "read") return value;
+  const names = value.split(",").map((name) => name.trim());
+  if (names.includes("")) throw new Unfit("should be all, read, or names of tools, separated by commas");
+  return names;
+};
+
 /** @see ContextWrites */
 const contextWrites = ["on", "inactive", "off"] as const;
 
@@ -375,6 +383,13 @@ export const settings = {
       "what MCP clients may do to startup contexts: everything, activate one only when they ask for it, or nothing",
     default: "on",
     parse: oneOf(contextWrites, "should be on, inactive or off"),
+  }),
+  tools: defaulted({
+    env: "DEWEY_TOOLS",
+    value: "all|read|NAMES",
+    summary: "the tools that MCP clients are offered: all, those that only read, or some, separated by commas",
+    default: "all",
+    parse: toolChoice,
   }),
   logLevel: defaulted({
     env: "DEWEY_LOG_LEVEL",

@@ -54,6 +54,7 @@ describe("the server's configuration", () => {
       redact: true,
       redactPatterns: {},
       contextWrites: "on",
+      tools: "all",
       searchLanguage: undefined,
     });
   });
@@ -76,6 +77,7 @@ describe("the server's configuration", () => {
         DEWEY_REDACT: "off",
         DEWEY_REDACT_PATTERNS: patterns,
         DEWEY_CONTEXT_WRITES: "off",
+        DEWEY_TOOLS: "dewey_search, dewey_stats",
         DEWEY_DATA_DIR: "data",
         DEWEY_LOG_LEVEL: "debug",
       }),
@@ -97,6 +99,7 @@ describe("the server's configuration", () => {
       redact: false,
       redactPatterns: { "ticket number": /T-\d{6}/ },
       contextWrites: "off",
+      tools: ["dewey_search", "dewey_stats"],
       dataDir: resolve("data"),
       logLevel: "debug",
     });

@@ -58,6 +58,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     log,
     version,
     contextWrites: config.contextWrites,
+    tools: config.tools,
     ...listenOptions(config),
   });
   stack.defer(() => listener.stop());

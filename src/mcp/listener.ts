@@ -5,17 +5,28 @@ import type { Log } from "../log.ts";
 import { Metrics } from "../metrics.ts";
 import type { Store } from "../store/store.ts";
 import { Watchdog } from "../watchdog.ts";
+import { receive } from "../wire/body.ts";
+import { isObject, viewFrame } from "../wire/frame.ts";
+import type { FrameView } from "../wire/frame.ts";
 import { refusal } from "../wire/guard.ts";
 import { HttpSessions } from "../wire/http-sessions.ts";
 import type { Link } from "../wire/link.ts";
 import { Port, upgrade } from "../wire/port.ts";
-import type { ListenOptions, PortOptions } from "../wire/port.ts";
+import type { ListenOptions, PortOptions, Visit } from "../wire/port.ts";
 import { linkTransport } from "../wire/transport.ts";
 import { BackupRoutes } from "./backup-routes.ts";
 import { handleReindex } from "./reindex-route.ts";
 import { handleContextWrite } from "./context-route.ts";
+import { offeredTools } from "./offered-tools.ts";
+import type { ToolChoice } from "./offered-tools.ts";
+import { ResourceChanges } from "./resource-changes.ts";
 import { createMcpServer } from "./server.ts";
-import type { ContextWrites } from "./server.ts";
+import type { McpServerOptions, Session } from "./server.ts";
+import { StatelessHttp } from "./stateless-http.ts";
+import { StatelessLink } from "./stateless-link.ts";
+import { Stateless } from "./stateless.ts";
+import { Subscriptions } from "./subscriptions.ts";
+import type { ContextWrites } from "./tool-calls.ts";
 
 export interface ListenerOptions extends ListenOptions {
   store: Store;
@@ -23,6 +34,10 @@ export interface ListenerOptions extends ListenOptions {
   version: string;
   /** Default "on". */
   contextWrites?: ContextWrites;
+  /** Default "all". */
+  tools?: ToolChoice;
+  /** Interval between looks at the list of resources while a client watches it. */
+  resourcePollMs?: number;
 }
 
 export interface Listener {
@@ -34,12 +49,17 @@ export interface Listener {
   stop(): Promise<void>;
 }
 
+const FIRST_VERSION_WITH_LINKS = "2025-06-18";
 /** How long calls in flight may take when the server stops. */
 const STOP_DEADLINE_MS = 5000;
 
-/** Serves the tools on one port: WebSocket on `/` and `/mcp`, Streamable HTTP on `/mcp`, and `/healthz`. */
+/**
+ * Serves the tools on one port: WebSocket on `/` and `/mcp`, Streamable HTTP on `/mcp`, and `/healthz`. Throws `invalid` for
+ * a tool that does not exist.
+ */
 export function startListener(options: ListenerOptions): Listener {
   const { store, log, version, contextWrites = "on" } = options;
+  const offered = offeredTools(options.tools ?? "all");
   const links = new Set<Link>();
   const metrics = new Metrics();
   const watchdog = new Watchdog(log, metrics);
@@ -51,34 +71,37 @@ export function startListener(options: ListenerOptions): Listener {
     durations({ tool })(ms);
   };
   meterDatabase(metrics, store);
-  const serve = () => createMcpServer({ store, version, log, contextWrites, onCall });
+  const changes = new ResourceChanges(store, log, options.resourcePollMs);
+  const serving = new Serving({ store, version, log, contextWrites, offered, onCall, changes });
   const backups = new BackupRoutes(store, log);
   const http = new HttpSessions({
     log,
     versions: SUPPORTED_PROTOCOL_VERSIONS,
-    opened: (link) => void serveLink(link, serve, log),
+    opened: (link) => void serving.link(link),
   });
   const opened = (link: Link) => {
     links.add(link);
-    void serveLink(link, serve, log).finally(() => links.delete(link));
+    void serving.link(link).finally(() => links.delete(link));
   };
   const port = new Port({
     ...options,
     metrics,
     health: () => health(options),
-    route: router(options, { http, backups, opened }),
+    route: router(options, { http, serving, backups, opened }),
   });
   return {
     url: port.url,
     port: port.number,
-    clients: () => links.size + http.size + backups.size + (store.reindexer.isWalking ? 1 : 0),
+    clients: () => links.size + http.size + serving.size + backups.size + (store.reindexer.isWalking ? 1 : 0),
     async stop() {
+      serving.stop();
       // Accepts no new connections, lets the calls in flight finish, then closes the rest.
       await within(STOP_DEADLINE_MS, port.drain(), () => {});
       http.stop();
       await backups.stop();
       await port.close();
       watchdog.stop();
+      changes.stop();
     },
   };
 }
@@ -104,32 +127,76 @@ function meterDatabase(metrics: Metrics, store: Store): void {
   );
 }
 
-/** Resolves when the link has closed. */
-async function serveLink(link: Link, serve: () => ReturnType<typeof createMcpServer>, log: Log): Promise<void> {
-  const closed = Promise.withResolvers<void>();
-  try {
-    const server = await serve();
-    server.onclose = () => closed.resolve();
-    await server.connect(linkTransport(link));
-    await closed.promise;
-  } catch (error) {
-    log.warn("a session could not be served", { error });
-    link.close("Dewey could not serve this session");
+/** Both eras of MCP on the same addresses: sessions of the SDK, and requests that stand alone (2026-07-28). */
+class Serving {
+  readonly http: StatelessHttp;
+  readonly #options: McpServerOptions;
+  readonly #stateless: Stateless;
+  readonly #subscriptions: Subscriptions;
+
+  constructor(options: McpServerOptions) {
+    this.#options = options;
+    this.#stateless = new Stateless(options);
+    this.#subscriptions = new Subscriptions(this.#stateless, options.changes);
+    this.http = new StatelessHttp(this.#stateless, this.#subscriptions);
   }
+
+  /** Number of clients without a session: one when any has asked recently, and each that has subscribed. */
+  get size(): number {
+    return this.#subscriptions.size + (this.http.isInUse ? 1 : 0);
+  }
+
+  stop(): void {
+    this.#subscriptions.stop();
+  }
+
+  /** Serves the requests of a link. Resolves when it has closed. */
+  async link(link: Link): Promise<void> {
+    const left = new AbortController();
+    const stateless = new StatelessLink(link, this.#stateless, this.#subscriptions);
+    const session: Session = { left: left.signal, takesLinks: false };
+    try {
+      const server = await createMcpServer(this.#options, session);
+      const closed = Promise.withResolvers<void>();
+      server.onclose = () => closed.resolve();
+      await server.connect(
+        linkTransport(link, (view) => {
+          session.takesLinks ||= asksForLinks(view);
+          return stateless.take(view);
+        }),
+      );
+      await closed.promise;
+    } catch (error) {
+      this.#options.log.warn("a session could not be served", { error });
+      link.close("Dewey could not serve this session");
+    } finally {
+      left.abort();
+      stateless.close();
+    }
+  }
+}
+
+/** Whether this is an `initialize` by a revision that knows links to resources; the SDK answers with the same or a later one. */
+function asksForLinks(view: FrameView): boolean {
+  if (view.kind !== "request" || view.method !== "initialize") return false;
+  const { params } = view.message;
+  const version = isObject(params) ? params["protocolVersion"] : undefined;
+  return typeof version === "string" && version >= FIRST_VERSION_WITH_LINKS;
 }
 
 interface Routes {
   http: HttpSessions;
+  serving: Serving;
   backups: BackupRoutes;
   opened: (link: Link) => void;
 }
 
-function router({ store, log }: ListenerOptions, { http, backups, opened }: Routes): PortOptions["route"] {
+function router({ store, log }: ListenerOptions, { http, serving, backups, opened }: Routes): PortOptions["route"] {
   return (visit) => {
     const { request, server } = visit;
     const { pathname } = visit.url;
     if (visit.isWebSocket && (pathname === "/" || pathname === "/mcp")) return upgrade(visit, opened);
-    if (pathname === "/mcp") return http.handle(request, server);
+    if (pathname === "/mcp") return handleMcp(visit, serving.http, http);
     if (pathname === "/contexts") return handleContextWrite(request, store, log);
     const [, owner = ""] = pathname.split("/");
     if (["backup", "recover", "reindex"].includes(owner)) {
@@ -139,6 +206,19 @@ function router({ store, log }: ListenerOptions, { http, backups, opened }: Rout
     }
     return refusal(404, "use WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz or GET /metrics");
   };
+}
+
+/** Each request says by itself to which era it belongs. */
+async function handleMcp(
+  { request, server }: Visit,
+  stateless: StatelessHttp,
+  sessions: HttpSessions,
+): Promise<Response> {
+  if (request.method !== "POST") return stateless.refuseMethod(request) ?? sessions.handle(request, server);
+  const text = await receive(request, server, (arriving) => arriving.text());
+  if (text instanceof Response) return text;
+  const frame = { text, view: viewFrame(text) };
+  return (await stateless.handle(request, server, frame)) ?? sessions.handle(request, server, frame);
 }
 
 async function health(options: ListenerOptions): Promise<Response> {

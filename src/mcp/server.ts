@@ -1,179 +1,60 @@
 import { Server } from "@modelcontextprotocol/sdk/server/index.js";
-import { ErrorCode, ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
-import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
-import { z } from "zod";
-import { asDeweyError, DeweyError, jsonRpcCode } from "../errors.ts";
-import type { Log } from "../log.ts";
-import type { Author } from "../store/context-history.ts";
-import type { Store } from "../store/store.ts";
-import { setStartupContext } from "../tools/contexts.ts";
-import { anyObject } from "../tools/fields.ts";
-import { QUOTATION } from "../tools/tool.ts";
-import type { Tool } from "../tools/tool.ts";
-import { callTool, tools } from "../tools/tools.ts";
-import { doing } from "../watchdog.ts";
-import { isObject } from "../wire/frame.ts";
+import { authorOf } from "./caller.ts";
 import { instructions } from "./instructions.ts";
+import { RESOURCES_LIST, answerRequest, capabilities, handlesMethod } from "./requests.ts";
+import type { ResourceChanges } from "./resource-changes.ts";
+import { serverInfo } from "./server-info.ts";
+import { callDirectly } from "./tool-calls.ts";
+import type { CallOptions } from "./tool-calls.ts";
 
-/**
- * Who may change startup contexts over MCP: with "on" a context that is set becomes active unless the caller says otherwise,
- * with "inactive" only when the caller asks for it, and with "off" no call over MCP changes any.
- */
-export type ContextWrites = "on" | "inactive" | "off";
-
-export interface McpServerOptions {
-  store: Store;
+export interface McpServerOptions extends CallOptions {
   version: string;
-  log: Log;
-  contextWrites: ContextWrites;
-  /** Called after every tool call, with its outcome ("ok" or the error's code) and duration. */
-  onCall: (tool: string, outcome: string, ms: number) => void;
+  changes: ResourceChanges;
+}
+
+/** What is known of a session besides what the SDK keeps. */
+export interface Session {
+  /** Aborts when the client has left. */
+  left: AbortSignal;
+  /** Whether the revision that the client asked for knows links to resources in results. */
+  takesLinks: boolean;
 }
 
 /**
- * The MCP server of one session. Uses the SDK's low-level `Server`, because its `McpServer` answers an unknown tool with a
- * result and silently ignores unknown arguments.
- */
-export async function createMcpServer(options: McpServerOptions): Promise<Server> {
+ * The MCP server of one session, by the revisions with sessions. Uses the SDK's low-level `Server`, because its `McpServer`
+ * answers an unknown tool with a result and silently ignores unknown arguments. */
+export async function createMcpServer(options: McpServerOptions, session: Session): Promise<Server> {
   const { store, log } = options;
-  const server = new Server(
-    { name: "dewey", title: "Dewey", version: options.version },
-    { capabilities: { tools: {} }, instructions: await instructions(store, log) },
-  );
-  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...toolList] }));
+  const { left } = session;
+  const server = new Server(serverInfo(options.version), {
+    capabilities,
+    instructions: await instructions(store, log),
+  });
   const connection = Bun.randomUUIDv7();
-  const authorOf = (session: string | undefined) => author(session ?? connection, server.getClientVersion());
-  // Handles `tools/call` too: with a handler set for it, the SDK would validate request and result against its own schemas,
+  let watches = false;
+  // A client that has never listed the resources has nothing to list again.
+  const watchResources = () => {
+    if (watches || left.aborted) return;
+    watches = true;
+    left.addEventListener(
+      "abort",
+      options.changes.watch(() => void server.sendResourceListChanged()),
+      { once: true },
+    );
+  };
+  // Handles every method: with handlers set for them, the SDK would validate requests and results against its own schemas,
   // which takes a quarter of a call, and answer malformed parameters with -32603 instead of -32602.
   server.fallbackRequestHandler = async ({ method, params }, { sessionId, signal }) => {
-    const caller = { author: authorOf(sessionId), signal };
-    return method === "tools/call"
-      ? callByName(params, caller, options)
+    if (method === RESOURCES_LIST) watchResources();
+    const caller = {
+      author: authorOf(sessionId ?? connection, server.getClientVersion()),
+      signal,
+      takesLinks: session.takesLinks,
+    };
+    return handlesMethod(method)
+      ? answerRequest(method, params, caller, options)
       : callDirectly(method, params, caller, options);
   };
   server.onerror = (error) => log.debug("a frame of a session could not be handled", { error });
   return server;
-}
-
-/** Limit on the part of a client's name that is kept; clients may send anything. */
-const MAX_CLIENT_NAME_CHARACTERS = 200;
-
-function author(session: string, client: { name: string; version: string } | undefined): Author {
-  const kept = (text: string | undefined) =>
-    text?.slice(0, MAX_CLIENT_NAME_CHARACTERS).toWellFormed().replaceAll("\0", "\uFFFD") ?? null;
-  return { session, client_name: kept(client?.name), client_version: kept(client?.version) };
-}
-
-const toolList = [...tools.values()].map((tool) => ({
-  name: tool.name,
-  title: tool.title,
-  description: tool.description,
-  inputSchema: jsonSchema(tool.input, "input"),
-  outputSchema: jsonSchema(
-    tool.quotes ? z.object({ notice: z.literal(QUOTATION), ...tool.output.shape }) : tool.output,
-    "output",
-  ),
-  annotations: { title: tool.title, ...tool.annotations },
-  ...(tool.alwaysLoaded ? { _meta: { "anthropic/alwaysLoad": true } } : {}),
-}));
-
-function jsonSchema(schema: z.ZodType, io: "input" | "output") {
-  // A date is a string on the wire; transforms do not appear in the schema.
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
-  return { ...rest, type: "object" as const };
-}
-
-interface Caller {
-  author: Author;
-  /** Aborts when the caller cancels the request or disconnects. */
-  signal: AbortSignal;
-}
-
-const callParams = z.looseObject({
-  name: z.string("should be the name of a tool"),
-  arguments: anyObject('should be an object that names each argument, such as {"query": "words"}').optional(),
-});
-
-/** Handles `tools/call`. An error that a model can correct is a result; only a malformed request is a protocol error. */
-async function callByName(params: unknown, caller: Caller, options: McpServerOptions): Promise<CallToolResult> {
-  const parsed = callParams.safeParse(params ?? {});
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw protocolError(
-      ErrorCode.InvalidParams,
-      `${["params", ...(issue?.path ?? [])].join(".")} ${issue?.message ?? "is wrong"}`,
-    );
-  }
-  const tool = tools.get(parsed.data.name);
-  if (!tool) {
-    const name = JSON.stringify(parsed.data.name);
-    throw protocolError(ErrorCode.InvalidParams, `there is no tool ${name}; tools/list returns the available ones`);
-  }
-  try {
-    const found = await answer(tool, parsed.data.arguments, caller, options);
-    // First, so that the model has read it before the text that it is about.
-    const output = tool.quotes ? { notice: QUOTATION, ...found } : found;
-    return { content: [{ type: "text", text: JSON.stringify(output) }], structuredContent: output };
-  } catch (thrown) {
-    const { code, field, message } = told(thrown, tool, options.log);
-    const text = JSON.stringify({ error: { code, ...(field === undefined ? {} : { field }), message } });
-    return { isError: true, content: [{ type: "text", text }] };
-  }
-}
-
-/** Serves the prototype's clients, which name the tool as the method and expect the bare value, without a handshake. */
-async function callDirectly(method: string, params: unknown, caller: Caller, options: McpServerOptions) {
-  const tool = tools.get(method);
-  if (!tool) throw protocolError(ErrorCode.MethodNotFound, `there is no method ${JSON.stringify(method)}`);
-  try {
-    const output = await answer(tool, params, caller, options);
-    // The SDK's type demands an object, but the wire carries any JSON: "no context" is null.
-    return (tool.bare ? tool.bare(output) : output) as Record<string, unknown>;
-  } catch (thrown) {
-    const { code, field, message } = told(thrown, tool, options.log);
-    throw protocolError(jsonRpcCode(code), message, { code, ...(field === undefined ? {} : { field }) });
-  }
-}
-
-/**
- * An error that the SDK sends as a JSON-RPC error. Its own `McpError` starts each message with "MCP error -32602:", and
- * clients made with the SDK prepend that once more.
- */
-function protocolError(code: number, message: string, data?: object): Error {
-  return Object.assign(new Error(message), { code, ...(data === undefined ? {} : { data }) });
-}
-
-async function answer(tool: Tool, given: unknown, { author, signal }: Caller, options: McpServerOptions) {
-  const { store, onCall } = options;
-  const startedMs = performance.now();
-  try {
-    const args = tool.writesContexts ? permitted(tool, given, options.contextWrites) : given;
-    const output = await doing(tool.name, () => callTool(tool, store, args, author, signal));
-    onCall(tool.name, "ok", performance.now() - startedMs);
-    return output;
-  } catch (error) {
-    onCall(tool.name, asDeweyError(error).code, performance.now() - startedMs);
-    throw error;
-  }
-}
-
-/** The arguments of a call that changes what later sessions read as instruction. Throws `unauthorized` when it may not. */
-function permitted(tool: Tool, args: unknown, contextWrites: ContextWrites): unknown {
-  if (contextWrites === "off") {
-    const remedy = "a person can change them with: dewey context";
-    throw new DeweyError(
-      "unauthorized",
-      `this server does not change startup contexts over MCP (DEWEY_CONTEXT_WRITES is off); ${remedy}`,
-    );
-  }
-  const asksNothing = tool === setStartupContext && isObject(args) && args["set_active"] === undefined;
-  return asksNothing && contextWrites === "inactive" ? { ...args, set_active: false } : args;
-}
-
-/** The error for the caller. An internal error is logged and its message withheld: it may quote other people's data. */
-function told(thrown: unknown, tool: Tool, log: Log): Pick<DeweyError, "code" | "field" | "message"> {
-  const error = asDeweyError(thrown);
-  if (error.code !== "internal") return error;
-  log.error("a tool failed", { tool: tool.name, error: error.message, stack: error.stack?.split("\n").slice(1, 4) });
-  return { code: "internal", field: undefined, message: `${tool.name} failed inside Dewey; its log says more` };
 }

@@ -18,6 +18,7 @@ import {
   nextCursor,
   offset,
   reads,
+  shownBy,
   time,
   total,
   totalIsLowerBound,
@@ -27,14 +28,16 @@ import {
 import { defineTool } from "./tool.ts";
 
 /** What people look for a conversation by. */
+/** The client is the program that held it, and `title_source` says who named it. */
 const facts = {
   title: z.string().nullable(),
-  title_source: z.enum(titleSources).nullable().describe("who named it"),
-  client: z.string().nullable().describe("the program that held it"),
+  title_source: z.enum(titleSources).nullable(),
+  client: z.string().nullable(),
   folder: z.string().nullable(),
   branch: z.string().nullable(),
-  parent_id: z.string().nullable().describe("the conversation that started this sub-agent"),
-  forked_from: z.string().nullable().describe("the conversation that this one continues"),
+  /** The conversation that started this one as a sub-agent, and the one that it continues. */
+  parent_id: z.string().nullable(),
+  forked_from: z.string().nullable(),
   starred: z.boolean(),
 };
 
@@ -47,24 +50,23 @@ const messageView = z.object({
   metadata_bytes: metadataBytes,
   created_at: time,
   kind: messageKind,
-  bookkeeping: z.literal(true).optional().describe("noted by a program for itself"),
+  bookkeeping: z.literal(true).optional(),
   abandoned,
   content_length: contentLength,
-  next_content_offset: z.int().optional().describe("content is cut: read on with turn and content_offset"),
+  next_content_offset: z.int().optional().describe("if cut"),
 });
 
 export const beginConversation = defineTool({
   name: "dewey_begin_conversation",
   title: "Begin a conversation",
   description:
-    "Begins a new conversation in Dewey's store and returns its conversation_id, which the other tools take. " +
-    "Use session_id to group conversations that belong together. " +
-    "With a conversation_id of your own the call is idempotent: repeating it returns the same result.",
+    "Begins a new conversation and returns its conversation_id, which the other tools take. " +
+    "With a conversation_id of your own, repeating the call returns the same result.",
   input: z.strictObject({
     session_id: key("your own key for conversations that belong together").optional(),
-    metadata: metadata("anything worth keeping about the conversation").optional(),
-    conversation_id: uuid("an id of your own, to make the call idempotent").optional(),
-    created_at: moment("when it began, for imported conversations; default: now").optional(),
+    metadata: metadata("anything worth keeping").optional(),
+    conversation_id: uuid("an id of your own").optional(),
+    created_at: moment("when it began; default: now").optional(),
   }),
   output: z.object({ conversation_id: z.string(), session_id: z.string().nullable(), created_at: time }),
   annotations: adds,
@@ -76,16 +78,16 @@ export const getConversation = defineTool({
   title: "Read a conversation",
   description:
     "Reads a conversation's messages in order, from turn 1 or after after_turn. A reply holds up to about 20,000 tokens; " +
-    "when there is more, pass next_after_turn as after_turn to read on. The content of a message too large for a reply is cut, " +
-    "with its content_length: read on with turn and content_offset. full lifts the limit, for programs.",
+    "when there is a next_after_turn, pass it as after_turn to read on. A larger content is cut, and content_length is its whole " +
+    "length: read on with turn and its next_content_offset as content_offset.",
   input: z.strictObject({
-    conversation_id: uuid("which conversation"),
+    conversation_id: uuid(),
     after_turn: whole(0, "only messages after this turn").optional(),
     limit: whole(1, "maximum number of messages").optional(),
     turn: whole(1, "only this one message").optional(),
-    content_offset: whole(0, "with turn: start at this character of its content").optional(),
-    everything: z.boolean().optional().describe("also bookkeeping and abandoned branches, hidden by default"),
-    full: z.boolean().optional().describe("do not limit the reply's size"),
+    content_offset: whole(0, "with turn: from this character").optional(),
+    everything: z.boolean().optional().describe("bookkeeping and abandoned branches too"),
+    full: z.boolean().optional().describe("whole, for programs"),
   }),
   output: z.object({
     conversation_id: z.string(),
@@ -104,10 +106,9 @@ export const getConversation = defineTool({
           created_at: time,
         }),
       )
-      .optional()
-      .describe("its sub-agents and forks, on the first page"),
+      .optional(),
     messages: z.array(messageView),
-    next_after_turn: z.int().optional().describe("there is more: pass this as after_turn"),
+    next_after_turn: z.int().optional(),
   }),
   annotations: reads,
   quotes: true,
@@ -120,27 +121,30 @@ export const listConversations = defineTool({
   description:
     "Lists conversations, the latest first, each with its title and number of messages. To find what was said, use dewey_search.",
   input: z.strictObject({
-    session_id: key("only conversations with this session_id").optional(),
+    session_id: key().optional(),
     limit,
     offset,
     cursor,
     sort_by: z
       .enum(["updated_at", "created_at"], "should be updated_at or created_at")
       .default("updated_at")
-      .describe("the time to sort by, latest first"),
+      .describe("latest first"),
   }),
   output: z.object({
     conversations: z.array(
-      z.object({
-        id: z.string(),
-        session_id: z.string().nullable(),
-        created_at: time,
-        updated_at: time,
-        message_count: z.int(),
-        ...facts,
-        metadata: anyMetadata,
-        metadata_bytes: metadataBytes,
-      }),
+      shownBy(
+        z.object({
+          id: z.string(),
+          session_id: z.string().nullable(),
+          created_at: time,
+          updated_at: time,
+          message_count: z.int(),
+          ...facts,
+          metadata: anyMetadata,
+          metadata_bytes: metadataBytes,
+        }),
+        "id, message_count, and the rest as in dewey_get_conversation",
+      ),
     ),
     total,
     limit: z.int(),
@@ -161,22 +165,19 @@ export const updateConversation = defineTool({
     "that a person gave is replaced only by a person's.",
   input: z
     .strictObject({
-      conversation_id: uuid("which conversation").optional(),
-      of_message: metadata("instead: the conversation with a message whose metadata contains this").optional(),
-      title: key("its new title").optional(),
-      title_source: z
-        .enum(["person", "client", "prompt"], "should be person, client or prompt")
-        .default("person")
-        .describe("who gives the title"),
-      starred: z.boolean().optional().describe("whether it is starred"),
-      client: key("the program that held it").optional(),
-      folder: key("its working directory").optional(),
-      branch: key("its branch of version control").optional(),
-      parent_id: uuid("the conversation that started this one as a sub-agent").optional(),
-      forked_from: uuid("the conversation that this one continues").optional(),
-      abandoned: messageIds("messages on branches that it has left").optional(),
-      current: messageIds("messages to mark as not abandoned").optional(),
-      metadata: metadata("fields to add to its metadata, or to replace there").optional(),
+      conversation_id: uuid().optional(),
+      of_message: metadata("instead: of a message with this metadata").optional(),
+      title: key().optional(),
+      title_source: z.enum(["person", "client", "prompt"], "should be person, client or prompt").default("person"),
+      starred: z.boolean().optional(),
+      client: key().optional(),
+      folder: key().optional(),
+      branch: key().optional(),
+      parent_id: uuid("that started it as a sub-agent").optional(),
+      forked_from: uuid("that it continues").optional(),
+      abandoned: messageIds("on branches that it has left").optional(),
+      current: messageIds("on none of them").optional(),
+      metadata: metadata("fields to add or replace").optional(),
     })
     .refine((input) => (input.conversation_id === undefined) !== (input.of_message === undefined), {
       path: ["conversation_id"],
@@ -194,8 +195,8 @@ export const deleteConversation = defineTool({
     "Moves a conversation with all its messages to the trash, hidden from all tools; until restorable_until " +
     "dewey_restore_conversation brings it back. force deletes it permanently at once: use it only when the user asked for that.",
   input: z.strictObject({
-    conversation_id: uuid("which conversation"),
-    force: z.boolean().default(false).describe("delete permanently instead of moving to the trash"),
+    conversation_id: uuid(),
+    force: z.boolean().default(false).describe("delete permanently"),
   }),
   output: z.object({ deleted: z.literal(true), messages_deleted: z.int(), restorable_until: time.optional() }),
   annotations: destroys,
@@ -206,7 +207,7 @@ export const restoreConversation = defineTool({
   name: "dewey_restore_conversation",
   title: "Restore a conversation",
   description: "Restores a conversation with all its messages from the trash.",
-  input: z.strictObject({ conversation_id: uuid("which conversation") }),
+  input: z.strictObject({ conversation_id: uuid() }),
   output: z.object({
     restored: z.boolean().describe("false when it was not in the trash"),
     message_count: z.int(),

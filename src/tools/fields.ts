@@ -14,22 +14,37 @@ const DEFAULT_LIMIT = 20;
 
 const roles = ["user", "assistant", "system", "tool"] as const;
 
-export const uuid = (what: string) =>
-  z
-    .string()
-    .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, "should be a UUID")
-    .describe(what);
+export const UUID_PATTERN = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** A field whose name alone says what it is has no description. */
+function described<Type extends z.ZodType>(type: Type, what: string | undefined): Type {
+  return what === undefined ? type : type.describe(what);
+}
+
+/**
+ * Rows that another tool's schema shows already, or nearly so: `tools/list` names them by `what` instead of showing them again.
+ * Replies are checked against the type all the same.
+ */
+export function shownBy<Type extends z.ZodType>(type: Type, what: string): Type {
+  return type.meta({ [SHOWN_BY]: what });
+}
+/** The key under which a schema carries that. */
+export const SHOWN_BY = "shownBy";
+
+export const uuid = (what?: string) => described(z.string().regex(UUID_PATTERN, "should be a UUID"), what);
 
 /** A short text that is compared and indexed, so PostgreSQL must be able to store it unchanged. */
-export const key = (what: string) =>
-  z
-    .string()
-    .min(1, "should not be empty")
-    .max(MAX_KEY_CHARACTERS, `should have at most ${MAX_KEY_CHARACTERS} characters`)
-    .refine(isStorable, "should not contain U+0000 or lone surrogates")
-    .describe(what);
+export const key = (what?: string) =>
+  described(
+    z
+      .string()
+      .min(1, "should not be empty")
+      .max(MAX_KEY_CHARACTERS, `should have at most ${MAX_KEY_CHARACTERS} characters`)
+      .refine(isStorable, "should not contain U+0000 or lone surrogates"),
+    what,
+  );
 
-export const content = (what: string) => z.string().min(1, "should not be empty").describe(what);
+export const content = (what?: string) => described(z.string().min(1, "should not be empty"), what);
 
 /** What a search looks for. */
 export const searchQuery = z
@@ -54,12 +69,13 @@ export const anyObject = (message: string) =>
     )
     .meta({ type: "object", additionalProperties: {} });
 
-export const metadata = (what: string) =>
-  anyObject("should be an object")
-    .refine((value) => depth(value, MAX_METADATA_DEPTH) <= MAX_METADATA_DEPTH, {
+export const metadata = (what?: string) =>
+  described(
+    anyObject("should be an object").refine((value) => depth(value, MAX_METADATA_DEPTH) <= MAX_METADATA_DEPTH, {
       message: `should not be nested deeper than ${MAX_METADATA_DEPTH} levels`,
-    })
-    .describe(what);
+    }),
+    what,
+  );
 
 /** Metadata that others must contain. */
 export const metadataFilter = (what: string) =>
@@ -68,60 +84,60 @@ export const metadataFilter = (what: string) =>
   });
 
 /** A time in ISO 8601; UTC when it names no time zone. */
-export const moment = (what: string) =>
-  z
-    .string()
-    .refine(
-      (text) => parseMoment(text) !== undefined,
-      "should be an ISO 8601 date and time such as 2026-01-31T12:00:00Z",
-    )
-    .transform((text) => new Date(parseMoment(text) ?? 0).toISOString())
-    .describe(what);
+export const moment = (what?: string) =>
+  described(
+    z
+      .string()
+      .refine(
+        (text) => parseMoment(text) !== undefined,
+        "should be an ISO 8601 date and time such as 2026-01-31T12:00:00Z",
+      )
+      .transform((text) => new Date(parseMoment(text) ?? 0).toISOString()),
+    what,
+  );
 
 /** The start of a period; a date without a time is its first moment in UTC. */
 export const startDate = z
   .string()
   .refine((text) => parseMoment(text) !== undefined, dateRule())
   .transform((text) => new Date(parseMoment(text) ?? 0))
-  .describe("only messages from this time on: ISO 8601; a date without a time starts at midnight UTC");
+  .describe("from this time on: ISO 8601; a date alone begins at midnight UTC");
 
 /** The end of a period; a date without a time includes that whole day in UTC. Parsed to the first moment after the period. */
 export const endDate = z
   .string()
   .refine((text) => parseMoment(text) !== undefined, dateRule())
   .transform((text) => new Date((parseMoment(text) ?? 0) + (isDateAlone(text) ? MS_PER_DAY : 1)))
-  .describe("only messages up to this time: ISO 8601; a date without a time includes that whole day in UTC");
+  .describe("up to this time; a date alone includes that day");
 
 export const limit = z
   .int("should be a whole number")
   .min(1, `should be from 1 to ${MAX_LIMIT}`)
   .max(MAX_LIMIT, `should be from 1 to ${MAX_LIMIT}`)
-  .default(DEFAULT_LIMIT)
-  .describe(`maximum number of results, 1 to ${MAX_LIMIT}`);
+  .default(DEFAULT_LIMIT);
 
 export const offset = z
   .int("should be a whole number")
   .min(0, "should be 0 or more")
   .max(2_147_483_647, "should be at most 2147483647")
-  .default(0)
-  .describe("number of results to skip");
+  .default(0);
 
 /** The position of a list's next page. */
 export const cursor = z
   .string()
   .min(1, "should not be empty")
   .optional()
-  .describe(
-    "next_cursor of the previous page, with all other arguments unchanged: fast on any page, and without repeats",
-  );
+  .describe("next_cursor, other arguments unchanged");
 
 /** A count or a position, up to PostgreSQL's largest integer. */
-export const whole = (least: number, what: string) =>
-  z
-    .int("should be a whole number")
-    .min(least, `should be ${least} or more`)
-    .max(2_147_483_647, "should be at most 2147483647")
-    .describe(what);
+export const whole = (least: number, what?: string) =>
+  described(
+    z
+      .int("should be a whole number")
+      .min(least, `should be ${least} or more`)
+      .max(2_147_483_647, "should be at most 2147483647"),
+    what,
+  );
 
 /** Messages named at once; importers of longer lists call again. */
 const MAX_MESSAGE_IDS = 10_000;
@@ -133,25 +149,27 @@ export const messageIds = (what: string) =>
     .describe(what);
 
 /** For recorders, whose messages may arrive after the conversation was deleted. */
-export const followToTrash = z.boolean().optional().describe("also store into a conversation in the trash");
+export const followToTrash = z.boolean().optional().describe("store into the trash too");
 
 /** Fields of replies follow. */
-export const time = z.string().describe("ISO 8601, UTC");
-export const total = z.int().describe("number of all results, regardless of limit and offset");
-export const totalIsLowerBound = z
-  .literal(true)
-  .optional()
-  .describe("there are more than total, which is counted only up to 10,000");
-export const nextCursor = z.string().optional().describe("there is more: repeat the call with this as cursor");
+/** ISO 8601 in UTC. */
+export const time = z.string();
+/** Number of all results, on all pages. */
+export const total = z.int();
+/** There are more than total, which is counted only up to 10,000. */
+export const totalIsLowerBound = z.literal(true).optional();
+/** Present when there is more: the cursor of the next page. */
+export const nextCursor = z.string().optional();
 export const anyMetadata = z.record(z.string(), z.unknown()).nullable();
-export const metadataBytes = z
-  .int()
-  .optional()
-  .describe("size of metadata that was left out as too large for the reply");
-export const contentLength = z.int().optional().describe("full length in characters, present when content is cut");
+/** Size of metadata that was left out as too large for the reply. */
+export const metadataBytes = z.int().optional();
+/** The full length in characters, present when content is cut. */
+export const contentLength = z.int().optional();
 
-export const messageKind = z.string().optional().describe("prompt, answer, thinking, tool_use, tool_result or another");
-export const abandoned = z.literal(true).optional().describe("on a branch that the conversation has left");
+/** Such as prompt, answer, thinking, tool_use or tool_result. */
+export const messageKind = z.string().optional();
+/** Whether a message is on a branch that the conversation has left. */
+export const abandoned = z.literal(true).optional();
 
 /** Annotations for each kind of tool. Dewey's tools access nothing but its own store. */
 export const reads = {

@@ -6,14 +6,13 @@ import { defineTool } from "./tool.ts";
 const MAX_BULK_MESSAGES = 10_000;
 
 const message = {
-  role: role.describe("who said it: user, assistant, system, or tool for a tool's result"),
-  content: content("what was said, in full"),
-  metadata: metadata("anything worth keeping about the message").optional(),
-  message_id: uuid("an id of your own: a message that is sent again with the same id is stored once").optional(),
-  created_at: moment("when it was said; default: now").optional(),
+  role,
+  content: content(),
+  metadata: metadata().optional(),
+  message_id: uuid().optional(),
+  created_at: moment().optional(),
+  turn_number: whole(1).optional(),
 };
-
-const turnNumber = whole(1, "a turn number of your own, not yet taken; default: the next one");
 
 export const storeMessage = defineTool({
   name: "dewey_store_message",
@@ -21,9 +20,13 @@ export const storeMessage = defineTool({
   description:
     "Stores one message at the end of a conversation and returns its turn_number. The message is committed when the call returns.",
   input: z.strictObject({
-    conversation_id: uuid("the conversation"),
-    ...message,
-    turn_number: turnNumber.optional(),
+    conversation_id: uuid(),
+    role: message.role.describe("who said it; tool for a tool's result"),
+    content: message.content.describe("what was said, in full"),
+    metadata: message.metadata.describe("anything worth keeping"),
+    message_id: message.message_id.describe("an id of your own; sent again, it is stored once"),
+    created_at: message.created_at.describe("when it was said; default: now"),
+    turn_number: message.turn_number.describe("a free one of your own; default: the next"),
   }),
   output: z.object({ message_id: z.string(), turn_number: z.int(), created_at: time }),
   annotations: adds,
@@ -39,22 +42,19 @@ export const storeMessagesBulk = defineTool({
   input: z
     .strictObject({
       messages: z
-        .array(z.strictObject({ ...message, turn_number: turnNumber.optional() }), "should be a list of messages")
+        .array(z.strictObject(message), "should be a list of messages")
         .min(1, "should contain at least one message")
         .max(MAX_BULK_MESSAGES, `should contain at most ${MAX_BULK_MESSAGES} messages`)
-        .describe("the messages, in order"),
-      conversation_id: uuid("the conversation; default: a new one").optional(),
-      session_id: key("for a new conversation: your own key for conversations that belong together").optional(),
-      metadata: metadata("for a new conversation: anything worth keeping about it").optional(),
+        .describe("in order, each as in dewey_store_message"),
+      conversation_id: uuid("default: a new one").optional(),
+      session_id: key("of a new conversation").optional(),
+      metadata: metadata("of a new conversation").optional(),
       follow_to_trash: followToTrash,
       skip_known: z
         .boolean()
         .default(false)
-        .describe("skip messages whose message_id is already in the conversation, even with other content"),
-      skip_copies: z
-        .boolean()
-        .optional()
-        .describe("skip those in other conversations too, and report them, and those with other content"),
+        .describe("skip messages whose message_id is there already, even with other content"),
+      skip_copies: z.boolean().optional().describe("skip those in other conversations too, and report what differs"),
     })
     .refine((input) => input.conversation_id === undefined || input.session_id === undefined, {
       path: ["session_id"],
@@ -71,18 +71,12 @@ export const storeMessagesBulk = defineTool({
   output: z.object({
     conversation_id: z.string(),
     stored: z.int(),
-    known: z.int().optional().describe("with skip_known: number of messages skipped, not counted in stored"),
-    changed: z
-      .array(z.string())
-      .optional()
-      .describe("with skip_copies: ids among the known ones whose stored content is another"),
-    elsewhere: z
-      .array(z.string())
-      .optional()
-      .describe("with skip_copies: other conversations that have some of the known ones"),
-    first_turn: z.int().optional().describe("absent when all were skipped, like last_turn"),
+    known: z.int().optional().describe("skipped"),
+    changed: z.array(z.string()).optional().describe("ids of known ones with other content"),
+    elsewhere: z.array(z.string()).optional().describe("other conversations that have known ones"),
+    first_turn: z.int().optional(),
     last_turn: z.int().optional(),
-    message_ids: z.array(z.string()).optional().describe("present for at most 100 messages"),
+    message_ids: z.array(z.string()).optional().describe("up to 100"),
   }),
   annotations: adds,
   handle: (store, input) => store.messages.storeBulk(input),

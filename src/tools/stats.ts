@@ -9,8 +9,8 @@ export const stats = defineTool({
   name: "dewey_stats",
   title: "Show statistics",
   description:
-    "Counts conversations and messages. For the last days it counts the messages of each day, and for each recorded tool its " +
-    "calls, its errors, and the median (p50) and 95th percentile (p95) of how long they took.",
+    "Counts conversations and messages; for the last days the messages of each day, and for each recorded tool its calls, errors, " +
+    "and the median (p50) and 95th percentile (p95) of their durations.",
   input: z.strictObject({
     days: z
       .int("should be a whole number")

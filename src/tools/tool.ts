@@ -27,6 +27,8 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
   alwaysLoaded?: true;
   /** `author` is recorded with changes of contexts; `signal` aborts when the caller no longer waits. */
   handle(store: Store, input: z.output<Input>, author: Author, signal: AbortSignal): Promise<z.input<Output>>;
+  /** The conversations that the reply is about, best first, which clients can open as resources. */
+  conversations?(output: z.input<Output>): { id: string; title: string | null }[];
   /** The result for callers that name the tool as the JSON-RPC method, where it differs from the output. */
   bare?(output: z.input<Output>): unknown;
 }

@@ -23,7 +23,8 @@ const ownSites = new Set(["none", "same-origin"]);
 /**
  * Guards every route. Any web page can open a WebSocket or send a request to localhost, and an attacker can make a domain
  * resolve to it, so Origin, Sec-Fetch-Site and Host are checked before anything else. The Host need not be checked where a
- * token is required, which no page knows; beyond loopback the machine's names are not known either.
+ * token is required, which no page knows; beyond loopback the machine's names are not known either. A page of this port's
+ * own may ask: its Origin is the Host, under a known name.
  */
 export function createGuard(options: GuardOptions): Guard {
   const expected = options.token === undefined ? undefined : digest(options.token);
@@ -34,7 +35,8 @@ export function createGuard(options: GuardOptions): Guard {
     const name = hostName(host);
     // Health checks of balancers may speak HTTP/1.0, where no Host is required.
     if (name === undefined && !(open && host === "")) return refusal(400, "the header Host must name a host");
-    const refused = foreignPage(request, options.allowedOrigins);
+    const own = name !== undefined && names.has(name) ? [`http://${host}`, `https://${host}`] : [];
+    const refused = foreignPage(request, [...options.allowedOrigins, ...own.map((origin) => origin.toLowerCase())]);
     if (refused) return refused;
     if (checksHost && name !== undefined && !names.has(name)) {
       return refusal(403, "this Host is not known; use localhost, or add the name to DEWEY_ALLOWED_HOSTS");

@@ -1,6 +1,4 @@
 import { isObject, viewFrame } from "./frame.ts";
-import type { FrameView } from "./frame.ts";
-import { VERSION_HEADER } from "./headers.ts";
 
 /** Servers redirect to add a slash or to change a path; more redirects than this are a loop. */
 const MAX_REDIRECTS = 3;
@@ -61,19 +59,4 @@ export async function unsuccessful(response: Response): Promise<UnsuccessfulResp
 export function reasonOf(error: unknown): string {
   if (isRefusedConnection(error)) return "the connection was refused";
   return error instanceof Error ? error.message : String(error);
-}
-
-/** The headers in which the revision without sessions (2026-07-28) repeats parts of a request's body. */
-export function statelessHeaders(view: FrameView): Record<string, string> {
-  if (view.kind !== "request" && view.kind !== "notification") return {};
-  const params = isObject(view.message["params"]) ? view.message["params"] : {};
-  const meta = isObject(params["_meta"]) ? params["_meta"] : {};
-  const version = meta["io.modelcontextprotocol/protocolVersion"];
-  if (typeof version !== "string") return {};
-  const name = params["name"] ?? params["uri"];
-  return {
-    [VERSION_HEADER]: version,
-    "mcp-method": view.method,
-    ...(typeof name === "string" && /^[ -~]+$/.test(name) ? { "mcp-name": name } : {}),
-  };
 }

@@ -3,7 +3,7 @@ import { within } from "../deadline.ts";
 import type { Log } from "../log.ts";
 import { receive } from "./body.ts";
 import { INVALID_REQUEST, PARSE_ERROR, errorFrame, isObject, viewFrame } from "./frame.ts";
-import type { FrameView } from "./frame.ts";
+import type { FrameView, ViewedFrame } from "./frame.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
 import { HttpSessionLink } from "./http-session.ts";
 import type { AnswerForm } from "./http-session.ts";
@@ -66,8 +66,8 @@ export class HttpSessions {
     return this.#sessions.size;
   }
 
-  /** Answers a request to the endpoint, of any method. */
-  async handle(request: Request, server: Server<unknown>): Promise<Response> {
+  /** Answers a request to the endpoint, of any method. `received` is the body, if the caller has read it. */
+  async handle(request: Request, server: Server<unknown>, received?: ViewedFrame): Promise<Response> {
     const id = request.headers.get(SESSION_HEADER);
     const session = id === null ? undefined : this.#sessions.get(id);
     if (id !== null && !session)
@@ -78,7 +78,7 @@ export class HttpSessions {
     // Bun would close a stream that is idle for long, and a request whose session takes nothing.
     server.timeout(request, 0);
     if (request.method === "POST") {
-      const answering = this.#post(request, server, session);
+      const answering = this.#post(request, server, session, received);
       const answered = await (session ? session.receiving(answering) : answering);
       return answered instanceof Response ? answered : answered.held;
     }
@@ -119,11 +119,16 @@ export class HttpSessions {
     );
   }
 
-  async #post(request: Request, server: Server<unknown>, session: HttpSessionLink | undefined): Promise<Answer> {
+  async #post(
+    request: Request,
+    server: Server<unknown>,
+    session: HttpSessionLink | undefined,
+    received: ViewedFrame | undefined,
+  ): Promise<Answer> {
     await session?.ready();
-    const frame = await receive(request, server, (arriving) => arriving.text());
+    const frame = received?.text ?? (await receive(request, server, (arriving) => arriving.text()));
     if (frame instanceof Response) return frame;
-    const view = viewFrame(frame);
+    const view = received?.view ?? viewFrame(frame);
     if (view.kind === "invalid") {
       const isJson = view.reason === "not JSON-RPC";
       return problem(400, null, isJson ? INVALID_REQUEST : PARSE_ERROR, `the body is ${view.reason}`);

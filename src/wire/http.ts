@@ -14,20 +14,15 @@ import {
   viewFrame,
 } from "./frame.ts";
 import type { FrameView, Json } from "./frame.ts";
-import {
-  fetchUpstream,
-  isRefusedConnection,
-  isTemporary,
-  reasonOf,
-  statelessHeaders,
-  unsuccessful,
-} from "./http-request.ts";
+import { fetchUpstream, isRefusedConnection, isTemporary, reasonOf, unsuccessful } from "./http-request.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
 import { Inbox } from "./inbox.ts";
 import { DIAL_DEADLINE_MS } from "./limits.ts";
 import type { Link, LinkHandlers } from "./link.ts";
+import { MirroredHeaders, statelessVersion } from "./mirrored-headers.ts";
 import { SseReader } from "./sse.ts";
 import { whileTaken } from "./stall-watch.ts";
+import { toolPages } from "./tool-list.ts";
 
 /** JSON-RPC code of a request that the server did not answer. */
 const UPSTREAM_FAILED = jsonRpcCode("unavailable");
@@ -39,6 +34,8 @@ const PROBE_DEADLINE_MS = 5000;
 const PROBE_ID = "dewey-probe";
 /** How long a lost session waits for the refusals of other frames in flight. */
 const REFUSALS_LIMIT_MS = 1000;
+/** MCP's code for headers that do not repeat the body (2026-07-28). */
+const HEADER_MISMATCH = -32_020;
 /** Time limit of the DELETE that ends a session; the server may be gone. */
 const GOODBYE_DEADLINE_MS = 2000;
 /** From here on the link reports backpressure: room for two of the largest frames in flight. */
@@ -85,6 +82,11 @@ class HttpClientLink implements Link {
   readonly #address: string;
   readonly #inbox = new Inbox();
   readonly #abort = new AbortController();
+  readonly #mirrored = new MirroredHeaders();
+  /** Cancels each request of 2026-07-28 in flight, by its key. */
+  readonly #cancels = new Map<string, () => void>();
+  /** Keys of the requests in flight for a list of tools of that revision. */
+  readonly #listing = new Set<string>();
   #sessionId: string | undefined;
   /** Whether the server has taken a frame of the session. */
   #isSessionProven = false;
@@ -181,6 +183,10 @@ class HttpClientLink implements Link {
       this.#inbox.frame(errorFrame(null, code, `the frame is ${view.reason}`));
       return;
     }
+    if (this.#isCancelled(view)) {
+      this.#sent(frame);
+      return;
+    }
     if (view.kind === "notification") await this.#arrival();
     const isInitialize = view.kind === "request" && view.method === "initialize";
     if (isInitialize) this.#initializeId = view.key;
@@ -196,16 +202,18 @@ class HttpClientLink implements Link {
 
   async #exchange(frame: string, view: FrameView): Promise<void> {
     const unanswered = new Map(requestIds(view).map((id) => [JSON.stringify(id), id]));
+    const cancelled = this.#begin(view, unanswered);
     this.#exchanges.add(unanswered);
     this.#cancel(view);
     try {
-      const response = await this.#carry(frame, view, unanswered);
+      const response = await this.#carry(frame, view, { unanswered, signal: cancelled });
       if (response.ok) await this.#receive(response, unanswered);
       if (response.status === ACCEPTED && isInitialized(view)) void this.#listen();
     } catch (error) {
-      this.#fail(unanswered, error);
+      if (!cancelled.aborted) this.#fail(unanswered, error);
     } finally {
       this.#exchanges.delete(unanswered);
+      if (view.kind === "request") this.#forget(view.key);
     }
   }
 
@@ -215,13 +223,65 @@ class HttpClientLink implements Link {
     if (key !== undefined) for (const unanswered of this.#exchanges) unanswered.delete(key);
   }
 
+  /** Notes a request of 2026-07-28. Returns the signal that aborts when it is cancelled, or the link closes. */
+  #begin(view: FrameView, unanswered: Map<string, unknown>): AbortSignal {
+    if (view.kind !== "request" || statelessVersion(view) === undefined) return this.#abort.signal;
+    const cancelled = new AbortController();
+    this.#cancels.set(view.key, () => {
+      unanswered.clear();
+      cancelled.abort();
+    });
+    if (view.method === "tools/list") this.#listing.add(view.key);
+    return AbortSignal.any([cancelled.signal, this.#abort.signal]);
+  }
+
+  #forget(key: string): void {
+    this.#cancels.delete(key);
+    this.#listing.delete(key);
+  }
+
+  /**
+   * Cancels a request of 2026-07-28 as HTTP does, by closing its stream, when this is the notification by which other wires
+   * do; returns false for anything else.
+   */
+  #isCancelled(view: FrameView): boolean {
+    if (view.kind !== "notification" || view.method !== "notifications/cancelled") return false;
+    const { params } = view.message;
+    const cancel = this.#cancels.get(JSON.stringify(isObject(params) ? params["requestId"] : undefined));
+    cancel?.();
+    return cancel !== undefined;
+  }
+
+  /**
+   * Posts a frame. A call that is refused for its headers did not run: the server's tools are listed, and when they ask for
+   * other headers, the call is posted once more.
+   */
+  async #ask(frame: string, view: FrameView, signal: AbortSignal): Promise<Response> {
+    const headers = this.#mirrored.of(view);
+    const response = await this.#postWith(frame, headers, signal);
+    const isCall = view.kind === "request" && view.method === "tools/call" && VERSION_HEADER in headers;
+    if (response.status !== BAD_REQUEST || !isCall) return response;
+    const body = await response.text();
+    if (isHeaderMismatch(body)) {
+      const list = (text: string) => this.#postWith(text, this.#mirrored.of(viewFrame(text)), signal);
+      for await (const page of toolPages(this.#mirrored.metaOf(view), list)) this.#mirrored.learn(page);
+      const others = this.#mirrored.of(view);
+      if (!Bun.deepEquals(headers, others)) return this.#postWith(frame, others, signal);
+    }
+    return new Response(body, response);
+  }
+
   /** Posts a frame. Resolves when the server has it, with the headers of its response, or once its refusal is settled. */
-  async #carry(frame: string, view: FrameView, unanswered: Map<string, unknown>): Promise<Response> {
+  async #carry(
+    frame: string,
+    view: FrameView,
+    { unanswered, signal }: { unanswered: Map<string, unknown>; signal: AbortSignal },
+  ): Promise<Response> {
     const arrival = Promise.withResolvers<void>();
     this.#arriving.add(arrival.promise);
     const sessionId = this.#sessionId;
     try {
-      const response = await this.#postBody(frame, statelessHeaders(view));
+      const response = await this.#ask(frame, view, signal);
       this.#sessionId = response.headers.get(SESSION_HEADER) ?? sessionId;
       if (!response.ok) await this.#refused(response, { frame, unanswered, isInSession: sessionId !== undefined });
       else if (sessionId !== undefined) this.#isSessionProven = true;
@@ -233,11 +293,11 @@ class HttpClientLink implements Link {
     }
   }
 
-  #postBody(body: string, headers: Record<string, string>, signal?: AbortSignal): Promise<Response> {
+  #postWith(frame: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
     return this.#fetch("POST", {
-      body,
+      body: frame,
       headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers },
-      ...(signal ? { signal } : {}),
+      signal,
     });
   }
 
@@ -402,6 +462,7 @@ class HttpClientLink implements Link {
         const id = each.key;
         unanswered.delete(id);
         if (id === this.#initializeId) this.#noteVersion(each.message);
+        if (this.#listing.delete(id)) this.#mirrored.learn(each.message["result"]);
       }
     }
     if (!this.#isClosed) this.#inbox.frame(text);
@@ -443,7 +504,7 @@ class HttpClientLink implements Link {
   async #probe(): Promise<boolean> {
     const ping = JSON.stringify({ jsonrpc: "2.0", id: PROBE_ID, method: "ping" });
     try {
-      const response = await this.#postBody(ping, {}, AbortSignal.timeout(PROBE_DEADLINE_MS));
+      const response = await this.#postWith(ping, {}, AbortSignal.timeout(PROBE_DEADLINE_MS));
       await response.body?.cancel();
       return response.status === BAD_REQUEST || response.status === NOT_FOUND;
     } catch {
@@ -505,6 +566,12 @@ class HttpClientLink implements Link {
 
 function isEventStream(response: Response): boolean {
   return response.ok && (response.headers.get("content-type") ?? "").startsWith("text/event-stream");
+}
+
+function isHeaderMismatch(body: string): boolean {
+  const view = viewFrame(body);
+  const error = view.kind === "response" ? view.message["error"] : undefined;
+  return isObject(error) && error["code"] === HEADER_MISMATCH;
 }
 
 function isInitialized(view: FrameView): boolean {

@@ -13,9 +13,10 @@ export interface SseEvent {
   data: string;
 }
 
-/** The text of an event; without a frame it carries only the id. */
-export function sseEvent(id: string, frame: string | undefined): string {
-  return frame === undefined ? `id: ${id}\ndata: \n\n` : `event: message\nid: ${id}\ndata: ${asLine(frame)}\n\n`;
+/** The text of an event; without a frame it carries only the id, and without an id it cannot be resumed from. */
+export function sseEvent(id: string | undefined, frame: string | undefined): string {
+  const named = id === undefined ? "" : `id: ${id}\n`;
+  return frame === undefined ? `${named}data: \n\n` : `event: message\n${named}data: ${asLine(frame)}\n\n`;
 }
 
 /** A comment, which clients ignore, to keep a quiet stream open. */

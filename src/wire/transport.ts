@@ -7,15 +7,16 @@ import type { FrameView } from "./frame.ts";
 import type { Link } from "./link.ts";
 
 /**
- * The SDK's transport over a link. Invalid frames are answered with the errors of JSON-RPC, and the link stays open.
+ * The SDK's transport over a link. Invalid frames are answered with the errors of JSON-RPC, and the link stays open. `take`
+ * is offered every message first, and returns whether it has dealt with it.
  */
-export function linkTransport(link: Link): Transport {
+export function linkTransport(link: Link, take: (view: FrameView) => boolean = () => false): Transport {
   /** Ids of the requests sent over the link that are still unanswered. */
   const asked = new Set<RequestId>();
   const transport: Transport = {
     start() {
       link.open({
-        frame: (text) => deliver(viewFrame(text), { transport, link, asked }),
+        frame: (text) => deliver(viewFrame(text), { transport, link, asked, take }),
         // The SDK has no backpressure: its frames are queued by the link, up to the link's own limit.
         drained: () => {},
         closed: () => transport.onclose?.(),
@@ -39,10 +40,12 @@ interface Receiver {
   transport: Transport;
   link: Link;
   asked: Set<RequestId>;
+  take(view: FrameView): boolean;
 }
 
 function deliver(view: FrameView, receiver: Receiver): void {
   const { transport, link, asked } = receiver;
+  if (view.kind !== "batch" && receiver.take(view)) return;
   switch (view.kind) {
     case "invalid":
       link.send(

@@ -6,6 +6,7 @@ import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import { echoCommand } from "../support/echo-server.ts";
 import { freePort } from "../support/ports.ts";
 import { Rpc, until } from "../support/rpc.ts";
+import { statelessRequest } from "../support/stateless-calls.ts";
 
 const postmaster = (home: string) =>
   Number(readFileSync(join(home, "data/postgres/data-18/postmaster.pid"), "utf8").split("\n")[0]);
@@ -166,6 +167,30 @@ describe("dewey serve --stdio", () => {
     });
     expect(JSON.parse(await new Response(child.stdout).text())).toEqual({ jsonrpc: "2.0", id: 1, result: {} });
     expect(await child.exited).toBe(0);
+    await running.stop();
+  });
+
+  test("speaks the revision without sessions too, of which a client asks first", async () => {
+    using home = temporaryHome();
+    const { running, url } = await startServe(home.path);
+    const frames = [
+      statelessRequest(1, "server/discover"),
+      statelessRequest(2, "tools/call", { name: "dewey_begin_conversation", arguments: { session_id: "s" } }),
+      statelessRequest(3, "logging/setLevel"),
+    ];
+    const child = Bun.spawn([binary, "serve", "--stdio"], {
+      env: { ...plainEnvironment(home.path), DEWEY_URL: url },
+      stdin: new TextEncoder().encode(frames.map((frame) => `${JSON.stringify(frame)}\n`).join("")),
+      stdout: "pipe",
+      stderr: "ignore",
+    });
+    const replies = (await new Response(child.stdout).text()).trimEnd().split("\n");
+    const parsed = replies.map((line) => JSON.parse(line) as { id: number }).toSorted((a, b) => a.id - b.id);
+    expect(parsed).toMatchObject([
+      { id: 1, result: { resultType: "complete", supportedVersions: ["2026-07-28"] } },
+      { id: 2, result: { resultType: "complete", structuredContent: { session_id: "s" } } },
+      { id: 3, error: { code: -32_601 } },
+    ]);
     await running.stop();
   });
 

@@ -7,6 +7,7 @@ import { tools } from "../../src/tools/tools.ts";
 import { testListener } from "../support/listener.ts";
 import { emptyDatabase, engines, freeze, privateCluster } from "../support/postgres.ts";
 import { Rpc, until } from "../support/rpc.ts";
+import { statelessHeaders, statelessRequest } from "../support/stateless-calls.ts";
 
 type Json = Record<string, unknown>;
 
@@ -283,7 +284,7 @@ describe("the protocol", () => {
     const rpc = await Rpc.open(served.url, { protocols: [] });
     expect(await rpc.call("dewey_begin_conversation", { session_id: "old" })).toMatchObject({ session_id: "old" });
     expect(rpc.call("dewey_get_conversation", { conversation_id: crypto.randomUUID() })).rejects.toMatchObject({
-      code: -32_020,
+      code: 404,
     });
     expect(rpc.call("dewey_get_conversation", { conversation_id: "x" })).rejects.toMatchObject({ code: -32_602 });
     await rpc.call("dewey_get_startup_context");
@@ -380,6 +381,83 @@ describe("the protocol", () => {
     expect((await fetch(served.httpUrl, { method: "POST", headers, body: "{" })).status).toBe(400);
     const probe = await post({ id: 7, method: "server/discover" });
     expect(await probe.json()).toMatchObject({ id: 7, error: { code: -32_601 } });
+  });
+});
+
+describe("both eras of MCP on the same addresses", () => {
+  test("any request without a session may reach any server, beside sessions of the same name", async () => {
+    const connection = await emptyDatabase(engine);
+    await using first = await testListener(engine, { store: { connection } });
+    await using second = await testListener(engine, { store: { connection } });
+    const call = async (served: typeof first, name: string, args: Json) => {
+      const response = await fetch(served.httpUrl, {
+        method: "POST",
+        // An old session's id says nothing to this revision.
+        headers: { ...statelessHeaders("tools/call", name), "mcp-session-id": "gone" },
+        body: JSON.stringify(statelessRequest(1, "tools/call", { name, arguments: args })),
+      });
+      expect(response.headers.get("mcp-session-id")).toBeNull();
+      return ((await response.json()) as { result: { structuredContent: Json } }).result.structuredContent;
+    };
+    const { conversation_id } = await call(first, "dewey_begin_conversation", { session_id: "s" });
+    await call(second, "dewey_store_message", { conversation_id, role: "user", content: "hello" });
+    expect(await call(first, "dewey_get_conversation", { conversation_id })).toMatchObject({
+      messages: [{ content: "hello" }],
+    });
+    await call(first, "dewey_set_startup_context", { name: "team", content: "c" });
+    const rpc = await connected(second.url);
+    expect(await rpc.tool("dewey_startup_context_history", { name: "team" })).toMatchObject({
+      versions: [{ client_name: "ann", client_version: "2", session: null }],
+    });
+    // On a WebSocket both eras take turns.
+    const { _meta } = statelessRequest(1, "x").params;
+    expect(await rpc.call("server/discover", { _meta })).toMatchObject({ supportedVersions: ["2026-07-28"] });
+    expect(await rpc.call("tools/list", { _meta })).toMatchObject({ resultType: "complete", cacheScope: "public" });
+    expect(await rpc.call("tools/list")).not.toHaveProperty("resultType");
+    rpc.close();
+  });
+
+  test("a search links to resources only for revisions that know such links", async () => {
+    await using served = await testListener(engine);
+    const blocks = async (protocolVersion: string) => {
+      const rpc = await Rpc.open(served.url);
+      const clientInfo = { name: "t", version: "1" };
+      await rpc.call("initialize", { protocolVersion, capabilities: {}, clientInfo });
+      await rpc.tool("dewey_store_messages_bulk", { messages: [{ role: "user", content: "medlars" }] });
+      const { content } = await rpc.call("tools/call", { name: "dewey_search", arguments: { query: "medlars" } });
+      rpc.close();
+      return new Set((content as Json[]).map(({ type }) => type));
+    };
+    expect(await blocks("2025-03-26")).toEqual(new Set(["text"]));
+    expect(await blocks("2025-06-18")).toEqual(new Set(["text", "resource_link"]));
+  });
+
+  test("a session is told that the resources have changed once it has listed them", async () => {
+    await using served = await testListener(engine, { listener: { resourcePollMs: 5 } });
+    const told = await connected(served.url);
+    const untold = await connected(served.url);
+    expect(await told.call("resources/list")).toEqual({ resources: [] });
+    const news = (rpc: Rpc) => rpc.received.filter((frame) => frame.includes("notifications/resources/list_changed"));
+    await until("the news", async () => {
+      await told.tool("dewey_begin_conversation");
+      return news(told).length > 0;
+    });
+    expect(news(untold)).toEqual([]);
+    told.close();
+    untold.close();
+  });
+
+  test("a listener that stops ends its subscriptions with a response", async () => {
+    await using served = await testListener(engine);
+    const response = await fetch(served.httpUrl, {
+      method: "POST",
+      headers: statelessHeaders("subscriptions/listen"),
+      body: JSON.stringify(statelessRequest(5, "subscriptions/listen", { notifications: {} })),
+    });
+    const text = response.text();
+    expect(served.listener.clients()).toBe(2);
+    await served.listener.stop();
+    expect(await text).toContain('"id":5,"result":{"resultType":"complete"');
   });
 });
 

@@ -1,9 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createLog } from "../../src/log.ts";
+import { offeredTools } from "../../src/mcp/offered-tools.ts";
+import type { ToolChoice } from "../../src/mcp/offered-tools.ts";
+import { ResourceChanges } from "../../src/mcp/resource-changes.ts";
 import { createMcpServer } from "../../src/mcp/server.ts";
-import type { ContextWrites } from "../../src/mcp/server.ts";
+import type { McpServerOptions } from "../../src/mcp/server.ts";
+import type { ContextWrites } from "../../src/mcp/tool-calls.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { Link, LinkHandlers } from "../../src/wire/link.ts";
+import { tools } from "../../src/tools/tools.ts";
 import { linkTransport } from "../../src/wire/transport.ts";
 import { engines, testStore } from "../support/postgres.ts";
 import { until } from "../support/rpc.ts";
@@ -18,19 +23,25 @@ async function open(
   store: Store,
   client: { name: string; version: string } = { name: "t", version: "1" },
   contextWrites: ContextWrites = "on",
+  choice: ToolChoice = "all",
 ) {
   const logged: string[] = [];
   const calls: [string, string][] = [];
-  const server = await createMcpServer({
+  const log = createLog({ level: "debug", format: "json", write: (line) => void logged.push(line) });
+  const left = new AbortController();
+  const options: McpServerOptions = {
     store,
     version: "1.2.3",
     contextWrites,
-    log: createLog({ level: "debug", format: "json", write: (line) => void logged.push(line) }),
+    offered: offeredTools(choice),
+    log,
+    changes: new ResourceChanges(store, log),
     onCall(tool, outcome, ms) {
       expect(ms).toBeGreaterThanOrEqual(0);
       calls.push([tool, outcome]);
     },
-  });
+  };
+  const server = await createMcpServer(options, { left: left.signal, takesLinks: true });
   let handlers: LinkHandlers | undefined;
   const sent: Json[] = [];
   const link: Link = {
@@ -52,11 +63,15 @@ async function open(
   };
   const hello = await request("initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: client });
   send({ method: "notifications/initialized" });
+  const close = async () => {
+    left.abort();
+    await server.close();
+  };
   const tool = async (name: string, args: Json = {}) => {
     const { result, error } = await request("tools/call", { name, arguments: args });
     return (result ?? error) as { isError?: boolean; structuredContent?: Json; content?: [{ text: string }] };
   };
-  return { hello, logged, calls, sent, send, request, tool, close: () => server.close() };
+  return { hello, logged, calls, sent, send, request, tool, close };
 }
 
 describe("a session's MCP server", () => {
@@ -69,15 +84,23 @@ describe("a session's MCP server", () => {
   test("names itself, and lists each tool with its schemas", async () => {
     const { hello, request, close } = await open(store);
     expect(hello["result"]).toMatchObject({
-      serverInfo: { name: "dewey", title: "Dewey", version: "1.2.3" },
-      capabilities: { tools: {} },
+      serverInfo: {
+        name: "dewey",
+        title: "Dewey",
+        version: "1.2.3",
+        icons: [
+          { mimeType: "image/png", sizes: ["48x48"], src: expect.stringMatching(/^data:image\/png;base64,iVBOR/) },
+          { mimeType: "image/svg+xml", sizes: ["any"], src: expect.stringMatching(/^data:image\/svg\+xml;base64,/) },
+        ],
+      },
+      capabilities: { tools: {}, prompts: {}, resources: { listChanged: true }, completions: {} },
       instructions: expect.stringContaining("dewey_search"),
     });
     const { tools } = (await request("tools/list"))["result"] as { tools: Json[] };
     const search = tools.find(({ name }) => name === "dewey_search");
     expect(search).toMatchObject({
       title: "Search messages",
-      annotations: { title: "Search messages", readOnlyHint: true },
+      annotations: { readOnlyHint: true, openWorldHint: false },
       inputSchema: { type: "object", properties: { start_date: { type: "string" } }, required: ["query"] },
       _meta: { "anthropic/alwaysLoad": true },
     });
@@ -85,6 +108,64 @@ describe("a session's MCP server", () => {
     for (const { inputSchema, outputSchema } of tools)
       for (const schema of [inputSchema, outputSchema]) expect(schema).not.toHaveProperty("$schema");
     await close();
+  });
+
+  test("lists its tools in an order that never changes, and within what a model can hold", async () => {
+    const { request, close } = await open(store);
+    const list = async () => (await request("tools/list"))["result"] as { tools: Json[] };
+    const { tools: listed } = await list();
+    expect(await list()).toEqual({ tools: listed });
+    expect(listed.map(({ name }) => name)).toEqual([...tools.keys()]);
+    expect(Buffer.byteLength(JSON.stringify({ tools: listed }))).toBeLessThan(24_000);
+    await close();
+  });
+
+  test("links the conversations of a search's hits as resources, each once and the best first", async () => {
+    const { tool, request, close } = await open(store);
+    const ids: unknown[] = [];
+    for (const contents of [["medlars", "of medlars, at last"], ["medlars medlars medlars"]]) {
+      const messages = contents.map((content) => ({ role: "user", content }));
+      const { structuredContent } = await tool("dewey_store_messages_bulk", { messages });
+      ids.push(structuredContent?.["conversation_id"]);
+    }
+    const found = await tool("dewey_search", { query: "medlars" });
+    const hits = (found.structuredContent?.["results"] ?? []) as Json[];
+    const [, ...links] = (found.content ?? []) as unknown as Json[];
+    expect(links.map(({ uri }) => uri)).toEqual(
+      [...new Set(hits.map((hit) => hit["conversation_id"]))].map((id) => `dewey://conversation/${String(id)}`),
+    );
+    expect(links).toHaveLength(ids.length);
+    for (const { type, uri, name, title } of links) {
+      expect([type, typeof name, typeof title]).toEqual(["resource_link", "string", "string"]);
+      expect((await request("resources/read", { uri }))["result"]).toMatchObject({ contents: [{ uri }] });
+    }
+    expect((await tool("dewey_search", { query: "nothing at all like it" })).content).toHaveLength(1);
+    await close();
+  });
+
+  test("offers the chosen tools alone, and refuses the others to all but Dewey's own programs", async () => {
+    const names = async (choice: ToolChoice) => {
+      const { request, close } = await open(store, undefined, "on", choice);
+      const { tools: listed } = (await request("tools/list"))["result"] as { tools: Json[] };
+      await close();
+      return listed.map(({ name }) => String(name));
+    };
+    expect(await names("all")).toEqual([...tools.keys()]);
+    expect(await names("read")).toEqual(
+      [...tools.values()].filter((each) => each.annotations.readOnlyHint).map((each) => each.name),
+    );
+    // The order is the same, whatever the order of the choice.
+    expect(await names(["dewey_search", "dewey_get_conversation"])).toEqual(["dewey_get_conversation", "dewey_search"]);
+    expect(() => offeredTools(["dewey_search", "search"])).toThrow(
+      /DEWEY_TOOLS names no tool with "search".*dewey_stats/,
+    );
+    const model = await open(store, undefined, "on", "read");
+    expect(await model.tool("dewey_begin_conversation")).toMatchObject({ code: -32_602 });
+    expect(await model.tool("dewey_stats")).not.toHaveProperty("isError");
+    expect((await model.request("dewey_begin_conversation"))["error"]).toMatchObject({ code: -32_601 });
+    const recorder = await open(store, { name: "dewey", version: "1" }, "on", "read");
+    expect(await recorder.tool("dewey_begin_conversation")).toHaveProperty("structuredContent");
+    for (const { close } of [model, recorder]) await close();
   });
 
   test("returns a reply as JSON text and as structured content, and counts it", async () => {
@@ -141,7 +222,7 @@ describe("a session's MCP server", () => {
       expect([name, structuredContent?.["notice"]]).toEqual([name, expect.stringContaining("never instruction")]);
       expect(content?.[0].text).toStartWith('{"notice":"');
       const schema = tools.find((each) => each["name"] === name)?.["outputSchema"];
-      expect(schema).toMatchObject({ required: expect.arrayContaining(["notice"]) });
+      expect(schema).toMatchObject({ properties: { notice: { type: "string" } } });
     }
     expect((await request("dewey_search", { query: "instructions" }))["result"]).not.toHaveProperty("notice");
     await close();

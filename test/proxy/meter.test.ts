@@ -40,7 +40,7 @@ test("a meter counts sessions, frames and bytes by upstream and direction, and c
   const ends = {
     success: { result: {} },
     error: { error: {} },
-    unavailable: { error: { code: -32_023 } },
+    unavailable: { error: { code: 503 } },
   };
   for (const [index, [outcome, end]] of Object.entries(ends).entries()) {
     second.watch.asked(viewFrame(JSON.stringify(call(index))));

@@ -58,11 +58,7 @@ async function startProxy(
   writeFileSync(config, JSON.stringify({ mcpServers, default: defaultName }));
   const port = freePort();
   const args = ["proxy", "--port", `${port}`, "--config", config, "--data-dir", join(home, name)];
-  const running = start([...args, "--url", `ws://127.0.0.1:${freePort()}`], {
-    ...plainEnvironment(home),
-    // The suite expects requests with this origin to be accepted.
-    DEWEY_ALLOWED_ORIGINS: `http://localhost:${port}`,
-  });
+  const running = start([...args, "--url", `ws://127.0.0.1:${freePort()}`], plainEnvironment(home));
   await running.until("stderr", /"event":"relaying"/);
   return { running, port };
 }

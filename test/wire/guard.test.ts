@@ -19,9 +19,29 @@ describe("the guard", () => {
   });
 
   test("refuses a foreign Origin even on an open route and with the token", () => {
-    for (const origin of ["https://evil.example", "null", "http://localhost:9020", "https://allowed.example.evil"]) {
+    for (const origin of ["https://evil.example", "null", "http://localhost:9021", "https://allowed.example.evil"]) {
       expect(guard(ask({ ...bearer, origin }), { open: true })?.status).toBe(403);
     }
+  });
+
+  test("passes a request of a page of its own: the Origin is the Host, under a known name", () => {
+    const page = (origin: string, host: string) => guard(ask({ ...bearer, origin, host }))?.status;
+    expect(page("http://localhost:9020", "localhost:9020")).toBeUndefined();
+    expect(page("https://localhost:9020", "LOCALHOST:9020")).toBeUndefined();
+    expect(page("http://[::1]:9020", "[::1]:9020")).toBeUndefined();
+    for (const [origin, host] of [
+      ["http://localhost:9020", "127.0.0.1:9020"],
+      ["http://localhost", "localhost:9020"],
+      ["http://localhost:9020.evil.example", "localhost:9020"],
+      ["ftp://localhost:9020", "localhost:9020"],
+      // A domain that an attacker made resolve to this machine.
+      ["http://evil.example:9020", "evil.example:9020"],
+    ] as const)
+      expect(page(origin, host)).toBe(403);
+    // Beyond loopback, with a token, any Host may be asked for, but not by its own pages.
+    const open = createGuard({ token: "right", allowedOrigins: [], host: "0.0.0.0", allowedHosts: ["dewey.example"] });
+    const from = (name: string) => open(ask({ ...bearer, origin: `https://${name}`, host: name }))?.status;
+    expect([from("dewey.example"), from("evil.example")]).toEqual([undefined, 403]);
   });
 
   test("refuses a Host that is not this machine", () => {

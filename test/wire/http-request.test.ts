@@ -1,12 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { viewFrame } from "../../src/wire/frame.ts";
-import {
-  fetchUpstream,
-  isRefusedConnection,
-  reasonOf,
-  statelessHeaders,
-  unsuccessful,
-} from "../../src/wire/http-request.ts";
+import { fetchUpstream, isRefusedConnection, reasonOf, unsuccessful } from "../../src/wire/http-request.ts";
 import { freePort } from "../support/ports.ts";
 
 type Answer = (url: URL, request: Request) => Response | Promise<Response>;
@@ -85,26 +78,4 @@ describe("an unsuccessful response", () => {
     expect((await error('{"jsonrpc":"2.0","id":7,"error":"odd"}')).message).toStartWith('HTTP 400: {"jsonrpc"');
     expect((await error("text")).answers).toBeUndefined();
   });
-});
-
-test("requests of the revision without sessions repeat version, method and name in headers", () => {
-  const headers = (method: string, params: object, id?: number) =>
-    statelessHeaders(
-      viewFrame(JSON.stringify({ jsonrpc: "2.0", ...(id === undefined ? {} : { id }), method, params })),
-    );
-  const _meta = { "io.modelcontextprotocol/protocolVersion": "2026-07-28" };
-  const common = { "mcp-protocol-version": "2026-07-28" };
-  expect(headers("tools/call", { _meta, name: "echo" }, 1)).toEqual({
-    ...common,
-    "mcp-method": "tools/call",
-    "mcp-name": "echo",
-  });
-  expect(headers("resources/read", { _meta, uri: "a:b" }, 1)).toMatchObject({ "mcp-name": "a:b" });
-  expect(headers("notifications/x", { _meta })).toEqual({ ...common, "mcp-method": "notifications/x" });
-  // A header cannot carry other characters.
-  expect(headers("tools/call", { _meta, name: "é" }, 1)).not.toHaveProperty("mcp-name");
-  for (const params of [{}, { _meta: 1 }, { _meta: {} }, { _meta: { "io.modelcontextprotocol/protocolVersion": 1 } }])
-    expect(headers("tools/call", params, 1)).toEqual({});
-  expect(statelessHeaders(viewFrame('{"jsonrpc":"2.0","method":"x","params":[]}'))).toEqual({});
-  expect(statelessHeaders(viewFrame("[]"))).toEqual({});
 });

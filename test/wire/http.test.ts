@@ -5,9 +5,11 @@ import { dialHttp } from "../../src/wire/http.ts";
 import type { HttpDialOptions } from "../../src/wire/http.ts";
 import { failure } from "../support/failure.ts";
 import { listen } from "../support/links.ts";
+import type { Listening } from "../support/links.ts";
 import { freePort } from "../support/ports.ts";
 import { quiet } from "../support/quiet.ts";
 import { until } from "../support/rpc.ts";
+import { startStrictServer } from "../support/strict-server.ts";
 
 type Answer = (request: Request, body: string) => Response | Promise<Response>;
 
@@ -586,6 +588,85 @@ describe("a link to a server over Streamable HTTP", () => {
     link.resume();
     await until("more again", () => sent > again + 100);
     link.close();
+  });
+
+  describe("to a server of 2026-07-28 that checks headers", () => {
+    const _meta = {
+      "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+      "io.modelcontextprotocol/clientInfo": { name: "t", version: "1" },
+      "io.modelcontextprotocol/clientCapabilities": {},
+    };
+    const request = (id: number, method: string, params: object = {}) =>
+      JSON.stringify({ jsonrpc: "2.0", id, method, params: { _meta, ...params } });
+    const replies = async (heard: Listening, count: number) =>
+      (await heard.count(count)).map((frame) => JSON.parse(frame) as Record<string, unknown>);
+
+    test("tools and arguments of any name arrive, whether or not the tools were listed before", async () => {
+      await using upstream = startStrictServer();
+      const calls = ["plain", "größe", "two words", "mirrored"].map((name, index) =>
+        request(index + 2, "tools/call", { name, arguments: { text: "naïve" } }),
+      );
+      for (const frames of [[request(1, "tools/list"), ...calls], calls]) {
+        const { link, heard } = await dial(upstream.url);
+        for (const [index, frame] of frames.entries()) {
+          link.send(frame);
+          expect((await replies(heard, index + 1)).at(-1)).toHaveProperty("result");
+        }
+        expect((await replies(heard, frames.length)).at(-1)).toMatchObject({
+          result: { content: [{ type: "text", text: "mirrored heard naïve" }] },
+        });
+        link.close();
+      }
+    });
+
+    test("a list of tools that passes is remembered, so that no call is refused first", async () => {
+      const schema = { properties: { a: { type: "string", "x-mcp-header": "A" } } };
+      const list = { jsonrpc: "2.0", id: 1, result: { tools: [{ name: "echo", inputSchema: schema }] } };
+      await using upstream = startUpstream((_, body) =>
+        json(body.includes("tools/list") ? JSON.stringify(list) : answer(2)),
+      );
+      const { link, heard } = await dial(upstream.url);
+      link.send(request(1, "tools/list"));
+      await heard.count(1);
+      link.send(request(2, "tools/call", { name: "echo", arguments: { a: "x" } }));
+      await heard.count(2);
+      expect(upstream.asked.at(-1)?.headers.get("mcp-param-a")).toBe("x");
+      expect(upstream.posts()).toHaveLength(2);
+      link.close();
+    });
+
+    test("a refusal for other reasons than unknown headers is passed on, once", async () => {
+      let lists = 0;
+      const refusal = '{"jsonrpc":"2.0","id":1,"error":{"code":-32020,"message":"no"}}';
+      await using upstream = startUpstream((_, body) => {
+        if (!body.includes("tools/list")) return json(refusal, {}, 400);
+        lists += 1;
+        return json('{"jsonrpc":"2.0","id":"dewey-tools","result":{"tools":[{"name":"echo","inputSchema":{}}]}}');
+      });
+      const { link, heard } = await dial(upstream.url);
+      link.send(request(1, "tools/call", { name: "echo" }));
+      expect(await heard.count(1)).toEqual([refusal]);
+      expect([lists, upstream.posts().length]).toEqual([1, 2]);
+      link.close();
+    });
+
+    test("a cancelled request is cancelled by closing its stream, and gets no response", async () => {
+      let closed = 0;
+      await using upstream = startUpstream((request, body) => {
+        if (!body.includes("subscriptions/listen")) return json('{"jsonrpc":"2.0","id":2,"result":{}}');
+        request.signal.addEventListener("abort", () => (closed += 1));
+        return begun();
+      });
+      const { link, heard } = await dial(upstream.url);
+      link.send(request(1, "subscriptions/listen", { notifications: {} }));
+      await until("the request", () => upstream.posts().length === 1);
+      link.send('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}');
+      await until("the end of the stream", () => closed === 1);
+      link.send(request(2, "tools/list"));
+      expect(await replies(heard, 1)).toMatchObject([{ id: 2 }]);
+      expect(upstream.posts()).toHaveLength(2);
+      link.close();
+    });
   });
 
   test("repeats parts of a request in headers, for the revision without sessions", async () => {

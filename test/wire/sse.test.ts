@@ -30,6 +30,7 @@ test("an event carries a frame unchanged, except for raw line breaks, which woul
   const frame = '{"a":\r\n1,\n"b":"\\n"}';
   expect(new SseReader().push(bytes(sseEvent("s/1", frame)))).toEqual([{ id: "s/1", data: '{"a":  1, "b":"\\n"}' }]);
   expect(new SseReader().push(bytes(sseEvent("s/2", undefined)))).toEqual([{ id: "s/2", data: "" }]);
+  expect(new SseReader().push(bytes(sseEvent(undefined, "{}")))).toEqual([{ id: undefined, data: "{}" }]);
 });
 
 test("an event without end is an error, and is not held in memory", () => {

@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import type { FrameView } from "../../src/wire/frame.ts";
 import type { Link, LinkHandlers } from "../../src/wire/link.ts";
 import { linkTransport } from "../../src/wire/transport.ts";
 
 /** A transport over a link whose other side is the test. */
-async function connect() {
+async function connect(take?: (view: FrameView) => boolean) {
   let handlers: LinkHandlers | undefined;
   const sent: string[] = [];
   const link: Link = {
@@ -15,7 +16,7 @@ async function connect() {
     resume: () => {},
     close: () => handlers?.closed("closed by Dewey"),
   };
-  const transport = linkTransport(link);
+  const transport = linkTransport(link, take);
   const heard: JSONRPCMessage[] = [];
   let closed = 0;
   transport.onmessage = (message) => void heard.push(message);
@@ -40,6 +41,15 @@ test("messages pass both ways, a batch message by message; answers to nothing pa
   receive(JSON.stringify(answer));
   receive(JSON.stringify(answer));
   expect(heard).toEqual([request, notification, answer]);
+});
+
+test("a message that is taken does not reach the SDK, alone or in a batch", async () => {
+  const { heard, sent, receive } = await connect((view) => view.kind === "request" && view.method === "mine");
+  const mine = { jsonrpc: "2.0", id: null, method: "mine" };
+  const other = { jsonrpc: "2.0", id: 2, method: "ping" } as const;
+  receive(JSON.stringify(mine));
+  receive(JSON.stringify([mine, other]));
+  expect([heard, sent]).toEqual([[other], []]);
 });
 
 test("invalid frames are answered as JSON-RPC demands, and the transport stays open", async () => {

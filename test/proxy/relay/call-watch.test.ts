@@ -24,7 +24,7 @@ test("each tool call ends with its outcome and its duration", async () => {
   const answers = {
     success: { result: { content: [] } },
     error: { result: { isError: true } },
-    unavailable: { error: { code: -32_023, message: "the upstream is gone" } },
+    unavailable: { error: { code: 503, message: "the upstream is gone" } },
   };
   for (const [outcome, answer] of Object.entries(answers)) {
     asked(call(outcome));

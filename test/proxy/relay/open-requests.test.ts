@@ -19,6 +19,23 @@ test("a request is open until it is answered, alone or in a batch", () => {
   expect(open.size).toBe(0);
 });
 
+test("a subscription is open, but no answer to it is expected", () => {
+  const open = new OpenRequests();
+  const listen = { id: 1, method: "subscriptions/listen" };
+  open.asked(view(listen, request(2)));
+  expect([open.size, open.has("1")]).toEqual([1, true]);
+  open.answered(view(response(2)));
+  expect(open.size).toBe(0);
+  // Its id may name another request later.
+  open.answered(view(response(1)));
+  open.asked(view(request(1)));
+  expect(open.size).toBe(1);
+  open.asked(view({ ...listen, id: 3 }));
+  expect(open.takeAll()).toEqual([1, 3]);
+  open.asked(view(request(3)));
+  expect(open.size).toBe(1);
+});
+
 test("taking all ids returns them unchanged and leaves none open", () => {
   const open = new OpenRequests();
   open.asked(view(request(1), request("a")));

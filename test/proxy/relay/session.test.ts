@@ -151,7 +151,7 @@ describe("calls in flight when the upstream dies", () => {
     use(second);
     first.end("it crashed");
     const refused = await client.heardId(2);
-    expect(refused["error"]).toMatchObject({ code: -32_023, message: expect.stringMatching(/tools.*it crashed/) });
+    expect(refused["error"]).toMatchObject({ code: 503, message: expect.stringMatching(/tools.*it crashed/) });
     expect(client.count(1)).toBe(1);
     await second.heardMethod("initialize");
     expect(second.received.some((message) => message["method"] === "tools/call")).toBe(false);
@@ -471,7 +471,7 @@ describe("during an outage", () => {
     expect(client.received).toEqual([]);
     await clock.pass(200);
     const [refused] = client.received;
-    expect(refused?.["error"]).toMatchObject({ code: -32_023, message: expect.stringContaining("not listening") });
+    expect(refused?.["error"]).toMatchObject({ code: 503, message: expect.stringContaining("not listening") });
     expect(states.at(-1)).toContain("not listening");
     const server = new Peer();
     use(server);
@@ -511,7 +511,7 @@ describe("during an outage", () => {
     const { client } = start(new DeweyError("not_found", "there is no command"));
     client.say({ id: 1, method: "initialize" });
     await clock.pass(10);
-    expect(client.received[0]?.["error"]).toMatchObject({ code: -32_020, message: "there is no command" });
+    expect(client.received[0]?.["error"]).toMatchObject({ code: 404, message: "there is no command" });
   });
 
   test("a client is paused after a thousand frames, and none is lost", async () => {

@@ -1,0 +1,21 @@
+import type { ConversationPage } from "../store/page.ts";
+import { QUOTATION } from "../tools/tool.ts";
+
+/** A page of a conversation as text for people and models; `next` is the address of the next page. */
+export function conversationText(page: ConversationPage, title: string, next?: string): string {
+  const head = [`# ${oneLine(title)}`, `Conversation ${page.conversation_id}, begun ${page.created_at}.`, QUOTATION];
+  const turns = page.messages.map((message) => {
+    const rest = message.next_content_offset;
+    const note =
+      rest === undefined
+        ? ""
+        : `\n\n[cut; dewey_get_conversation with turn ${message.turn} and content_offset ${rest} reads on]`;
+    return `## ${message.turn} · ${message.role} · ${message.created_at}\n\n${message.content}${note}`;
+  });
+  return [...head, ...turns, ...(next === undefined ? [] : [`[continued in ${next}]`])].join("\n\n");
+}
+
+/** A title is a line, whatever its author wrote. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/[\r\n]+/g, " ");
+}
