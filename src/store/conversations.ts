@@ -11,6 +11,8 @@ import type { Listed } from "./listing.ts";
 import type { Reads } from "./database/reads.ts";
 import { redactKey, redactMetadata } from "./redact/redact.ts";
 import type { Redactor } from "./redact/redact.ts";
+import { FOLDER_HAYSTACK, folderNeedle } from "./place.ts";
+import type { Place } from "./place.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, largestWhole } from "./reply.ts";
 import { MS_PER_DAY } from "../units.ts";
 
@@ -105,20 +107,22 @@ export class Conversations {
   }
 
   /** The latest first. Throws `invalid` for a cursor of another request. */
-  async list(input: {
-    session_id?: string | undefined;
-    limit: number;
-    offset: number;
-    /** `next_cursor` of the previous page. */
-    cursor?: string | undefined;
-    sort_by: "updated_at" | "created_at";
-  }): Promise<ConversationList> {
+  async list(
+    input: ConversationNarrowing & {
+      limit: number;
+      offset: number;
+      /** `next_cursor` of the previous page. */
+      cursor?: string | undefined;
+      sort_by: "updated_at" | "created_at";
+    },
+  ): Promise<ConversationList> {
     const { limit, sort_by } = input;
     const session = redactKey(this.#redactor, input.session_id) ?? null;
-    const request = ["conversations", session, sort_by];
+    const { client, folder, start_date, starred, in_trash, id_prefix } = input;
+    const request = ["conversations", session, sort_by, client, folder, start_date, starred, in_trash, id_prefix];
     const going = placeOf(input, request, conversationPlace);
     return this.#reads.lookUp(async (sql) => {
-      const filter = session === null ? sql`deleted_at is null` : sql`deleted_at is null and session_id = ${session}`;
+      const filter = listFilter(sql, { ...input, session_id: session ?? undefined });
       const wanted = going === undefined ? filter : sql`${filter} and ${behind(sql, sort_by, going.after)}`;
       const found: ConversationSizeRow[] = await sql`
         select id, coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes,
@@ -252,6 +256,43 @@ export class Conversations {
       if (rows.length < PURGE_AT_ONCE) return purged;
     }
   }
+}
+
+/** Which conversations a list holds: those that meet every condition given. */
+export interface ConversationNarrowing extends Place {
+  session_id?: string | undefined;
+  /** Those with a message at this time or later. */
+  start_date?: Date | undefined;
+  starred?: boolean | undefined;
+  /** Those in the trash, and only these; without it, only those outside it. */
+  in_trash?: boolean | undefined;
+  /** The beginning of their ids, in hexadecimal digits and dashes. */
+  id_prefix?: string | undefined;
+}
+
+/** Each condition only when it is asked for, so that the planner sees which indexes apply. */
+function listFilter(sql: SQL, narrowing: ConversationNarrowing) {
+  const { session_id, client, folder, start_date, starred, in_trash, id_prefix } = narrowing;
+  let filter = in_trash ? sql`deleted_at is not null` : sql`deleted_at is null`;
+  if (session_id !== undefined) filter = sql`${filter} and session_id = ${session_id}`;
+  if (client !== undefined) filter = sql`${filter} and lower(client) = lower(${client}::text)`;
+  if (folder !== undefined)
+    filter = sql`${filter} and position(${folderNeedle(folder)}::text in ${sql.unsafe(FOLDER_HAYSTACK)}) > 0`;
+  if (start_date !== undefined) filter = sql`${filter} and updated_at >= ${start_date}::timestamptz`;
+  if (starred !== undefined) filter = sql`${filter} and starred = ${starred}::boolean`;
+  if (id_prefix !== undefined) {
+    const [from, to] = idRange(id_prefix);
+    filter = sql`${filter} and id between ${from}::uuid and ${to}::uuid`;
+  }
+  return filter;
+}
+
+/** The first and the last id with a prefix. */
+function idRange(prefix: string): [string, string] {
+  const digits = prefix.toLowerCase().replaceAll("-", "");
+  const id = (filler: string) =>
+    digits.padEnd(32, filler).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+  return [id("0"), id("f")];
 }
 
 /** What `Conversations.update` sets. */

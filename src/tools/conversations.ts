@@ -17,8 +17,10 @@ import {
   moment,
   nextCursor,
   offset,
+  place,
   reads,
   shownBy,
+  startDate,
   time,
   total,
   totalIsLowerBound,
@@ -122,6 +124,14 @@ export const listConversations = defineTool({
     "Lists conversations, the latest first, each with its title and number of messages. To find what was said, use dewey_search.",
   input: z.strictObject({
     session_id: key().optional(),
+    ...place,
+    start_date: startDate.describe("only those with a message from this time on").optional(),
+    starred: z.boolean().optional(),
+    in_trash: z.boolean().optional(),
+    id_prefix: z
+      .string()
+      .regex(/^[0-9a-f-]{1,36}$/i, "should be the beginning of a conversation_id")
+      .optional(),
     limit,
     offset,
     cursor,

@@ -44,6 +44,12 @@ export const key = (what?: string) =>
     what,
   );
 
+/** Where conversations were held, for narrowing. */
+export const place = {
+  client: key("such as codex").optional(),
+  folder: key("with those below it: a path, or a folder's name").optional(),
+};
+
 export const content = (what?: string) => described(z.string().min(1, "should not be empty"), what);
 
 /** What a search looks for. */

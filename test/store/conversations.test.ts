@@ -121,6 +121,44 @@ for (const engine of engines) {
       expect(page).toMatchObject({ total: 5, limit: 2, offset: 1, conversations: [{ id: ids[3] }, { id: ids[2] }] });
     });
 
+    test("are listed by client, folder, star, time, trash and the beginning of their ids", async () => {
+      const session_id = "narrowed";
+      const begin = async (id: string, client: string, cwd: string, created_at: string) => {
+        const metadata = { client_name: client, cwd };
+        const conversation_id = `${id}-0000-4000-8000-000000000000`;
+        await store.conversations.begin({ session_id, conversation_id, metadata, created_at });
+        return conversation_id;
+      };
+      const early = await begin("aaaa0001", "codex", "/home/ana/dewey", "2020-01-01T00:00:00Z");
+      const deep = await begin("aaaa0002", "claude-code", "/home/ana/dewey/src/", "2020-02-01T00:00:00Z");
+      const beside = await begin("aabb0003", "codex", "/home/ana/dewey2", "2020-03-01T00:00:00Z");
+      const windows = await begin("aabb0004", "codex", String.raw`C:\Work\Dewey`, "2020-04-01T00:00:00Z");
+      await store.conversations.update({ conversation_id: beside, starred: true });
+      const found = async (narrowing: object) => {
+        const page = { limit: 100, offset: 0, sort_by: "updated_at" } as const;
+        const reply = await store.conversations.list({ session_id, ...page, ...narrowing });
+        expect(reply.total).toBe(reply.conversations.length);
+        return reply.conversations.map((each) => each.id);
+      };
+      expect(await found({ client: "CODEX" })).toEqual([windows, beside, early]);
+      expect(await found({ folder: "/home/ana/dewey" })).toEqual([deep, early]);
+      expect(await found({ folder: "/home/ana/" })).toEqual([beside, deep, early]);
+      expect(await found({ folder: "dewey" })).toEqual([windows, deep, early]);
+      expect(await found({ folder: "ana/Dewey" })).toEqual([deep, early]);
+      expect(await found({ folder: String.raw`c:\work` })).toEqual([windows]);
+      expect(await found({ folder: "/dewey" })).toEqual([]);
+      expect(await found({ folder: "%" })).toEqual([]);
+      expect(await found({ starred: true })).toEqual([beside]);
+      expect(await found({ start_date: new Date("2020-03-01T00:00:00Z") })).toEqual([windows, beside]);
+      expect(await found({ id_prefix: "AABB" })).toEqual([windows, beside]);
+      expect(await found({ id_prefix: "aaaa0002-0000-4" })).toEqual([deep]);
+      expect(await found({ client: "codex", folder: "dewey", id_prefix: "aaaa" })).toEqual([early]);
+      await store.conversations.delete({ conversation_id: deep, force: false });
+      expect(await found({ in_trash: true })).toEqual([deep]);
+      expect(await found({ in_trash: true, id_prefix: "aabb" })).toEqual([]);
+      expect(await found({ folder: "dewey" })).toEqual([windows, early]);
+    });
+
     test("have a total that is a lower bound above 10,000", async () => {
       await sql`insert into conversations (session_id) select 'many' from generate_series(1, 10000)`;
       const exact = await store.conversations.list({ session_id: "many", limit: 1, offset: 0, sort_by: "created_at" });

@@ -3,11 +3,13 @@ import { one } from "../database/one.ts";
 import { storableMetadata } from "../exact.ts";
 import type { Metadata } from "../exact.ts";
 import { parseSnapshot } from "../snapshot.ts";
+import { FOLDER_HAYSTACK, folderNeedle } from "../place.ts";
+import type { Place } from "../place.ts";
 import type { SearchQuery } from "./query.ts";
 import type { Filter } from "./rank.ts";
 
 /** Conditions of a search besides its words. */
-export interface Narrowing {
+export interface Narrowing extends Place {
   session_id?: string | undefined;
   conversation_id?: string | undefined;
   role?: string | undefined;
@@ -45,12 +47,19 @@ export async function filterOf(
     ...(narrowing.bookkeeping ? [] : ["(not m.bookkeeping or m.kind in ('title', 'summary'))"]),
     ...(snapshot === undefined ? [] : [known]),
   ];
-  const { session_id, conversation_id, role, source, tool, metadata, start_date, end_date } = narrowing;
+  const { session_id, conversation_id, role, source, tool, metadata, start_date, end_date, client, folder } = narrowing;
   if (session_id !== undefined) {
     const ids = `select id from conversations where session_id = ${value(session_id, "text")}`;
     byIndex.push(`m.conversation_id = any (array(${ids}))`);
     bySieve.push(`(m.conversation_id in (${ids})) is true`);
   }
+  const places = [
+    ...(client === undefined ? [] : [`lower(client) = lower(${value(client, "text")})`]),
+    ...(folder === undefined ? [] : [`position(${value(folderNeedle(folder), "text")} in ${FOLDER_HAYSTACK}) > 0`]),
+  ];
+  // They may be thousands, which a sieve looks up by hash, and an array one by one.
+  if (places.length > 0)
+    conditions.push(`(m.conversation_id in (select id from conversations where ${places.join(" and ")})) is true`);
   if (conversation_id !== undefined) conditions.push(`m.conversation_id = ${value(conversation_id, "uuid")}`);
   if (role !== undefined) conditions.push(`m.role = ${value(role, "text")}`);
   // All as containment, which the index over words and metadata supports.
@@ -94,14 +103,17 @@ async function storedBefore(sql: SQL, snapshot: string): Promise<string> {
   return `(m.stored_in is null or m.stored_in < ${end}${ended} or m.stored_in >= ${present})`;
 }
 
-/** Counts the messages of the named session or conversation. */
+/** Counts the messages of the named session, conversation, client and folder. */
 async function messagesIn(sql: SQL, narrowing: Narrowing): Promise<number | undefined> {
-  const { session_id: session = null, conversation_id: conversation = null } = narrowing;
-  if (session === null && conversation === null) return undefined;
+  const { session_id: session = null, conversation_id: conversation = null, client = null, folder } = narrowing;
+  if (session === null && conversation === null && client === null && folder === undefined) return undefined;
+  const needle = folder === undefined ? null : folderNeedle(folder);
   const { messages } = await one<{ messages: number }>(
     sql`select coalesce(sum(message_count), 0)::integer as messages from conversations
       where (${session}::text is null or session_id = ${session})
-        and (${conversation}::uuid is null or id = ${conversation})`,
+        and (${conversation}::uuid is null or id = ${conversation})
+        and (${client}::text is null or lower(client) = lower(${client}))
+        and (${needle}::text is null or position(${needle}::text in ${sql.unsafe(FOLDER_HAYSTACK)}) > 0)`,
   );
   return messages;
 }

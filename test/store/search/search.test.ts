@@ -95,6 +95,27 @@ for (const engine of engines) {
       expect(await filtered({ session_id: "s2", role: "assistant" })).toEqual([]);
     });
 
+    test("filters by the client and the folder of the conversation", async () => {
+      const say = async (client: string | undefined, cwd: string, content: string) => {
+        const metadata = client === undefined ? {} : { client_name: client, cwd };
+        const { conversation_id } = await store.conversations.begin({ metadata });
+        await store.messages.store({ conversation_id, role: "user", content });
+      };
+      await say("codex", "/work/lib", "pulsar codex");
+      await say("gemini", "/work/lib/src", "pulsar gemini");
+      await say(undefined, "", "pulsar unknown");
+      const found = async (filter: object, query = "pulsar") => {
+        const { total, results } = await find(query, filter);
+        expect(total).toBe(results.length);
+        return results.map((hit) => hit.client).toSorted();
+      };
+      expect(await found({ client: "Codex" })).toEqual(["codex"]);
+      expect(await found({ folder: "/work/lib/" })).toEqual(["codex", "gemini"]);
+      expect(await found({ folder: "src" })).toEqual(["gemini"]);
+      expect(await found({ folder: "lib", client: "gemini" }, "a pulsar")).toEqual(["gemini"]);
+      expect(await found({ folder: "li" })).toEqual([]);
+    });
+
     test("filters by a message's metadata", async () => {
       const { conversation_id } = await store.conversations.begin({});
       const metadata = { source: "proxy", tool: "read_file", nested: { a: [1, 2] } };
