@@ -77,25 +77,29 @@ export interface ConnectConfig {
 /** A client's hooks: the server, and the folders where they queue events for it. */
 export interface HookConfig extends ClientConfig {
   spoolDir: string;
-  dataDir: string;
 }
 
 /** Commands that only talk to a server. */
-export interface ClientConfig {
+export interface ClientConfig extends ServerAddress {
+  /** Where a server that a command starts keeps its data, and where the last list is remembered. */
+  dataDir: string;
+}
+
+interface ServerAddress {
   url: string;
   token: string | undefined;
   logLevel: LogLevel;
 }
 
 /** `dewey reindex`: the server, and the new language, if any. */
-export interface ReindexConfig extends ClientConfig {
+export interface ReindexConfig extends ServerAddress {
   language: string | undefined;
 }
 
 /** Conventions of the user's terminal, from variables that all programs share; they are no settings of Dewey. */
 export interface TerminalConfig {
   colour: boolean;
-  /** The command that pages long texts, if PAGER names one. */
+  /** The command that pages long texts: PAGER, or less where it is installed; undefined for an empty PAGER. */
   pager: string | undefined;
   editor: string;
 }
@@ -144,7 +148,7 @@ export const obeyed = {
     "spoolSync",
     ...common,
   ],
-  client: ["url", "token", "logLevel"],
+  client: ["url", "token", ...common],
   reindex: ["url", "token", "searchLanguage", "logLevel"],
   hook: ["url", "token", "spoolDir", ...common],
   connect: ["url", "token", "dataDir", "spoolDir"],
@@ -219,7 +223,10 @@ export function hookConfig(sources: Sources): HookConfig {
 
 /** The configuration of commands that only talk to a server. */
 export function clientConfig(sources: Sources): ClientConfig {
-  return reading(sources, (reader) => reader.read(obeyed.client));
+  return reading(sources, (reader) => {
+    const { dataDir = defaultDataDir(sources.env), ...server } = reader.read(obeyed.client);
+    return { ...server, dataDir };
+  });
 }
 
 /** The configuration of `dewey reindex`. */
@@ -234,9 +241,13 @@ export function reindexConfig(sources: Sources): ReindexConfig {
 export function terminalConfig(env: Sources["env"]): TerminalConfig {
   return {
     colour: !env["NO_COLOR"] && env["TERM"] !== "dumb",
-    pager: env["PAGER"] || undefined,
+    pager: env["PAGER"] === undefined ? defaultPager(env) : env["PAGER"] || undefined,
     editor: env["VISUAL"] || env["EDITOR"] || "vi",
   };
+}
+
+function defaultPager(env: Sources["env"]): string | undefined {
+  return Bun.which("less", { PATH: env["PATH"] ?? "" }) === null ? undefined : "less";
 }
 
 /** The environment for other programs: without Dewey's own settings, which contain its secrets. */

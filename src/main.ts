@@ -1,6 +1,6 @@
 import packageJson from "../package.json" with { type: "json" };
 import type { Command } from "./cli/command.ts";
-import { allCommands, commandNamed } from "./cli/commands.ts";
+import { allCommands, commandNamed, commandNames } from "./cli/commands.ts";
 import { asDeweyError, DeweyError, exitCode } from "./errors.ts";
 
 process.exit(await main(process.argv.slice(2)));
@@ -22,7 +22,7 @@ async function dispatch(args: string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === "--version" || name === "-V") return print(`dewey ${packageJson.version}\n`);
   if (name === undefined || name === "--help" || name === "-h") return help([]);
-  if (name === "help") return help(rest);
+  if (name === "help") return help(rest.filter((arg) => arg !== "--help" && arg !== "-h"));
   if (asksForHelp(rest)) return help([name]);
   const command = await knownCommand(name);
   const [{ parseCommandLine }, { visible }] = await Promise.all([import("./cli/command.ts"), import("./visible.ts")]);
@@ -47,7 +47,9 @@ async function knownCommand(name: string): Promise<Command> {
   const command = await commandNamed(name);
   if (command) return command;
   const kind = name.startsWith("-") ? "flag" : "command";
-  throw new DeweyError("invalid", `there is no ${kind} ${JSON.stringify(name)}; see: dewey --help`);
+  const { didYouMean } = await import("./cli/nearest.ts");
+  const meant = didYouMean(name, [...commandNames, "help", "--help", "--version"]);
+  throw new DeweyError("invalid", `there is no ${kind} ${JSON.stringify(name)}${meant}; see: dewey --help`);
 }
 
 /** Looks only before `--`: another program's command line follows it. */

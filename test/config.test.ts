@@ -320,8 +320,8 @@ describe("a command's configuration", () => {
   const env = { DEWEY_DATA_DIR: "/data", DEWEY_TOKEN: "t", DEWEY_LOG_LEVEL: "warn" };
   const url = "ws://localhost:9020";
 
-  test("of a client is the server's address, the token and the log level", () => {
-    expect(clientConfig({ env, flags: {} })).toEqual({ url, token: "t", logLevel: "warn" });
+  test("of a client is the server's address, the token, the data folder and the log level", () => {
+    expect(clientConfig({ env, flags: {} })).toEqual({ url, token: "t", dataDir: "/data", logLevel: "warn" });
     expect(reindexConfig({ env, flags: { "search-language": "german" } })).toEqual({
       url,
       token: "t",

@@ -5,6 +5,7 @@ import { DeweyError } from "../errors.ts";
 import { escapedJson } from "../visible.ts";
 import type { Command, Flag, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";
+import { didYouMean } from "./nearest.ts";
 import { whyUnreachable } from "./health.ts";
 import type { Address } from "./health.ts";
 import { OutputClosed, pagedOutput, standardOutput } from "./output.ts";
@@ -22,6 +23,8 @@ export interface Talk {
   call: <Reply>(tool: string, args: Record<string, unknown>, flags?: Record<string, string>) => Promise<Reply>;
   out: Output;
   terminal: Terminal;
+  /** Where the last list is remembered. */
+  dataDir: string;
   /** Whether to print JSON, for programs. */
   json: boolean;
   invocation: Invocation;
@@ -32,6 +35,9 @@ interface ClientCommand {
   summary: string;
   usage: string[];
   about?: string;
+  examples: readonly string[];
+  /** Whether words such as -retry are operands. */
+  dashedOperands?: true;
   flags?: Record<string, Flag>;
   operands: number;
   /** Whether the output may be long; on a terminal it then goes through $PAGER. */
@@ -46,11 +52,13 @@ export function clientCommand(spec: ClientCommand): Command {
     summary: spec.summary,
     usage: spec.usage,
     ...(spec.about === undefined ? {} : { about: spec.about }),
+    examples: spec.examples,
+    ...(spec.dashedOperands ? { dashedOperands: true as const } : {}),
     settings: obeyed.client,
     flags: { ...spec.flags, json: { summary: "print JSON, for programs" } },
     operands: spec.operands,
     async run(invocation) {
-      const { url, token } = clientConfig(invocation);
+      const { url, token, dataDir } = clientConfig(invocation);
       const terminal = terminalConfig(invocation.env);
       const client = new ToolClient({ url, token });
       const json = invocation.flags["json"] === true;
@@ -61,7 +69,7 @@ export function clientCommand(spec: ClientCommand): Command {
       const call = <Reply>(tool: string, args: Record<string, unknown>, flags: Record<string, string> = {}) =>
         ask(client, { url, token }, tool, args, flags) as Promise<Reply>;
       try {
-        return (await spec.work({ call, out, terminal: view, json, invocation })) ?? 0;
+        return (await spec.work({ call, out, terminal: view, dataDir, json, invocation })) ?? 0;
       } catch (error) {
         if (error instanceof OutputClosed) return 0;
         throw error;
@@ -127,6 +135,20 @@ export function numberFlag(command: Pick<Command, "name">, invocation: Invocatio
   if (!/^\d{1,9}$/.test(text))
     throw usageError(command, `needs a whole number after --${name}, not ${JSON.stringify(text)}`);
   return Number(text);
+}
+
+/** One of the values that a flag takes. Throws `invalid` for any other, with the one that it resembles. */
+export function choiceFlag<Choice extends string>(
+  command: Pick<Command, "name">,
+  invocation: Invocation,
+  name: string,
+  choices: readonly Choice[],
+): Choice | undefined {
+  const text = textFlag(invocation, name);
+  const choice = choices.find((each) => each === text);
+  if (text === undefined || choice !== undefined) return choice;
+  const known = `${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}`;
+  throw usageError(command, `needs ${known} after --${name}, not ${JSON.stringify(text)}${didYouMean(text, choices)}`);
 }
 
 /** The maximum number of list entries to show. */

@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { DeweyError } from "../errors.ts";
 import { settings } from "../settings.ts";
 import type { Setting, SettingName } from "../settings.ts";
+import { didYouMean } from "./nearest.ts";
 
 /** A flag that is not a setting: it belongs to one command and has no variable. */
 export interface Flag {
@@ -20,8 +21,12 @@ export interface Command {
   usage: string[];
   /** Help beyond the flags. */
   about?: string;
+  /** Command lines to copy. */
+  examples: readonly string[];
   settings: readonly SettingName[];
   flags: Record<string, Flag>;
+  /** Whether arguments with one dash, such as -retry, are operands; Dewey's own flags have two. */
+  dashedOperands?: true;
   /** Maximum number of operands. */
   operands: number;
   /** Does the work and returns the exit code. */
@@ -45,15 +50,26 @@ export interface Invocation {
 export function parseCommandLine(command: Command, args: string[]): Pick<Invocation, "flags" | "operands" | "rest"> {
   const terminator = args.indexOf("--");
   const own = terminator === -1 ? args : args.slice(0, terminator);
-  const parsed = parse(command, own);
+  const dashed = command.dashedOperands ? own.filter((arg, index) => isDashed(command, own, arg, index)) : [];
+  const parsed = parse(
+    command,
+    own.filter((arg, index) => dashed.length === 0 || !isDashed(command, own, arg, index)),
+  );
   if (parsed.positionals.length > command.operands) {
     throw usageError(command, `does not take "${parsed.positionals[command.operands]}"`);
   }
   return {
     flags: parsed.values as Invocation["flags"],
-    operands: parsed.positionals,
+    operands: [...parsed.positionals, ...dashed],
     rest: terminator === -1 ? undefined : args.slice(terminator + 1),
   };
+}
+
+/** Whether an argument is a word with one dash before it, and not the value of a flag. */
+function isDashed(command: Command, args: string[], arg: string, index: number): boolean {
+  const before = args[index - 1] ?? "";
+  const isValue = before.startsWith("--") && flagsOf(command)[before.slice(2)]?.value !== undefined;
+  return /^-[^-]/.test(arg) && !isValue;
 }
 
 /** The flags of a command: those of its settings, except ambiguous ones that two settings share, and its own. */
@@ -85,14 +101,25 @@ function parse(command: Command, args: string[]) {
   try {
     return parseArgs({ args, options, strict: true, allowPositionals: true });
   } catch (error) {
-    throw usageError(command, complaintOf(error));
+    throw usageError(command, complaintOf(error, Object.keys(options)));
   }
 }
 
 /** Shortens Node's messages, which are long and address programmers, to the flag and its problem. */
-function complaintOf(error: unknown): string {
+function complaintOf(error: unknown, flags: string[]): string {
   const message = error instanceof Error ? error.message : String(error);
   const unknown = /^Unknown option '([^']+)'/.exec(message);
-  if (unknown) return `has no flag ${unknown[1]}`;
+  if (unknown) {
+    const flag = (unknown[1] ?? "").replace(/^(?=[^-])/, "-");
+    return `has no flag ${flag}${didYouMean(
+      flag,
+      flags.map((each) => `--${each}`),
+    )}`;
+  }
+  const [, flag, fault = ""] = /^Option '(?:-\w, )?(--[\w-]+)(?: <value>)?' (.*)/.exec(message) ?? [];
+  if (fault.startsWith("argument missing")) return `needs a value after ${flag}`;
+  if (fault.startsWith("argument is ambiguous"))
+    return `needs a value after ${flag}; write ${flag}=VALUE for one that begins with a dash`;
+  if (fault.startsWith("does not take an argument")) return `takes no value after ${flag}`;
   return `was used incorrectly: ${message.split("\n")[0]}`;
 }

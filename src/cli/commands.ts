@@ -15,6 +15,9 @@ const loaders: Record<string, () => Promise<Command>> = {
   show: async () => (await import("./commands/show.ts")).show,
   tail: async () => (await import("./commands/tail.ts")).tail,
   rename: async () => (await import("./commands/rename.ts")).rename,
+  star: async () => (await import("./commands/star.ts")).star,
+  unstar: async () => (await import("./commands/star.ts")).unstar,
+  resume: async () => (await import("./commands/resume.ts")).resume,
   rm: async () => (await import("./commands/rm.ts")).rm,
   restore: async () => (await import("./commands/restore.ts")).restore,
   context: async () => (await import("./commands/context.ts")).context,
@@ -31,6 +34,8 @@ const loaders: Record<string, () => Promise<Command>> = {
   licenses: async () => (await import("./commands/licenses.ts")).licenses,
   unit: async () => (await import("./commands/unit.ts")).unit,
 };
+
+export const commandNames: readonly string[] = Object.keys(loaders);
 
 /** The command of that name, or undefined. */
 export async function commandNamed(name: string): Promise<Command | undefined> {

@@ -3,7 +3,7 @@ import type { Talk } from "./client-command.ts";
 import { oneLine } from "./terminal.ts";
 
 /** Clients name their sessions so: it tells a person nothing. */
-const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+export const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** The facts by which a person recognises a conversation. */
 interface Recognised {

@@ -2,16 +2,21 @@ import { settings } from "../settings.ts";
 import { flagsOf } from "./command.ts";
 import type { Command } from "./command.ts";
 
+/** Every line of help fits into the narrowest common terminal. */
+const COLUMNS = 80;
+/** Terms longer than this stand on a line of their own, so that their explanations keep enough room. */
+const MAX_TERM_CHARACTERS = 28;
+
 /** The output of `dewey --help`. */
 export function overview(commands: readonly Command[], version: string): string {
   return [
-    `dewey ${version}: keeps what AI clients and MCP servers say to each other, and finds it again.`,
+    ...wrapped(`dewey ${version}: keeps what AI clients and MCP servers say to each other, and finds it again.`),
     "",
     "usage: dewey COMMAND [flags]",
     "",
     ...columns(commands.map((command) => [command.name, command.summary])),
     "",
-    "dewey help COMMAND shows the flags and variables of a command; dewey --version prints the version.",
+    ...wrapped("dewey help COMMAND shows its flags, its variables and examples; dewey --version prints the version."),
     "",
   ].join("\n");
 }
@@ -28,17 +33,48 @@ export function manual(command: Command): string {
     return [row.env, row.summary + (notes.length > 0 ? ` (${notes.join("; ")})` : "")];
   });
   return [
-    command.summary,
+    ...wrapped(command.summary),
     "",
-    ...command.usage.map((form, index) => `${index === 0 ? "usage:" : "      "} ${form}`),
-    ...(command.about === undefined ? [] : ["", command.about]),
+    ...command.usage.flatMap((form, index) => usage(form, index === 0)),
+    ...(command.about === undefined ? [] : ["", ...wrapped(command.about)]),
+    "",
+    command.examples.length === 1 ? "example:" : "examples:",
+    ...command.examples.map((example) => `  ${example}`),
     ...(flags.length > 0 ? ["", "flags:", ...columns(flags)] : []),
     ...(variables.length > 0 ? ["", "environment (a flag overrides its variable):", ...columns(variables)] : []),
     "",
   ].join("\n");
 }
 
+/** One form of the command line, broken between its parts. */
+function usage(form: string, isFirst: boolean): string[] {
+  const whole = form.replaceAll(/\[[^\]]*\]/g, (part) => part.replaceAll(" ", "\u00A0"));
+  const lines = wrapped(whole, COLUMNS - 11).map((line) => line.replaceAll("\u00A0", " "));
+  return lines.map(
+    (line, index) => `${isFirst && index === 0 ? "usage:" : "      "} ${index === 0 ? "" : "    "}${line}`,
+  );
+}
+
 function columns(rows: [string, string][]): string[] {
-  const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+  const width = Math.max(...rows.map(([term]) => term.length).filter((length) => length <= MAX_TERM_CHARACTERS), 0);
+  const indent = " ".repeat(width + 4);
+  return rows.flatMap(([term, text]) => {
+    const [first = "", ...more] = wrapped(text, COLUMNS - indent.length);
+    const rest = more.map((line) => indent + line);
+    if (term.length > MAX_TERM_CHARACTERS) return [`  ${term}`, indent + first, ...rest];
+    return [`  ${term.padEnd(width)}  ${first}`, ...rest];
+  });
+}
+
+/** The lines of a text, broken between words; line breaks of its own stay. */
+function wrapped(text: string, width = COLUMNS): string[] {
+  return text.split("\n").flatMap((paragraph) => {
+    const lines: string[] = [];
+    for (const word of paragraph.split(" ")) {
+      const longer = lines.length === 0 ? word : `${lines.at(-1)} ${word}`;
+      if (lines.length > 0 && Bun.stringWidth(longer) <= width) lines[lines.length - 1] = longer;
+      else lines.push(word);
+    }
+    return lines;
+  });
 }

@@ -36,8 +36,7 @@ export function terminalOf(config: TerminalConfig): Terminal {
     paint: (look, text) => (colour ? styleText(looks[look], text, { validateStream: false }) : text),
     markdown: (text) =>
       interactive ? Bun.markdown.ansi(text, { colors: colour, columns: Math.min(columns, READABLE_COLUMNS) }) : text,
-    fit: (line, taken = 0) =>
-      interactive ? Bun.sliceAnsi(line, 0, Math.max(1, columns - taken), { ellipsis: "…" }) : line,
+    fit: (line, taken = 0) => (interactive ? cut(line, Math.max(1, columns - taken)) : line),
   };
 }
 
@@ -45,6 +44,13 @@ export function terminalOf(config: TerminalConfig): Terminal {
 const DEFAULT_COLUMNS = 80;
 /** Longer lines of prose are hard to read, however wide the terminal is. */
 const READABLE_COLUMNS = 100;
+
+/** A text cut to a width in cells, with an ellipsis for the rest. */
+export function cut(text: string, width: number): string {
+  const short = Bun.sliceAnsi(text, 0, width, { ellipsis: "…" });
+  // Bun takes one cell too many where a wide character stands across the cut.
+  return Bun.stringWidth(short) <= width ? short : Bun.sliceAnsi(text, 0, width - 1, { ellipsis: "…" });
+}
 
 /** A text with its hidden characters named, joined into one line. */
 export function oneLine(text: string): string {

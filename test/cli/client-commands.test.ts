@@ -55,10 +55,31 @@ describe("dewey list", () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(
       new RegExp(
-        `^CONVERSATION .*\n${id}  \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d +4  The plan Please mend the flaky test. · a client · looked-at\n`,
+        `^# +TITLE +PROJECT .*\n1  The plan Please mend the flaky test\\. +a client +(just now|\\d+ min ago) +4  ${id.slice(0, 13)}\n`,
       ),
     );
     expect(stdout).toEndWith("1 conversation\n");
+  });
+
+  test("gives numbers and short ids that other commands take", async () => {
+    await dewey("list", "--session", "looked-at");
+    for (const name of ["1", id.slice(0, 13), "last"])
+      expect(JSON.parse((await dewey("show", name, "--json")).stdout)).toMatchObject({ conversation_id: id });
+    expect((await dewey("star", "1")).stdout).toBe("★ The plan Please mend the flaky test.\n");
+    expect((await dewey("list", "--starred", "--client", "A CLIENT", "--since", "1h")).stdout).toContain(
+      "\n1  ★ The plan",
+    );
+    expect((await dewey("unstar", "last")).stdout).toBe("The plan Please mend the flaky test.\n");
+    expect((await dewey("list", "--starred")).stdout).toBe("There are no conversations with --starred.\n");
+  });
+
+  test("names the filter that nothing meets, and the client that was meant", async () => {
+    expect((await dewey("list", "--folder", "nowhere")).stdout).toBe(
+      "There are no conversations with --folder nowhere.\n",
+    );
+    expect((await dewey("list", "--client", "a cleint")).stdout).toBe(
+      "There are no conversations with --client a cleint. Did you mean a client? The clients are a client.\n",
+    );
   });
 
   test("prints the reply as JSON for programs", async () => {
@@ -84,12 +105,15 @@ describe("dewey search", () => {
     expect(stdout).toContain(`\ndewey show ${id} --turn 1\n`);
   });
 
-  test("takes its filters as flags, and words that begin with a dash after --", async () => {
+  test("takes its filters as flags, and unwanted words with a dash, also after --", async () => {
     expect(JSON.parse((await dewey("search", "hi", "--tool", "echo", "--json")).stdout)).toMatchObject({ total: 1 });
     expect(JSON.parse((await dewey("search", "waited", "--role", "user", "--json")).stdout)).toMatchObject({
       total: 0,
     });
+    expect(JSON.parse((await dewey("search", "waited", "-time", "--json")).stdout)).toMatchObject({ total: 0 });
     expect(JSON.parse((await dewey("search", "--json", "--", "waited", "-time")).stdout)).toMatchObject({ total: 0 });
+    expect(JSON.parse((await dewey("search", "waited", "--since", "1h", "--json")).stdout)).toMatchObject({ total: 1 });
+    expect(JSON.parse((await dewey("search", "waited", "--client", "x", "--json")).stdout)).toMatchObject({ total: 0 });
     const metadata = JSON.stringify({ outcome: "success" });
     expect(JSON.parse((await dewey("search", "line", "--metadata", metadata, "--json")).stdout)).toMatchObject({
       total: 1,
@@ -126,7 +150,7 @@ describe("dewey search", () => {
   test("names the flag whose value the server refuses", async () => {
     expect(await dewey("search", "x", "--since", "yesterdayish")).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/^dewey: --since should be an ISO 8601 date/),
+      stderr: expect.stringMatching(/^dewey: --since should be a time such as 3d, /),
     });
     expect(await dewey("search", "x", "--metadata", "{")).toMatchObject({
       code: 2,
@@ -155,6 +179,13 @@ describe("dewey show", () => {
     expect(turn).toContain('echo\n{\n  "message": "hi"\n}\n');
     expect(turn).not.toContain("Please **mend**");
     expect((await dewey("show", id, "--after", "3")).stdout).not.toContain("first line");
+    const around = (await dewey("show", id, "--turn", "3", "--around", "1")).stdout;
+    expect(around).toContain("▸ 2 · user · echo");
+    expect(around).toContain("first line\nsecond line");
+    expect(around).toContain("## 4 · assistant");
+    expect(around).not.toContain("## 1 ·");
+    expect((await dewey("show", id, "--turn", "1", "--around", "1")).stdout).not.toContain("first line");
+    expect(await dewey("show", id, "--around", "1")).toMatchObject({ code: 2 });
   });
 
   test("tells of the parts that are not text, unless the text does", async () => {
@@ -213,7 +244,10 @@ describe("dewey show", () => {
       code: 1,
       stderr: expect.stringContaining("there is no conversation"),
     });
-    expect(await dewey("show", "nope")).toMatchObject({ code: 2, stderr: "dewey: ID should be a UUID\n" });
+    expect(await dewey("show", "nope")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('"nope" names no conversation'),
+    });
     expect(await dewey("show")).toMatchObject({ code: 2, stderr: expect.stringContaining("needs the id") });
   });
 });
@@ -311,7 +345,7 @@ describe("dewey tail", () => {
   test("reports at once why it cannot follow", async () => {
     expect(await dewey("tail", "--conversation", "x")).toMatchObject({
       code: 2,
-      stderr: "dewey: --conversation should be a UUID\n",
+      stderr: expect.stringContaining('"x" names no conversation'),
     });
     expect(await run(["tail"], { ...env, DEWEY_URL: "ws://localhost:1" })).toMatchObject({ code: 69 });
   });
@@ -377,9 +411,11 @@ describe.skipIf(tmux === null)("on a terminal", () => {
     expect(screen.coloured()).toMatch(/\u001B\[36m[^#]*## 1 · user/);
   });
 
-  test("a long line is cut at the terminal's width", async () => {
+  test("a list takes two lines each on a narrow terminal", async () => {
     using screen = shown(["list", "--limit", "1", "--session", "looked-at"], {}, 60);
-    expect(await screen.until(/\[ended 0\]/)).toMatch(/^.{58,59}…$/m);
+    expect(await screen.until(/\[ended 0\]/)).toMatch(
+      /^1 {2}The plan Please mend the flaky test\.\n {3}a client · .* · \d messages · \S+$/m,
+    );
   });
 
   test("NO_COLOR removes the colours only", async () => {

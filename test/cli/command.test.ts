@@ -8,6 +8,7 @@ const command: Command = {
   name: "example",
   summary: "does nothing",
   usage: ["dewey example [NAME]"],
+  examples: ["dewey example one"],
   settings: ["port", "proxyPort", "logLevel", "token"],
   flags: { name: { value: "NAME", summary: "a name", many: true }, all: { summary: "everything" } },
   operands: 1,
@@ -36,7 +37,22 @@ describe("a command line", () => {
     const help = "; see: dewey help example";
     expect(() => parseCommandLine(command, ["x", "y"])).toThrow(`dewey example does not take "y"${help}`);
     expect(() => parseCommandLine(command, ["--nonsense"])).toThrow(`dewey example has no flag --nonsense${help}`);
-    expect(() => parseCommandLine(command, ["--name"])).toThrow(/was used incorrectly: .*--name/);
+    expect(() => parseCommandLine(command, ["--nmae", "x"])).toThrow("has no flag --nmae (did you mean --name?)");
+    expect(() => parseCommandLine(command, ["--name"])).toThrow(`needs a value after --name`);
+    expect(() => parseCommandLine(command, ["--name", "-x"])).toThrow(
+      "write --name=VALUE for one that begins with a dash",
+    );
+    expect(() => parseCommandLine(command, ["--all=yes"])).toThrow("takes no value after --all");
+  });
+
+  test("has words that begin with one dash as operands where a command wants that", () => {
+    const wordy = { ...command, operands: Infinity, dashedOperands: true as const };
+    expect(parseCommandLine(wordy, ["backoff", "-retry", "--all", "-'a b'", "--name=-x", "--", "-y"])).toEqual({
+      flags: { all: true, name: ["-x"] },
+      operands: ["backoff", "-retry", "-'a b'"],
+      rest: ["-y"],
+    } as ReturnType<typeof parseCommandLine>);
+    expect(() => parseCommandLine(command, ["-retry"])).toThrow("has no flag -r");
   });
 
   test("has no flag that two of the command's settings share", () => {
@@ -50,7 +66,7 @@ describe("a command's help", () => {
     expect(text).toStartWith("does nothing\n\nusage: dewey example [NAME]\n");
     expect(text).toMatch(/^ {2}--name NAME +a name$/m);
     expect(text).toMatch(/^ {2}DEWEY_MCP_PORT .*\(default 9020\)$/m);
-    expect(text).toMatch(/^ {2}DEWEY_TOKEN .*\(or DEWEY_TOKEN_FILE\)$/m);
+    expect(text).toMatch(/^ {2}DEWEY_TOKEN .*\n.* \(or DEWEY_TOKEN_FILE\)$/m);
   });
 });
 

@@ -23,6 +23,9 @@ const operands: Record<string, string[]> = {
   search: ["word"],
   show: [crypto.randomUUID()],
   rename: [crypto.randomUUID(), "a title"],
+  star: [crypto.randomUUID()],
+  unstar: [crypto.randomUUID()],
+  resume: [crypto.randomUUID()],
   rm: [crypto.randomUUID()],
   restore: [crypto.randomUUID()],
   context: ["list"],
@@ -55,7 +58,8 @@ describe("every command's help", () => {
     test(`shows the usage, flags and variables of dewey ${name}`, async () => {
       const { stdout, stderr, code } = await run(["help", name], plain);
       expect([code, stderr]).toEqual([0, ""]);
-      expect(stdout).toStartWith(`${summary}\n\nusage: dewey ${name}`);
+      expect(stdout.split("\n\n")[0]?.replaceAll("\n", " ")).toBe(summary);
+      expect(stdout).toContain(`\n\nusage: dewey ${name}`);
       for (const flag of Object.keys(flags)) expect(stdout).toMatch(new RegExp(`^  --${flag}\\b`, "m"));
       for (const setting of names) expect(stdout).toMatch(new RegExp(`^  ${settings[setting].env}\\b`, "m"));
       for (const form of ["--help", "-h"]) expect((await run([name, form], plain)).stdout).toBe(stdout);
@@ -75,7 +79,7 @@ describe("wrong usage", () => {
     });
   }
 
-  for (const name of ["search", "show", "rm", "restore", "context", "backup", "recover"]) {
+  for (const name of ["search", "show", "star", "unstar", "resume", "rm", "restore", "context", "backup", "recover"]) {
     test(`names the missing operand of dewey ${name}`, async () => {
       const { stdout, stderr, code } = await run([name], env);
       expect([code, stdout]).toEqual([2, ""]);
@@ -164,6 +168,9 @@ const forms: Form[] = [
     reply: { total: 2, versions: [{ change: "deleted" }, {}] },
   },
   { args: ["rename", "ID", "Mine"], reply: { title: "Mine", title_source: "person" } },
+  { args: ["star", "ID"], reply: { starred: true } },
+  { args: ["unstar", "ID"], reply: { starred: false } },
+  { args: ["resume", "ID"], reply: { command: ["codex", "resume", expect.any(String)], folder: "/work" } },
   { args: ["reindex"], reply: { language: "english", under_way: false, total: expect.any(Number) } },
   { args: ["backup", file("a.backup")], reply: { format: "dewey-backup", bytes: expect.any(Number) } },
   {
@@ -219,7 +226,8 @@ describe("JSON for programs", () => {
 /** Stores one message in a session of its own, and returns its conversation's id. */
 async function storeConversation(session_id: string): Promise<string> {
   const messages = [{ role: "user", content: "a word" }];
-  return String((await rpc.tool("dewey_store_messages_bulk", { session_id, messages }))["conversation_id"]);
+  const metadata = { source: "codex", cwd: "/work" };
+  return String((await rpc.tool("dewey_store_messages_bulk", { session_id, metadata, messages }))["conversation_id"]);
 }
 
 /** Runs a command in a folder, and parses its whole output as JSON. Only `context edit` reads the input. */

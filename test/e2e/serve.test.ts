@@ -243,8 +243,13 @@ describe("dewey up", () => {
     });
     await running.until("stdout", /Ready\./);
     expect(running.stdout()).toMatch(/Unpacking[\s\S]*Creating a database[\s\S]*Starting/);
-    const [, line = ""] = await running.until("stdout", /claude mcp add-json dewey '(.*)'/);
-    const rpc = await connected((JSON.parse(line) as { url: string }).url);
+    const [, serverUrl = ""] = await running.until(
+      "stdout",
+      /^Ready\..*\n {2}dewey connect claude-code --url (\S+)\n/m,
+    );
+    expect(serverUrl).toBe(`ws://localhost:${serverPort}`);
+    const [, proxyUrl = ""] = await running.until("stdout", /proxy {3}(\S+) /);
+    const rpc = await connected(`${proxyUrl}/?upstream=dewey`);
     expect(await rpc.tool("dewey_list_conversations")).toMatchObject({ total: 0 });
     const database = postmaster(home.path);
     expect(await running.stop("SIGINT")).toBe(0);

@@ -15,11 +15,12 @@ export const backup: Command = {
   name: "backup",
   summary: "backs up everything that a server keeps into one file, while the server runs",
   usage: ["dewey backup FILE [--json]"],
+  examples: ["dewey backup dewey.backup"],
   about: [
     "Writes one consistent snapshot of everything, which dewey recover restores into any PostgreSQL that Dewey supports. The",
     "file is a tar compressed with zstd: tar --zstd -xf FILE && sha256sum -c SHA256SUMS. It is written beside FILE, read",
     "back, and renamed to FILE when it is complete.",
-  ].join("\n"),
+  ].join(" "),
   settings: obeyed.client,
   flags: { json: { summary: "print JSON, for programs" } },
   operands: 1,

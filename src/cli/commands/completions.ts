@@ -9,6 +9,7 @@ export function completionsOf(commands: () => Promise<readonly Command[]>): Comm
     name: "completions",
     summary: "prints a script with which a shell completes Dewey's commands and flags",
     usage: ["dewey completions bash|zsh|fish"],
+    examples: ["dewey completions bash"],
     about: [
       "bash: dewey completions bash > ~/.local/share/bash-completion/completions/dewey",
       "zsh:  dewey completions zsh > _dewey (in a folder of $fpath)",

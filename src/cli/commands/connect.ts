@@ -19,13 +19,14 @@ export const connect: Command = {
   name: "connect",
   summary: "connects a client: adds Dewey, routes its MCP servers through the proxy, and installs hooks",
   usage: ["dewey connect CLIENT [--project] [--upstream NAME …] [--print] [--json]"],
+  examples: ["dewey connect claude-code"],
   about: [
     "CLIENT is claude-code, codex, gemini, or the path of another client's mcpServers file. The rest of its configuration is",
     `kept, and each changed file gets a backup beside it (${BACKUP_SUFFIX}). Running it again changes nothing. Servers that`,
     "sign in by OAuth stay direct and are listed. Claude Code also gets hooks. DEWEY_TOKEN is never written to a file: the",
     "client needs it in its environment. Without it, a local server of another user is refused. dewey disconnect CLIENT undoes",
     "everything.",
-  ].join("\n"),
+  ].join(" "),
   settings: obeyed.connect,
   flags: {
     project: { summary: "change this folder's configuration instead of the user's" },

@@ -24,12 +24,13 @@ export const context = clientCommand({
     "dewey context restore NAME --version N",
     "dewey context rm NAME [--force]",
   ],
+  examples: ["dewey context list", "dewey context edit house-rules", "dewey context use house-rules"],
   about: [
     "edit opens $EDITOR, or reads the new text from stdin if that is not a terminal. use ties a context to the current folder",
     "and all folders below it; with --everywhere the context becomes the active one, for sessions in folders without a",
     "context of their own. show without a name shows the context that a session in this folder would get.",
     "Every change is kept with its author: history lists the changes, and restore brings an earlier text back.",
-  ].join("\n"),
+  ].join(" "),
   flags: {
     version: { value: "N", summary: "this version, by its number in history" },
     everywhere: { summary: "with use: for every folder without a context of its own" },

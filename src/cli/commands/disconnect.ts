@@ -16,10 +16,11 @@ export const disconnect: Command = {
   name: "disconnect",
   summary: "undoes the changes of dewey connect to a client's configuration",
   usage: ["dewey disconnect CLIENT [--project] [--json]"],
+  examples: ["dewey disconnect claude-code"],
   about: [
     "Removes only Dewey's own entry, the proxy in front of other servers, and Dewey's hooks; later changes are kept. A file",
     "without later changes is restored byte for byte.",
-  ].join("\n"),
+  ].join(" "),
   settings: obeyed.connect,
   flags: {
     project: { summary: "change this folder's configuration instead of the user's" },

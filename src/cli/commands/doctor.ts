@@ -11,6 +11,7 @@ export const doctor: Command = {
   name: "doctor",
   summary: "checks the installation, and names the remedy for each fault",
   usage: ["dewey doctor [--json]"],
+  examples: ["dewey doctor", "dewey doctor --json"],
   about:
     "Prints one line per check: the configuration, the server and its parts, the proxy, and the clients. Exits 1 on any fault.",
   settings: [...new Set([...obeyed.serve, ...obeyed.proxy, ...obeyed.client])],

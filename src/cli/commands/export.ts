@@ -4,13 +4,15 @@ import { DeweyError } from "../../errors.ts";
 import type { StartupContext } from "../../store/contexts.ts";
 import type { ConversationList } from "../../store/conversations.ts";
 import type { ResultList } from "../../store/results.ts";
-import { startDate } from "../../tools/fields.ts";
-import { clientCommand, textFlag } from "../client-command.ts";
+import { choiceFlag, clientCommand, textFlag } from "../client-command.ts";
 import type { Talk } from "../client-command.ts";
 import { usageError } from "../command.ts";
 import { pagesOf } from "../conversation.ts";
+import { conversationIdOf } from "../conversation-id.ts";
+import { MOMENT_FORMS, sinceMoment } from "../moment.ts";
 
-const formats: Record<string, ExportFormat> = { jsonl, markdown, html };
+const formats = { jsonl, markdown, html };
+const formatNames = ["jsonl", "markdown", "html"] as const;
 
 /** Maximum number of list entries per reply of the server. */
 const PAGE_LIMIT = 100;
@@ -26,19 +28,18 @@ export const exportCommand = clientCommand({
     "times, turns and metadata. A full export as JSON lines also contains the orchestration results and the startup contexts.",
     "The trash is not exported, nor are the contexts' history and ties to folders: to copy the whole store, use dewey backup.",
     "--json is the same as --format jsonl.",
-  ].join("\n"),
+  ].join(" "),
+  examples: ["dewey export > dewey.jsonl", "dewey export --conversation last --format markdown"],
   flags: {
     session: { value: "S", summary: "only conversations with this session_id" },
     conversation: { value: "ID", summary: "only this conversation" },
-    since: { value: "DATE", summary: "only conversations changed at this time or later (ISO 8601)" },
+    since: { value: "DATE", summary: `only conversations with a message since then: ${MOMENT_FORMS}` },
     format: { value: "FORMAT", summary: "jsonl (the default), markdown or html" },
   },
   operands: 0,
   async work(talk) {
     const { invocation, out } = talk;
-    const format = formats[textFlag(invocation, "format") ?? "jsonl"];
-    if (format === undefined)
-      throw usageError(exportCommand, `needs a --format it can write: ${Object.keys(formats).join(", ")}`);
+    const format = formats[choiceFlag(exportCommand, invocation, "format", formatNames) ?? "jsonl"];
     if (talk.json && format !== jsonl) throw usageError(exportCommand, "takes --json or --format, not both");
     const ids = await wanted(talk);
     await out.write(format.begin());
@@ -100,11 +101,12 @@ async function wanted(talk: Talk): Promise<string[]> {
   const { invocation } = talk;
   const conversation = textFlag(invocation, "conversation");
   const session = textFlag(invocation, "session");
-  const since = sinceMs(textFlag(invocation, "since"));
+  const sinceText = textFlag(invocation, "since");
+  const since = sinceText === undefined ? undefined : Date.parse(sinceMoment("--since", sinceText));
   if (conversation !== undefined) {
     if (session !== undefined || since !== undefined)
       throw usageError(exportCommand, "takes --conversation only without --session and --since");
-    return [conversation];
+    return [await conversationIdOf(talk, conversation)];
   }
   const found = new Map<string, string>();
   let cursor: string | undefined;
@@ -124,12 +126,4 @@ async function wanted(talk: Talk): Promise<string[]> {
   return [...found]
     .toSorted(([idA, timeA], [idB, timeB]) => Date.parse(timeA) - Date.parse(timeB) || (idA < idB ? -1 : 1))
     .map(([id]) => id);
-}
-
-function sinceMs(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const parsed = startDate.safeParse(text);
-  if (!parsed.success)
-    throw new DeweyError("invalid", `--since ${parsed.error.issues[0]?.message}`, { field: "--since" });
-  return parsed.data.getTime();
 }

@@ -8,6 +8,7 @@ export const health: Command = {
   name: "health",
   summary: "prints the health of a server or proxy, and exits 0 if it is healthy",
   usage: ["dewey health [--url URL]"],
+  examples: ["dewey health", "dewey health --url ws://localhost:9000"],
   about: "Meant for health checks, including in images without curl. To ask a proxy: --url ws://localhost:9000",
   settings: obeyed.client,
   flags: {},

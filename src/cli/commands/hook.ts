@@ -35,11 +35,12 @@ export const hook: Command = {
   name: "hook",
   summary: "takes an event of a client's hook on stdin; dewey connect installs it",
   usage: ["dewey hook", "dewey hook --deliver"],
+  examples: ["dewey hook < event.json"],
   about: [
     "Queues the event on disk and ends at once, always with exit code 0; failures are logged to hook.log in the data folder.",
     "A background process (--deliver) sends the queued events to the server, together with the session's transcript, and",
     "ends when no more arrive. At the start of a session it prints the startup context in the client's format.",
-  ].join("\n"),
+  ].join(" "),
   settings: obeyed.hook,
   flags: { deliver: { summary: "deliver the queued events, and wait a minute for more" } },
   operands: 0,

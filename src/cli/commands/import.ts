@@ -28,6 +28,7 @@ export const importCommand = clientCommand({
   name: "import",
   summary: "imports transcripts and data exports of other programs",
   usage: ["dewey import [--watch] [--json] [PATH …]"],
+  examples: ["dewey import", "dewey import --watch ~/.codex/sessions"],
   about: [
     "Without a PATH, imports every session found on this machine: Claude Code, Codex, Gemini CLI, Qwen Code, OpenCode, Copilot",
     "CLI, VS Code's chats, Cursor, Cline, Roo Code, Kilo Code, Goose, Zed, Pi and Amp, in their default folders or those that",
@@ -38,7 +39,7 @@ export const importCommand = clientCommand({
     "again adds only what is new. Broken rows are skipped and reported with their line number; rows of unknown types are kept",
     "and counted. The exit code is 3 when something was not read, such as a broken row or link, and 1 when the server refused a",
     "message.",
-  ].join("\n"),
+  ].join(" "),
   flags: { watch: { summary: "keep importing what is added to the files, until Ctrl-C" } },
   operands: Infinity,
   async work(talk) {

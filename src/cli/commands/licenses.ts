@@ -6,6 +6,7 @@ export const licenses: Command = {
   name: "licenses",
   summary: "prints the licences of the works of others that this program carries",
   usage: ["dewey licenses"],
+  examples: ["dewey licenses"],
   settings: [],
   flags: {},
   operands: 0,

@@ -21,13 +21,14 @@ export const proxy: Command = {
     "dewey proxy --stdio [flags] [NAME | URL]",
     "dewey proxy --stdio [flags] -- COMMAND [ARGUMENT …]",
   ],
+  examples: ["dewey proxy", "dewey proxy --stdio -- npx -y @modelcontextprotocol/server-memory"],
   about: [
     "Listens for WebSocket on any path and Streamable HTTP on /mcp, both with ?upstream=NAME. GET /healthz reports its health.",
     "SIGHUP reloads the upstreams. SIGTERM refuses new sessions, gives calls in flight ten seconds to finish, and exits.",
     "With --stdio it serves the client that started it: put `dewey proxy --stdio --` before the command of a server to",
     "record that server. The command's stderr passes unchanged, and one that does not start ends the proxy with its exit code.",
     "With --stdio, it also starts a Dewey server if none answers at DEWEY_URL and that address is local.",
-  ].join("\n"),
+  ].join(" "),
   settings: obeyed.proxy,
   flags: {
     stdio: { summary: "serve the client that started this command" },

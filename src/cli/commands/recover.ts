@@ -17,6 +17,7 @@ export const recover: Command = {
   name: "recover",
   summary: "restores a backup into an empty server",
   usage: ["dewey recover FILE [--force] [--json]"],
+  examples: ["dewey recover dewey.backup"],
   about:
     "All or nothing: if anything is wrong with the file, the server keeps its data. Other callers wait until it is done.",
   settings: obeyed.client,

@@ -17,11 +17,12 @@ export const reindex: Command = {
   name: "reindex",
   summary: "rebuilds the search index while the server runs, optionally in another language",
   usage: ["dewey reindex [--search-language LANGUAGE] [--json]"],
+  examples: ["dewey reindex", "dewey reindex --search-language german"],
   about: [
     "Messages can be stored and found meanwhile; those not yet reindexed are found by the word forms of the earlier language.",
     "The server does the work and continues after this command ends or the server restarts; dewey reindex shows its progress.",
     "Without a language, the index is rebuilt in the language that the server is configured for, else in the current one.",
-  ].join("\n"),
+  ].join(" "),
   settings: obeyed.reindex,
   flags: { json: { summary: "print JSON, for programs" } },
   operands: 0,

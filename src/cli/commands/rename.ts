@@ -1,5 +1,6 @@
 import { clientCommand, wantedOperands } from "../client-command.ts";
 import { usageError } from "../command.ts";
+import { conversationIdOf } from "../conversation-id.ts";
 import { oneLine } from "../terminal.ts";
 
 export const rename = clientCommand({
@@ -9,13 +10,15 @@ export const rename = clientCommand({
   about: "Lists, searches and exports show it. A client or an import does not replace it.",
   flags: {},
   operands: Infinity,
-  async work({ call, out, terminal, json, invocation }) {
-    const [id, ...words] = wantedOperands(rename, invocation, "the id of a conversation and its title");
+  examples: ["dewey rename 2 The flaky test of the shipper"],
+  async work(talk) {
+    const { call, out, terminal, json, invocation } = talk;
+    const [given = "", ...words] = wantedOperands(rename, invocation, "the id of a conversation and its title");
     const title = words.join(" ").trim();
     if (title === "") throw usageError(rename, "needs a title behind the id");
     const reply = await call<{ title: string }>(
       "dewey_update_conversation",
-      { conversation_id: id, title },
+      { conversation_id: await conversationIdOf(talk, given), title },
       { ID: "conversation_id", TITLE: "title" },
     );
     if (json) return out.write(`${JSON.stringify(reply)}\n`);

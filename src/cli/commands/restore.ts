@@ -1,4 +1,5 @@
 import { clientCommand, jsonText, wantedOperands } from "../client-command.ts";
+import { conversationIdOf } from "../conversation-id.ts";
 import { counted } from "../terminal.ts";
 
 interface Restored {
@@ -11,12 +12,16 @@ export const restore = clientCommand({
   summary: "restores conversations from the trash",
   usage: ["dewey restore ID … [--json]"],
   operands: Infinity,
-  async work({ call, out, json, invocation }) {
-    for (const id of wantedOperands(
+  about: "dewey list --trash shows what can be restored.",
+  examples: ["dewey restore 3f2a91c4"],
+  async work(talk) {
+    const { call, out, json, invocation } = talk;
+    for (const given of wantedOperands(
       { name: "restore" },
       invocation,
       "the id of a conversation, as dewey rm printed it",
     )) {
+      const id = await conversationIdOf(talk, given, { in_trash: true });
       const reply = await call<Restored>(
         "dewey_restore_conversation",
         { conversation_id: id },

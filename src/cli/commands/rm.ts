@@ -1,4 +1,5 @@
 import { clientCommand, jsonText, wantedOperands } from "../client-command.ts";
+import { conversationIdOf } from "../conversation-id.ts";
 import { counted, localTime } from "../terminal.ts";
 
 interface Deleted {
@@ -14,9 +15,12 @@ export const rm = clientCommand({
   about: "dewey restore brings them back until the server's DEWEY_TRASH_DAYS have passed.",
   flags: { force: { summary: "delete at once and for good, even from the trash" } },
   operands: Infinity,
-  async work({ call, out, json, invocation }) {
+  examples: ["dewey rm 3", "dewey rm 3f2a91c4 --force"],
+  async work(talk) {
+    const { call, out, json, invocation } = talk;
     const force = invocation.flags["force"] === true;
-    for (const id of wantedOperands({ name: "rm" }, invocation, "the id of a conversation; dewey list shows it")) {
+    for (const given of wantedOperands({ name: "rm" }, invocation, "the id of a conversation; dewey list shows it")) {
+      const id = await conversationIdOf(talk, given);
       const reply = await call<Deleted>(
         "dewey_delete_conversation",
         { conversation_id: id, force },

@@ -1,7 +1,11 @@
 import { DeweyError } from "../../errors.ts";
 import type { SearchReply } from "../../store/search/search.ts";
-import { clientCommand, jsonText, limitFlag, textFlag, wantedOperands } from "../client-command.ts";
+import { choiceFlag, clientCommand, jsonText, limitFlag, textFlag, wantedOperands } from "../client-command.ts";
+import type { Talk } from "../client-command.ts";
 import { about } from "../conversation.ts";
+import { conversationIdOf } from "../conversation-id.ts";
+import { folderFlag } from "../folder-flag.ts";
+import { MOMENT_FORMS, sinceMoment, untilMoment } from "../moment.ts";
 import { pages } from "../pages.ts";
 import type { Terminal } from "../terminal.ts";
 import { counted, localTime, oneLine } from "../terminal.ts";
@@ -10,20 +14,34 @@ const DEFAULT_LIMIT = 10;
 
 /** The flags that set fields of the tool. */
 const filters = {
+  folder: { field: "folder", value: "F", summary: "only this folder and those below it: a path, or a name" },
+  client: { field: "client", value: "C", summary: "only conversations held with this program, such as codex" },
   session: { field: "session_id", value: "S", summary: "only conversations with this session_id" },
   conversation: { field: "conversation_id", value: "ID", summary: "only this conversation" },
   role: { field: "role", value: "ROLE", summary: "only messages of this role: user, assistant, system or tool" },
   source: { field: "source", value: "NAME", summary: "only messages of this source, such as proxy" },
   tool: { field: "tool", value: "NAME", summary: "only recorded calls of this tool and their results" },
-  since: { field: "start_date", value: "DATE", summary: "only messages from this time or later (ISO 8601)" },
-  until: { field: "end_date", value: "DATE", summary: "only messages from this time or earlier (ISO 8601)" },
+  since: { field: "start_date", value: "DATE", summary: `only messages since then: ${MOMENT_FORMS}` },
+  until: { field: "end_date", value: "DATE", summary: "only messages until then, in the same forms" },
 } as const;
+
+const ROLES = ["user", "assistant", "system", "tool"] as const;
+
+/** How the values that people write become the tool's. */
+const readings: Record<string, (text: string, talk: Talk) => string | Promise<string>> = {
+  folder: folderFlag,
+  conversation: (text, talk) => conversationIdOf(talk, text),
+  since: (text) => sinceMoment("--since", text),
+  until: (text) => untilMoment("--until", text),
+};
 
 export const search = clientCommand({
   name: "search",
   summary: "searches all messages, best match first",
-  usage: ["dewey search [flags] WORD …", "dewey search [flags] -- WORD … -UNWANTED"],
-  about: `Any of the words may match, and rare ones weigh more; '"a phrase"' must occur, and -word (after --) must not.`,
+  usage: ["dewey search [flags] WORD … [-UNWANTED]"],
+  about: `Any of the words may match, and rare ones weigh more; '"a phrase"' must occur, and -word must not.`,
+  examples: ["dewey search backoff -retry --since 3d", "dewey search --folder dewey --role user flaky test"],
+  dashedOperands: true,
   flags: {
     ...filters,
     bookkeeping: { summary: "also what programs noted for themselves" },
@@ -32,12 +50,15 @@ export const search = clientCommand({
   },
   operands: Infinity,
   paged: true,
-  async work({ call, out, terminal, json, invocation }) {
+  async work(talk) {
+    const { call, out, terminal, json, invocation } = talk;
     const query = wantedOperands({ name: "search" }, invocation, "words to search for").join(" ");
-    const given = Object.entries(filters).flatMap(([flag, { field }]) => {
+    choiceFlag(search, invocation, "role", ROLES);
+    const given: [string, string][] = [];
+    for (const [flag, { field }] of Object.entries(filters)) {
       const text = textFlag(invocation, flag);
-      return text === undefined ? [] : [[field, text] as const];
-    });
+      if (text !== undefined) given.push([field, (await readings[flag]?.(text, talk)) ?? text]);
+    }
     const metadata = textFlag(invocation, "metadata");
     const args = {
       query,

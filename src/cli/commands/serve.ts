@@ -19,12 +19,13 @@ export const serve: Command = {
   name: "serve",
   summary: "the librarian: keeps conversations in PostgreSQL and answers MCP clients",
   usage: ["dewey serve [flags]", "dewey serve --stdio [flags]"],
+  examples: ["dewey serve", "dewey serve --port 9021 --data-dir ~/dewey"],
   about: [
     "Listens for MCP over WebSocket on / and /mcp and over Streamable HTTP on /mcp; GET /healthz reports its health.",
     "Without a configured database it runs the embedded PostgreSQL, with its data in the data folder.",
     "With --stdio it relays its stdin and stdout to the server at DEWEY_URL. If none runs there and the address is local, it",
     "starts one, which exits ten minutes after its last client has disconnected.",
-  ].join("\n"),
+  ].join(" "),
   settings: [...obeyed.serve, "url"],
   flags: {
     stdio: { summary: "serve the client that started this command, through the server at DEWEY_URL" },

@@ -1,7 +1,9 @@
 import type { ConversationPage } from "../../store/page.ts";
 import { clientCommand, jsonLine, numberFlag, wantedOperands } from "../client-command.ts";
 import type { Talk } from "../client-command.ts";
+import { usageError } from "../command.ts";
 import { about, pagesOf } from "../conversation.ts";
+import { conversationIdOf } from "../conversation-id.ts";
 import type { Pages } from "../conversation.ts";
 import { counted, localTime, oneLine } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
@@ -15,12 +17,14 @@ const PAGE_MESSAGES = 200;
 export const show = clientCommand({
   name: "show",
   summary: "shows a whole conversation in the order of its turns",
-  usage: ["dewey show ID [--turn N | --after N] [--unfold] [--all] [--json]"],
+  usage: ["dewey show ID [--turn N [--around M] | --after N] [--unfold] [--all] [--json]"],
+  examples: ["dewey show last", "dewey show 2 --unfold", "dewey show 3f2a91c4 --turn 40 --around 5"],
   about:
-    "Tool calls and their results are folded to one line each. Where a conversation was wound back, the branch that it went on\n" +
+    "Tool calls and their results are folded to one line each. Where a conversation was wound back, the branch that it went on " +
     "with is shown. Markdown is rendered on a terminal, and printed as is elsewhere.",
   flags: {
     turn: { value: "N", summary: "only this turn, unfolded" },
+    around: { value: "M", summary: "with --turn: also so many turns before and after it" },
     after: { value: "N", summary: "only the turns after this one" },
     all: { summary: "also abandoned branches, and what programs noted for themselves" },
     unfold: { summary: "show tool calls and their results in full" },
@@ -29,18 +33,29 @@ export const show = clientCommand({
   paged: true,
   async work(talk) {
     const { invocation, json } = talk;
-    const [id] = wantedOperands(show, invocation, "the id of a conversation; dewey list and dewey search show it");
+    const [given = ""] = wantedOperands(
+      show,
+      invocation,
+      "the id of a conversation; dewey list and dewey search show it",
+    );
     const turn = numberFlag(show, invocation, "turn");
+    const around = numberFlag(show, invocation, "around");
     const after = numberFlag(show, invocation, "after");
-    const unfold = turn !== undefined || invocation.flags["unfold"] === true;
+    if (around !== undefined && turn === undefined) throw usageError(show, "takes --around only with --turn");
+    if (turn !== undefined && after !== undefined) throw usageError(show, "takes --turn or --after, not both");
+    const span = turn !== undefined && around !== undefined ? { first: turn - around, last: turn + around } : undefined;
+    const unfold = (turn !== undefined && span === undefined) || invocation.flags["unfold"] === true;
     const everything = invocation.flags["all"] === true ? { everything: true } : {};
     const request = {
-      conversation_id: id,
+      conversation_id: await conversationIdOf(talk, given),
       full: true,
       ...everything,
-      ...(turn === undefined ? { limit: PAGE_MESSAGES } : { turn }),
+      ...(turn === undefined || span !== undefined ? { limit: PAGE_MESSAGES } : { turn }),
     };
-    await (json ? writeJson : (talk: Talk, all: Pages) => draw(talk, all, unfold))(talk, pagesOf(talk, request, after));
+    const from = span === undefined ? after : Math.max(0, span.first - 1);
+    const all = pagesOf(talk, request, from);
+    const pages = span === undefined ? all : upTo(all, span.last);
+    await (json ? writeJson(talk, pages) : draw(talk, pages, unfold ? "all" : span && turn));
   },
 });
 
@@ -58,13 +73,24 @@ async function writeJson({ out }: Talk, all: Pages): Promise<void> {
   await out.write("\n]}\n");
 }
 
-async function draw({ out, terminal }: Talk, all: Pages, unfold: boolean): Promise<void> {
+/** The pages as far as a turn. */
+async function* upTo(all: Pages, last: number): Pages {
+  for await (const page of all) {
+    const messages = page.messages.filter((message) => message.turn <= last);
+    yield { ...page, messages };
+    if (messages.length < page.messages.length) return;
+  }
+}
+
+/** `unfolded` is the turn whose tool call is shown whole, or all of them. */
+async function draw({ out, terminal }: Talk, all: Pages, unfolded: number | "all" | undefined): Promise<void> {
   let begun = false;
+  const isWhole = (message: Message) => unfolded === "all" || message.turn === unfolded || !isToolCall(message);
   for await (const page of all) {
     if (!begun) await out.write(beginning(page, terminal));
     begun = true;
     for (const message of page.messages) {
-      await out.write(unfold || !isToolCall(message) ? whole(message, terminal) : folded(message, terminal));
+      await out.write(isWhole(message) ? whole(message, terminal) : folded(message, terminal));
     }
   }
 }

@@ -10,6 +10,7 @@ export const stats = clientCommand({
   name: "stats",
   summary: "counts messages by day, and calls by tool",
   usage: ["dewey stats [--days N] [--json]"],
+  examples: ["dewey stats --days 7"],
   flags: { days: { value: "N", summary: `number of days, including today (default ${DEFAULT_DAYS})` } },
   operands: 0,
   async work({ call, out, terminal, json, invocation }) {

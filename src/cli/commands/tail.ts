@@ -2,6 +2,7 @@ import { DeweyError } from "../../errors.ts";
 import { pause } from "../../pause.ts";
 import type { TailReply } from "../../store/tail.ts";
 import { clientCommand, jsonLine, textFlag } from "../client-command.ts";
+import { conversationIdOf } from "../conversation-id.ts";
 import { localTime, oneLine } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
 import { visible } from "../../visible.ts";
@@ -15,15 +16,18 @@ export const tail = clientCommand({
   name: "tail",
   summary: "follows new messages until Ctrl-C",
   usage: ["dewey tail [--session S] [--conversation ID] [--json]"],
+  examples: ["dewey tail", "dewey tail --conversation last"],
   about: "Prints one line per message, with --json one JSON object per line. If the server goes down, it waits for it.",
   flags: {
     session: { value: "S", summary: "only conversations with this session_id" },
     conversation: { value: "ID", summary: "only this conversation" },
   },
   operands: 0,
-  async work({ call, out, terminal, json, invocation }) {
+  async work(talk) {
+    const { call, out, terminal, json, invocation } = talk;
     const session = textFlag(invocation, "session");
-    const conversation = textFlag(invocation, "conversation");
+    const named = textFlag(invocation, "conversation");
+    const conversation = named === undefined ? undefined : await conversationIdOf(talk, named);
     const filter = {
       ...(session === undefined ? {} : { session_id: session }),
       ...(conversation === undefined ? {} : { conversation_id: conversation }),

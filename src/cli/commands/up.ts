@@ -1,4 +1,5 @@
 import { obeyed, proxyConfig, serveConfig } from "../../config.ts";
+import { settings } from "../../settings.ts";
 import type { Command } from "../command.ts";
 import { relayingLog, startConfiguredProxy } from "../configured-proxy.ts";
 import { aborted, warnOfUnknownVariables } from "../signals.ts";
@@ -14,6 +15,7 @@ export const up: Command = {
   name: "up",
   summary: "runs server and proxy in one process: the quickest way to try Dewey",
   usage: ["dewey up [flags]"],
+  examples: ["dewey up", "dewey up --data-dir ~/dewey"],
   about: "The ports come from DEWEY_MCP_PORT and DEWEY_PROXY_PORT. Ctrl-C stops everything.",
   // Without `url`, because this command starts the server itself.
   settings: [...new Set([...obeyed.serve, ...obeyed.proxy])].filter((name) => name !== "url"),
@@ -40,16 +42,17 @@ export const up: Command = {
   },
 };
 
-/** The addresses, and the command that connects Claude Code. */
+/** What to do next, and the addresses. */
 function welcome(serverUrl: string, proxyUrl: string): string {
-  const entry = JSON.stringify({ type: "ws", url: `${proxyUrl}/?upstream=dewey` });
+  // Other commands know the default address by themselves.
+  const address = serverUrl === settings.url.default ? "" : ` --url ${serverUrl}`;
   return [
-    "Ready.",
+    "Ready. In another terminal, connect a client (claude-code, codex or gemini), and ask:",
+    `  dewey connect claude-code${address}`,
+    `  dewey search WORDS${address}`,
+    "",
     `  server  ${serverUrl}  (also ${serverUrl.replace("ws", "http")}/mcp)`,
     `  proxy   ${proxyUrl}  (choose the server behind it with ?upstream=NAME)`,
-    "",
-    "Connect Claude Code:",
-    `  claude mcp add-json dewey '${entry}'`,
     "",
     "Ctrl-C stops everything.",
     "",

@@ -190,12 +190,13 @@ describe("dewey export", () => {
     expect(await wrong("--format", "pdf")).toMatchObject({
       code: 2,
       stdout: "",
-      stderr: expect.stringContaining("can write: jsonl, markdown, html"),
+      stderr: expect.stringContaining("needs jsonl, markdown or html after --format"),
     });
-    expect(await wrong("--since", "yesterday")).toMatchObject({
+    expect(await wrong("--since", "someday")).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("--since should be an ISO 8601 date"),
+      stderr: expect.stringContaining("--since should be a time such as 3d"),
     });
+    expect(await wrong("--since", "yesterday")).toMatchObject({ code: 0 });
     expect(await wrong("--conversation", crypto.randomUUID())).toMatchObject({
       code: 1,
       stderr: expect.stringContaining("there is no conversation"),

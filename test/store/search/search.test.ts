@@ -107,7 +107,7 @@ for (const engine of engines) {
       const found = async (filter: object, query = "pulsar") => {
         const { total, results } = await find(query, filter);
         expect(total).toBe(results.length);
-        return results.map((hit) => hit.client).toSorted();
+        return results.map((hit) => hit.client ?? "").toSorted((a, b) => a.localeCompare(b));
       };
       expect(await found({ client: "Codex" })).toEqual(["codex"]);
       expect(await found({ folder: "/work/lib/" })).toEqual(["codex", "gemini"]);

@@ -1,0 +1,64 @@
+import { DeweyError } from "../errors.ts";
+import type { ConversationList } from "../store/conversations.ts";
+import type { Talk } from "./client-command.ts";
+import { isId } from "./conversation.ts";
+import { lastListing } from "./last-listing.ts";
+import { titleOf } from "./listing.ts";
+import { counted } from "./terminal.ts";
+
+/** Candidates that an error lists for the beginning of several ids. */
+const MAX_CANDIDATES = 10;
+/** Numbers of a list have at most so many digits; longer ones are beginnings of ids. */
+const MAX_NUMBER_DIGITS = 4;
+
+const ID_BEGINNING = /^[0-9a-f][0-9a-f-]{3,35}$/i;
+
+type Asking = Pick<Talk, "call" | "terminal" | "dataDir">;
+
+/**
+ * The id of the conversation that a person names: by its id or the beginning of it, by its number in the list shown last, or
+ * as `last`, the one with the newest message. `in_trash` looks in the trash only. Throws `not_found`, and `invalid` with the
+ * candidates when several begin so.
+ */
+export async function conversationIdOf(
+  { call, terminal, dataDir }: Asking,
+  given: string,
+  where: { in_trash?: boolean } = {},
+): Promise<string> {
+  if (isId.test(given)) return given.toLowerCase();
+  const find = (args: object) => call<ConversationList>("dewey_list_conversations", { ...where, ...args });
+  if (given === "last") return newest(await find({ limit: 1 }));
+  if (/^\d+$/.test(given) && given.length <= MAX_NUMBER_DIGITS) return numbered(given, dataDir);
+  if (!ID_BEGINNING.test(given))
+    throw wrong("invalid", `${JSON.stringify(given)} names no conversation; give ${FORMS} (dewey list shows them)`);
+  const { conversations, total } = await find({ id_prefix: given, limit: MAX_CANDIDATES });
+  const [only, ...others] = conversations;
+  if (only === undefined)
+    throw wrong(
+      "not_found",
+      `there is no conversation whose id begins with ${given}; dewey list shows those there are`,
+    );
+  if (others.length === 0) return only.id;
+  const candidates = conversations.map((each) => `  ${each.id}  ${terminal.fit(titleOf(each), 40)}`).join("\n");
+  throw wrong("invalid", `${counted(total, "id")} begin with ${given}; give more of one:\n${candidates}`);
+}
+
+const FORMS = "the first characters of its id, its number in the last list, or: last";
+
+function newest({ conversations: [latest] }: ConversationList): string {
+  if (latest) return latest.id;
+  throw wrong("not_found", "there are no conversations yet; dewey connect claude-code records them");
+}
+
+function numbered(given: string, dataDir: string): string {
+  const ids = lastListing(dataDir);
+  const id = ids[Number(given) - 1];
+  if (id !== undefined) return id;
+  const known =
+    ids.length === 0 ? "no list was shown yet" : `the last list has ${counted(ids.length, "entry", "entries")}`;
+  throw wrong("not_found", `there is no conversation number ${given}: ${known}; see: dewey list`);
+}
+
+function wrong(code: "invalid" | "not_found", message: string): DeweyError {
+  return new DeweyError(code, message, { field: "ID" });
+}

@@ -1,0 +1,21 @@
+import { describe, expect, test } from "bun:test";
+import { allCommands } from "../../src/cli/commands.ts";
+import { manual, overview } from "../../src/cli/help.ts";
+
+const commands = await allCommands();
+
+describe("help", () => {
+  test("fits 80 columns", () => {
+    for (const text of [overview(commands, "10.10.10"), ...commands.map(manual)])
+      for (const line of text.split("\n")) expect(Bun.stringWidth(line), line).toBeLessThanOrEqual(80);
+  });
+
+  test("has examples of each command, which begin with a name that there is", () => {
+    for (const command of commands) {
+      expect(command.examples.length, command.name).toBeGreaterThan(0);
+      expect(manual(command)).toContain(`\n  ${command.examples[0]}\n`);
+      for (const example of command.examples)
+        expect(commands.map(({ name }) => `dewey ${name}`)).toContain(example.split(" ").slice(0, 2).join(" "));
+    }
+  });
+});
