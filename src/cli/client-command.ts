@@ -6,8 +6,11 @@ import { escapedJson } from "../visible.ts";
 import type { Command, Flag, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";
 import { didYouMean } from "./nearest.ts";
-import { whyUnreachable } from "./health.ts";
+import { stderrLog } from "../log.ts";
+import { isLoopback } from "../wire/host.ts";
+import { askHealth, whyUnreachable } from "./health.ts";
 import type { Address } from "./health.ts";
+import { ensureLocalServer } from "./local-server.ts";
 import { OutputClosed, pagedOutput, standardOutput } from "./output.ts";
 import type { Output } from "./output.ts";
 import { requestServer } from "./requests.ts";
@@ -45,7 +48,10 @@ interface ClientCommand {
   work(talk: Talk): Promise<number | void>;
 }
 
-/** A command that calls the server at DEWEY_URL over MCP and shows its replies. */
+/**
+ * A command that calls the server at DEWEY_URL over MCP and shows its replies. If none answers and the address is local, it
+ * starts one, which ends when it has had no clients for a while.
+ */
 export function clientCommand(spec: ClientCommand): Command {
   return {
     name: spec.name,
@@ -58,7 +64,7 @@ export function clientCommand(spec: ClientCommand): Command {
     flags: { ...spec.flags, json: { summary: "print JSON, for programs" } },
     operands: spec.operands,
     async run(invocation) {
-      const { url, token, dataDir } = clientConfig(invocation);
+      const { url, token, dataDir, logLevel } = clientConfig(invocation);
       const terminal = terminalConfig(invocation.env);
       const client = new ToolClient({ url, token });
       const json = invocation.flags["json"] === true;
@@ -66,8 +72,20 @@ export function clientCommand(spec: ClientCommand): Command {
       const { pager } = terminal;
       const paged = spec.paged === true && !json && view.interactive && pager !== undefined;
       const out = paged ? lazily(() => pagedOutput(pager, invocation.env)) : standardOutput();
-      const call = <Reply>(tool: string, args: Record<string, unknown>, flags: Record<string, string> = {}) =>
-        ask(client, { url, token }, tool, args, flags) as Promise<Reply>;
+      let isReached = false;
+      const call = async <Reply>(tool: string, args: Record<string, unknown>, flags: Record<string, string> = {}) => {
+        const asked = () => ask(client, { url, token }, tool, args, flags);
+        const reply = await asked().catch(async (error: unknown) => {
+          // One that was reached and has gone was stopped, perhaps for an upgrade.
+          if (isReached || !(await isAway(url, error))) throw error;
+          if (process.stderr.isTTY) process.stderr.write("Starting a Dewey server …\n");
+          const log = stderrLog(logLevel === "info" ? "warn" : logLevel);
+          await ensureLocalServer({ url, token, dataDir, env: invocation.env, log });
+          return asked();
+        });
+        isReached = true;
+        return reply as Reply;
+      };
       try {
         return (await spec.work({ call, out, terminal: view, dataDir, json, invocation })) ?? 0;
       } catch (error) {
@@ -79,6 +97,12 @@ export function clientCommand(spec: ClientCommand): Command {
       }
     },
   };
+}
+
+/** Whether the error is that no server answers at an address on this machine, where one may be started. */
+async function isAway(url: string, error: unknown): Promise<boolean> {
+  if (!(error instanceof DeweyError) || error.code !== "unavailable") return false;
+  return isLoopback(new URL(url).hostname) && (await askHealth(url)) === undefined;
 }
 
 /** Opens the output at the first write: a pager takes over the terminal, so it must not start before an error. */

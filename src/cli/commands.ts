@@ -6,6 +6,8 @@ import type { Command } from "./command.ts";
  */
 const loaders: Record<string, () => Promise<Command>> = {
   up: async () => (await import("./commands/up.ts")).up,
+  status: async () => (await import("./commands/status.ts")).status,
+  stop: async () => (await import("./commands/stop.ts")).stop,
   serve: async () => (await import("./commands/serve.ts")).serve,
   proxy: async () => (await import("./commands/proxy.ts")).proxy,
   connect: async () => (await import("./commands/connect.ts")).connect,

@@ -20,6 +20,12 @@ export async function askHealth(webSocketUrl: string): Promise<Response | undefi
   }
 }
 
+/** The port of a WebSocket address. */
+export function portOf(webSocketUrl: string): number {
+  const { port, protocol } = new URL(webSocketUrl);
+  return Number(port) || (protocol === "wss:" ? 443 : 80);
+}
+
 /** The HTTP address of a route of the server or proxy at a WebSocket address. */
 export function httpAddress(webSocketUrl: string, path: string): URL {
   const url = new URL(webSocketUrl);

@@ -347,7 +347,7 @@ describe("dewey tail", () => {
       code: 2,
       stderr: expect.stringContaining('"x" names no conversation'),
     });
-    expect(await run(["tail"], { ...env, DEWEY_URL: "ws://localhost:1" })).toMatchObject({ code: 69 });
+    expect(await run(["tail"], { ...env, DEWEY_URL: "ws://server.invalid:1" })).toMatchObject({ code: 69 });
   });
 });
 
@@ -368,11 +368,37 @@ describe("dewey stats", () => {
 });
 
 describe("a command that asks the server", () => {
-  test("tells how to start a server when none answers", async () => {
-    const nowhere = `ws://user:hidden@localhost:${freePort()}`;
+  test("starts a server when none answers on this machine, which dewey status shows and dewey stop stops", async () => {
+    using fresh = temporaryHome();
+    const away = {
+      ...plainEnvironment(fresh.path),
+      DEWEY_URL: `ws://localhost:${freePort()}`,
+      DEWEY_DATA_DIR: fresh.path,
+    };
+    const place = `${away.DEWEY_URL}/`;
+    expect(await run(["status"], away)).toMatchObject({
+      code: 3,
+      stdout: expect.stringContaining(`server  does not run at ${place}`),
+    });
+    try {
+      expect(await run(["list"], away)).toEqual({ code: 0, stdout: "There are no conversations.\n", stderr: "" });
+      expect(await run(["status"], away)).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/^server {2}runs at .*\nproxy .*\nstore {3}0 conversations, 0 messages, /),
+      });
+    } finally {
+      expect(await run(["stop"], away)).toEqual({ code: 0, stdout: `Stopped the server at ${place}.\n`, stderr: "" });
+    }
+    expect(await run(["stop"], away)).toMatchObject({ code: 0, stdout: `No Dewey server runs at ${place}.\n` });
+  });
+
+  test("tells how to start a server when none answers on another machine", async () => {
+    const nowhere = "ws://user:hidden@server.invalid:9020";
     const { stderr, code } = await run(["list"], { ...env, DEWEY_URL: nowhere });
     expect(code).toBe(69);
-    expect(stderr).toMatch(/^dewey: no Dewey server answers at ws:\/\/localhost:\d+\/; start one with: dewey serve\n$/);
+    expect(stderr).toMatch(
+      /^dewey: no Dewey server answers at ws:\/\/server\.invalid:9020\/; start one there, or correct DEWEY_URL\n$/,
+    );
   });
 
   test("reports that the token is missing or wrong", async () => {

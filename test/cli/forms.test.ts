@@ -89,15 +89,17 @@ describe("wrong usage", () => {
 });
 
 describe("every command that asks the server", () => {
-  const asking = commands.filter(({ settings }) => settings === obeyed.client || settings === obeyed.reindex);
+  const asking = commands.filter(
+    ({ name, settings }) => (settings === obeyed.client && name !== "stop") || settings === obeyed.reindex,
+  );
 
   for (const { name, flags } of asking) {
     test(`tells on stderr alone how to start a server when none answers, with --json too: ${name}`, async () => {
-      const away = { ...plain, DEWEY_URL: `ws://localhost:${freePort()}` };
+      const away = { ...plain, DEWEY_URL: "ws://server.invalid:9020" };
       for (const json of "json" in flags ? [[], ["--json"]] : [[]]) {
         const { stdout, stderr, code } = await run([name, ...(operands[name] ?? []), ...json], away);
         expect([code, stdout]).toEqual([69, ""]);
-        expect(stderr).toMatch(/^dewey: .*start (one|a server) with: dewey serve\n$/);
+        expect(stderr).toMatch(/^dewey: .*start (one there, or correct DEWEY_URL|a server with: dewey serve)\n$/);
       }
     });
   }
@@ -185,6 +187,7 @@ const forms: Form[] = [
     args: ["disconnect", file("client.json")],
     reply: { files: [{ changed: true }] },
   },
+  { args: ["status"], reply: { server: { health: { status: "ok" } }, store: { conversations: expect.any(Number) } } },
   { args: ["doctor"], reply: { checks: expect.any(Array) } },
 ];
 

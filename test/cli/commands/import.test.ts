@@ -6,7 +6,6 @@ import { binary, run, start, startServe } from "../../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import type { Running } from "../../support/binary.ts";
 import { Forwarder } from "../../support/forwarder.ts";
-import { freePort } from "../../support/ports.ts";
 import { Rpc, until } from "../../support/rpc.ts";
 import { openTerminal, tmux } from "../../support/tmux.ts";
 import { zip } from "../../support/zip.ts";
@@ -286,11 +285,11 @@ describe("dewey import", () => {
     expect(unset.stderr).toContain("found nothing to import; name a file or folder (dewey import PATH). Looked in:");
     expect(unset.stderr).toContain(`  Codex: ${empty.path}/.codex/sessions, ${empty.path}/.codex/archived_sessions\n`);
     expect(unset.stderr).toContain(`  Gemini CLI: ${empty.path}/.gemini/tmp/*/chats`);
-    const away = await run(["import", join(home.path, "broken.jsonl")], {
+    const away = await run(["import", join(import.meta.dir, "../../capture/recorded")], {
       ...env,
-      DEWEY_URL: `ws://localhost:${freePort()}`,
+      DEWEY_URL: "ws://server.invalid:9020",
     });
-    expect(away).toMatchObject({ code: 69, stderr: expect.stringContaining("start one with: dewey serve") });
+    expect(away).toMatchObject({ code: 69, stderr: expect.stringContaining("start one there") });
     expect((await run(["import", "--help"], env)).stdout).toContain("usage: dewey import [--watch] [--json] [PATH …]");
   });
 });

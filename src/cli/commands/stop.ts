@@ -1,0 +1,66 @@
+import { clientConfig, obeyed } from "../../config.ts";
+import type { ClientConfig } from "../../config.ts";
+import { DeweyError } from "../../errors.ts";
+import { withoutSecrets } from "../../wire/address.ts";
+import { isLoopback } from "../../wire/host.ts";
+import { requireOwnServer } from "../../wire/owner.ts";
+import type { Command } from "../command.ts";
+import { askHealth, portOf } from "../health.ts";
+import { listeningProcess } from "../listening-process.ts";
+
+/** A server finishes its calls and stops PostgreSQL; a busy machine takes many times the usual second. */
+const STOP_DEADLINE_MS = 60_000;
+const POLL_INTERVAL_MS = 50;
+
+export const stop: Command = {
+  name: "stop",
+  summary: "stops the server on this machine",
+  usage: ["dewey stop [--url URL]"],
+  about:
+    "Calls in flight are finished first. It stops dewey up too, with its proxy. Clients with hooks, and commands, start a " +
+    "server again when they need one.",
+  examples: ["dewey stop"],
+  settings: obeyed.client,
+  flags: {},
+  operands: 0,
+  async run(invocation) {
+    const config = clientConfig(invocation);
+    const place = withoutSecrets(config.url);
+    if ((await askHealth(config.url)) === undefined) {
+      invocation.print(`No Dewey server runs at ${place}.\n`);
+      return 0;
+    }
+    const pid = await serverProcess(config);
+    process.kill(pid, "SIGTERM");
+    const deadlineMs = performance.now() + STOP_DEADLINE_MS;
+    while (isRunning(pid)) {
+      if (performance.now() > deadlineMs)
+        throw new DeweyError("unavailable", `the server at ${place} (process ${pid}) was told to stop, but still runs`);
+      await Bun.sleep(POLL_INTERVAL_MS);
+    }
+    invocation.print(`Stopped the server at ${place}.\n`);
+    return 0;
+  },
+};
+
+/** Throws `invalid` for a server that cannot be stopped from here. */
+async function serverProcess(config: ClientConfig): Promise<number> {
+  const { url } = config;
+  const problem = (reason: string) => new DeweyError("invalid", `${withoutSecrets(url)} ${reason}`);
+  if (!isLoopback(new URL(url).hostname)) throw problem("is on another machine; stop the server there");
+  requireOwnServer(config);
+  const health = (await (await askHealth(url))?.json().catch(() => ({}))) as Record<string, unknown> | undefined;
+  if (health?.["database"] === undefined) throw problem("is not the address of a Dewey server; correct DEWEY_URL");
+  const pid = listeningProcess(portOf(url));
+  if (pid !== undefined) return pid;
+  throw problem("belongs to no process that can be seen here; stop the server where it was started");
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
