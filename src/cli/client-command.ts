@@ -140,10 +140,17 @@ async function ask(
   } catch (error) {
     if (!(error instanceof DeweyError)) throw error;
     if (error.code === "unavailable") throw (await whyUnreachable(address)) ?? error;
-    const flag = Object.entries(flags).find(([, field]) => field === error.field)?.[0];
-    if (flag === undefined || error.field === undefined) throw error;
-    throw new DeweyError(error.code, error.message.replace(error.field, flag), { field: flag });
+    throw inWordsOfCommands(error, flags);
   }
+}
+
+/** The server's error, which addresses MCP clients, with the flags and the command that a person writes. */
+export function inWordsOfCommands(error: DeweyError, flags: Record<string, string>): DeweyError {
+  const message = error.message.replaceAll("dewey_list_conversations", "dewey list");
+  const flag = Object.entries(flags).find(([, field]) => field === error.field)?.[0];
+  const field = flag ?? error.field;
+  const named = flag === undefined || error.field === undefined ? message : message.replace(error.field, flag);
+  return new DeweyError(error.code, named, { cause: error, ...(field === undefined ? {} : { field }) });
 }
 
 /** The text given for a flag. */

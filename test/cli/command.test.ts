@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { limitFlag, numberFlag, wantedOperands } from "../../src/cli/client-command.ts";
+import { choiceFlag, inWordsOfCommands, limitFlag, numberFlag, wantedOperands } from "../../src/cli/client-command.ts";
 import { flagsOf, parseCommandLine } from "../../src/cli/command.ts";
 import type { Command, Invocation } from "../../src/cli/command.ts";
+import { DeweyError } from "../../src/errors.ts";
 import { manual } from "../../src/cli/help.ts";
 
 const command: Command = {
@@ -85,4 +86,26 @@ describe("the arguments of a command", () => {
       expect(() => numberFlag(command, given(wrong), "limit")).toThrow("a whole number after --limit");
     }
   });
+});
+
+test("a value that a flag does not take is answered with those it takes, and the one that was meant", () => {
+  const given = (sort: string) => ({ ...invocation([]), flags: { sort } });
+  expect(choiceFlag(command, given("created"), "sort", ["updated", "created"])).toBe("created");
+  expect(choiceFlag(command, invocation([]), "sort", ["updated", "created"])).toBeUndefined();
+  expect(() => choiceFlag(command, given("craeted"), "sort", ["updated", "created"])).toThrow(
+    'needs updated or created after --sort, not "craeted" (did you mean created?)',
+  );
+});
+
+test("an error of the server names the flags and commands that a person writes", () => {
+  const told = (message: string, field: string) =>
+    inWordsOfCommands(new DeweyError("invalid", message, { field }), { "--session": "session_id" });
+  expect(told("session_id should not be empty", "session_id")).toMatchObject({
+    code: "invalid",
+    field: "--session",
+    message: "--session should not be empty",
+  });
+  expect(told("there is none; dewey_list_conversations lists the existing ones", "conversation_id").message).toBe(
+    "there is none; dewey list lists the existing ones",
+  );
 });
