@@ -10,6 +10,8 @@ import { oneLine } from "../terminal.ts";
 const resumers: Record<string, (session: string) => [string, ...string[]]> = {
   "claude-code": (session) => ["claude", "--resume", session],
   codex: (session) => ["codex", "resume", session],
+  gemini: (session) => ["gemini", "--resume", session],
+  opencode: (session) => ["opencode", "--session", session],
 };
 
 /** A client's own name of a session. A stored text of another form could pass for a flag. */
@@ -19,7 +21,7 @@ export const resume = clientCommand({
   name: "resume",
   summary: "continues a session in the client it came from, in its folder",
   usage: ["dewey resume ID [--print] [--json]"],
-  about: `For conversations of ${Object.keys(resumers).join(" and ")}. --print shows the command instead of running it.`,
+  about: `For conversations of ${Object.keys(resumers).join(", ")}. --print shows the command instead of running it.`,
   examples: ["dewey resume last", "dewey resume 2 --print"],
   flags: { print: { summary: "show the command, and do not run it" } },
   operands: 1,
@@ -52,7 +54,7 @@ export function resumeCommand({
     throw problem("that is a recording of MCP calls, which has no session to continue; read it with dewey show");
   const command = client !== null && Object.hasOwn(resumers, client) ? resumers[client] : undefined;
   if (command === undefined) {
-    const known = Object.keys(resumers).join(" and ");
+    const known = Object.keys(resumers).join(", ");
     const origin = client === null ? "that came from no known client" : `that came from ${oneLine(client)}`;
     throw problem(`${origin}; only sessions of ${known} can be continued. Read it with: dewey show ${conversation_id}`);
   }

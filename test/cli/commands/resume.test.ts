@@ -8,6 +8,9 @@ describe("a session is continued", () => {
   test("by the command of the client it came from", () => {
     expect(resumeCommand(from)).toEqual(["claude", "--resume", "a1b2-c3"]);
     expect(resumeCommand({ ...from, client: "codex" })).toEqual(["codex", "resume", "a1b2-c3"]);
+    expect(resumeCommand({ ...from, client: "gemini" })).toEqual(["gemini", "--resume", "a1b2-c3"]);
+    const opencode = { ...from, client: "opencode", session_id: "ses_7f" };
+    expect(resumeCommand(opencode)).toEqual(["opencode", "--session", "ses_7f"]);
   });
 
   test("but not where there is none to continue, and the error says why", () => {
