@@ -39,7 +39,7 @@ export const search = clientCommand({
   name: "search",
   summary: "searches all messages, best match first",
   usage: ["dewey search [flags] WORD … [-UNWANTED]"],
-  about: `Any of the words may match, and rare ones weigh more; '"a phrase"' must occur, and -word must not.`,
+  about: `Any of the words may match, and rare ones weigh more; '"a phrase"' must occur, -word must not, and 'word*' may go on.`,
   examples: ["dewey search backoff -retry --since 3d", "dewey search --folder dewey --role user flaky test"],
   dashedOperands: true,
   flags: {

@@ -13,6 +13,7 @@ import fewerIndexes from "../../../sql/0012_fewer_indexes.sql" with { type: "tex
 import calls from "../../../sql/0013_calls.sql" with { type: "text" };
 import longerList from "../../../sql/0014_longer_list.sql" with { type: "text" };
 import conversationFacts from "../../../sql/0015_conversation_facts.sql" with { type: "text" };
+import searchForm from "../../../sql/0016_search_form.sql" with { type: "text" };
 import { DeweyError } from "../../errors.ts";
 import type { SQL, TransactionSQL } from "bun";
 import type { Database } from "./database.ts";
@@ -43,6 +44,7 @@ export const migrations: readonly Migration[] = [
   { name: "0013_calls", sql: calls },
   { name: "0014_longer_list", sql: longerList },
   { name: "0015_conversation_facts", sql: conversationFacts },
+  { name: "0016_search_form", sql: searchForm },
 ];
 
 /** Key of the advisory lock for migrations; any number, the same in every Dewey. */

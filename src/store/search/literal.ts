@@ -101,9 +101,9 @@ function matching(
   const last = filter.values.length;
   const content = `lower(left(m.content, ${characters}))`;
   // A match must not begin or end within a word. The regular expression alone would do, but strpos first is far quicker.
-  const isWord = /[\p{L}\p{N}_]/u;
-  const start = isWord.test(Array.from(text)[0] ?? "") ? "\\m" : "";
-  const end = isWord.test(Array.from(text).at(-1) ?? "") ? "\\M" : "";
+  const isWord = /[\p{L}\p{N}]/u;
+  const start = isWord.test(Array.from(text)[0] ?? "") ? "(?<![[:alnum:]])" : "";
+  const end = isWord.test(Array.from(text).at(-1) ?? "") ? "(?![[:alnum:]])" : "";
   const statement = `select m.id from ${among} m where $${last + 1}::text <> ''
     and strpos(${content}, lower($${last + 1}::text)) > 0
     and ${content} ~ ('${start}' || lower($${last + 2}::text) || '${end}') and ${filter.condition}`;

@@ -1,6 +1,7 @@
 import type { SQL } from "bun";
 import { Stretch } from "../../stretch.ts";
-import { isBeginning, wordsIn } from "./text.ts";
+import { isUnspaced } from "./characters.ts";
+import { beginningOf, wordsIn } from "./text.ts";
 import type { Word } from "./text.ts";
 
 /** The only language whose stems are known to be prefixes of their words. */
@@ -69,7 +70,8 @@ function cutBefore(text: string, from: number, end: number): number {
 function markOf(word: Word, known: Map<string, Sought>): Mark[] {
   const found = known.get(word.text);
   if (!found) return [];
-  const end = isBeginning(found.lexeme) ? word.start + found.lexeme.length : word.end;
+  // Of a pair of characters, the one that is sought.
+  const end = isUnspaced(found.lexeme) ? word.start + found.lexeme.length : word.end;
   return [{ start: word.start, end, sought: found }];
 }
 
@@ -99,9 +101,10 @@ async function lexemesOf(
     ) as lexemes from unnest(${sql.array(words, "TEXT")}::text[]) as word`;
   const found = new Map<string, Sought>();
   for (const { word, lexemes } of rows) {
-    const match = sought.find(
-      ({ lexeme }) => lexemes.includes(lexeme) || (isBeginning(lexeme) && word.startsWith(lexeme)),
-    );
+    const match = sought.find(({ lexeme }) => {
+      const beginning = beginningOf(lexeme);
+      return lexemes.includes(lexeme) || (beginning !== undefined && word.startsWith(beginning));
+    });
     if (match) found.set(word, match);
   }
   return found;

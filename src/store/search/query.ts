@@ -1,6 +1,8 @@
 import type { SQL } from "bun";
 import { one } from "../database/one.ts";
-import { accentedWords, isBeginning, searched } from "./text.ts";
+import { accentedWords } from "./folding.ts";
+import { PREFIX_SIGN, beginningOf, searched } from "./text.ts";
+import type { SearchedText } from "./text.ts";
 
 /** Limit on words between spaces: a text of several pages, of which the rarest words are searched for. */
 export const MAX_QUERY_WORDS = 2000;
@@ -17,8 +19,12 @@ const MAX_LITERAL_CHARACTERS = 200;
 
 /** A parsed query. */
 export interface SearchQuery {
-  /** Distinct lexemes of its words, in order. Any of them may match. */
+  /** Distinct lexemes of its words, in order, and of their other forms. Any of them may match. */
   words: string[];
+  /** Those of words that are no parts of a name or path: of these, anything that is found is exact. */
+  single: string[];
+  /** Those of words as they are written, without other forms. */
+  spelled: string[];
   /** tsqueries that a message must satisfy, from quoted phrases and words after a minus. */
   required: string[];
   /** Languages in which it was parsed: that of new messages, then those of earlier ones. */
@@ -28,60 +34,114 @@ export interface SearchQuery {
 }
 
 /** A part of a query, delimited by spaces or quotes. */
-interface Term {
+interface Term extends SearchedText {
   text: string;
   isPhrase: boolean;
   isUnwanted: boolean;
+  /** Its last word as prefixes, when it ends with an asterisk. */
+  prefixes: string[];
 }
+
+/** A word that ends with an asterisk; one between asterisks is emphasised. */
+const prefix = /^[^*]*[\p{L}\p{N}\p{M}]\*$/u;
+/** The ends of English suffixes: with one of them, the stem of a prefix that reaches into a suffix is known. */
+const ENDINGS = tailsOf(
+  "s es ed ing ings er ers ly ment ments ness ful able ible ation ations al ally ity ities ous ously ance ence ant ent ion ive ies",
+);
+/** Borders within camelCase, where contents of the earlier form have two words. */
+const humps = /(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/;
 
 /**
  * Parses a query. Plain words need not match, because people ask in sentences. Operators work as in `websearch_to_tsquery`:
  * `"a phrase"` must occur, `-word` and `-"a phrase"` must not, and of terms that `or` joins to such a term at least one must
- * hold. Unlike there, a minus before a number belongs to the number (people search for error codes), two minuses belong to a
- * flag, and an unclosed quote is no operator.
+ * hold. `word*` stands for all that begins so. Unlike there, a minus before a number belongs to the number (people search for
+ * error codes), two minuses belong to a flag, and an unclosed quote is no operator.
  */
 export async function parseQuery(sql: SQL, text: string): Promise<SearchQuery> {
   const readable = text.slice(0, READ_CHARACTERS).toWellFormed().replaceAll("\0", " ");
   const groups = groupsOf(termsOf(readable));
   const wanted = groups.flat().filter((term) => !term.isUnwanted);
-  const plain = wanted.map((term) => searched(term.text)).join(" ");
   const conditions = conditionsOf(groups);
   const terms = conditions.flat();
-  const accented = accentedWords(wanted.map((term) => term.text).join(" "));
-  // Stop word lists have accents, so stop words are recognised by their accented forms. A term that consists of stop words in
-  // one language cannot be required of messages in that language, so it is required of none.
-  const row = await one<{ languages: string[]; words: string[]; terms: (string | null)[] }>(sql`
+  const parsed = await lexemesOf(sql, wanted, terms);
+  const read = new Map(terms.map((term, index) => [term, parsed.terms[index] ?? null]));
+  const required = conditions.map((group) => condition(group, read));
+  const said = conditions.length === 0 ? readable : wanted.map((term) => term.text).join(" ");
+  return {
+    words: [...new Set([...parsed.words, ...wanted.flatMap(({ prefixes }) => prefixes), ...parsed.begun])],
+    single: [...parsed.single],
+    spelled: [...parsed.spelled],
+    required: required.filter((each) => each !== ""),
+    languages: [...parsed.languages],
+    literal: said.trim().slice(0, MAX_LITERAL_CHARACTERS).toWellFormed(),
+  };
+}
+
+interface Parsed extends Pick<SearchQuery, "languages" | "words" | "single" | "spelled"> {
+  /** Stems that are shorter than the prefix with which their words begin. */
+  begun: string[];
+  /** A tsquery for each term of a condition; null when it requires nothing. */
+  terms: (string | null)[];
+}
+
+/**
+ * Parses the terms in each language. Stop word lists have accents, so stop words are recognised by their accented forms. A
+ * term that consists of stop words in one language cannot be required of messages in that language, so it is required of
+ * none. While messages of the earlier form are left, terms are also parsed as those were.
+ */
+function lexemesOf(sql: SQL, wanted: Term[], required: Term[]): Promise<Parsed> {
+  const array = (values: string[]) => sql.array(values, "TEXT");
+  const all = wanted.map(({ words, forms }) => `${words} ${forms}`).join(" ");
+  const spelled = wanted.map(({ words }) => words).join(" ");
+  const single = wanted.filter(({ forms, prefixes }) => forms === "" && prefixes.length === 0);
+  const said = wanted.map((term) => term.text).join(" ");
+  const accented = accentedWords(said);
+  const bare = accented.map((word) => searched(word).words);
+  const beginnings = wanted.flatMap(({ prefixes }) => prefixes.map((each) => each.slice(0, -PREFIX_SIGN.length)));
+  const phrases = required.map(({ words }) => words);
+  const earlierPhrases = required.map(({ text }) => inEarlierForm(text));
+  return one<Parsed>(sql`
     with languages as materialized (
-      select name::regconfig as language from dewey_search_language, unnest(language || earlier) as name
+      select name::regconfig as language, earlier_form from dewey_search_language, unnest(language || earlier) as name
     ), stopped as (
       select language, tsvector_to_array(to_tsvector(language, bare)) as lexemes
-      from languages, unnest(${sql.array(accented, "TEXT")}::text[], ${sql.array(accented.map(searched), "TEXT")}::text[])
-        as words (accented, bare)
+      from languages, unnest(${array(accented)}::text[], ${array(bare)}::text[]) as words (accented, bare)
       where to_tsvector(language, accented) = ''
     )
     select array(select language::text from languages) as languages,
       array(
-        select lexeme from languages l, unnest(to_tsvector(language, ${plain}))
+        select lexeme from languages l, unnest(to_tsvector(language,
+          concat(${all}::text, case when earlier_form then concat(' ', ${inEarlierForm(said)}::text) end)))
         where not exists (select from stopped s where s.language = l.language and lexeme = any(s.lexemes))
         group by lexeme order by min(positions[1]), lexeme
       ) as words,
       array(
+        select distinct lexeme from languages, unnest(to_tsvector(language, ${single.map(({ words }) => words).join(" ")}))
+      ) as single,
+      array(select distinct lexeme from languages, unnest(to_tsvector(language, ${spelled}))) as spelled,
+      array(
+        select distinct lexeme from languages, unnest(${array(beginnings)}::text[]) as beginning,
+          unnest(${array(ENDINGS)}::text[]) as ending, unnest(to_tsvector(language, beginning || ending))
+        where length(lexeme) < length(beginning)
+      ) as begun,
+      array(
         select case when bool_and(numnode(query) > 0) then string_agg(distinct '(' || query::text || ')', ' | ') end
-        from unnest(${sql.array(
-          terms.map((term) => `"${searched(term.text)}"`),
-          "TEXT",
-        )}::text[]) with ordinality as terms (term, place), languages, websearch_to_tsquery(language, term) as query
+        from unnest(${array(phrases)}::text[], ${array(earlierPhrases)}::text[])
+          with ordinality as terms (phrase, earlier_phrase, place), languages,
+          unnest(case when earlier_form then array[phrase, earlier_phrase] else array[phrase] end) as form,
+          phraseto_tsquery(language, form) as query
         group by place order by place
       ) as terms`);
-  const read = new Map(terms.map((term, index) => [term, row.terms[index] ?? null]));
-  const required = conditions.map((group) => condition(group, read));
-  const said = conditions.length === 0 ? readable : wanted.map((term) => term.text).join(" ");
-  return {
-    words: [...row.words],
-    required: required.filter((each) => each !== ""),
-    languages: [...row.languages],
-    literal: said.trim().slice(0, MAX_LITERAL_CHARACTERS).toWellFormed(),
-  };
+}
+
+function tailsOf(suffixes: string): string[] {
+  const tails = suffixes.split(" ").flatMap((suffix) => Array.from(suffix, (_, index) => suffix.slice(index)));
+  return [...new Set(tails)];
+}
+
+/** Returns a text such that PostgreSQL's parser reads it as it read contents of the earlier form. */
+function inEarlierForm(text: string): string {
+  return text.split(humps).join(" ");
 }
 
 /** Whether a text has more than `limit` words between spaces; it is read only as far as that. */
@@ -96,10 +156,21 @@ export function hasMoreWords(text: string, limit: number): boolean {
 
 function termsOf(text: string): Term[] {
   return Array.from(text.matchAll(/(?<![^\s])(-?)"([^"]*)"|(\S+)/g), ([, minus, phrase, word = ""]) => {
-    if (phrase !== undefined) return { text: phrase, isPhrase: true, isUnwanted: minus === "-" };
+    if (phrase !== undefined)
+      return { text: phrase, ...searched(phrase), isPhrase: true, isUnwanted: minus === "-", prefixes: [] };
     const isUnwanted = /^-[\p{L}_@/.]/u.test(word);
-    return { text: (isUnwanted ? word.slice(1) : word).replaceAll('"', " "), isPhrase: false, isUnwanted };
+    const said = (isUnwanted ? word.slice(1) : word).replaceAll('"', " ");
+    const read = searched(said);
+    const prefixes = prefix.test(said) ? prefixesOf(read.words) : [];
+    return { text: said, ...read, isPhrase: false, isUnwanted, prefixes };
   });
+}
+
+/** Returns the last of the words as prefixes. Words that begin like a large number have a letter before them. */
+function prefixesOf(words: string): string[] {
+  const last = words.split(" ").at(-1) ?? "";
+  const beginnings = /^\d+(?:e\d*)?$/.test(last) ? [last, `x${last}`] : [last];
+  return beginnings.map((beginning) => beginning + PREFIX_SIGN);
 }
 
 /** Groups terms that are joined by `or`; an `or` that joins nothing is a word. */
@@ -134,7 +205,7 @@ function conditionsOf(groups: Term[][]): Term[][] {
 function condition(group: Term[], read: Map<Term, string | null>): string {
   return group
     .flatMap((term) => {
-      const query = read.get(term);
+      const query = term.prefixes.length > 0 ? anyOf(term.prefixes) : read.get(term);
       return query ? [term.isUnwanted ? `!(${query})` : `(${query})`] : [];
     })
     .join(" | ");
@@ -152,11 +223,12 @@ export function allOf(lexemes: string[]): string {
 
 /** Returns a tsquery for the lexeme in the label: the words before a first colon. */
 export function inLabel(lexeme: string): string {
-  return isBeginning(lexeme) ? `${quoted(lexeme)}A` : `${quoted(lexeme)}:A`;
+  return beginningOf(lexeme) === undefined ? `${quoted(lexeme)}:A` : `${quoted(lexeme)}A`;
 }
 
 function quoted(lexeme: string): string {
-  return `'${lexeme.replaceAll("\\", "\\\\").replaceAll("'", "''")}'${isBeginning(lexeme) ? ":*" : ""}`;
+  const beginning = beginningOf(lexeme);
+  return `'${(beginning ?? lexeme).replaceAll("\\", "\\\\").replaceAll("'", "''")}'${beginning === undefined ? "" : ":*"}`;
 }
 
 /** Returns a tsquery as a SQL literal. */

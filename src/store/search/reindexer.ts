@@ -95,7 +95,8 @@ export class Reindexer {
       const messages = await nextMessages(sql, walk.walkedTo);
       const last = messages.at(-1);
       if (!last) {
-        await sql`update dewey_search_language set started_at = null, walked_to = null, earlier = '{}'`;
+        await sql`update dewey_search_language set started_at = null, walked_to = null, earlier = '{}',
+          earlier_form = false`;
         return "done";
       }
       await makeWords(sql, messages);

@@ -119,7 +119,13 @@ export class Search {
     const asked = rarest(query.words, statistics);
     const exact = await basisOf(sql, asked, filter, statistics);
     const unknown = asked.filter((lexeme) => exact.words.every((word) => word.lexeme !== lexeme));
-    const corrected = await correctionsOf(sql, unknown, filter);
+    // A name or path of which anything is found is no typing error.
+    const mayBeWrong = new Set(exact.words.length === 0 ? query.spelled : query.single);
+    const corrected = await correctionsOf(
+      sql,
+      unknown.filter((lexeme) => mayBeWrong.has(lexeme)),
+      filter,
+    );
     const words = [...new Set([...asked, ...corrected.map(({ to }) => to)])];
     const basis = corrected.length === 0 ? exact : await basisOf(sql, words, filter, statistics);
     const total = await (isLiteral(query)

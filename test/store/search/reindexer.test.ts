@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createLog } from "../../../src/log.ts";
+import { applyWithin, migrations } from "../../../src/store/database/migrations.ts";
 import { openStore } from "../../../src/store/store.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { failure } from "../../support/failure.ts";
@@ -296,6 +297,51 @@ for (const engine of engines) {
       await walk(recovered);
       expect(await find(recovered, "house")).toEqual(["many houses"]);
     });
+  });
+}
+
+for (const engine of engines) {
+  test(`words of the earlier form are found until they are rebuilt, on ${engine.name}`, async () => {
+    const connection = await emptyDatabase(engine);
+    await using sql = connect(connection);
+    const before = migrations.findIndex(({ name }) => name === "0016_search_form");
+    await sql.begin((within) => applyWithin(within, migrations.slice(0, before)));
+    // Contents, and what an earlier Dewey gave to PostgreSQL's parser where that differed.
+    const said: [string, string | null][] = [
+      ["edit http2.go, it took 3.14 s", null],
+      ["error -32601 of a well-known kind", null],
+      ["the storeMessage failed again", "the storemessage store Message failed again"],
+      ["in src/utf8.rs please", "in srcutf8rs src utf8 rs please"],
+    ];
+    await sql`insert into conversations (id) values ('00000000-0000-0000-0000-000000000001')`;
+    for (const [index, [content, written]] of said.entries())
+      await sql`insert into messages (conversation_id, turn_number, role, content, search)
+        values ('00000000-0000-0000-0000-000000000001', ${index + 1}, 'user', ${content}, dewey_search_vector(${written ?? content}))`;
+    await sql`update conversations set message_count = 4, last_turn = 4`;
+
+    await using store = await testStore(engine, { connection });
+    expect(await store.reindexer.state()).toMatchObject({ earlier: [], under_way: true, walked: 0, total: 4 });
+    await store.messages.storeBulk({ messages: [user("new: http2.go in 3.14 s"), user("new: storeMessage failed")] });
+    const first = async (query: string) => (await find(store, query)).toSorted().slice(0, 2);
+    const both = ["edit http2.go, it took 3.14 s", "new: http2.go in 3.14 s"];
+    const failed = ["new: storeMessage failed", "the storeMessage failed again"];
+    const known: [string, string[]][] = [
+      ["3.14", both],
+      ["http2.go", both],
+      ['"3.14 s"', both],
+      ["store_message", failed],
+      ['"storeMessage failed"', failed],
+      ["-32601", ["error -32601 of a well-known kind"]],
+      ['"a well-known kind"', ["error -32601 of a well-known kind"]],
+      ["utf8.rs", ["in src/utf8.rs please"]],
+    ];
+    for (const [query, contents] of known) expect([query, await first(query)]).toEqual([query, contents]);
+    expect(await first("http2")).toEqual(both.slice(1));
+    await walk(store);
+    for (const [query, contents] of known) expect([query, await first(query)]).toEqual([query, contents]);
+    expect(await first("http2")).toEqual(both);
+    const [row]: { earlier_form: boolean }[] = await sql`select earlier_form from dewey_search_language`;
+    expect(row?.earlier_form).toBe(false);
   });
 }
 

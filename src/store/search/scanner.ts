@@ -1,0 +1,200 @@
+import { Kind, ODD, kindAt, traitsAt } from "./characters.ts";
+import { folded, foldedLetters } from "./folding.ts";
+
+/**
+ * Limit on a word; a longer run of letters is several words. PostgreSQL leaves out words above 2,046 bytes, and a character
+ * takes at most three bytes for each UTF-16 unit.
+ */
+export const MAX_WORD_CHARACTERS = 500;
+/** Limit on the length of a name or a path that is also one word; a longer one is found by its parts. */
+const MAX_JOINED_CHARACTERS = 200;
+
+/** Receives the words of a text, each with its UTF-16 positions. */
+export interface WordSink {
+  /** A word between signs or spaces, or two characters of a script without spaces. These follow each other in the text. */
+  word(text: string, start: number, end: number): void;
+  /** Another form of words: a part of camelCase, or a name or path as one word. It stands beside the text. */
+  form(text: string, start: number, end: number): void;
+  /** The last character of a run without spaces: so each character begins a word. */
+  last(text: string, start: number, end: number): void;
+}
+
+/** Kinds take the lower bits of what is seen in a word, and odd letters one above. */
+const SEEN_ODD = 8;
+
+/** A word of a name or a path. */
+interface Part {
+  text: string;
+  start: number;
+  end: number;
+  /** Whether a name begins with it, which a separator or nothing precedes. */
+  begins: boolean;
+  /** Whether a dot precedes it. */
+  isDotted: boolean;
+}
+
+/**
+ * Finds the words of a text from one position to another, for contents and queries alike. A word holds only letters,
+ * digits and their marks. PostgreSQL's parser would take parts of a text for files, hosts, numbers or tags; given these words
+ * with spaces between them, it sees the same words. Takes linear time.
+ */
+export function scan(text: string, from: number, to: number, sink: WordSink): void {
+  let parts: Part[] = [];
+  let position = from;
+  /** Where the signs since the last word began. */
+  let signsFrom = from;
+  while (position < to) {
+    const kind = kindAt(text, position);
+    if (kind === Kind.joiner || kind === Kind.separator) {
+      position += 1;
+      continue;
+    }
+    // A mark that no letter precedes is none.
+    if (kind < Kind.letter || kind === Kind.mark) {
+      parts = joined(parts, sink);
+      position += 1;
+      signsFrom = position;
+      continue;
+    }
+    if (kind === Kind.unspaced) {
+      parts = joined(parts, sink);
+      position = scanRun(text, position, to, sink);
+    } else {
+      // A word that was cut for its length begins where the last ended.
+      if (position === signsFrom) parts = joined(parts, sink);
+      const part = scanWord(text, position, to, signsFrom, sink);
+      position = part.end;
+      parts.push(part);
+    }
+    signsFrom = position;
+  }
+  joined(parts, sink);
+}
+
+function scanWord(text: string, start: number, to: number, signsFrom: number, sink: WordSink): Part {
+  let end = start;
+  let seen = 0;
+  let mayHaveHumps = false;
+  let previous: number = Kind.sign;
+  for (; end < to; end += 1) {
+    const traits = traitsAt(text, end);
+    const kind = traits & (ODD - 1);
+    // PostgreSQL's parser has marks only on letters; on digits they make emoji.
+    if (kind < Kind.letter || kind === Kind.unspaced || (kind === Kind.mark && previous === Kind.digit)) break;
+    if (end - start >= MAX_WORD_CHARACTERS && !isLowHalf(text, end)) break;
+    seen |= (1 << kind) | ((traits & ODD) << SEEN_ODD);
+    if (kind === Kind.mark) continue;
+    mayHaveHumps ||= previous !== kind && (previous === Kind.capital || (kind === Kind.capital && end > start));
+    previous = kind;
+  }
+  const word = wordOf(text, start, end, seen);
+  sink.word(word, start, end);
+  if (mayHaveHumps && (seen & (1 << Kind.letter)) !== 0) scanHumps(text, start, end, sink);
+  if (isVersion(word)) sink.form(word.slice(1), start + 1, end);
+  let begins = start === signsFrom;
+  for (let at = signsFrom; at < start; at += 1) begins ||= kindAt(text, at) === Kind.separator;
+  return { text: word, start, end, begins, isDotted: text[start - 1] === "." };
+}
+
+/** Returns a word as the parser should see it; `seen` are the traits of its characters. */
+function wordOf(text: string, start: number, end: number, seen: number): string {
+  const word = text.slice(start, end);
+  if (seen >= ODD << SEEN_ODD) return safe((seen & (1 << Kind.mark)) === 0 ? foldedLetters(word) : folded(word));
+  return (seen & (1 << Kind.capital)) === 0 ? safe(word) : safe(word.toLowerCase());
+}
+
+function isVersion(word: string): boolean {
+  return word.startsWith("v") && /^v\d+$/.test(word);
+}
+
+/** Finds the parts of camelCase: each begins with a capital that follows no capital, or that two small letters follow. */
+function scanHumps(text: string, start: number, end: number, sink: WordSink): void {
+  const kind = (position: number) => (position < end ? kindAt(text, position) : Kind.sign);
+  let from = start;
+  for (let at = start + 1; at < end; at += 1) {
+    if (kind(at) !== Kind.capital || isLowHalf(text, at)) continue;
+    const before = kind(at - 1);
+    const isHump = before !== Kind.capital || (kind(at + 1) === Kind.letter && kind(at + 2) === Kind.letter);
+    if (!isHump) continue;
+    sink.form(safe(folded(text.slice(from, at))), from, at);
+    from = at;
+  }
+  if (from > start) sink.form(safe(folded(text.slice(from, end))), from, end);
+}
+
+/**
+ * Finds the overlapping pairs of characters in a run without spaces, which include the pairs of each word wherever it
+ * starts. Returns the end of the run.
+ */
+function scanRun(text: string, start: number, to: number, sink: WordSink): number {
+  let end = start;
+  while (end < to && (kindAt(text, end) === Kind.unspaced || kindAt(text, end) === Kind.mark)) end += 1;
+  const run = text.slice(start, end);
+  const composed = folded(run);
+  const characters = Array.from(composed);
+  // Characters that were composed of several have no places of their own.
+  const isSame = composed.length === run.length;
+  let at = start;
+  for (const [index, character] of characters.entries()) {
+    const next = characters[index + 1];
+    const place = (length: number) => (isSame ? ([at, at + length] as const) : ([start, end] as const));
+    if (next !== undefined) sink.word(character + next, ...place(character.length + next.length));
+    else if (index === 0) sink.word(character, ...place(character.length));
+    else sink.last(character, ...place(character.length));
+    at += character.length;
+  }
+  return end;
+}
+
+/** Gives names and paths of several words as one word each, and a name without its extension. Returns no parts. */
+function joined(parts: Part[], sink: WordSink): Part[] {
+  if (parts.length < 2) return parts.length === 0 ? parts : [];
+  let first = 0;
+  for (let next = 1; next <= parts.length; next += 1) {
+    if (next < parts.length && !parts[next]?.begins) continue;
+    joinName(parts.slice(first, next), sink);
+    if (next === parts.length && first > 0) join(parts, sink);
+    first = next;
+  }
+  return [];
+}
+
+function joinName(parts: Part[], sink: WordSink): void {
+  join(parts, sink);
+  if (parts.at(-1)?.isDotted) join(parts.slice(0, -1), sink);
+  if (!/^v?\d+$/.test(parts[0]?.text ?? "")) return;
+  // Of a version, the numbers without its `v` and without what follows them.
+  const numbers = parts.map(({ text }, index) => (index === 0 ? text.replace(/^v(?=\d+$)/, "") : text));
+  const length = parts.findIndex((part, index) => !/^\d+$/.test(numbers[index] ?? "") || (index > 0 && !part.isDotted));
+  const version = parts.slice(0, length === -1 ? parts.length : length);
+  const [head] = version;
+  const isWhole = version.length === parts.length && head?.text === numbers[0];
+  if (head && !isWhole) join([{ ...head, text: numbers[0] ?? "" }, ...version.slice(1)], sink);
+}
+
+function join(parts: Part[], sink: WordSink): void {
+  const [first, last] = [parts[0], parts.at(-1)];
+  if (!first || !last || parts.length < 2 || last.end - first.start > MAX_JOINED_CHARACTERS) return;
+  let whole = "";
+  for (const { text } of parts) {
+    // Keeps 3.14 apart from 314, and a beginning such as 12e5 from being a number.
+    if (isDigit(text, 0) && (whole === "" || isDigit(whole, whole.length - 1))) whole += "x";
+    whole += text;
+  }
+  sink.form(whole, first.start, last.end);
+}
+
+/** The letter keeps PostgreSQL's parser from taking a beginning such as 12e5 for a number. */
+function safe(word: string): string {
+  return isDigit(word, 0) && /^\d+e\d/.test(word) ? `x${word}` : word;
+}
+
+function isDigit(text: string, position: number): boolean {
+  const unit = text.charCodeAt(position);
+  return unit >= 0x30 && unit <= 0x39;
+}
+
+function isLowHalf(text: string, position: number): boolean {
+  const unit = text.charCodeAt(position);
+  return unit >= 0xdc_00 && unit < 0xe0_00;
+}
