@@ -135,13 +135,14 @@ function scanRun(text: string, start: number, to: number, sink: WordSink): numbe
   // Characters that were composed of several have no places of their own.
   const isSame = composed.length === run.length;
   let at = start;
-  for (const [index, character] of characters.entries()) {
+  for (let index = 0; index < characters.length; index += 1) {
+    const character = characters[index] ?? "";
     const next = characters[index + 1];
-    const place = (length: number) => (isSame ? ([at, at + length] as const) : ([start, end] as const));
-    if (next !== undefined) sink.word(character + next, ...place(character.length + next.length));
-    else if (index === 0) sink.word(character, ...place(character.length));
-    else sink.last(character, ...place(character.length));
+    const from = isSame ? at : start;
     at += character.length;
+    if (next !== undefined) sink.word(character + next, from, isSame ? at + next.length : end);
+    else if (index === 0) sink.word(character, from, end);
+    else sink.last(character, from, end);
   }
   return end;
 }
