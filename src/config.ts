@@ -42,6 +42,8 @@ export interface ServeConfig extends ListenConfig {
   contextWrites: "on" | "inactive" | "off";
   /** Which tools MCP clients are offered. */
   tools: "all" | "read" | string[];
+  /** Whether a server for this machine's user follows the sessions of all agents. */
+  watch: boolean;
   dataDir: string;
   logLevel: LogLevel;
 }
@@ -91,6 +93,11 @@ interface ServerAddress {
   logLevel: LogLevel;
 }
 
+/** `dewey watch`: the server, and the folder where it remembers how far it was. */
+export interface WatchConfig extends ClientConfig {
+  dataDir: string;
+}
+
 /** `dewey reindex`: the server, and the new language, if any. */
 export interface ReindexConfig extends ServerAddress {
   language: string | undefined;
@@ -132,6 +139,7 @@ export const obeyed = {
     "redactPatterns",
     "contextWrites",
     "tools",
+    "watch",
     ...common,
   ],
   proxy: [
@@ -152,6 +160,7 @@ export const obeyed = {
   reindex: ["url", "token", "searchLanguage", "logLevel"],
   hook: ["url", "token", "spoolDir", ...common],
   connect: ["url", "token", "dataDir", "spoolDir"],
+  watch: ["url", "token", ...common],
 } as const satisfies Record<string, readonly SettingName[]>;
 
 /** The configuration of `dewey serve`. Throws one `invalid` error that names every mistake, like all functions below. */
@@ -176,6 +185,7 @@ export function serveConfig(sources: Sources): ServeConfig {
       redactPatterns: readPatterns(values.redactPatterns, reader),
       contextWrites: values.contextWrites,
       tools: values.tools,
+      watch: values.watch === "on",
       dataDir: values.dataDir ?? defaultDataDir(sources.env),
       logLevel: values.logLevel,
     };
@@ -218,6 +228,14 @@ export function hookConfig(sources: Sources): HookConfig {
     const { url, token, logLevel, ...values } = reader.read(obeyed.hook);
     const dataDir = values.dataDir ?? defaultDataDir(sources.env);
     return { url, token, logLevel, dataDir, spoolDir: values.spoolDir ?? join(dataDir, "spool") };
+  });
+}
+
+/** The configuration of `dewey watch`. */
+export function watchConfig(sources: Sources): WatchConfig {
+  return reading(sources, (reader) => {
+    const { url, token, logLevel, dataDir } = reader.read(obeyed.watch);
+    return { url, token, logLevel, dataDir: dataDir ?? defaultDataDir(sources.env) };
   });
 }
 

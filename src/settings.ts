@@ -391,6 +391,13 @@ export const settings = {
     default: "all",
     parse: toolChoice,
   }),
+  watch: defaulted({
+    env: "DEWEY_WATCH",
+    value: "on|off",
+    summary: "let `dewey up`, and a server that clients start, follow the sessions of all agents as `dewey watch` does",
+    default: "on",
+    parse: onOrOff,
+  }),
   logLevel: defaulted({
     env: "DEWEY_LOG_LEVEL",
     flag: "log-level",

@@ -55,6 +55,7 @@ describe("the server's configuration", () => {
       redactPatterns: {},
       contextWrites: "on",
       tools: "all",
+      watch: true,
       searchLanguage: undefined,
     });
   });
@@ -78,6 +79,7 @@ describe("the server's configuration", () => {
         DEWEY_REDACT_PATTERNS: patterns,
         DEWEY_CONTEXT_WRITES: "off",
         DEWEY_TOOLS: "dewey_search, dewey_stats",
+        DEWEY_WATCH: "off",
         DEWEY_DATA_DIR: "data",
         DEWEY_LOG_LEVEL: "debug",
       }),
@@ -100,6 +102,7 @@ describe("the server's configuration", () => {
       redactPatterns: { "ticket number": /T-\d{6}/ },
       contextWrites: "off",
       tools: ["dewey_search", "dewey_stats"],
+      watch: false,
       dataDir: resolve("data"),
       logLevel: "debug",
     });

@@ -25,6 +25,11 @@ export interface Found {
   others: Map<string, number>;
 }
 
+/** Whether a file of this name is worth a look in a folder. */
+export function isCandidate(name: string): boolean {
+  return candidates.test(name);
+}
+
 /** Finds the files that may be imported at a path: itself, or those in the folder, also behind links. */
 export async function filesAt(path: string): Promise<Found> {
   const found: Found = { files: [], unread: [], others: new Map() };
@@ -62,8 +67,8 @@ async function take(folder: string, entry: Dirent, found: Found, seen: Set<strin
     return;
   }
   if (!entry.isFile() && !entry.isSymbolicLink()) return;
-  const isCandidate = candidates.test(entry.name);
-  if (entry.isFile() && !isCandidate) {
+  const isWanted = isCandidate(entry.name);
+  if (entry.isFile() && !isWanted) {
     const extension = /\.\w{1,10}$/.exec(entry.name)?.[0] ?? "no extension";
     found.others.set(extension, (found.others.get(extension) ?? 0) + 1);
     return;
@@ -71,9 +76,9 @@ async function take(folder: string, entry: Dirent, found: Found, seen: Set<strin
   try {
     const target = await stat(path);
     if (target.isDirectory()) await walk(path, found, seen);
-    else if (target.isFile() && isCandidate) found.files.push({ path, bytes: target.size });
+    else if (target.isFile() && isWanted) found.files.push({ path, bytes: target.size });
   } catch (error) {
-    if (isCandidate) found.unread.push({ path, reason: entry.isSymbolicLink() ? "is a broken link" : reasonOf(error) });
+    if (isWanted) found.unread.push({ path, reason: entry.isSymbolicLink() ? "is a broken link" : reasonOf(error) });
   }
 }
 

@@ -14,6 +14,7 @@ import { goose, gooseDatabase } from "./goose.ts";
 import { openCode, openCodeDatabase } from "./opencode.ts";
 import { pi } from "./pi.ts";
 import { qwen } from "./qwen.ts";
+import type { Home } from "./home.ts";
 import type { DatabaseKind, SourceKind } from "./source-kind.ts";
 import { vsCodeChat } from "./vscode-chat.ts";
 import { zedDatabase } from "./zed.ts";
@@ -46,3 +47,12 @@ export const sourceKinds: readonly SourceKind[] = [
 
 /** Every kind of source that is a database. */
 export const databaseKinds: readonly DatabaseKind[] = [openCodeDatabase, cursorDatabase, gooseDatabase, zedDatabase];
+
+/** Prompts that a client notes beside its sessions: following both would tell a prompt twice. */
+const histories: readonly SourceKind[] = [codexHistory, claudeHistory, geminiLog];
+
+/** The folders in which clients leave their sessions as files that grow, each once. */
+export function sessionFolders(home: Home): string[] {
+  const kinds = sourceKinds.filter((kind) => !histories.includes(kind));
+  return [...new Set(kinds.flatMap((kind) => kind.where?.(home) ?? []))];
+}

@@ -25,6 +25,7 @@ const loaders: Record<string, () => Promise<Command>> = {
   context: async () => (await import("./commands/context.ts")).context,
   stats: async () => (await import("./commands/stats.ts")).stats,
   import: async () => (await import("./commands/import.ts")).importCommand,
+  watch: async () => (await import("./commands/watch.ts")).watch,
   backup: async () => (await import("./commands/backup.ts")).backup,
   recover: async () => (await import("./commands/recover.ts")).recover,
   export: async () => (await import("./commands/export.ts")).exportCommand,

@@ -59,7 +59,17 @@ function startInBackground(address: URL, options: LocalServerOptions): string {
   const output = openSync(logFile, "a", 0o600);
   const host = address.hostname === "localhost" ? "127.0.0.1" : address.hostname.replace(/^\[|\]$/g, "");
   const port = address.port || (address.protocol === "wss:" ? "443" : "80");
-  const flags = ["--host", host, "--port", port, "--data-dir", options.dataDir, "--idle-exit", `${IDLE_EXIT_SECONDS}`];
+  const flags = [
+    "--host",
+    host,
+    "--port",
+    port,
+    "--data-dir",
+    options.dataDir,
+    "--idle-exit",
+    `${IDLE_EXIT_SECONDS}`,
+    "--watch",
+  ];
   const child = Bun.spawn([...selfCommand(), "serve", ...flags], {
     env: options.env,
     stdin: "ignore",

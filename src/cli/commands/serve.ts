@@ -8,6 +8,7 @@ import { noTap } from "../../proxy/relay/tap.ts";
 import { ownStdio } from "../../wire/stdio.ts";
 import { requireOwnServer } from "../../wire/owner.ts";
 import { dialWebSocket } from "../../wire/websocket.ts";
+import { startAttachedWatch } from "../attached-watch.ts";
 import { ensureLocalServer } from "../local-server.ts";
 import type { RunningServer } from "../server.ts";
 import { aborted, warnOfUnknownVariables } from "../signals.ts";
@@ -30,6 +31,7 @@ export const serve: Command = {
   flags: {
     stdio: { summary: "serve the client that started this command, through the server at DEWEY_URL" },
     "no-auth": { summary: "listen beyond loopback without a token" },
+    watch: { summary: "also follow the sessions of all agents on this machine, unless DEWEY_WATCH=off" },
     "idle-exit": { value: "SECONDS", summary: "exit after this long without a client" },
   },
   operands: 0,
@@ -46,9 +48,13 @@ export const serve: Command = {
       version: invocation.version,
       onProgress: (step) => log.info(`the embedded PostgreSQL: ${step}`),
     });
+    await using watching = new AsyncDisposableStack();
+    if (invocation.flags["watch"] === true)
+      watching.use(startAttachedWatch(config, ownUrl(config, running), invocation.env, log));
     log.info("serving", { url: running.listener.url, database: databaseName(config) });
     await Promise.race([aborted(invocation.stopping), idleExitMs === undefined ? forever : idle(running, idleExitMs)]);
     log.info("stopping");
+    await watching.disposeAsync();
     await running.stop();
     return 0;
   },
@@ -100,6 +106,11 @@ function idle(running: RunningServer, limitMs: number): Promise<void> {
       resolve();
     }, IDLE_CHECK_MS);
   });
+}
+
+/** The address at which this machine reaches the server. */
+function ownUrl({ tls }: ServeConfig, { listener }: RunningServer): string {
+  return `ws${tls ? "s" : ""}://localhost:${listener.port}`;
 }
 
 function databaseName(config: ServeConfig): string {

@@ -4,31 +4,34 @@ import { selfCommand } from "../self.ts";
 
 export const unit: Command = {
   name: "unit",
-  summary: "prints a systemd unit for the server or the proxy",
+  summary: "prints a systemd unit for the server, the proxy or the watch over sessions",
   usage: [
     "dewey unit serve > /etc/systemd/system/dewey.service",
     "dewey unit proxy > ~/.config/systemd/user/dewey-proxy.service",
+    "dewey unit watch > ~/.config/systemd/user/dewey-watch.service",
   ],
   examples: ["dewey unit serve | sudo tee /etc/systemd/system/dewey.service"],
   about: [
     "The server's unit is a system unit; it reads /etc/dewey/serve.env, and the secrets /etc/dewey/token and",
     "/etc/dewey/db-password if they exist. The proxy's unit is a user unit, because the servers that it starts need the",
-    "user's own environment; it reads ~/.config/dewey/proxy.env. The server runs as a user of its own, so both need the same",
-    "token: in /etc/dewey/token, and as DEWEY_TOKEN in proxy.env.",
+    "user's own environment; it reads ~/.config/dewey/proxy.env. The watch's unit is one, too, because the sessions lie in the",
+    "user's home; it reads ~/.config/dewey/watch.env. The server runs as a user of its own, so all of them need the same",
+    "token: in /etc/dewey/token, and as DEWEY_TOKEN in proxy.env and watch.env.",
   ].join(" "),
   settings: [],
   flags: {},
   operands: 1,
   run({ operands, print }) {
     const [kind] = operands;
-    if (kind !== "serve" && kind !== "proxy") {
-      throw new DeweyError("invalid", "dewey unit needs the name of a service: dewey unit serve, or dewey unit proxy");
-    }
-    const command = selfCommand().map(quoted).join(" ");
-    print(kind === "serve" ? serveUnit(command) : proxyUnit(command));
+    const unitOf = kind !== undefined && Object.hasOwn(units, kind) ? units[kind] : undefined;
+    if (unitOf === undefined)
+      throw new DeweyError("invalid", "dewey unit needs the name of a service: dewey unit serve, proxy or watch");
+    print(unitOf(selfCommand().map(quoted).join(" ")));
     return Promise.resolve(0);
   },
 };
+
+const units: Record<string, (command: string) => string> = { serve: serveUnit, proxy: proxyUnit, watch: watchUnit };
 
 /** Quotes a word for systemd, which splits at spaces and expands `%` and `$`. */
 function quoted(word: string): string {
@@ -112,6 +115,27 @@ Restart=on-failure
 RestartSec=2
 KillMode=mixed
 TimeoutStopSec=30
+UMask=0077
+
+[Install]
+WantedBy=default.target
+`;
+}
+
+/** It only reads the user's home, and writes into Dewey's own folder, which DEWEY_DATA_DIR may move. */
+function watchUnit(command: string): string {
+  return `[Unit]
+Description=Dewey, the watch over the sessions of agents
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+ExecStart=${command} watch
+EnvironmentFile=-%E/dewey/watch.env
+Restart=on-failure
+RestartSec=10
+TimeoutStopSec=30
+Nice=10
 UMask=0077
 
 [Install]

@@ -1,6 +1,7 @@
 import { obeyed, proxyConfig, serveConfig } from "../../config.ts";
 import { settings } from "../../settings.ts";
 import type { Command } from "../command.ts";
+import { startAttachedWatch } from "../attached-watch.ts";
 import { relayingLog, startConfiguredProxy } from "../configured-proxy.ts";
 import { aborted, warnOfUnknownVariables } from "../signals.ts";
 
@@ -35,7 +36,8 @@ export const up: Command = {
     const url = `ws${config.tls ? "s" : ""}://localhost:${server.listener.port}`;
     const proxy = startConfiguredProxy({ config: { ...proxySettings, url }, env: invocation.env, log, version });
     stack.defer(() => proxy.stop());
-    print(welcome(url, `ws${config.tls ? "s" : ""}://localhost:${proxy.port}`));
+    stack.use(startAttachedWatch(config, url, invocation.env, log));
+    print(welcome(url, `ws${config.tls ? "s" : ""}://localhost:${proxy.port}`, config.watch));
     await aborted(invocation.stopping);
     print("\nStopping …\n");
     return 0;
@@ -43,7 +45,7 @@ export const up: Command = {
 };
 
 /** What to do next, and the addresses. */
-function welcome(serverUrl: string, proxyUrl: string): string {
+function welcome(serverUrl: string, proxyUrl: string, isWatching: boolean): string {
   // Other commands know the default address by themselves.
   const address = serverUrl === settings.url.default ? "" : ` --url ${serverUrl}`;
   return [
@@ -53,6 +55,9 @@ function welcome(serverUrl: string, proxyUrl: string): string {
     "",
     `  server  ${serverUrl}  (also ${serverUrl.replace("ws", "http")}/mcp)`,
     `  proxy   ${proxyUrl}  (choose the server behind it with ?upstream=NAME)`,
+    ...(isWatching
+      ? ["  watch   the sessions of all agents on this machine are stored (DEWEY_WATCH=off ends that)"]
+      : []),
     "",
     "Ctrl-C stops everything.",
     "",

@@ -1,0 +1,255 @@
+import { statSync, watch } from "node:fs";
+import type { FSWatcher, Stats } from "node:fs";
+import { join } from "node:path";
+import { asDeweyError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { pause } from "../pause.ts";
+import type { Json } from "../wire/frame.ts";
+import type { CapturedRow } from "./captured.ts";
+import { filesAt, isCandidate, reasonOf } from "./files.ts";
+import { FollowedFile } from "./follow.ts";
+import { placesAt } from "./home.ts";
+import { Importer } from "./importer.ts";
+import { piecesOf, sourcesIn } from "./sources.ts";
+import type { WatchState } from "./watch-state.ts";
+
+/** How long a change waits for more of its kind: clients write row by row. */
+const SETTLE_MS = 200;
+/** How often all folders are walked, for what the operating system did not tell. */
+const SWEEP_INTERVAL_MS = 60_000;
+/** A file that is read whole is read again only when it has been left alone for this long. */
+const WHOLE_FILE_REST_MS = 5000;
+/** A file that was left alone for this long has ended: what its reader holds back is stored. It may go on later. */
+const ENDED_MS = 600_000;
+/** Files whose readers are kept in memory; one of the others is read from its beginning again when it grows. */
+const MAX_OPEN_FILES = 100;
+/** Longest pause after a file. As long as reading took, so that the server's other callers get half of its time. */
+const MAX_PAUSE_MS = 1000;
+
+export interface WatcherOptions {
+  /** Folders and files in which clients leave their sessions, `*` standing for any name. They need not exist yet. */
+  folders: string[];
+  state: WatchState;
+  /** Calls a tool, and waits for a server that is away. */
+  call: (tool: string, args: Json) => Promise<Json>;
+  log: Log;
+  /** Called when everything that is known of is stored. */
+  onIdle: () => void;
+  stopping: AbortSignal;
+}
+
+/**
+ * Follows the files of all clients: stores what is in them, and what is added. A file is read from where an earlier run
+ * stopped, and only when it has changed. The operating system tells of changes; a slow walk finds what it does not tell.
+ */
+export class Watcher {
+  readonly #options: WatcherOptions;
+  readonly #importer: Importer;
+  readonly #watches = new Map<string, FSWatcher>();
+  readonly #changed = new Set<string>();
+  /** Files that are read line by line, those used last at the end. */
+  readonly #open = new Map<string, FollowedFile>();
+  /** Reasons that were logged, so that each is logged once for a file. */
+  readonly #told = new Map<string, string>();
+  #isAwake = false;
+  #onWake: (() => void) | undefined;
+  #stored = 0;
+
+  constructor(options: WatcherOptions) {
+    this.#options = options;
+    this.#importer = new Importer({
+      call: options.call,
+      onRefused: (place, reason) => options.log.error("the store refuses a message", { ...place, reason }),
+    });
+  }
+
+  /** Works until it is asked to stop. Throws when the server refuses the token. */
+  async run(): Promise<void> {
+    const { stopping, onIdle } = this.#options;
+    stopping.addEventListener("abort", () => this.#wake());
+    try {
+      while (!stopping.aborted) {
+        await this.#sweep();
+        const nextSweepMs = performance.now() + SWEEP_INTERVAL_MS;
+        while (!stopping.aborted && performance.now() < nextSweepMs) {
+          await this.#readChanged();
+          onIdle();
+          await this.#untilWoken(nextSweepMs - performance.now());
+          await pause(SETTLE_MS, stopping);
+        }
+      }
+    } finally {
+      for (const each of this.#watches.values()) each.close();
+    }
+  }
+
+  /** Resolves at the next change, or at one that came since the last time, or after the duration. */
+  async #untilWoken(durationMs: number): Promise<void> {
+    if (!this.#isAwake && !this.#options.stopping.aborted) {
+      const woken = Promise.withResolvers<void>();
+      this.#onWake = woken.resolve;
+      const timer = setTimeout(woken.resolve, Math.max(0, durationMs));
+      await woken.promise;
+      clearTimeout(timer);
+      this.#onWake = undefined;
+    }
+    this.#isAwake = false;
+  }
+
+  #wake(path?: string): void {
+    if (path !== undefined) this.#changed.add(path);
+    this.#isAwake = true;
+    this.#onWake?.();
+  }
+
+  /** Walks all folders. Files that were written last come first: somebody may be at work in them. */
+  async #sweep(): Promise<void> {
+    const { folders, log, state, stopping } = this.#options;
+    const seen = new Map<string, number>();
+    for (const folder of placesAt(folders)) {
+      if (stopping.aborted) return;
+      if (statOf(folder)?.isDirectory()) this.#watch(folder);
+      try {
+        for (const { path } of (await filesAt(folder)).files) {
+          const stats = statOf(path);
+          if (stats !== undefined) seen.set(path, stats.mtimeMs);
+        }
+      } catch (error) {
+        log.warn("a folder of sessions cannot be read", { folder, reason: reasonOf(error) });
+      }
+    }
+    state.keepOnly(new Set(seen.keys()));
+    for (const path of this.#open.keys()) if (!seen.has(path)) this.#open.delete(path);
+    for (const [path] of [...seen].toSorted(([, a], [, b]) => b - a)) this.#changed.add(path);
+  }
+
+  #watch(folder: string): void {
+    if (this.#watches.has(folder)) return;
+    const { log } = this.#options;
+    const forget = (error: unknown) => {
+      log.warn("changes in a folder of sessions are found only once a minute", { folder, reason: reasonOf(error) });
+      this.#watches.get(folder)?.close();
+      this.#watches.delete(folder);
+    };
+    try {
+      const watching = watch(folder, { recursive: true }, (_, name) => {
+        if (name === null || !isCandidate(name)) return;
+        this.#wake(join(folder, name));
+      });
+      watching.on("error", forget);
+      this.#watches.set(folder, watching);
+    } catch (error) {
+      forget(error);
+    }
+  }
+
+  async #readChanged(): Promise<void> {
+    const { stopping, log } = this.#options;
+    for (const path of this.#changed) {
+      if (stopping.aborted) return;
+      const startedMs = performance.now();
+      this.#changed.delete(path);
+      try {
+        if (!(await this.#read(path))) continue;
+      } catch (thrown) {
+        const error = asDeweyError(thrown);
+        if (stopping.aborted) return;
+        if (error.code === "unauthorized" || error.code === "unavailable") throw error;
+        this.#tell(path, error.code === "internal" ? reasonOf(thrown) : error.message);
+      }
+      await pause(Math.min(performance.now() - startedMs, MAX_PAUSE_MS), stopping);
+    }
+    await this.#importer.finish();
+    if (this.#importer.stored > this.#stored) log.info("stored", { messages: this.#importer.stored - this.#stored });
+    this.#stored = this.#importer.stored;
+  }
+
+  /** Reads what is new in a file. Returns whether there was anything to do. */
+  async #read(path: string): Promise<boolean> {
+    const stats = statOf(path);
+    if (stats?.isFile() !== true) return false;
+    const known = this.#options.state.get(path);
+    const isSame = known?.bytes === stats.size && known.modifiedMs === stats.mtimeMs && known.inode === stats.ino;
+    if (isSame) {
+      if (this.#open.has(path) && Date.now() - stats.mtimeMs > ENDED_MS) await this.#end(path);
+      return false;
+    }
+    const file = await this.#followed(path, stats, known?.inode === stats.ino);
+    if (file === undefined) return this.#readWhole(path, stats);
+    await this.#take(path, file.more());
+    const hasEnded = Date.now() - stats.mtimeMs > ENDED_MS;
+    // Its last line has no end, and will have none.
+    if (hasEnded && file.reached.end < stats.size) return this.#readWhole(path, stats);
+    if (hasEnded) await this.#end(path);
+    await this.#importer.flush();
+    if (!this.#options.stopping.aborted) this.#options.state.set(path, { ...facts(stats), ...file.reached });
+    return true;
+  }
+
+  /** The file, if it grows by lines. Another file of the same name is read from its beginning. */
+  async #followed(path: string, stats: Stats, isSameFile: boolean): Promise<FollowedFile | undefined> {
+    const open = isSameFile ? this.#open.get(path) : undefined;
+    const file = open ?? new FollowedFile(path);
+    if (open === undefined) {
+      const known = isSameFile ? this.#options.state.get(path) : undefined;
+      if (known !== undefined && known.end > 0 && known.end <= stats.size) await file.resume(known);
+      if (!/\.(?:jsonl|ndjson)$/.test(path) || !(await file.canFollow())) return undefined;
+    }
+    this.#open.delete(path);
+    this.#open.set(path, file);
+    const [oldest] = this.#open.keys();
+    if (this.#open.size > MAX_OPEN_FILES && oldest !== undefined) this.#open.delete(oldest);
+    return file;
+  }
+
+  /** Stores what a file's reader has held back. If the file goes on, a new reader begins. */
+  async #end(path: string): Promise<void> {
+    const rest = this.#open.get(path)?.rest();
+    this.#open.delete(path);
+    if (rest !== undefined) await this.#piece(path, rest);
+    await this.#importer.flush();
+  }
+
+  /** Reads a file that does not grow by lines, or one that no kind of source knows, when its writer leaves it alone. */
+  async #readWhole(path: string, stats: Stats): Promise<boolean> {
+    const { state, stopping } = this.#options;
+    const restMs = stats.mtimeMs + WHOLE_FILE_REST_MS - Date.now();
+    if (restMs > 0) {
+      setTimeout(() => this.#wake(path), restMs).unref();
+      return false;
+    }
+    for await (const source of sourcesIn(path)) await this.#take(source.name, piecesOf(source));
+    await this.#importer.flush();
+    if (!stopping.aborted) state.set(path, { ...facts(stats), end: 0, number: 0, mark: "" });
+    return true;
+  }
+
+  async #take(name: string, pieces: AsyncIterable<CapturedRow>): Promise<void> {
+    for await (const piece of pieces) {
+      await this.#piece(name, piece);
+      if (this.#options.stopping.aborted) return;
+    }
+  }
+
+  async #piece(source: string, { captured, number }: CapturedRow): Promise<void> {
+    for (const each of captured) {
+      if (each.kind === "broken") this.#tell(source, `row ${number} is broken: ${each.reason}`);
+      await this.#importer.take(each, { source, row: number });
+    }
+  }
+
+  #tell(source: string, reason: string): void {
+    if (this.#told.get(source) === reason) return;
+    this.#told.set(source, reason);
+    this.#options.log.warn("a file of sessions was not read in full", { source, reason });
+  }
+}
+
+function facts({ size, mtimeMs, ino }: Stats): { bytes: number; modifiedMs: number; inode: number } {
+  return { bytes: size, modifiedMs: mtimeMs, inode: ino };
+}
+
+/** Undefined for a file that has vanished meanwhile. */
+function statOf(path: string): Stats | undefined {
+  return statSync(path, { throwIfNoEntry: false });
+}

@@ -1,0 +1,187 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import {
+  appendFileSync,
+  mkdirSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { WatchState } from "../../src/capture/watch-state.ts";
+import { Watcher } from "../../src/capture/watcher.ts";
+import { createLog } from "../../src/log.ts";
+import type { Json } from "../../src/wire/frame.ts";
+import { temporaryHome } from "../support/home.ts";
+import { until } from "../support/rpc.ts";
+
+/** A row of Claude Code's, in a session of its own. */
+const row = (session: string, text: string, uuid: string = crypto.randomUUID()) =>
+  `${JSON.stringify({ type: "user", sessionId: session, uuid, parentUuid: null, cwd: "/p", version: "2", timestamp: "2026-11-01T10:00:00.000Z", message: { role: "user", content: text } })}\n`;
+
+/** What a server is sent: it stores everything, and knows nothing again. */
+function recordingServer() {
+  const sent: string[] = [];
+  return {
+    sent,
+    call: (tool: string, args: Json): Promise<Json> => {
+      const messages = (args["messages"] ?? []) as { content: string }[];
+      if (tool === "dewey_store_messages_bulk") sent.push(...messages.map((message) => message.content));
+      return Promise.resolve({ stored: messages.length, known: 0 });
+    },
+  };
+}
+
+const running: { stop(): Promise<void> }[] = [];
+afterEach(async () => {
+  for (const each of running.splice(0)) await each.stop();
+});
+
+function watching(folder: string, state: string, server = recordingServer()) {
+  const stopping = new AbortController();
+  const told: string[] = [];
+  const log = createLog({ level: "warn", format: "json", write: (line) => void told.push(line) });
+  let idle = 0;
+  const opened = new WatchState(state, "ws://localhost");
+  const { call } = server;
+  const onIdle = () => void (idle += 1);
+  const options = { folders: [folder], state: opened, call, log, onIdle, stopping: stopping.signal };
+  const work = new Watcher(options).run();
+  const one = {
+    told,
+    sent: server.sent,
+    /** Resolves when everything is read that was there. */
+    settled: () => until("the first look", () => idle > 0),
+    async stop() {
+      stopping.abort();
+      await work;
+      opened.close();
+    },
+  };
+  running.push(one);
+  return {
+    ...one,
+    async stop() {
+      running.splice(running.indexOf(one), 1);
+      await one.stop();
+    },
+  };
+}
+
+/** A folder of sessions, and a place for the state. */
+function place() {
+  const home = temporaryHome();
+  const folder = join(home.path, "projects");
+  mkdirSync(folder);
+  const path = (name: string) => join(folder, name);
+  return {
+    folder,
+    state: join(home.path, "watch.sqlite"),
+    path,
+    write(name: string, text: string) {
+      mkdirSync(dirname(path(name)), { recursive: true });
+      appendFileSync(path(name), text);
+    },
+    [Symbol.dispose]: () => home[Symbol.dispose](),
+  };
+}
+
+describe("the watch over sessions", () => {
+  test("stores what is there, then what is added, also in new files and folders", async () => {
+    using here = place();
+    here.write("a/one.jsonl", row("one", "first"));
+    const watch = watching(here.folder, here.state);
+    await watch.settled();
+    expect(watch.sent).toEqual(["first"]);
+    here.write("a/one.jsonl", row("one", "second"));
+    await until("the second", () => watch.sent.includes("second"));
+    here.write("b/c/two.jsonl", row("two", "third"));
+    await until("the third", () => watch.sent.includes("third"));
+    expect(watch.sent).toEqual(["first", "second", "third"]);
+  });
+
+  test("reads after a restart only what was added meanwhile", async () => {
+    using here = place();
+    for (const name of ["one", "two", "three"]) here.write(`${name}.jsonl`, row(name, `${name} before`));
+    const first = watching(here.folder, here.state);
+    await first.settled();
+    await first.stop();
+    here.write("two.jsonl", row("two", "two after"));
+    here.write("four.jsonl", row("four", "four after"));
+    const second = watching(here.folder, here.state);
+    await second.settled();
+    expect(second.sent.toSorted()).toEqual(["four after", "two after"]);
+  });
+
+  test("reads a file from its beginning that was truncated, or replaced by another", async () => {
+    using here = place();
+    here.write("cut.jsonl", row("cut", "before the cut"));
+    here.write("swapped.jsonl", row("swapped", "before the swap"));
+    const first = watching(here.folder, here.state);
+    await first.settled();
+    await first.stop();
+    truncateSync(here.path("cut.jsonl"));
+    here.write("cut.jsonl", row("cut", "after the cut, with more words than there were"));
+    // Rotated: the old file goes on under another name.
+    renameSync(here.path("swapped.jsonl"), here.path("swapped-1.jsonl"));
+    here.write("swapped.jsonl", row("swapped", "after the swap, with more words than there were"));
+    const second = watching(here.folder, here.state);
+    await second.settled();
+    expect(second.sent).toContain("after the cut, with more words than there were");
+    expect(second.sent).toContain("after the swap, with more words than there were");
+  });
+
+  test("is not stopped by a broken row, a broken link, or a folder that vanishes, and logs each once", async () => {
+    using here = place();
+    symlinkSync("/nowhere.jsonl", here.path("link.jsonl"));
+    here.write("bad.jsonl", `${row("bad", "good one")}{"torn\n`);
+    here.write("fine.jsonl", row("fine", "fine"));
+    const watch = watching(here.folder, here.state);
+    await watch.settled();
+    expect(watch.sent.toSorted()).toEqual(["fine", "good one"]);
+    expect(watch.told.filter((line) => line.includes("is broken"))).toHaveLength(1);
+    here.write("fine.jsonl", row("fine", "still here"));
+    await until("more", () => watch.sent.includes("still here"));
+  });
+
+  test("forgets what it knew when its state is damaged, and reads everything again", async () => {
+    using here = place();
+    here.write("one.jsonl", row("one", "kept"));
+    writeFileSync(here.state, "this is no database, and longer than a header of one would be ".repeat(4));
+    const watch = watching(here.folder, here.state);
+    await watch.settled();
+    expect(watch.sent).toEqual(["kept"]);
+  });
+
+  test("stores the last line of a file that ended without a line end", async () => {
+    using here = place();
+    here.write("old.jsonl", row("old", "whole") + row("old", "without an end").trimEnd());
+    const hourAgo = Date.now() / 1000 - 3600;
+    utimesSync(here.path("old.jsonl"), hourAgo, hourAgo);
+    const watch = watching(here.folder, here.state);
+    await watch.settled();
+    expect(watch.sent).toContain("without an end");
+  });
+
+  test("reads none of thousands of files that are unchanged", async () => {
+    using here = place();
+    const hourAgo = Date.now() / 1000 - 3600;
+    for (let index = 0; index < 3000; index += 1) {
+      const path = here.path(`${index}.jsonl`);
+      writeFileSync(path, row(`${index}`, `${index}`));
+      utimesSync(path, hourAgo, hourAgo);
+    }
+    const state = new WatchState(here.state, "ws://localhost");
+    for (let index = 0; index < 3000; index += 1) {
+      const path = here.path(`${index}.jsonl`);
+      const { size, mtimeMs, ino } = statSync(path);
+      state.set(path, { bytes: size, modifiedMs: mtimeMs, inode: ino, end: size, number: 1, mark: "" });
+    }
+    state.close();
+    const watch = watching(here.folder, here.state);
+    await watch.settled();
+    expect(watch.sent).toEqual([]);
+  });
+});
