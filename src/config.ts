@@ -74,6 +74,8 @@ export interface ConnectConfig {
   url: string | undefined;
   dataDir: string | undefined;
   spoolDir: string | undefined;
+  /** Where the content of shared files from before Dewey is kept. */
+  backupDir: string;
 }
 
 /** A client's hooks: the server, and the folders where they queue events for it. */
@@ -218,7 +220,9 @@ export function proxyConfig(sources: Sources): ProxyConfig {
 export function connectConfig(sources: Sources): ConnectConfig {
   return reading(sources, (reader) => {
     const { url, token, dataDir, spoolDir } = reader.read(obeyed.connect);
-    return { server: { url, token }, url: url === settings.url.default ? undefined : url, dataDir, spoolDir };
+    const backupDir = join(dataDir ?? defaultDataDir(sources.env), "before-dewey");
+    const given = url === settings.url.default ? undefined : url;
+    return { server: { url, token }, url: given, dataDir, spoolDir, backupDir };
   });
 }
 

@@ -345,10 +345,15 @@ describe("a command's configuration", () => {
   });
 
   test("of connect has only what is no default", () => {
-    const none = { url: undefined, dataDir: undefined, spoolDir: undefined };
+    const none = { url: undefined, spoolDir: undefined };
     const server = { url: "ws://localhost:9020", token: undefined };
-    expect(connectConfig({ env: {}, flags: {} })).toEqual({ ...none, server });
-    expect(connectConfig({ env: { DEWEY_TOKEN: "t" }, flags: { url: "ws://other" } })).toEqual({
+    const { backupDir, ...rest } = connectConfig({ env: {}, flags: {} });
+    expect(rest).toEqual({ ...none, dataDir: undefined, server });
+    expect(backupDir).toEndWith("/dewey/before-dewey");
+    const given = { DEWEY_TOKEN: "t", DEWEY_DATA_DIR: "/data" };
+    expect(connectConfig({ env: given, flags: { url: "ws://other" } })).toEqual({
+      dataDir: "/data",
+      backupDir: "/data/before-dewey",
       ...none,
       url: "ws://other",
       server: { url: "ws://other", token: "t" },

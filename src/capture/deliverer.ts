@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Backoff } from "../backoff.ts";
@@ -7,12 +6,11 @@ import type { Log } from "../log.ts";
 import { pause } from "../pause.ts";
 import type { Json } from "../wire/frame.ts";
 import type { Captured, CapturedMessage } from "./captured.ts";
-import { beginPlace } from "./claude-code-facts.ts";
-import { ClaudeCodeReader } from "./claude-code.ts";
 import { FollowedFile } from "./follow.ts";
-import { eventMessages, placeOf } from "./hook-messages.ts";
 import type { EventPlace } from "./hook-messages.ts";
 import type { HookEvent, HookQueue } from "./hook-queue.ts";
+import { hookSource } from "./hook-source.ts";
+import type { HookSource } from "./hook-source.ts";
 import { Importer } from "./importer.ts";
 
 /**
@@ -22,6 +20,8 @@ import { Importer } from "./importer.ts";
 const CATCH_UP_MS = 10_000;
 /** How often the queue, and meanwhile the transcripts, are looked at. */
 const POLL_INTERVAL_MS = 100;
+/** A first line that tells what a transcript is is no longer than this. */
+const MAX_FIRST_LINE_BYTES = 64 * 1024;
 /** Pauses while the server is away: doubled each time. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 15_000;
@@ -92,25 +92,39 @@ export class Deliverer {
   }
 
   async #take(event: HookEvent): Promise<void> {
-    const place = placeOf(event.event);
+    const source = hookSource(event.client);
+    const place = source.place(event.event);
     if (place === undefined) throw new Error("it names no session");
-    const followed = this.#transcript(place);
-    const expected = this.#expected(event, place);
+    const followed = this.#transcript(place, source);
+    const expected = await this.#expected(event, place, source, followed);
     const missing = () => expected.filter((message) => !followed?.taken.has(message.message_id));
     for (const deadlineMs = performance.now() + CATCH_UP_MS; ; await pause(POLL_INTERVAL_MS, this.#options.stopping)) {
       if (followed) await this.#follow(followed);
       if (missing().length === 0 || performance.now() > deadlineMs || followed === undefined) break;
+      if (source.reader === undefined) break;
     }
     await this.#standIn(event, place, missing(), followed);
-    if (/^(Stop|SessionEnd)$/.test(String(event.event["hook_event_name"]))) await this.#followAgents(place);
+    if (/^(Stop|SessionEnd)$/.test(String(event.event["hook_event_name"]))) await this.#followAgents(place, source);
   }
 
-  /** What must be stored when the event is. A client that does not number its prompts leaves them to the transcript. */
-  #expected(event: HookEvent, place: EventPlace): CapturedMessage[] {
-    const { transcript } = place;
-    const isTied = typeof event.event["prompt_id"] === "string" || typeof event.event["tool_use_id"] === "string";
-    if (!isTied && transcript !== undefined && existsSync(transcript)) return [];
-    return eventMessages(event, place);
+  /**
+   * What must be stored when the event is. Where the transcript gives its messages other ids, it alone is the record; the
+   * client may be about to write it.
+   */
+  async #expected(
+    event: HookEvent,
+    place: EventPlace,
+    source: HookSource,
+    followed: Followed | undefined,
+  ): Promise<CapturedMessage[]> {
+    if (source.sharesIds(event.event) || followed === undefined) return source.messages(event, place);
+    const deadlineMs = performance.now() + CATCH_UP_MS;
+    const { path } = followed.file;
+    while (!(await followed.file.canFollow()) && !(await hasLine(path)) && performance.now() < deadlineMs) {
+      if (this.#options.stopping.aborted) break;
+      await pause(POLL_INTERVAL_MS, this.#options.stopping);
+    }
+    return (await followed.file.canFollow()) ? [] : source.messages(event, place);
   }
 
   #noteDuration(event: HookEvent | undefined): void {
@@ -124,21 +138,21 @@ export class Deliverer {
     if (missing.length === 0) return;
     if (followed) await this.#import(followed, followed.file.rest().captured);
     const { conversation } = place;
-    const { cwd, agent_type: agentType } = event.event;
-    await this.#importer.take(beginPlace(place, { cwd }, event.time, { agentType }), where);
+    await this.#importer.take(hookSource(event.client).begin(event, place), where);
     for (const message of missing) {
       followed?.taken.add(message.message_id);
       await this.#importer.take({ kind: "message", conversation, message }, where);
     }
   }
 
-  #transcript({ session, transcript }: EventPlace): Followed | undefined {
+  #transcript(place: EventPlace, source: HookSource): Followed | undefined {
+    const { transcript } = place;
     if (transcript === undefined) return undefined;
     const known = this.#transcripts.get(transcript);
     if (known) return known;
     const hooks = { durationMs: (toolUseId: string) => this.#durationsMs.get(toolUseId) };
-    const reader = () => Promise.resolve(new ClaudeCodeReader({ session, path: transcript, hooks }));
-    const followed = { file: new FollowedFile(transcript, reader), taken: new Set<string>() };
+    const makeReader = source.reader && (() => Promise.resolve(source.reader?.(place, hooks)));
+    const followed = { file: new FollowedFile(transcript, makeReader), taken: new Set<string>() };
     this.#transcripts.set(transcript, followed);
     return followed;
   }
@@ -159,13 +173,13 @@ export class Deliverer {
   }
 
   /** Sub-agents write beside their session's transcript, those of workflows in folders of their own. */
-  async #followAgents({ transcript, session }: EventPlace): Promise<void> {
+  async #followAgents({ transcript, session }: EventPlace, source: HookSource): Promise<void> {
     if (transcript === undefined) return;
     const folder = join(transcript.replace(/\.jsonl$/, ""), "subagents");
     for (const name of await filesIn(folder)) {
       if (!name.endsWith(".jsonl")) continue;
       const place = { session, agent: undefined, conversation: "", transcript: join(folder, name) };
-      const followed = this.#transcript(place);
+      const followed = this.#transcript(place, source);
       if (followed) await this.#follow(followed);
     }
   }
@@ -200,5 +214,14 @@ async function filesIn(folder: string): Promise<string[]> {
     return (await readdir(folder, { recursive: true })).toSorted();
   } catch {
     return [];
+  }
+}
+
+/** Whether the first line of a file is whole, so that it can be told what the file is. */
+async function hasLine(path: string): Promise<boolean> {
+  try {
+    return (await Bun.file(path).slice(0, MAX_FIRST_LINE_BYTES).text()).includes("\n");
+  } catch {
+    return false;
   }
 }

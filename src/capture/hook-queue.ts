@@ -6,6 +6,8 @@ import type { Json } from "../wire/frame.ts";
 import { timeOf } from "./captured.ts";
 
 const SUFFIX = ".event";
+/** The client of events that name none: earlier versions knew no other. */
+const CLAUDE_CODE = "claude-code";
 
 /** An event of a client's hook, as it waits. */
 export interface HookEvent {
@@ -13,6 +15,8 @@ export interface HookEvent {
   id: string;
   /** ISO 8601: when the hook ran. */
   time: string;
+  /** The client's name, such as claude-code. */
+  client: string;
   /** What the client said. */
   event: Json;
 }
@@ -29,10 +33,10 @@ export class HookQueue {
   }
 
   /** When it returns, the event outlives this process. A file has its name only when it is whole. */
-  put(event: Json): void {
+  put(event: Json, client = CLAUDE_CODE): void {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     const path = join(this.#folder, `${Bun.randomUUIDv7()}${SUFFIX}`);
-    replaceFile(path, JSON.stringify({ time: new Date().toISOString(), event }), 0o600);
+    replaceFile(path, JSON.stringify({ time: new Date().toISOString(), client, event }), 0o600);
   }
 
   /** The names of what waits, in the order in which it came. */
@@ -50,8 +54,11 @@ export class HookQueue {
   read(name: string): HookEvent | undefined {
     try {
       const found: unknown = JSON.parse(readFileSync(join(this.#folder, name), "utf8"));
-      const [time, event] = isObject(found) ? [timeOf(found["time"]), found["event"]] : [];
-      return time !== undefined && isObject(event) ? { id: name.slice(0, -SUFFIX.length), time, event } : undefined;
+      if (!isObject(found)) return undefined;
+      const { event, client = CLAUDE_CODE } = found;
+      const time = timeOf(found["time"]);
+      if (time === undefined || !isObject(event)) return undefined;
+      return { id: name.slice(0, -SUFFIX.length), time, client: String(client), event };
     } catch {
       return undefined;
     }

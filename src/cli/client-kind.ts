@@ -1,12 +1,15 @@
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { codexServers, withCodexServers } from "../clients/codex-config.ts";
-import type { ConfigFile } from "../clients/config-file.ts";
+import { ConfigFile } from "../clients/config-file.ts";
+import type { HookClient } from "../clients/hooks.ts";
 import type { Program, Servers } from "../clients/mcp-servers.ts";
 import { connectConfig } from "../config.ts";
 import { DeweyError } from "../errors.ts";
 import { workTreeOf } from "../safe-file.ts";
 import { isObject } from "../wire/frame.ts";
+import { isLoopback } from "../wire/host.ts";
 import type { Json } from "../wire/frame.ts";
 import type { Invocation } from "./command.ts";
 import { selfCommand } from "./self.ts";
@@ -18,43 +21,63 @@ export interface ClientKind {
   /** The file that holds its MCP servers. */
   servers: string;
   form: "json" | "toml";
-  /** The file that holds its hooks, if Dewey supports them. */
-  hooks?: string;
+  /** The file that holds its hooks, if Dewey supports them. It may be the one of the servers. */
+  hooks?: { client: HookClient; file: string };
   /** Folder of the project that these files belong to: its links may be anyone's. */
   project?: string;
-  /** A further step that recording its sessions takes. */
-  hint?: string;
+  /** Whether teams commit these files, so that they hold nothing of this machine, and no backup lies beside them. */
+  isShared: boolean;
+  /** The file of the other scope, the user's or this folder's, that the client also reads here. */
+  otherScope?: string;
+  /** Whether something of the client is on this machine; undefined where that cannot be told. */
+  isHere?: boolean;
+  /** How its sessions are recorded, beside its calls through the proxy. */
+  recording: string[];
 }
+
+const BY_IMPORT = "Earlier sessions come with dewey import, and all sessions, without hooks, with dewey watch.";
 
 /** The client of that name. A path stands for any client that keeps its servers in an `mcpServers` file. */
 export function clientKind(name: string, project: boolean, env: Invocation["env"]): ClientKind {
   const home = env["HOME"] || homedir();
+  const isFound = (program: string, ...places: string[]) =>
+    places.some((place) => existsSync(place)) || Bun.which(program, { PATH: env["PATH"] ?? "" }) !== null;
   switch (name) {
-    case "claude-code": {
-      const folder = env["CLAUDE_CONFIG_DIR"];
-      const label = "Claude Code";
-      if (project)
-        return {
-          label,
-          servers: resolve(".mcp.json"),
-          form: "json",
-          hooks: resolve(".claude/settings.local.json"),
-          project: resolve("."),
-        };
-      const hooks = join(folder || join(home, ".claude"), "settings.json");
-      return { label, servers: join(folder || home, ".claude.json"), form: "json", hooks };
-    }
+    case "claude-code":
+      return claudeCode(home, project, env["CLAUDE_CONFIG_DIR"], isFound);
     case "gemini": {
-      const folder = project ? resolve(".gemini") : join(home, ".gemini");
-      const place = project ? { project: resolve(".") } : {};
-      return { label: "Gemini", servers: join(folder, "settings.json"), form: "json", ...place };
+      const [own, here] = [join(home, ".gemini"), resolve(".gemini")];
+      const file = join(project ? here : own, "settings.json");
+      return {
+        label: "Gemini",
+        servers: file,
+        form: "json",
+        hooks: { client: "gemini", file },
+        ...scopes(project, join(own, "settings.json"), join(here, "settings.json")),
+        isHere: isFound("gemini", own),
+        recording: [
+          "Kept live: its prompts, answers and tool uses, by hooks, in folders that Gemini trusts; elsewhere it runs none.",
+          BY_IMPORT,
+        ],
+      };
     }
     case "codex": {
       if (project)
-        throw new DeweyError("invalid", "codex keeps its MCP servers in one place for all projects; omit --project");
+        throw new DeweyError("invalid", "dewey connect codex changes the user's configuration only; omit --project");
       const folder = env["CODEX_HOME"] || join(home, ".codex");
-      const hint = `Codex has no hooks; record its sessions with: dewey import --watch ${join(folder, "sessions")}`;
-      return { label: "Codex", servers: join(folder, "config.toml"), form: "toml", hint };
+      const file = join(folder, "config.toml");
+      return {
+        label: "Codex",
+        servers: file,
+        form: "toml",
+        hooks: { client: "codex", file: join(folder, "hooks.json") },
+        ...scopes(false, file, resolve(".codex/config.toml")),
+        isHere: isFound("codex", folder),
+        recording: [
+          "Kept live once you trust the hooks: start codex, and confirm them with /hooks. Until then Codex runs none.",
+          BY_IMPORT,
+        ],
+      };
     }
     default:
       if (!name.endsWith(".json"))
@@ -62,8 +85,48 @@ export function clientKind(name: string, project: boolean, env: Invocation["env"
           "invalid",
           `${JSON.stringify(name)} is not a known client; give claude-code, codex, gemini, or the path of another client's mcpServers file (.json)`,
         );
-      return { label: name, servers: resolve(name), form: "json", ...projectOf(resolve(name)) };
+      return {
+        label: name,
+        servers: resolve(name),
+        form: "json",
+        ...projectOf(resolve(name)),
+        isShared: false,
+        recording: [
+          "Kept live: only its MCP calls. Its sessions come with dewey import or dewey watch, if these know its files.",
+        ],
+      };
   }
+}
+
+function claudeCode(
+  home: string,
+  project: boolean,
+  configDir: string | undefined,
+  isFound: (program: string, ...places: string[]) => boolean,
+): ClientKind {
+  const folder = configDir || join(home, ".claude");
+  const [own, here] = [join(configDir || home, ".claude.json"), resolve(".mcp.json")];
+  const hooks = project ? resolve(".claude/settings.local.json") : join(folder, "settings.json");
+  return {
+    label: "Claude Code",
+    servers: project ? here : own,
+    form: "json",
+    hooks: { client: "claude-code", file: hooks },
+    ...scopes(project, own, here),
+    isHere: isFound("claude", folder, own),
+    recording: [
+      "Kept live: its sessions with their sub-agents, by hooks, which also supply the startup context.",
+      BY_IMPORT,
+    ],
+  };
+}
+
+function scopes(project: boolean, own: string, here: string): Pick<ClientKind, "project" | "isShared" | "otherScope"> {
+  return {
+    ...(project ? { project: resolve(".") } : {}),
+    isShared: project,
+    ...(own === here ? {} : { otherScope: project ? own : here }),
+  };
 }
 
 function projectOf(path: string): { project?: string } {
@@ -71,20 +134,54 @@ function projectOf(path: string): { project?: string } {
   return project === undefined ? {} : { project };
 }
 
-/** How clients start Dewey: this same program, with the settings that are not defaults. */
-export function programFor(invocation: Invocation): Program {
+/** A file of a client. What is shared gets its backup in Dewey's own folder, where nobody commits it. */
+export function configFile(kind: ClientKind, path: string, invocation: Invocation): ConfigFile {
+  const { backupDir } = connectConfig(invocation);
+  return new ConfigFile(path, kind.project, kind.isShared ? backupDir : undefined);
+}
+
+/** The program's name in files that teams commit. */
+const SHARED_NAME = "dewey";
+
+/**
+ * How clients start Dewey: this same program, with the settings that are not defaults; in shared files by its name alone,
+ * and with the server's address if it is not one of this machine. Throws `invalid` if nothing of that name is on the PATH.
+ */
+export function programFor(invocation: Invocation, isShared: boolean): Program {
   const { url, dataDir, spoolDir } = connectConfig(invocation);
   const flag = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value]);
-  return {
-    command: selfCommand(),
-    flags: [...flag("--url", url), ...flag("--data-dir", dataDir)],
-    spoolFlags: flag("--spool-dir", spoolDir),
-  };
+  if (!isShared)
+    return {
+      command: selfCommand(),
+      flags: [...flag("--url", url), ...flag("--data-dir", dataDir)],
+      spoolFlags: flag("--spool-dir", spoolDir),
+    };
+  const isOfAll = url !== undefined && !isLoopback(new URL(url).hostname);
+  return { command: [SHARED_NAME], flags: isOfAll ? ["--url", url] : [], spoolFlags: [] };
+}
+
+/** Throws `invalid` when shared files would name a program that is not on the PATH. */
+export function requireSharedName({ env }: Invocation): void {
+  if (Bun.which(SHARED_NAME, { PATH: env["PATH"] ?? "" }) !== null) return;
+  const own = selfCommand().join(" ");
+  throw new DeweyError(
+    "invalid",
+    `--project writes the name ${SHARED_NAME} for everybody's PATH, and yours has none; link it there, such as: ln -s ${own} ~/.local/bin/${SHARED_NAME}`,
+  );
 }
 
 /** The shell command that a client's hooks run. */
-export function hookCommand(program: Program): string {
-  return [...program.command, "hook", ...program.flags, ...program.spoolFlags].map(quoted).join(" ");
+export function hookCommand(program: Program, client: HookClient): string {
+  // Claude Code's needs no name: it was there before the others.
+  const named = client === "claude-code" ? [] : ["--client", client];
+  return [...program.command, "hook", ...named, ...program.flags, ...program.spoolFlags].map(quoted).join(" ");
+}
+
+/** A file's JSON text with its hooks changed; the same text if that changes nothing. */
+export function withChangedHooks(file: ConfigFile, text: string, change: (settings: Json) => Json): string {
+  const before = text.trim() === "" ? {} : (JSON.parse(text) as Json);
+  const after = change(before);
+  return Bun.deepEquals(after, before) ? text : file.jsonText(after);
 }
 
 /** All server tables in a client's file; Claude Code's file also has one per project. */

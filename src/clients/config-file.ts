@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync, rmdirSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { DeweyError } from "../errors.ts";
 import { replaceFile, writtenPlace } from "../safe-file.ts";
+import { hashedUuid } from "../uuid.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 
@@ -14,16 +15,23 @@ export class ConfigFile {
   /** Its content; undefined if the file does not exist. */
   readonly text: string | undefined;
 
-  readonly #backupPath: string;
+  readonly #project: string | undefined;
+  /** The file that holds its content from before Dewey, if that was kept. */
+  readonly backupPath: string;
 
   /**
-   * `project` is the folder of a project that the file belongs to; there no link is followed. Throws `invalid` for a link
-   * that is not followed, and when the file exists and cannot be read.
+   * `project` is the folder of a project that the file belongs to; there no link is followed. The backup lies in
+   * `backupDir`, or else beside the file. Throws `invalid` for a link that is not followed, and when the file exists and
+   * cannot be read.
    */
-  constructor(path: string, project?: string) {
+  constructor(path: string, project?: string, backupDir?: string) {
+    this.#project = project;
     // Follow links, which users make to files in a repository, so that the link is kept.
     this.path = writtenPlace(path, project);
-    this.#backupPath = writtenPlace(`${this.path}${BACKUP_SUFFIX}`, project ?? dirname(this.path));
+    this.backupPath =
+      backupDir === undefined
+        ? writtenPlace(`${this.path}${BACKUP_SUFFIX}`, project ?? dirname(this.path))
+        : join(backupDir, `${hashedUuid(this.path)}-${basename(path)}`);
     try {
       this.text = existsSync(this.path) ? readFileSync(this.path, "utf8") : undefined;
     } catch (cause) {
@@ -52,12 +60,14 @@ export class ConfigFile {
 
   /** The content from before Dewey, if it was kept. */
   backup(): string | undefined {
-    return existsSync(this.#backupPath) ? readFileSync(this.#backupPath, "utf8") : undefined;
+    return existsSync(this.backupPath) ? readFileSync(this.backupPath, "utf8") : undefined;
   }
 
   /** Keeps the content beside the file, as the one from before Dewey. */
   keepBackup(): void {
-    if (this.text !== undefined) replaceFile(this.#backupPath, this.text, 0o600);
+    if (this.text === undefined) return;
+    mkdirSync(dirname(this.backupPath), { recursive: true, mode: 0o700 });
+    replaceFile(this.backupPath, this.text, 0o600);
   }
 
   /** Replaces the file atomically and keeps its mode. */
@@ -67,8 +77,15 @@ export class ConfigFile {
     replaceFile(this.path, text, mode);
   }
 
-  /** Removes the file. */
+  /** Removes the file, and in a project the folder that was made for it, if nothing else is in it. */
   remove(): void {
     rmSync(this.path, { force: true });
+    const folder = dirname(this.path);
+    if (this.#project === undefined || folder === this.#project) return;
+    try {
+      rmdirSync(folder);
+    } catch {
+      // It holds something else.
+    }
   }
 }

@@ -1,33 +1,71 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 
+/** A client whose hooks Dewey uses. */
+export type HookClient = "claude-code" | "codex" | "gemini";
+
 /** The client kills a hook after this time. A hook takes milliseconds, or seconds if it starts a server. */
 const TIMEOUT_SECONDS = 10;
+/** Codex allows no more at the end of a session. */
+const SESSION_END_TIMEOUT_SECONDS = 3;
 
-/** The events of Claude Code that Dewey takes, and the tools that they are limited to. */
-const events: Record<string, { matcher?: string }> = {
-  SessionStart: {},
-  UserPromptSubmit: {},
-  // Only calls that a proxy may also record are claimed before they are made.
-  PreToolUse: { matcher: "mcp__.*" },
-  PostToolUse: {},
-  PostToolUseFailure: {},
-  Stop: {},
-  SubagentStop: {},
-  SessionEnd: {},
+/** How a client's hooks are written: its names of the events that Dewey takes, and one handler. */
+interface HookForm {
+  events: Record<string, { matcher?: string; timeoutSeconds?: number }>;
+  handler: (command: string, timeoutSeconds: number) => Json;
+}
+
+// Only calls that a proxy may also record are claimed before they are made.
+const claims = { matcher: "mcp__.*" };
+const inSeconds = (command: string, timeout: number): Json => ({ type: "command", command, timeout });
+
+const forms: Record<HookClient, HookForm> = {
+  "claude-code": {
+    events: {
+      SessionStart: {},
+      UserPromptSubmit: {},
+      PreToolUse: claims,
+      PostToolUse: {},
+      PostToolUseFailure: {},
+      Stop: {},
+      SubagentStop: {},
+      SessionEnd: {},
+    },
+    handler: inSeconds,
+  },
+  codex: {
+    events: {
+      SessionStart: {},
+      UserPromptSubmit: {},
+      PreToolUse: claims,
+      PostToolUse: {},
+      Stop: {},
+      SubagentStop: {},
+      SessionEnd: { timeoutSeconds: SESSION_END_TIMEOUT_SECONDS },
+    },
+    handler: inSeconds,
+  },
+  // Gemini sends no id with a call, so that none can be claimed. It shows a hook by its name, and counts in milliseconds.
+  gemini: {
+    events: { SessionStart: {}, BeforeAgent: {}, AfterTool: {}, AfterAgent: {}, SessionEnd: {} },
+    handler: (command, timeoutSeconds) => ({ type: "command", name: "dewey", command, timeout: timeoutSeconds * 1000 }),
+  },
 };
 
-/** Claude Code's settings with Dewey's hooks added once, beside any others. */
-export function withHooks(settings: Json, command: string): Json {
+/** A client's settings with Dewey's hooks added once, beside any others. */
+export function withHooks(settings: Json, command: string, client: HookClient): Json {
+  const { events, handler } = forms[client];
   const hooks = isObject(settings["hooks"]) ? settings["hooks"] : {};
-  const ours = { type: "command", command, timeout: TIMEOUT_SECONDS };
-  const merged = Object.entries(events).map(([event, { matcher }]): [string, unknown] => {
-    const groups = groupsOf(hooks[event]);
-    const wanted = { ...(matcher === undefined ? {} : { matcher }), hooks: [ours] };
-    // Leave it in its place if it is already there.
-    if (groups.some((group) => Bun.deepEquals(group, wanted))) return [event, groups];
-    return [event, [...groups.flatMap(withoutOurs), wanted]];
-  });
+  const merged = Object.entries(events).map(
+    ([event, { matcher, timeoutSeconds = TIMEOUT_SECONDS }]): [string, unknown] => {
+      const groups = groupsOf(hooks[event]);
+      const ours = handler(command, timeoutSeconds);
+      const wanted = { ...(matcher === undefined ? {} : { matcher }), hooks: [ours] };
+      // Leave it in its place if it is already there.
+      if (groups.some((group) => Bun.deepEquals(group, wanted))) return [event, groups];
+      return [event, [...groups.flatMap(withoutOurs), wanted]];
+    },
+  );
   return { ...settings, hooks: { ...hooks, ...Object.fromEntries(merged) } };
 }
 

@@ -7,7 +7,7 @@ const settings = { model: "opus", hooks: { PreToolUse: [theirs], Notification: [
 
 describe("the hooks in Claude Code's settings", () => {
   test("are added once, beside existing ones", () => {
-    const once = withHooks(settings, command);
+    const once = withHooks(settings, command, "claude-code");
     expect(once).toMatchObject({ model: "opus", hooks: { Notification: [theirs] } });
     const { PreToolUse } = once["hooks"] as Record<string, unknown[]>;
     expect(PreToolUse).toEqual([theirs, { matcher: "mcp__.*", hooks: [{ type: "command", command, timeout: 10 }] }]);
@@ -22,24 +22,26 @@ describe("the hooks in Claude Code's settings", () => {
         "SessionEnd",
       ]),
     );
-    expect(withHooks(once, command)).toEqual(once);
+    expect(withHooks(once, command, "claude-code")).toEqual(once);
   });
 
   test("keep their place among others when they are added again", () => {
-    const once = withHooks({}, command)["hooks"] as Record<string, unknown[]>;
+    const once = withHooks({}, command, "claude-code")["hooks"] as Record<string, unknown[]>;
     const among = { hooks: { ...once, Stop: [...(once["Stop"] ?? []), theirs] } };
-    expect(withHooks(among, command)).toEqual(among);
+    expect(withHooks(among, command, "claude-code")).toEqual(among);
   });
 
   test("are replaced when they run a Dewey at another path", () => {
-    const moved = JSON.stringify(withHooks(withHooks(settings, command), "/usr/bin/dewey hook --url ws://x"));
+    const moved = JSON.stringify(
+      withHooks(withHooks(settings, command, "claude-code"), "/usr/bin/dewey hook --url ws://x", "claude-code"),
+    );
     expect(moved).not.toContain("my tools");
     expect(moved).toContain("/usr/bin/dewey hook --url ws://x");
   });
 
   test("are removed without a trace, and others keep their place", () => {
-    expect(withoutHooks(withHooks(settings, command))).toEqual(settings);
-    expect(withoutHooks(withHooks({}, command))).toEqual({});
+    expect(withoutHooks(withHooks(settings, command, "claude-code"))).toEqual(settings);
+    expect(withoutHooks(withHooks({}, command, "claude-code"))).toEqual({});
     const shared = {
       hooks: {
         Stop: [

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run, startServe } from "../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../support/home.ts";
@@ -7,6 +7,7 @@ import { claudeCode } from "../support/claude-code.ts";
 import { stopDeliverers } from "../support/deliverers.ts";
 import { say, startModel, use } from "../support/model.ts";
 import { Rpc, until } from "../support/rpc.ts";
+import { spoolFiles } from "../support/spool-folder.ts";
 
 // The real Claude Code, connected by `dewey connect`, against a scripted model: nothing leaves this machine.
 
@@ -42,12 +43,6 @@ const model = () =>
         return [say("Good morning.")];
     }
   });
-
-/** The recordings of proxies that were not delivered yet. */
-function spoolFiles(dataDir: string): string[] {
-  const folder = join(dataDir, "spool");
-  return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".spool")) : [];
-}
 
 interface Message {
   role: string;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FrameEntry, SessionOpen } from "../../src/proxy/spool/entry.ts";
@@ -31,4 +31,10 @@ export function spoolOptions(folder: string, options: Partial<SpoolOptions> = {}
     waiting: () => ({ bytes: 0, oldestTime: undefined }),
     ...options,
   };
+}
+
+/** The recordings of proxies that were not delivered yet. */
+export function spoolFiles(dataDir: string): string[] {
+  const folder = join(dataDir, "spool");
+  return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".spool")) : [];
 }

@@ -30,17 +30,29 @@ export async function clients(invocation: Invocation): Promise<Finding> {
 }
 
 export async function hooks(invocation: Invocation): Promise<Finding> {
-  const claude = knownClients(invocation).find(({ name }) => name === "claude-code");
-  if (claude?.kind.hooks === undefined || !claude.servers.some((each) => DEWEY in each)) {
-    return note("Claude Code is not connected here");
+  const connected = knownClients(invocation).filter(
+    ({ kind, servers }) => kind.hooks && servers.some((each) => DEWEY in each),
+  );
+  if (connected.length === 0) return note("no client with hooks is connected here");
+  const program = programFor(invocation, false);
+  for (const { kind, label, name } of connected) {
+    if (kind.hooks === undefined) continue;
+    const settings = new ConfigFile(kind.hooks.file).json();
+    const { client } = kind.hooks;
+    if (!Bun.deepEquals(withHooks(settings, hookCommand(program, client), client), settings))
+      return fault(`${label}'s hooks are missing, or run another Dewey`, `dewey connect ${name}`);
   }
-  const settings = new ConfigFile(claude.kind.hooks).json();
-  const command = hookCommand(programFor(invocation));
-  if (!Bun.deepEquals(withHooks(settings, command), settings)) {
-    return fault("Claude Code's hooks are missing, or run another Dewey", "dewey connect claude-code");
-  }
+  const codex = connected.find(({ name }) => name === "codex");
+  if (codex && !hooksAreTrusted(codex.kind))
+    return fault("Codex has not been told to trust Dewey's hooks", "start codex, and there: /hooks");
   const { length } = new HookQueue(queueFolder(hookConfig(invocation))).waiting();
-  return ok(length === 0 ? "installed" : `installed; ${counted(length, "event")} queued`);
+  const names = connected.map(({ label }) => label).join(", ");
+  return ok(`installed for ${names}${length === 0 ? "" : `; ${counted(length, "event")} queued`}`);
+}
+
+/** Whether Codex has noted that the user trusts some hook of the file. */
+function hooksAreTrusted({ servers, hooks }: ClientKind): boolean {
+  return new ConfigFile(servers).text?.includes(`${hooks?.file}:`) === true;
 }
 
 interface KnownClient {

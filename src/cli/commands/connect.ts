@@ -1,4 +1,5 @@
-import { ConfigFile, BACKUP_SUFFIX } from "../../clients/config-file.ts";
+import { BACKUP_SUFFIX } from "../../clients/config-file.ts";
+import type { ConfigFile } from "../../clients/config-file.ts";
 import { withHooks, withoutHooks } from "../../clients/hooks.ts";
 import { DEWEY, withDewey, withProxy, withoutProxy } from "../../clients/mcp-servers.ts";
 import type { Rewiring, Program, Servers } from "../../clients/mcp-servers.ts";
@@ -9,9 +10,20 @@ import { holdsSecret } from "../../wire/address.ts";
 import { codexServers } from "../../clients/codex-config.ts";
 import { requireOwnServer } from "../../wire/owner.ts";
 import { jsonText } from "../client-command.ts";
-import { changedText, clientKind, hookCommand, programFor, serversIn } from "../client-kind.ts";
+import {
+  changedText,
+  clientKind,
+  configFile,
+  hookCommand,
+  programFor,
+  requireSharedName,
+  serversIn,
+  withChangedHooks,
+} from "../client-kind.ts";
 import type { ClientKind } from "../client-kind.ts";
-import type { Command } from "../command.ts";
+import { conflictText, conflictsOf } from "../client-scopes.ts";
+import type { Conflict } from "../client-scopes.ts";
+import type { Command, Invocation } from "../command.ts";
 import { usageError } from "../command.ts";
 import { askHealth } from "../health.ts";
 
@@ -23,9 +35,10 @@ export const connect: Command = {
   about: [
     "CLIENT is claude-code, codex, gemini, or the path of another client's mcpServers file. The rest of its configuration is",
     `kept, and each changed file gets a backup beside it (${BACKUP_SUFFIX}). Running it again changes nothing. Servers that`,
-    "sign in by OAuth stay direct and are listed. Claude Code also gets hooks. DEWEY_TOKEN is never written to a file: the",
-    "client needs it in its environment. Without it, a local server of another user is refused. dewey disconnect CLIENT undoes",
-    "everything.",
+    "sign in by OAuth stay direct and are listed. Claude Code, Codex and Gemini also get hooks. With --project the files name",
+    "dewey as the PATH finds it and hold nothing of this machine, so that a team can commit them; their backups lie in the",
+    "data folder. DEWEY_TOKEN is never written to a file: the client needs it in its environment. Without it, a local server",
+    "of another user is refused. dewey disconnect CLIENT undoes everything.",
   ].join(" "),
   settings: obeyed.connect,
   flags: {
@@ -43,14 +56,15 @@ export const connect: Command = {
     // The conversations of a connected client go to this server.
     if (await askHealth(server.url)) requireOwnServer(server);
     const kind = clientKind(name, flags["project"] === true, invocation.env);
-    const program = programFor(invocation);
+    if (kind.isShared) requireSharedName(invocation);
+    const program = programFor(invocation, kind.isShared);
     refuseSecrets(program);
     const wanted = Array.isArray(flags["upstream"]) ? flags["upstream"] : undefined;
-    const plan = await planned(kind, program, wanted);
+    const plan = await planned(kind, program, wanted, invocation);
     const changes = plan.files.filter(({ file, text }) => text !== (file.text ?? ""));
     if (flags["print"] !== true) for (const change of changes) write(change);
     if (flags["json"] === true) print(jsonText(report(plan)));
-    else print(flags["print"] === true ? plan.files.map(drawn).join("\n") : told(kind, name, plan));
+    else print(flags["print"] === true ? plan.files.map(drawn).join("\n") : told(kind, undoing(name, kind), plan));
     return 0;
   },
 };
@@ -73,12 +87,20 @@ interface Plan extends Rewiring {
   hooks: boolean;
   /** Whether another server already has Dewey's name. */
   taken: boolean;
+  /** Servers that the client's other scope names, too. */
+  conflicts: Conflict[];
 }
 
 /** Computes the new text of every file before any is written, so that a mistake in one changes none. */
-async function planned(kind: ClientKind, program: Program, wanted: string[] | undefined): Promise<Plan> {
-  const file = new ConfigFile(kind.servers, kind.project);
+async function planned(
+  kind: ClientKind,
+  program: Program,
+  wanted: string[] | undefined,
+  invocation: Invocation,
+): Promise<Plan> {
+  const file = configFile(kind, kind.servers, invocation);
   const outcome: Rewiring = { proxied: [], direct: [] };
+  refuseOthersFile(kind, file);
   refuseUnknown(kind, file, wanted);
   let taken = false;
   const text = await changedText(kind, file, async (servers: Servers, isOwn) => {
@@ -91,17 +113,45 @@ async function planned(kind: ClientKind, program: Program, wanted: string[] | un
     return after;
   });
   const without = await changedText(kind, file, (servers) => Promise.resolve(withoutProxy(servers, {}, program)));
-  const files = [{ file, text, isUntouched: without === (file.text ?? "") }];
-  if (kind.hooks === undefined) return { ...outcome, files, hooks: false, taken };
-  const settings = new ConfigFile(kind.hooks, kind.project);
-  const before = settings.json();
-  const after = withHooks(before, hookCommand(program));
-  files.push({
-    file: settings,
-    text: Bun.deepEquals(after, before) ? (settings.text ?? "") : settings.jsonText(after),
-    isUntouched: Bun.deepEquals(withoutHooks(before), before),
-  });
-  return { ...outcome, files, hooks: true, taken };
+  const servers = { file, text, isUntouched: without === (file.text ?? "") };
+  const conflicts = conflictsOf(kind, text);
+  const files = kind.hooks === undefined ? [servers] : withHooksOf(kind, kind.hooks, servers, program, invocation);
+  return { ...outcome, files, hooks: kind.hooks !== undefined, taken, conflicts };
+}
+
+/** Adds the hooks, to the file of the servers where the client keeps both in one. */
+function withHooksOf(
+  kind: ClientKind,
+  hooks: NonNullable<ClientKind["hooks"]>,
+  servers: PlannedFile,
+  program: Program,
+  invocation: Invocation,
+): PlannedFile[] {
+  const isOne = hooks.file === kind.servers;
+  const file = isOne ? servers.file : configFile(kind, hooks.file, invocation);
+  const before = file.json();
+  const hadNone = Bun.deepEquals(withoutHooks(before), before);
+  const text = withChangedHooks(file, isOne ? servers.text : (file.text ?? ""), (settings) =>
+    withHooks(settings, hookCommand(program, hooks.client), hooks.client),
+  );
+  const isUntouched = hadNone && (!isOne || servers.isUntouched);
+  return isOne ? [{ file, text, isUntouched }] : [servers, { file, text, isUntouched }];
+}
+
+/** A file that is named by its path must be there and be one of servers: a typing error must not make a new one. */
+function refuseOthersFile(kind: ClientKind, file: ConfigFile): void {
+  if (kind.hooks !== undefined) return;
+  if (file.text === undefined)
+    throw new DeweyError(
+      "not_found",
+      `there is no ${file.path}; check the path, or create the file with: {"mcpServers": {}}`,
+    );
+  const config = file.json();
+  if (Object.keys(config).length === 0 || "mcpServers" in config) return;
+  throw new DeweyError(
+    "invalid",
+    `${file.path} has no mcpServers; if its client reads them there, add "mcpServers": {} to it first`,
+  );
 }
 
 /** The address of the server is written on command lines, which everybody on the machine can read. */
@@ -124,12 +174,13 @@ function refuseUnknown(kind: ClientKind, file: ConfigFile, wanted: string[] = []
   throw new DeweyError("invalid", `${file.path} has no server ${JSON.stringify(unknown)}; its servers: ${there}`);
 }
 
-function report({ files, proxied, direct, hooks }: Plan): Record<string, unknown> {
+function report({ files, proxied, direct, hooks, conflicts }: Plan): Record<string, unknown> {
   return {
     files: files.map(({ file, text }) => ({ path: file.path, changed: text !== (file.text ?? "") })),
     proxied,
     direct,
     hooks,
+    conflicts,
   };
 }
 
@@ -141,21 +192,30 @@ function drawn({ file, text }: PlannedFile): string {
   return `# ${file.path}\n${jsonText(Object.fromEntries(ours))}`;
 }
 
-function told(kind: ClientKind, name: string, { files, proxied, direct, hooks, taken }: Plan): string {
+/** The command that undoes this one. */
+function undoing(name: string, { isShared }: ClientKind): string {
+  return `dewey disconnect ${name}${isShared ? " --project" : ""}`;
+}
+
+function told(kind: ClientKind, undo: string, plan: Plan): string {
+  const { files, proxied, direct, taken, conflicts } = plan;
   const changed = files.filter(({ file, text }) => text !== (file.text ?? ""));
   const lines = files.map((each) => {
-    const backup = each.file.backup() === undefined ? "" : `; before: ${each.file.path}${BACKUP_SUFFIX}`;
+    const backup = each.file.backup() === undefined ? "" : `; before: ${each.file.backupPath}`;
     return `  ${each.file.path}  (${changed.includes(each) ? `written${backup}` : "unchanged"})`;
   });
   return [
     changed.length > 0 ? `${kind.label} is connected to Dewey.` : `${kind.label} was already connected to Dewey.`,
     ...lines,
+    ...(kind.isHere === false
+      ? [`  ${kind.label} was not found on this machine; it reads this once it is installed.`]
+      : []),
     ...(taken ? [`  Another server is named ${DEWEY}; it was kept.`] : []),
     `  Through the proxy: ${proxied.join(", ") || "no server"}.`,
     ...direct.map((server) => `  Direct: ${server.name}, which ${server.reason}.`),
-    ...(hooks ? ["  Hooks record its prompts, answers and tool uses, and supply its startup context."] : []),
-    ...(kind.hint === undefined ? [] : [`  ${kind.hint}`]),
-    `New sessions use this. To undo it: dewey disconnect ${name}`,
+    ...conflicts.map((conflict) => `  ${conflictText(conflict)}`),
+    ...kind.recording.map((line) => `  ${line}`),
+    `New sessions use this. To undo it: ${undo}`,
     "",
   ].join("\n");
 }

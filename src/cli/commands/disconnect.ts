@@ -1,15 +1,15 @@
 import { codexServers } from "../../clients/codex-config.ts";
-import { ConfigFile } from "../../clients/config-file.ts";
+import type { ConfigFile } from "../../clients/config-file.ts";
 import { withoutHooks } from "../../clients/hooks.ts";
 import { withoutProxy } from "../../clients/mcp-servers.ts";
-import type { Program, Servers } from "../../clients/mcp-servers.ts";
+import type { Servers } from "../../clients/mcp-servers.ts";
 import { obeyed } from "../../config.ts";
 import { isObject } from "../../wire/frame.ts";
 import type { Json } from "../../wire/frame.ts";
 import { jsonText } from "../client-command.ts";
-import { changedText, clientKind, programFor, serversIn } from "../client-kind.ts";
+import { changedText, clientKind, configFile, programFor, serversIn, withChangedHooks } from "../client-kind.ts";
 import type { ClientKind } from "../client-kind.ts";
-import type { Command } from "../command.ts";
+import type { Command, Invocation } from "../command.ts";
 import { usageError } from "../command.ts";
 
 export const disconnect: Command = {
@@ -32,7 +32,7 @@ export const disconnect: Command = {
     const [name] = invocation.operands;
     if (name === undefined) throw usageError(disconnect, "needs a client: claude-code, codex, gemini, or a file");
     const kind = clientKind(name, flags["project"] === true, invocation.env);
-    const files = await restored(kind, programFor(invocation));
+    const files = await restored(kind, invocation);
     const changed = files.filter(({ file, text }) => text !== file.text && file.text !== undefined);
     for (const { file, text } of changed) {
       if (text === undefined) file.remove();
@@ -60,18 +60,22 @@ interface RestoredFile {
   text: string | undefined;
 }
 
-async function restored(kind: ClientKind, program: Program): Promise<RestoredFile[]> {
-  const file = new ConfigFile(kind.servers, kind.project);
+async function restored(kind: ClientKind, invocation: Invocation): Promise<RestoredFile[]> {
+  const program = programFor(invocation, kind.isShared);
+  const file = configFile(kind, kind.servers, invocation);
   const backup = file.backup();
   const old: Servers = kind.form === "json" ? oldServers(backup) : codexServers(backup ?? "", file.path);
   const text = await changedText(kind, file, (servers) => Promise.resolve(withoutProxy(servers, old, program)));
-  const files = [{ file, text: settled(file, text, kind.form) }];
-  if (kind.hooks === undefined) return files;
-  const settings = new ConfigFile(kind.hooks, kind.project);
-  const before = settings.json();
-  const after = withoutHooks(before);
-  const changed = Bun.deepEquals(after, before) ? settings.text : settings.jsonText(after);
-  return [...files, { file: settings, text: changed === undefined ? undefined : settled(settings, changed, "json") }];
+  if (kind.hooks === undefined) return [{ file, text: settled(file, text, kind.form) }];
+  if (kind.hooks.file === kind.servers)
+    return [{ file, text: settled(file, withChangedHooks(file, text, withoutHooks), "json") }];
+  const settings = configFile(kind, kind.hooks.file, invocation);
+  settings.json();
+  const changed = withChangedHooks(settings, settings.text ?? "", withoutHooks);
+  return [
+    { file, text: settled(file, text, kind.form) },
+    { file: settings, text: settled(settings, changed, "json") },
+  ];
 }
 
 /** The backup's exact bytes if it has the same content; undefined if Dewey had created the file. */

@@ -34,7 +34,7 @@ const CLAIM_AGE_MS = MS_PER_DAY;
 export const hook: Command = {
   name: "hook",
   summary: "takes an event of a client's hook on stdin; dewey connect installs it",
-  usage: ["dewey hook", "dewey hook --deliver"],
+  usage: ["dewey hook [--client NAME]", "dewey hook --deliver"],
   examples: ["dewey hook < event.json"],
   about: [
     "Queues the event on disk and ends at once, always with exit code 0; failures are logged to hook.log in the data folder.",
@@ -42,7 +42,10 @@ export const hook: Command = {
     "ends when no more arrive. At the start of a session it prints the startup context in the client's format.",
   ].join(" "),
   settings: obeyed.hook,
-  flags: { deliver: { summary: "deliver the queued events, and wait a minute for more" } },
+  flags: {
+    client: { value: "NAME", summary: "whose event it is: claude-code (the default), codex or gemini" },
+    deliver: { summary: "deliver the queued events, and wait a minute for more" },
+  },
   operands: 0,
   async run(invocation) {
     const config = hookConfig(invocation);
@@ -67,7 +70,8 @@ async function takeEvent(config: HookConfig, invocation: Invocation, log: Log): 
     return;
   }
   if (name === "SessionStart") return printContext(event, config, invocation, log);
-  new HookQueue(queueFolder(config)).put(event);
+  const { client } = invocation.flags;
+  new HookQueue(queueFolder(config)).put(event, typeof client === "string" ? client : undefined);
   startDeliverer(config, invocation.env);
 }
 

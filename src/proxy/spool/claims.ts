@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { isObject } from "../../wire/frame.ts";
 import type { FrameView } from "../../wire/frame.ts";
 
-/** The key in `_meta` under which Claude Code sends the id of the tool use with every call. */
-const TOOL_USE_KEY = "claudecode/toolUseId";
+/** The keys in `_meta` under which Claude Code and Codex send the id of the tool use with every call. */
+const TOOL_USE_KEYS = ["claudecode/toolUseId", "callId"];
 /** Ids become file names, so only plain ones are accepted. */
 const plainId = /^[\w-]{1,200}$/;
 
@@ -32,8 +32,9 @@ export class Claims {
     if (view.kind === "batch") return view.messages.some((each) => this.covers(each));
     if (view.kind !== "request" || !isObject(view.message["params"])) return false;
     const meta = view.message["params"]["_meta"];
-    const id = isObject(meta) ? meta[TOOL_USE_KEY] : undefined;
-    return typeof id === "string" && plainId.test(id) && existsSync(join(this.#folder, id));
+    if (!isObject(meta)) return false;
+    const ids = TOOL_USE_KEYS.map((key) => meta[key]).filter((id) => typeof id === "string" && plainId.test(id));
+    return ids.some((id) => existsSync(join(this.#folder, String(id))));
   }
 
   /** Removes claims older than this: their calls were made long ago, or never will be. */

@@ -33,6 +33,12 @@ function person(files: Record<string, object | string> = {}) {
     json: (name: string) => JSON.parse(readFileSync(join(home.path, name), "utf8")) as Record<string, unknown>,
     has: (name: string) => existsSync(join(home.path, name)),
     dewey: (...args: string[]) => run(args, env),
+    /** The environment with the binary on the PATH, under its name. */
+    onPath() {
+      mkdirSync(join(home.path, "bin"), { recursive: true });
+      if (!existsSync(join(home.path, "bin/dewey"))) symlinkSync(binary, join(home.path, "bin/dewey"));
+      return { ...env, PATH: `${join(home.path, "bin")}:${env["PATH"]}` };
+    },
     [Symbol.dispose]: () => home[Symbol.dispose](),
   };
 }
@@ -119,7 +125,7 @@ describe("dewey connect claude-code", () => {
   test("writes into the folder with --project, only those servers with --upstream, and nothing with --print", async () => {
     using ada = person({ "p/.mcp.json": { mcpServers: { a: stdio, b: stdio, c: stdio } } });
     const inProject = async (...args: string[]) => {
-      await using running = start(args, ada.env, join(ada.path, "p"));
+      await using running = start(args, ada.onPath(), join(ada.path, "p"));
       return { code: await running.process.exited, stdout: running.stdout(), stderr: running.stderr() };
     };
     const printed = await inProject(
@@ -139,7 +145,7 @@ describe("dewey connect claude-code", () => {
     const done = await inProject("connect", "claude-code", "--project", "--upstream", "a", "--upstream", "b", "--json");
     expect(JSON.parse(done.stdout)).toMatchObject({ proxied: ["a", "b"], direct: [], hooks: true });
     expect(ada.json("p/.mcp.json")).toMatchObject({
-      mcpServers: { a: { command: binary }, c: stdio, dewey: { command: binary } },
+      mcpServers: { a: { command: "dewey" }, c: stdio, dewey: { command: "dewey", args: ["serve", "--stdio"] } },
     });
     expect(ada.json("p/.claude/settings.local.json")).toHaveProperty("hooks.SessionStart");
     expect(ada.has(".claude.json")).toBe(false);
@@ -168,6 +174,76 @@ describe("dewey connect claude-code", () => {
     expect(ada.text(".claude/settings.json")).toContain(
       `hook --url ws://localhost:7777 --data-dir '${join(ada.path, "my data")}'`,
     );
+  });
+});
+
+describe("dewey connect --project", () => {
+  async function inProject(ada: ReturnType<typeof person>, env: Record<string, string>, ...args: string[]) {
+    await using running = start(args, env, join(ada.path, "p"));
+    return { code: await running.process.exited, stdout: running.stdout(), stderr: running.stderr() };
+  }
+  const filesOf = (ada: ReturnType<typeof person>) =>
+    readdirSync(join(ada.path, "p"), { recursive: true }).map(String).toSorted();
+
+  test.each([
+    ["claude-code", ".mcp.json"],
+    ["gemini", ".gemini/settings.json"],
+  ])(
+    "writes nothing of this machine for %s, leaves nothing beside, and is undone by the command it names",
+    async (client, file) => {
+      using ada = person({ [`p/${file}`]: { mcpServers: { files: stdio } } });
+      const before = { text: ada.text(`p/${file}`), files: filesOf(ada) };
+      const env = { ...ada.onPath(), DEWEY_DATA_DIR: join(ada.path, "data"), DEWEY_URL: "ws://localhost:7777" };
+      const { stdout, code } = await inProject(ada, env, "connect", client, "--project");
+      expect(code).toBe(0);
+      const written = filesOf(ada).flatMap((name) => {
+        const path = join(ada.path, "p", name);
+        return statSync(path).isFile() ? [readFileSync(path, "utf8")] : [];
+      });
+      expect(written.join("")).toContain('"dewey"');
+      for (const text of written) {
+        expect(text).not.toContain(ada.path);
+        expect(text).not.toContain(dirname(binary));
+        expect(text).not.toContain("7777");
+      }
+      expect(filesOf(ada).filter((name) => name.includes("before-dewey"))).toEqual([]);
+      const [, undo = ""] = /To undo it: dewey (.*)/.exec(stdout) ?? [];
+      expect(await inProject(ada, env, ...undo.split(" "))).toMatchObject({ code: 0, stderr: "" });
+      expect({ text: ada.text(`p/${file}`), files: filesOf(ada) }).toEqual(before);
+    },
+  );
+
+  test("keeps the address of a server that is not on this machine", async () => {
+    using ada = person({ "p/.mcp.json": {} });
+    await inProject(ada, ada.onPath(), "connect", "claude-code", "--project", "--url", "wss://dewey.example.org");
+    expect(ada.json("p/.mcp.json")).toMatchObject({
+      mcpServers: { dewey: { command: "dewey", args: ["serve", "--stdio", "--url", "wss://dewey.example.org"] } },
+    });
+  });
+
+  test("refuses when the name that it would write is not on the PATH, and changes nothing", async () => {
+    using ada = person({ "p/.mcp.json": {} });
+    const env = { ...ada.env, PATH: dirname(process.execPath) };
+    expect(await inProject(ada, env, "connect", "claude-code", "--project")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("ln -s"),
+    });
+    expect(filesOf(ada)).toEqual([".mcp.json"]);
+  });
+
+  test("reports servers that the other scope names, and which entry counts", async () => {
+    using ada = person({
+      ".claude.json": { mcpServers: { files: stdio, mine: stdio } },
+      "p/.mcp.json": { mcpServers: { files: stdio } },
+    });
+    const own = await inProject(ada, ada.onPath(), "connect", "claude-code");
+    expect(own.stdout).toContain(
+      `files is in ${join(ada.path, "p/.mcp.json")}, too, whose entry counts in this folder, and does not go through the proxy.`,
+    );
+    expect(own.stdout).not.toContain("mine is in");
+    const shared = await inProject(ada, ada.onPath(), "connect", "claude-code", "--project");
+    expect(shared.stdout).toContain(`Dewey is connected in ${join(ada.path, ".claude.json")}, too`);
+    expect(shared.stdout).toContain("but this folder's entry counts here.");
   });
 });
 
@@ -203,24 +279,22 @@ describe("what was there before Dewey", () => {
 describe("links that came with a cloned project", () => {
   /** Connects in the folder `p` of this person. */
   async function inProject(ada: ReturnType<typeof person>, ...args: string[]) {
-    await using running = start(args, ada.env, join(ada.path, "p"));
+    await using running = start(args, ada.onPath(), join(ada.path, "p"));
     return { code: await running.process.exited, stderr: running.stderr() };
   }
 
   test.each([
     [".mcp.json", "claude-code"],
-    [".mcp.json.before-dewey", "claude-code"],
     [".claude", "claude-code"],
     [".claude/settings.local.json", "claude-code"],
-    [".claude/settings.local.json.before-dewey", "claude-code"],
     [".gemini/settings.json", "gemini"],
-    [".gemini/settings.json.before-dewey", "gemini"],
   ])("are refused with --project, and nothing is written: %s", async (link, client) => {
     using ada = person({ "p/.mcp.json": "{}", "p/.gemini/settings.json": "{}", "p/.claude/settings.local.json": "{}" });
     writeFileSync(join(ada.path, "victim"), "{}");
     mkdirSync(join(ada.path, "elsewhere"));
     rmSync(join(ada.path, "p", link), { recursive: true, force: true });
     symlinkSync(join(ada.path, link === ".claude" ? "elsewhere" : "victim"), join(ada.path, "p", link));
+    ada.onPath();
     const before = readdirSync(ada.path, { recursive: true }).map(String).toSorted();
     for (const command of ["connect", "disconnect"]) {
       const { code, stderr } = await inProject(ada, command, client, "--project");
@@ -280,7 +354,8 @@ describe("dewey connect", () => {
     });
     const any = join(ada.path, "any.json");
     const codex = await ada.dewey("connect", "codex");
-    expect(codex.stdout).toContain("dewey import --watch");
+    expect(codex.stdout).toContain("Kept live once you trust the hooks");
+    expect(ada.text(".codex/hooks.json")).toContain(`${binary} hook --client codex`);
     expect(ada.text(".codex/config.toml")).toContain(
       `# mine\n[mcp_servers.files]\ncommand = "${binary}"\nargs = ["proxy", "--stdio", "--name", "files", "--", "npx", "-y", "server"]\n`,
     );
@@ -288,7 +363,13 @@ describe("dewey connect", () => {
       `[mcp_servers.dewey]\ncommand = "${binary}"\nargs = ["serve", "--stdio"]\n`,
     );
     await ada.dewey("connect", "gemini");
-    await ada.dewey("connect", any);
+    expect(ada.json(".gemini/settings.json")).toMatchObject({
+      hooks: {
+        BeforeAgent: [{ hooks: [{ name: "dewey", command: `${binary} hook --client gemini`, timeout: 10_000 }] }],
+      },
+    });
+    const other = await ada.dewey("connect", any);
+    expect(other.stdout).toContain("Kept live: only its MCP calls.");
     for (const name of [".gemini/settings.json", "any.json"])
       expect(ada.json(name)).toMatchObject({
         mcpServers: { files: { command: binary }, dewey: { command: binary } },
@@ -296,6 +377,7 @@ describe("dewey connect", () => {
     for (const client of ["codex", "gemini", any])
       expect(await ada.dewey("disconnect", client)).toMatchObject({ code: 0, stderr: "" });
     expect(ada.text(".codex/config.toml")).toBe(toml);
+    expect(ada.has(".codex/hooks.json")).toBe(false);
     expect(ada.json(".gemini/settings.json")).toEqual({ theme: "x", mcpServers: { files: stdio } });
     expect(ada.json("any.json")).toEqual({ mcpServers: { files: stdio } });
   });
@@ -327,6 +409,29 @@ describe("dewey connect", () => {
     expect(ada.json("any.json")).toMatchObject({
       mcpServers: { keyed: { env: { DEWEY_UPSTREAM_HEADERS: '{"Authorization":"Bearer x"}' } } },
     });
+  });
+
+  test("takes a typing error in a path for no client, and creates nothing", async () => {
+    using ada = person({ "package.json": { name: "app" }, "any.json": {} });
+    const absent = join(ada.path, "mispelt.json");
+    expect(await ada.dewey("connect", absent)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`there is no ${absent}; check the path`),
+    });
+    expect(ada.has("mispelt.json")).toBe(false);
+    expect(await ada.dewey("connect", join(ada.path, "package.json"))).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("has no mcpServers"),
+    });
+    expect(ada.json("package.json")).toEqual({ name: "app" });
+    expect(await ada.dewey("connect", join(ada.path, "any.json"))).toMatchObject({ code: 0 });
+  });
+
+  test("says when the client itself is not on the machine", async () => {
+    using ada = person();
+    const env = { ...ada.env, PATH: "/nowhere" };
+    expect((await run(["connect", "codex"], env)).stdout).toContain("Codex was not found on this machine");
+    expect((await run(["connect", "codex"], env)).stdout).not.toContain("was not found");
   });
 
   test("reports wrong arguments", async () => {
