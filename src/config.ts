@@ -81,6 +81,8 @@ export interface ConnectConfig {
 /** A client's hooks: the server, and the folders where they queue events for it. */
 export interface HookConfig extends ClientConfig {
   spoolDir: string;
+  /** Whether a new session is told where the last ones ended. */
+  digest: boolean;
 }
 
 /** Commands that only talk to a server. */
@@ -160,7 +162,7 @@ export const obeyed = {
   ],
   client: ["url", "token", ...common],
   reindex: ["url", "token", "searchLanguage", "logLevel"],
-  hook: ["url", "token", "spoolDir", ...common],
+  hook: ["url", "token", "spoolDir", "digest", ...common],
   connect: ["url", "token", "dataDir", "spoolDir"],
   watch: ["url", "token", ...common],
 } as const satisfies Record<string, readonly SettingName[]>;
@@ -231,7 +233,8 @@ export function hookConfig(sources: Sources): HookConfig {
   return reading(sources, (reader) => {
     const { url, token, logLevel, ...values } = reader.read(obeyed.hook);
     const dataDir = values.dataDir ?? defaultDataDir(sources.env);
-    return { url, token, logLevel, dataDir, spoolDir: values.spoolDir ?? join(dataDir, "spool") };
+    const spoolDir = values.spoolDir ?? join(dataDir, "spool");
+    return { url, token, logLevel, dataDir, spoolDir, digest: values.digest === "on" };
   });
 }
 

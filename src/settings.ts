@@ -398,6 +398,13 @@ export const settings = {
     default: "on",
     parse: onOrOff,
   }),
+  digest: defaulted({
+    env: "DEWEY_DIGEST",
+    value: "on|off",
+    summary: "tell a new session where the last ones in its folder ended",
+    default: "on",
+    parse: onOrOff,
+  }),
   logLevel: defaulted({
     env: "DEWEY_LOG_LEVEL",
     flag: "log-level",

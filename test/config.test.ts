@@ -340,7 +340,9 @@ describe("a command's configuration", () => {
       logLevel: "warn",
       dataDir: "/data",
       spoolDir: "/data/spool",
+      digest: true,
     });
+    expect(hookConfig({ env: { ...env, DEWEY_DIGEST: "off" }, flags: {} }).digest).toBe(false);
     expect(hookConfig({ env: { ...env, DEWEY_SPOOL_DIR: "/spool" }, flags: {} }).spoolDir).toBe("/spool");
   });
 

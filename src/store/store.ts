@@ -9,6 +9,7 @@ import type { DatabaseOptions } from "./database/database.ts";
 import { one } from "./database/one.ts";
 import type { PoolUse } from "./database/pool.ts";
 import { IndexSorter } from "./search/index-sorter.ts";
+import { LastSessions } from "./last-sessions.ts";
 import { Messages } from "./messages.ts";
 import { migrate } from "./database/migrations.ts";
 import { Reads } from "./database/reads.ts";
@@ -64,6 +65,7 @@ export interface Store {
   reindexer: Reindexer;
   backfill: Backfill;
   contexts: Contexts;
+  lastSessions: LastSessions;
   results: Results;
   tail: Tail;
   stats: Stats;
@@ -106,6 +108,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       reindexer: new Reindexer(database, options.searchLanguage, sorter, options.log),
       backfill: new Backfill(database, options.log),
       contexts: new Contexts(database, redactor),
+      lastSessions: new LastSessions(reads, redactor),
       results: new Results(database, redactor),
       tail: new Tail(database, redactor),
       stats: new Stats(reads),

@@ -6,13 +6,14 @@ import * as conversations from "./conversations.ts";
 import * as messages from "./messages.ts";
 import * as results from "./results.ts";
 import * as search from "./search.ts";
+import * as sessions from "./sessions.ts";
 import * as stats from "./stats.ts";
 import * as tail from "./tail.ts";
 import type { Tool } from "./tool.ts";
 
 /** All tools by name. */
 export const tools: ReadonlyMap<string, Tool> = new Map(
-  [conversations, messages, search, contexts, results, tail, stats]
+  [conversations, messages, search, contexts, sessions, results, tail, stats]
     .flatMap((noun): Tool[] => Object.values(noun))
     .map((tool) => [tool.name, tool]),
 );

@@ -95,7 +95,7 @@ async function person(client: string[], settings: (home: string) => Record<strin
 }
 
 describe.skipIf(codex === undefined)("the real Codex, connected by dewey connect", () => {
-  test("has its talk stored once and in order", async () => {
+  test("has its talk stored once and in order, and tells the next session where it ended", async () => {
     const model = startResponsesModel(script({ namespace: "mcp__echo", name: "echo" }));
     await using ada = await person([codex ?? "", "exec"], (home) => ({ CODEX_HOME: join(home, ".codex") }));
     mkdirSync(join(ada.home, ".codex"));
@@ -124,12 +124,15 @@ describe.skipIf(codex === undefined)("the real Codex, connected by dewey connect
     await until("an empty spool", () => spoolFiles(ada.dataDir).length === 0);
     expect((await ada.rpc.tool("dewey_search", { query: "echo", source: "proxy" }))["total"]).toBe(0);
     expect((await ada.rpc.tool("dewey_search", { query: "wherefore" }))["total"]).toBe(2);
+    const before = model.requests.length;
+    expect(await ada.ask(...flags, "Hello")).toBe("Good morning.");
+    expect(model.requests.slice(before).join("")).toContain('asked: \\"Please mend the flaky test.\\"');
     await model.stop();
   });
 });
 
 describe.skipIf(gemini === undefined)("the real Gemini CLI, connected by dewey connect", () => {
-  test("has its talk stored in order", async () => {
+  test("has its talk stored in order, and tells the next session where it ended", async () => {
     const model = startGeminiModel(script({ name: "mcp_echo_echo" }));
     await using ada = await person([process.execPath, gemini ?? ""], () => ({
       GEMINI_API_KEY: "none",
@@ -155,6 +158,14 @@ describe.skipIf(gemini === undefined)("the real Gemini CLI, connected by dewey c
       ["tool", expect.stringContaining("wherefore")],
       ["assistant", "It is mended."],
     ]);
+    const before = model.requests.length;
+    expect(await ada.ask(...flags, "Hello")).toBe("Good morning.");
+    expect(model.requests.slice(before).join("")).toContain('asked: \\"Please mend the flaky test.\\"');
+    // What Gemini was told by the hook is no person's prompt.
+    await until(
+      "the second prompt",
+      async () => (await ada.rpc.tool("dewey_search", { query: "Hello", role: "user" }))["total"] === 1,
+    );
     await model.stop();
   });
 });

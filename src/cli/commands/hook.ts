@@ -13,6 +13,7 @@ import type { AuthoredContext } from "../../store/contexts.ts";
 import { MS_PER_DAY } from "../../units.ts";
 import { escapedJson } from "../../visible.ts";
 import { isObject } from "../../wire/frame.ts";
+import type { ToolClient } from "../../tool-client.ts";
 import type { Json } from "../../wire/frame.ts";
 import type { Command, Invocation } from "../command.ts";
 import { lockFile, queueFolder, startDeliverer } from "../hook-delivery.ts";
@@ -39,7 +40,8 @@ export const hook: Command = {
   about: [
     "Queues the event on disk and ends at once, always with exit code 0; failures are logged to hook.log in the data folder.",
     "A background process (--deliver) sends the queued events to the server, together with the session's transcript, and",
-    "ends when no more arrive. At the start of a session it prints the startup context in the client's format.",
+    "ends when no more arrive. At the start of a session it prints, in the client's format, the startup context and where the",
+    "last sessions in its folder ended; DEWEY_DIGEST=off omits the latter.",
   ].join(" "),
   settings: obeyed.hook,
   flags: {
@@ -69,7 +71,7 @@ async function takeEvent(config: HookConfig, invocation: Invocation, log: Log): 
     if (typeof toolUseId === "string") new Claims(config.spoolDir).claim(toolUseId);
     return;
   }
-  if (name === "SessionStart") return printContext(event, config, invocation, log);
+  if (name === "SessionStart") return printBeginning(event, config, invocation, log);
   const { client } = invocation.flags;
   new HookQueue(queueFolder(config)).put(event, typeof client === "string" ? client : undefined);
   startDeliverer(config, invocation.env);
@@ -101,31 +103,41 @@ async function deliver(config: HookConfig, log: Log, stopping: AbortSignal): Pro
   return 0;
 }
 
-/** Prints the startup context of the session's folder, or the active one. A resumed session already has it. */
-async function printContext(event: Json, config: HookConfig, invocation: Invocation, log: Log): Promise<void> {
+/**
+ * Prints what a session begins with: the startup context of its folder, or the active one, and where the last sessions there
+ * ended. A resumed session has both already; one that is compacted only needs the first again.
+ */
+async function printBeginning(event: Json, config: HookConfig, invocation: Invocation, log: Log): Promise<void> {
   if (event["source"] === "resume") return;
-  const asked = startupContext(event, config, invocation, log);
-  const context = await within(CONTEXT_DEADLINE_MS, asked, () => undefined);
-  if (context === undefined) return;
-  const additionalContext = `${contextHeading(context)}\n\n${context.content}`;
+  const { context, digest } = await within(CONTEXT_DEADLINE_MS, beginningOf(event, config, invocation, log), () => ({
+    context: undefined,
+    digest: undefined,
+  }));
+  const parts = [context && `${contextHeading(context)}\n\n${context.content}`, digest].filter(Boolean);
+  if (parts.length === 0) return;
+  const additionalContext = parts.join("\n\n");
   const output = { hookSpecificOutput: { hookEventName: "SessionStart", additionalContext } };
   invocation.print(`${escapedJson(JSON.stringify(output))}\n`);
 }
 
-async function startupContext(
-  event: Json,
-  config: HookConfig,
-  invocation: Invocation,
-  log: Log,
-): Promise<AuthoredContext | undefined> {
+interface Beginning {
+  context: AuthoredContext | undefined;
+  digest: string | undefined;
+}
+
+async function beginningOf(event: Json, config: HookConfig, invocation: Invocation, log: Log): Promise<Beginning> {
   const { ToolClient } = await import("../../tool-client.ts");
   const { url, token, dataDir } = config;
   const folder = typeof event["cwd"] === "string" ? { folder: event["cwd"] } : {};
-  const ask = async () => {
+  const ask = async (): Promise<Beginning> => {
     const client = new ToolClient({ url, token });
-    const { context } = await client.call("dewey_get_startup_context", folder);
-    await client.close();
-    return (context ?? undefined) as AuthoredContext | undefined;
+    try {
+      const { context } = await client.call("dewey_get_startup_context", folder);
+      const digest = await digestOf(event, client, config, log);
+      return { context: (context ?? undefined) as AuthoredContext | undefined, digest };
+    } finally {
+      await client.close();
+    }
   };
   try {
     return await ask();
@@ -138,6 +150,21 @@ async function startupContext(
     return await ask();
   } catch (error) {
     log.warn("a session starts without its startup context", { error });
+    return { context: undefined, digest: undefined };
+  }
+}
+
+/** Where the last sessions in a new session's folder ended. A compacted session has it in its summary. */
+async function digestOf(event: Json, client: ToolClient, config: HookConfig, log: Log): Promise<string | undefined> {
+  const { cwd, source, session_id: session } = event;
+  if (!config.digest || typeof cwd !== "string" || source === "compact") return undefined;
+  try {
+    const own = typeof session === "string" ? { session } : {};
+    const { digest } = await client.call("dewey_last_sessions", { folder: cwd, ...own });
+    return typeof digest === "string" ? digest : undefined;
+  } catch (error) {
+    // An older server does not know the tool. The startup context matters more.
+    log.warn("a session starts without a digest of the last ones", { error });
     return undefined;
   }
 }

@@ -110,7 +110,7 @@ describe("dewey hook", () => {
   test("prints the context of the folder, or the active one, at the start of a session", async () => {
     await using ada = person();
     const begin = (cwd: string, source = "startup") =>
-      ada.hook(event("s", { cwd, hook_event_name: "SessionStart", source }));
+      ada.hook(event("s", { cwd, hook_event_name: "SessionStart", source }), { DEWEY_DIGEST: "off" });
     expect(await begin("/home/ada/project")).toEqual({ stdout: "", stderr: "", code: 0 });
     await server.rpc.tool("dewey_set_startup_context", { name: "all", content: "Be brief." });
     await server.rpc.tool("dewey_set_startup_context", { name: "here", content: "Use tabs.", set_active: false });
@@ -122,6 +122,26 @@ describe("dewey hook", () => {
     expect(JSON.parse((await begin("/elsewhere", "compact")).stdout)).toEqual(context("Be brief."));
     // A resumed session has it among its messages.
     expect((await begin("/elsewhere", "resume")).stdout).toBe("");
+  });
+
+  test("tells a new session where the last one in its folder ended, and one that is resumed or compacted nothing", async () => {
+    await using ada = person();
+    const cwd = "/home/ada/earlier";
+    const earlier: string = crypto.randomUUID();
+    await ada.hook(
+      event(earlier, { cwd, hook_event_name: "UserPromptSubmit", prompt_id: "p", prompt: "feed the owl" }),
+    );
+    await until("the prompt", async () => (await server.rpc.tool("dewey_search", { query: "owl" }))["total"] === 1);
+    const begin = async (source: string, session = "s", more = {}) =>
+      (await ada.hook(event(session, { cwd, hook_event_name: "SessionStart", source }), more)).stdout;
+    for (const source of ["startup", "clear"]) {
+      const { hookSpecificOutput } = JSON.parse(await begin(source)) as { hookSpecificOutput: Record<string, string> };
+      expect(hookSpecificOutput["additionalContext"]).toContain('asked: "feed the owl"');
+    }
+    for (const source of ["resume", "compact"]) expect(await begin(source)).not.toContain("owl");
+    expect(await begin("startup", "s", { DEWEY_DIGEST: "off" })).not.toContain("owl");
+    // The session itself is no earlier one.
+    expect(await begin("startup", earlier)).not.toContain("owl");
   });
 
   test("keeps events while no server answers, and the next hook delivers them when one does", async () => {
