@@ -20,6 +20,7 @@ async function unit(kind: string): Promise<string> {
 
 const serveUnit = await unit("serve");
 const proxyUnit = await unit("proxy");
+const watchUnit = await unit("watch");
 
 interface Service {
   image: string;
@@ -31,6 +32,7 @@ describe("the units, the Dockerfile and the compose file", () => {
   const texts = {
     "unit serve": serveUnit,
     "unit proxy": proxyUnit,
+    "unit watch": watchUnit,
     Dockerfile: read("Dockerfile"),
     "compose.yaml": read("compose.yaml"),
     "README.md": read("README.md"),
@@ -47,6 +49,7 @@ describe("the units, the Dockerfile and the compose file", () => {
     const lines = [
       ...execStarts(serveUnit),
       ...execStarts(proxyUnit),
+      ...execStarts(watchUnit),
       ...[...texts.Dockerfile.matchAll(/^\s*(?:CMD|ENTRYPOINT|HEALTHCHECK .*CMD) (\[.*\])$/gm)].map(([, list]) =>
         JSON.parse(list ?? ""),
       ),
@@ -143,6 +146,7 @@ describe.skipIf(!existsSync(analyze))("systemd-analyze verify", () => {
   for (const [kind, text, scope] of [
     ["serve", serveUnit, "--system"],
     ["proxy", proxyUnit, "--user"],
+    ["watch", watchUnit, "--user"],
   ] as const) {
     test(`accepts the unit of dewey ${kind}`, async () => {
       using home = temporaryHome();

@@ -19,6 +19,9 @@ test("a call is covered once its tool use is claimed, by any process", () => {
   new Claims(folder.path).claim("toolu_1");
   expect(covers(claims, call("toolu_1"))).toBe(true);
   expect(covers(claims, call("toolu_2"))).toBe(false);
+  // Codex has a name of its own for the id.
+  const codex = { id: 1, method: "tools/call", params: { name: "x", _meta: { callId: "toolu_1", progressToken: 1 } } };
+  expect(covers(claims, codex)).toBe(true);
   expect(covers(claims, [{ method: "n" }, call("toolu_1")])).toBe(true);
   expect(covers(claims, [call("toolu_2")])).toBe(false);
   expect(statSync(join(folder.path, "claims")).mode & 0o777).toBe(0o700);
