@@ -49,10 +49,10 @@ export const sourceKinds: readonly SourceKind[] = [
 export const databaseKinds: readonly DatabaseKind[] = [openCodeDatabase, cursorDatabase, gooseDatabase, zedDatabase];
 
 /** Prompts that a client notes beside its sessions: following both would tell a prompt twice. */
-const histories: readonly SourceKind[] = [codexHistory, claudeHistory, geminiLog];
+const histories: ReadonlySet<SourceKind> = new Set([codexHistory, claudeHistory, geminiLog]);
 
 /** The folders in which clients leave their sessions as files that grow, each once. */
 export function sessionFolders(home: Home): string[] {
-  const kinds = sourceKinds.filter((kind) => !histories.includes(kind));
+  const kinds = sourceKinds.filter((kind) => !histories.has(kind));
   return [...new Set(kinds.flatMap((kind) => kind.where?.(home) ?? []))];
 }
