@@ -12,7 +12,10 @@ const beginnings: readonly [kind: string, beginning: RegExp][] = [
     "instructions",
     /^<(?:user_instructions|INSTRUCTIONS|permissions instructions|collaboration_mode)\b|^# AGENTS\.md instructions\b/,
   ],
-  ["environment", /^<(?:environment_context|environment_details|ide_selection|ide_opened_file|ide_diagnostics)\b/],
+  [
+    "environment",
+    /^<(?:environment_context|environment_details|session_context|ide_selection|ide_opened_file|ide_diagnostics)\b/,
+  ],
   [
     "skill",
     /^<(?:skill|skills_instructions|skill-format|apps_instructions|plugins_instructions)\b|^Base directory for this skill:/,

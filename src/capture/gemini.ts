@@ -104,8 +104,10 @@ class GeminiReader implements SourceReader {
 
   #isNew(captured: Captured): boolean {
     if (captured.kind !== "message") return true;
-    const { message_id, content } = captured.message;
-    const told = `${message_id} ${Bun.hash(content)}`;
+    const { message_id, role, content, metadata } = captured.message;
+    // A tool's result stands in the message of its call, and in newer versions also in the next message to the model.
+    const call = role === "tool" ? metadata?.["tool_use_id"] : undefined;
+    const told = `${isText(call) ? call : message_id} ${Bun.hash(content)}`;
     if (this.#told.has(told)) return false;
     this.#told.add(told);
     return true;

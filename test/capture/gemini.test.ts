@@ -90,6 +90,15 @@ test("the typed text is the prompt, and the expanded text is context", async () 
   ]);
 });
 
+test("the client's own context is no prompt, and a result that is sent back to the model is told once", async () => {
+  const context = { ...prompt, id: "c", content: "<session_context>\nThis is the Gemini CLI." };
+  const { toolCalls } = answer;
+  const sent = { ...prompt, id: "r", content: (toolCalls[0]?.result ?? []).map((part) => ({ ...part })) };
+  const [talk] = await told({ "c.jsonl": jsonLines(facts, context, prompt, answer, sent) }, "c.jsonl");
+  expect(talk?.said[0]).toEqual(["system", "environment", context.content]);
+  expect(talk?.said.slice(1)).toEqual(said);
+});
+
 test("a rewind leaves messages behind, and a summary is the title", async () => {
   const second = { ...prompt, id: "u2", content: "other" };
   const rows = [facts, prompt, answer, { $rewindTo: "a" }, second, { $set: { summary: "Cats" } }];
