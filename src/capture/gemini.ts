@@ -37,7 +37,7 @@ class GeminiReader implements SourceReader {
   readonly #messages = new Map<string, { place: number; ids: string[] }>();
   readonly #names: string[] = [];
   readonly #told = new Set<string>();
-  /** The last message, which is written again when its tokens and the results of its calls are known. */
+  /** The last answer, if its tokens are still unknown: it is written again with them. */
   #held: Json | undefined;
 
   constructor(file: SourceFile) {
@@ -67,11 +67,11 @@ class GeminiReader implements SourceReader {
     return held === undefined ? [] : this.#message(held);
   }
 
-  /** Holds a message back until the next one begins. */
+  /** Holds an answer back until its tokens are known, or the next message begins. */
   #next(row: Json): Captured[] {
     const before = this.#held !== undefined && this.#held["id"] === row["id"] && isText(row["id"]) ? [] : this.end();
-    this.#held = row;
-    return before;
+    this.#held = answers.has(row["type"]) && row["tokens"] === undefined ? row : undefined;
+    return this.#held === undefined ? [...before, ...this.#message(row)] : before;
   }
 
   #begin(row: Json): void {
