@@ -96,7 +96,7 @@ test("the client's own context is no prompt, and a result that is sent back to t
   const sent = { ...prompt, id: "r", content: (toolCalls[0]?.result ?? []).map((part) => ({ ...part })) };
   const [talk] = await told({ "c.jsonl": jsonLines(facts, context, prompt, answer, sent) }, "c.jsonl");
   expect(talk?.said[0]).toEqual(["system", "environment", context.content]);
-  expect(talk?.said.slice(1)).toEqual(said);
+  expect(talk?.said.slice(1) as unknown[]).toEqual(said);
 });
 
 test("a rewind leaves messages behind, and a summary is the title", async () => {

@@ -38,7 +38,7 @@ export const watch: Command = {
     "is stopped. It remembers how far it was, so that a restart reads only what is new. It waits for a server that is down,",
     "and starts one if the address is local and none runs. dewey up and a server that clients start do the same unless",
     "DEWEY_WATCH=off; one process per data folder does the work. As a service: dewey unit watch.",
-  ].join("\n"),
+  ].join(" "),
   settings: obeyed.watch,
   flags: { attached: { summary: "for other commands: end with the standard input, and start no server" } },
   operands: 0,
