@@ -39,6 +39,7 @@ function saysNothing(schema: Json, key: string, io: "input" | "output"): boolean
     // Keys are always strings, and a length only keeps a caller from what no caller does.
     case "propertyNames":
     case "maxLength":
+    case "maxItems":
       return true;
     case "minLength":
       return value === 1;

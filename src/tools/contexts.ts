@@ -104,8 +104,8 @@ export const tieStartupContext = defineTool({
   name: "dewey_tie_startup_context",
   title: "Tie a startup context to a folder",
   description:
-    "Ties a startup context to a folder: a session that begins in the folder, or below it, receives this context instead of " +
-    "the active one. Without a name the folder's tie is removed.",
+    "Ties a startup context to a folder: sessions that begin in it or below receive this one instead of the active one. " +
+    "Without a name the tie is removed.",
   input: z.strictObject({ folder: key("the folder, as an absolute path"), name: name.optional() }),
   output: z.object({ folder: z.string(), name: z.string().nullable() }),
   annotations: destroys,

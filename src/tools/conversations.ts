@@ -101,12 +101,15 @@ export const getConversation = defineTool({
     metadata_bytes: metadataBytes,
     related: z
       .array(
-        z.object({
-          id: z.string(),
-          relation: z.enum(["sub-agent", "fork"]),
-          title: z.string().nullable(),
-          created_at: time,
-        }),
+        shownBy(
+          z.object({
+            id: z.string(),
+            relation: z.enum(["sub-agent", "fork"]),
+            title: z.string().nullable(),
+            created_at: time,
+          }),
+          "id, relation (sub-agent or fork), title, created_at",
+        ),
       )
       .optional(),
     messages: z.array(messageView),
@@ -171,8 +174,8 @@ export const updateConversation = defineTool({
   name: "dewey_update_conversation",
   title: "Rename or star a conversation",
   description:
-    "Sets a conversation's title, or stars it. The other fields are for importers. Fields left out stay as they are; a title " +
-    "that a person gave is replaced only by a person's.",
+    "Sets a conversation's title, or stars it; the other fields are for importers. A title that a person gave is replaced " +
+    "only by a person's.",
   input: z
     .strictObject({
       conversation_id: uuid().optional(),
@@ -193,7 +196,7 @@ export const updateConversation = defineTool({
       path: ["conversation_id"],
       message: "should be given, or of_message in its place",
     }),
-  output: z.object({ conversation_id: z.string(), ...facts }),
+  output: shownBy(z.object({ conversation_id: z.string(), ...facts }), "as in dewey_get_conversation"),
   annotations: changes,
   handle: (store, input) => store.conversations.update(input),
 });

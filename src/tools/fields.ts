@@ -150,7 +150,7 @@ const MAX_MESSAGE_IDS = 10_000;
 
 export const messageIds = (what: string) =>
   z
-    .array(uuid("a message_id"), "should be a list of ids")
+    .array(uuid(), "should be a list of ids")
     .max(MAX_MESSAGE_IDS, `should contain at most ${MAX_MESSAGE_IDS} ids`)
     .describe(what);
 

@@ -1,24 +1,21 @@
 import { z } from "zod";
 import { key, reads } from "./fields.ts";
-import { MAX_DIGEST_CHARACTERS, sessionDigest } from "./session-digest.ts";
+import { sessionDigest } from "./session-digest.ts";
 import { defineTool } from "./tool.ts";
 
 export const lastSessions = defineTool({
   name: "dewey_last_sessions",
   title: "Tell where the last sessions ended",
   description:
-    "Tells where the last sessions in a folder ended, to go on from there: when, title, the person's own last prompts, files " +
-    "changed, open to-dos, and the conversations' ids. Without a folder the last sessions anywhere. digest is null when " +
-    "there are none.",
+    "Tells where the last sessions in a folder, or anywhere, ended: title, the person's last prompts, files changed, open " +
+    "to-dos, and ids.",
   input: z.strictObject({
     folder: key("the working folder, as an absolute path").optional(),
     session: key("a session to leave out, with its sub-agents: the current one").optional(),
   }),
   output: z.object({
-    digest: z
-      .string()
-      .nullable()
-      .describe(`at most ${MAX_DIGEST_CHARACTERS} characters; all quotations are JSON strings`),
+    /** At most `MAX_DIGEST_CHARACTERS`; all quotations are JSON strings. Null when there are no sessions. */
+    digest: z.string().nullable(),
   }),
   annotations: reads,
   quotes: true,

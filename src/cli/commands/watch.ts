@@ -33,6 +33,7 @@ export const watch: Command = {
   name: "watch",
   summary: "follows the sessions of all agents on this machine and stores them as they grow",
   usage: ["dewey watch [--attached]"],
+  examples: ["dewey watch", "dewey unit watch > dewey-watch.service"],
   about: [
     "Reads the session files of every agent that dewey import knows, first those that are there, then what is added, until it",
     "is stopped. It remembers how far it was, so that a restart reads only what is new. It waits for a server that is down,",

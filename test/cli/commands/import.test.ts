@@ -258,9 +258,7 @@ describe("dewey import", () => {
   test("names conversations by what was said first, or as a person says", async () => {
     const id = crypto.randomUUID();
     await run(["import", file("named.jsonl", row(id, "1", "why is the sky blue"))], env);
-    expect((await run(["list", "--session", id], env)).stdout).toMatch(
-      /2026-01-01 .* why is the sky blue · claude-code/,
-    );
+    expect((await run(["list", "--session", id], env)).stdout).toMatch(/why is the sky blue +x +claude-code/);
     expect(await run(["rename", id, "Sky", "colours"], env)).toMatchObject({ code: 0, stdout: "Sky colours\n" });
     expect((await run(["show", id], env)).stdout).toStartWith("# Sky colours\n");
     expect((await run(["export", "--conversation", id, "--format", "markdown"], env)).stdout).toStartWith(
