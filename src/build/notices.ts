@@ -8,7 +8,7 @@ import { hostTarget } from "./engine.ts";
 /** The path that the source imports: the notices of this machine's binary. */
 export const SOURCE_NOTICES = join(import.meta.dir, "../../dist/notices/third-party-notices.txt");
 
-/** Writes the notices where the source imports them, unless they are there. A build writes them anew. */
+/** Writes the notices where the source imports them, unless they are there. A build writes them again. */
 export async function layNotices(): Promise<void> {
   if (hostTarget === undefined || existsSync(SOURCE_NOTICES)) return;
   writeWhole(SOURCE_NOTICES, noticesText(await componentsOf(hostTarget)));

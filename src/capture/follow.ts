@@ -14,7 +14,7 @@ export interface Reached {
   end: number;
   /** The number of lines before it. */
   number: number;
-  /** A hash of what stands right before it, by which a file that was written anew is told. */
+  /** A hash of what stands right before it, by which a rewritten file is recognised. */
   mark: string;
 }
 
@@ -48,7 +48,7 @@ export class FollowedFile {
     return bytes > 0 && (await this.#readerAt(bytes)) !== undefined;
   }
 
-  /** Takes up the file where an earlier life of this process stopped, unless it was written anew since. */
+  /** Takes up the file where an earlier life of this process stopped, unless it was rewritten since. */
   async resume(reached: Reached): Promise<void> {
     if (await this.#isUnchangedBefore(reached, await sizeOf(this.path))) this.#yieldedBytes = reached.end;
   }

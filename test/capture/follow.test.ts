@@ -58,7 +58,7 @@ describe("a file that is followed", () => {
   test.each([
     ["shorter", "new\n"],
     ["longer", "another first line, longer than before\nand a second one\n"],
-  ])("is read from its beginning when it was written anew, %s", async (_, text) => {
+  ])("is read from its beginning when it was rewritten, %s", async (_, text) => {
     using home = temporaryHome();
     const path = join(home.path, "a.jsonl");
     writeFileSync(path, "one\ntwo\n");

@@ -1,5 +1,5 @@
 /**
- * Secrets in the forms in which programs print them, with values drawn anew from a seed: only the form is known. They are
+ * Secrets in the forms in which programs print them, with values drawn from a seed: only the form is known. They are
  * assembled at run time so that no scanner takes this file for a leak.
  */
 export interface SecretText {
