@@ -13,7 +13,7 @@ const KNOWN_BOUNDS = new Set([2_147_483_647, Number.MAX_SAFE_INTEGER, Number.MIN
 export function jsonSchema(schema: z.ZodType, io: "input" | "output"): Json & { type: "object" } {
   // A date is a string on the wire; transforms do not appear in the schema.
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
-  return { ...(compact(rest, io) as Json), type: "object" };
+  return { properties: {}, ...(compact(rest, io) as Json), type: "object" };
 }
 
 function compact(schema: unknown, io: "input" | "output"): unknown {
