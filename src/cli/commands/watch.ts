@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { setPriority } from "node:os";
 import { join } from "node:path";
 import { Backoff } from "../../backoff.ts";
-import { homeOf } from "../../capture/home.ts";
+import { homeOf, placesAt } from "../../capture/home.ts";
 import { sessionFolders } from "../../capture/source-kinds.ts";
 import { Watcher } from "../../capture/watcher.ts";
 import { WatchState } from "../../capture/watch-state.ts";
@@ -87,7 +87,7 @@ async function follow(
   const folders = sessionFolders(homeOf(env));
   const state = new WatchState(join(config.dataDir, "watch.sqlite"), config.url);
   const server = new PatientServer(config, isAttached ? undefined : env, stopping, log);
-  log.info("watching", { folders });
+  log.info("watching", { folders: placesAt(folders) });
   const call = (tool: string, args: Json) => server.call(tool, args);
   const onIdle = () => server.disconnect();
   try {
