@@ -55,7 +55,9 @@ function numbered(given: string, dataDir: string): string {
   const id = ids[Number(given) - 1];
   if (id !== undefined) return id;
   const known =
-    ids.length === 0 ? "no list was shown yet" : `the last list has ${counted(ids.length, "entry", "entries")}`;
+    ids.length === 0
+      ? "no list with entries was shown"
+      : `the last list has ${counted(ids.length, "entry", "entries")}`;
   throw wrong("not_found", `there is no conversation number ${given}: ${known}; see: dewey list`);
 }
 

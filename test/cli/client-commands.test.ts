@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { binary, run, start, startServe } from "../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import type { Running } from "../support/binary.ts";
@@ -35,7 +36,13 @@ async function conversation(session_id: string): Promise<string> {
 beforeAll(async () => {
   const { running, url } = await startServe(home.path, { DEWEY_TOKEN: "secret-token" });
   server = running;
-  env = { ...plainEnvironment(home.path), TZ: "UTC", DEWEY_URL: url, DEWEY_TOKEN: "secret-token" };
+  env = {
+    ...plainEnvironment(home.path),
+    DEWEY_DATA_DIR: join(home.path, "data"),
+    TZ: "UTC",
+    DEWEY_URL: url,
+    DEWEY_TOKEN: "secret-token",
+  };
   rpc = await Rpc.open(url, { headers: { authorization: "Bearer secret-token" } });
   await rpc.initialize();
   id = await conversation("looked-at");
@@ -71,6 +78,8 @@ describe("dewey list", () => {
     );
     expect((await dewey("unstar", "last")).stdout).toBe("The plan Please mend the flaky test.\n");
     expect((await dewey("list", "--starred")).stdout).toBe("There are no conversations with --starred.\n");
+    // An empty list has no numbers, and those of the list before it are forgotten.
+    expect((await run(["show", "1"], env)).stderr).toContain("there is no conversation number 1");
   });
 
   test("names the filter that nothing meets, and the client that was meant", async () => {

@@ -41,9 +41,9 @@ export const list = clientCommand({
       call<ConversationList>("dewey_list_conversations", { ...page, ...args }, flagFields),
     );
     if (json) return out.write(jsonText(reply));
-    if (reply.conversations.length === 0) return out.write(`${await nothingFound(talk)}\n`);
     const ids = reply.conversations.map((each) => each.id);
     rememberListing(dataDir, ids);
+    if (ids.length === 0) return out.write(`${await nothingFound(talk)}\n`);
     await out.write(drawnListing(reply.conversations, terminal, `${sort}_at`));
     const more = reply.total_is_lower_bound ? "more than " : "";
     const shown = ids.length < reply.total ? `${ids.length} of ${more}` : "";

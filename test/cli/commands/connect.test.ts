@@ -37,7 +37,7 @@ function person(files: Record<string, object | string> = {}) {
     onPath() {
       mkdirSync(join(home.path, "bin"), { recursive: true });
       if (!existsSync(join(home.path, "bin/dewey"))) symlinkSync(binary, join(home.path, "bin/dewey"));
-      return { ...env, PATH: `${join(home.path, "bin")}:${env["PATH"]}` };
+      return { ...env, DEWEY_DATA_DIR: join(home.path, "data"), PATH: `${join(home.path, "bin")}:${env["PATH"]}` };
     },
     [Symbol.dispose]: () => home[Symbol.dispose](),
   };
