@@ -45,7 +45,7 @@ describe("a conversation is named", () => {
   test("by its number in the list shown last", async () => {
     expect(await failure(id("1"))).toMatchObject({
       code: "not_found",
-      message: expect.stringContaining("no list was shown yet"),
+      message: expect.stringContaining("no list with entries was shown"),
     });
     rememberListing(home.path, [ids[2] ?? "", ids[0] ?? ""]);
     expect(await id("2")).toBe(ids[0] ?? "");
