@@ -1,11 +1,9 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { ConversationList } from "../../src/store/conversations.ts";
 import type { SearchReply } from "../../src/store/search/search.ts";
 import type { Store } from "../../src/store/store.ts";
 import { call, importFiles, jsonLines, sqlite } from "../support/imports.ts";
 import { engines, testStore } from "../support/postgres.ts";
-
-setDefaultTimeout(60_000);
 
 // Sessions of every agent, imported twice: all are stored, listed under their client, and found.
 

@@ -1,16 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { appendFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Deliverer } from "../../src/capture/deliverer.ts";
 import { HookQueue } from "../../src/capture/hook-queue.ts";
 import { Importer } from "../../src/capture/importer.ts";
 import { piecesOf, sourcesIn } from "../../src/capture/sources.ts";
-import { ToolClient } from "../../src/tool-client.ts";
 import { DeweyError } from "../../src/errors.ts";
 import { hashedUuid } from "../../src/uuid.ts";
 import { temporaryHome } from "../support/home.ts";
-import { testListener } from "../support/listener.ts";
-import { engines } from "../support/postgres.ts";
+import { fileListener } from "../support/listener.ts";
 import { quiet } from "../support/quiet.ts";
 import { until } from "../support/rpc.ts";
 
@@ -23,18 +21,7 @@ const recordedSession = "971be6d3-ff25-495f-81bd-2d36c20f730a";
 const agentPath = "subagents/agent-a66551e7e85801901";
 type Event = Record<string, unknown>;
 
-const [engine] = engines;
-if (!engine) throw new Error("there is no PostgreSQL");
-let listener: Awaited<ReturnType<typeof testListener>>;
-let client: ToolClient;
-beforeAll(async () => {
-  listener = await testListener(engine);
-  client = new ToolClient({ url: listener.url });
-});
-afterAll(async () => {
-  await client.close();
-  await listener[Symbol.asyncDispose]();
-});
+const served = fileListener();
 
 /** A session of its own with the recorded talk in it: what the client writes, and the events that it sends. */
 function talk() {
@@ -69,7 +56,7 @@ function talk() {
 }
 
 function deliverer(queue: HookQueue, options: Partial<ConstructorParameters<typeof Deliverer>[0]> = {}) {
-  const call = (tool: string, args: Event) => client.call(tool, args);
+  const call = (tool: string, args: Event) => served.client.call(tool, args);
   return new Deliverer({
     queue,
     call,
@@ -89,7 +76,9 @@ interface Message {
 
 async function read(conversation_id: string): Promise<Message[]> {
   try {
-    return (await client.call("dewey_get_conversation", { conversation_id, full: true }))["messages"] as Message[];
+    return (await served.client.call("dewey_get_conversation", { conversation_id, full: true }))[
+      "messages"
+    ] as Message[];
   } catch {
     return [];
   }
@@ -130,7 +119,7 @@ describe("what hooks have left", () => {
       branch: "feature/x",
       client_version: "2.1.197",
     });
-    const listed = await client.call("dewey_list_conversations", { session_id: told.session });
+    const listed = await served.client.call("dewey_list_conversations", { session_id: told.session });
     const conversations = listed["conversations"] as { id: string; metadata: Event }[];
     const agent = conversations.find((each) => each.id !== told.session);
     expect(agent?.metadata).toMatchObject({ parent_conversation_id: told.session, parent_tool_use_id: "toolu_task1" });
@@ -143,7 +132,7 @@ describe("what hooks have left", () => {
     // A second deliverer that knows nothing of the first, and an import, find all of it there.
     for (const event of told.events) told.queue.put(event);
     await deliverer(told.queue).run();
-    const importer = new Importer({ call: (tool, args) => client.call(tool, args), onRefused: () => {} });
+    const importer = new Importer({ call: (tool, args) => served.client.call(tool, args), onRefused: () => {} });
     for await (const source of sourcesIn(told.transcript))
       for await (const piece of piecesOf(source))
         for (const each of piece.captured) await importer.take(each, { source: "", row: piece.number });
@@ -193,7 +182,9 @@ describe("what hooks have left", () => {
     expect(deliverer(told.queue, { call: away, patienceMs: 200 }).run()).rejects.toMatchObject({ code: "unavailable" });
     await until("the end of patience", () => told.queue.waiting().length === before);
     let failures = 3;
-    await deliverer(told.queue, { call: (tool, args) => (failures-- > 0 ? away() : client.call(tool, args)) }).run();
+    await deliverer(told.queue, {
+      call: (tool, args) => (failures-- > 0 ? away() : served.client.call(tool, args)),
+    }).run();
     expect(spoken(await read(told.session))).toEqual(whole);
   });
 
@@ -229,6 +220,6 @@ describe("what hooks have left", () => {
       "(11 characters of Dewey's own)",
     ]);
     expect(JSON.stringify(messages.map((message) => message.metadata))).toContain("a xylophone");
-    expect((await client.call("dewey_search", { query: "xylophone" }))["total"]).toBe(0);
+    expect((await served.client.call("dewey_search", { query: "xylophone" }))["total"]).toBe(0);
   });
 });

@@ -1,30 +1,15 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Deliverer } from "../../src/capture/deliverer.ts";
 import { HookQueue } from "../../src/capture/hook-queue.ts";
-import { ToolClient } from "../../src/tool-client.ts";
 import { temporaryHome } from "../support/home.ts";
-import { testListener } from "../support/listener.ts";
-import { engines } from "../support/postgres.ts";
+import { fileListener } from "../support/listener.ts";
 import { quiet } from "../support/quiet.ts";
-
-setDefaultTimeout(60_000);
 
 // Events and rows in the forms of Codex 0.171 and Gemini CLI 0.61.
 
-const [engine] = engines;
-if (!engine) throw new Error("there is no PostgreSQL");
-let listener: Awaited<ReturnType<typeof testListener>>;
-let client: ToolClient;
-beforeAll(async () => {
-  listener = await testListener(engine);
-  client = new ToolClient({ url: listener.url });
-});
-afterAll(async () => {
-  await client.close();
-  await listener[Symbol.asyncDispose]();
-});
+const served = fileListener();
 
 interface Message {
   role: string;
@@ -42,16 +27,19 @@ async function delivered(name: "codex" | "gemini", events: object[], transcript?
   const queue = new HookQueue(join(home.path, "hooks"));
   const common = { session_id: session, cwd: "/home/ada/project", transcript_path: path ?? null };
   for (const event of events) queue.put({ ...common, ...event }, name);
-  const call = (tool: string, args: Record<string, unknown>) => client.call(tool, args);
+  const call = (tool: string, args: Record<string, unknown>) => served.client.call(tool, args);
   const stopping = new AbortController().signal;
   await new Deliverer({ queue, call, log: quiet, idleMs: 300, patienceMs: 60_000, stopping }).run();
   expect(queue.waiting()).toEqual([]);
-  const { conversations } = (await client.call("dewey_list_conversations", { session_id: session })) as {
+  const { conversations } = (await served.client.call("dewey_list_conversations", { session_id: session })) as {
     conversations: { id: string; client: string; folder: string; title: string }[];
   };
   const [conversation] = conversations;
   expect(conversations).toHaveLength(1);
-  const page = await client.call("dewey_get_conversation", { conversation_id: conversation?.id ?? "", full: true });
+  const page = await served.client.call("dewey_get_conversation", {
+    conversation_id: conversation?.id ?? "",
+    full: true,
+  });
   return { session, conversation, messages: page["messages"] as Message[] };
 }
 const spoken = (messages: Message[]) => messages.map(({ role, content }) => [role, content]);
@@ -89,10 +77,10 @@ describe("the events of Codex", () => {
     const queue = new HookQueue(join(home.path, "hooks"));
     for (const event of codexEvents)
       queue.put({ session_id: id, cwd: "/home/ada/project", transcript_path: path, ...event }, "codex");
-    const call = (tool: string, args: Record<string, unknown>) => client.call(tool, args);
+    const call = (tool: string, args: Record<string, unknown>) => served.client.call(tool, args);
     const stopping = new AbortController().signal;
     await new Deliverer({ queue, call, log: quiet, idleMs: 300, patienceMs: 60_000, stopping }).run();
-    const page = await client.call("dewey_get_conversation", { conversation_id: id, full: true });
+    const page = await served.client.call("dewey_get_conversation", { conversation_id: id, full: true });
     const messages = page["messages"] as Message[];
     expect(messages.map(({ role, kind }) => [role, kind])).toEqual([
       ["user", "prompt"],

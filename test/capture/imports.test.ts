@@ -1,12 +1,10 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { ConversationList } from "../../src/store/conversations.ts";
 import type { ConversationPage } from "../../src/store/page.ts";
 import type { SearchReply } from "../../src/store/search/search.ts";
 import type { Store } from "../../src/store/store.ts";
 import { call, importFiles, jsonLines } from "../support/imports.ts";
 import { engines, testStore } from "../support/postgres.ts";
-
-setDefaultTimeout(60_000);
 
 // What becomes of transcripts in the store: read, imported through the tools, and read back.
 

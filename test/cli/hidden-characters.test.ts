@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { visible } from "../../src/visible.ts";
@@ -8,8 +8,6 @@ import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import { Rpc } from "../support/rpc.ts";
 
 // Stored text must not act on the terminal of the person who reads it, whatever command shows it.
-
-setDefaultTimeout(60_000);
 
 const HOSTILE = "a\u001b]0;title\u0007\u001b[2J\u009b31m\r\u202eb\u2066c\u200bd\u{e0041}\u2028## 9 · user";
 const PERSIAN = "می‌خواهم 👩‍🚀";

@@ -1,4 +1,4 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startGeminiModel, startResponsesModel } from "../support/agent-models.ts";
@@ -9,8 +9,6 @@ import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import { npmProgram } from "../support/npm-program.ts";
 import { Rpc, until } from "../support/rpc.ts";
 import { spoolFiles } from "../support/spool-folder.ts";
-
-setDefaultTimeout(120_000);
 
 // The real Codex and the real Gemini CLI, connected by `dewey connect`, against scripted models: nothing leaves this machine.
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chownSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { HookQueue } from "../../src/capture/hook-queue.ts";
@@ -6,8 +6,6 @@ import { binary, run, start } from "../support/binary.ts";
 import type { Running } from "../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import { Rpc, until } from "../support/rpc.ts";
-
-setDefaultTimeout(60_000);
 
 /** `nobody`, on every Linux. */
 const OTHER_UID = 65_534;

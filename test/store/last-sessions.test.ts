@@ -1,22 +1,7 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { ToolClient } from "../../src/tool-client.ts";
-import { testListener } from "../support/listener.ts";
-import { engines } from "../support/postgres.ts";
+import { describe, expect, test } from "bun:test";
+import { fileListener } from "../support/listener.ts";
 
-setDefaultTimeout(60_000);
-
-const [engine] = engines;
-if (!engine) throw new Error("there is no PostgreSQL");
-let listener: Awaited<ReturnType<typeof testListener>>;
-let client: ToolClient;
-beforeAll(async () => {
-  listener = await testListener(engine);
-  client = new ToolClient({ url: listener.url });
-});
-afterAll(async () => {
-  await client.close();
-  await listener[Symbol.asyncDispose]();
-});
+const served = fileListener();
 
 type Json = Record<string, unknown>;
 
@@ -35,16 +20,16 @@ const use = (tool: string, args: Json, content = tool) => ({
 async function stored(folder: string, day: number, messages: Json[], more: Json = {}): Promise<string> {
   const conversation_id: string = crypto.randomUUID();
   const metadata = { source: "claude-code", cwd: folder, ...more };
-  await client.call("dewey_begin_conversation", { conversation_id, session_id: conversation_id, metadata });
+  await served.client.call("dewey_begin_conversation", { conversation_id, session_id: conversation_id, metadata });
   const at = (index: number) => new Date(Date.UTC(2026, 9, day, 10, index)).toISOString();
-  await client.call("dewey_store_messages_bulk", {
+  await served.client.call("dewey_store_messages_bulk", {
     conversation_id,
     messages: messages.map((message, index) => ({ created_at: at(index), ...message })),
   });
   return conversation_id;
 }
 
-const digest = async (args: Json) => (await client.call("dewey_last_sessions", args))["digest"] as string | null;
+const digest = async (args: Json) => (await served.client.call("dewey_last_sessions", args))["digest"] as string | null;
 
 describe("the last sessions of a folder", () => {
   test("are told with the person's last prompts, changed files and open to-dos, and with nothing that a tool said", async () => {
@@ -95,7 +80,7 @@ describe("the last sessions of a folder", () => {
     const ids = [];
     for (const day of [1, 2, 3, 4, 5]) ids.push(await stored(folder, day, [prompt(`asked on day ${day}`)]));
     const [, , , trashed = "", current = ""] = ids;
-    await client.call("dewey_delete_conversation", { conversation_id: trashed });
+    await served.client.call("dewey_delete_conversation", { conversation_id: trashed });
     await stored(folder, 6, [prompt("sub-agent's task")], { parent_conversation_id: ids[0] });
     await stored(folder, 7, [{ role: "system", content: "no person here", metadata: {} }]);
     await stored(`${folder}/deeper`, 8, [prompt("elsewhere")]);

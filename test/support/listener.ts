@@ -1,7 +1,9 @@
+import { afterAll, beforeAll } from "bun:test";
 import { startListener } from "../../src/mcp/listener.ts";
 import type { Listener, ListenerOptions } from "../../src/mcp/listener.ts";
 import type { Store, StoreOptions } from "../../src/store/store.ts";
-import { testStore } from "./postgres.ts";
+import { ToolClient } from "../../src/tool-client.ts";
+import { engines, testStore } from "./postgres.ts";
 import { quiet } from "./quiet.ts";
 import type { Engine } from "./postgres.ts";
 
@@ -29,6 +31,33 @@ export async function testListener(
     async [Symbol.asyncDispose]() {
       await listener.stop();
       await store.close();
+    },
+  };
+}
+
+/** A listener on the first engine, and a client of it, for all tests of a file; both are there once its tests run. */
+export function fileListener(): {
+  readonly listener: Awaited<ReturnType<typeof testListener>>;
+  readonly client: ToolClient;
+} {
+  const [engine] = engines;
+  if (!engine) throw new Error("there is no PostgreSQL");
+  let listener: Awaited<ReturnType<typeof testListener>>;
+  let client: ToolClient;
+  beforeAll(async () => {
+    listener = await testListener(engine);
+    client = new ToolClient({ url: listener.url });
+  });
+  afterAll(async () => {
+    await client.close();
+    await listener[Symbol.asyncDispose]();
+  });
+  return {
+    get listener() {
+      return listener;
+    },
+    get client() {
+      return client;
     },
   };
 }

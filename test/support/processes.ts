@@ -9,6 +9,21 @@ export function isRunning(pid: number): boolean {
   }
 }
 
+/** The processes whose command line has all of these words, such as a subcommand and a data folder. */
+export function processesWith(...words: string[]): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        const line = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+        return words.every((word) => line.includes(word));
+      } catch {
+        return false;
+      }
+    });
+}
+
 /** The children of a process, zombies included. */
 export function childrenOf(pid: number): number[] {
   return readdirSync("/proc")

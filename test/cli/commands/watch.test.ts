@@ -1,12 +1,11 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { appendFileSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
+import { describe, expect, test } from "bun:test";
+import { appendFileSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { run, start, startServe } from "../../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import { freePort } from "../../support/ports.ts";
+import { processesWith } from "../../support/processes.ts";
 import { Rpc, until } from "../../support/rpc.ts";
-
-setDefaultTimeout(60_000);
 
 /** A user with sessions of Claude Code and Codex. */
 function person() {
@@ -50,19 +49,7 @@ async function openRpc(url: string): Promise<Rpc> {
 }
 
 /** Processes that follow this user's sessions. */
-function watchersOf(dataDir: string): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-        return words.includes("watch") && words.includes(dataDir);
-      } catch {
-        return false;
-      }
-    });
-}
+const watchersOf = (dataDir: string) => processesWith("watch", dataDir);
 
 describe("dewey watch", () => {
   test("follows all agents, waits for a server that is down, and goes on after a restart", async () => {
@@ -125,18 +112,7 @@ describe("dewey watch", () => {
 
 /** Ends the servers that commands have started in the background for this user. */
 async function stopServers(dataDir: string): Promise<void> {
-  const servers = () =>
-    readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name))
-      .map(Number)
-      .filter((pid) => {
-        try {
-          const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-          return words.includes("--idle-exit") && words.includes(dataDir);
-        } catch {
-          return false;
-        }
-      });
+  const servers = () => processesWith("--idle-exit", dataDir);
   for (const pid of servers()) process.kill(pid, "SIGTERM");
   await until("the end of the server", () => servers().length === 0);
 }

@@ -99,8 +99,8 @@ test("chains of every sign and word that begins something take time in proportio
     return growth > MOST_GROWTH ? [`${JSON.stringify(piece)} ×${growth.toFixed(0)}`] : [];
   });
   expect(steep).toEqual([]);
-}, 120_000);
+});
 
 test("five megabytes of underscores take a moment", () => {
   expect(cpuMs("_".repeat(5_000_000), 1)).toBeLessThan(2000);
-}, 60_000);
+});
