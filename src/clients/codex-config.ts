@@ -3,7 +3,7 @@ import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 
 // Codex keeps its configuration as TOML, in which users write comments, so only the affected lines are changed. The result
-// is parsed and compared with the intended servers, so that an unforeseen form is refused and changes nothing.
+// is parsed and compared with what it should say, so that an unforeseen form is refused and changes nothing.
 
 /** The servers in a configuration of Codex. Throws `invalid` for a text that is not TOML. */
 export function codexServers(text: string, path: string): Record<string, Json> {
@@ -15,13 +15,13 @@ export function codexServers(text: string, path: string): Record<string, Json> {
 
 /** Sets, replaces or (undefined) removes servers in the text. Throws `invalid` when that cannot be done safely. */
 export function withCodexServers(text: string, path: string, changes: Record<string, Json | undefined>): string {
+  const { servers, others } = contents(parsed(text, path));
+  const meant = Object.fromEntries(
+    Object.entries({ ...servers, ...changes }).filter(([, entry]) => entry !== undefined),
+  );
   let result = text;
   for (const [name, entry] of Object.entries(changes)) result = withServer(result, name, entry);
-  const before = codexServers(text, path);
-  const meant = Object.fromEntries(
-    Object.entries({ ...before, ...changes }).filter(([, entry]) => entry !== undefined),
-  );
-  if (!Bun.deepEquals(plain(codexServers(result, path)), plain(meant))) {
+  if (!says(result, { servers: meant, others })) {
     throw new DeweyError(
       "invalid",
       `${path} has a form that Dewey cannot change safely; nothing was changed. Write each server as a table: [mcp_servers.NAME]`,
@@ -30,64 +30,132 @@ export function withCodexServers(text: string, path: string, changes: Record<str
   return result;
 }
 
+/** The servers of a configuration, and everything else in it. */
+function contents({ mcp_servers: servers, ...others }: Json): { servers: object; others: Json } {
+  return { servers: isObject(servers) ? servers : {}, others };
+}
+
+function says(text: string, meant: { servers: object; others: Json }): boolean {
+  try {
+    return Bun.deepEquals(plain(contents(parsed(text, ""))), plain(meant));
+  } catch {
+    return false;
+  }
+}
+
+/** A table with its header, or the lines before the first table. */
+interface Table {
+  path: string[];
+  lines: string[];
+}
+
+const OWN_FIELDS = ["command", "args", "url", "http_headers", "env"];
+
 function withServer(text: string, name: string, entry: Json | undefined): string {
-  const lines = text.split("\n");
-  const key = /^[\w-]+$/.test(name) ? name : JSON.stringify(name);
-  const header = new RegExp(
-    `^\\s*\\[\\s*mcp_servers\\s*\\.\\s*(?:${escaped(key)}|"${escaped(name)}")\\s*\\]\\s*(#.*)?$`,
-  );
-  const start = lines.findIndex((line) => header.test(line));
-  const written = entry === undefined ? [] : Object.entries(entry).map(([field, value]) => `${field} = ${toml(value)}`);
-  if (start === -1) {
-    if (entry === undefined) return text;
-    const separator = text === "" || text.endsWith("\n\n") ? "" : text.endsWith("\n") ? "\n" : "\n\n";
-    return `${text}${separator}[mcp_servers.${key}]\n${written.join("\n")}\n`;
-  }
-  const after = lines.slice(start + 1).findIndex((line) => /^\s*\[\[?[\w\s."'-]+\]\]?\s*(#.*)?$/.test(line));
-  const end = after === -1 ? lines.length : start + 1 + after;
-  if (entry === undefined) {
-    // Remove the empty line before it, too.
-    const from = lines[start - 1] === "" && start > 0 ? start - 1 : start;
-    return [...lines.slice(0, from), ...lines.slice(end === lines.length && lines.at(-1) === "" ? end - 1 : end)].join(
-      "\n",
-    );
-  }
-  const body = lines.slice(start + 1, end);
-  const kept = withoutFields(body, new Set(["command", "args", "url", "http_headers", "env", ...Object.keys(entry)]));
-  return [...lines.slice(0, start + 1), ...written, ...kept, ...lines.slice(end)].join("\n");
-}
-
-/** The lines of a table without those of these fields; a value may span several lines until its brackets close. */
-function withoutFields(lines: string[], fields: Set<string>): string[] {
-  const kept: string[] = [];
-  for (let index = 0; index < lines.length; index += 1) {
-    const line = lines[index] ?? "";
-    const [, field = ""] = /^\s*"?([\w-]+)"?\s*=/.exec(line) ?? [];
-    if (!fields.has(field)) {
-      kept.push(line);
-      continue;
+  const fields = new Set([...OWN_FIELDS, ...Object.keys(entry ?? {})]);
+  const end = text.includes("\r\n") ? "\r" : "";
+  const written = Object.entries(entry ?? {}).map(([field, value]) => `${field} = ${toml(value)}${end}`);
+  const lines: string[] = [];
+  let isSet = false;
+  for (const table of tablesIn(text)) {
+    const [top, server, field] = table.path;
+    const [header = "", ...body] = table.lines;
+    if (top !== "mcp_servers" || server !== name) lines.push(...table.lines);
+    else if (entry !== undefined && field === undefined) {
+      isSet = true;
+      lines.push(header, ...written, ...withoutFields(body, fields));
+    } else if (entry !== undefined && field !== undefined && !fields.has(field)) lines.push(...table.lines);
+    else {
+      // The empty line before a table goes with it.
+      if (lines.at(-1)?.trim() === "") lines.pop();
+      lines.push(...behindLastField(table.lines));
     }
-    for (let depth = opened(line); depth > 0 && index + 1 < lines.length; depth += opened(lines[index] ?? ""))
-      index += 1;
   }
-  return kept;
+  const result = lines.join("\n");
+  if (entry === undefined || isSet) return result;
+  const key = /^[\w-]+$/.test(name) ? name : JSON.stringify(name);
+  const isSpaced = result === "" || /\n\r?\n$/.test(result);
+  const separator = isSpaced ? "" : result.endsWith("\n") ? `${end}\n` : `${end}\n${end}\n`;
+  return `${result}${separator}${[`[mcp_servers.${key}]${end}`, ...written, ""].join("\n")}`;
 }
 
-/** How many more brackets a line opens than it closes, not counting those in strings and comments. */
-function opened(line: string): number {
-  let depth = 0;
-  let quote = "";
-  for (let at = 0; at < line.length; at += 1) {
+function tablesIn(text: string): Table[] {
+  const tables: Table[] = [{ path: [], lines: [] }];
+  let value = COMPLETE;
+  for (const line of text.split("\n")) {
+    const path = isComplete(value) ? headerPath(line) : undefined;
+    if (path !== undefined) tables.push({ path, lines: [] });
+    else value = after(line, value);
+    tables.at(-1)?.lines.push(line);
+  }
+  return tables;
+}
+
+const KEY = /[\w-]+|"(?:[^"\\]|\\.)*"|'[^']*'/;
+const HEADER = new RegExp(`^\\[\\[?\\s*((?:${KEY.source})(?:\\s*\\.\\s*(?:${KEY.source}))*)\\s*\\]\\]?\\s*(?:#.*)?$`);
+
+/** The names in a table's header; undefined for any other line. */
+function headerPath(line: string): string[] | undefined {
+  const [, names] = HEADER.exec(line.trim()) ?? [];
+  return names?.match(new RegExp(KEY, "g"))?.map(nameOf);
+}
+
+function nameOf(key: string): string {
+  if (key.startsWith("'")) return key.slice(1, -1);
+  if (!key.startsWith('"')) return key;
+  try {
+    return String(JSON.parse(key));
+  } catch {
+    // TOML knows more escapes than JSON; a server of such a name is not found.
+    return key;
+  }
+}
+
+/** What follows a table's last field: empty lines, and comments, which may belong to the next table. */
+function behindLastField(lines: string[]): string[] {
+  return lines.slice(lines.findLastIndex((line) => !/^\s*(?:#|$)/.test(line)) + 1);
+}
+
+/** The lines of a table without those of these fields, whose values may span several lines. */
+function withoutFields(lines: string[], fields: Set<string>): string[] {
+  let value = COMPLETE;
+  let isDropped = false;
+  return lines.filter((line) => {
+    if (isComplete(value)) isDropped = fields.has(/^\s*["']?([\w-]+)["']?\s*[.=]/.exec(line)?.[1] ?? "");
+    value = after(line, value);
+    return !isDropped;
+  });
+}
+
+/** How much of a value is missing at the end of a line: brackets to close, and the multi-line string to end. */
+interface Unfinished {
+  depth: number;
+  quote: string;
+}
+
+const COMPLETE: Unfinished = { depth: 0, quote: "" };
+
+function isComplete({ depth, quote }: Unfinished): boolean {
+  return depth <= 0 && quote === "";
+}
+
+function after(line: string, { depth, quote }: Unfinished): Unfinished {
+  for (let at = 0; at < line.length;) {
     const sign = line[at] ?? "";
     if (quote !== "") {
-      if (sign === "\\" && quote === '"') at += 1;
-      else if (sign === quote) quote = "";
-    } else if (sign === "#") break;
-    else if (sign === '"' || sign === "'") quote = sign;
+      const isEnd = line.startsWith(quote, at);
+      at += isEnd ? quote.length : sign === "\\" && quote.startsWith('"') ? 2 : 1;
+      if (isEnd) quote = "";
+      continue;
+    }
+    if (sign === "#") break;
+    if (sign === '"' || sign === "'") quote = line.startsWith(sign.repeat(3), at) ? sign.repeat(3) : sign;
     else if (sign === "[" || sign === "{") depth += 1;
     else if (sign === "]" || sign === "}") depth -= 1;
+    at += Math.max(1, quote.length);
   }
-  return depth;
+  // A string in single marks ends with its line.
+  return { depth, quote: quote.length === 1 ? "" : quote };
 }
 
 function toml(value: unknown): string {
@@ -111,8 +179,4 @@ function parsed(text: string, path: string): Json {
 /** Values without the prototypes that parsers give them. */
 function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
-}
-
-function escaped(text: string): string {
-  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }

@@ -47,6 +47,36 @@ describe("a configuration of Codex", () => {
     }
   });
 
+  test("loses nothing that stands behind a removed server, whatever its table is named", () => {
+    const others = '\n# where I work\n[projects."/home/me/my [x] app"]\ntrust_level = "trusted"\n';
+    const server = '\n[mcp_servers.dewey]\ncommand = "dewey"\nargs = [\n  "[x]"\n]\n';
+    expect(withCodexServers(`model = "x"\n${server}${others}`, "f", { dewey: undefined })).toBe(
+      `model = "x"\n${others}`,
+    );
+    const hooks = '\n[[hooks."a/b"]]\ncommand = "mine"\n';
+    expect(withCodexServers(`${server}${hooks}`, "f", { dewey: { command: "new" } })).toEndWith(hooks);
+  });
+
+  test("may hold a server's fields in tables of their own, as Codex writes them", () => {
+    const before =
+      '[mcp_servers.a]\ncommand = "c"\n\n[mcp_servers.a.env]\nK = "v"\n\n[mcp_servers.a.tools.x]\nenabled = false\n\n[tui]\n';
+    const kept = { tools: { x: { enabled: false } } };
+    const a = { command: "d", env: { K: "w" } };
+    const after = withCodexServers(before, "f", { a: { ...a, ...kept } });
+    expect(codexServers(after, "f")["a"]).toEqual({ ...a, ...kept });
+    expect(withCodexServers(after, "f", { a: undefined })).toBe("\n[tui]\n");
+    expect(withCodexServers(before, "f", { a: undefined })).toBe("\n[tui]\n");
+  });
+
+  test("keeps its line ends and its texts, also those that look like tables", () => {
+    const before =
+      'notes = """\r\n[mcp_servers.a]\r\n- [ todo\r\n"""\r\n\r\n[mcp_servers.a] # mine\r\nurl = "x"\r\n[tui]\r\n';
+    const after = withCodexServers(before, "f", { a: { command: "d" }, b: { command: "e" } });
+    expect(codexServers(after, "f")).toEqual({ a: { command: "d" }, b: { command: "e" } });
+    expect(after.replaceAll("\r\n", "")).not.toContain("\n");
+    expect(withCodexServers(after, "f", { b: undefined })).toBe(before.replace('url = "x"', 'command = "d"'));
+  });
+
   test("is refused and not changed when its form is unforeseen", () => {
     const inline = 'mcp_servers = { files = { command = "npx" } }\n';
     expect(() => withCodexServers(inline, "the file", { files: { command: "x" } })).toThrow("the file");
