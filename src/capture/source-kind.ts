@@ -5,10 +5,11 @@ import type { Home } from "./home.ts";
 
 /**
  * How the pieces of a source lie in its file: a JSON object a line, or objects at a depth of brackets in one JSON text (0 is
- * the text itself, 1 the elements of an array, 2 those of an array in an object). A file `beside` is part of a source in
- * another file, whose reader reads it as well.
+ * the text itself, 1 the elements of an array, 2 those of an array in an object). Lines may be `changes` of a text, so that
+ * their reader knows nothing before it has read them all. A file `beside` is part of a source in another file, whose reader
+ * reads it as well.
  */
-export type Form = "lines" | "beside" | { depth: 0 | 1 | 2 };
+export type Form = "lines" | "changes" | "beside" | { depth: 0 | 1 | 2 };
 
 /** The beginning of a file, by which its kind is told. */
 export interface Head {

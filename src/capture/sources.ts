@@ -59,7 +59,7 @@ export async function* piecesOf(source: Source): AsyncGenerator<CapturedRow, boo
   const known = recognised(headOf(beginning, file));
   if (known === undefined) return false;
   if (known.form === "beside") return true;
-  const rows = known.form === "lines" ? lines(text) : objects(text, known.form.depth);
+  const rows = typeof known.form === "string" ? lines(text) : objects(text, known.form.depth);
   yield* readPieces(rows, known.kind.reader(file));
   return true;
 }
@@ -107,10 +107,11 @@ function readOrTell(read: () => CapturedRow["captured"]): CapturedRow["captured"
 /** Reads a row; a line that holds several objects is read as several rows. */
 export function readRow(reader: SourceReader, row: SourceRow): CapturedRow["captured"] {
   if (row.text === undefined) return [{ kind: "broken", reason: "larger than anything that can be stored" }];
-  const captured = reader.take(row.text);
+  const take = (text: string) => readOrTell(() => reader.take(text));
+  const captured = take(row.text);
   const isBroken = captured.length === 1 && captured[0]?.kind === "broken";
   const several = isBroken ? objectsIn(row.text) : undefined;
-  return several === undefined ? captured : several.flatMap((text) => reader.take(text));
+  return several === undefined ? captured : several.flatMap(take);
 }
 
 /** A reader for the lines of a file that grows; undefined when it is no plain file of lines that is known, or not yet. */

@@ -262,8 +262,8 @@ export const vsCodeChat: SourceKind = {
   form: ({ rows, text }) => {
     const [first] = rows;
     const initial = first !== undefined && first["kind"] === 0 && isObject(first["v"]) ? first["v"] : undefined;
-    if (initial !== undefined) return "sessionId" in initial || "requests" in initial ? "lines" : undefined;
-    if (/^\s*\{"kind":0,"v":\{/.test(text) && hasKeys(text, "sessionId")) return "lines";
+    if (initial !== undefined) return "sessionId" in initial || "requests" in initial ? "changes" : undefined;
+    if (/^\s*\{"kind":0,"v":\{/.test(text) && hasKeys(text, "sessionId")) return "changes";
     const isWhole = /^\s*\{/.test(text) && hasKeys(text, "requests") && hasKeys(text, "version");
     return isWhole && /"(?:sessionId|responderUsername|requesterUsername)"\s*:/.test(text) ? { depth: 0 } : undefined;
   },

@@ -31,6 +31,25 @@ function following(path: string) {
 }
 
 describe("a file that is followed", () => {
+  test("goes on behind a row that its reader fails at", async () => {
+    using home = temporaryHome();
+    const path = join(home.path, "a.jsonl");
+    const reader = counting();
+    const failing: SourceReader = {
+      ...reader,
+      take: (row) => {
+        if (row === "odd") throw new TypeError("no such field");
+        return reader.take(row);
+      },
+    };
+    const file = new FollowedFile(path, () => Promise.resolve(failing));
+    writeFileSync(path, "one\nodd\ntwo\n");
+    const found = [];
+    for await (const { captured } of file.more()) found.push(...captured);
+    const reasons = found.map((each) => (each.kind === "broken" ? each.reason : each.kind));
+    expect(reasons).toEqual(["1: one", "no such field", "2: two"]);
+  });
+
   test("is read as it grows, up to its last whole line", async () => {
     using home = temporaryHome();
     const path = join(home.path, "a.jsonl");
