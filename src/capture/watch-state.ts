@@ -3,13 +3,15 @@ import { rmSync } from "node:fs";
 import type { Reached } from "./follow.ts";
 
 /** Raised when the table changes: files of another version are forgotten, and everything is read once more. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** A file as it was when it was last read, and how far. */
 export interface WatchedFile extends Reached {
   bytes: number;
   modifiedMs: number;
   inode: number;
+  /** Whether also that was stored which its reader holds back until the file's end. */
+  hasEnded: boolean;
 }
 
 /**
@@ -33,18 +35,18 @@ export class WatchState {
 
   get(path: string): WatchedFile | undefined {
     const found = this.#database
-      .query<WatchedFile, [string, string]>(
-        `select bytes, modified_ms as modifiedMs, inode, reached as end, lines as number, mark
+      .query<Omit<WatchedFile, "hasEnded"> & { hasEnded: number }, [string, string]>(
+        `select bytes, modified_ms as modifiedMs, inode, reached as end, lines as number, mark, ended as hasEnded
          from files where server = ? and path = ?`,
       )
       .get(this.#server, path);
-    return found ?? undefined;
+    return found === null ? undefined : { ...found, hasEnded: found.hasEnded === 1 };
   }
 
-  set(path: string, { bytes, modifiedMs, inode, end, number, mark }: WatchedFile): void {
+  set(path: string, { bytes, modifiedMs, inode, end, number, mark, hasEnded }: WatchedFile): void {
     this.#database
-      .query("insert or replace into files values (?, ?, ?, ?, ?, ?, ?, ?)")
-      .run(this.#server, path, bytes, modifiedMs, inode, end, number, mark);
+      .query("insert or replace into files values (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .run(this.#server, path, bytes, modifiedMs, inode, end, number, mark, hasEnded);
   }
 
   /** Forgets the files that are no longer there. */
@@ -69,6 +71,7 @@ function opened(path: string): Database {
       database.run("drop table if exists files");
       database.run(`create table files (
         server text, path text, bytes integer, modified_ms real, inode integer, reached integer, lines integer, mark text,
+        ended integer,
         primary key (server, path)
       ) without rowid`);
       database.run(`pragma user_version = ${VERSION}`);

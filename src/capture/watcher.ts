@@ -145,7 +145,9 @@ export class Watcher {
 
   async #readChanged(): Promise<void> {
     const { stopping, log } = this.#options;
-    for (const path of this.#changed) {
+    // A file that goes on meanwhile waits for the next round: else one that never rests would end none.
+    const round = [...this.#changed];
+    for (const path of round) {
       if (stopping.aborted) return;
       const startedMs = performance.now();
       this.#changed.delete(path);
@@ -170,19 +172,16 @@ export class Watcher {
     if (stats?.isFile() !== true) return false;
     const known = this.#options.state.get(path);
     const isSame = known?.bytes === stats.size && known.modifiedMs === stats.mtimeMs && known.inode === stats.ino;
-    if (isSame) {
-      if (this.#open.has(path) && Date.now() - stats.mtimeMs > ENDED_MS) await this.#end(path);
-      return false;
-    }
+    const hasEnded = Date.now() - stats.mtimeMs > ENDED_MS;
+    if (isSame && (known.hasEnded || !hasEnded)) return false;
     const file = await this.#followed(path, stats, known?.inode === stats.ino);
     if (file === undefined) return this.#readWhole(path, stats);
     await this.#take(path, file.more());
-    const hasEnded = Date.now() - stats.mtimeMs > ENDED_MS;
     // Its last line has no end, and will have none.
     if (hasEnded && file.reached.end < stats.size) return this.#readWhole(path, stats);
     if (hasEnded) await this.#end(path);
     await this.#importer.flush();
-    if (!this.#options.stopping.aborted) this.#options.state.set(path, { ...facts(stats), ...file.reached });
+    if (!this.#options.stopping.aborted) this.#options.state.set(path, { ...facts(stats), ...file.reached, hasEnded });
     return true;
   }
 
@@ -220,7 +219,7 @@ export class Watcher {
     }
     for await (const source of sourcesIn(path)) await this.#take(source.name, piecesOf(source));
     await this.#importer.flush();
-    if (!stopping.aborted) state.set(path, { ...facts(stats), end: 0, number: 0, mark: "" });
+    if (!stopping.aborted) state.set(path, { ...facts(stats), end: 0, number: 0, mark: "", hasEnded: true });
     return true;
   }
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, setSystemTime, test } from "bun:test";
 import {
   appendFileSync,
   mkdirSync,
@@ -37,6 +37,7 @@ function recordingServer() {
 const running: { stop(): Promise<void> }[] = [];
 afterEach(async () => {
   for (const each of running.splice(0)) await each.stop();
+  setSystemTime();
 });
 
 function watching(folder: string, state: string, server = recordingServer()) {
@@ -165,6 +166,38 @@ describe("the watch over sessions", () => {
     expect(watch.sent).toContain("without an end");
   });
 
+  test("stores after a restart what a reader held back when it was stopped, once the file has ended", async () => {
+    using here = place();
+    const [session, answer] = [
+      { sessionId: "s", projectHash: "h", startTime: "2026-11-01T10:00:00.000Z" },
+      { id: "a", timestamp: "2026-11-01T10:00:01.000Z", type: "gemini", content: "without tokens yet" },
+    ];
+    here.write("session-1.jsonl", `${JSON.stringify(session)}\n${JSON.stringify(answer)}\n`);
+    const first = watching(here.folder, here.state);
+    await first.settled();
+    await first.stop();
+    expect(first.sent).toEqual([]);
+    setSystemTime(Date.now() + 3600_000);
+    const second = watching(here.folder, here.state);
+    await second.settled();
+    expect(second.sent).toEqual(["without tokens yet"]);
+    await second.stop();
+    const third = watching(here.folder, here.state);
+    await third.settled();
+    expect(third.sent).toEqual([]);
+  });
+
+  test("stores a file of changes as soon as its writer rests, long before it has ended", async () => {
+    using here = place();
+    const chat = { sessionId: "s", requests: [{ requestId: "r", message: { text: "asked just now" }, response: [] }] };
+    here.write("chat.jsonl", `${JSON.stringify({ kind: 0, v: chat })}\n`);
+    const sixSecondsAgo = Date.now() / 1000 - 6;
+    utimesSync(here.path("chat.jsonl"), sixSecondsAgo, sixSecondsAgo);
+    const watch = watching(here.folder, here.state);
+    await watch.settled();
+    expect(watch.sent).toEqual(["asked just now"]);
+  });
+
   test("reads none of thousands of files that are unchanged", async () => {
     using here = place();
     const hourAgo = Date.now() / 1000 - 3600;
@@ -177,7 +210,7 @@ describe("the watch over sessions", () => {
     for (let index = 0; index < 3000; index += 1) {
       const path = here.path(`${index}.jsonl`);
       const { size, mtimeMs, ino } = statSync(path);
-      state.set(path, { bytes: size, modifiedMs: mtimeMs, inode: ino, end: size, number: 1, mark: "" });
+      state.set(path, { bytes: size, modifiedMs: mtimeMs, inode: ino, end: size, number: 1, mark: "", hasEnded: true });
     }
     state.close();
     const watch = watching(here.folder, here.state);
