@@ -1,9 +1,10 @@
 import { Database, constants } from "bun:sqlite";
 import { constants as fsConstants } from "node:fs";
-import { copyFile, mkdtemp, open, rm, stat } from "node:fs/promises";
+import { copyFile, mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { isRunning } from "../is-running.ts";
 
 /** The beginning of every SQLite database. */
 export const SQLITE_MAGIC = "SQLite format 3\0";
@@ -11,6 +12,8 @@ export const SQLITE_MAGIC = "SQLite format 3\0";
 const MAX_COPIES = 5;
 /** The header of a write-ahead log, which changes when its owner begins it again. */
 const WAL_HEADER_BYTES = 32;
+/** Begins the name of a folder for a copy; the id of the process follows, and a random end. */
+const COPY_PREFIX = "dewey-import-";
 
 /** A database that is only read, and closed at the end of its scope. */
 export interface Snapshot extends AsyncDisposable {
@@ -37,7 +40,8 @@ export async function openSnapshot(path: string): Promise<Snapshot> {
 }
 
 async function copied(path: string): Promise<Snapshot> {
-  const folder = await mkdtemp(join(tmpdir(), "dewey-import-"));
+  await removeLeftCopies();
+  const folder = await mkdtemp(join(tmpdir(), `${COPY_PREFIX}${process.pid}-`));
   const remove = () => rm(folder, { recursive: true, force: true });
   try {
     const copy = join(folder, "copy.db");
@@ -54,6 +58,16 @@ async function copied(path: string): Promise<Snapshot> {
   } catch (error) {
     await remove();
     throw error;
+  }
+}
+
+/** Removes the copies of processes that were killed: they are large, and hold what people said. */
+async function removeLeftCopies(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = name.startsWith(COPY_PREFIX) ? Number.parseInt(name.slice(COPY_PREFIX.length), 10) : Number.NaN;
+    if (Number.isNaN(pid) || isRunning(pid)) continue;
+    // Another user's cannot be removed, and concern only that user.
+    await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => {});
   }
 }
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
-import { chmodSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSnapshot } from "../../src/capture/database.ts";
@@ -59,6 +59,23 @@ test("rows that a running program has only in its log are read, and nothing is w
   expect(copies()).toEqual(copiesBefore);
   live.run("insert into t values (3)");
   expect(await values()).toEqual([1, 2, 3]);
+});
+
+test("a copy that a killed process left behind is removed with the next copy, and that of a running one is not", async () => {
+  using live = open("wal");
+  live.run("insert into t values (2)");
+  const ended = Bun.spawnSync(["true"]).pid;
+  const folders = [ended, process.pid].map((pid) => join(tmpdir(), `dewey-import-${pid}-${crypto.randomUUID()}`));
+  for (const folder of folders) {
+    mkdirSync(folder);
+    writeFileSync(join(folder, "copy.db"), "what people said");
+  }
+  try {
+    expect(await values()).toEqual([1, 2]);
+    expect(folders.map((folder) => existsSync(folder))).toEqual([false, true]);
+  } finally {
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test("a log that a program has left behind when it died is read", async () => {

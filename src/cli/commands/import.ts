@@ -272,12 +272,17 @@ class ImportRun {
     pieces: AsyncGenerator<CapturedRow, boolean | void>,
     progress: (end: number) => void,
   ): Promise<boolean> {
-    for (;;) {
-      const { done, value } = await pieces.next();
-      if (done) return value !== false;
-      await this.#piece(name, value);
-      progress(value.end);
-      if (this.#stopping) return true;
+    try {
+      for (;;) {
+        const { done, value } = await pieces.next();
+        if (done) return value !== false;
+        await this.#piece(name, value);
+        progress(value.end);
+        if (this.#stopping) return true;
+      }
+    } finally {
+      // A database's copy is removed also when its reading ends early.
+      await pieces.return(true);
     }
   }
 

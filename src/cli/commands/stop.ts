@@ -1,6 +1,7 @@
 import { clientConfig, obeyed } from "../../config.ts";
 import type { ClientConfig } from "../../config.ts";
 import { DeweyError } from "../../errors.ts";
+import { isRunning } from "../../is-running.ts";
 import { withoutSecrets } from "../../wire/address.ts";
 import { isLoopback } from "../../wire/host.ts";
 import { requireOwnServer } from "../../wire/owner.ts";
@@ -54,13 +55,4 @@ async function serverProcess(config: ClientConfig): Promise<number> {
   const pid = listeningProcess(portOf(url));
   if (pid !== undefined) return pid;
   throw problem("belongs to no process that can be seen here; stop the server where it was started");
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
