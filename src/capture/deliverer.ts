@@ -69,7 +69,10 @@ export class Deliverer {
       const waiting = this.#options.queue.waiting();
       // A transcript may hold the end of a tool use whose event comes later in the queue.
       for (const name of waiting) this.#noteDuration(this.#options.queue.read(name));
-      for (const name of waiting) await this.#deliver(name);
+      for (const name of waiting) {
+        if (this.#options.stopping.aborted) return;
+        await this.#deliver(name);
+      }
       if (waiting.length > 0) idleSinceMs = performance.now();
       else await this.#followAll();
       await pause(POLL_INTERVAL_MS, this.#options.stopping);
@@ -81,8 +84,9 @@ export class Deliverer {
     try {
       const event = queue.read(name);
       if (event === undefined) throw new Error("it is no event");
-      await this.#take(event);
+      const isTaken = await this.#take(event);
       await this.#importer.flush();
+      if (!isTaken) return;
       queue.remove(name);
     } catch (error) {
       if (asDeweyError(error).code === "unavailable") throw error;
@@ -91,20 +95,24 @@ export class Deliverer {
     }
   }
 
-  async #take(event: HookEvent): Promise<void> {
+  /** Returns false when it was stopped while it waited for the transcript: the event is left to the next deliverer. */
+  async #take(event: HookEvent): Promise<boolean> {
+    const { stopping } = this.#options;
     const source = hookSource(event.client);
     const place = source.place(event.event);
     if (place === undefined) throw new Error("it names no session");
     const followed = this.#transcript(place, source);
     const expected = await this.#expected(event, place, source, followed);
     const missing = () => expected.filter((message) => !followed?.taken.has(message.message_id));
-    for (const deadlineMs = performance.now() + CATCH_UP_MS; ; await pause(POLL_INTERVAL_MS, this.#options.stopping)) {
+    for (const deadlineMs = catchUpDeadlineMs(event); ; await pause(POLL_INTERVAL_MS, stopping)) {
       if (followed) await this.#follow(followed);
       if (missing().length === 0 || performance.now() > deadlineMs || followed === undefined) break;
-      if (source.reader === undefined) break;
+      if (source.reader === undefined || stopping.aborted) break;
     }
+    if (stopping.aborted && missing().length > 0) return false;
     await this.#standIn(event, place, missing(), followed);
     if (/^(Stop|SessionEnd)$/.test(String(event.event["hook_event_name"]))) await this.#followAgents(place, source);
+    return true;
   }
 
   /**
@@ -118,7 +126,7 @@ export class Deliverer {
     followed: Followed | undefined,
   ): Promise<CapturedMessage[]> {
     if (source.sharesIds(event.event) || followed === undefined) return source.messages(event, place);
-    const deadlineMs = performance.now() + CATCH_UP_MS;
+    const deadlineMs = catchUpDeadlineMs(event);
     const { path } = followed.file;
     while (!(await followed.file.canFollow()) && !(await hasLine(path)) && performance.now() < deadlineMs) {
       if (this.#options.stopping.aborted) break;
@@ -207,6 +215,15 @@ export class Deliverer {
       await pause(backoff.next(), this.#options.stopping);
     }
   }
+}
+
+/**
+ * Until when a transcript is waited for. Time that the event has waited in the queue counts, so that a session without
+ * a transcript, of which many events wait, keeps the others waiting only once.
+ */
+function catchUpDeadlineMs({ time }: HookEvent): number {
+  const waitedMs = Math.max(0, Date.now() - Date.parse(time));
+  return performance.now() + Math.max(0, CATCH_UP_MS - waitedMs);
 }
 
 async function filesIn(folder: string): Promise<string[]> {

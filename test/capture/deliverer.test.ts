@@ -188,6 +188,44 @@ describe("what hooks have left", () => {
     expect(spoken(await read(told.session))).toEqual(whole);
   });
 
+  test("is left to the next deliverer when this one is stopped while it waits for the transcript", async () => {
+    using told = talk();
+    const stopping = new AbortController();
+    told.queue.put(told.events.find((event) => event["hook_event_name"] === "UserPromptSubmit") ?? {});
+    const { queue } = told;
+    const read = queue.read.bind(queue);
+    let reads = 0;
+    queue.read = (name) => {
+      reads += 1;
+      // The first is the look for durations, the second begins the delivery.
+      if (reads === 2) stopping.abort();
+      return read(name);
+    };
+    const sent: string[] = [];
+    const call = (tool: string) => Promise.resolve({ tool: sent.push(tool) });
+    await deliverer(queue, { call, stopping: stopping.signal }).run();
+    expect(sent).toEqual([]);
+    expect(queue.waiting()).toHaveLength(1);
+  });
+
+  test("that has waited for long enough is not waited with again for its transcript", async () => {
+    using told = talk();
+    const prompt = told.events.find((event) => event["hook_event_name"] === "UserPromptSubmit") ?? {};
+    const folder = join(told.home.path, "hooks");
+    mkdirSync(folder);
+    const time = new Date(Date.now() - 60_000).toISOString();
+    for (const index of [1, 2, 3]) {
+      const event = { ...prompt, prompt_id: crypto.randomUUID() };
+      writeFileSync(join(folder, `${index}.event`), JSON.stringify({ time, client: "claude-code", event }));
+    }
+    const startedMs = performance.now();
+    const call = () => Promise.resolve({ stored: 1, known: 0 });
+    await deliverer(told.queue, { call }).run();
+    expect(told.queue.waiting()).toEqual([]);
+    // A new event is waited with for ten seconds.
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
+  });
+
   test("and is no event, or none of a session, is put aside and stops nothing", async () => {
     using told = talk();
     const folder = join(told.home.path, "hooks");
