@@ -128,19 +128,29 @@ export class Watcher {
     const { log } = this.#options;
     const forget = (error: unknown) => {
       log.warn("changes in a folder of sessions are found only once a minute", { folder, reason: reasonOf(error) });
-      this.#watches.get(folder)?.close();
-      this.#watches.delete(folder);
+      this.#unwatch(folder);
     };
     try {
-      const watching = watch(folder, { recursive: true }, (_, name) => {
-        if (name === null || !isCandidate(name)) return;
-        this.#wake(join(folder, name));
+      const watching = watch(folder, { recursive: true }, (_, name: string | null | undefined) => {
+        if (name === null || name === undefined) this.#watchAgain(folder);
+        else if (isCandidate(name)) this.#wake(join(folder, name));
       });
       watching.on("error", forget);
       this.#watches.set(folder, watching);
     } catch (error) {
       forget(error);
     }
+  }
+
+  /** The folder itself was removed or replaced, which ends a watch without a word. A later walk finds it when it is back. */
+  #watchAgain(folder: string): void {
+    this.#unwatch(folder);
+    if (statOf(folder)?.isDirectory()) this.#watch(folder);
+  }
+
+  #unwatch(folder: string): void {
+    this.#watches.get(folder)?.close();
+    this.#watches.delete(folder);
   }
 
   async #readChanged(): Promise<void> {

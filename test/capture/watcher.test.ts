@@ -3,6 +3,7 @@ import {
   appendFileSync,
   mkdirSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -196,6 +197,22 @@ describe("the watch over sessions", () => {
     const watch = watching(here.folder, here.state);
     await watch.settled();
     expect(watch.sent).toEqual(["asked just now"]);
+  });
+
+  test("follows a folder again that was removed and made again", async () => {
+    using here = place();
+    here.write("one.jsonl", row("one", "before"));
+    const watch = watching(here.folder, here.state);
+    await watch.settled();
+    const startedMs = performance.now();
+    rmSync(here.folder, { recursive: true });
+    mkdirSync(here.folder);
+    await until("a row in the new folder", () => {
+      here.write("two.jsonl", row("two", "after"));
+      return watch.sent.includes("after");
+    });
+    // The walk of every minute would find it too.
+    expect(performance.now() - startedMs).toBeLessThan(30_000);
   });
 
   test("reads none of thousands of files that are unchanged", async () => {
