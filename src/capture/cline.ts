@@ -2,14 +2,16 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { isText, textOf } from "./blocks.ts";
+import { isText } from "./blocks.ts";
 import { conversationId, parseRow, timeOf } from "./captured.ts";
 import type { Captured, SourceReader } from "./captured.ts";
-import type { Head, SourceFile, SourceKind } from "./source-kind.ts";
+import { messagesOf, namedResults } from "./cline-sent.ts";
+import type { SourceFile, SourceKind } from "./source-kind.ts";
 import { Talk, firstText, hasKeys, objectsOf, tokensOf } from "./talk.ts";
 import type { Piece } from "./talk.ts";
 
-const CLINE = "cline";
+/** The name of the source in lists. */
+export const CLINE = "cline";
 const ROO = "roo-code";
 
 const SHOWN = "ui_messages.json";
@@ -28,13 +30,6 @@ const tokenNames = {
   cache_read: "cacheReads",
   cache_write: "cacheWrites",
 } as const;
-const metricNames = {
-  input: "inputTokens",
-  output: "outputTokens",
-  cache_read: "cacheReadTokens",
-  cache_write: "cacheWriteTokens",
-} as const;
-
 /** Rows that the program notes for itself, and questions whose text another row has. */
 const notes =
   /^(?:api_req_(?:finished|retried|deleted|retry_delayed)|deleted_api_reqs|checkpoint_(?:created|saved)|resume_(?:completed_)?task|mcp_server_request_started|hook_.*|subagent_usage|task_progress|user_edit_todos|command_output_end)$/;
@@ -123,7 +118,8 @@ function sentBeside({ path }: SourceFile): Json[] {
   return path === undefined ? [] : objectsOf(jsonAt(join(dirname(path), SENT)));
 }
 
-function jsonAt(path: string): unknown {
+/** The content of a JSON file; undefined when it is missing or broken. */
+export function jsonAt(path: string): unknown {
   try {
     return JSON.parse(readFileSync(path, "utf8"));
   } catch {
@@ -239,56 +235,9 @@ function untoldResults(talk: Talk, message: Json, index: number, seen: Set<strin
   });
 }
 
-/** Results in texts, as models are sent them that have no tools of their own: a line about the call, and the result after it. */
-function namedResults(blocks: unknown[]): Map<number, { tool: string; text: string }> {
-  const results = new Map<number, { tool: string; text: string }>();
-  for (const [place, block] of blocks.entries()) {
-    const text = textOf(block) ?? "";
-    const [head, tool] = resultHead.exec(text) ?? [];
-    if (tool === undefined || head === undefined) continue;
-    const following = textOf(blocks[place + 1]);
-    const isAlone = text.trimEnd() === head && following !== undefined;
-    const hasResult = isAlone && !resultHead.test(following) && !following.startsWith("<environment_details>");
-    results.set(hasResult ? place + 1 : place, { tool, text: hasResult ? following : text });
-  }
-  return results;
-}
-
-const resultHead = /^\[(\w{1,60})(?: [^\n]{0,1000})?\] Result:/;
-
 /** Reads a task from the messages that were sent to the model, when nothing else of it is left. */
 function sentTask(talk: Talk, rows: Json[]): Captured[] {
   return rows.flatMap((row, index) => messagesOf(talk, row, `sent ${index}`));
-}
-
-/** A message of Anthropic's API with an envelope. */
-function messagesOf(talk: Talk, row: Json, name: string): Captured[] {
-  const { role, content, ts, modelInfo, metrics } = row;
-  const blocks: unknown[] = Array.isArray(content) ? content : [content];
-  const info = isObject(modelInfo) ? modelInfo : {};
-  const facts: Piece = {
-    time: timeOf(ts),
-    model: firstText(info["id"], info["modelId"]),
-    tokens: tokensOf(metrics, metricNames),
-  };
-  const named = role === "user" ? namedResults(blocks) : new Map<number, never>();
-  return blocks.flatMap((block, index) => {
-    const piece = { ...facts, name: `${name} ${index}` };
-    const given = isObject(block) ? block : {};
-    const result = named.get(index);
-    if (result !== undefined) return [talk.result("", result.text, false, { ...piece, tool: result.tool })];
-    // The line that announces the result in the next text.
-    if (role === "user" && named.has(index + 1) && resultHead.test(textOf(block) ?? "")) return [];
-    return [blockOf(talk, role === "user", given, block, piece)];
-  });
-}
-
-function blockOf(talk: Talk, isUser: boolean, given: Json, block: unknown, piece: Piece): Captured {
-  if (given["type"] === "tool_use") return talk.call(String(given["name"]), String(given["id"]), given["input"], piece);
-  if (given["type"] === "tool_result")
-    return talk.result(String(given["tool_use_id"]), given["content"], given["is_error"] === true, piece);
-  if (given["type"] === "thinking") return talk.thinking(firstText(given["thinking"]) ?? "", piece);
-  return isUser ? talk.prompt([block], piece) : talk.answer([block], piece);
 }
 
 function listOf(value: unknown): unknown[] {
@@ -298,44 +247,6 @@ function listOf(value: unknown): unknown[] {
 function decoded(text: string): Json | undefined {
   const parsed = /^\s*\{/.test(text) ? parseRow(text) : undefined;
   return parsed !== undefined && "row" in parsed ? parsed.row : undefined;
-}
-
-/** Reads a session of Cline's command line (`sessions/SESSION/SESSION.messages.json`). */
-class SessionReader implements SourceReader {
-  readonly #file: SourceFile;
-
-  constructor(file: SourceFile) {
-    this.#file = file;
-  }
-
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { sessionId, messages, agent } = parsed.row;
-    const talk = new Talk(CLINE, firstText(sessionId) ?? this.#file.stem);
-    const rows = objectsOf(messages);
-    const { path } = this.#file;
-    const about = path === undefined ? undefined : jsonAt(path.replace(/\.messages\.json$/, ".json"));
-    const facts = isObject(about) ? about : {};
-    const metadata = isObject(facts["metadata"]) ? facts["metadata"] : {};
-    const parent = firstText(facts["parentSessionId"], facts["parent_session_id"]);
-    const begun = talk.begin({
-      title: firstText(facts["title"], metadata["title"]),
-      cwd: firstText(facts["cwd"], facts["workspaceRoot"], facts["workspace_root"]),
-      model: facts["model"],
-      parent: parent === undefined ? undefined : conversationId(CLINE, parent),
-      time:
-        timeOf(facts["started_at"] ?? facts["startedAt"]) ??
-        rows.map(({ ts }) => timeOf(ts)).find((time) => time !== undefined) ??
-        this.#file.time,
-      more: isText(agent) ? { agent } : {},
-    });
-    return [...begun, ...rows.flatMap((row, index) => messagesOf(talk, row, firstText(row["id"]) ?? `${index}`))];
-  }
-
-  end(): Captured[] {
-    return [];
-  }
 }
 
 export const cline: SourceKind = {
@@ -358,13 +269,3 @@ export const cline: SourceKind = {
 
 /** How much of a file tells whether it is a task: its first rows do. */
 const HEAD_CHARACTERS = 100_000;
-
-export const clineSession: SourceKind = {
-  name: "Cline's command line",
-  where: ({ home, env }) => [join(env["CLINE_DIR"] || join(home, ".cline"), "data/sessions")],
-  form: ({ text, name }: Head) =>
-    name.endsWith(".messages.json") && /^\s*\{/.test(text) && hasKeys(text, "sessionId", "messages", "role")
-      ? { depth: 0 }
-      : undefined,
-  reader: (file) => new SessionReader(file),
-};

@@ -1,0 +1,57 @@
+import { join } from "node:path";
+import { isObject } from "../wire/frame.ts";
+import { isText } from "./blocks.ts";
+import { conversationId, parseRow, timeOf } from "./captured.ts";
+import type { Captured, SourceReader } from "./captured.ts";
+import { messagesOf } from "./cline-sent.ts";
+import { CLINE, jsonAt } from "./cline.ts";
+import type { Head, SourceFile, SourceKind } from "./source-kind.ts";
+import { Talk, firstText, hasKeys, objectsOf } from "./talk.ts";
+
+/** Reads a session of Cline's command line (`sessions/SESSION/SESSION.messages.json`). */
+class SessionReader implements SourceReader {
+  readonly #file: SourceFile;
+
+  constructor(file: SourceFile) {
+    this.#file = file;
+  }
+
+  take(text: string): Captured[] {
+    const parsed = parseRow(text);
+    if ("broken" in parsed) return parsed.broken;
+    const { sessionId, messages, agent } = parsed.row;
+    const talk = new Talk(CLINE, firstText(sessionId) ?? this.#file.stem);
+    const rows = objectsOf(messages);
+    const { path } = this.#file;
+    const about = path === undefined ? undefined : jsonAt(path.replace(/\.messages\.json$/, ".json"));
+    const facts = isObject(about) ? about : {};
+    const metadata = isObject(facts["metadata"]) ? facts["metadata"] : {};
+    const parent = firstText(facts["parentSessionId"], facts["parent_session_id"]);
+    const begun = talk.begin({
+      title: firstText(facts["title"], metadata["title"]),
+      cwd: firstText(facts["cwd"], facts["workspaceRoot"], facts["workspace_root"]),
+      model: facts["model"],
+      parent: parent === undefined ? undefined : conversationId(CLINE, parent),
+      time:
+        timeOf(facts["started_at"] ?? facts["startedAt"]) ??
+        rows.map(({ ts }) => timeOf(ts)).find((time) => time !== undefined) ??
+        this.#file.time,
+      more: isText(agent) ? { agent } : {},
+    });
+    return [...begun, ...rows.flatMap((row, index) => messagesOf(talk, row, firstText(row["id"]) ?? `${index}`))];
+  }
+
+  end(): Captured[] {
+    return [];
+  }
+}
+
+export const clineSession: SourceKind = {
+  name: "Cline's command line",
+  where: ({ home, env }) => [join(env["CLINE_DIR"] || join(home, ".cline"), "data/sessions")],
+  form: ({ text, name }: Head) =>
+    name.endsWith(".messages.json") && /^\s*\{/.test(text) && hasKeys(text, "sessionId", "messages", "role")
+      ? { depth: 0 }
+      : undefined,
+  reader: (file) => new SessionReader(file),
+};
