@@ -1,28 +1,19 @@
-import { Backoff } from "../backoff.ts";
 import { within } from "../deadline.ts";
 import { DeweyError, jsonRpcCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { withoutSecrets } from "./address.ts";
-import {
-  INVALID_REQUEST,
-  MAX_FRAME_BYTES,
-  PARSE_ERROR,
-  cancelledKey,
-  errorFrame,
-  isObject,
-  requestIds,
-  viewFrame,
-} from "./frame.ts";
+import { AnswerStream, streamBackoff } from "./answer-stream.ts";
+import type { StreamEnd } from "./answer-stream.ts";
+import { INVALID_REQUEST, PARSE_ERROR, cancelledKey, errorFrame, isObject, requestIds, viewFrame } from "./frame.ts";
 import type { FrameView, Json } from "./frame.ts";
 import { fetchUpstream, isRefusedConnection, isTemporary, reasonOf, unsuccessful } from "./http-request.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
 import { Inbox } from "./inbox.ts";
 import { DIAL_DEADLINE_MS } from "./limits.ts";
 import type { Link, LinkHandlers } from "./link.ts";
-import { MirroredHeaders, statelessVersion } from "./mirrored-headers.ts";
+import { PostQueue } from "./post-queue.ts";
 import { SseReader } from "./sse.ts";
-import { whileTaken } from "./stall-watch.ts";
-import { toolPages } from "./tool-list.ts";
+import { StatelessRequests } from "./stateless-requests.ts";
 
 /** JSON-RPC code of a request that the server did not answer. */
 const UPSTREAM_FAILED = jsonRpcCode("unavailable");
@@ -34,19 +25,10 @@ const PROBE_DEADLINE_MS = 5000;
 const PROBE_ID = "dewey-probe";
 /** How long a lost session waits for the refusals of other frames in flight. */
 const REFUSALS_LIMIT_MS = 1000;
-/** MCP's code for headers that do not repeat the body (2026-07-28). */
-const HEADER_MISMATCH = -32_020;
 /** Time limit of the DELETE that ends a session; the server may be gone. */
 const GOODBYE_DEADLINE_MS = 2000;
-/** From here on the link reports backpressure: room for two of the largest frames in flight. */
-const MAX_SENDING_CHARACTERS = 2 * MAX_FRAME_BYTES;
 /** How long a notification waits for earlier requests: some servers send no headers before they have the answer. */
 const ARRIVAL_PATIENCE_MS = 100;
-/** Pauses before a broken stream is fetched again, unless the server sets the reconnection time. */
-const FIRST_RETRY_MS = 500;
-const LONGEST_RETRY_MS = 30_000;
-/** Failures in a row to resume the stream of a response after which its requests are given up. */
-const MAX_ANSWER_FAILURES = 5;
 
 export interface HttpDialOptions {
   url: string;
@@ -82,11 +64,8 @@ class HttpClientLink implements Link {
   readonly #address: string;
   readonly #inbox = new Inbox();
   readonly #abort = new AbortController();
-  readonly #mirrored = new MirroredHeaders();
-  /** Cancels each request of 2026-07-28 in flight, by its key. */
-  readonly #cancels = new Map<string, () => void>();
-  /** Keys of the requests in flight for a list of tools of that revision. */
-  readonly #listing = new Set<string>();
+  readonly #stateless = new StatelessRequests();
+  readonly #queue: PostQueue;
   #sessionId: string | undefined;
   /** Whether the server has taken a frame of the session. */
   #isSessionProven = false;
@@ -95,16 +74,8 @@ class HttpClientLink implements Link {
   #probing: Promise<boolean> | undefined;
   #version: string | undefined;
   #initializeId: string | undefined;
-  /** Resolves when the next frame may be posted. */
-  #order: Promise<void> = Promise.resolve();
   /** The unanswered requests of each exchange. */
   readonly #exchanges = new Set<Map<string, unknown>>();
-  /** One for each frame that the server may not have received. */
-  readonly #arriving = new Set<Promise<void>>();
-  #sendingCharacters = 0;
-  #sentCharacters = 0;
-  readonly #maxSendingCharacters: number;
-  #isFull = false;
   #resumed: PromiseWithResolvers<void> | undefined;
   #isListening = false;
   #streamProblem: string | undefined;
@@ -114,7 +85,11 @@ class HttpClientLink implements Link {
   constructor(options: HttpDialOptions) {
     this.#options = options;
     this.#address = withoutSecrets(options.url);
-    this.#maxSendingCharacters = options.maxSendingCharacters ?? MAX_SENDING_CHARACTERS;
+    this.#queue = new PostQueue({
+      post: (frame) => this.#post(frame),
+      drained: () => this.#inbox.drained(),
+      maxSendingCharacters: options.maxSendingCharacters,
+    });
   }
 
   open(handlers: LinkHandlers): void {
@@ -124,10 +99,7 @@ class HttpClientLink implements Link {
   send(frame: string): boolean {
     if (this.#isClosed) return true;
     if (this.#lostReason !== undefined && this.#inbox.unsent(frame)) return true;
-    this.#sendingCharacters += frame.length;
-    this.#order = this.#order.then(() => this.#post(frame));
-    this.#isFull = this.#sendingCharacters >= this.#maxSendingCharacters;
-    return !this.#isFull;
+    return this.#queue.send(frame);
   }
 
   pause(): void {
@@ -154,16 +126,10 @@ class HttpClientLink implements Link {
 
   /** Ends the session once the server has the frames that were sent, or takes no more of them. */
   async #finish(): Promise<void> {
-    if (this.#sendingCharacters > 0) await whileTaken(this.#allArrived(), () => this.#sentCharacters);
+    await this.#queue.flushed();
     if (this.#sessionId !== undefined) await this.#sayGoodbye();
     this.#abort.abort();
     this.#finished.resolve();
-  }
-
-  /** Resolves when the server has received every frame. */
-  async #allArrived(): Promise<void> {
-    await this.#order;
-    await Promise.all(this.#arriving);
   }
 
   /**
@@ -173,18 +139,18 @@ class HttpClientLink implements Link {
    */
   async #post(frame: string): Promise<void> {
     if (this.#lostReason !== undefined && this.#inbox.unsent(frame)) {
-      this.#sent(frame);
+      this.#queue.taken(frame);
       return;
     }
     const view = viewFrame(frame);
     if (view.kind === "invalid") {
-      this.#sent(frame);
+      this.#queue.taken(frame);
       const code = view.reason === "not JSON" ? PARSE_ERROR : INVALID_REQUEST;
       this.#inbox.frame(errorFrame(null, code, `the frame is ${view.reason}`));
       return;
     }
-    if (this.#isCancelled(view)) {
-      this.#sent(frame);
+    if (this.#stateless.cancel(view)) {
+      this.#queue.taken(frame);
       return;
     }
     if (view.kind === "notification") await this.#arrival();
@@ -197,23 +163,25 @@ class HttpClientLink implements Link {
   /** Resolves when the requests before have arrived, or seem to have. */
   async #arrival(): Promise<void> {
     const patienceMs = this.#options.arrivalPatienceMs ?? ARRIVAL_PATIENCE_MS;
-    await within(patienceMs, Promise.all(this.#arriving), () => {});
+    await within(patienceMs, this.#queue.arrived(), () => {});
   }
 
   async #exchange(frame: string, view: FrameView): Promise<void> {
     const unanswered = new Map(requestIds(view).map((id) => [JSON.stringify(id), id]));
-    const cancelled = this.#begin(view, unanswered);
+    const cancelled = this.#stateless.begin(view, this.#abort.signal, () => unanswered.clear());
     this.#exchanges.add(unanswered);
     this.#cancel(view);
     try {
-      const response = await this.#carry(frame, view, { unanswered, signal: cancelled });
+      const response = await this.#queue.carry(frame, () =>
+        this.#carry(frame, view, { unanswered, signal: cancelled }),
+      );
       if (response.ok) await this.#receive(response, unanswered);
       if (response.status === ACCEPTED && isInitialized(view)) void this.#listen();
     } catch (error) {
       if (!cancelled.aborted) this.#fail(unanswered, error);
     } finally {
       this.#exchanges.delete(unanswered);
-      if (view.kind === "request") this.#forget(view.key);
+      this.#stateless.end(view);
     }
   }
 
@@ -223,74 +191,18 @@ class HttpClientLink implements Link {
     if (key !== undefined) for (const unanswered of this.#exchanges) unanswered.delete(key);
   }
 
-  /** Notes a request of 2026-07-28. Returns the signal that aborts when it is cancelled, or the link closes. */
-  #begin(view: FrameView, unanswered: Map<string, unknown>): AbortSignal {
-    if (view.kind !== "request" || statelessVersion(view) === undefined) return this.#abort.signal;
-    const cancelled = new AbortController();
-    this.#cancels.set(view.key, () => {
-      unanswered.clear();
-      cancelled.abort();
-    });
-    if (view.method === "tools/list") this.#listing.add(view.key);
-    return AbortSignal.any([cancelled.signal, this.#abort.signal]);
-  }
-
-  #forget(key: string): void {
-    this.#cancels.delete(key);
-    this.#listing.delete(key);
-  }
-
-  /**
-   * Cancels a request of 2026-07-28 as HTTP does, by closing its stream, when this is the notification by which other wires
-   * do; returns false for anything else.
-   */
-  #isCancelled(view: FrameView): boolean {
-    if (view.kind !== "notification" || view.method !== "notifications/cancelled") return false;
-    const { params } = view.message;
-    const cancel = this.#cancels.get(JSON.stringify(isObject(params) ? params["requestId"] : undefined));
-    cancel?.();
-    return cancel !== undefined;
-  }
-
-  /**
-   * Posts a frame. A call that is refused for its headers did not run: the server's tools are listed, and when they ask for
-   * other headers, the call is posted once more.
-   */
-  async #ask(frame: string, view: FrameView, signal: AbortSignal): Promise<Response> {
-    const headers = this.#mirrored.of(view);
-    const response = await this.#postWith(frame, headers, signal);
-    const isCall = view.kind === "request" && view.method === "tools/call" && VERSION_HEADER in headers;
-    if (response.status !== BAD_REQUEST || !isCall) return response;
-    const body = await response.text();
-    if (isHeaderMismatch(body)) {
-      const list = (text: string) => this.#postWith(text, this.#mirrored.of(viewFrame(text)), signal);
-      for await (const page of toolPages(this.#mirrored.metaOf(view), list)) this.#mirrored.learn(page);
-      const others = this.#mirrored.of(view);
-      if (!Bun.deepEquals(headers, others)) return this.#postWith(frame, others, signal);
-    }
-    return new Response(body, response);
-  }
-
   /** Posts a frame. Resolves when the server has it, with the headers of its response, or once its refusal is settled. */
   async #carry(
     frame: string,
     view: FrameView,
     { unanswered, signal }: { unanswered: Map<string, unknown>; signal: AbortSignal },
   ): Promise<Response> {
-    const arrival = Promise.withResolvers<void>();
-    this.#arriving.add(arrival.promise);
     const sessionId = this.#sessionId;
-    try {
-      const response = await this.#ask(frame, view, signal);
-      this.#sessionId = response.headers.get(SESSION_HEADER) ?? sessionId;
-      if (!response.ok) await this.#refused(response, { frame, unanswered, isInSession: sessionId !== undefined });
-      else if (sessionId !== undefined) this.#isSessionProven = true;
-      return response;
-    } finally {
-      arrival.resolve();
-      this.#arriving.delete(arrival.promise);
-      this.#sent(frame);
-    }
+    const response = await this.#stateless.post(frame, view, (text, headers) => this.#postWith(text, headers, signal));
+    this.#sessionId = response.headers.get(SESSION_HEADER) ?? sessionId;
+    if (!response.ok) await this.#refused(response, { frame, unanswered, isInSession: sessionId !== undefined });
+    else if (sessionId !== undefined) this.#isSessionProven = true;
+    return response;
   }
 
   #postWith(frame: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
@@ -304,69 +216,23 @@ class HttpClientLink implements Link {
   /** Reads a response's body. A stream that breaks while requests are unanswered is resumed if its events have ids. */
   async #receive(response: Response, unanswered: Map<string, unknown>): Promise<void> {
     const type = response.headers.get("content-type") ?? "";
-    if (isEventStream(response)) await this.#stream(response, unanswered);
+    if (isEventStream(response)) await this.#answerStream(unanswered).read(response);
     else if (unanswered.size > 0 && type.startsWith("application/json")) {
       this.#deliver(await response.text(), unanswered);
     } else await response.body?.cancel();
     if (unanswered.size > 0) throw new Error("the response ended before every request was answered");
   }
 
-  /**
-   * Reads the stream of a response, and asks for the rest of it while requests are unanswered: it broke, or the server closed
-   * it to let the client poll. Only failures count as attempts, and any new event id starts the count over.
-   */
-  async #stream(first: Response, unanswered: Map<string, unknown>): Promise<void> {
-    let response = first;
-    let lastId: string | undefined;
-    let failures = 0;
-    const backoff = new Backoff({ firstMs: FIRST_RETRY_MS, longestMs: LONGEST_RETRY_MS });
-    let pauseMs: number | undefined;
-    for (;;) {
-      const { lastEventId = lastId, retryMs, error } = await this.#read(response, unanswered);
-      if (unanswered.size === 0 || this.#isClosed) return;
-      if (lastEventId === undefined) throw error ?? new Error("the stream ended too early");
-      const isProgress = lastEventId !== lastId;
-      if (isProgress) {
-        failures = 0;
-        backoff.reset();
-      }
-      lastId = lastEventId;
-      pauseMs = retryMs ?? pauseMs;
-      let problem = isProgress ? undefined : error;
-      for (;;) {
-        if (problem) failures += 1;
-        if (problem && failures === MAX_ANSWER_FAILURES) throw problem;
-        const longerMs = backoff.next();
-        await Bun.sleep(pauseMs ?? longerMs);
-        // The call may have been cancelled meanwhile.
-        if (unanswered.size === 0 || this.#isClosed) return;
-        const resumed = await this.#resume(lastId);
-        if (resumed instanceof Response) {
-          response = resumed;
-          break;
-        }
-        problem = resumed;
-      }
-    }
-  }
-
-  /** Asks for the rest of a stream. Returns why that failed for now; throws what no further attempt can change. */
-  async #resume(lastEventId: string): Promise<Response | Error> {
-    let response: Response;
-    try {
-      response = await this.#get(lastEventId);
-    } catch (error) {
-      if (isRefusedConnection(error)) throw error;
-      return error instanceof Error ? error : new Error(String(error));
-    }
-    if (response.ok) return response;
-    const problem = await unsuccessful(response);
-    if (isTemporary(response)) return problem;
-    throw problem;
+  #answerStream(unanswered: Map<string, unknown>): AnswerStream {
+    return new AnswerStream({
+      read: (response) => this.#read(response, unanswered),
+      get: (lastEventId) => this.#get(lastEventId),
+      isOver: () => unanswered.size === 0 || this.#isClosed,
+    });
   }
 
   /** Reads events until the stream ends or breaks. Returns what is needed to resume it. */
-  async #read(response: Response, unanswered: Map<string, unknown> | undefined) {
+  async #read(response: Response, unanswered: Map<string, unknown> | undefined): Promise<StreamEnd> {
     const reader = new SseReader();
     const body: AsyncIterable<Uint8Array> | [] = response.body ?? [];
     let lastEventId: string | undefined;
@@ -390,7 +256,7 @@ class HttpClientLink implements Link {
     if (this.#isListening) return;
     this.#isListening = true;
     let lastId: string | undefined;
-    const backoff = new Backoff({ firstMs: FIRST_RETRY_MS, longestMs: LONGEST_RETRY_MS });
+    const backoff = streamBackoff();
     while (!this.#isClosed) {
       let retryMs: number | undefined;
       try {
@@ -462,7 +328,7 @@ class HttpClientLink implements Link {
         const id = each.key;
         unanswered.delete(id);
         if (id === this.#initializeId) this.#noteVersion(each.message);
-        if (this.#listing.delete(id)) this.#mirrored.learn(each.message["result"]);
+        this.#stateless.answered(each);
       }
     }
     if (!this.#isClosed) this.#inbox.frame(text);
@@ -517,7 +383,7 @@ class HttpClientLink implements Link {
   #loseSession(reason: string): void {
     if (this.#lostReason !== undefined) return;
     this.#lostReason = reason;
-    void within(REFUSALS_LIMIT_MS, this.#allArrived(), () => {}).then(() =>
+    void within(REFUSALS_LIMIT_MS, this.#queue.emptied(), () => {}).then(() =>
       this.#end(`its HTTP session is gone (${reason})`),
     );
   }
@@ -534,14 +400,6 @@ class HttpClientLink implements Link {
 
   #endIfUnreachable(error: unknown): void {
     if (isRefusedConnection(error)) this.#end(`${this.#address} cannot be reached`);
-  }
-
-  #sent(frame: string): void {
-    this.#sendingCharacters -= frame.length;
-    this.#sentCharacters += frame.length;
-    if (!this.#isFull || this.#sendingCharacters >= this.#maxSendingCharacters) return;
-    this.#isFull = false;
-    this.#inbox.drained();
   }
 
   async #sayGoodbye(): Promise<void> {
@@ -566,12 +424,6 @@ class HttpClientLink implements Link {
 
 function isEventStream(response: Response): boolean {
   return response.ok && (response.headers.get("content-type") ?? "").startsWith("text/event-stream");
-}
-
-function isHeaderMismatch(body: string): boolean {
-  const view = viewFrame(body);
-  const error = view.kind === "response" ? view.message["error"] : undefined;
-  return isObject(error) && error["code"] === HEADER_MISMATCH;
 }
 
 function isInitialized(view: FrameView): boolean {

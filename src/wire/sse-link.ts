@@ -2,21 +2,19 @@ import { within } from "../deadline.ts";
 import { DeweyError, jsonRpcCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { withoutSecrets } from "./address.ts";
-import { MAX_FRAME_BYTES, errorFrame, requestIds, viewFrame } from "./frame.ts";
+import { errorFrame, requestIds, viewFrame } from "./frame.ts";
 import { fetchUpstream, isRefusedConnection, reasonOf, unsuccessful } from "./http-request.ts";
 import { Inbox } from "./inbox.ts";
 import { DIAL_DEADLINE_MS } from "./limits.ts";
 import type { Link, LinkHandlers } from "./link.ts";
+import { PostQueue } from "./post-queue.ts";
 import { SseReader } from "./sse.ts";
-import { whileTaken } from "./stall-watch.ts";
 
 /** JSON-RPC code of a request that the server did not answer. */
 const UPSTREAM_FAILED = jsonRpcCode("unavailable");
 const NOT_FOUND = 404;
 /** How long a frame waits for the one before it to be taken, so that frames keep their order; some servers answer late. */
 const ARRIVAL_PATIENCE_MS = 100;
-/** From here on the link reports backpressure: room for two of the largest frames in flight. */
-const MAX_SENDING_CHARACTERS = 2 * MAX_FRAME_BYTES;
 
 export interface SseDialOptions {
   url: string;
@@ -65,12 +63,10 @@ class SseClientLink implements Link {
   readonly #abort: AbortController;
   readonly #inbox = new Inbox();
   readonly #endpoint = Promise.withResolvers<URL>();
-  /** Resolves when the next frame may be posted. */
-  #order: Promise<void> = Promise.resolve();
-  readonly #posting = new Set<Promise<void>>();
-  #sendingCharacters = 0;
-  #sentCharacters = 0;
-  #isFull = false;
+  readonly #queue = new PostQueue({
+    post: (frame) => this.#post(frame),
+    drained: () => this.#inbox.drained(),
+  });
   #resumed: PromiseWithResolvers<void> | undefined;
   #isClosed = false;
   readonly #finished = Promise.withResolvers<void>();
@@ -93,10 +89,7 @@ class SseClientLink implements Link {
 
   send(frame: string): boolean {
     if (this.#isClosed) return true;
-    this.#sendingCharacters += frame.length;
-    this.#order = this.#order.then(() => this.#post(frame));
-    this.#isFull = this.#sendingCharacters >= MAX_SENDING_CHARACTERS;
-    return !this.#isFull;
+    return this.#queue.send(frame);
   }
 
   pause(): void {
@@ -122,8 +115,7 @@ class SseClientLink implements Link {
 
   /** Ends the stream once the server has the frames that were sent, or takes no more of them. */
   async #finish(): Promise<void> {
-    const sent = this.#order.then(() => Promise.all(this.#posting));
-    if (this.#sendingCharacters > 0) await whileTaken(sent, () => this.#sentCharacters);
+    await this.#queue.flushed();
     this.#abort.abort();
     this.#finished.resolve();
   }
@@ -154,9 +146,7 @@ class SseClientLink implements Link {
   }
 
   async #post(frame: string): Promise<void> {
-    const posted = this.#exchange(frame);
-    this.#posting.add(posted);
-    void posted.then(() => this.#posting.delete(posted));
+    const posted = this.#queue.carry(frame, () => this.#exchange(frame));
     await within(ARRIVAL_PATIENCE_MS, posted, () => {});
   }
 
@@ -174,8 +164,6 @@ class SseClientLink implements Link {
       else await this.#refused(frame, response);
     } catch (error) {
       this.#fail(frame, error);
-    } finally {
-      this.#sent(frame);
     }
   }
 
@@ -196,14 +184,6 @@ class SseClientLink implements Link {
     for (const id of requestIds(viewFrame(frame)))
       this.#inbox.frame(errorFrame(id, UPSTREAM_FAILED, `${this.#address} did not answer the request: ${reason}`));
     if (isRefusedConnection(error)) this.#end(`${this.#address} cannot be reached`);
-  }
-
-  #sent(frame: string): void {
-    this.#sendingCharacters -= frame.length;
-    this.#sentCharacters += frame.length;
-    if (!this.#isFull || this.#sendingCharacters >= MAX_SENDING_CHARACTERS) return;
-    this.#isFull = false;
-    this.#inbox.drained();
   }
 
   #end(reason: string): void {
