@@ -7,6 +7,7 @@ import type { FrameView, ViewedFrame } from "./frame.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
 import { HttpSessionLink } from "./http-session.ts";
 import type { AnswerForm } from "./http-session.ts";
+import { onLeave } from "./leaving.ts";
 import { IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from "./limits.ts";
 import type { Link } from "./link.ts";
 
@@ -210,10 +211,9 @@ async function begun(
   form: Promise<AnswerForm>,
 ): Promise<Response> {
   const left = Promise.withResolvers<"left">();
-  const leave = () => left.resolve("left");
-  request.signal.addEventListener("abort", leave);
-  const known = await Promise.race([form, left.promise]);
-  request.signal.removeEventListener("abort", leave);
+  const forget = onLeave(request.signal, () => left.resolve("left"));
+  const known = await Promise.race([left.promise, form]);
+  forget();
   if (known === "left") {
     // The session must not take the stream for a connected one; nobody reads this response.
     await stream.cancel();

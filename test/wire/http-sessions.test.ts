@@ -29,6 +29,7 @@ function startEndpoint(options: Partial<HttpSessionsOptions> = {}) {
     fetch(server.url, { method: "POST", headers, body: JSON.stringify({ jsonrpc: "2.0", ...message }) });
   return {
     sessions,
+    server,
     opened,
     send,
     post: (body: string, more: Record<string, string> = {}) =>
@@ -502,6 +503,19 @@ describe("a long answer", () => {
       expect.stringContaining(result(1)) as string,
     ]);
     await endpoint[Symbol.asyncDispose]();
+  });
+
+  test("is over at once for a client that left while its request waited to be taken", async () => {
+    await using endpoint = startEndpoint();
+    const { heard } = await endpoint.open();
+    const request = new Request(`http://127.0.0.1:${endpoint.port}`, {
+      method: "POST",
+      headers: endpoint.headers,
+      body: JSON.stringify({ jsonrpc: "2.0", ...call(1) }),
+      signal: AbortSignal.abort(),
+    });
+    const response = await endpoint.sessions.handle(request, endpoint.server);
+    expect([response.status, heard.frames.length]).toEqual([499, 2]);
   });
 
   test("is not waited for by the end of the session, and a client that left holds no stream", async () => {

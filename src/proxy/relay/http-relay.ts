@@ -8,6 +8,7 @@ import { receive } from "../../wire/body.ts";
 import { errorFrame, requestIds } from "../../wire/frame.ts";
 import { SESSION_HEADER } from "../../wire/headers.ts";
 import { fetchUpstream, isRefusedConnection, isTemporary } from "../../wire/http-request.ts";
+import { onLeave } from "../../wire/leaving.ts";
 import { FAREWELL_STALL_MS, IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from "../../wire/limits.ts";
 import { outlineFrame } from "../../wire/outline.ts";
 import { proxiedChallenge } from "./oauth.ts";
@@ -285,7 +286,7 @@ export class HttpRelay {
 /** Aborts some time after the client has left, since what it sent before belongs to the upstream. */
 function afterLeaving(left: AbortSignal): AbortSignal {
   const late = new AbortController();
-  left.addEventListener("abort", () => void setTimeout(() => late.abort(), LEFT_LIMIT_MS).unref(), { once: true });
+  onLeave(left, () => void setTimeout(() => late.abort(), LEFT_LIMIT_MS).unref());
   return late.signal;
 }
 

@@ -96,6 +96,8 @@ export class RelayedStream {
 
   async #break(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): Promise<void> {
     if (this.#isOver) return;
+    // The upstream may go on: an event was too large.
+    void this.#input.cancel(error).catch(() => {});
     this.#options.log.warn("an event stream of the upstream broke", { unanswered: this.#unanswered.size, error });
     // A resumable stream ends like any other: the client asks for the rest.
     for (const id of this.#hasIds ? [] : this.#unanswered.values()) {

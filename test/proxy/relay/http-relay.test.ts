@@ -256,14 +256,20 @@ describe("Streamable HTTP to Streamable HTTP", () => {
       return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted"))));
     }) as unknown as typeof fetch);
     using relayed = bareRelay("http://upstream.example/");
-    const leaving = new AbortController();
-    const handled = relayed.handle({ signal: leaving.signal });
-    await clock.passUntil("the request", () => fetches.mock.calls.length === 1);
-    leaving.abort();
-    await clock.pass(29_000, 100);
-    expect(signal?.aborted).toBe(false);
-    await clock.pass(2000, 100);
-    expect([signal?.aborted, (await handled).status]).toEqual([true, 499]);
+    for (const isEarly of [false, true]) {
+      fetches.mockClear();
+      const leaving = new AbortController();
+      // While its body is recorded, the client may leave as well.
+      if (isEarly) leaving.abort();
+      const handled = relayed.handle({ signal: leaving.signal });
+      await clock.passUntil("the request", () => fetches.mock.calls.length === 1);
+      leaving.abort();
+      await clock.pass(29_000, 100);
+      expect(signal?.aborted).toBe(false);
+      await clock.pass(2000, 100);
+      expect(signal?.aborted).toBe(true);
+      expect((await handled).status).toBe(499);
+    }
   });
 
   test("does not blame the upstream for a client that leaves", async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { MAX_FRAME_BYTES } from "../../../src/wire/frame.ts";
 import { STALL_LIMIT_MS } from "../../../src/wire/limits.ts";
 import { stopClock } from "../../support/clock.ts";
 import { createLog } from "../../../src/log.ts";
@@ -161,5 +162,12 @@ describe("an event stream that breaks", () => {
     await relayed.reader.read();
     relayed.fail();
     expect(await rest(relayed)).toBe("");
+  });
+
+  test("is read no further when an event is larger than the largest frame", async () => {
+    const relayed = relay([1]);
+    relayed.say(`data: ${"x".repeat(MAX_FRAME_BYTES)}`);
+    expect(await rest(relayed)).toBe("\n\nevent: message\ndata: refused 1\n\n");
+    expect([relayed.ends.over, relayed.ends.cancelled.length]).toEqual([1, 1]);
   });
 });
