@@ -97,11 +97,6 @@ interface ServerAddress {
   logLevel: LogLevel;
 }
 
-/** `dewey watch`: the server, and the folder where it remembers how far it was. */
-export interface WatchConfig extends ClientConfig {
-  dataDir: string;
-}
-
 /** `dewey reindex`: the server, and the new language, if any. */
 export interface ReindexConfig extends ServerAddress {
   language: string | undefined;
@@ -164,7 +159,6 @@ export const obeyed = {
   reindex: ["url", "token", "searchLanguage", "logLevel"],
   hook: ["url", "token", "spoolDir", "digest", ...common],
   connect: ["url", "token", "dataDir", "spoolDir"],
-  watch: ["url", "token", ...common],
 } as const satisfies Record<string, readonly SettingName[]>;
 
 /** The configuration of `dewey serve`. Throws one `invalid` error that names every mistake, like all functions below. */
@@ -235,14 +229,6 @@ export function hookConfig(sources: Sources): HookConfig {
     const dataDir = values.dataDir ?? defaultDataDir(sources.env);
     const spoolDir = values.spoolDir ?? join(dataDir, "spool");
     return { url, token, logLevel, dataDir, spoolDir, digest: values.digest === "on" };
-  });
-}
-
-/** The configuration of `dewey watch`. */
-export function watchConfig(sources: Sources): WatchConfig {
-  return reading(sources, (reader) => {
-    const { url, token, logLevel, dataDir } = reader.read(obeyed.watch);
-    return { url, token, logLevel, dataDir: dataDir ?? defaultDataDir(sources.env) };
   });
 }
 

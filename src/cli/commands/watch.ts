@@ -6,8 +6,8 @@ import { homeOf, placesAt } from "../../capture/home.ts";
 import { sessionFolders } from "../../capture/source-kinds.ts";
 import { Watcher } from "../../capture/watcher.ts";
 import { WatchState } from "../../capture/watch-state.ts";
-import { obeyed, watchConfig } from "../../config.ts";
-import type { WatchConfig } from "../../config.ts";
+import { clientConfig, obeyed } from "../../config.ts";
+import type { ClientConfig } from "../../config.ts";
 import { asDeweyError } from "../../errors.ts";
 import { acquireLock } from "../../lock.ts";
 import type { Lock } from "../../lock.ts";
@@ -40,11 +40,11 @@ export const watch: Command = {
     "and starts one if the address is local and none runs. dewey up and a server that clients start do the same unless",
     "DEWEY_WATCH=off; one process per data folder does the work. As a service: dewey unit watch.",
   ].join(" "),
-  settings: obeyed.watch,
+  settings: obeyed.client,
   flags: { attached: { summary: "for other commands: end with the standard input, and start no server" } },
   operands: 0,
   async run(invocation) {
-    const config = watchConfig(invocation);
+    const config = clientConfig(invocation);
     const log = stderrLog(config.logLevel);
     warnOfUnknownVariables(invocation.env, log);
     const isAttached = invocation.flags["attached"] === true;
@@ -78,7 +78,7 @@ interface Life {
 }
 
 async function follow(
-  config: WatchConfig,
+  config: ClientConfig,
   env: Invocation["env"],
   { isAttached, stopping }: Life,
   log: Log,
@@ -100,14 +100,14 @@ async function follow(
 
 /** Calls tools, and waits while the server is down. Between calls it may be disconnected, so that an idle server can end. */
 class PatientServer {
-  readonly #config: WatchConfig;
+  readonly #config: ClientConfig;
   /** The environment of a server to start; undefined to start none. */
   readonly #env: Invocation["env"] | undefined;
   readonly #stopping: AbortSignal;
   readonly #log: Log;
   #client: ToolClient | undefined;
 
-  constructor(config: WatchConfig, env: Invocation["env"] | undefined, stopping: AbortSignal, log: Log) {
+  constructor(config: ClientConfig, env: Invocation["env"] | undefined, stopping: AbortSignal, log: Log) {
     this.#config = config;
     this.#env = isLoopback(new URL(config.url).hostname) ? env : undefined;
     this.#stopping = stopping;
