@@ -42,7 +42,8 @@ class UnsuccessfulResponse extends Error {
   constructor(status: number, body: string) {
     const view = viewFrame(body);
     const error = view.kind === "response" ? view.message["error"] : undefined;
-    const said = isObject(error) ? String(error["message"]) : body;
+    const message = isObject(error) ? error["message"] : undefined;
+    const said = typeof message === "string" ? message : body;
     super(`HTTP ${status}${said === "" ? "" : `: ${said.slice(0, MAX_REASON_CHARACTERS)}`}`);
     this.body = body;
     this.answers = view.kind === "response" ? view.key : undefined;

@@ -72,6 +72,11 @@ describe("an unsuccessful response", () => {
     expect((await error("x".repeat(1000))).message).toBe(`HTTP 400: ${"x".repeat(300)}`);
   });
 
+  test("whose error has no text for a message is described by its body", async () => {
+    const body = '{"jsonrpc":"2.0","id":1,"error":{"message":{"toString":1,"valueOf":1}}}';
+    expect(await error(body, 404)).toMatchObject({ message: `HTTP 404: ${body}`, answers: "1" });
+  });
+
   test("that is a JSON-RPC error is described by its message, and names the request", async () => {
     const body = '{"jsonrpc":"2.0","id":"7","error":{"code":-32000,"message":"no"}}';
     expect(await error(body)).toMatchObject({ message: "HTTP 400: no", answers: '"7"', body });

@@ -137,8 +137,8 @@ function besideText(text: string, structured: unknown): { value: unknown; blocks
 function describeError(error: unknown, parts: Parts): Described & { outcome: "error" } {
   if (!isObject(error)) return { content: parts.readable(error), metadata: parts.metadata(), outcome: "error" };
   const { code, message, data } = error;
-  const said = parts.readable(typeof message === "string" ? message : String(message));
-  const lines = [`error ${String(code)}: ${said}`, ...(data === undefined ? [] : [parts.readable(data)])];
+  const said = parts.readable(plain(message));
+  const lines = [`error ${plain(code)}: ${said}`, ...(data === undefined ? [] : [parts.readable(data)])];
   return { content: lines.join("\n"), metadata: { error_code: abridged(code), ...parts.metadata() }, outcome: "error" };
 }
 
@@ -219,7 +219,7 @@ class Parts {
   }
 
   #toolUse({ name, input }: Json): string {
-    return `${String(name)}${input === undefined ? "" : `\n${this.readable(input)}`}`;
+    return `${plain(name)}${input === undefined ? "" : `\n${this.readable(input)}`}`;
   }
 
   /** What a person answered: the action, and each field on its own line. */
@@ -259,8 +259,7 @@ function blocksOf(result: Json): Json[] | undefined {
   if (typeof list === "string") return [{ type: "text", text: list }];
   if (!Array.isArray(list)) return undefined;
   return list.flatMap((each: unknown) => {
-    if (!isObject(each))
-      return [{ type: "text", text: typeof each === "string" ? each : (JSON.stringify(each) ?? "") }];
+    if (!isObject(each)) return [{ type: "text", text: typeof each === "string" ? each : written(each) }];
     // A message of a prompt holds a block or several; a tool's result that a model is given is itself a block.
     const inner = each["type"] === "tool_result" ? undefined : each["content"];
     return isObject(inner) ? [inner] : Array.isArray(inner) ? inner.filter(isObject) : [each];
@@ -312,6 +311,11 @@ function metaOf({ _meta: meta }: Json): unknown {
   if (!isObject(meta) || !identityKeys.some((key) => key in meta)) return meta;
   const rest = Object.entries(meta).filter(([key]) => !identityKeys.includes(key));
   return rest.length === 0 ? undefined : Object.fromEntries(rest);
+}
+
+/** A word of a message, such as a code. Peers may send any value, and `String` throws for some objects. */
+export function plain(value: unknown): string {
+  return typeof value === "object" && value !== null ? written(value) : String(value);
 }
 
 /** A deeply nested value as JSON. */

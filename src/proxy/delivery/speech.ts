@@ -11,6 +11,7 @@ import {
   describeRequest,
   describeResult,
   describeValue,
+  plain,
 } from "./describe.ts";
 import type { Described } from "./describe.ts";
 
@@ -119,7 +120,7 @@ function notificationSaid(heard: Heard, view: FrameView & { kind: "notification"
 function describeTask({ status, statusMessage, inputRequests }: Json): Described {
   const asked = isObject(inputRequests) ? describeInputRequests(inputRequests) : undefined;
   const { content, metadata } = describeValue(
-    isText(statusMessage) ? `task ${String(status)}: ${statusMessage}` : `task ${String(status)}`,
+    isText(statusMessage) ? `task ${plain(status)}: ${statusMessage}` : `task ${plain(status)}`,
   );
   return {
     content: asked ? `${content}\n\n${asked.content}` : content,

@@ -25,12 +25,13 @@ export class Handshake {
     if (view.kind === "notification" && view.method === "notifications/initialized") this.#initialized = true;
     if (view.kind !== "request") return;
     const params = isObject(view.message["params"]) ? view.message["params"] : {};
-    const uri = String(params["uri"]);
+    const { uri } = params;
     if (view.method === "initialize") {
       this.#initializeId = view.key;
       this.#initialize = view.message;
       this.#askedMs = performance.now();
     } else if (view.method === "logging/setLevel") this.#logLevel = view.message;
+    else if (typeof uri !== "string") return;
     else if (view.method === "resources/subscribe") this.#subscriptions.set(uri, view.message);
     else if (view.method === "resources/unsubscribe") this.#subscriptions.delete(uri);
   }

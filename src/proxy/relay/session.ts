@@ -386,5 +386,6 @@ class Session {
 function refusalIn({ message }: { message: Json }): string | undefined {
   const { error } = message;
   if (error === undefined) return undefined;
-  return `it refused initialize: ${isObject(error) ? String(error["message"]) : "no reason was given"}`;
+  const reason = isObject(error) ? error["message"] : undefined;
+  return `it refused initialize: ${typeof reason === "string" ? reason : "no reason was given"}`;
 }

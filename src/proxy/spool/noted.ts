@@ -1,4 +1,4 @@
-import { isObject, viewFrame } from "../../wire/frame.ts";
+import { cancelledKey, isObject, viewFrame } from "../../wire/frame.ts";
 import type { FrameView, Json } from "../../wire/frame.ts";
 import type { FrameEntry, OpenCall, OpenTask, Speech } from "./entry.ts";
 import type { OpenSession } from "./ledger.ts";
@@ -190,7 +190,7 @@ function notification(session: OpenSession, entry: FrameEntry, view: Notificatio
   const { method } = view;
   const params = paramsOf(view);
   if (method === "notifications/cancelled") {
-    const call = session.calls.cancelled(entry.direction, params["requestId"]);
+    const call = session.calls.cancelled(entry.direction, cancelledKey(view) ?? "");
     return { as: call && calling.has(call.method) && !call.claimed ? "cancellation" : undefined, call };
   }
   if (method === "notifications/progress") {

@@ -64,8 +64,8 @@ export class OpenCalls {
   }
 
   /** Marks a request as cancelled. Its answer may be on its way. */
-  cancelled(direction: Direction, id: unknown): OpenCall | undefined {
-    const json = idKey(JSON.stringify(id) ?? "");
+  cancelled(direction: Direction, requestKey: string): OpenCall | undefined {
+    const json = idKey(requestKey);
     const call = this.#newest((each, key) => key.startsWith(direction) && each.id === json);
     if (!call || call.cancelled) return undefined;
     call.cancelled = true;

@@ -122,8 +122,19 @@ export class Spool {
     this.#pending = [];
     const isWritten = this.#write(pending);
     if (isWritten && sync) return this.#passSynced(pending);
-    for (const { pass } of pending) pass();
+    this.#pass(pending);
     if (isWritten) this.#written(pending);
+  }
+
+  /** Lets the frames go on. One whose session fails on it holds up no other session's. */
+  #pass(pending: Appended[]): void {
+    for (const { entry, pass } of pending) {
+      try {
+        pass();
+      } catch (error) {
+        this.#options.log.error("a session failed on a frame", { session: entry.session, error });
+      }
+    }
   }
 
   /** Runs after the frames have gone on, so that it delays none of them. */
@@ -140,7 +151,7 @@ export class Spool {
     fdatasync(segment.descriptor, (error) => {
       if (error) this.#options.log.error("fdatasync failed; entries may not survive a power cut", { error });
       this.#syncing = undefined;
-      for (const { pass } of pending) pass();
+      this.#pass(pending);
       this.#written(pending);
       this.#flush();
     });

@@ -4,6 +4,7 @@ import { IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from "../../wire/limits.ts
 import { outlineFrame } from "../../wire/outline.ts";
 import type { Direction, RequestTap, Tap } from "../relay/tap.ts";
 import type { Claims } from "./claims.ts";
+import { idKey } from "./open-calls.ts";
 import type { Spool } from "./spool.ts";
 import { recordingGroup, recordingTap } from "./tap.ts";
 import type { RecordingGroup, SessionFacts } from "./tap.ts";
@@ -185,13 +186,15 @@ function isHandshake(view: FrameView): boolean {
   return view.kind === "request" && view.method === "initialize";
 }
 
-/** The name that a frame's client gives itself, with its version. */
+/** The name that a frame's client gives itself, with its version, as a key of bounded length. */
 function clientNamed(view: FrameView): string | undefined {
   for (const each of messagesOf(view)) {
     if (!("message" in each)) continue;
     const params = objectAt(each.message, "params");
     const info = isHandshake(each) ? params["clientInfo"] : objectAt(params, "_meta")[CLIENT_KEY];
-    if (isObject(info)) return JSON.stringify([info["name"], info["version"]]);
+    if (!isObject(info)) continue;
+    const texts = [info["name"], info["version"]].map((each) => (typeof each === "string" ? each : null));
+    return idKey(JSON.stringify(texts));
   }
   return undefined;
 }

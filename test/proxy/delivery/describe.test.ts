@@ -172,6 +172,11 @@ describe("a result", () => {
       outcome: "error",
     });
     expect(describeResult({ error: { code: 1, message: "bad" } }).content).toBe("error 1: bad");
+    const unreadable = { toString: 1, valueOf: 1 };
+    const text = '{"toString":1,"valueOf":1}';
+    expect(describeResult({ error: { code: unreadable, message: unreadable } }).content).toBe(`error ${text}: ${text}`);
+    expect(result({ content: [{ type: unreadable }, { type: "tool_use", name: unreadable }] }).content).toBe(text);
+    expect(result({ content: [{ type: unreadable }] }).content).toBe("[unknown]");
     expect(describeResult({ error: "nonsense" })).toEqual({ content: "nonsense", metadata: {}, outcome: "error" });
     expect(describeResult({ error: { code: "c".repeat(1001) } }).metadata).toMatchObject({
       error_code: { characters: 1001 },

@@ -145,3 +145,18 @@ test("list changes are announced for the capabilities with listChanged", () => {
   expect(changes({ tools: { listChanged: false }, prompts: {}, logging: { listChanged: true } })).toEqual([]);
   expect(changes("none")).toEqual([]);
 });
+
+test("parameters of any form are noted, and only a subscription to a text is replayed", () => {
+  const handshake = initialized();
+  const unreadable = JSON.parse('{"toString":1,"valueOf":1}') as Json;
+  const deep = `${"[".repeat(30_000)}${"]".repeat(30_000)}`;
+  handshake.sent(view({ id: 1, method: "tools/call", params: { uri: unreadable } }));
+  handshake.sent(viewFrame(`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"uri":${deep}}}`));
+  handshake.sent(view({ id: 3, method: "resources/subscribe", params: { uri: unreadable } }));
+  handshake.sent(view({ id: 4, method: "resources/subscribe", params: { uri: "file:///a" } }));
+  const replayed = parsed(handshake.restAgain());
+  expect(replayed.map(({ method, params }) => [method, params])).toEqual([
+    ["notifications/initialized", undefined],
+    ["resources/subscribe", { uri: "file:///a" }],
+  ]);
+});

@@ -320,7 +320,7 @@ describe("the next upstream", () => {
   });
 
   test("that did not answer in time, or refused, is named as the cause", async () => {
-    const [first, silent, refusing] = [new Peer(), new Peer(), new Peer()];
+    const [first, silent, refusing, odd] = [new Peer(), new Peer(), new Peer(), new Peer()];
     const { client, use, states } = start(first);
     await initialized(client, first);
     use(silent);
@@ -335,6 +335,11 @@ describe("the next upstream", () => {
     expect(states.at(-1)).toBe("the upstream tools is gone: it refused initialize: no licence");
     client.say({ id: 9, method: "ping" });
     expect((await client.heardId(9))["error"]).toMatchObject({ message: states.at(-1) ?? "" });
+    use(odd);
+    const third = await odd.heardMethod("initialize");
+    odd.say({ id: third["id"], error: { message: { toString: 1, valueOf: 1 } } });
+    await clock.passUntil("the end", () => odd.closed);
+    expect(states.at(-1)).toBe("the upstream tools is gone: it refused initialize: no reason was given");
   });
 
   test("is given as long to initialize as the first one took, and a command minutes", async () => {

@@ -71,6 +71,22 @@ describe("the spool", () => {
     spool.journal?.finish();
   });
 
+  test.each([false, true])("lets a frame go on although one before it fails (sync %p)", async (sync) => {
+    using folder = spoolFolder();
+    const lines: string[] = [];
+    const log = createLog({ level: "error", format: "json", write: (line) => lines.push(line) });
+    const spool = new Spool(spoolOptions(folder.path, { sync, log }));
+    const [one, other] = [sessionOpen(), sessionOpen()];
+    const pass = () => {
+      throw new Error("odd");
+    };
+    spool.append({ open: one, entry: frameEntry(one.session, 1, "odd"), pass });
+    await append(spool, other, 1);
+    expect(lines).toEqual([expect.stringMatching(new RegExp(`failed on a frame.*${one.session}.*odd`)) as string]);
+    expect(entriesOf(spool.journal)).toHaveLength(4);
+    spool.journal?.finish();
+  });
+
   test.skipIf(!canMount)(
     "lets frames go on when the disk is full, and marks one gap per session afterwards",
     async () => {

@@ -154,3 +154,20 @@ test("a handshake that begins a session is recorded with it", () => {
   expect(entries.at(-1)).toMatchObject({ kind: "close", reason: "the client ended it" });
   expect(conversations()).toEqual([["clio", ["a", "(no answer: the client ended it)"]]]);
 });
+
+test("a client that gives itself no name, or a very long one, is recorded like any other", () => {
+  const tap = sessions.tap(facts, "peer");
+  const deep = `${"[".repeat(60_000)}${"]".repeat(60_000)}`;
+  const text = JSON.stringify({ jsonrpc: "2.0", ...call("a", named("DEEP")) }).replace('"DEEP"', deep);
+  let passed = 0;
+  tap.frame("up", { text, view: viewFrame(text) }, () => (passed += 1));
+  tap.answered();
+  for (const each of ["b", "c"]) exchange(call(each, named("n".repeat(100_000))), answer(each));
+  expect([passed, conversations().map(([, contents]) => contents)]).toEqual([
+    1,
+    [
+      ["a", "(no answer: the proxy ended before the session did)"],
+      ["b", "b", "c", "c"],
+    ],
+  ]);
+});
