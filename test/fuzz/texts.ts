@@ -60,9 +60,20 @@ export class Texts {
       () => `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":${"[".repeat(depth)}${"]".repeat(depth)}}`,
       () => `{"jsonrpc":"2.0","id":${'{"a":'.repeat(depth)}1${"}".repeat(depth)},"method":"ping"}`,
       () => JSON.stringify({ jsonrpc: "2.0", method: this.text(100), params: this.metadata() }),
+      () => this.#mistyped(depth),
       () =>
         `[${Array.from({ length: this.#random.integer(1, 500) }, () => '{"jsonrpc":"2.0","method":"x"}').join(",")}]`,
     ])();
+  }
+
+  /** A message with a value in a known place that is no text, and that `String` throws for. */
+  #mistyped(depth: number): string {
+    const value = this.#of(['{"toString":1,"valueOf":1}', `${"[".repeat(depth)}${"]".repeat(depth)}`]);
+    const method = this.#of(["tools/call", "resources/subscribe", "notifications/cancelled", "completion/complete"]);
+    const field = this.#of(["name", "uri", "requestId", "requestState", "level"]);
+    const client = `"io.modelcontextprotocol/clientInfo":{"name":${value}},"progressToken":${value}`;
+    const id = method.startsWith("notifications/") ? "" : '"id":"mistyped",';
+    return `{"jsonrpc":"2.0",${id}"method":"${method}","params":{"${field}":${value},"_meta":{${client}}}}`;
   }
 
   #part(characters: number): string {
