@@ -3,6 +3,7 @@ import { EventBody } from "../wire/event-body.ts";
 import { INVALID_REQUEST } from "../wire/frame.ts";
 import type { FrameView, ViewedFrame } from "../wire/frame.ts";
 import { METHOD_HEADER, NAME_HEADER, VERSION_HEADER, fromHeaderValue } from "../wire/headers.ts";
+import { onLeave } from "../wire/leaving.ts";
 import { SSE_COMMENT, sseEvent } from "../wire/sse.ts";
 import { HEADER_MISMATCH, jsonRpcError, protocolError } from "./protocol-error.ts";
 import type { ProtocolError } from "./protocol-error.ts";
@@ -105,7 +106,8 @@ export class StatelessHttp {
       clearInterval(keepAlive);
       return json(200, errorResponse(view, jsonRpcError(thrown)));
     }
-    request.signal.addEventListener("abort", () => body.end(), { once: true });
+    // The client may have left while its request was read.
+    onLeave(request.signal, () => body.end());
     return new Response(body.stream, { headers: streamHeaders });
   }
 }

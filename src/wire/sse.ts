@@ -3,6 +3,13 @@ import { MAX_FRAME_BYTES, asLine } from "./frame.ts";
 /** The type of events without one. */
 const MESSAGE = "message";
 
+/**
+ * Bounds of the reconnection time that a server may set. Below the minimum a server that sends 0 would be asked without a
+ * pause; above the maximum its client would seem hung, and timers overflow.
+ */
+const MIN_RETRY_MS = 10;
+const MAX_RETRY_MS = 300_000;
+
 /** A server-sent event, with the fields that MCP uses. */
 export interface SseEvent {
   /** Sent as `Last-Event-ID` by a client that reconnects. */
@@ -31,7 +38,7 @@ export class SseReader {
   #characters = 0;
   #id: string | undefined;
   #event = MESSAGE;
-  /** The reconnection time that the server has set, if any. */
+  /** The reconnection time that the server has set, if any, within the bounds. */
   retryMs: number | undefined;
 
   /** The events that end in this chunk. Throws when an event is larger than the largest frame. */
@@ -85,7 +92,7 @@ export class SseReader {
         this.#event = value === "" ? MESSAGE : value;
         break;
       case "retry":
-        if (/^\d+$/.test(value)) this.retryMs = Number(value);
+        if (/^\d+$/.test(value)) this.retryMs = Math.min(Math.max(Number(value), MIN_RETRY_MS), MAX_RETRY_MS);
         break;
       default:
         // The standard ignores comments and unknown fields.

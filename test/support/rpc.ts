@@ -58,6 +58,8 @@ export class Rpc {
 
   /** `id` is the JSON text of the id. */
   call(method: string, params: Json = {}, id = `${this.#next++}`): Promise<Json> {
+    // A closed socket drops what it should send, so its call would never be answered.
+    if (this.socket.readyState !== WebSocket.OPEN) return Promise.reject(new Error(`cannot call ${method}: closed`));
     const call = Promise.withResolvers<Json>();
     this.#waiting.set(id, call);
     this.socket.send(

@@ -47,3 +47,12 @@ test("only one event is limited, not the stream, and an empty line between event
   const event = bytes(`\n\ndata: ${"x".repeat(16_000_000)}\n\n\n`);
   for (let sent = 0; sent <= MAX_FRAME_BYTES; sent += event.length) expect(reader.push(event)).toHaveLength(1);
 });
+
+test("the reconnection time is kept within bounds, so that no server is asked without a pause or never again", () => {
+  const retryMs = (value: string) => {
+    const reader = new SseReader();
+    reader.push(new TextEncoder().encode(`retry: ${value}\n\n`));
+    return reader.retryMs;
+  };
+  expect(["0", "250", "9".repeat(400), "-1", "soon"].map(retryMs)).toEqual([10, 250, 300_000, undefined, undefined]);
+});
