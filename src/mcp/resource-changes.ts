@@ -16,6 +16,8 @@ export class ResourceChanges {
   readonly #watchers = new Set<() => void>();
   #timer: ReturnType<typeof setInterval> | undefined;
   #seen: string | undefined;
+  /** Whether a look is under way: of two at once, the older could end last and report its list as a change back. */
+  #isLooking = false;
 
   constructor(store: Store, log: Log, intervalMs = POLL_INTERVAL_MS) {
     this.#store = store;
@@ -44,6 +46,8 @@ export class ResourceChanges {
   }
 
   async #look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
     try {
       const { resources } = await listResources(this.#store);
       // Times change with every message, and an address that is already known leads to them.
@@ -53,6 +57,8 @@ export class ResourceChanges {
       if (before !== undefined && before !== now) for (const watcher of this.#watchers) watcher();
     } catch (error) {
       this.#log.debug("the list of resources could not be read; will try again", { error });
+    } finally {
+      this.#isLooking = false;
     }
   }
 }

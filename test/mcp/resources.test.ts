@@ -123,6 +123,32 @@ describe("the resources", () => {
   });
 });
 
+test("a watcher of the resources is told of a change once, also when a look takes long", async () => {
+  const firstRead = Promise.withResolvers<void>();
+  let looks = 0;
+  let ended = 0;
+  const list = async (request: Parameters<typeof store.conversations.list>[0]) => {
+    looks += 1;
+    const isFirst = looks === 1;
+    const page = await store.conversations.list(request);
+    firstRead.resolve();
+    // Long enough for others to begin and end, if they may.
+    if (isFirst) await Bun.sleep(100);
+    ended += 1;
+    return page;
+  };
+  const changes = new ResourceChanges({ ...store, conversations: { list } } as unknown as Store, quiet, 5);
+  let told = 0;
+  const unwatch = changes.watch(() => (told += 1));
+  await firstRead.promise;
+  await store.conversations.begin({});
+  await until("the news", () => told > 0);
+  const seen = ended;
+  await until("two more looks", () => ended >= seen + 2);
+  unwatch();
+  expect(told).toBe(1);
+});
+
 describe("a prompt", () => {
   const prompt = async (name: string, args?: object) => {
     const { messages } = await getPrompt(
