@@ -1,11 +1,14 @@
 import { test } from "bun:test";
 import { oneLine } from "../src/cli/terminal.ts";
+import { Branches } from "../src/capture/branches.ts";
 import { readable } from "../src/capture/blocks.ts";
 import { parseRow } from "../src/capture/captured.ts";
 import { kindOfUserText } from "../src/capture/client-words.ts";
 import { objectsIn } from "../src/capture/rows.ts";
 import { visible } from "../src/visible.ts";
+import { parseJsonc } from "../src/jsonc.ts";
 import { describeResult } from "../src/proxy/delivery/describe.ts";
+import { MediaReducer } from "../src/proxy/delivery/media.ts";
 import { parseUpstreams } from "../src/proxy/relay/upstreams.ts";
 import { sentHash, storableMetadata, storableText } from "../src/store/exact.ts";
 import { literalMarks } from "../src/store/search/literal.ts";
@@ -54,6 +57,7 @@ const works: Record<string, (text: string) => unknown> = {
   "places of a text without words": (text) => literalMarks([text], `${text.slice(0, text.length / 10)}!`),
   "a storable text": storableText,
   "storable metadata": (text) => storableMetadata({ [text]: text }),
+  "storable metadata beside U+0000": (text) => storableMetadata({ a: text, b: "\0" }),
   "the hash of a message": (text) => sentHash("user", text, { text }),
   "a frame": (text) => viewFrame(text),
   "a frame's string": (text) => viewFrame(`{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":${json(text)}}}`),
@@ -66,6 +70,8 @@ const works: Record<string, (text: string) => unknown> = {
   "a row of a transcript": (text) => [parseRow(text), parseRow(`{"a":${json(text)},"n":1.10}`)],
   "the objects of a line": objectsIn,
   "the words of a block": (text) => readable([{ type: "x", text, data: text }, text]),
+  "a configuration with comments": (text) => errorOf(() => parseJsonc(text)),
+  "Base64 in a text": (text) => new MediaReducer().text(text),
   "a text for a terminal": visible,
   "a text as one line": oneLine,
   "Markdown on a terminal": (text) => Bun.markdown.ansi(text, { colors: true, columns: 100 }),
@@ -86,3 +92,25 @@ const works: Record<string, (text: string) => unknown> = {
 for (const [name, work] of Object.entries(works)) {
   test(`${name} takes time linear in a text of any shape`, () => expectLinear(name, work));
 }
+
+test("many rewinds of a session take time linear in its rows", () => {
+  expectLinear(
+    "rewinding",
+    ({ length }) => {
+      const branches = new Branches();
+      branches.add("root", null, false, []);
+      for (let index = 0; index < length; index += 1) branches.add(`p${index}`, "root", true, [`p${index}`]);
+    },
+    ["a"],
+  );
+});
+
+test("Base64 in lines, escapes and lists takes time linear in the text", () => {
+  const pieces = ["Aa1+", `${"A".repeat(60)}\n`, "\\/", "A\\", `${"A1b".repeat(20)}\\n`, ",A", ";base64,A"];
+  expectLinear("reducing", (text) => new MediaReducer().text(text), pieces);
+});
+
+test("a configuration with comments is parsed in time linear in its length", () => {
+  const pieces = ["/*", "[1,],", "//", "/*/"];
+  expectLinear("parsing", (text) => errorOf(() => parseJsonc(text)), pieces);
+});

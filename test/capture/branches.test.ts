@@ -20,11 +20,3 @@ test("a second prompt under one parent abandons the first with all under it; cal
   // Another beginning is no branch.
   expect(add("p0", null, true)).toBeUndefined();
 });
-
-test("many rewinds take time in proportion to the rows", () => {
-  const branches = new Branches();
-  branches.add("root", null, false, []);
-  const startedMs = performance.now();
-  for (let index = 0; index < 100_000; index += 1) branches.add(`p${index}`, "root", true, [`p${index}`]);
-  expect(performance.now() - startedMs).toBeLessThan(5000);
-});

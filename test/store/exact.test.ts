@@ -31,12 +31,6 @@ describe("what PostgreSQL cannot hold", () => {
       expect(storableMetadata({ [text]: text }).exact).toBeNull();
     }
   });
-
-  test("is found in a million backslashes without delay", () => {
-    const startMs = performance.now();
-    storableMetadata({ a: "\\".repeat(1_000_000), b: "\0" });
-    expect(performance.now() - startMs).toBeLessThan(2000);
-  });
 });
 
 test("the hash of a call depends on values and the order of lists, but not on the order of keys", () => {

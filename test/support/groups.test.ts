@@ -19,6 +19,7 @@ describe("the test groups", () => {
 
   test("follow from direct and indirect imports", () => {
     expect(groupOf("test/wire/frame.test.ts")).toBe("unit");
+    expect(groupOf("test/store/redact/linear.test.ts")).toBe("growth");
     expect(groupOf("test/store/messages.test.ts")).toBe("store");
     expect(groupOf("test/mcp/listener.test.ts")).toBe("store");
     expect(groupOf("test/e2e/hostile.test.ts")).toBe("e2e");
@@ -27,7 +28,7 @@ describe("the test groups", () => {
 
   // Imports cannot show that a file finds the binary or a PostgreSQL on its own.
   const roundabout = /dist\/dewey|\/usr\/lib\/postgresql|engine\/postgres\.tar/;
-  for (const group of ["unit", "store"] as const) {
+  for (const group of ["unit", "growth", "store"] as const) {
     test(`have no file in ${group} that names the path of the binary or of a PostgreSQL`, () => {
       const here = files.filter((file) => groupOf(file) === group && file !== "test/support/groups.test.ts");
       const found = here.filter((file) => roundabout.test(readFileSync(join(root, file), "utf8")));

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 const root = join(import.meta.dir, "../..");
 
@@ -7,9 +7,10 @@ const root = join(import.meta.dir, "../..");
  * Test files are grouped by what their imports lead to:
  * - `e2e`: the compiled binary, or the packing of PostgreSQL, which may use the network;
  * - `store`: PostgreSQL, recognized by its archive, which all code that starts it imports;
- * - `unit`: neither.
+ * - `growth`: neither; the tests that hold code to linear time, which take most of the processor, in files named `linear`;
+ * - `unit`: the others.
  */
-export const groups = ["unit", "store", "e2e"] as const;
+export const groups = ["unit", "growth", "store", "e2e"] as const;
 export type Group = (typeof groups)[number];
 
 const needs: [Group, string[]][] = [
@@ -24,7 +25,8 @@ export function testFiles(): string[] {
 
 export function groupOf(file: string): Group {
   const reached = reachedFrom(file);
-  return needs.find(([, paths]) => paths.some((path) => reached.has(path)))?.[0] ?? "unit";
+  const needed = needs.find(([, paths]) => paths.some((path) => reached.has(path)))?.[0];
+  return needed ?? (basename(file) === "linear.test.ts" ? "growth" : "unit");
 }
 
 const transpiler = new Bun.Transpiler({ loader: "ts" });

@@ -133,7 +133,7 @@ describe("a child on stdio", () => {
     expect(heard.frames).toEqual([frame("deaf"), frame("the last")]);
   });
 
-  test("that stops reading but does not exit is ended, and the cause is logged", async () => {
+  test.concurrent("that stops reading but does not exit is ended, and the cause is logged", async () => {
     const lines: string[] = [];
     const log = createLog({ level: "info", format: "json", write: (line) => lines.push(line) });
     const link = shell(`exec <&-; printf '{"jsonrpc":"2.0","method":"%s"}\\n' $$; exec sleep 1000`, log);
@@ -150,19 +150,19 @@ describe("a child on stdio", () => {
     await until("its end", () => !isRunning(Number(method)));
   });
 
-  test("that sends a line without end is ended, with the reason", async () => {
+  test.concurrent("that sends a line without end is ended, with the reason", async () => {
     const link = shell("exec tr '\\0' z </dev/zero");
     expect(await listen(link).end()).toContain("more than 134217728 bytes");
   });
 
-  test("is reported with its exit code or signal, and a missing command by its name", async () => {
+  test.concurrent("is reported with its exit code or signal, and a missing command by its name", async () => {
     expect(await listen(shell("exit 3")).end()).toContain("exit code 3");
     expect(() => spawnStdio({ command: "no-such-command-here", args: [], env, log: quiet })).toThrow(
       "no-such-command-here",
     );
   });
 
-  test("that ignores the end of its stdin and SIGTERM is killed with its descendants", async () => {
+  test.concurrent("that ignores the end of its stdin and SIGTERM is killed with its descendants", async () => {
     const link = shell(
       `trap '' TERM; sleep 1000 & printf '{"jsonrpc":"2.0","method":"%s %s"}\\n' $$ $!; while :; do sleep 1000; done`,
     );
@@ -174,7 +174,7 @@ describe("a child on stdio", () => {
     await until("the end of both", () => !pids.some(isRunning));
   });
 
-  test("that exits takes along the processes that it has left behind", async () => {
+  test.concurrent("that exits takes along the processes that it has left behind", async () => {
     const link = shell(`sleep 1000 & printf '{"jsonrpc":"2.0","method":"%s"}\\n' $!; exit 0`);
     const heard = listen(link);
     const [text = ""] = await heard.count(1);
@@ -183,7 +183,7 @@ describe("a child on stdio", () => {
     await until("the end of the process left behind", () => !isRunning(Number(method)));
   });
 
-  test("that has stopped reading is ended even with data in flight to it", async () => {
+  test.concurrent("that has stopped reading is ended even with data in flight to it", async () => {
     const link = shell(`printf '{"jsonrpc":"2.0","method":"%s"}\\n' $$; exec sleep 1000`);
     const heard = listen(link);
     const [text = ""] = await heard.count(1);
@@ -194,7 +194,7 @@ describe("a child on stdio", () => {
     await until("its end", () => !isRunning(pid));
   });
 
-  test("ends with its descendants when the process that started it is killed", async () => {
+  test.concurrent("ends with its descendants when the process that started it is killed", async () => {
     const script = `trap '' TERM; sleep 1000 & printf '{"jsonrpc":"2.0","method":"%s %s"}\\n' $$ $!; while :; do sleep 1000; done`;
     const host = Bun.spawn([process.execPath, join(import.meta.dir, "../support/stdio-host.ts"), "sh", "-c", script], {
       stdout: "pipe",

@@ -83,28 +83,6 @@ describe("Base64 in a text", () => {
     ];
     for (const text of texts) expect(reduced(text)).toBe(text);
   });
-
-  test("takes time linear in the text", () => {
-    const time = (text: string) => {
-      const began = performance.now();
-      reduced(text);
-      return performance.now() - began;
-    };
-    for (const unit of [
-      "A",
-      "Aa1+",
-      `${"A".repeat(60)}\n`,
-      "\\/",
-      "A\\",
-      `${"A1b".repeat(20)}\\n`,
-      ",A",
-      ";base64,A",
-    ]) {
-      time(unit.repeat(10_000));
-      const [short, long] = [500_000, 4_000_000].map((length) => time(unit.repeat(length / unit.length)));
-      expect(long).toBeLessThan(40 * Math.max(short ?? 0, 5));
-    }
-  });
 });
 
 describe("Base64 in a JSON value", () => {

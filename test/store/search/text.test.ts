@@ -46,21 +46,6 @@ describe("text for PostgreSQL's parser", () => {
     expect(searchable("Café Ångström")).toBe("cafe angstrom");
     expect(searchable("e\u0301 ß Œ x\u0304 й Й")).toBe("e ss oe x й й");
   });
-
-  test("is made quickly, however long the words are", () => {
-    for (const text of [
-      "a".repeat(250_000),
-      "é".repeat(250_000),
-      "aB".repeat(100_000),
-      "_".repeat(250_000),
-      "字".repeat(99_999),
-    ]) {
-      const startedMs = performance.now();
-      searchable(`é ${text}`);
-      // Trying each letter as the beginning of a name took minutes.
-      expect(performance.now() - startedMs).toBeLessThan(10_000);
-    }
-  });
 });
 
 for (const engine of engines) {
