@@ -49,7 +49,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const stopping = new AbortController();
   void store.search.vocabulary.keep(stopping.signal);
   void store.reindexer.keep(stopping.signal);
-  void store.backfill.run(stopping.signal);
+  void store.backfill.keep(stopping.signal);
   stack.defer(() => stopping.abort());
   const purge = setInterval(() => void purgeTrash(store, log), PURGE_INTERVAL_MS);
   stack.defer(() => clearInterval(purge));

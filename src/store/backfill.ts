@@ -6,8 +6,11 @@ import type { Database } from "./database/database.ts";
 const STEP_CONVERSATIONS = 20;
 /** A single long conversation may take so much longer than a call's deadline. */
 const STEP_EXTRA_MS = 60_000;
-/** Pause after a failed step. */
-const RETRY_MS = 5000;
+/** Pause after a failed step, and between looks for work that another server has left, or that a recovery has brought. */
+const INTERVAL_MS = 3000;
+
+/** What a step did: filled in some conversations, or found nothing, or another server at work. */
+type StepOutcome = "more" | "idle";
 
 /**
  * Gives the conversations from before migration 0015 their facts: times of the first and the last message, and what metadata
@@ -17,34 +20,40 @@ const RETRY_MS = 5000;
 export class Backfill {
   readonly #database: Database;
   readonly #log: Log;
+  #isIdle = false;
 
   constructor(database: Database, log: Log) {
     this.#database = database;
     this.#log = log;
   }
 
-  /** Walks all conversations once, until the signal aborts. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Whether there was nothing to do at the last look. */
+  get isIdle(): boolean {
+    return this.#isIdle;
+  }
+
+  /** Walks all conversations once, and again after a recovery, until the signal aborts. */
+  async keep(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const startedMs = performance.now();
+      let outcome: StepOutcome = "idle";
       try {
-        if (!(await this.#step())) return;
-        // Half of the time belongs to those who store and search.
-        await pause(performance.now() - startedMs, signal);
+        outcome = await this.#step();
+        this.#isIdle = outcome === "idle";
       } catch (error) {
-        if (signal.aborted) return;
-        this.#log.warn("conversations could not be given their facts; the next round goes on", { error });
-        await pause(RETRY_MS, signal);
+        if (!signal.aborted)
+          this.#log.warn("conversations could not be given their facts; the next round goes on", { error });
       }
+      // Half of the time belongs to those who store and search.
+      await pause(outcome === "more" ? performance.now() - startedMs : INTERVAL_MS, signal);
     }
   }
 
-  /** Whether there may be more to do. */
-  async #step(): Promise<boolean> {
+  async #step(): Promise<StepOutcome> {
     return this.#database.transaction(async (sql) => {
       const [place]: { walked_to: string | null }[] = await sql`
         select walked_to from dewey_backfill where not is_done for update skip locked`;
-      if (!place) return false;
+      if (!place) return "idle";
       // Locked first, so that the next statement sees whatever was stored before.
       const rows: { id: string }[] = await sql`
         select id from conversations where ${place.walked_to}::uuid is null or id > ${place.walked_to}::uuid
@@ -80,7 +89,7 @@ export class Backfill {
         where c.id = chosen.id`;
       const last = rows.at(-1);
       await sql`update dewey_backfill set walked_to = coalesce(${last?.id ?? null}::uuid, walked_to), is_done = ${last === undefined}`;
-      return last !== undefined;
+      return last === undefined ? "idle" : "more";
     }, STEP_EXTRA_MS);
   }
 }

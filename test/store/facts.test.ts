@@ -1,9 +1,12 @@
+import type { SQL } from "bun";
 import { describe, expect, test } from "bun:test";
+import type { Connection } from "../../src/store/database/connection.ts";
 import { migrations } from "../../src/store/database/migrations.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createRedactor } from "../../src/store/redact/redact.ts";
 import { failure } from "../support/failure.ts";
 import { connect, emptyDatabase, engines, testStore } from "../support/postgres.ts";
+import type { Engine } from "../support/postgres.ts";
 
 const listed = async (store: Store, session_id: string) =>
   (await store.conversations.list({ session_id, limit: 10, offset: 0, sort_by: "created_at" })).conversations;
@@ -160,22 +163,10 @@ for (const engine of engines) {
     });
 
     test("of conversations from before are filled in in the background", async () => {
-      const connection = await emptyDatabase(engine);
+      const connection = await databaseFromBefore(engine);
       await using sql = connect(connection);
-      await sql.unsafe(
-        "create table dewey_migrations (name text primary key, applied_at timestamptz not null default now())",
-      );
-      for (const migration of migrations.slice(0, 14)) {
-        await sql.unsafe(migration.sql);
-        await sql`insert into dewey_migrations (name) values (${migration.name})`;
-      }
-      await sql.unsafe(`insert into conversations (session_id, metadata)
-        select 'old', jsonb_build_object('source', 'codex', 'cwd', '/' || n) from generate_series(1, 50) n`);
-      await sql.unsafe(`insert into messages (conversation_id, turn_number, role, content, created_at)
-        select id, turn, 'user', 'prompt ' || turn, timestamptz '2025-01-01Z' + turn * interval '1 day'
-        from conversations, generate_series(1, 3) turn`);
       await using store = await testStore(engine, { connection });
-      await store.backfill.run(new AbortController().signal);
+      await filledIn(store, sql);
       const conversations = await listed(store, "old");
       expect(conversations[0]).toMatchObject({
         title: "prompt 1",
@@ -185,7 +176,65 @@ for (const engine of engines) {
       });
       const [{ left }] = await sql`select count(*)::integer as left from conversations where title is null`;
       expect(left).toBe(0);
-      expect([...(await sql`select is_done from dewey_backfill`)]).toMatchObject([{ is_done: true }]);
+    });
+
+    test("of conversations from before are filled in by another server when the one at work dies", async () => {
+      const connection = await databaseFromBefore(engine);
+      await using sql = connect(connection);
+      await using store = await testStore(engine, { connection });
+      const atWork = connect(connection);
+      const died = Promise.withResolvers<void>();
+      const seen = Promise.withResolvers<void>();
+      const step = atWork
+        .begin(async (within) => {
+          await within`select from dewey_backfill for update`;
+          seen.resolve();
+          await died.promise;
+          throw new Error("killed");
+        })
+        .catch(() => {});
+      await seen.promise;
+      const stopping = new AbortController();
+      const keeping = store.backfill.keep(stopping.signal);
+      // Until it has found the other at work.
+      while (store.backfill.isIdle !== true) await Bun.sleep(5);
+      died.resolve();
+      await step;
+      await atWork.close();
+      await untilDone(sql);
+      stopping.abort();
+      await keeping;
     });
   });
+}
+
+/** A database of the time before conversations had facts. */
+async function databaseFromBefore(engine: Engine): Promise<Connection> {
+  const connection = await emptyDatabase(engine);
+  await using sql = connect(connection);
+  await sql.unsafe(
+    "create table dewey_migrations (name text primary key, applied_at timestamptz not null default now())",
+  );
+  for (const migration of migrations.slice(0, 14)) {
+    await sql.unsafe(migration.sql);
+    await sql`insert into dewey_migrations (name) values (${migration.name})`;
+  }
+  await sql.unsafe(`insert into conversations (session_id, metadata)
+    select 'old', jsonb_build_object('source', 'codex', 'cwd', '/' || n) from generate_series(1, 50) n`);
+  await sql.unsafe(`insert into messages (conversation_id, turn_number, role, content, created_at)
+    select id, turn, 'user', 'prompt ' || turn, timestamptz '2025-01-01Z' + turn * interval '1 day'
+    from conversations, generate_series(1, 3) turn`);
+  return connection;
+}
+
+async function filledIn(store: Store, sql: SQL): Promise<void> {
+  const stopping = new AbortController();
+  const keeping = store.backfill.keep(stopping.signal);
+  await untilDone(sql);
+  stopping.abort();
+  await keeping;
+}
+
+async function untilDone(sql: SQL): Promise<void> {
+  while ((await sql`select from dewey_backfill where is_done`).length === 0) await Bun.sleep(20);
 }
