@@ -16,6 +16,8 @@ import { VOCABULARY_LOCK } from "../search/vocabulary.ts";
 export const tables = [
   // First, because searches read it first; locking in the same order cannot deadlock with them.
   "dewey_search_language",
+  // Before the conversations, as the server locks them that fills in their facts.
+  "dewey_backfill",
   "conversations",
   "messages",
   "startup_contexts",
@@ -25,7 +27,7 @@ export const tables = [
 ] as const;
 
 /** Tables that are rebuilt automatically from the others. */
-export const derivedTables = ["dewey_vocabulary", "dewey_vocabulary_progress", "dewey_backfill"] as const;
+export const derivedTables = ["dewey_vocabulary", "dewey_vocabulary_progress"] as const;
 
 /** Not backed up: a transaction's number is valid only in its own cluster. Recovered rows get the recovery's. */
 const LOCAL_COLUMN = "stored_in";

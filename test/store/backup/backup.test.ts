@@ -161,8 +161,25 @@ for (const engine of engines.slice(0, 1)) {
       const { tables } = await other.recover(inChunks(Buffer.concat(parts)), { force: false });
       expect(tables.filter(({ rows }) => rows > 0)).toEqual([
         { name: "dewey_search_language", rows: 1 },
+        { name: "dewey_backfill", rows: 1 },
         { name: "conversations", rows: 1 },
         { name: "messages", rows: 4 },
+      ]);
+    });
+
+    test("carries how far the facts of conversations from before are filled in", async () => {
+      const source = await emptyDatabase(engine);
+      await using store = await testStore(engine, { connection: source });
+      await using sql = connect(source);
+      const walkedTo: string = Bun.randomUUIDv7();
+      await sql`update dewey_backfill set is_done = false, walked_to = ${walkedTo}`;
+      const archive = await bytesOf(await store.backup());
+      const connection = await emptyDatabase(engine);
+      await using other = await testStore(engine, { connection });
+      await other.recover(inChunks(archive), { force: false });
+      await using recovered = connect(connection);
+      expect([...(await recovered`select is_done, walked_to from dewey_backfill`)]).toEqual([
+        { is_done: false, walked_to: walkedTo },
       ]);
     });
 
