@@ -62,7 +62,7 @@ export class LastSessions {
           select id, title, client, folder, updated_at, last_turn from conversations
           where folder is not null and deleted_at is null and parent_id is null
             and ${folder === null ? sql`true` : sql`folder = ${folder}`}
-            and session_id is distinct from ${session} and id::text is distinct from ${session}
+            and ${session === null ? sql`true` : sql`session_id is distinct from ${session} and id::text <> ${session}`}
           order by updated_at desc, id desc limit ${MAX_CANDIDATES}
         )
         select l.id, l.title, l.client, l.folder, l.updated_at, p.prompts, f.files, coalesce(t.todos, '{}') as todos

@@ -17,10 +17,16 @@ const use = (tool: string, args: Json, content = tool) => ({
 });
 
 /** Stores a session in a folder, at a time of its own. */
-async function stored(folder: string, day: number, messages: Json[], more: Json = {}): Promise<string> {
+async function stored(
+  folder: string,
+  day: number,
+  messages: Json[],
+  { hasSessionId = true, ...more }: Json & { hasSessionId?: boolean } = {},
+): Promise<string> {
   const conversation_id: string = crypto.randomUUID();
   const metadata = { source: "claude-code", cwd: folder, ...more };
-  await served.client.call("dewey_begin_conversation", { conversation_id, session_id: conversation_id, metadata });
+  const session = hasSessionId ? { session_id: conversation_id } : {};
+  await served.client.call("dewey_begin_conversation", { conversation_id, ...session, metadata });
   const at = (index: number) => new Date(Date.UTC(2026, 9, day, 10, index)).toISOString();
   await served.client.call("dewey_store_messages_bulk", {
     conversation_id,
@@ -88,6 +94,13 @@ describe("the last sessions of a folder", () => {
     expect([...(text ?? "").matchAll(/asked: "asked on day (\d)"/g)].map(([, day]) => day)).toEqual(["3", "2", "1"]);
     for (const unwanted of ["sub-agent", "no person", "elsewhere"]) expect(text).not.toContain(unwanted);
     expect(await digest({ folder: "/home/ada/none" })).toBeNull();
+  });
+
+  test("may have no session_id", async () => {
+    const folder = "/home/ada/no-session";
+    await stored(folder, 1, [prompt("no session")], { hasSessionId: false });
+    expect(await digest({ folder })).toContain("no session");
+    expect(await digest({ folder, session: "another" })).toContain("no session");
   });
 
   test("survive lists and arguments of any form", async () => {
