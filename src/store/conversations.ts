@@ -59,6 +59,11 @@ interface ConversationRow extends ConversationFacts {
   metadata_exact: string | null;
 }
 
+interface StoredMetadata {
+  metadata: Metadata | null;
+  metadata_exact: string | null;
+}
+
 /** Conversations purged by one statement, which stays far from the deadline however full the trash is. */
 const PURGE_AT_ONCE = 10;
 
@@ -152,39 +157,30 @@ export class Conversations {
       (fact) => redactKey(this.#redactor, fact) ?? null,
     );
     const { parent_id = null, forked_from = null, starred = null } = input;
-    if (input.metadata !== undefined) await this.#addMetadata(id, input.metadata);
-    return this.#database.retried(async (sql) => {
-      // A title is prepared first: `c.title` of the right side is the row's earlier one.
-      const rows: ConversationFacts[] = await sql`
-        update conversations c set
-          title = case when ${title}::text is null or c.title_source = any(${sql.array([...outranked], "TEXT")}) then c.title
-            else ${title} end,
-          title_source = case when ${title}::text is null or c.title_source = any(${sql.array([...outranked], "TEXT")})
-            then c.title_source else ${source} end,
-          client = coalesce(${client ?? null}, c.client), folder = coalesce(${folder ?? null}, c.folder),
-          branch = coalesce(${branch ?? null}, c.branch), parent_id = coalesce(${parent_id}::uuid, c.parent_id),
-          forked_from = case when exists (
-              select from conversations o where o.id = ${forked_from}::uuid and (o.id = c.id or o.forked_from = c.id)
-            ) then c.forked_from else coalesce(${forked_from}::uuid, c.forked_from) end, starred = coalesce(${starred}::boolean, c.starred)
-        where c.id = ${id} returning ${factColumns(sql)}`;
-      const [row] = rows;
-      if (!row) throw notFound(id);
-      await markBranches(sql, id, input);
-      return { conversation_id: id, ...factsOf(row) };
-    });
-  }
-
-  /** Adds fields to a conversation's metadata, in place of equal ones. Throws `not_found`. */
-  async #addMetadata(id: string, given: Metadata): Promise<void> {
-    const added = redactMetadata(this.#redactor, given);
-    await this.#database.transaction(async (sql) => {
-      const [row]: { metadata: Metadata | null; metadata_exact: string | null }[] = await sql`
-        select metadata, metadata_exact from conversations where id = ${id} for no key update`;
-      if (!row) throw notFound(id);
-      const metadata = storableMetadata({ ...exactMetadata(row.metadata, row.metadata_exact), ...added });
-      await sql`update conversations set metadata = ${metadata.readable}::text::jsonb, metadata_exact = ${metadata.exact}
-        where id = ${id}`;
-    });
+    const added = redactMetadata(this.#redactor, input.metadata);
+    // One transaction, so that no reader sees a half, and a failure leaves none.
+    return this.#database.retried((pooled) =>
+      pooled.begin(async (sql) => {
+        if (added !== undefined) await addMetadata(sql, id, added);
+        // A title is prepared first: `c.title` of the right side is the row's earlier one.
+        const rows: ConversationFacts[] = await sql`
+          update conversations c set
+            title = case when ${title}::text is null or c.title_source = any(${sql.array([...outranked], "TEXT")}) then c.title
+              else ${title} end,
+            title_source = case when ${title}::text is null or c.title_source = any(${sql.array([...outranked], "TEXT")})
+              then c.title_source else ${source} end,
+            client = coalesce(${client ?? null}, c.client), folder = coalesce(${folder ?? null}, c.folder),
+            branch = coalesce(${branch ?? null}, c.branch), parent_id = coalesce(${parent_id}::uuid, c.parent_id),
+            forked_from = case when exists (
+                select from conversations o where o.id = ${forked_from}::uuid and (o.id = c.id or o.forked_from = c.id)
+              ) then c.forked_from else coalesce(${forked_from}::uuid, c.forked_from) end, starred = coalesce(${starred}::boolean, c.starred)
+          where c.id = ${id} returning ${factColumns(sql)}`;
+        const [row] = rows;
+        if (!row) throw notFound(id);
+        await markBranches(sql, id, input);
+        return { conversation_id: id, ...factsOf(row) };
+      }),
+    );
   }
 
   /** The conversation that has a message whose metadata contains this. Throws `not_found`. */
@@ -316,15 +312,34 @@ export interface ConversationUpdate {
   metadata?: Metadata | undefined;
 }
 
+/** Adds fields to a conversation's metadata, in place of equal ones. Throws `not_found`. */
+async function addMetadata(sql: SQL, id: string, added: Metadata): Promise<void> {
+  const [row]: StoredMetadata[] = await sql`
+    select metadata, metadata_exact from conversations where id = ${id} for no key update`;
+  if (!row) throw notFound(id);
+  const metadata = storableMetadata({ ...exactMetadata(row.metadata, row.metadata_exact), ...added });
+  await sql`update conversations set metadata = ${metadata.readable}::text::jsonb, metadata_exact = ${metadata.exact}
+    where id = ${id}`;
+}
+
 /** Marks messages by their ids, in the column and in the metadata that an export carries. Other ids change nothing. */
 async function markBranches(sql: SQL, id: string, { abandoned = [], current = [] }: ConversationUpdate): Promise<void> {
-  if (abandoned.length > 0)
-    await sql`update messages set abandoned = true,
-        metadata = coalesce(metadata, '{}'::jsonb) || '{"abandoned": true}'::jsonb
-      where conversation_id = ${id} and not abandoned and id = any(${sql.array(abandoned, "UUID")})`;
-  if (current.length > 0)
-    await sql`update messages set abandoned = false, metadata = metadata - 'abandoned'
-      where conversation_id = ${id} and abandoned and id = any(${sql.array(current, "UUID")})`;
+  if (abandoned.length > 0) await markMessages(sql, id, abandoned, true);
+  if (current.length > 0) await markMessages(sql, id, current, false);
+}
+
+async function markMessages(sql: SQL, id: string, messages: string[], abandoned: boolean): Promise<void> {
+  const rows: { id: string; exact: string | null }[] = await sql`
+    update messages set abandoned = ${abandoned}::boolean, metadata = case when ${abandoned}::boolean
+      then coalesce(metadata, '{}'::jsonb) || '{"abandoned": true}'::jsonb else metadata - 'abandoned' end
+    where conversation_id = ${id} and abandoned <> ${abandoned}::boolean and id = any(${sql.array(messages, "UUID")})
+    returning id, metadata_exact as exact`;
+  for (const row of rows) {
+    if (row.exact === null) continue;
+    const { abandoned: _, ...rest } = exactMetadata(null, row.exact) ?? {};
+    const { exact } = storableMetadata(abandoned ? { ...rest, abandoned } : rest);
+    await sql`update messages set metadata_exact = ${exact} where id = ${row.id}`;
+  }
 }
 
 const field = { field: "conversation_id" };

@@ -109,6 +109,42 @@ for (const engine of engines) {
       });
     });
 
+    test("are set all at once, or not at all", async () => {
+      const connection = await emptyDatabase(engine);
+      await using store = await testStore(engine, { connection });
+      const message_id = crypto.randomUUID();
+      const { conversation_id } = await store.conversations.begin({ session_id: "s", metadata: { kept: 1 } });
+      await store.messages.store({ conversation_id, role: "user", content: "x", message_id });
+      await using sql = connect(connection);
+      const before = await listed(store, "s");
+      const all = { conversation_id, title: "new", starred: true, metadata: { added: 2 }, abandoned: [message_id] };
+      for (const table of ["conversations", "messages"]) {
+        // Refuses the last change to this table.
+        await sql.unsafe(`create function refuse() returns trigger language plpgsql as
+          $$ begin if to_jsonb(new) @> '{"starred": true}' or to_jsonb(new) @> '{"abandoned": true}'
+            then raise exception 'refused'; end if; return new; end $$;
+          create trigger refusing before update on ${table} for each row execute function refuse()`);
+        expect(await failure(store.conversations.update(all))).toMatchObject({ code: "internal" });
+        await sql.unsafe("drop function refuse cascade");
+        expect(await listed(store, "s")).toEqual(before);
+      }
+      expect(await store.conversations.update(all)).toMatchObject({ title: "new", starred: true });
+      expect(await listed(store, "s")).toMatchObject([{ title: "new", metadata: { kept: 1, added: 2 } }]);
+    });
+
+    test("mark branches also in metadata that PostgreSQL cannot hold as it is", async () => {
+      await using store = await testStore(engine);
+      const message_id = crypto.randomUUID();
+      const { conversation_id } = await store.conversations.begin({});
+      const metadata = { output: ["nul \0", { "key \0": "\ud800" }] };
+      await store.messages.store({ conversation_id, role: "user", content: "x", message_id, metadata });
+      const stored = async () => (await page(store, conversation_id, { everything: true })).messages[0];
+      await store.conversations.update({ conversation_id, abandoned: [message_id] });
+      expect(await stored()).toMatchObject({ abandoned: true, metadata: { ...metadata, abandoned: true } });
+      await store.conversations.update({ conversation_id, current: [message_id] });
+      expect((await stored())?.metadata).toEqual(metadata);
+    });
+
     test("hide bookkeeping and abandoned branches from reading, and bookkeeping from searching, counting and following", async () => {
       await using store = await testStore(engine);
       const { conversation_id } = await store.conversations.begin({});
