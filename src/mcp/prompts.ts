@@ -1,10 +1,12 @@
 import { z } from "zod";
 import type { Store } from "../store/store.ts";
 import { UUID_PATTERN } from "../tools/fields.ts";
+import { lastDigest } from "../tools/session-digest.ts";
 import { QUOTATION } from "../tools/tool.ts";
-import { conversationText, oneLine } from "./conversation-text.ts";
+import { oneLine } from "../visible.ts";
+import { conversationText } from "./conversation-text.ts";
 import { INVALID_PARAMS, paramsOf, protocolError } from "./protocol-error.ts";
-import { latestConversations, titleOf } from "./resources.ts";
+import { titleOf } from "./resources.ts";
 
 type Arguments = Record<string, string>;
 
@@ -29,7 +31,7 @@ const prompts: Record<string, Prompt> = {
   },
   continue: {
     title: "Continue the last work",
-    description: "Goes on where the last conversation in a folder has stopped",
+    description: "Goes on where the last sessions in a folder have ended",
     arguments: [{ name: "folder", description: "the folder, as an absolute path; default: the current one" }],
     text: goOn,
   },
@@ -84,38 +86,21 @@ async function recall({ topic = "" }: Arguments, store: Store, signal: AbortSign
   return [task, how, found, ...(hits.length === 0 ? [] : [QUOTATION, ...hits])].join("\n\n");
 }
 
-async function goOn({ folder }: Arguments, store: Store): Promise<string> {
-  const then = "Tell me in a few sentences where that work stands, then go on with its next step.";
-  if (folder === undefined || folder.trim() === "") {
+async function goOn({ folder = "" }: Arguments, store: Store): Promise<string> {
+  const then =
+    "Read the end of the latest with dewey_get_conversation, tell me in a few sentences where that work stands, " +
+    "then go on with its next step.";
+  const given = folder.trim();
+  if (given === "") {
     return (
-      "Continue the last work in the folder that we are in. Find it with dewey_list_conversations: it is the latest " +
-      `conversation of this folder besides our own. Read its end with dewey_get_conversation. ${then}`
+      "Continue the last work in the folder that we are in. dewey_last_sessions with this folder tells where its last " +
+      `sessions ended. ${then}`
     );
   }
-  const { conversations } = await latestConversations(store);
-  const wanted = withoutEnd(folder);
-  const last = conversations.find((each) => isWithin(each.folder, wanted));
-  if (!last) {
-    return `Among the latest conversations none was held in ${oneLine(folder)}. Look for earlier ones with dewey_search.`;
-  }
-  const page = await lastPage(store, last);
-  return [
-    `Continue the last work in ${oneLine(folder)}. Its last turns follow; dewey_get_conversation with conversation_id ` +
-      `${last.id} reads the earlier ones. ${then}`,
-    conversationText(page, titleOf(last)),
-  ].join("\n\n");
-}
-
-/** The turns at the end of a conversation that say where it stands. */
-const LAST_TURNS = 20;
-
-/** The last turns of a conversation, as many as fit into a reply. */
-async function lastPage(store: Store, { id, message_count }: { id: string; message_count: number }) {
-  const after = message_count - LAST_TURNS;
-  let page = await store.messages.page({ conversation_id: id, ...(after > 0 ? { after_turn: after } : {}) });
-  while (page.next_after_turn !== undefined)
-    page = await store.messages.page({ conversation_id: id, after_turn: page.next_after_turn });
-  return page;
+  const digest = await lastDigest(store, { folder: given });
+  if (digest === undefined)
+    return `No session of a person was held in ${oneLine(given)}. Look for earlier work with dewey_search.`;
+  return [`Continue the last work in ${oneLine(given)}. ${then}`, digest].join("\n\n");
 }
 
 async function summarise({ conversation = "" }: Arguments, store: Store): Promise<string> {
@@ -134,12 +119,4 @@ async function summarise({ conversation = "" }: Arguments, store: Store): Promis
 function conversationId(text: string): string {
   if (UUID_PATTERN.test(text)) return text;
   throw protocolError(INVALID_PARAMS, "params.arguments.conversation should be a conversation's id, a UUID");
-}
-
-function isWithin(folder: string | null, wanted: string): boolean {
-  return folder !== null && (withoutEnd(folder) === wanted || folder.startsWith(`${wanted}/`));
-}
-
-function withoutEnd(folder: string): string {
-  return folder.trim().replace(/[/\\]$/, "");
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { key, reads } from "./fields.ts";
-import { sessionDigest } from "./session-digest.ts";
+import { lastDigest } from "./session-digest.ts";
 import { defineTool } from "./tool.ts";
 
 export const lastSessions = defineTool({
@@ -19,8 +19,5 @@ export const lastSessions = defineTool({
   }),
   annotations: reads,
   quotes: true,
-  handle: async (store, input) => {
-    const sessions = await store.lastSessions.read(input);
-    return { digest: sessionDigest(sessions, input.folder) ?? null };
-  },
+  handle: async (store, input) => ({ digest: (await lastDigest(store, input)) ?? null }),
 });

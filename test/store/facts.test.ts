@@ -233,7 +233,7 @@ for (const engine of engines) {
       const stopping = new AbortController();
       const keeping = store.backfill.keep(stopping.signal);
       // Until it has found the other at work.
-      while (store.backfill.isIdle !== true) await Bun.sleep(5);
+      while (!store.backfill.isIdle) await Bun.sleep(5);
       died.resolve();
       await step;
       await atWork.close();

@@ -26,6 +26,10 @@ describe("a digest of the last sessions", () => {
     ]);
   });
 
+  test("shows files as seen from a folder that is given with a slash at its end", () => {
+    expect(sessionDigest([session()], "/home/ada/project/")).toContain('files: "src/a.ts"');
+  });
+
   test("names the folders when it is of all of them, and nothing when there is nothing", () => {
     expect(sessionDigest([session()], undefined)).toContain('in "/home/ada/project"');
     expect(sessionDigest([], "/p")).toBeUndefined();
