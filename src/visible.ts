@@ -27,7 +27,12 @@ export function visible(text: string, write: (name: string) => string = String):
   });
 }
 
-/** The same for text that Dewey has painted for a terminal: colours and weights pass, and nothing else that a terminal obeys. */
+/** A text with its hidden characters named, joined into one line. */
+export function oneLine(text: string): string {
+  return visible(text).replaceAll(/\s+/g, " ").trim();
+}
+
+/** As `visible`, for text that Dewey has painted for a terminal: colours and weights pass, and nothing else that a terminal obeys. */
 export function visiblePainted(text: string): string {
   let shown = "";
   let from = 0;

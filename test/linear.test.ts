@@ -1,11 +1,10 @@
 import { test } from "bun:test";
-import { oneLine } from "../src/cli/terminal.ts";
 import { Branches } from "../src/capture/branches.ts";
 import { readable } from "../src/capture/blocks.ts";
 import { parseRow } from "../src/capture/captured.ts";
 import { kindOfUserText } from "../src/capture/client-words.ts";
 import { objectsIn } from "../src/capture/rows.ts";
-import { visible } from "../src/visible.ts";
+import { oneLine, visible } from "../src/visible.ts";
 import { parseJsonc } from "../src/jsonc.ts";
 import { describeResult } from "../src/proxy/delivery/describe.ts";
 import { MediaReducer } from "../src/proxy/delivery/media.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { escapedJson, visible, visiblePainted } from "../src/visible.ts";
+import { escapedJson, oneLine, visible, visiblePainted } from "../src/visible.ts";
 
 /** Characters that act without being seen, and what stands for them. */
 const hidden: Record<string, [text: string, shown: string]> = {
@@ -22,6 +22,10 @@ const hidden: Record<string, [text: string, shown: string]> = {
 };
 
 describe("what a person is shown", () => {
+  test("is one line where one is needed", () => {
+    expect(oneLine("  a\n\t b\u0007 \u2028")).toBe("a b␇ <U+2028>");
+  });
+
   for (const [what, [text, shown]] of Object.entries(hidden)) {
     test(`names ${what}`, () => {
       expect(visible(text)).toBe(shown);

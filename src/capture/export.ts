@@ -3,7 +3,7 @@ import { stated } from "./captured.ts";
 import type { CapturedContext } from "./captured.ts";
 import { EXPORT_HEADER } from "./dewey.ts";
 import { safeHtml } from "./safe-html.ts";
-import { escapedJson, visible } from "../visible.ts";
+import { escapedJson, oneLine, visible } from "../visible.ts";
 
 /** A conversation as the server tells it, without its messages. */
 interface ExportedConversation {
@@ -161,10 +161,6 @@ function headOf({ role, created_at, metadata }: ExportedMessage): string {
   const { tool, outcome, duration_ms: durationMs } = metadata ?? {};
   const facts = [role, tool, outcome, typeof durationMs === "number" ? `${durationMs} ms` : undefined, created_at];
   return facts.flatMap((fact) => (typeof fact === "string" ? [oneLine(fact)] : [])).join(" · ");
-}
-
-function oneLine(text: string): string {
-  return visible(text).replaceAll(/\s+/g, " ").trim();
 }
 
 /** A line of plain text in Markdown: nothing in it becomes a link, an image, code or HTML. */

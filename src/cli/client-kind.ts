@@ -13,6 +13,7 @@ import { isLoopback } from "../wire/host.ts";
 import type { Json } from "../wire/frame.ts";
 import type { Invocation } from "./command.ts";
 import { selfCommand } from "./self.ts";
+import { shellWord } from "./shell-word.ts";
 
 /** A client that can be connected: the location and format of its configuration. */
 export interface ClientKind {
@@ -174,7 +175,7 @@ export function requireSharedName({ env }: Invocation): void {
 export function hookCommand(program: Program, client: HookClient): string {
   // Claude Code's needs no name: it was there before the others.
   const named = client === "claude-code" ? [] : ["--client", client];
-  return [...program.command, "hook", ...named, ...program.flags, ...program.spoolFlags].map(quoted).join(" ");
+  return [...program.command, "hook", ...named, ...program.flags, ...program.spoolFlags].map(shellWord).join(" ");
 }
 
 /** A file's JSON text with its hooks changed; the same text if that changes nothing. */
@@ -228,8 +229,4 @@ export async function changedText(
     file.path,
     Object.fromEntries(changes.map((name) => [name, after[name] as Json | undefined])),
   );
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,6 +1,6 @@
 import type { ConversationPage } from "../store/page.ts";
 import type { Talk } from "./client-command.ts";
-import { oneLine } from "./terminal.ts";
+import { oneLine } from "../visible.ts";
 
 /** Clients name their sessions so: it tells a person nothing. */
 export const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

@@ -1,8 +1,9 @@
 import type { ConversationList } from "../store/conversations.ts";
 import { isId } from "./conversation.ts";
 import { ago } from "./moment.ts";
-import { counted, cut, oneLine } from "./terminal.ts";
+import { counted, cut } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
+import { oneLine } from "../visible.ts";
 
 type Entry = ConversationList["conversations"][number];
 

@@ -1,6 +1,5 @@
 import { styleText } from "node:util";
 import type { TerminalConfig } from "../config.ts";
-import { visible } from "../visible.ts";
 
 /** The styles, each with the same meaning in every command. */
 const looks = {
@@ -50,11 +49,6 @@ export function cut(text: string, width: number): string {
   const short = Bun.sliceAnsi(text, 0, width, { ellipsis: "…" });
   // Bun takes one cell too many where a wide character stands across the cut.
   return Bun.stringWidth(short) <= width ? short : Bun.sliceAnsi(text, 0, width - 1, { ellipsis: "…" });
-}
-
-/** A text with its hidden characters named, joined into one line. */
-export function oneLine(text: string): string {
-  return visible(text).replaceAll(/\s+/g, " ").trim();
 }
 
 /** A time in the local time zone, to the minute or to the second. */

@@ -1,5 +1,6 @@
 import type { ConversationPage } from "../store/page.ts";
 import { QUOTATION } from "../tools/tool.ts";
+import { oneLine } from "../visible.ts";
 
 /** A page of a conversation as text for people and models; `next` is the address of the next page. */
 export function conversationText(page: ConversationPage, title: string, next?: string): string {
@@ -13,9 +14,4 @@ export function conversationText(page: ConversationPage, title: string, next?: s
     return `## ${message.turn} · ${message.role} · ${message.created_at}\n\n${message.content}${note}`;
   });
   return [...head, ...turns, ...(next === undefined ? [] : [`[continued in ${next}]`])].join("\n\n");
-}
-
-/** A title is a line, whatever its author wrote. */
-export function oneLine(text: string): string {
-  return text.replaceAll(/[\r\n]+/g, " ");
 }

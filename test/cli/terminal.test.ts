@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { pages } from "../../src/cli/pages.ts";
-import { bytesText, counted, oneLine, table } from "../../src/cli/terminal.ts";
+import { bytesText, counted, table } from "../../src/cli/terminal.ts";
 import type { Terminal } from "../../src/cli/terminal.ts";
 
 const plain: Terminal = {
@@ -12,10 +12,6 @@ const plain: Terminal = {
 };
 
 describe("a text that is shown", () => {
-  test("is joined into one line with its hidden characters named", () => {
-    expect(oneLine("  a\n\t b\u0007 \u2028")).toBe("a b␇ <U+2028>");
-  });
-
   test("names counts and sizes as people do", () => {
     expect([counted(0, "message"), counted(1, "message"), counted(1234, "match", "matches")]).toEqual([
       "0 messages",

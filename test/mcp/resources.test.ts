@@ -4,6 +4,7 @@ import { getPrompt, promptList } from "../../src/mcp/prompts.ts";
 import { ResourceChanges } from "../../src/mcp/resource-changes.ts";
 import { listResources, readResource } from "../../src/mcp/resources.ts";
 import type { Store } from "../../src/store/store.ts";
+import { lastDigest } from "../../src/tools/session-digest.ts";
 import { engines, testStore } from "../support/postgres.ts";
 import { quiet } from "../support/quiet.ts";
 import { until } from "../support/rpc.ts";
@@ -26,7 +27,7 @@ beforeAll(async () => {
   store = await testStore(engine);
   // Too long for one reply.
   const turns = Array.from({ length: 40 }, (_, turn) => `turn ${turn + 1} about quinces ${"x".repeat(4000)}`);
-  long = await converse({ cwd: "/work/fruit/" }, turns);
+  long = await converse({ cwd: "/work/fruit" }, turns);
   await store.conversations.update({ conversation_id: long, title: "On quinces" });
   short = await converse({ cwd: "/work/bread" }, ["We bake\n\n# with rye", "and sourdough"]);
   await store.contexts.set({ name: "team a/ß", content: "Be kind.", set_active: true });
@@ -168,13 +169,15 @@ describe("a prompt", () => {
     expect(await prompt("recall", { topic: "zeppelins" })).toContain("found nothing");
   });
 
-  test("continues the last work in a folder, at its end", async () => {
-    const text = await prompt("continue", { folder: "/work/fruit" });
-    expect(text).toContain(long);
-    expect(text).toMatch(/one more$/);
-    expect(await prompt("continue", { folder: "/work" })).toContain(long);
-    expect(await prompt("continue", { folder: "/wor" })).toContain("none was held in /wor");
-    expect(await prompt("continue")).toContain("dewey_list_conversations");
+  test("continues the last work in a folder, with the digest that a session begins with", async () => {
+    const folder = "/work/fruit";
+    const text = await prompt("continue", { folder: `${folder}/` });
+    const digest = await lastDigest(store, { folder });
+    expect(digest).toContain(long);
+    expect(text).toEndWith(`\n\n${digest}`);
+    expect(text).toContain('asked: "one more"');
+    expect(await prompt("continue", { folder: "/work/none\u202E" })).toContain("held in /work/none<U+202E>.");
+    expect(await prompt("continue")).toContain("dewey_last_sessions");
   });
 
   test("summarises a conversation, and says how to read the rest", async () => {

@@ -6,8 +6,8 @@ import type { Talk } from "../client-command.ts";
 import { usageError } from "../command.ts";
 import { editText, pipedText } from "../edit.ts";
 import { pages } from "../pages.ts";
-import { counted, localTime, oneLine, table } from "../terminal.ts";
-import { visible } from "../../visible.ts";
+import { counted, localTime, table } from "../terminal.ts";
+import { oneLine, visible } from "../../visible.ts";
 
 const DEFAULT_LIMIT = 20;
 

@@ -4,8 +4,9 @@ import type { Finding } from "../checks/finding.ts";
 import { jsonText } from "../client-command.ts";
 import type { Command } from "../command.ts";
 import { standardOutput } from "../output.ts";
-import { oneLine, terminalOf } from "../terminal.ts";
+import { terminalOf } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { oneLine } from "../../visible.ts";
 
 export const doctor: Command = {
   name: "doctor",

@@ -8,7 +8,8 @@ import { drawnListing } from "../listing.ts";
 import { MOMENT_FORMS, sinceMoment } from "../moment.ts";
 import { nearest } from "../nearest.ts";
 import { pages } from "../pages.ts";
-import { counted, oneLine } from "../terminal.ts";
+import { counted } from "../terminal.ts";
+import { oneLine } from "../../visible.ts";
 
 const DEFAULT_LIMIT = 20;
 /** Conversations whose clients are looked at when none has the client asked for. */

@@ -1,7 +1,7 @@
 import { clientCommand, wantedOperands } from "../client-command.ts";
 import { usageError } from "../command.ts";
 import { conversationIdOf } from "../conversation-id.ts";
-import { oneLine } from "../terminal.ts";
+import { oneLine } from "../../visible.ts";
 
 export const rename = clientCommand({
   name: "rename",

@@ -4,7 +4,8 @@ import type { ConversationPage } from "../../store/page.ts";
 import { clientCommand, jsonText, wantedOperands } from "../client-command.ts";
 import { conversationIdOf } from "../conversation-id.ts";
 import { leaveInterruptsToChild } from "../output.ts";
-import { oneLine } from "../terminal.ts";
+import { oneLine } from "../../visible.ts";
+import { shellWord } from "../shell-word.ts";
 
 /** The command line with which each client continues a session. */
 const resumers: Record<string, (session: string) => [string, ...string[]]> = {
@@ -65,12 +66,8 @@ export function resumeCommand({
 
 /** The command as a line for a shell. */
 export function commandLine(command: string[], folder: string | null): string {
-  const line = command.map(quoted).join(" ");
-  return folder === null ? line : `cd -- ${quoted(folder)} && ${line}`;
-}
-
-function quoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+  const line = command.map(shellWord).join(" ");
+  return folder === null ? line : `cd -- ${shellWord(folder)} && ${line}`;
 }
 
 async function runIn(folder: string | null, command: [string, ...string[]], env: Record<string, string | undefined>) {

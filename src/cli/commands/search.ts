@@ -8,7 +8,8 @@ import { folderFlag } from "../folder-flag.ts";
 import { MOMENT_FORMS, sinceMoment, untilMoment } from "../moment.ts";
 import { pages } from "../pages.ts";
 import type { Terminal } from "../terminal.ts";
-import { counted, localTime, oneLine } from "../terminal.ts";
+import { counted, localTime } from "../terminal.ts";
+import { oneLine } from "../../visible.ts";
 
 const DEFAULT_LIMIT = 10;
 

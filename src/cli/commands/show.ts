@@ -5,9 +5,9 @@ import { usageError } from "../command.ts";
 import { about, pagesOf } from "../conversation.ts";
 import { conversationIdOf } from "../conversation-id.ts";
 import type { Pages } from "../conversation.ts";
-import { counted, localTime, oneLine } from "../terminal.ts";
+import { counted, localTime } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
-import { visible } from "../../visible.ts";
+import { oneLine, visible } from "../../visible.ts";
 
 type Message = ConversationPage["messages"][number];
 

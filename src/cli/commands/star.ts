@@ -1,7 +1,7 @@
 import { clientCommand, jsonText, wantedOperands } from "../client-command.ts";
 import type { Talk } from "../client-command.ts";
 import { conversationIdOf } from "../conversation-id.ts";
-import { oneLine } from "../terminal.ts";
+import { oneLine } from "../../visible.ts";
 
 export const star = clientCommand({
   name: "star",

@@ -1,6 +1,7 @@
 import type { StatsReply } from "../../store/stats.ts";
 import { clientCommand, jsonText, numberFlag } from "../client-command.ts";
-import { bytesText, counted, oneLine, table } from "../terminal.ts";
+import { bytesText, counted, table } from "../terminal.ts";
+import { oneLine } from "../../visible.ts";
 
 const DEFAULT_DAYS = 30;
 /** Eight heights, from zero to the maximum. */

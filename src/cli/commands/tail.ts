@@ -3,9 +3,9 @@ import { pause } from "../../pause.ts";
 import type { TailReply } from "../../store/tail.ts";
 import { clientCommand, jsonLine, textFlag } from "../client-command.ts";
 import { conversationIdOf } from "../conversation-id.ts";
-import { localTime, oneLine } from "../terminal.ts";
+import { localTime } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
-import { visible } from "../../visible.ts";
+import { oneLine, visible } from "../../visible.ts";
 
 /** Often enough to look live, at one small query per second. */
 const POLL_INTERVAL_MS = 1000;
