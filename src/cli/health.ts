@@ -1,5 +1,7 @@
 import { DeweyError } from "../errors.ts";
 import { withoutSecrets } from "../wire/address.ts";
+import { isObject } from "../wire/frame.ts";
+import type { Json } from "../wire/frame.ts";
 import { isLoopback } from "../wire/host.ts";
 
 /** Where a server is, and the token for it, if any. */
@@ -12,12 +14,30 @@ export interface Address {
 const HEALTH_DEADLINE_MS = 5000;
 
 /** Requests `/healthz` of the server or proxy at a WebSocket address; undefined when nothing answers. */
-export async function askHealth(webSocketUrl: string): Promise<Response | undefined> {
+export async function askHealth(
+  webSocketUrl: string,
+  tls: { rejectUnauthorized?: boolean } = {},
+): Promise<Response | undefined> {
   try {
-    return await fetch(httpAddress(webSocketUrl, "/healthz"), { signal: AbortSignal.timeout(HEALTH_DEADLINE_MS) });
+    const signal = AbortSignal.timeout(HEALTH_DEADLINE_MS);
+    return await fetch(httpAddress(webSocketUrl, "/healthz"), { signal, tls });
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The address and the health of the proxy at a port of this machine, with TLS or without: its settings may stand in its own
+ * environment only. Undefined when none answers there.
+ */
+export async function proxyAt(port: number): Promise<{ url: string; health: Json } | undefined> {
+  for (const scheme of ["ws", "wss"]) {
+    const url = `${scheme}://localhost:${port}`;
+    // Its certificate may be for the name that other machines know it by; nothing secret is sent.
+    const said: unknown = await (await askHealth(url, { rejectUnauthorized: false }))?.json().catch(() => undefined);
+    if (isObject(said) && "recorder" in said) return { url, health: said };
+  }
+  return undefined;
 }
 
 /** The port of a WebSocket address. */

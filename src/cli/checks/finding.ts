@@ -1,5 +1,5 @@
 import type { Invocation } from "../command.ts";
-import { askHealth } from "../health.ts";
+import { askHealth, proxyAt } from "../health.ts";
 import { proxyConfig } from "../../config.ts";
 import { isObject } from "../../wire/frame.ts";
 import type { Json } from "../../wire/frame.ts";
@@ -26,6 +26,5 @@ export async function healthAt(url: string): Promise<Json | undefined> {
 }
 
 export async function proxyHealth(invocation: Invocation): Promise<Json | undefined> {
-  const { port, tls } = proxyConfig(invocation);
-  return healthAt(`${tls ? "wss" : "ws"}://localhost:${port}`);
+  return (await proxyAt(proxyConfig(invocation).port))?.health;
 }

@@ -5,7 +5,7 @@ import { ToolClient } from "../../tool-client.ts";
 import { withoutSecrets } from "../../wire/address.ts";
 import { jsonText } from "../client-command.ts";
 import type { Command } from "../command.ts";
-import { askHealth, whyUnreachable } from "../health.ts";
+import { askHealth, proxyAt, whyUnreachable } from "../health.ts";
 import type { Address } from "../health.ts";
 import { bytesText, counted } from "../terminal.ts";
 
@@ -23,16 +23,17 @@ export const status: Command = {
   operands: 0,
   async run(invocation) {
     const { url, token } = clientConfig(invocation);
-    const proxyUrl = `ws://localhost:${proxyConfig(invocation).port}`;
-    const [server, proxy] = await Promise.all([healthOf(url), healthOf(proxyUrl)]);
+    const { port } = proxyConfig(invocation);
+    const [server, proxy] = await Promise.all([healthOf(url), proxyAt(port)]);
+    const proxyUrl = proxy?.url ?? `ws://localhost:${port}`;
     const store = server === undefined ? undefined : await countsOf({ url, token });
     if (invocation.flags["json"] === true) {
       const found = { server: { url: withoutSecrets(url), health: server ?? null }, store: store ?? null };
-      invocation.print(jsonText({ ...found, proxy: { url: proxyUrl, health: proxy ?? null } }));
+      invocation.print(jsonText({ ...found, proxy: { url: proxyUrl, health: proxy?.health ?? null } }));
     } else {
       const remedy = "; the next command that needs it starts it, or: dewey up";
       invocation.print(line("server", withoutSecrets(url), server, remedy));
-      invocation.print(line("proxy", proxyUrl, proxy, ""));
+      invocation.print(line("proxy", proxyUrl, proxy?.health, ""));
       if (store !== undefined) invocation.print(`store   ${amounts(store)}\n`);
     }
     return server === undefined ? NOT_RUNNING : 0;

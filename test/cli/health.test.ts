@@ -1,0 +1,38 @@
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { proxyAt } from "../../src/cli/health.ts";
+import { freePort } from "../support/ports.ts";
+
+const health = { status: "ok", recorder: { recording: true } };
+
+/** A self-signed certificate for another name than localhost. */
+function certificate(): { cert: string; key: string } {
+  const folder = mkdtempSync(join(tmpdir(), "dewey-health-"));
+  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+  const subject = ["-subj", "/CN=dewey.example", "-addext", "subjectAltName=DNS:dewey.example"];
+  Bun.spawnSync(["openssl", "req", "-x509", ...curve, ...subject, "-keyout", key, "-out", cert]);
+  const pem = { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") };
+  rmSync(folder, { recursive: true });
+  return pem;
+}
+
+describe("the proxy at a port", () => {
+  test("is found without TLS", async () => {
+    using proxy = Bun.serve({ port: 0, fetch: () => Response.json(health) });
+    expect(await proxyAt(Number(proxy.port))).toEqual({ url: `ws://localhost:${proxy.port}`, health });
+  });
+
+  test.skipIf(Bun.which("openssl") === null)("is found with TLS, whatever name its certificate is for", async () => {
+    using proxy = Bun.serve({ port: 0, tls: certificate(), fetch: () => Response.json(health) });
+    expect(await proxyAt(Number(proxy.port))).toEqual({ url: `wss://localhost:${proxy.port}`, health });
+  });
+
+  test("is not found where nothing or another program answers", async () => {
+    expect(await proxyAt(freePort())).toBeUndefined();
+    using other = Bun.serve({ port: 0, fetch: () => Response.json({ database: "ok" }) });
+    expect(await proxyAt(Number(other.port))).toBeUndefined();
+  });
+});
