@@ -1,5 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { listeningProcess, listeningSockets } from "../../src/cli/listening-process.ts";
+import { basename } from "node:path";
+import {
+  isServer,
+  isServerCommand,
+  listeningProcesses,
+  listeningSockets,
+  programOf,
+} from "../../src/cli/listening-process.ts";
 
 const row = (local: string, state: string, inode: number) =>
   `   0: ${local} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000  1000        0 ${inode} 1 0000 100 0 0 10 0`;
@@ -20,8 +27,33 @@ describe("the process that listens on a port", () => {
   test.skipIf(process.platform !== "linux")("is found while it listens", () => {
     const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => {} } });
     const { port } = server;
-    expect(listeningProcess(port)).toBe(process.pid);
+    expect(listeningProcesses(port)).toEqual([process.pid]);
     server.stop(true);
-    expect(listeningProcess(port)).toBeUndefined();
+    expect(listeningProcesses(port)).toEqual([]);
+  });
+
+  test("is a server of Dewey's if it runs dewey serve or dewey up, also from source", () => {
+    const servers = [
+      ["dewey", "/usr/bin/dewey", "serve", "--port", "9020"],
+      ["dewey-1.2", "dewey", "up"],
+      ["bun", "bun", "/src/dewey/src/main.ts", "serve"],
+    ];
+    const others = [
+      ["ssh", "ssh", "-N", "-L", "9020:localhost:9020", "serve"],
+      ["docker-proxy", "/usr/bin/docker-proxy", "-host-port", "9020"],
+      ["dewey", "dewey", "proxy"],
+      ["bun", "bun", "other.ts", "serve"],
+      ["bun", "bun"],
+    ];
+    const isOne = ([program = "", ...words]: string[]) => isServerCommand(program, words);
+    expect(servers.filter((each) => !isOne(each))).toEqual([]);
+    expect(others.filter(isOne)).toEqual([]);
+  });
+
+  test.skipIf(process.platform !== "linux")("is none of Dewey's when it has ended, or is another program", async () => {
+    expect([programOf(process.pid), isServer(process.pid)]).toEqual([basename(process.execPath), false]);
+    const ended = Bun.spawn(["true"]);
+    await ended.exited;
+    expect([programOf(ended.pid), isServer(ended.pid)]).toEqual([undefined, false]);
   });
 });

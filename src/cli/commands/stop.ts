@@ -1,13 +1,12 @@
 import { clientConfig, obeyed } from "../../config.ts";
 import type { ClientConfig } from "../../config.ts";
 import { DeweyError } from "../../errors.ts";
-import { isRunning } from "../../is-running.ts";
 import { withoutSecrets } from "../../wire/address.ts";
 import { isLoopback } from "../../wire/host.ts";
 import { requireOwnServer } from "../../wire/owner.ts";
 import type { Command } from "../command.ts";
 import { askHealth, portOf } from "../health.ts";
-import { listeningProcess } from "../listening-process.ts";
+import { isServer, listeningProcesses, programOf } from "../listening-process.ts";
 
 /** A server finishes its calls and stops PostgreSQL; a busy machine takes many times the usual second. */
 const STOP_DEADLINE_MS = 60_000;
@@ -32,9 +31,9 @@ export const stop: Command = {
       return 0;
     }
     const pid = await serverProcess(config);
-    process.kill(pid, "SIGTERM");
+    tellToStop(pid);
     const deadlineMs = performance.now() + STOP_DEADLINE_MS;
-    while (isRunning(pid)) {
+    while (isServer(pid)) {
       if (performance.now() > deadlineMs)
         throw new DeweyError("unavailable", `the server at ${place} (process ${pid}) was told to stop, but still runs`);
       await Bun.sleep(POLL_INTERVAL_MS);
@@ -52,7 +51,19 @@ async function serverProcess(config: ClientConfig): Promise<number> {
   requireOwnServer(config);
   const health = (await (await askHealth(url))?.json().catch(() => ({}))) as Record<string, unknown> | undefined;
   if (health?.["database"] === undefined) throw problem("is not the address of a Dewey server; correct DEWEY_URL");
-  const pid = listeningProcess(portOf(url));
+  const listening = listeningProcesses(portOf(url));
+  const pid = listening.find(isServer);
   if (pid !== undefined) return pid;
-  throw problem("belongs to no process that can be seen here; stop the server where it was started");
+  const [other] = listening.flatMap((each) => programOf(each) ?? []);
+  const whose = other === undefined ? "no process that can be seen here" : `${other}, which is no server of Dewey's`;
+  throw problem(`belongs to ${whose}; stop the server where it was started`);
+}
+
+/** Does nothing for a process that has ended meanwhile. */
+function tellToStop(pid: number): void {
+  try {
+    process.kill(pid, "SIGTERM");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
