@@ -102,7 +102,7 @@ async function wanted(talk: Talk): Promise<string[]> {
   const conversation = textFlag(invocation, "conversation");
   const session = textFlag(invocation, "session");
   const sinceText = textFlag(invocation, "since");
-  const since = sinceText === undefined ? undefined : Date.parse(sinceMoment("--since", sinceText));
+  const since = sinceText === undefined ? undefined : sinceMoment("--since", sinceText);
   if (conversation !== undefined) {
     if (session !== undefined || since !== undefined)
       throw usageError(exportCommand, "takes --conversation only without --session and --since");
@@ -116,11 +116,11 @@ async function wanted(talk: Talk): Promise<string[]> {
       sort_by: "created_at",
       limit: PAGE_LIMIT,
       ...(session === undefined ? {} : { session_id: session }),
+      ...(since === undefined ? {} : { start_date: since }),
       ...(cursor === undefined ? {} : { cursor }),
     };
     const page = await talk.call<ConversationList>("dewey_list_conversations", args, { "--session": "session_id" });
-    for (const { id, created_at, updated_at } of page.conversations)
-      if (since === undefined || Date.parse(updated_at) >= since) found.set(id, created_at);
+    for (const { id, created_at } of page.conversations) found.set(id, created_at);
     cursor = page.next_cursor;
   } while (cursor !== undefined);
   return [...found]
