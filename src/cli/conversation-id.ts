@@ -13,25 +13,31 @@ const MAX_NUMBER_DIGITS = 4;
 
 const ID_BEGINNING = /^[0-9a-f][0-9a-f-]{3,35}$/i;
 
+/** Where a conversation is sought by the beginning of its id. */
+type Where = "outside the trash" | "in the trash" | "anywhere";
+
 type Asking = Pick<Talk, "call" | "terminal" | "dataDir">;
 
 /**
  * The id of the conversation that a person names: by its id or the beginning of it, by its number in the list shown last, or
- * as `last`, the one with the newest message. `in_trash` looks in the trash only. Throws `not_found`, and `invalid` with the
- * candidates when several begin so.
+ * as `last`, the one with the newest message. Throws `not_found`, and `invalid` with the candidates when several begin so.
  */
 export async function conversationIdOf(
   { call, terminal, dataDir }: Asking,
   given: string,
-  where: { in_trash?: boolean } = {},
+  where: Where = "outside the trash",
 ): Promise<string> {
   if (isId.test(given)) return given.toLowerCase();
-  const find = (args: object) => call<ConversationList>("dewey_list_conversations", { ...where, ...args });
+  const find = (args: object, in_trash = where === "in the trash") =>
+    call<ConversationList>("dewey_list_conversations", { ...args, ...(in_trash ? { in_trash } : {}) });
   if (given === "last") return newest(await find({ limit: 1 }));
   if (/^\d+$/.test(given) && given.length <= MAX_NUMBER_DIGITS) return numbered(given, dataDir);
   if (!ID_BEGINNING.test(given))
     throw wrong("invalid", `${JSON.stringify(given)} names no conversation; give ${FORMS} (dewey list shows them)`);
-  const { conversations, total } = await find({ id_prefix: given, limit: MAX_CANDIDATES });
+  const beginning = { id_prefix: given, limit: MAX_CANDIDATES };
+  const lists = [await find(beginning), ...(where === "anywhere" ? [await find(beginning, true)] : [])];
+  const conversations = lists.flatMap((list) => list.conversations).slice(0, MAX_CANDIDATES);
+  const total = lists.reduce((sum, list) => sum + list.total, 0);
   const [only, ...others] = conversations;
   if (only === undefined)
     throw wrong(

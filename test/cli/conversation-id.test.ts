@@ -28,14 +28,17 @@ const call = (_: string, args: Record<string, unknown>) => {
 };
 const terminal = terminalOf({ colour: false, pager: undefined, editor: "vi" });
 const asking = { call, terminal, dataDir: home.path };
-const id = (given: string, where?: { in_trash?: boolean }) => conversationIdOf(asking, given, where);
+const id = (given: string, where?: Parameters<typeof conversationIdOf>[2]) => conversationIdOf(asking, given, where);
 
 describe("a conversation is named", () => {
   test("by its id, and by a beginning that no other id shares", async () => {
     expect(await id((ids[1] ?? "").toUpperCase())).toBe(ids[1] ?? "");
     expect(await id("7C0f")).toBe(ids[2] ?? "");
     expect(await id("3f2a91c4-f")).toBe(ids[1] ?? "");
-    expect(await id("9d0f", { in_trash: true })).toBe(trashed);
+    expect(await id("9d0f", "in the trash")).toBe(trashed);
+    expect(await id("9d0f", "anywhere")).toBe(trashed);
+    expect(await id("7c0f", "anywhere")).toBe(ids[2] ?? "");
+    expect(await failure(id("9d0f"))).toMatchObject({ code: "not_found" });
   });
 
   test("as the last one", async () => {

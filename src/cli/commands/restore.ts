@@ -21,7 +21,7 @@ export const restore = clientCommand({
       invocation,
       "the id of a conversation, as dewey rm printed it",
     )) {
-      const id = await conversationIdOf(talk, given, { in_trash: true });
+      const id = await conversationIdOf(talk, given, "in the trash");
       const reply = await call<Restored>(
         "dewey_restore_conversation",
         { conversation_id: id },

@@ -20,7 +20,7 @@ export const rm = clientCommand({
     const { call, out, json, invocation } = talk;
     const force = invocation.flags["force"] === true;
     for (const given of wantedOperands({ name: "rm" }, invocation, "the id of a conversation; dewey list shows it")) {
-      const id = await conversationIdOf(talk, given);
+      const id = await conversationIdOf(talk, given, force ? "anywhere" : "outside the trash");
       const reply = await call<Deleted>(
         "dewey_delete_conversation",
         { conversation_id: id, force },
