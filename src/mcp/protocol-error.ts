@@ -11,22 +11,24 @@ const INTERNAL_ERROR = -32_603;
  * An error that is answered as a JSON-RPC error. The SDK's own `McpError` starts each message with "MCP error -32602:", and
  * clients made with the SDK prepend that once more.
  */
-export interface ProtocolError extends Error {
-  code: number;
-  data?: object;
+export class ProtocolError extends Error {
+  readonly code: number;
+  readonly data?: object;
+
+  constructor(code: number, message: string, data?: object) {
+    super(message);
+    this.code = code;
+    if (data !== undefined) this.data = data;
+  }
 }
 
 export function protocolError(code: number, message: string, data?: object): ProtocolError {
-  return Object.assign(new Error(message), { code, ...(data === undefined ? {} : { data }) });
-}
-
-export function isProtocolError(thrown: unknown): thrown is ProtocolError {
-  return thrown instanceof Error && "code" in thrown && typeof thrown.code === "number";
+  return new ProtocolError(code, message, data);
 }
 
 /** The JSON-RPC error of anything thrown, without what only Dewey's log may hold. */
 export function jsonRpcError(thrown: unknown): { code: number; message: string; data?: object } {
-  if (!isProtocolError(thrown)) return { code: INTERNAL_ERROR, message: "the request failed inside Dewey" };
+  if (!(thrown instanceof ProtocolError)) return { code: INTERNAL_ERROR, message: "the request failed inside Dewey" };
   const { code, message, data } = thrown;
   return { code, message, ...(data === undefined ? {} : { data }) };
 }

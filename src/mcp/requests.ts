@@ -2,7 +2,7 @@ import { asDeweyError, jsonRpcCode } from "../errors.ts";
 import type { Caller } from "./caller.ts";
 import { complete } from "./completions.ts";
 import { getPrompt, promptList } from "./prompts.ts";
-import { INVALID_PARAMS, isProtocolError, protocolError } from "./protocol-error.ts";
+import { INVALID_PARAMS, ProtocolError, protocolError } from "./protocol-error.ts";
 import { listResources, readResource, resourceTemplates } from "./resources.ts";
 import { callByName, listTools } from "./tool-calls.ts";
 import type { CallOptions } from "./tool-calls.ts";
@@ -58,7 +58,7 @@ export async function answerRequest(
   try {
     return (await methods[method]?.answer(params, caller, options)) ?? {};
   } catch (thrown) {
-    if (isProtocolError(thrown)) throw thrown;
+    if (thrown instanceof ProtocolError) throw thrown;
     const { code, message, field } = asDeweyError(thrown);
     if (code === "internal") options.log.error("a request failed", { method, error: thrown });
     const told = code === "internal" ? `${method} failed inside Dewey; its log says more` : message;
