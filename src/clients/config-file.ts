@@ -51,11 +51,13 @@ export class ConfigFile {
     throw new DeweyError("invalid", `${this.path} is not a JSON object (comments are not JSON); nothing was changed`);
   }
 
-  /** An object as JSON text, indented like the file. */
+  /** An object as JSON text, indented like the file, with its line ends. */
   jsonText(value: Json): string {
     const indent = /^[{[]\r?\n([ \t]+)/.exec(this.text ?? "")?.[1] ?? 2;
     const end = this.text === undefined || this.text.endsWith("\n") ? "\n" : "";
-    return `${JSON.stringify(value, null, indent)}${end}`;
+    const text = `${JSON.stringify(value, null, indent)}${end}`;
+    // JSON escapes the line feeds within its texts.
+    return this.text?.includes("\r\n") ? text.replaceAll("\n", "\r\n") : text;
   }
 
   /** The content from before Dewey, if it was kept. */

@@ -35,10 +35,11 @@ describe("a client's file", () => {
     expect(new ConfigFile(path).backup()).toBeUndefined();
   });
 
-  test("keeps its indentation and its last line end", () => {
+  test("keeps its indentation and its line ends", () => {
     const textOf = (text: string) => new ConfigFile(file("form.json", text)).jsonText({ a: 1 });
     expect(textOf('{\n\t"x": 1\n}')).toBe('{\n\t"a": 1\n}');
     expect(textOf('{\n    "x": 1\n}\n')).toBe('{\n    "a": 1\n}\n');
+    expect(textOf('{\r\n  "x": 1\r\n}\r\n')).toBe('{\r\n  "a": 1\r\n}\r\n');
     expect(textOf("{}")).toBe('{\n  "a": 1\n}');
     expect(new ConfigFile(join(folder, "none.json")).jsonText({})).toBe("{}\n");
   });
