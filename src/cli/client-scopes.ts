@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { codexServers } from "../clients/codex-config.ts";
-import { DEWEY, unproxied } from "../clients/mcp-servers.ts";
+import { DEWEY, isProxied } from "../clients/mcp-servers.ts";
 import type { Servers } from "../clients/mcp-servers.ts";
 import { isObject } from "../wire/frame.ts";
 import type { ClientKind } from "./client-kind.ts";
@@ -40,7 +40,7 @@ export function conflictText({ server, file, counts, isRecorded }: Conflict): st
 }
 
 function isRecorded(server: string, entry: unknown): boolean {
-  return server === DEWEY || (isObject(entry) && unproxied(entry) !== undefined);
+  return server === DEWEY || (isObject(entry) && isProxied(entry));
 }
 
 /** The servers that hold in the current folder; none for a file that cannot be read, which is the client's affair. */

@@ -1,3 +1,4 @@
+import { DeweyError } from "../errors.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 
@@ -67,12 +68,26 @@ function proxied(name: string, entry: Json, program: Program): Json {
   };
 }
 
-/** The entry as it was before it was put behind the proxy; undefined if it is not behind one. */
-export function unproxied(entry: Json): Json | undefined {
+/** Whether `dewey connect` has put this server behind the proxy. */
+export function isProxied(entry: Json): boolean {
+  return proxyArguments(entry) !== undefined;
+}
+
+/** The arguments from `--stdio --name NAME` on; undefined for an entry that is not behind the proxy. */
+function proxyArguments(entry: Json): string[] | undefined {
   const args = stringsOf(entry["args"]);
-  const at = args.indexOf("proxy");
-  if (at === -1 || args[at + 1] !== "--stdio" || args[at + 2] !== "--name") return undefined;
-  const terminator = args.indexOf("--", at);
+  const at = args.indexOf("proxy") + 1;
+  return at > 0 && args[at] === "--stdio" && args[at + 1] === "--name" ? args.slice(at) : undefined;
+}
+
+/**
+ * The entry as it was before it was put behind the proxy; undefined if it is not behind one. Throws `invalid` when its
+ * headers cannot be read.
+ */
+export function unproxied(entry: Json): Json | undefined {
+  const args = proxyArguments(entry);
+  if (args === undefined) return undefined;
+  const terminator = args.indexOf("--");
   if (terminator !== -1) {
     const [command = "", ...rest] = args.slice(terminator + 1);
     const { args: _, ...others } = entry;
@@ -84,11 +99,22 @@ export function unproxied(entry: Json): Json | undefined {
   const url = typeof address === "string" ? address : (args.at(-1) ?? "");
   return {
     ...others,
-    type: args.includes(SSE_FLAG, at) ? "sse" : url.startsWith("ws") ? "ws" : "http",
+    type: args.includes(SSE_FLAG) ? "sse" : url.startsWith("ws") ? "ws" : "http",
     url,
-    ...(typeof handed === "string" ? { headers: JSON.parse(handed) as unknown } : {}),
+    ...(handed === undefined ? {} : { headers: headersOf(handed, args[2] ?? "") }),
     ...(Object.keys(variables).length > 0 ? { env: variables } : {}),
   };
+}
+
+function headersOf(handed: unknown, server: string): Json {
+  try {
+    const headers: unknown = JSON.parse(String(handed));
+    if (isObject(headers)) return headers;
+  } catch {
+    // Reported below.
+  }
+  const rule = `${HEADERS_VARIABLE} of the server ${JSON.stringify(server)} should be a JSON object of headers`;
+  throw new DeweyError("invalid", `${rule}; correct it in the client's file, or remove the server there`);
 }
 
 /** Dewey's own entry, which starts a server if none runs. */

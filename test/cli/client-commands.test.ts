@@ -287,7 +287,9 @@ describe("dewey rm and dewey restore", () => {
     const trashed = await conversation("thrown-away");
     await dewey("rm", trashed);
     // Only the last digits of ids that are made at the same moment differ.
-    expect((await dewey("rm", trashed.slice(0, 35), "--force")).stdout).toBe(`${trashed} (4 messages) is gone for good\n`);
+    expect((await dewey("rm", trashed.slice(0, 35), "--force")).stdout).toBe(
+      `${trashed} (4 messages) is gone for good\n`,
+    );
     expect(await dewey("rm")).toMatchObject({ code: 2, stderr: expect.stringContaining("needs the id") });
   });
 });

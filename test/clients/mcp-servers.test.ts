@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { unproxied, withDewey, withProxy, withoutProxy } from "../../src/clients/mcp-servers.ts";
+import { isProxied, unproxied, withDewey, withProxy, withoutProxy } from "../../src/clients/mcp-servers.ts";
 import type { Servers } from "../../src/clients/mcp-servers.ts";
 
 const program = { command: ["/opt/dewey"], flags: ["--url", "ws://localhost:1"], spoolFlags: ["--spool-dir", "/s"] };
@@ -97,6 +97,19 @@ describe("servers behind the proxy", () => {
       remote: { env: { LANG: "de", DEWEY_UPSTREAM_HEADERS: '{"x-key":"k"}' } },
     });
     expect(withoutProxy(done.servers, {}, program)).toEqual({ remote: entry });
+  });
+
+  test("with headers that are no JSON are refused, with the remedy", async () => {
+    const entry = { type: "http", url: "https://example.org/mcp", headers: { "x-key": "k" } };
+    const { servers } = await withProxy({ remote: entry }, program, all, noProblem);
+    for (const broken of ["{", "[]", "null", 7]) {
+      const remote = servers["remote"] as { env: object };
+      const edited = { remote: { ...remote, env: { ...remote.env, DEWEY_UPSTREAM_HEADERS: broken } } };
+      expect(isProxied(edited.remote)).toBe(true);
+      expect(() => withoutProxy(edited, {}, program)).toThrow(
+        'DEWEY_UPSTREAM_HEADERS of the server "remote" should be a JSON object of headers; correct it',
+      );
+    }
   });
 
   test("are put behind the proxy when they speak the older SSE transport, and back", async () => {
