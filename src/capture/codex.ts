@@ -33,6 +33,9 @@ const REPLAY_MS = 5000;
  * oldest one JSON object with all items. Rows have no ids: a row is named by its payload and by how often that was there
  * before. What a fork repeats of its parent is named as the parent's, so that it is recognised.
  */
+/** Events that end a turn. */
+const turnEnd = /^(?:task_complete|turn_complete|turn_aborted)$/;
+
 class CodexReader implements SourceReader {
   readonly #file: string;
   readonly #fileTime: string | undefined;
@@ -62,6 +65,7 @@ class CodexReader implements SourceReader {
     return [...this.#row(session), ...items.filter(isObject).flatMap((item) => this.#row(item))];
   }
 
+  /** What events told and no item repeated; the items of a turn come before its end. */
   end(): Captured[] {
     const conversation = this.#conversation ?? "";
     return this.#items.unsaid().map((said) => {
@@ -93,7 +97,8 @@ class CodexReader implements SourceReader {
     const id = derivedId(name, `${this.#same.count(name)}`);
     const said = { ...made, id, time: this.#time, metadata: { source: CODEX, ...made.metadata } };
     const isKnown = knownRows.has(type) && (type !== "response_item" || isKnownItem(payload));
-    return [message(conversation, said), ...(isKnown ? [] : [unknown(type, payload)])];
+    const unsaid = type === "event_msg" && turnEnd.test(String(payload["type"])) ? this.end() : [];
+    return [...unsaid, message(conversation, said), ...(isKnown ? [] : [unknown(type, payload)])];
   }
 
   #begin(row: Json, meta: Json): Captured[] {

@@ -111,7 +111,10 @@ export class Deliverer {
     }
     if (stopping.aborted && missing().length > 0) return false;
     await this.#standIn(event, place, missing(), followed);
-    if (/^(Stop|SessionEnd)$/.test(String(event.event["hook_event_name"]))) await this.#followAgents(place, source);
+    const name = event.event["hook_event_name"];
+    if (name === "Stop" || name === "SessionEnd") await this.#followAgents(place, source);
+    // What waited for more rows, such as a prompt in the client's queue, gets none.
+    if (name === "SessionEnd" && followed) await this.#import(followed, followed.file.rest().captured);
     return true;
   }
 

@@ -102,6 +102,16 @@ test("what events and items both tell is said once, and what only an event tells
   expect((await talk(...rows)).map(([, , text]) => text)).toEqual(["both", "answer", "t", "r", "only told"]);
 });
 
+test("what only an event tells is said at the end of its turn", async () => {
+  const rows = [
+    said("user", "one"),
+    row("event_msg", { type: "agent_message", message: "only told" }),
+    row("event_msg", { type: "task_complete", last_agent_message: "only told" }),
+    said("user", "two"),
+  ];
+  expect((await talk(...rows)).map(([, , text]) => text)).toEqual(["one", "only told", "two"]);
+});
+
 describe("an older session", () => {
   const id = "01a211db-4eb8-76bf-8bf6-5867dd2e1c33";
   const bare = { type: "message", role: "user", content: [{ type: "input_text", text: "old" }] };

@@ -141,6 +141,19 @@ describe("what hooks have left", () => {
     expect(await read(told.session)).toEqual(messages);
   });
 
+  test("ends with a prompt that still waited in the client's queue when the session ended", async () => {
+    using told = talk();
+    const enqueued = { type: "queue-operation", operation: "enqueue", content: "and then the docs", sessionId: told.session };
+    told.write([...told.rows, JSON.stringify({ ...enqueued, timestamp: "2026-11-01T10:00:00.000Z" })]);
+    const event = { session_id: told.session, transcript_path: told.transcript };
+    told.queue.put({ ...event, hook_event_name: "Stop" });
+    await deliverer(told.queue).run();
+    expect(spoken(await read(told.session)).at(-1)).toEqual(whole.at(-1));
+    told.queue.put({ ...event, hook_event_name: "SessionEnd" });
+    await deliverer(told.queue).run();
+    expect(spoken(await read(told.session)).at(-1)).toEqual(["user", "and then the docs"]);
+  });
+
   test("is kept in order when the client writes its transcript later than it runs its hooks", async () => {
     using told = talk();
     const work = deliverer(told.queue, { idleMs: 1000 }).run();
