@@ -28,14 +28,14 @@ const knownRows = new Set([
  */
 const REPLAY_MS = 5000;
 
+/** Events that end a turn. */
+const turnEnd = /^(?:task_complete|turn_complete|turn_aborted)$/;
+
 /**
  * Reads sessions of Codex (`rollout-….jsonl`): a row a line, with its content in `payload`; in older ones without; in the
  * oldest one JSON object with all items. Rows have no ids: a row is named by its payload and by how often that was there
  * before. What a fork repeats of its parent is named as the parent's, so that it is recognised.
  */
-/** Events that end a turn. */
-const turnEnd = /^(?:task_complete|turn_complete|turn_aborted)$/;
-
 class CodexReader implements SourceReader {
   readonly #file: string;
   readonly #fileTime: string | undefined;

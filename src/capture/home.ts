@@ -57,12 +57,41 @@ function expanded(pattern: string): string[] {
   const first = parts.findIndex((part) => part.includes("*"));
   if (first === -1) return existsSync(pattern) ? [pattern] : [];
   const folder = parts.slice(0, first).join(sep);
-  const [before = "", after = ""] = (parts[first] ?? "").split("*");
-  const fits = (name: string) =>
-    name.length >= before.length + after.length && name.startsWith(before) && name.endsWith(after);
   return namesIn(folder)
-    .filter(fits)
+    .filter((name) => fits(name, parts[first] ?? ""))
     .flatMap((name) => expanded([folder, name, ...parts.slice(first + 1)].join(sep)));
+}
+
+/** A folder, and the name in it that leads to a place which is not there yet; `*` stands for any part of it. */
+export interface AwaitedName {
+  folder: string;
+  name: string;
+}
+
+/** Where something must appear for a pattern to stand for a further place. */
+export function awaitedNames(patterns: string[]): AwaitedName[] {
+  return patterns.flatMap((pattern) => {
+    const [top = "", ...parts] = pattern.split(sep);
+    return awaitedBelow(top === "" ? sep : top, parts);
+  });
+}
+
+function awaitedBelow(folder: string, [name, ...further]: string[]): AwaitedName[] {
+  if (name === undefined) return [];
+  const awaited = name.includes("*") || !existsSync(join(folder, name)) ? [{ folder, name }] : [];
+  const found = name.includes("*")
+    ? namesIn(folder).filter((each) => fits(each, name))
+    : awaited.length > 0
+      ? []
+      : [name];
+  return [...awaited, ...found.flatMap((each) => awaitedBelow(join(folder, each), further))];
+}
+
+/** Whether a name is one that a part of a pattern stands for. */
+export function fits(name: string, part: string): boolean {
+  const [before = "", after] = part.split("*");
+  if (after === undefined) return name === part;
+  return name.length >= before.length + after.length && name.startsWith(before) && name.endsWith(after);
 }
 
 function namesIn(folder: string): string[] {

@@ -10,6 +10,7 @@ import { filesAt, isCandidate, reasonOf } from "./files.ts";
 import { FollowedFile } from "./follow.ts";
 import { placesAt } from "./home.ts";
 import { Importer } from "./importer.ts";
+import { PlaceWatch } from "./place-watch.ts";
 import { piecesOf, sourcesIn } from "./sources.ts";
 import type { WatchState } from "./watch-state.ts";
 
@@ -46,6 +47,8 @@ export class Watcher {
   readonly #options: WatcherOptions;
   readonly #importer: Importer;
   readonly #watches = new Map<string, FSWatcher>();
+  readonly #places: PlaceWatch;
+  #hasNewPlaces = false;
   readonly #changed = new Set<string>();
   /** Files that are read line by line, those used last at the end. */
   readonly #open = new Map<string, FollowedFile>();
@@ -57,6 +60,7 @@ export class Watcher {
 
   constructor(options: WatcherOptions) {
     this.#options = options;
+    this.#places = new PlaceWatch(options.folders, () => this.#lookForPlaces());
     this.#importer = new Importer({
       call: options.call,
       onRefused: (place, reason) => options.log.error("the store refuses a message", { ...place, reason }),
@@ -72,6 +76,7 @@ export class Watcher {
         await this.#sweep();
         const nextSweepMs = performance.now() + SWEEP_INTERVAL_MS;
         while (!stopping.aborted && performance.now() < nextSweepMs) {
+          if (this.#hasNewPlaces) await this.#findPlaces();
           await this.#readChanged();
           onIdle();
           await this.#untilWoken(nextSweepMs - performance.now());
@@ -79,6 +84,7 @@ export class Watcher {
         }
       }
     } finally {
+      this.#places.close();
       for (const each of this.#watches.values()) each.close();
     }
   }
@@ -104,23 +110,43 @@ export class Watcher {
 
   /** Walks all folders. Files that were written last come first: somebody may be at work in them. */
   async #sweep(): Promise<void> {
-    const { folders, log, state, stopping } = this.#options;
+    const { folders, state, stopping } = this.#options;
     const seen = new Map<string, number>();
+    this.#places.update();
     for (const folder of placesAt(folders)) {
       if (stopping.aborted) return;
       if (statOf(folder)?.isDirectory()) this.#watch(folder);
-      try {
-        for (const { path } of (await filesAt(folder)).files) {
-          const stats = statOf(path);
-          if (stats !== undefined) seen.set(path, stats.mtimeMs);
-        }
-      } catch (error) {
-        log.warn("a folder of sessions cannot be read", { folder, reason: reasonOf(error) });
-      }
+      for (const [path, modifiedMs] of await this.#filesAt(folder)) seen.set(path, modifiedMs);
     }
     state.keepOnly(new Set(seen.keys()));
     for (const path of this.#open.keys()) if (!seen.has(path)) this.#open.delete(path);
     for (const [path] of [...seen].toSorted(([, a], [, b]) => b - a)) this.#changed.add(path);
+  }
+
+  /** Walks the folders that have appeared since the last walk of all. */
+  async #findPlaces(): Promise<void> {
+    this.#hasNewPlaces = false;
+    this.#places.update();
+    for (const place of placesAt(this.#options.folders)) {
+      const isFolder = statOf(place)?.isDirectory() === true;
+      if (this.#options.stopping.aborted || (isFolder && this.#watches.has(place))) continue;
+      if (isFolder) this.#watch(place);
+      for (const path of (await this.#filesAt(place)).keys()) this.#changed.add(path);
+    }
+  }
+
+  /** The files at a place, and when they were written. */
+  async #filesAt(place: string): Promise<Map<string, number>> {
+    const found = new Map<string, number>();
+    try {
+      for (const { path } of (await filesAt(place)).files) {
+        const stats = statOf(path);
+        if (stats !== undefined) found.set(path, stats.mtimeMs);
+      }
+    } catch (error) {
+      this.#options.log.warn("a folder of sessions cannot be read", { folder: place, reason: reasonOf(error) });
+    }
+    return found;
   }
 
   #watch(folder: string): void {
@@ -132,7 +158,7 @@ export class Watcher {
     };
     try {
       const watching = watch(folder, { recursive: true }, (_, name: string | null | undefined) => {
-        if (name === null || name === undefined) this.#watchAgain(folder);
+        if (name === null || name === undefined) this.#lose(folder);
         else if (isCandidate(name)) this.#wake(join(folder, name));
       });
       watching.on("error", forget);
@@ -142,10 +168,15 @@ export class Watcher {
     }
   }
 
-  /** The folder itself was removed or replaced, which ends a watch without a word. A later walk finds it when it is back. */
-  #watchAgain(folder: string): void {
+  /** The folder itself was removed or replaced, which ends a watch without a word. */
+  #lose(folder: string): void {
     this.#unwatch(folder);
-    if (statOf(folder)?.isDirectory()) this.#watch(folder);
+    this.#lookForPlaces();
+  }
+
+  #lookForPlaces(): void {
+    this.#hasNewPlaces = true;
+    this.#wake();
   }
 
   #unwatch(folder: string): void {

@@ -143,7 +143,12 @@ describe("what hooks have left", () => {
 
   test("ends with a prompt that still waited in the client's queue when the session ended", async () => {
     using told = talk();
-    const enqueued = { type: "queue-operation", operation: "enqueue", content: "and then the docs", sessionId: told.session };
+    const enqueued = {
+      type: "queue-operation",
+      operation: "enqueue",
+      content: "and then the docs",
+      sessionId: told.session,
+    };
     told.write([...told.rows, JSON.stringify({ ...enqueued, timestamp: "2026-11-01T10:00:00.000Z" })]);
     const event = { session_id: told.session, transcript_path: told.transcript };
     told.queue.put({ ...event, hook_event_name: "Stop" });

@@ -104,6 +104,23 @@ describe("the watch over sessions", () => {
     expect(watch.sent).toEqual(["first", "second", "third"]);
   });
 
+  test("finds the folders of new projects and of new clients at once", async () => {
+    using here = place();
+    const watch = watching(`${here.folder}/.client/tmp/*/chats`, here.state);
+    await watch.settled();
+    const startedMs = performance.now();
+    here.write(".client/tmp/one/chats/a.jsonl", row("one", "of a new client"));
+    await until("the new client", () => watch.sent.includes("of a new client"));
+    here.write(".client/tmp/two/other.txt", "");
+    here.write(".client/tmp/two/chats/b.jsonl", row("two", "of a new project"));
+    await until("the new project", () => watch.sent.includes("of a new project"));
+    here.write(".client/tmp/two/chats/b.jsonl", row("two", "more of it"));
+    await until("more", () => watch.sent.includes("more of it"));
+    expect(watch.sent).toEqual(["of a new client", "of a new project", "more of it"]);
+    // The walk of every minute would find them too.
+    expect(performance.now() - startedMs).toBeLessThan(30_000);
+  });
+
   test("reads after a restart only what was added meanwhile", async () => {
     using here = place();
     for (const name of ["one", "two", "three"]) here.write(`${name}.jsonl`, row(name, `${name} before`));
@@ -208,6 +225,13 @@ describe("the watch over sessions", () => {
     rmSync(here.folder, { recursive: true });
     mkdirSync(here.folder);
     await until("a row in the new folder", () => {
+      here.write("two.jsonl", row("two", "at once"));
+      return watch.sent.includes("at once");
+    });
+    rmSync(here.folder, { recursive: true });
+    // Long enough to be seen to be gone.
+    await Bun.sleep(500);
+    await until("a row in the next folder", () => {
       here.write("two.jsonl", row("two", "after"));
       return watch.sent.includes("after");
     });
