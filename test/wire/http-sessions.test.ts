@@ -3,6 +3,7 @@ import { HttpSessions } from "../../src/wire/http-sessions.ts";
 import type { HttpSessionsOptions } from "../../src/wire/http-sessions.ts";
 import type { Link } from "../../src/wire/link.ts";
 import { stopClock } from "../support/clock.ts";
+import type { StoppedClock } from "../support/clock.ts";
 import { listen } from "../support/links.ts";
 import type { Listening } from "../support/links.ts";
 import { quiet } from "../support/quiet.ts";
@@ -73,6 +74,13 @@ async function readUntil(response: Response, text: string): Promise<string> {
   return read;
 }
 
+/** A session that is opened while the clock stands still. */
+async function openedBy(clock: StoppedClock, endpoint: ReturnType<typeof startEndpoint>) {
+  let opened: { link: Link; heard: Listening } | undefined;
+  void endpoint.open().then((session) => (opened = session));
+  return clock.passUntil("a session", () => opened);
+}
+
 describe("a session over Streamable HTTP", () => {
   test("carries frames both ways, and messages that belong to a request on that request's stream", async () => {
     await using endpoint = startEndpoint();
@@ -111,17 +119,19 @@ describe("a session over Streamable HTTP", () => {
   });
 
   test("closes when it is idle, and its server with it, but not while a stream is open", async () => {
-    await using endpoint = startEndpoint({ idleLimitMs: 100 });
-    const idle = await endpoint.open();
-    await until("the end of the idle session", () => endpoint.sessions.size === 0);
+    using clock = stopClock();
+    const idleLimitMs = 60_000;
+    await using endpoint = startEndpoint({ idleLimitMs });
+    const idle = await openedBy(clock, endpoint);
+    await clock.passUntil("the end of the idle session", () => endpoint.sessions.size === 0, 1000);
     expect(await idle.heard.end()).toContain("idle for too long");
-    await using other = startEndpoint({ idleLimitMs: 100 });
-    await other.open();
-    const abort = await other.stream();
-    await Bun.sleep(400);
+    await using other = startEndpoint({ idleLimitMs });
+    await openedBy(clock, other);
+    const stream = await other.stream();
+    await clock.pass(5 * idleLimitMs, 1000);
     expect(other.sessions.size).toBe(1);
-    await abort.body?.cancel();
-    await until("the end of the session", () => other.sessions.size === 0);
+    await stream.body?.cancel();
+    await clock.passUntil("the end of the session", () => other.sessions.size === 0, 10);
   });
 
   test("passes frames unchanged: numbers of any size, unknown fields, batches", async () => {
@@ -390,10 +400,7 @@ describe("a session over Streamable HTTP", () => {
   test("keeps the stream of a client that reads slowly, however long a frame is", async () => {
     using clock = stopClock();
     await using endpoint = startEndpoint({ stallLimitMs: 1000 });
-    const opening = endpoint.open();
-    let opened: Awaited<typeof opening> | undefined;
-    void opening.then((session) => (opened = session));
-    const { link, heard } = await clock.passUntil("a session", () => opened);
+    const { link, heard } = await openedBy(clock, endpoint);
     let tail = "";
     let takenBytes = 0;
     let reading: Bun.Socket | undefined;
