@@ -90,13 +90,12 @@ describe("a signal", () => {
   }
 
   test("ends a session that is ending because stdin has ended, and a command that ignores SIGTERM", async () => {
-    const { child, send, pid } = standIn(
-      `trap '' TERM; printf '{"jsonrpc":"2.0","method":"pid","params":"%s"}\\n' $$; while :; do sleep 1; done`,
-    );
+    const { child, stdout, send, pid } = standIn(`trap '' TERM; ${silent}; while :; do sleep 1; done`);
     const command = await pid();
     await send(call);
     await child.stdin.end();
-    await Bun.sleep(200);
+    // The end of stdin follows the frame.
+    await until("the frame to arrive", () => stdout.text.includes('"read"'));
     const startedMs = performance.now();
     child.kill("SIGTERM");
     await child.exited;

@@ -17,7 +17,9 @@ export const up: Command = {
   summary: "runs server and proxy in one process: the quickest way to try Dewey",
   usage: ["dewey up [flags]"],
   examples: ["dewey up", "dewey up --data-dir ~/dewey"],
-  about: "The ports come from DEWEY_MCP_PORT and DEWEY_PROXY_PORT. Ctrl-C stops everything.",
+  about:
+    "It also stores the sessions of all agents on this machine, as dewey watch does, unless DEWEY_WATCH=off. The ports come " +
+    "from DEWEY_MCP_PORT and DEWEY_PROXY_PORT. Ctrl-C stops everything.",
   // Without `url`, because this command starts the server itself.
   settings: [...new Set([...obeyed.serve, ...obeyed.proxy])].filter((name) => name !== "url"),
   flags: {},
