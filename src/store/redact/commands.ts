@@ -1,11 +1,12 @@
 import { isAlnum, isLetter } from "./alphabets.ts";
 import { cookies, isNameCharacter } from "./credentials.ts";
 import { NAMED } from "./cuts.ts";
-import { judgeData, valueAfter } from "./fields.ts";
+import { judgeData } from "./fields.ts";
 import { MAX_NAME_CHARACTERS, secretName } from "./names.ts";
 import type { SecretName } from "./names.ts";
 import type { Scan, Value } from "./scan.ts";
 import { isMixed } from "./values.ts";
+import { valueAfter } from "./value-bounds.ts";
 
 /** How far before a flag its command's name is looked for. */
 const MAX_COMMAND_DISTANCE = 160;

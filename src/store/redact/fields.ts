@@ -4,18 +4,15 @@ import { NAMED } from "./cuts.ts";
 import { MAX_NAME_CHARACTERS, pairPart, secretName } from "./names.ts";
 import type { SecretName } from "./names.ts";
 import type { Scan, Value } from "./scan.ts";
+import { MAX_SPACES, bareEnd, isBlank, quotedValue, valueAfter } from "./value-bounds.ts";
 import { isMixed, isRandom, looksSecret } from "./values.ts";
 
 /** Quotation marks, backslashes and brackets between a name and its sign, at most. */
 const MAX_MARKS = 10;
 /** Distance of a JSON Web Key's members from its type: the modulus of an RSA key stands between them. */
 const MAX_KEY_DISTANCE = 2000;
-/** Spaces between a name, its sign and its value, at most. */
-const MAX_SPACES = 24;
 /** Parts of one value without spaces that are judged: each follows a name and a sign in it. */
 const MAX_JUDGED_PARTS = 4;
-/** Longest value in quotes; the limit bounds the search for the quotation mark that closes it. */
-const MAX_QUOTED_CHARACTERS = 16_384;
 /** Longest list or object behind a secret's name that is looked through. */
 const MAX_CONTAINER_CHARACTERS = 8192;
 /** Characters between the two fields of a pair, at most. */
@@ -277,112 +274,6 @@ function behindType(text: string, name: Name): Name | undefined {
     text.slice(Math.max(0, name.start - MAX_NAME_CHARACTERS), name.start),
   );
   return before?.[1] === undefined ? name : { ...name, text: before[1] };
-}
-
-function isBlank(code: number): boolean {
-  return code === 32 || code === 9;
-}
-
-/** The value behind the sign before `from`: in quotes, or as far as it goes. */
-export function valueAfter(scan: Scan, from: number, sign: number): Value | undefined {
-  const { text } = scan;
-  let at = from;
-  const isComparison = sign === 61 && text[at] === "=";
-  while (at < from + 2 && /[=:>~]/.test(text[at] ?? "")) at += 1;
-  const beforeSpaces = at;
-  while (at < beforeSpaces + MAX_SPACES && isBlank(text.charCodeAt(at))) at += 1;
-  if (sign === 58 || sign === 44 || sign === 61 || text[at] === "\\") at = behindLineEnd(text, at);
-  // The tag of a text in YAML.
-  if (text.startsWith("!!str ", at)) at += 6;
-  const value = quotedValue(text, at);
-  if (value !== undefined || isComparison) return value;
-  if (/[,;)\]}]/.test(text[at] ?? "")) return undefined;
-  return bareValue(scan, at);
-}
-
-/** A value on the next line: in YAML behind `|` or `>`, in lists behind a comma, in shells behind a backslash. */
-function behindLineEnd(text: string, at: number): number {
-  const found = /^(?:[|>][+-]?)?\\?\r?\n[ \t]{1,40}(?:- )?/.exec(text.slice(at, at + 60));
-  const block = found !== null && (/^[|>]|- $/.test(found[0]) || /^["'`[]/.test(text[at + found[0].length] ?? ""));
-  return block ? at + found[0].length : at;
-}
-
-/** Quotation marks of JSON in JSON have backslashes before them: one, three, seven. */
-const quotedStart =
-  /^(?:[bBfFnNrRuU@$]{0,2}|(?:Some|String|str|SecretStr|Secret|bytes|Buffer\.from|from|to_owned|sensitive|SecretString::new|SecretString|String::from)\()((?:\\{1,7})?)(?:("""|'''|["'`]))/;
-
-function quotedValue(text: string, at: number): Value | undefined {
-  const first = text[at] ?? "";
-  if (!/["'`\\bBfFnNrRuU@$SsCt]/.test(first)) return undefined;
-  const found = quotedStart.exec(text.slice(at, at + 30));
-  if (found === null) return undefined;
-  const start = at + found[0].length;
-  const end = quoteEnd(text, start, found[2] ?? "", found[1]?.length ?? 0);
-  return end === undefined ? undefined : { start, end, isQuoted: true };
-}
-
-/** Where a quotation ends: at the mark that opened it, with as many backslashes before it. */
-function quoteEnd(text: string, start: number, quote: string, backslashes: number): number | undefined {
-  const limit = Math.min(text.length, start + MAX_QUOTED_CHARACTERS);
-  const sign = quote.charCodeAt(0);
-  let before = 0;
-  for (let at = start; at < limit; at++) {
-    const code = text.charCodeAt(at);
-    if (code === 92) {
-      before += 1;
-      continue;
-    }
-    if (code === sign && (backslashes === 0 ? before % 2 === 0 : before <= backslashes) && text.startsWith(quote, at))
-      return at - (backslashes === 0 ? 0 : before);
-    if (code === 10 && quote.length === 1 && before === 0) return undefined;
-    before = 0;
-  }
-  return undefined;
-}
-
-function bareValue(scan: Scan, at: number): Value | undefined {
-  const code = scan.text.charCodeAt(at);
-  if (Number.isNaN(code) || code <= 32) return undefined;
-  if (code === 91 || code === 123 || code === 40) return { start: at, end: at + 1, isQuoted: false };
-  let end = bareEnd(scan, at);
-  while (end > at && /[.,;:)\]}!?]/.test(scan.text[end - 1] ?? "") && !isBalanced(scan.text, at, end)) end -= 1;
-  return end > at ? { start: at, end, isQuoted: false } : undefined;
-}
-
-/** A password may end with `!` or `?`; a sentence ends so behind a word. */
-function isBalanced(text: string, start: number, end: number): boolean {
-  return /[!?]/.test(text[end - 1] ?? "") && isMixed(text.slice(start, Math.min(end, start + 100)));
-}
-
-/** Where a value without quotes ends: at a space or quotation mark, or at a sign behind which another field begins. */
-function bareEnd(scan: Scan, from: number): number {
-  const { text, bare } = scan;
-  if (from >= bare.start && from < bare.end) return bare.end;
-  let at = from;
-  for (; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (
-      code <= 32 ||
-      code === 34 ||
-      code === 39 ||
-      code === 96 ||
-      code === 60 ||
-      code === 62 ||
-      code === 92 ||
-      code === 124
-    )
-      break;
-    if ((code === 44 || code === 59 || code === 38) && endsValue(text, at)) break;
-  }
-  scan.bare = { start: from, end: at, judged: 0 };
-  return at;
-}
-
-/** Whether `,`, `;` or `&` ends a value: at the end of a word, or before the name of another field. */
-function endsValue(text: string, at: number): boolean {
-  const next = text.charCodeAt(at + 1);
-  if (Number.isNaN(next) || next <= 32 || next === 38 || next === 34 || next === 39 || next === 92) return true;
-  return /^[.;,&\w -]{0,40}[=:]/.test(text.slice(at + 1, at + 42));
 }
 
 /** Cuts what is secret in a list or an object behind a secret's name: `"tokens": ["…", "…"]`, `"password": {"db": "…"}`. */
