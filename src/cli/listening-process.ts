@@ -22,6 +22,13 @@ export function programOf(pid: number): string | undefined {
   return path === undefined ? undefined : basename(withoutSuffix(path, " (deleted)"));
 }
 
+/** Whether a process is over, so that its locks and ports are free; its parent may still have to take notice of that. */
+export function hasEnded(pid: number): boolean {
+  // The name before the state is in parentheses, and may hold some.
+  const state = textOf(`/proc/${pid}/stat`).split(") ").at(-1) ?? "";
+  return state === "" || /^[ZX]/.test(state);
+}
+
 /** Whether a process runs, and is a server of Dewey's: other programs pass connections to one on, such as SSH. */
 export function isServer(pid: number): boolean {
   const program = programOf(pid);

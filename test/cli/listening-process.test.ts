@@ -1,12 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { basename } from "node:path";
 import {
+  hasEnded,
   isServer,
   isServerCommand,
   listeningProcesses,
   listeningSockets,
   programOf,
 } from "../../src/cli/listening-process.ts";
+import { isRunning } from "../../src/is-running.ts";
+import { until } from "../support/rpc.ts";
 
 const row = (local: string, state: string, inode: number) =>
   `   0: ${local} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000  1000        0 ${inode} 1 0000 100 0 0 10 0`;
@@ -54,6 +57,15 @@ describe("the process that listens on a port", () => {
     expect([programOf(process.pid), isServer(process.pid)]).toEqual([basename(process.execPath), false]);
     const ended = Bun.spawn(["true"]);
     await ended.exited;
-    expect([programOf(ended.pid), isServer(ended.pid)]).toEqual([undefined, false]);
+    expect([programOf(ended.pid), isServer(ended.pid), hasEnded(ended.pid)]).toEqual([undefined, false, true]);
+    expect(hasEnded(process.pid)).toBe(false);
+  });
+
+  test.skipIf(process.platform !== "linux")("has ended also while its parent takes no notice", async () => {
+    await using parent = Bun.spawn(["sh", "-c", "sleep 0.01 & echo $!; exec sleep 60"], { stdout: "pipe" });
+    const { value } = await parent.stdout.getReader().read();
+    const child = Number(new TextDecoder().decode(value));
+    await until("the end of the child", () => hasEnded(child));
+    expect(isRunning(child)).toBe(true);
   });
 });

@@ -6,7 +6,7 @@ import { isLoopback } from "../../wire/host.ts";
 import { requireOwnServer } from "../../wire/owner.ts";
 import type { Command } from "../command.ts";
 import { askHealth, portOf } from "../health.ts";
-import { isServer, listeningProcesses, programOf } from "../listening-process.ts";
+import { hasEnded, isServer, listeningProcesses, programOf } from "../listening-process.ts";
 
 /** A server finishes its calls and stops PostgreSQL; a busy machine takes many times the usual second. */
 const STOP_DEADLINE_MS = 60_000;
@@ -33,7 +33,7 @@ export const stop: Command = {
     const pid = await serverProcess(config);
     tellToStop(pid);
     const deadlineMs = performance.now() + STOP_DEADLINE_MS;
-    while (isServer(pid)) {
+    while (!hasEnded(pid)) {
       if (performance.now() > deadlineMs)
         throw new DeweyError("unavailable", `the server at ${place} (process ${pid}) was told to stop, but still runs`);
       await Bun.sleep(POLL_INTERVAL_MS);
