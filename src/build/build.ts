@@ -31,7 +31,8 @@ async function build(target: Target): Promise<void> {
   // The names of chunks are hashes, so that those of earlier builds would accumulate.
   for (const map of new Bun.Glob("chunk-*.js.map").scanSync(dirname(outfile))) rmSync(join(dirname(outfile), map));
   await Bun.build({
-    entrypoints: [join(root, "src/main.ts")],
+    // The program of a thread is an entry point of its own.
+    entrypoints: [join(root, "src/main.ts"), join(root, "src/store/workshop/worker.ts")],
     minify: true,
     bytecode: true,
     // Each command loads only the chunks that it uses: a client waits for its hook at every step.

@@ -9,8 +9,8 @@ import type { ConversationFacts, TitleSource } from "./facts.ts";
 import { behind, countRows, keyTime, listPlaceSchema, pageOf, timeKey } from "./listing.ts";
 import type { Listed } from "./listing.ts";
 import type { Reads } from "./database/reads.ts";
-import { redactKey, redactMetadata } from "./redact/redact.ts";
-import type { Redactor } from "./redact/redact.ts";
+import { redactKey } from "./redact/redact.ts";
+import type { Workshop } from "./workshop/workshop.ts";
 import { FOLDER_HAYSTACK, folderNeedle } from "./place.ts";
 import type { Place } from "./place.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, largestWhole } from "./reply.ts";
@@ -72,12 +72,12 @@ export class Conversations {
   readonly #database: Database;
   readonly #reads: Reads;
   readonly #trashDays: number;
-  readonly #redactor: Redactor;
+  readonly #workshop: Workshop;
 
-  constructor(database: Database, reads: Reads, trashDays: number, redactor: Redactor) {
+  constructor(database: Database, reads: Reads, trashDays: number, workshop: Workshop) {
     this.#database = database;
     this.#reads = reads;
-    this.#redactor = redactor;
+    this.#workshop = workshop;
     this.#trashDays = trashDays;
   }
 
@@ -93,8 +93,8 @@ export class Conversations {
     created_at?: string | undefined;
   }): Promise<{ conversation_id: string; session_id: string | null; created_at: string }> {
     const id = input.conversation_id?.toLowerCase() ?? Bun.randomUUIDv7();
-    const metadata = storableMetadata(redactMetadata(this.#redactor, input.metadata));
-    const session = redactKey(this.#redactor, input.session_id) ?? null;
+    const metadata = await this.#workshop.make("metadata", input.metadata);
+    const session = redactKey(this.#workshop.redactor, input.session_id) ?? null;
     const row = await this.#database.retried(async (sql) => {
       await sql`insert into conversations (id, session_id, metadata, metadata_exact, created_at, updated_at)
         select ${id}, ${session}, ${metadata.readable}::text::jsonb, ${metadata.exact}, time, time
@@ -122,7 +122,7 @@ export class Conversations {
     },
   ): Promise<ConversationList> {
     const { limit, sort_by } = input;
-    const session = redactKey(this.#redactor, input.session_id) ?? null;
+    const session = redactKey(this.#workshop.redactor, input.session_id) ?? null;
     const { client, folder, start_date, starred, in_trash, id_prefix } = input;
     const request = ["conversations", session, sort_by, client, folder, start_date, starred, in_trash, id_prefix];
     const going = placeOf(input, request, conversationPlace);
@@ -154,10 +154,10 @@ export class Conversations {
     const source = input.title_source ?? "person";
     const outranked = titleSources.slice(0, titleSources.indexOf(source));
     const [client, folder, branch] = [input.client, input.folder, input.branch].map(
-      (fact) => redactKey(this.#redactor, fact) ?? null,
+      (fact) => redactKey(this.#workshop.redactor, fact) ?? null,
     );
     const { parent_id = null, forked_from = null, starred = null } = input;
-    const added = redactMetadata(this.#redactor, input.metadata);
+    const added = await this.#withoutSecrets(input.metadata);
     // One transaction, so that no reader sees a half, and a failure leaves none.
     return this.#database.retried((pooled) =>
       pooled.begin(async (sql) => {
@@ -183,6 +183,12 @@ export class Conversations {
     );
   }
 
+  /** Metadata without its secrets, as it is read again. */
+  async #withoutSecrets(given: Metadata | undefined): Promise<Metadata | undefined> {
+    const { readable, exact } = await this.#workshop.make("metadata", given);
+    return exactMetadata(readable === null ? null : (JSON.parse(readable) as Metadata), exact) ?? undefined;
+  }
+
   /** The conversation that has a message whose metadata contains this. Throws `not_found`. */
   async #holding(metadata: Metadata): Promise<string> {
     const sought = storableMetadata(metadata).readable;
@@ -195,7 +201,7 @@ export class Conversations {
   }
 
   #storableTitle(given: string): string {
-    return storableText(this.#redactor.text(given, {})).readable;
+    return storableText(this.#workshop.redactor.text(given, {})).readable;
   }
 
   /** Moves to the trash, or with `force` deletes at once, even from the trash. Throws `not_found`. */

@@ -1,17 +1,17 @@
-import { createHash } from "node:crypto";
 import { DeweyError } from "../errors.ts";
 import type { Database } from "./database/database.ts";
-import { sentHash, storableMetadata, storableText } from "./exact.ts";
+import { sentHash } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { readConversation } from "./page.ts";
 import type { ConversationPage, PageRequest } from "./page.ts";
 import type { IndexSorter } from "./search/index-sorter.ts";
 import type { Reads } from "./database/reads.ts";
-import { redactKey, redactMessage, redactMetadata } from "./redact/redact.ts";
-import type { Redactor } from "./redact/redact.ts";
+import { redactKey } from "./redact/redact.ts";
 import { extraMs } from "./append/append.ts";
-import type { NewMessage, StoredMessage } from "./append/append.ts";
+import type { StoredMessage } from "./append/append.ts";
+import type { NewMessage } from "./append/row.ts";
 import { Writer } from "./append/writer.ts";
+import type { Workshop } from "./workshop/workshop.ts";
 
 /** Maximum number of ids in a reply; a caller hardly reads more. */
 const MAX_IDS_IN_REPLY = 100;
@@ -41,14 +41,14 @@ interface BulkStored {
 export class Messages {
   readonly #database: Database;
   readonly #reads: Reads;
-  readonly #redactor: Redactor;
+  readonly #workshop: Workshop;
   readonly #writer: Writer;
 
-  constructor(database: Database, reads: Reads, redactor: Redactor, sorter: IndexSorter) {
+  constructor(database: Database, reads: Reads, workshop: Workshop, sorter: IndexSorter) {
     this.#database = database;
     this.#reads = reads;
-    this.#redactor = redactor;
-    this.#writer = new Writer(database, redactor, sorter);
+    this.#workshop = workshop;
+    this.#writer = new Writer(database, workshop, sorter);
   }
 
   /** Throws `not_found` for the conversation, `conflict` for a turn or an id that is taken. */
@@ -137,22 +137,23 @@ export class Messages {
           and coalesce(metadata -> 'provisional' <> 'true', true) and not coalesce(metadata ? 'redactions', false)`,
     );
     const stored = new Map(rows.map((row) => [row.id, row.hash]));
-    return suspects.flatMap((message) => {
+    const changed: string[] = [];
+    for (const message of suspects) {
       const id = message.message_id?.toLowerCase() ?? "";
       const known = stored.get(id);
-      if (known === undefined) return [];
-      // A pattern may have been added since: what is cut now was stored whole.
-      const texts = [message.content, redactMessage(this.#redactor, message).content].map(storableText);
-      return texts.some(({ readable, exact }) => known === sha256(exact ?? readable)) ? [] : [id];
-    });
+      if (known === undefined) continue;
+      const hashes = await this.#workshop.make("hashes", message);
+      if (!hashes.includes(known)) changed.push(id);
+    }
+    return changed;
   }
 
   async #storeInNew(
     id: string,
     input: { session_id?: string | undefined; metadata?: Metadata | undefined; messages: NewMessage[] },
   ): Promise<StoredMessage[]> {
-    const metadata = storableMetadata(redactMetadata(this.#redactor, input.metadata));
-    const session = redactKey(this.#redactor, input.session_id) ?? null;
+    const metadata = await this.#workshop.make("metadata", input.metadata);
+    const session = redactKey(this.#workshop.redactor, input.session_id) ?? null;
     const characters = input.messages.reduce((sum, message) => sum + message.content.length, 0);
     return this.#database.transaction(async (sql) => {
       await sql`insert into conversations (id, session_id, metadata, metadata_exact)
@@ -180,8 +181,4 @@ function bulkStored(
         }),
     ...(stored.length <= MAX_IDS_IN_REPLY ? { message_ids: stored.map((message) => message.message_id) } : {}),
   };
-}
-
-function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }

@@ -3,13 +3,13 @@ import { DeweyError } from "../errors.ts";
 import { notFound } from "./conversations.ts";
 import { placeOf } from "./cursor.ts";
 import type { Database } from "./database/database.ts";
-import { sentHash, storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { behind, countRows, keyTime, listPlaceSchema, pageOf, timeKey } from "./listing.ts";
 import type { Listed } from "./listing.ts";
 import { redactKey } from "./redact/redact.ts";
-import type { Redactions, Redactor } from "./redact/redact.ts";
+import type { CuttableColumn, Exact, NewFiedlerResult, PreparedResult } from "./result-row.ts";
 import { FULL_REPLY_BYTES, REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
+import type { Workshop } from "./workshop/workshop.ts";
 
 /** One model's answer in one orchestration. */
 interface FiedlerResult {
@@ -29,31 +29,6 @@ interface FiedlerResult {
   /** Sizes in bytes of texts that are cut, and of metadata that is left out, because they do not fit into the reply. */
   cut_bytes?: Partial<Record<CuttableColumn, number>>;
 }
-
-type CuttableColumn = "prompt" | "output" | "error_message" | "metadata";
-
-export interface NewFiedlerResult {
-  correlation_id: string;
-  model: string;
-  output: string;
-  /** A UUID chosen by the caller. Repeating a result with its id stores nothing. */
-  result_id?: string | undefined;
-  prompt?: string | undefined;
-  tokens_prompt?: number | undefined;
-  tokens_completion?: number | undefined;
-  duration_seconds?: number | undefined;
-  status?: string | undefined;
-  error_message?: string | undefined;
-  metadata?: Metadata | undefined;
-  conversation_id?: string | undefined;
-  /** ISO 8601. */
-  created_at?: string | undefined;
-  /** Also accept a conversation in the trash; the result is hidden and restored with it. */
-  follow_to_trash?: boolean | undefined;
-}
-
-/** Values that PostgreSQL cannot hold unchanged, by column. */
-type Exact = Partial<Pick<FiedlerResult, CuttableColumn>>;
 
 interface ResultRow extends Omit<FiedlerResult, "created_at" | "cut_bytes"> {
   created_at: Date;
@@ -76,20 +51,18 @@ const resultPlace = listPlaceSchema(timeKey);
 /** Orchestration results: one row per model. */
 export class Results {
   readonly #database: Database;
-  readonly #redactor: Redactor;
+  readonly #workshop: Workshop;
 
-  constructor(database: Database, redactor: Redactor) {
+  constructor(database: Database, workshop: Workshop) {
     this.#database = database;
-    this.#redactor = redactor;
+    this.#workshop = workshop;
   }
 
   /** Throws `not_found` for the conversation and `conflict` for an id that is taken by another result. */
   async store(input: NewFiedlerResult): Promise<{ id: string; created_at: string }> {
     const id = input.result_id?.toLowerCase() ?? Bun.randomUUIDv7();
-    const { follow_to_trash: _, ...sent } = input;
-    const hash = sentHash({ ...sent, result_id: id });
-    const kept = redactResult(this.#redactor, input);
-    const [row] = await this.#insert(id, hash, kept, storable(kept));
+    const { hash, kept, stored } = await this.#workshop.make("result", id, input);
+    const [row] = await this.#insert(id, hash, kept, stored);
     if (!row) throw notFound(input.conversation_id ?? "");
     if (row.sent_hash?.toString("hex") !== hash) {
       throw new DeweyError("conflict", `result_id ${id} is taken by another result; give each result its own`, {
@@ -113,7 +86,9 @@ export class Results {
     },
   ): Promise<ResultList> {
     const { status, conversation_id, limit } = input;
-    const [correlation_id, model] = [input.correlation_id, input.model].map((key) => redactKey(this.#redactor, key));
+    const [correlation_id, model] = [input.correlation_id, input.model].map((key) =>
+      redactKey(this.#workshop.redactor, key),
+    );
     const request = ["results", { correlation_id, model, status, conversation_id }];
     const going = placeOf(input, request, resultPlace);
     return this.#database.snapshot(async (sql) => {
@@ -140,7 +115,7 @@ export class Results {
     id: string,
     hash: string,
     input: NewFiedlerResult,
-    stored: ReturnType<typeof storable>,
+    stored: PreparedResult["stored"],
   ): Promise<{ created_at: Date; sent_hash: Buffer | null }[]> {
     const { conversation_id = null, follow_to_trash = false } = input;
     return this.#database.retried(async (sql) => {
@@ -171,42 +146,6 @@ function matching(sql: SQL, { correlation_id, model, status, conversation_id }: 
   if (status !== undefined) condition = sql`${condition} and status = ${status}`;
   if (conversation_id !== undefined) condition = sql`${condition} and conversation_id = ${conversation_id}`;
   return condition;
-}
-
-/** Cuts secrets from all texts, and counts them in the metadata, as for a message. */
-function redactResult(redactor: Redactor, input: NewFiedlerResult): NewFiedlerResult {
-  const found: Redactions = {};
-  const text = (given: string | undefined) => (given === undefined ? undefined : redactor.text(given, found));
-  const [output, prompt, error_message] = [
-    redactor.text(input.output, found),
-    text(input.prompt),
-    text(input.error_message),
-  ];
-  const metadata = input.metadata && redactor.metadata(input.metadata, found);
-  const [correlation_id, model] = [redactKey(redactor, input.correlation_id), redactKey(redactor, input.model)];
-  const kept = { ...input, correlation_id, model };
-  if (Object.keys(found).length === 0) return kept;
-  return { ...kept, output, prompt, error_message, metadata: { ...metadata, redactions: found } };
-}
-
-function storable(input: NewFiedlerResult) {
-  const output = storableText(input.output);
-  const prompt = input.prompt === undefined ? undefined : storableText(input.prompt);
-  const errorMessage = input.error_message === undefined ? undefined : storableText(input.error_message);
-  const metadata = storableMetadata(input.metadata);
-  const exact: Exact = {
-    ...(output.exact === null ? {} : { output: input.output }),
-    ...(prompt?.exact ? { prompt: input.prompt ?? null } : {}),
-    ...(errorMessage?.exact ? { error_message: input.error_message ?? null } : {}),
-    ...(metadata.exact === null ? {} : { metadata: input.metadata ?? null }),
-  };
-  return {
-    output: output.readable,
-    prompt: prompt?.readable ?? null,
-    errorMessage: errorMessage?.readable ?? null,
-    metadata: metadata.readable,
-    exact: Object.keys(exact).length === 0 ? null : JSON.stringify(exact),
-  };
 }
 
 /** Sizes of the result's values that may have to be cut. */

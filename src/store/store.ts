@@ -26,6 +26,7 @@ import { prepareLanguage, readReindexing } from "./search/language.ts";
 import type { Reindexing } from "./search/language.ts";
 import { Stats } from "./stats.ts";
 import { Tail } from "./tail.ts";
+import { Workshop } from "./workshop/workshop.ts";
 
 export interface StoreOptions extends DatabaseOptions {
   /** A streaming replica for reads. */
@@ -89,6 +90,7 @@ export interface Store {
 export async function openStore(options: StoreOptions): Promise<Store> {
   const database = new Database(options);
   const { redactor, readConnection } = options;
+  const workshop = new Workshop(redactor, options.log);
   let replica: Replica | undefined;
   try {
     const migrations = await migrate(database);
@@ -102,14 +104,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const reads = new Reads(database, replica);
     const sorter = new IndexSorter(database, options.log);
     return {
-      conversations: new Conversations(database, reads, options.trashDays, redactor),
-      messages: new Messages(database, reads, redactor, sorter),
+      conversations: new Conversations(database, reads, options.trashDays, workshop),
+      messages: new Messages(database, reads, workshop, sorter),
       search: new Search(database, reads, options.log, (key) => redactKey(redactor, key)),
       reindexer: new Reindexer(database, options.searchLanguage, sorter, options.log),
       backfill: new Backfill(database, options.log),
       contexts: new Contexts(database, redactor),
       lastSessions: new LastSessions(reads, redactor),
-      results: new Results(database, redactor),
+      results: new Results(database, workshop),
       tail: new Tail(database, redactor),
       stats: new Stats(reads),
       backup: () => writeBackup(database),
@@ -132,6 +134,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       pools: () => ({ ...database.use(), ...replica?.use() }),
       reads: () => (replica ? reads.counts() : undefined),
       close: async () => {
+        workshop.close();
         await Promise.all([database.close(), replica?.close()]);
       },
     };

@@ -19,7 +19,11 @@ export function serveEcho(link: Link): void {
       const message = parse(text);
       if (!message) send({ id: null, error: { code: -32_700, message: "the frame is not JSON" } });
       else if (message.method === undefined) asked.get(message.id ?? null)?.(message.result);
-      else if (message.id !== undefined) void answer(message, message.id, { text, link, send, asked });
+      else if (message.id !== undefined)
+        answer(message, message.id, { text, link, send, asked }).catch((error: unknown) =>
+          // An id may be nested more deeply than can be written again.
+          send({ id: null, error: { code: -32_603, message: String(error) } }),
+        );
     },
     drained: () => {},
     closed: () => {},

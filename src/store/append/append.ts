@@ -1,11 +1,10 @@
 import { DeweyError } from "../../errors.ts";
 import type { SQL } from "bun";
-import { sentHash, storableMetadata, storableText } from "../exact.ts";
-import type { Metadata } from "../exact.ts";
-import { redactMessage } from "../redact/redact.ts";
+import { newRow } from "./row.ts";
+import type { AppendRow, NewMessage } from "./row.ts";
 import type { Redactor } from "../redact/redact.ts";
 import { Stretch } from "../../stretch.ts";
-import { searchable } from "../search/text.ts";
+import type { Workshop } from "../workshop/workshop.ts";
 
 /** Characters that fit into any deadline … */
 const CHARACTERS_WITHIN_DEADLINE = 1_000_000;
@@ -13,19 +12,6 @@ const CHARACTERS_WITHIN_DEADLINE = 1_000_000;
 const EXTRA_MS_PER_CHARACTER = 0.001;
 /** Largest turn that a caller may choose, so that numbers remain for the turns after it. */
 const MAX_OWN_TURN = 1_000_000_000;
-
-/** A message as a caller sends it. */
-export interface NewMessage {
-  role: string;
-  content: string;
-  metadata?: Metadata | null | undefined;
-  /** A UUID chosen by the caller. Repeating a message with its id returns the stored one and stores nothing. */
-  message_id?: string | undefined;
-  /** ISO 8601; the time of storing when absent. */
-  created_at?: string | undefined;
-  /** A free turn number chosen by the caller. In one call, either every message has one or none has. */
-  turn_number?: number | undefined;
-}
 
 /** How an append differs from a plain one. */
 export interface AppendOptions {
@@ -40,22 +26,6 @@ export interface StoredMessage {
   message_id: string;
   turn_number: number;
   created_at: string;
-}
-
-interface AppendRow {
-  conversation: string;
-  id: string;
-  turn: number | null;
-  role: string;
-  content: string;
-  contentExact: string | null;
-  metadata: string | null;
-  metadataExact: string | null;
-  time: string | null;
-  hash: string | null;
-  /** The searchable text, where it differs from the content. */
-  searchable: string | null;
-  followToTrash: boolean;
 }
 
 /** The messages of one call: all are stored, or none. */
@@ -84,79 +54,70 @@ export function extraMs(characters: number): number {
 }
 
 /** Converts a caller's messages into rows. Throws `invalid` and `conflict`, naming the field. */
-export function prepare(...given: Parameters<typeof preparing>): Append {
-  const steps = preparing(...given);
-  for (;;) {
-    const step = steps.next();
-    if (step.done) return step.value;
-  }
-}
-
-/** The same, with turns for others in between: a call may hold thousands of long messages. */
-export async function prepareInTurns(...given: Parameters<typeof preparing>): Promise<Append> {
-  const stretch = new Stretch();
-  const steps = preparing(...given);
-  for (;;) {
-    const step = steps.next();
-    if (step.done) return step.value;
-    await stretch.rest();
-  }
-}
-
-/** Yields after each message. */
-function* preparing(
-  givenId: string,
+export function prepare(
+  conversation: string,
   messages: NewMessage[],
   options: AppendOptions,
   redactor: Redactor,
-): Generator<undefined, Append> {
-  const conversationId = givenId.toLowerCase();
-  const path = (index: number) => (options.single ? "" : `messages[${index}].`);
-  const rows: AppendRow[] = [];
-  const places = new Map<string, number>();
-  const rowOf: number[] = [];
-  let characters = 0;
-  for (const [index, message] of messages.entries()) {
-    const row = newRow(conversationId, message, options.followToTrash, redactor);
-    const known = places.get(row.id);
-    if (known !== undefined && rows[known]?.hash !== row.hash) {
-      throw idConflict(`${path(index)}message_id`, row.id);
+): Append {
+  const preparation = new Preparation(conversation, options);
+  for (const message of messages) preparation.add(message, newRow(redactor, ...preparation.order(message)));
+  return preparation.append;
+}
+
+/** The same, with turns for others in between, and large messages aside: a call may hold thousands of long ones. */
+export async function prepareInTurns(
+  conversation: string,
+  messages: NewMessage[],
+  options: AppendOptions,
+  workshop: Workshop,
+): Promise<Append> {
+  const preparation = new Preparation(conversation, options);
+  const stretch = new Stretch();
+  for (const message of messages) {
+    preparation.add(message, await workshop.make("row", ...preparation.order(message)));
+    await stretch.rest();
+  }
+  return preparation.append;
+}
+
+/** The messages of one call, while their rows are made one by one. */
+class Preparation {
+  readonly append: Append;
+  readonly #followToTrash: boolean;
+  readonly #places = new Map<string, number>();
+
+  constructor(conversation: string, options: AppendOptions) {
+    const path = (index: number) => (options.single ? "" : `messages[${index}].`);
+    const settle = Promise.withResolvers<StoredMessage[]>();
+    this.append = { conversation: conversation.toLowerCase(), rows: [], characters: 0, rowOf: [], path, settle };
+    this.#followToTrash = options.followToTrash;
+  }
+
+  /** What the row of a message is made from. */
+  order(message: NewMessage): [conversation: string, message: NewMessage, followToTrash: boolean] {
+    if (message.turn_number !== undefined && message.turn_number > MAX_OWN_TURN) {
+      throw new DeweyError("invalid", `turn_number should be at most ${MAX_OWN_TURN}`, { field: "turn_number" });
     }
-    places.set(row.id, known ?? rows.length);
-    rowOf.push(known ?? rows.length);
-    if (known === undefined) rows.push(row);
-    characters += [row.content, row.contentExact, row.metadata, row.metadataExact, row.searchable].reduce(
+    return [this.append.conversation, message, this.#followToTrash];
+  }
+
+  /** Takes the next message's row; one that the call has already is left out. */
+  add(message: NewMessage, row: AppendRow): void {
+    const { append } = this;
+    const known = message.message_id === undefined ? undefined : this.#places.get(row.id);
+    if (known !== undefined && append.rows[known]?.hash !== row.hash) {
+      throw idConflict(`${append.path(append.rowOf.length)}message_id`, row.id);
+    }
+    append.rowOf.push(known ?? append.rows.length);
+    append.characters += [row.content, row.contentExact, row.metadata, row.metadataExact, row.searchable].reduce(
       (sum, text) => sum + (text?.length ?? 0),
       0,
     );
-    yield;
+    if (known !== undefined) return;
+    this.#places.set(row.id, append.rows.length);
+    append.rows.push(row);
   }
-  const settle = Promise.withResolvers<StoredMessage[]>();
-  return { conversation: conversationId, rows, characters, rowOf, path, settle };
-}
-
-function newRow(conversation: string, message: NewMessage, followToTrash: boolean, redactor: Redactor): AppendRow {
-  const kept = redactMessage(redactor, message);
-  const content = storableText(kept.content);
-  const metadata = storableMetadata(kept.metadata);
-  if (message.turn_number !== undefined && message.turn_number > MAX_OWN_TURN) {
-    throw new DeweyError("invalid", `turn_number should be at most ${MAX_OWN_TURN}`, { field: "turn_number" });
-  }
-  return {
-    conversation,
-    id: message.message_id?.toLowerCase() ?? Bun.randomUUIDv7(),
-    turn: message.turn_number ?? null,
-    role: message.role,
-    content: content.readable,
-    contentExact: content.exact,
-    metadata: metadata.readable,
-    metadataExact: metadata.exact,
-    time: message.created_at ?? null,
-    // Hashes the text as sent, so that a redaction pattern added later does not turn a repetition into a conflict.
-    hash: message.message_id === undefined ? null : sentHash(message.role, message.content, message.metadata),
-    searchable: searchable(content.readable),
-    followToTrash,
-  };
 }
 
 /** Calls the database function once; verdicts come in the order of the rows. */

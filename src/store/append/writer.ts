@@ -1,11 +1,13 @@
 import { asDeweyError } from "../../errors.ts";
 import type { SQL } from "bun";
 import { appendRows, extraMs, prepare, prepareInTurns, settle } from "./append.ts";
-import type { Append, AppendOptions, NewMessage, AppendOutcome, StoredMessage } from "./append.ts";
+import type { Append, AppendOptions, AppendOutcome, StoredMessage } from "./append.ts";
+import type { NewMessage } from "./row.ts";
 import { translated } from "../database/database.ts";
 import type { Database } from "../database/database.ts";
 import type { IndexSorter } from "../search/index-sorter.ts";
-import type { Redactor } from "../redact/redact.ts";
+import { isHeavy } from "../workshop/workshop.ts";
+import type { Workshop } from "../workshop/workshop.ts";
 import { Late } from "../database/pool.ts";
 
 /** Maximum rows of a group: enough to share the cost of a commit, few enough not to keep its callers waiting. */
@@ -59,7 +61,7 @@ interface UnderWay {
  */
 export class Writer {
   readonly #database: Database;
-  readonly #redactor: Redactor;
+  readonly #workshop: Workshop;
   readonly #sorter: IndexSorter;
   readonly #times: GroupTimes;
   #waiting: Append[] = [];
@@ -73,9 +75,9 @@ export class Writer {
   #idsInFlight = new Set<string>();
   #conversationsInFlight = new Set<string>();
 
-  constructor(database: Database, redactor: Redactor, sorter: IndexSorter, times: GroupTimes = groupTimes) {
+  constructor(database: Database, workshop: Workshop, sorter: IndexSorter, times: GroupTimes = groupTimes) {
     this.#database = database;
-    this.#redactor = redactor;
+    this.#workshop = workshop;
     this.#sorter = sorter;
     this.#times = times;
   }
@@ -99,7 +101,7 @@ export class Writer {
   /** Appends within the caller's transaction, to a conversation created in it. */
   async appendWithin(sql: SQL, conversationId: string, messages: NewMessage[]): Promise<StoredMessage[]> {
     const options = { single: false, followToTrash: false };
-    const append = await prepareInTurns(conversationId, messages, options, this.#redactor);
+    const append = await prepareInTurns(conversationId, messages, options, this.#workshop);
     settle(append, await appendRows(sql, [append.rows]));
     this.#sorter.stored(append.characters);
     return append.settle.promise;
@@ -109,10 +111,11 @@ export class Writer {
   async #prepared(conversationId: string, messages: NewMessage[], options: AppendOptions): Promise<Append> {
     const key = conversationId.toLowerCase();
     const before = this.#preparing.get(key);
-    if (before === undefined && isShort(messages)) return prepare(conversationId, messages, options, this.#redactor);
+    if (before === undefined && isShort(messages))
+      return prepare(conversationId, messages, options, this.#workshop.redactor);
     const preparing = Promise.resolve(before)
       .catch(() => {})
-      .then(() => prepareInTurns(conversationId, messages, options, this.#redactor));
+      .then(() => prepareInTurns(conversationId, messages, options, this.#workshop));
     this.#preparing.set(key, preparing);
     try {
       return await preparing;
@@ -234,10 +237,8 @@ function rowsOf(appends: Append[]): number {
   return appends.reduce((sum, append) => sum + append.rows.length, 0);
 }
 
-/** Whether messages are converted in a moment; a single one cannot be parted anyway. */
+/** Whether messages are converted in a moment. */
 function isShort(messages: NewMessage[]): boolean {
-  if (messages.length > MAX_MESSAGES_AT_ONCE) return false;
-  return (
-    messages.length === 1 || messages.reduce((sum, { content }) => sum + content.length, 0) <= MAX_CHARACTERS_AT_ONCE
-  );
+  if (messages.length > MAX_MESSAGES_AT_ONCE || messages.some(isHeavy)) return false;
+  return messages.reduce((sum, { content }) => sum + content.length, 0) <= MAX_CHARACTERS_AT_ONCE;
 }

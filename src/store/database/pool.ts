@@ -46,7 +46,7 @@ type InTime = <Value>(step: Promise<Value>) => Promise<Value>;
 /** The work missed its deadline. */
 export class Late extends Error {
   constructor(limitMs: number) {
-    super(`the database did not answer within ${limitMs / 1000} s; it may be down or busy; try again`);
+    super(`the database did not answer within ${Math.round(limitMs) / 1000} s; it may be down or busy; try again`);
   }
 }
 

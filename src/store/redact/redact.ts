@@ -18,6 +18,10 @@ export interface Redactor {
   metadata(metadata: Metadata, found: Redactions): Metadata;
   /** Numbers of texts on which an added pattern was ended because it took too many steps, by the pattern's name. */
   ended(): Record<string, number>;
+  /** Counts a text on which a redactor elsewhere ended a pattern. */
+  noteEnded(kind: string): void;
+  /** The added patterns, by which another redactor does the same; undefined when everything is stored unchanged. */
+  readonly added: Record<string, RegExp> | undefined;
 }
 
 /**
@@ -31,6 +35,10 @@ export function createRedactor(
 ): Redactor {
   const own = Object.entries(added).map(([kind, { source }]) => ({ kind, pattern: new AddedPattern(source) }));
   const ended = new Map<string, number>();
+  const noteEnded = (kind: string) => {
+    ended.set(kind, (ended.get(kind) ?? 0) + 1);
+    onEnded(kind);
+  };
   const text = (given: string, found: Redactions): string => {
     let result = findSecrets(given).apply(given, found);
     for (const { kind, pattern } of own) {
@@ -38,9 +46,7 @@ export function createRedactor(
       const cuts = new Cuts();
       for (const [start, end] of bounds) cuts.add(start, end, kind);
       result = cuts.apply(result, found);
-      if (isComplete) continue;
-      ended.set(kind, (ended.get(kind) ?? 0) + 1);
-      onEnded(kind);
+      if (!isComplete) noteEnded(kind);
     }
     return result;
   };
@@ -48,6 +54,8 @@ export function createRedactor(
     text,
     metadata: (metadata, found) => redactedObject(metadata, text, found),
     ended: () => Object.fromEntries(ended),
+    noteEnded,
+    added,
   };
 }
 
@@ -92,4 +100,10 @@ export function redactBesideLinks(redactor: Redactor, text: string): string {
 }
 
 /** Stores everything unchanged. */
-export const noRedactor: Redactor = { text: (text) => text, metadata: (metadata) => metadata, ended: () => ({}) };
+export const noRedactor: Redactor = {
+  text: (text) => text,
+  metadata: (metadata) => metadata,
+  ended: () => ({}),
+  noteEnded: () => {},
+  added: undefined,
+};

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { DeweyError } from "../../../src/errors.ts";
 import { extraMs, prepare } from "../../../src/store/append/append.ts";
-import type { AppendOptions, NewMessage } from "../../../src/store/append/append.ts";
+import type { AppendOptions } from "../../../src/store/append/append.ts";
+import type { NewMessage } from "../../../src/store/append/row.ts";
 import { createRedactor, noRedactor } from "../../../src/store/redact/redact.ts";
 import { searchable } from "../../../src/store/search/text.ts";
 

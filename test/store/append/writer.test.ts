@@ -6,6 +6,7 @@ import { Database } from "../../../src/store/database/database.ts";
 import { noRedactor } from "../../../src/store/redact/redact.ts";
 import { IndexSorter } from "../../../src/store/search/index-sorter.ts";
 import type { Store } from "../../../src/store/store.ts";
+import { Workshop } from "../../../src/store/workshop/workshop.ts";
 import { Writer as TextWriter } from "../../bench/support/text.ts";
 import { failure } from "../../support/failure.ts";
 import { connect, emptyDatabase, engines, storeOptions, testStore } from "../../support/postgres.ts";
@@ -132,7 +133,7 @@ for (const engine of engines) {
     const writing = (times: Partial<GroupTimes>) => {
       const database = new Database(storeOptions(connection));
       const sorter = new IndexSorter(database, quiet);
-      const writer = new Writer(database, noRedactor, sorter, { ...groupTimes, ...times });
+      const writer = new Writer(database, new Workshop(noRedactor, quiet), sorter, { ...groupTimes, ...times });
       return {
         append(conversation: string, rows: number) {
           const messages = Array.from({ length: rows }, (_, row) => user(`${row}`));

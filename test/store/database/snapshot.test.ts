@@ -9,6 +9,7 @@ import { Messages } from "../../../src/store/messages.ts";
 import { Results } from "../../../src/store/results.ts";
 import { IndexSorter } from "../../../src/store/search/index-sorter.ts";
 import { Search } from "../../../src/store/search/search.ts";
+import { Workshop } from "../../../src/store/workshop/workshop.ts";
 import { Stats } from "../../../src/store/stats.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { Tail } from "../../../src/store/tail.ts";
@@ -96,10 +97,11 @@ for (const engine of engines) {
 function parts(database: Database) {
   const { redactor } = storeOptions({ host: "", port: 0, database: "", user: "" });
   const reads = new Reads(database, undefined);
+  const workshop = new Workshop(redactor, quiet);
   return {
-    conversations: new Conversations(database, reads, 30, redactor),
-    messages: new Messages(database, reads, redactor, new IndexSorter(database, quiet)),
-    results: new Results(database, redactor),
+    conversations: new Conversations(database, reads, 30, workshop),
+    messages: new Messages(database, reads, workshop, new IndexSorter(database, quiet)),
+    results: new Results(database, workshop),
     contexts: new Contexts(database, redactor),
     search: new Search(database, reads, quiet, (key) => key),
     stats: new Stats(reads),
