@@ -5,7 +5,7 @@ import { judgeData } from "./fields.ts";
 import { MAX_NAME_CHARACTERS, secretName } from "./names.ts";
 import type { SecretName } from "./names.ts";
 import type { Scan, Value } from "./scan.ts";
-import { isMixed } from "./values.ts";
+import { isMixed, isRandom } from "./values.ts";
 import { valueAfter } from "./value-bounds.ts";
 
 /** How far before a flag its command's name is looked for. */
@@ -19,7 +19,7 @@ const shortFlags: Record<string, RegExp> = {
   b: /\b(?:curl)\b/,
   w: /\b(?:ldap\w+|openconnect|slappasswd|vncpasswd)\b/,
   k: /\b(?:openssl|zabbix\w*|gpg)\b/,
-  t: /\b(?:influx|vault|jira|wscat|tea|glab|doctl|ngrok|gh)\b/,
+  t: /\b(?:codecov|influx|vault|jira|wscat|tea|glab|doctl|ngrok|gh)\b/,
 };
 const PASSWORD: SecretName = { kind: "password", isVariable: false, isPlural: false };
 const TOKEN: SecretName = { kind: "key", isVariable: false, isPlural: false };
@@ -160,8 +160,8 @@ export function identifiedBy(scan: Scan, start: number): void {
 export function secretCommand(scan: Scan, start: number): void {
   const { text } = scan;
   const config =
-    /^(?:config set|set|export|setenv|setx|secret set|secrets put) ([\w./:@-]{3,120})\s{1,4}(?:--?(?:body|value|data|b|v)[ =])?/.exec(
-      text.slice(start, start + 160),
+    /^(?:config set|set|export|setenv|setx|ENV|ARG|secret set|secrets put)\s{1,4}(?:-{1,2}[a-zA-Z-]{1,12} ){0,2}["']?([\w./:@-]{3,120})["']?\s{1,4}(?:--?(?:body|value|data|b|v)[ =])?/.exec(
+      text.slice(start, start + 190),
     );
   if (config?.[1] === undefined) return;
   const name = secretName(/[\w.-]*$/.exec(config[1])?.[0] ?? "");
@@ -169,6 +169,55 @@ export function secretCommand(scan: Scan, start: number): void {
   const value = valueAfter(scan, start + config[0].length, 0);
   if (value !== undefined && isAlnum(text.charCodeAt(value.start)))
     judgeData(scan, name.kind === "token" ? TOKEN : name, { ...value });
+}
+
+/** `storePassword "…"`, a setting of Gradle, which has no sign. */
+export function gradlePassword(scan: Scan, start: number): void {
+  const { text } = scan;
+  const found = /^(?:store|key)Password (?=["'])/.exec(text.slice(start, start + 20));
+  const value = found === null ? undefined : valueAfter(scan, start + found[0].length, 0);
+  if (value?.isQuoted === true) judgeData(scan, PASSWORD, value);
+}
+
+/** `wandb login …`, `snyk auth …`, `ngrok config add-authtoken …`: commands whose next word is a generated secret. */
+export function loginCommand(scan: Scan, start: number): void {
+  const { text } = scan;
+  const found = /^(?:login|auth|add-authtoken|authtoken)\s{1,4}(?=([\w-]{20,100})(?![\w./:@-]))/.exec(
+    text.slice(start, start + 130),
+  );
+  if (found?.[1] === undefined || !/^[ \t]$/.test(text[start - 1] ?? "")) return;
+  if (isRandom(found[1])) scan.cuts.add(start + found[0].length, start + found[0].length + found[1].length, NAMED);
+}
+
+/** Passwords in the settings of network devices: `secret 0 …`, `snmp-server community …`; and `net use … /user:NAME …`. */
+export function deviceSecret(scan: Scan, start: number): void {
+  const { text } = scan;
+  const before = text.slice(Math.max(0, start - MAX_COMMAND_DISTANCE), start).replace(/^[^]*\n/, "");
+  const found = /^(?:secret [05789] |community |user:\S{1,60} )(?=([^\s"']{4,100})(?:\s|$))/.exec(
+    text.slice(start, start + 180),
+  );
+  if (found?.[1] === undefined) return;
+  const isDevice = found[0].startsWith("secret")
+    ? /^\s*(?:enable|username)\b/.test(before)
+    : found[0].startsWith("community")
+      ? /\bsnmp-server $/.test(before)
+      : /\bnet use\b.*\/$/i.test(before);
+  if (!isDevice) return;
+  const from = start + found[0].length;
+  judgeData(scan, PASSWORD, { start: from, end: from + found[1].length, isQuoted: true });
+}
+
+/** `host:port:database:user:password`, a line of `.pgpass`, by its first colon. */
+export function pgpassLine(scan: Scan, colon: number): void {
+  const { text } = scan;
+  if (!/^:(?:\d{4}|\*)/.test(text.slice(colon, colon + 5))) return;
+  const found = /^:(?:\d{4,5}|\*):([^\s:]{1,63}):[^\s:]{1,63}:(?=((?:[^\s:]|\\:){6,200})(?:\r?\n|$))/.exec(
+    text.slice(colon, colon + 350),
+  );
+  if (found?.[2] === undefined || /^\d+$/.test(found[1] ?? "") || !isMixed(found[2])) return;
+  if (!/(?:^|\n)[\w.*-]{1,80}$/.test(text.slice(Math.max(0, colon - 81), colon))) return;
+  const from = colon + found[0].length;
+  judgeData(scan, PASSWORD, { start: from, end: from + found[2].length, isQuoted: true });
 }
 
 /** `ConvertTo-SecureString "…" -AsPlainText`, of PowerShell. */

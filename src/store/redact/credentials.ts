@@ -48,6 +48,8 @@ export const webhooks: readonly { prefix: string; secret: RegExp }[] = [
   { prefix: "open.larksuite.com/open-apis/bot/v2/hook/", secret: /^([\w-]{20,60})/ },
   { prefix: "hook.eu1.make.com/", secret: /^(\w{20,60})/ },
   { prefix: "hook.us1.make.com/", secret: /^(\w{20,60})/ },
+  { prefix: "infura.io/v3/", secret: /^([\da-f]{32})\b/ },
+  { prefix: "alchemy.com/v2/", secret: /^([\w-]{32})(?![\w-])/ },
 ];
 
 export function webhook({ text, cuts }: Scan, { prefix, secret }: (typeof webhooks)[number], start: number): void {

@@ -33,7 +33,7 @@ interface Name {
 export function field(scan: Scan, at: number): void {
   const last = nameBefore(scan.text, at);
   if (last === undefined) return;
-  const name = isHalf(last.text) ? withWordsBefore(scan.text, last) : last;
+  const name = isHalf(last.text) ? withWordsBefore(scan.text, last) : behindNumber(scan.text, last);
   const verdict = secretName(name.text);
   const part = verdict === undefined ? pairPart(name.text) : undefined;
   if (verdict === undefined && part === undefined) return jsonWebKey(scan, at, name);
@@ -62,6 +62,13 @@ function withWordsBefore(text: string, name: Name): Name {
   return name;
 }
 
+/** `Unseal Key 2: …` is numbered. */
+function behindNumber(text: string, name: Name): Name {
+  if (!/^\d{1,2}$/.test(name.text) || text[name.start - 1] !== " ") return name;
+  const before = nameBefore(text, name.start);
+  return before !== undefined && isHalf(before.text) ? withWordsBefore(text, before) : name;
+}
+
 /** Cuts the private members of a JSON Web Key, whose names are short: `{"kty": "EC", "d": "…"}`. */
 function jsonWebKey(scan: Scan, at: number, name: Name): void {
   if (!name.isQuoted || !/^(?:[dpqk]|d[pq]|qi)$/.test(name.text)) return;
@@ -87,12 +94,18 @@ function judge(scan: Scan, name: SecretName, value: Value, field?: Name): void {
   // `a=a=a=…` is one value, of which each end would be judged.
   if (!value.isQuoted && value.start < scan.bare.end && (scan.bare.judged += 1) > MAX_JUDGED_PARTS) return;
   const isTight = field !== undefined && value.start - (field.start + field.text.length) <= 1;
-  const setting = { isQuoted: value.isQuoted, isTight };
+  const setting = { isQuoted: value.isQuoted, isTight, isData: isTight && isProperty(text, field, value) };
   if (text.startsWith("- ", value.start - 2) && text.lastIndexOf("\n", value.start) > (field?.start ?? value.start))
     return yamlList(scan, name, value.start - 2);
   if (looksSecret(text.slice(value.start, value.end), name, setting)) cuts.add(value.start, value.end, NAMED);
   else if (isInAddress(text, field) && isRandom(text.slice(value.start, value.end)) && value.end - value.start >= 20)
     cuts.add(value.start, value.end, NAMED);
+}
+
+/** Whether a field is a line of a file of properties: `signing.password=…`. */
+function isProperty(text: string, name: Name, value: Value): boolean {
+  if (!name.text.includes(".") || /^(?:this|self)\./.test(name.text) || text[value.start - 1] !== "=") return false;
+  return /^[\n\r]?$/.test(text[name.start - 1] ?? "") && /^[\n\r]?$/.test(text[value.end] ?? "");
 }
 
 /** Whether a field is a parameter of an address. */
@@ -163,7 +176,8 @@ export function listPair(scan: Scan, comma: number): void {
   if (value?.isQuoted !== true) return;
   const next = nextSign(scan.text, value.end);
   // A list of names has another name there, and an object's next field a colon behind its name.
-  if (next === ":" || secretName(scan.text.slice(value.start, value.end)) !== undefined) return;
+  const second = scan.text.slice(value.start, Math.min(value.end, value.start + MAX_NAME_CHARACTERS + 1));
+  if (next === ":" || (/^[\w.$ -]+$/.test(second) && secretName(second) !== undefined)) return;
   if (name.text.startsWith("-") || scan.text[name.start - 1] === "-") judgeData(scan, verdict, value);
   else judge(scan, verdict, value);
 }
@@ -191,14 +205,22 @@ export function element(scan: Scan, open: number): void {
 function elementValue(scan: Scan, tag: string, from: number): void {
   const known = scan.pairName;
   const isPair =
-    pairPart(tag) === "value" && known !== undefined && from - known.end < MAX_PAIR_DISTANCE && from > known.end;
+    (pairPart(tag) === "value" || tag === "string") && known !== undefined && from - known.end < MAX_PAIR_DISTANCE && from > known.end;
   const name = isPair ? known.name : secretName(tag);
-  if (name === undefined) return;
+  if (name === undefined) return nameElement(scan, tag, from);
   const piece = scan.text.slice(from, from + 700);
   const found = /^[^<>]{0,200}>\s*(?:<!\[CDATA\[)?([^<>\s][^<>]{0,450}?)\s*(?:\]\]>\s*)?<\//.exec(piece);
   if (found?.[1] === undefined) return;
   const start = from + found[0].indexOf(found[1], found[0].indexOf(">") + 1);
   judgeData(scan, name, { start, end: start + found[1].length, isQuoted: true });
+}
+
+/** `<key>password</key>` names what the next element holds, as in lists of properties. */
+function nameElement(scan: Scan, tag: string, from: number): void {
+  if (pairPart(tag) !== "name") return;
+  const found = /^>([\w.-]{2,80})<\//.exec(scan.text.slice(from, from + MAX_NAME_CHARACTERS + 3));
+  const name = found?.[1] === undefined ? undefined : secretName(found[1]);
+  scan.pairName = name && { name, end: from };
 }
 
 /** `:password "…"`, a field in Clojure and EDN, by its colon. */

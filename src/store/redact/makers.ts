@@ -86,6 +86,7 @@ export const knownMakers: readonly Maker[] = [
     "FLWSECK-": "alnum:32",
     "FLWSECK_TEST-": "alnum:12",
     "HRKU-AA": "word:40",
+    "HRKU- amzn.mws.": "hex:8 - hex:4 - hex:4 - hex:4 - hex:12",
     rdme_: "alnum:60",
     "shippo_live_ shippo_test_": "hex:40",
     "pul-": "hex:40",
@@ -146,6 +147,7 @@ export const knownMakers: readonly Maker[] = [
     {
       "SK key-": "hex=32",
       EAA: "alnum:100",
+      EAAA: "word=60",
       AAAAAAAAAAAAAAAAAAAAA: "credential:60",
       re_: "alnum:8 _ alnum:20",
       "fc-": "hex=32",
@@ -246,6 +248,20 @@ export function discordToken({ text, runs, cuts }: Scan, dot: number): void {
   const end = runs.end(alphabets.word, second + 1);
   if (dot - start < 23 || dot - start > 29 || end - second < 26 || end - second > 46) return;
   if (isRandom(text.slice(start, end))) cuts.add(start, end, "bot token");
+}
+
+/** `…-us12`, a Mailchimp key: 32 hexadecimal digits and the data centre, by the hyphen between them. */
+export function mailchimpKey({ text, runs, cuts }: Scan, hyphen: number): void {
+  if (!/^-us\d{1,2}(?!\w)/.test(text.slice(hyphen, hyphen + 6)) || hyphen < 32) return;
+  const start = hyphen - 32;
+  if (isAlnum(text.charCodeAt(start - 1)) || runs.end(alphabets.hex, start) < hyphen) return;
+  if (isRandom(text.slice(start, hyphen))) cuts.add(start, hyphen, "API key");
+}
+
+/** `"AC…", "…"`, a Twilio account and its token, by the account. */
+export function twilioToken({ text, cuts }: Scan, start: number): void {
+  const found = /^AC[\da-f]{32}(?:["'],\s{0,20}["']|:)(?=([\da-f]{32})\b)/.exec(text.slice(start, start + 100));
+  if (found !== null) cuts.add(start + found[0].length, start + found[0].length + 32, "API key");
 }
 
 /** An Azure client secret: three characters, a digit, `Q~` and 31 or more, by its tilde. */

@@ -36,7 +36,7 @@ const secrets = set("secret secrets seckey apisecret clientsecret appsecret cred
 const secretEnds = /(?:secret)s?$/;
 /** Words before `key` that make it a secret … */
 const secretKeys = set(
-  "api secret private priv access encryption encrypt decryption signing sign master account auth service storage shared license deploy ssh subscription consumer write webhook admin hmac aes crypto cipher pre preshared session app application client server wg rsa pgp gpg jwt token ssl tls project user ingest integration",
+  "api secret private priv access encryption encrypt decryption signing sign master account auth service storage shared license deploy ssh subscription consumer write webhook admin hmac aes crypto cipher pre preshared session app application client server unseal wg rsa pgp gpg jwt token ssl tls project user ingest integration",
 );
 /** … and those that make it something else. */
 const otherKeys = set(
@@ -78,7 +78,7 @@ const pairValues = set("value Value val Val content contents default v string st
 
 /** A fast check: nearly no name has one of these. */
 const stem =
-  /pass|pwd|pw|psk|wort|mot|phrase|word|secret|key|token|auth|cred|cookie|sess|sid|jwt|pin|cv[vc]|otp|code|bearer|pat|sas|signature|sign/i;
+  /pass|pwd|pw|psk|wort|mot|phrase|word|secret|key|token|auth|cred|cookie|sess|sid|jwt|pin|cv[vc]|otp|code|bearer|pat|sas|signature|sign|honeycomb/i;
 
 function judged(name: string): SecretKind | undefined {
   if (!stem.test(name)) return undefined;
@@ -152,6 +152,7 @@ function ofOther(last: string, before: string, whole: string, name: string): Sec
   if (last === "authorization") return "authorization";
   if (last === "cookie" || last === "cookies") return "cookie";
   if (last === "auth") return "basic";
+  if (whole === "xhoneycombteam") return "key";
   if (sessions.has(whole) || (last === "id" && before === "session") || whole === "connectsid") return "weak";
   if (last === "key" && /^[A-Z0-9_]+$/.test(name)) return "weak";
   return undefined;

@@ -1,9 +1,20 @@
 import { isAlnum } from "./alphabets.ts";
-import { flag, identifiedBy, passwordWord, secretCommand, secureString, variableBlock } from "./commands.ts";
+import {
+  deviceSecret,
+  flag,
+  gradlePassword,
+  identifiedBy,
+  loginCommand,
+  passwordWord,
+  pgpassLine,
+  secretCommand,
+  secureString,
+  variableBlock,
+} from "./commands.ts";
 import { addressPassword, basic, bearer, webhook, webhooks } from "./credentials.ts";
 import type { Cuts } from "./cuts.ts";
 import { cell, element, field, keyword, listPair, parameter } from "./fields.ts";
-import { azureSecret, discordToken, knownMakers, makerEnd, passwordHash, schemeHash, telegramToken } from "./makers.ts";
+import { azureSecret, discordToken, knownMakers, mailchimpKey, makerEnd, passwordHash, schemeHash, telegramToken, twilioToken } from "./makers.ts";
 import { PrivateKeys } from "./private-keys.ts";
 import { Scan } from "./scan.ts";
 
@@ -38,6 +49,18 @@ const rules: WordRule[] = [
   { prefix: "config set", anyCase: false, find: secretCommand },
   { prefix: "set", anyCase: false, find: secretCommand },
   { prefix: "secret", anyCase: false, find: secretCommand },
+  { prefix: "secret ", anyCase: false, find: deviceSecret },
+  { prefix: "community ", anyCase: false, find: deviceSecret },
+  { prefix: "user:", anyCase: false, find: deviceSecret },
+  { prefix: "ENV ", anyCase: false, find: secretCommand },
+  { prefix: "ARG ", anyCase: false, find: secretCommand },
+  { prefix: "storePassword ", anyCase: false, find: gradlePassword },
+  { prefix: "keyPassword ", anyCase: false, find: gradlePassword },
+  { prefix: "login ", anyCase: false, find: loginCommand },
+  { prefix: "auth ", anyCase: false, find: loginCommand },
+  { prefix: "add-authtoken ", anyCase: false, find: loginCommand },
+  { prefix: "authtoken ", anyCase: false, find: loginCommand },
+  { prefix: "AC", anyCase: false, find: twilioToken },
   { prefix: "ConvertTo-SecureString", anyCase: false, find: secureString },
   { prefix: "variable ", anyCase: false, find: variableBlock },
   { prefix: "Private-Lines:", anyCase: false, find: (_scan, start, keys) => keys.putty(start) },
@@ -119,6 +142,7 @@ function atSign(scan: Scan, at: number, code: number, keys: PrivateKeys): void {
       else if (text.charCodeAt(at + 1) === 65) telegramToken(scan, at);
       field(scan, at);
       keyword(scan, at);
+      pgpassLine(scan, at);
       break;
     case 61: // =
       field(scan, at);
@@ -132,6 +156,7 @@ function atSign(scan: Scan, at: number, code: number, keys: PrivateKeys): void {
       break;
     case 45: // -
       if (beginsArgument(text, at)) flag(scan, at);
+      else if (text.charCodeAt(at + 1) === 117) mailchimpKey(scan, at);
       // The last hyphens before the word: a line that a diff removes has one more.
       if (text[at + 1] !== "-" && text.startsWith("---", at - 3)) keys.pem(at);
       break;
