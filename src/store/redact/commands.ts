@@ -14,7 +14,10 @@ const MAX_COMMAND_DISTANCE = 160;
 /** A short flag that takes a secret, and of which commands. */
 const shortFlags: Record<string, RegExp> = {
   p: /\b(?:sshpass|mysql\w*|mariadb[\w-]*|login|mongo\w*|sqlplus|rabbitmqadmin|az|expect|unzip|7z|rar|unrar|plink|putty|pscp)\b/,
-  P: /\b(?:sqlcmd|bcp|tsql|zip|unzip|smbmap|isql|mongo\w*)\b/,
+  N: /\bssh-keygen\b/,
+  A: /\bsnmp\w+/,
+  X: /\bsnmp\w+/,
+  P: /\b(?:mosquitto_\w+|sqlcmd|bcp|tsql|zip|unzip|smbmap|isql|mongo\w*)\b/,
   a: /\b(?:redis-cli|http|https|xh|memcached)\b/,
   b: /\b(?:curl)\b/,
   w: /\b(?:ldap\w+|openconnect|slappasswd|vncpasswd)\b/,
@@ -118,6 +121,7 @@ function userAndPassword(scan: Scan, end: number): void {
 export function passwordWord(scan: Scan, start: number): void {
   const { text } = scan;
   const piece = text.slice(start, start + 60);
+  quotedBefore(scan, start);
   const call = /^password\((?=')/i.exec(piece);
   if (call !== null) {
     const value = valueAfter(scan, start + call[0].length, 0);
@@ -147,6 +151,17 @@ export function passwordWord(scan: Scan, start: number): void {
     judgeData(scan, PASSWORD, value);
 }
 
+/** `use "…" as the password`. */
+function quotedBefore(scan: Scan, start: number): void {
+  const from = Math.max(0, start - 90);
+  const found = /["'`](\S{6,60})["'`] (?:as|for) (?:the |your |my |its )?(?:[\w-]{1,12} )?$/.exec(
+    scan.text.slice(from, start),
+  );
+  if (found?.[1] === undefined || !isMixed(found[1]) || !/[^\w.-]|[a-z][A-Z].*\d|\d.*[a-z]/.test(found[1])) return;
+  const at = from + found.index + 1;
+  judgeData(scan, PASSWORD, { start: at, end: at + found[1].length, isQuoted: true });
+}
+
 /** `IDENTIFIED BY '…'`, by where `by` begins. */
 export function identifiedBy(scan: Scan, start: number): void {
   const { text } = scan;
@@ -160,7 +175,7 @@ export function identifiedBy(scan: Scan, start: number): void {
 export function secretCommand(scan: Scan, start: number): void {
   const { text } = scan;
   const config =
-    /^(?:config set|set|export|setenv|setx|ENV|ARG|secret set|secrets put)\s{1,4}(?:-{1,2}[a-zA-Z-]{1,12} ){0,2}["']?([\w./:@-]{3,120})["']?\s{1,4}(?:--?(?:body|value|data|b|v)[ =])?/.exec(
+    /^(?:config set|set|export|setenv|setx|ENV|ARG|define|secret set|secrets put)\s{1,4}(?:-{1,2}[a-zA-Z-]{1,12} ){0,2}["']?([\w./:@-]{3,120})["']?\s{1,4}(?:--?(?:body|value|data|b|v)[ =])?/.exec(
       text.slice(start, start + 190),
     );
   if (config?.[1] === undefined) return;
@@ -177,6 +192,38 @@ export function gradlePassword(scan: Scan, start: number): void {
   const found = /^(?:store|key)Password (?=["'])/.exec(text.slice(start, start + 20));
   const value = found === null ? undefined : valueAfter(scan, start + found[0].length, 0);
   if (value?.isQuoted === true) judgeData(scan, PASSWORD, value);
+}
+
+/** Commands that take a password behind others: what stands before it, and how they begin. */
+const positional: readonly RegExp[] = [
+  /^sqlplus (?:-\w+ ){0,4}[\w$#]{1,60}\/(?=([^\s@/"']{4,100})(?:@|\s|$))/,
+  /^(?:requirepass|masterauth) (?=(\S{4,100})(?:\s|$))/,
+  /^rabbitmqctl (?:add_user|change_password) [\w.@-]{1,60} (?=(\S{4,100})(?:\s|$))/,
+  /^htpasswd (?:-\w+ ){1,4}\S{1,100} [\w.@-]{1,60} (?=(\S{4,100})(?:\s|$))/,
+  /^echo (?:-\w )?["']?(?:[\w.-]{1,40}:)?(?=([^\s"'$:]{4,100})["']?\s{0,4}\|[^\n]{0,80}(?:chpasswd|--pass(?:word|wd)?-(?:on-)?stdin|sudo -S))/,
+];
+
+/** `requirepass …`, `rabbitmqctl add_user NAME …`, `echo … | chpasswd`: by where the command begins. */
+export function positionalPassword(scan: Scan, start: number): void {
+  const piece = scan.text.slice(start, start + 320);
+  for (const form of positional) {
+    const found = form.exec(piece);
+    if (found?.[1] === undefined || /^-/.test(found[1])) continue;
+    const from = start + found[0].length;
+    judgeData(scan, PASSWORD, { start: from, end: from + found[1].length, isQuoted: true });
+  }
+}
+
+/** `send "…\r"`, of expect, behind a question for a password. */
+export function sentPassword(scan: Scan, start: number): void {
+  const found = /^send (?:-- )?"(?=([^"\n]{4,100}?)(?:\\[rn])?")/.exec(scan.text.slice(start, start + 120));
+  if (
+    found?.[1] === undefined ||
+    !/ass(?:word|phrase)[^\n]{0,20}\n[^\n]{0,10}$/.test(scan.text.slice(Math.max(0, start - 60), start))
+  )
+    return;
+  const from = start + found[0].length;
+  judgeData(scan, PASSWORD, { start: from, end: from + found[1].length, isQuoted: true });
 }
 
 /** `wandb login …`, `snyk auth …`, `ngrok config add-authtoken …`: commands whose next word is a generated secret. */

@@ -55,7 +55,7 @@ export const webhooks: readonly { prefix: string; secret: RegExp }[] = [
 export function webhook({ text, cuts }: Scan, { prefix, secret }: (typeof webhooks)[number], start: number): void {
   const from = start + prefix.length;
   const found = secret.exec(text.slice(from, from + 400));
-  if (found?.[1] === undefined) return;
+  if (found?.[1] === undefined || /X{6}/.test(found[1])) return;
   const at = from + found[0].length - found[1].length;
   cuts.add(at, at + found[1].length, prefix.startsWith("hooks.slack") ? "Slack token" : "webhook");
 }

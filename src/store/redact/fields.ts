@@ -45,7 +45,7 @@ export function field(scan: Scan, at: number): void {
 
 /** Words that name a secret only with the word before: `API key`, `pass phrase`. */
 function isHalf(name: string): boolean {
-  return /^(?:keys?|codes?|phrase|secret)$/i.test(name);
+  return /^(?:keys?|codes?|phrase|secret|passe)$/i.test(name);
 }
 
 /** `Secret Access Key: …` has a name of several words. */
@@ -122,7 +122,7 @@ export function parameter(scan: Scan, at: number): void {
   if (/^(?:sig|X-(?:Amz|Goog)-(?:Signature|Security-Token)|Signature)$/.test(name.text)) {
     if (value.length >= 16 && !value.startsWith("[")) scan.cuts.add(at + 1, end, "signed address");
   } else if (
-    /^(?:key|code|k|ticket|otp|state_token|assertion)$/.test(name.text) &&
+    /^(?:key|code|k|appid|ticket|otp|state_token|assertion)$/.test(name.text) &&
     value.length >= 20 &&
     isMixed(value) &&
     isRandom(value)
@@ -205,7 +205,10 @@ export function element(scan: Scan, open: number): void {
 function elementValue(scan: Scan, tag: string, from: number): void {
   const known = scan.pairName;
   const isPair =
-    (pairPart(tag) === "value" || tag === "string") && known !== undefined && from - known.end < MAX_PAIR_DISTANCE && from > known.end;
+    (pairPart(tag) === "value" || tag === "string") &&
+    known !== undefined &&
+    from - known.end < MAX_PAIR_DISTANCE &&
+    from > known.end;
   const name = isPair ? known.name : secretName(tag);
   if (name === undefined) return nameElement(scan, tag, from);
   const piece = scan.text.slice(from, from + 700);
@@ -252,6 +255,8 @@ function nameBefore(text: string, at: number): Name | undefined {
   let end = at;
   const spaces = Math.max(0, at - MAX_SPACES);
   while (end > spaces && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  // `AWS Secret Access Key [None]: …`, a question with its default.
+  if (text.startsWith(" [None]", end - 7)) end -= 7;
   // `NAME ?= …`, of make.
   if (text.charCodeAt(end - 1) === 63 && text.charCodeAt(end - 2) === 32) end -= 2;
   let isQuoted = false;
@@ -310,6 +315,15 @@ function container(scan: Scan, name: SecretName, start: number): void {
     )
   )
     return;
+  // A key as the list of its bytes.
+  const bytes = /^\[\s{0,9}\d{1,3}(?:,\s{0,9}\d{1,3}){31,127}\s{0,9}\]/.exec(
+    text.slice(start, Math.min(limit, start + 1700)),
+  );
+  if (bytes !== null && name.kind !== "weak") {
+    scan.cuts.add(start, start + bytes[0].length, NAMED);
+    scan.containerEnd = start + bytes[0].length;
+    return;
+  }
   let depth = 0;
   let at = start;
   for (; at < limit; at++) {

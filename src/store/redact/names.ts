@@ -29,7 +29,7 @@ const qualifiers = set(
   "base value plain plaintext raw prod production dev development staging stage test testing live old new current default primary secondary main backup encoded confirm confirmation again repeat string str text data env b64 base64 v1 v2 v3 eu us",
 );
 const passwords = set(
-  "password passwords passwd passphrase passphrases passcode pwd psk passwort kennwort motdepasse userpass passkey mypassword sshpass pswd passw storepass keypass srcstorepass deststorepass",
+  "password passwords passwd passphrase passphrases passcode pwd psk passin passout passwort kennwort motdepasse userpass passkey mypassword sshpass pswd passw storepass keypass srcstorepass deststorepass",
 );
 const passwordEnds = /(?:password|passwd|passphrase|pwd)s?$/;
 const secrets = set("secret secrets seckey apisecret clientsecret appsecret credential credentials creds");
@@ -48,7 +48,7 @@ const otherTokens = set(
   "page next prev previous progress continuation continue sync eos bos pad unk sep cls mask start end max min total prompt completion input output num stop special cancellation cancel change resume pagination delta lex current last first per count invalid unexpected missing expired bad wrong illegal unknown unrecognized css design color syntax string parse lexer abort reasoning cached reminder the a an this that each of no text word image audio sub is for with or and any one",
 );
 const tokenEnds = /(?:access|auth|refresh|bearer|api|session|bot|identity|registry)tokens?$/;
-const sessions = set("sessionid sessid phpsessid jsessionid sid");
+const sessions = set("session sessionid sessid phpsessid jsessionid sid");
 
 const remembered = new Map<string, SecretName | undefined>();
 
@@ -78,7 +78,7 @@ const pairValues = set("value Value val Val content contents default v string st
 
 /** A fast check: nearly no name has one of these. */
 const stem =
-  /pass|pwd|pw|psk|wort|mot|phrase|word|secret|key|token|auth|cred|cookie|sess|sid|jwt|pin|cv[vc]|otp|code|bearer|pat|sas|signature|sign|honeycomb/i;
+  /pass|pwd|pw|psk|wort|mot|phrase|word|secret|key|token|auth|cred|cookie|sess|sid|jwt|pin|cv[vc]|otp|code|bearer|pat|sas|signature|sign|salt|honeycomb/i;
 
 function judged(name: string): SecretKind | undefined {
   if (!stem.test(name)) return undefined;
@@ -98,7 +98,7 @@ function judged(name: string): SecretKind | undefined {
 }
 
 function ofPassword(last: string, before: string, words: number): SecretKind | undefined {
-  if (passwords.has(last) || passwordEnds.test(last))
+  if (passwords.has(last) || passwordEnds.test(last) || (last === "passe" && before === "de"))
     return before === "no" || before === "without" ? undefined : "password";
   if (
     (last === "pass" || last === "pw") &&
@@ -152,6 +152,8 @@ function ofOther(last: string, before: string, whole: string, name: string): Sec
   if (last === "authorization") return "authorization";
   if (last === "cookie" || last === "cookies") return "cookie";
   if (last === "auth") return "basic";
+  if (last === "oauth" || (last === "salt" && before !== "")) return "weak";
+  if (last === "id" && before === "secret") return "key";
   if (whole === "xhoneycombteam") return "key";
   if (sessions.has(whole) || (last === "id" && before === "session") || whole === "connectsid") return "weak";
   if (last === "key" && /^[A-Z0-9_]+$/.test(name)) return "weak";

@@ -6,6 +6,8 @@ import {
   identifiedBy,
   loginCommand,
   passwordWord,
+  positionalPassword,
+  sentPassword,
   pgpassLine,
   secretCommand,
   secureString,
@@ -14,7 +16,17 @@ import {
 import { addressPassword, basic, bearer, webhook, webhooks } from "./credentials.ts";
 import type { Cuts } from "./cuts.ts";
 import { cell, element, field, keyword, listPair, parameter } from "./fields.ts";
-import { azureSecret, discordToken, knownMakers, mailchimpKey, makerEnd, passwordHash, schemeHash, telegramToken, twilioToken } from "./makers.ts";
+import {
+  azureSecret,
+  discordToken,
+  knownMakers,
+  mailchimpKey,
+  makerEnd,
+  passwordHash,
+  schemeHash,
+  telegramToken,
+  twilioToken,
+} from "./makers.ts";
 import { PrivateKeys } from "./private-keys.ts";
 import { Scan } from "./scan.ts";
 
@@ -51,6 +63,13 @@ const rules: WordRule[] = [
   { prefix: "secret", anyCase: false, find: secretCommand },
   { prefix: "secret ", anyCase: false, find: deviceSecret },
   { prefix: "community ", anyCase: false, find: deviceSecret },
+  ...["sqlplus ", "requirepass ", "masterauth ", "rabbitmqctl ", "htpasswd ", "echo "].map((prefix) => ({
+    prefix,
+    anyCase: false,
+    find: positionalPassword,
+  })),
+  { prefix: "send ", anyCase: false, find: sentPassword },
+  { prefix: "define ", anyCase: false, find: secretCommand },
   { prefix: "user:", anyCase: false, find: deviceSecret },
   { prefix: "ENV ", anyCase: false, find: secretCommand },
   { prefix: "ARG ", anyCase: false, find: secretCommand },

@@ -22,8 +22,8 @@ export function valueAfter(scan: Scan, from: number, sign: number): Value | unde
   const beforeSpaces = at;
   while (at < beforeSpaces + MAX_SPACES && isBlank(text.charCodeAt(at))) at += 1;
   if (sign === 58 || sign === 44 || sign === 61 || text[at] === "\\") at = behindLineEnd(text, at);
-  // The tag of a text in YAML.
-  if (text.startsWith("!!str ", at)) at += 6;
+  // The tag of a text in YAML, the end of a bold name in Markdown, and a text as Go prints it.
+  at += /^(?:!!str |\*\* ?|\(string\) \(len=\d{1,5}\) )/.exec(text.slice(at, at + 24))?.[0].length ?? 0;
   const value = quotedValue(text, at);
   if (value !== undefined || isComparison) return value;
   if (/[,;)\]}]/.test(text[at] ?? "")) return undefined;
