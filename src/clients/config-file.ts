@@ -1,4 +1,15 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, rmdirSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  rmdirSync,
+  statSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DeweyError } from "../errors.ts";
 import { replaceFile, writtenPlace } from "../safe-file.ts";
@@ -8,6 +19,9 @@ import type { Json } from "../wire/frame.ts";
 
 /** Suffix of the file beside a changed one that holds its content from before Dewey. */
 export const BACKUP_SUFFIX = ".before-dewey";
+
+/** Largest file that is read; those of clients, with histories of years in them, take some megabytes. */
+const MAX_BYTES = 64 * 1024 * 1024;
 
 /** A client's configuration file. */
 export class ConfigFile {
@@ -33,8 +47,9 @@ export class ConfigFile {
         ? writtenPlace(`${this.path}${BACKUP_SUFFIX}`, project ?? dirname(this.path))
         : join(backupDir, `${hashedUuid(this.path)}-${basename(path)}`);
     try {
-      this.text = existsSync(this.path) ? readFileSync(this.path, "utf8") : undefined;
+      this.text = textOf(this.path);
     } catch (cause) {
+      if (cause instanceof DeweyError) throw cause;
       throw new DeweyError("invalid", `${path} cannot be read`, { cause });
     }
   }
@@ -62,7 +77,7 @@ export class ConfigFile {
 
   /** The content from before Dewey, if it was kept. */
   backup(): string | undefined {
-    return existsSync(this.backupPath) ? readFileSync(this.backupPath, "utf8") : undefined;
+    return textOf(this.backupPath);
   }
 
   /** Keeps the content beside the file, as the one from before Dewey. */
@@ -89,5 +104,20 @@ export class ConfigFile {
     } catch {
       // It holds something else.
     }
+  }
+}
+
+/** The text of a file; undefined when there is none. Throws `invalid` for a pipe, which might be read for ever, and the like. */
+function textOf(path: string): string | undefined {
+  if (!existsSync(path)) return undefined;
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const found = fstatSync(descriptor);
+    if (!found.isFile()) throw new DeweyError("invalid", `${path} is no file; nothing was changed`);
+    if (found.size > MAX_BYTES)
+      throw new DeweyError("invalid", `${path} takes more than ${MAX_BYTES} bytes; nothing was changed`);
+    return readFileSync(descriptor, "utf8");
+  } finally {
+    closeSync(descriptor);
   }
 }

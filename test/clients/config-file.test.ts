@@ -1,5 +1,16 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { chmodSync, lstatSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BACKUP_SUFFIX, ConfigFile } from "../../src/clients/config-file.ts";
@@ -42,6 +53,23 @@ describe("a client's file", () => {
     expect(textOf('{\r\n  "x": 1\r\n}\r\n')).toBe('{\r\n  "a": 1\r\n}\r\n');
     expect(textOf("{}")).toBe('{\n  "a": 1\n}');
     expect(new ConfigFile(join(folder, "none.json")).jsonText({})).toBe("{}\n");
+  });
+
+  test("is refused at once when it is no plain file, or larger than any configuration", () => {
+    const path = join(folder, ".mcp.json");
+    const wrong = [
+      // A pipe, which nobody writes to, would be read for ever.
+      () => Bun.spawnSync(["mkfifo", path]),
+      () => mkdirSync(path),
+      () => truncateSync(file(".mcp.json", ""), 100 * 1024 * 1024),
+    ];
+    for (const lay of wrong) {
+      lay();
+      expect(() => new ConfigFile(path, folder)).toThrow(/is no file|takes more than/);
+      rmSync(path, { recursive: true });
+    }
+    Bun.spawnSync(["mkfifo", `${path}${BACKUP_SUFFIX}`]);
+    expect(() => new ConfigFile(path, folder).backup()).toThrow("is no file");
   });
 
   test("is an empty object when it is empty or missing, and refused when it is anything but an object", () => {
