@@ -8,6 +8,8 @@ import { createRedactor, noRedactor } from "../store/redact/redact.ts";
 import type { Connection } from "../store/database/connection.ts";
 import type { Store } from "../store/store.ts";
 import { isLoopback } from "../wire/host.ts";
+import { lockPort } from "../wire/listening.ts";
+import { needsPortLock } from "../wire/owner.ts";
 import { listenOptions } from "./listen.ts";
 
 /** Interval between purges of the trash: retention is counted in days, so an hour is soon enough. */
@@ -62,6 +64,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     ...listenOptions(config),
   });
   stack.defer(() => listener.stop());
+  if (needsPortLock) await proveOwnership(listener.port, log, stack);
   if (!isLoopback(config.host) && config.tls === undefined) {
     log.warn("listening beyond loopback without TLS: others on the network can read the traffic", {
       host: config.host,
@@ -97,6 +100,17 @@ async function startDatabase(options: ServerOptions, stack: AsyncDisposableStack
   });
   stack.defer(() => embedded.stop());
   return embedded.connection;
+}
+
+/** Locks the file by which this user's commands recognise the server. */
+async function proveOwnership(port: number, log: Log, stack: AsyncDisposableStack): Promise<void> {
+  try {
+    const lock = await lockPort(port);
+    if (lock !== undefined) return void stack.defer(() => lock.release());
+    log.warn("another server has locked this port's file; commands will ask for a token", { port });
+  } catch (error) {
+    log.warn("the file that proves whose this server is cannot be locked; commands will ask for a token", { error });
+  }
 }
 
 /** Names a pattern that was ended; once a minute for each, because a text may come again and again. */

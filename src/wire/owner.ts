@@ -3,6 +3,7 @@ import { DeweyError } from "../errors.ts";
 import { withoutSecrets } from "./address.ts";
 import { isLoopback } from "./host.ts";
 import type { Link } from "./link.ts";
+import { isPortLocked } from "./listening.ts";
 
 // Any user of a machine can listen on a loopback port, and everybody's commands look for their server on the same one. The
 // kernel's tables say which user a socket belongs to, so no secret has to be shared to recognise one's own server.
@@ -17,9 +18,28 @@ const LOOPBACK_OR_ANY = /^(?:[0-9A-F]{6}7F|0{8}|0{32}|0{24}01000000|0{16}FFFF000
 
 /**
  * Whose server listens on a loopback port: "own", "other" (with the user's number), "unseen" when no process listens there,
- * as behind a container's forwarding, or "unknown" where the system does not tell.
+ * as behind a container's forwarding, "unproven" where the system does not tell and no server of ours has locked the port's
+ * file, or "unknown" in a sandbox of a system that would tell.
  */
-export type PortOwner = { kind: "own" | "unseen" | "unknown" } | { kind: "other"; uid: number };
+export type PortOwner = { kind: "own" | "unseen" | "unproven" | "unknown" } | { kind: "other"; uid: number };
+
+/** How a system tells whose a port is. */
+export interface OwnershipSigns {
+  /** Its tables of sockets. */
+  tables: readonly string[];
+  /** Whether servers lock a file for their port instead. */
+  haveLocks: boolean;
+  isLocked(port: number): boolean;
+}
+
+const signs: OwnershipSigns = {
+  tables: TABLES,
+  haveLocks: process.platform !== "linux",
+  isLocked: (port) => isPortLocked(port),
+};
+
+/** Whether servers of this system must lock a file for their port, because the system does not tell whose they are. */
+export const needsPortLock = signs.haveLocks;
 
 /**
  * The users of the sockets that a connection to a loopback port may have reached: those that listen, and those that were
@@ -36,9 +56,14 @@ export function ownersIn(table: string, port: number): Set<number> {
   return owners;
 }
 
-/** Looks in the kernel's tables. `uid` is this process's user. */
-export function portOwner(port: number, uid: number | undefined = process.getuid?.()): PortOwner {
-  const tables = TABLES.flatMap(textOf);
+/** Looks in the kernel's tables, or for the lock of the port's file. `uid` is this process's user. */
+export function portOwner(
+  port: number,
+  uid: number | undefined = process.getuid?.(),
+  { tables: paths, haveLocks, isLocked }: OwnershipSigns = signs,
+): PortOwner {
+  if (haveLocks) return { kind: isLocked(port) ? "own" : "unproven" };
+  const tables = paths.flatMap(textOf);
   // A sandbox may show tables without any socket.
   if (uid === undefined || !tables.some((table) => table.trim().includes("\n"))) return { kind: "unknown" };
   const owners = new Set(tables.flatMap((table) => [...ownersIn(table, port)]));
@@ -62,7 +87,9 @@ export function foreignServer(
   const whose =
     found.kind === "other"
       ? `belongs to another user of this machine (uid ${found.uid})`
-      : "belongs to no process that can be seen here, as in a container";
+      : found.kind === "unproven"
+        ? "is not known as this user's, who has started none there"
+        : "belongs to no process that can be seen here, as in a container";
   return {
     complaint: `the server at ${withoutSecrets(url)} ${whose}`,
     remedy: "set DEWEY_TOKEN to the token that it wants, or use a server of your own (dewey serve, DEWEY_URL)",
