@@ -106,8 +106,9 @@ async function startDatabase(options: ServerOptions, stack: AsyncDisposableStack
 async function proveOwnership(port: number, log: Log, stack: AsyncDisposableStack): Promise<void> {
   try {
     const lock = await lockPort(port);
-    if (lock !== undefined) return void stack.defer(() => lock.release());
-    log.warn("another server has locked this port's file; commands will ask for a token", { port });
+    if (lock === undefined)
+      log.warn("another server has locked this port's file; commands will ask for a token", { port });
+    else stack.defer(() => lock.release());
   } catch (error) {
     log.warn("the file that proves whose this server is cannot be locked; commands will ask for a token", { error });
   }

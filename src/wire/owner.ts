@@ -29,7 +29,7 @@ export interface OwnershipSigns {
   tables: readonly string[];
   /** Whether servers lock a file for their port instead. */
   haveLocks: boolean;
-  isLocked(port: number): boolean;
+  isLocked: (port: number) => boolean;
 }
 
 const signs: OwnershipSigns = {

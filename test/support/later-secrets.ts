@@ -147,7 +147,7 @@ function firstSet({ hex, HEX, low, up, an, b64, url, dig, b32, uuid, Letters }: 
   add(
     "slack webhook",
     `B${up(10)}/${an(24)}`,
-    (s) => `curl -X POST https://hooks.slack.com/services/T${"0A1B2C3D4"}/${s} -d '{"text":"hi"}'`,
+    (s) => `curl -X POST https://hooks.slack.com/services/T0A1B2C3D4/${s} -d '{"text":"hi"}'`,
   );
   add("discord webhook", url(68), (s) => `https://discord.com/api/webhooks/${dig(19)}/${s}`);
   add("discord bot", `MT${an(24)}.G${an(5)}.${url(38)}`, (s) => `client.login("${s}")`);

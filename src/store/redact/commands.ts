@@ -208,7 +208,7 @@ export function positionalPassword(scan: Scan, start: number): void {
   const piece = scan.text.slice(start, start + 320);
   for (const form of positional) {
     const found = form.exec(piece);
-    if (found?.[1] === undefined || /^-/.test(found[1])) continue;
+    if (found?.[1] === undefined || found[1].startsWith("-")) continue;
     const from = start + found[0].length;
     judgeData(scan, PASSWORD, { start: from, end: from + found[1].length, isQuoted: true });
   }
