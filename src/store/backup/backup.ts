@@ -43,15 +43,22 @@ const manifestSchema = z.object({
   version: z.literal(1),
   dewey: z.string(),
   postgres: z.string(),
-  made_at: z.string(),
+  made_at: z.iso.datetime(),
   migrations: z.array(z.string()),
-  tables: z.array(
-    z.object({
-      name: z.enum(tables),
-      columns: z.array(z.string().regex(/^[a-z_][a-z0-9_]*$/)),
-      rows: z.int(),
-    }),
-  ),
+  tables: z
+    .array(
+      z.object({
+        name: z.enum(tables),
+        columns: z.array(
+          z
+            .string()
+            .regex(/^[a-z_][a-z0-9_]*$/)
+            .refine((column) => column !== LOCAL_COLUMN),
+        ),
+        rows: z.int(),
+      }),
+    )
+    .refine((each) => new Set(each.map(({ name }) => name)).size === each.length),
 });
 
 /** The contents of an archive, described in its first piece. */

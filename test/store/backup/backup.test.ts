@@ -353,6 +353,14 @@ for (const engine of engines.slice(0, 1)) {
         ["a column that there is not", await changedTables(({ columns }) => columns.push("nothing"))],
         ["no columns", await changedTables(({ columns }) => columns.splice(0))],
         ["rows that are no number", await changedTables((table) => (table.rows = "x" as never))],
+        ["no time", await withManifest((manifest) => (manifest["made_at"] = "yesterday"))],
+        ["a table twice", await withManifest(({ tables }) => (tables as unknown[]).push((tables as unknown[])[0]))],
+        [
+          "numbers of transactions",
+          await changedTables(({ name, columns }) => {
+            if (name === "startup_context_folders") columns.push("stored_in");
+          }),
+        ],
         ["no version", await withManifest((manifest) => delete manifest["version"])],
         ["a migration too few", await withManifest((manifest) => (manifest["migrations"] as string[]).splice(1, 1))],
         ["no migrations", await withManifest((manifest) => (manifest["migrations"] = []))],
