@@ -155,10 +155,11 @@ export class Messages {
     const metadata = await this.#workshop.make("metadata", input.metadata);
     const session = redactKey(this.#workshop.redactor, input.session_id) ?? null;
     const characters = input.messages.reduce((sum, message) => sum + message.content.length, 0);
+    const append = await this.#writer.prepare(id, input.messages);
     return this.#database.transaction(async (sql) => {
       await sql`insert into conversations (id, session_id, metadata, metadata_exact)
         values (${id}, ${session}, ${metadata.readable}::text::jsonb, ${metadata.exact})`;
-      return this.#writer.appendWithin(sql, id, input.messages);
+      return this.#writer.appendWithin(sql, append);
     }, extraMs(characters));
   }
 }

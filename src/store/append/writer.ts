@@ -98,10 +98,13 @@ export class Writer {
     return append.settle.promise.finally(() => clearTimeout(timer));
   }
 
+  /** Prepares messages for `appendWithin`, before its transaction: large ones may wait for others. */
+  prepare(conversationId: string, messages: NewMessage[]): Promise<Append> {
+    return prepareInTurns(conversationId, messages, { single: false, followToTrash: false }, this.#workshop);
+  }
+
   /** Appends within the caller's transaction, to a conversation created in it. */
-  async appendWithin(sql: SQL, conversationId: string, messages: NewMessage[]): Promise<StoredMessage[]> {
-    const options = { single: false, followToTrash: false };
-    const append = await prepareInTurns(conversationId, messages, options, this.#workshop);
+  async appendWithin(sql: SQL, append: Append): Promise<StoredMessage[]> {
     settle(append, await appendRows(sql, [append.rows]));
     this.#sorter.stored(append.characters);
     return append.settle.promise;
