@@ -1,7 +1,8 @@
 import { Random } from "../faults/random.ts";
 
-// Two more sets of forms and of harmless texts, each written without a look at the redactor's rules. Before those of the
-// first set were added, it missed 26 of 211; of the second one, with rarer notations, 33 of 189.
+// Two more sets of forms and of harmless texts. The first was written without a look at the redactor's rules, the second,
+// with rarer notations, after one. Before their forms were added, the redactor missed 26 of 211 of the first and 33 of 189
+// of the second.
 
 /** A form, its text and the secret in it. */
 export type LaterSecret = [form: string, text: string, secret: string];
