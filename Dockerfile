@@ -2,7 +2,7 @@
 FROM oven/bun:1.4.5-slim AS build
 WORKDIR /dewey
 COPY package.json bun.lock ./
-RUN bun install --frozen-lockfile --production
+RUN bun install --frozen-lockfile
 COPY src src
 COPY sql sql
 RUN bun src/build/build.ts

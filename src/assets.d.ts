@@ -7,6 +7,10 @@ declare module "*/third-party-notices.txt" {
   const text: string;
   export default text;
 }
+declare module "*.page" {
+  const path: string;
+  export default path;
+}
 declare module "*.tar.zst" {
   const path: string;
   export default path;

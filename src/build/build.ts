@@ -4,7 +4,9 @@ import { parseArgs } from "node:util";
 import { engineArchive, hostTarget, layEngine, targets } from "./engine.ts";
 import type { Target } from "./engine.ts";
 import { componentsOf } from "./components.ts";
-import { billOfMaterials, noticesText, SOURCE_NOTICES, writeWhole } from "./notices.ts";
+import { layPage } from "./page.ts";
+import { billOfMaterials, noticesText, SOURCE_NOTICES } from "./notices.ts";
+import { writeWhole } from "./whole-file.ts";
 
 // `bun run build [--target linux-x64|linux-arm64|darwin-x64|darwin-arm64]` makes the binary, by default for this machine.
 
@@ -23,6 +25,7 @@ await build(target);
 async function build(target: Target): Promise<void> {
   const archive = await engineArchive(target);
   if (target === hostTarget) await layEngine();
+  await layPage();
   const outfile = join(root, "dist", target === hostTarget ? "dewey" : `dewey-${target}`);
   console.log(`Building ${relative(root, outfile)} …`);
   const components = await componentsOf(target);

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { engineArchive } from "./engine.ts";
+import { bundle } from "./page.ts";
 import type { Target } from "./engine.ts";
 import { engineParts, runtimeParts } from "./native-parts.ts";
 import type { NativePart } from "./native-parts.ts";
@@ -41,10 +42,11 @@ async function bundledPackages(): Promise<string[]> {
     format: "esm",
     splitting: true,
     metafile: true,
-    external: ["*/third-party-notices.txt", "*.tar.zst"],
+    external: ["*/third-party-notices.txt", "*.tar.zst", "*.page"],
   });
+  const inputs = [metafile, (await bundle()).metafile].flatMap((each) => Object.keys(each?.inputs ?? {}));
   // The bundler names files relative to the working directory.
-  const folders = Object.keys(metafile?.inputs ?? {}).map((path) => packageFolder(resolve(path)));
+  const folders = inputs.map((path) => packageFolder(resolve(path)));
   return [...new Set(folders.filter((folder) => folder !== undefined))].toSorted();
 }
 

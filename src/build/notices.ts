@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { componentsOf } from "./components.ts";
 import type { Component } from "./components.ts";
 import { hostTarget } from "./engine.ts";
+import { writeWhole } from "./whole-file.ts";
 
 /** The path that the source imports: the notices of this machine's binary. */
 export const SOURCE_NOTICES = join(import.meta.dir, "../../dist/notices/third-party-notices.txt");
@@ -12,14 +13,6 @@ export const SOURCE_NOTICES = join(import.meta.dir, "../../dist/notices/third-pa
 export async function layNotices(): Promise<void> {
   if (hostTarget === undefined || existsSync(SOURCE_NOTICES)) return;
   writeWhole(SOURCE_NOTICES, noticesText(await componentsOf(hostTarget)));
-}
-
-/** A file has its name only when it is whole: several processes may write it at once. */
-export function writeWhole(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const part = `${path}.${process.pid}`;
-  writeFileSync(part, text);
-  renameSync(part, path);
 }
 
 const RULE = "=".repeat(80);

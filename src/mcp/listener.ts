@@ -19,6 +19,7 @@ import { handleReindex } from "./reindex-route.ts";
 import { handleContextWrite } from "./context-route.ts";
 import { offeredTools } from "./offered-tools.ts";
 import type { ToolChoice } from "./offered-tools.ts";
+import { Page } from "./page.ts";
 import { ResourceChanges } from "./resource-changes.ts";
 import { createMcpServer } from "./server.ts";
 import type { McpServerOptions, Session } from "./server.ts";
@@ -54,8 +55,8 @@ const FIRST_VERSION_WITH_LINKS = "2025-06-18";
 const STOP_DEADLINE_MS = 5000;
 
 /**
- * Serves the tools on one port: WebSocket on `/` and `/mcp`, Streamable HTTP on `/mcp`, and `/healthz`. Throws `invalid` for
- * a tool that does not exist.
+ * Serves the tools on one port: WebSocket on `/` and `/mcp`, Streamable HTTP on `/mcp`, `/healthz`, and the web page. Throws
+ * `invalid` for a tool that does not exist.
  */
 export function startListener(options: ListenerOptions): Listener {
   const { store, log, version, contextWrites = "on" } = options;
@@ -74,6 +75,7 @@ export function startListener(options: ListenerOptions): Listener {
   const changes = new ResourceChanges(store, log, options.resourcePollMs);
   const serving = new Serving({ store, version, log, contextWrites, offered, onCall, changes });
   const backups = new BackupRoutes(store, log);
+  const page = new Page();
   const http = new HttpSessions({
     log,
     versions: SUPPORTED_PROTOCOL_VERSIONS,
@@ -87,7 +89,7 @@ export function startListener(options: ListenerOptions): Listener {
     ...options,
     metrics,
     health: () => health(options),
-    route: router(options, { http, serving, backups, opened }),
+    route: router(options, { http, serving, backups, page, opened }),
   });
   return {
     url: port.url,
@@ -188,10 +190,14 @@ interface Routes {
   http: HttpSessions;
   serving: Serving;
   backups: BackupRoutes;
+  page: Page;
   opened: (link: Link) => void;
 }
 
-function router({ store, log }: ListenerOptions, { http, serving, backups, opened }: Routes): PortOptions["route"] {
+function router(
+  { store, log }: ListenerOptions,
+  { http, serving, backups, page, opened }: Routes,
+): PortOptions["route"] {
   return (visit) => {
     const { request, server } = visit;
     const { pathname } = visit.url;
@@ -204,8 +210,13 @@ function router({ store, log }: ListenerOptions, { http, serving, backups, opene
       if (request.method !== "POST") return refusal(405, `use POST ${pathname}`, { allow: "POST" });
       return owner === "reindex" ? handleReindex(request, store, log) : backups.handle(request, server);
     }
-    return refusal(404, "use WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz or GET /metrics");
+    return pageOrRefusal(page, visit);
   };
+}
+
+async function pageOrRefusal(page: Page, { request, url }: Visit): Promise<Response> {
+  const ways = "WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz, GET /metrics, or open / in a browser";
+  return (await page.respond(request, url.pathname)) ?? refusal(404, `use ${ways}`);
 }
 
 /** Each request says by itself to which era it belongs. */

@@ -45,10 +45,8 @@ const shown = new Map(
       title: tool.title,
       description: tool.description,
       inputSchema: jsonSchema(tool.input, "input"),
-      outputSchema: jsonSchema(
-        tool.quotes ? z.object({ notice: z.string(), ...tool.output.shape }) : tool.output,
-        "output",
-      ),
+      // The notice of quotation, which explains itself, is left out.
+      outputSchema: jsonSchema(tool.output, "output"),
       annotations: hintsOf(tool),
       ...(tool.alwaysLoaded ? { _meta: { "anthropic/alwaysLoad": true } } : {}),
     },

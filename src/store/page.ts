@@ -5,6 +5,8 @@ import { exactMetadata, exactText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { factColumns, factsOf } from "./facts.ts";
 import type { ConversationFacts } from "./facts.ts";
+import { readOutline } from "./outline.ts";
+import type { Outline } from "./outline.ts";
 import { FULL_REPLY_BYTES, REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, beginning, largestWhole } from "./reply.ts";
 
 /** Share of the reply for the conversation's own metadata; the rest is for the messages. */
@@ -42,7 +44,7 @@ interface Related {
   created_at: string;
 }
 
-export interface ConversationPage extends ConversationFacts {
+export interface ConversationPage extends ConversationFacts, Partial<Pick<Outline, "turns" | "prompts">> {
   conversation_id: string;
   session_id: string | null;
   created_at: string;
@@ -65,6 +67,8 @@ export interface PageRequest {
   turn?: number | undefined;
   /** … from this code point. */
   content_offset?: number | undefined;
+  /** The prompts' beginnings and the ranges of turns, in place of messages. */
+  outline?: boolean | undefined;
   /** Also bookkeeping and abandoned branches. A message that `turn` names is read in any case. */
   everything?: boolean | undefined;
   /** Raises the reply's budget to the maximum of a frame. */
@@ -116,10 +120,7 @@ export async function readConversation(sql: SQL, input: PageRequest): Promise<Co
   if (!row) throw notFound(input.conversation_id);
   const left = row.metadata_bytes > most;
   const budgetBytes = (input.full ? FULL_REPLY_BYTES : REPLY_BUDGET_BYTES) - (left ? 0 : row.metadata_bytes);
-  const page =
-    input.turn === undefined
-      ? await readMessages(sql, input, budgetBytes)
-      : { messages: [await readMessage(sql, input, input.turn, budgetBytes)] };
+  const page = await readPart(sql, input, budgetBytes);
   return {
     conversation_id: row.id,
     session_id: row.session_id,
@@ -131,6 +132,27 @@ export async function readConversation(sql: SQL, input: PageRequest): Promise<Co
     ...(input.turn === undefined && input.after_turn === undefined ? await readRelated(sql, row.id) : {}),
     ...page,
   };
+}
+
+/** What is asked for of the messages: an outline, one of them, or a page. */
+async function readPart(
+  sql: SQL,
+  input: PageRequest,
+  budgetBytes: number,
+): Promise<Pick<ConversationPage, "messages" | "turns" | "prompts" | "next_after_turn">> {
+  const { conversation_id, after_turn = BEFORE_ALL_TURNS } = input;
+  if (input.outline) {
+    return {
+      messages: [],
+      ...(await readOutline(sql, { conversation_id, after_turn }, isShown(sql, input), budgetBytes)),
+    };
+  }
+  if (input.turn === undefined) return readMessages(sql, input, budgetBytes);
+  return { messages: [await readMessage(sql, input, input.turn, budgetBytes)] };
+}
+
+function isShown(sql: SQL, { everything }: PageRequest) {
+  return everything ? sql`true` : sql`not bookkeeping and not abandoned`;
 }
 
 async function readRelated(sql: SQL, id: string): Promise<{ related?: Related[] }> {
@@ -150,7 +172,7 @@ async function readMessages(
 ): Promise<{ messages: MessageView[]; next_after_turn?: number }> {
   const { conversation_id, after_turn = BEFORE_ALL_TURNS } = input;
   const most = Math.min(input.limit ?? Infinity, Math.max(1, Math.floor(budgetBytes / ROW_OVERHEAD_BYTES)));
-  const shown = input.everything ? sql`true` : sql`not bookkeeping and not abandoned`;
+  const shown = isShown(sql, input);
   const sizes: MessageSizeRow[] = await sql`
     select turn_number, octet_length(coalesce(content_exact, content)) as content_bytes,
       coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes

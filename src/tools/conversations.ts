@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { titleSources } from "../store/facts.ts";
 import {
   abandoned,
   adds,
@@ -33,7 +32,7 @@ import { defineTool } from "./tool.ts";
 /** The client is the program that held it, and `title_source` says who named it. */
 const facts = {
   title: z.string().nullable(),
-  title_source: z.enum(titleSources).nullable(),
+  title_source: z.string().nullable(),
   client: z.string().nullable(),
   folder: z.string().nullable(),
   branch: z.string().nullable(),
@@ -89,6 +88,7 @@ export const getConversation = defineTool({
     turn: whole(1, "only this one message").optional(),
     content_offset: whole(0, "with turn: from this character").optional(),
     everything: z.boolean().optional().describe("bookkeeping and abandoned branches too"),
+    outline: z.boolean().optional().describe("which turns there are, and prompts' beginnings, not messages"),
     full: z.boolean().optional().describe("whole, for programs"),
   }),
   output: z.object({
@@ -113,6 +113,10 @@ export const getConversation = defineTool({
       )
       .optional(),
     messages: z.array(messageView),
+    turns: z.array(z.array(z.int())).optional().describe("first and last of each stretch"),
+    prompts: z
+      .array(shownBy(z.object({ turn: z.int(), text: z.string(), created_at: time }), "turn, text, created_at"))
+      .optional(),
     next_after_turn: z.int().optional(),
   }),
   annotations: reads,

@@ -105,7 +105,7 @@ export const search = defineTool({
     offset: z.int(),
     total_is_lower_bound: totalIsLowerBound,
     corrected: z
-      .array(z.object({ from: z.string(), to: z.string() }))
+      .array(shownBy(z.object({ from: z.string(), to: z.string() }), "from, to"))
       .optional()
       .describe("unknown words, and what was searched instead"),
     next_cursor: nextCursor,

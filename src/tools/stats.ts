@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { reads } from "./fields.ts";
+import { reads, shownBy } from "./fields.ts";
 import { defineTool } from "./tool.ts";
 
 /** A leap year: fits in a reply, and is more than a terminal's line shows. */
@@ -31,13 +31,16 @@ export const stats = defineTool({
     database_bytes: z.int(),
     days: z.array(z.object({ day: z.string(), messages: z.int() })),
     tools: z.array(
-      z.object({
-        tool: z.string(),
-        calls: z.int(),
-        errors: z.int(),
-        p50_ms: z.number().nullable(),
-        p95_ms: z.number().nullable(),
-      }),
+      shownBy(
+        z.object({
+          tool: z.string(),
+          calls: z.int(),
+          errors: z.int(),
+          p50_ms: z.number().nullable(),
+          p95_ms: z.number().nullable(),
+        }),
+        "tool, calls, errors, p50_ms, p95_ms",
+      ),
     ),
   }),
   annotations: reads,

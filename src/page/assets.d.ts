@@ -1,0 +1,2 @@
+// Styles, which the bundler takes beside code.
+declare module "*.css";

@@ -1,0 +1,207 @@
+import { signal } from "@preact/signals";
+import type { ReadonlySignal } from "@preact/signals";
+
+// MCP over WebSocket to the server that the page came from. It connects again by itself, and a call that only reads is sent
+// again on the new connection, so that a server's restart is a pause and not an error.
+
+type Json = Record<string, unknown>;
+
+/** `connecting` is only the first time; afterwards a lost connection is `away`. */
+export type ConnectionState = "connecting" | "open" | "away";
+
+/** An error that the server or the connection reported. `code` is one of Dewey's. */
+export class CallError extends Error {
+  readonly code: string;
+  readonly field: string | undefined;
+
+  constructor(code: string, message: string, field?: string) {
+    super(message);
+    this.name = "CallError";
+    this.code = code;
+    this.field = field;
+  }
+}
+
+export interface CallOptions {
+  /** Aborting it cancels the call at the server. */
+  signal?: AbortSignal | undefined;
+  /** Whether the call changes something: it fails when the connection is lost, since nobody knows whether it was done. */
+  changes?: boolean | undefined;
+}
+
+interface Waiting {
+  id: number;
+  method: string;
+  params: Json;
+  changes: boolean;
+  isSent: boolean;
+  resolve(value: Json): void;
+  reject(error: unknown): void;
+}
+
+const PROTOCOL_VERSION = "2025-11-25";
+/** A server that restarts is back within seconds; waiting grows to this, so that an absent one costs nothing. */
+const LONGEST_WAIT_MS = 5000;
+const FIRST_WAIT_MS = 200;
+/** A connection that died silently is noticed by a ping without an answer. */
+const PING_INTERVAL_MS = 25_000;
+const PING_DEADLINE_MS = 10_000;
+
+/** The page's connection: calls overlap, and wait while the server is away. */
+export class Connection {
+  readonly #url: string;
+  readonly #state = signal<ConnectionState>("connecting");
+  readonly #waiting = new Map<number, Waiting>();
+  #socket: WebSocket | undefined;
+  #isReady = false;
+  #next = 1;
+  #waitMs = FIRST_WAIT_MS;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(url: string) {
+    this.#url = url;
+    this.#connect();
+    // A laptop that wakes, or a network that is back, should not wait for the next try.
+    addEventListener("online", () => this.#tryNow());
+    document.addEventListener("visibilitychange", () => this.#tryNow());
+    setInterval(() => this.#ping(), PING_INTERVAL_MS);
+  }
+
+  get state(): ReadonlySignal<ConnectionState> {
+    return this.#state;
+  }
+
+  /** Calls a tool; returns its structured reply. Throws `CallError`, or the signal's reason when it was aborted. */
+  async call(tool: string, args: object, { signal, changes = false }: CallOptions = {}): Promise<Json> {
+    signal?.throwIfAborted();
+    const id = this.#next;
+    const call = this.#request("tools/call", { name: tool, arguments: args }, changes);
+    const cancel = () => {
+      const waiting = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      waiting?.reject(signal?.reason);
+      if (waiting?.isSent) this.#notify("notifications/cancelled", { requestId: id, reason: "no longer wanted" });
+    };
+    signal?.addEventListener("abort", cancel);
+    try {
+      return structured(await call);
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+    }
+  }
+
+  #request(method: string, params: Json, changes: boolean): Promise<Json> {
+    const { promise, resolve, reject } = Promise.withResolvers<Json>();
+    const waiting: Waiting = { id: this.#next, method, params, changes, isSent: false, resolve, reject };
+    this.#next += 1;
+    if (changes && !this.#isReady) {
+      reject(new CallError("unavailable", "the server is away; try again once it is back"));
+      return promise;
+    }
+    this.#waiting.set(waiting.id, waiting);
+    if (this.#isReady) this.#send(waiting);
+    return promise;
+  }
+
+  #send(waiting: Waiting): void {
+    waiting.isSent = true;
+    const { id, method, params } = waiting;
+    this.#socket?.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+  }
+
+  #notify(method: string, params: Json = {}): void {
+    this.#socket?.send(JSON.stringify({ jsonrpc: "2.0", method, params }));
+  }
+
+  #connect(): void {
+    clearTimeout(this.#retry);
+    const socket = new WebSocket(this.#url, "mcp");
+    this.#socket = socket;
+    socket.onopen = () => void this.#greet(socket);
+    socket.onmessage = ({ data }: MessageEvent<unknown>) => this.#received(String(data));
+    socket.onclose = () => this.#lost(socket);
+  }
+
+  async #greet(socket: WebSocket): Promise<void> {
+    const hello = Promise.withResolvers<Json>();
+    const params = {
+      protocolVersion: PROTOCOL_VERSION,
+      capabilities: {},
+      clientInfo: { name: "dewey-page", version: "1" },
+    };
+    const id = this.#next;
+    this.#next += 1;
+    const waiting: Waiting = { id, method: "initialize", params, changes: true, isSent: true, ...hello };
+    this.#waiting.set(id, waiting);
+    this.#send(waiting);
+    try {
+      await hello.promise;
+    } catch {
+      socket.close();
+      return;
+    }
+    this.#notify("notifications/initialized");
+    this.#isReady = true;
+    this.#waitMs = FIRST_WAIT_MS;
+    this.#state.value = "open";
+    for (const each of this.#waiting.values()) if (!each.isSent) this.#send(each);
+  }
+
+  #lost(socket: WebSocket): void {
+    if (socket !== this.#socket) return;
+    this.#socket = undefined;
+    this.#isReady = false;
+    this.#state.value = "away";
+    for (const each of this.#waiting.values()) {
+      if (each.changes) {
+        this.#waiting.delete(each.id);
+        each.reject(new CallError("unavailable", "the server went away before it answered; look whether it was done"));
+      } else each.isSent = false;
+    }
+    this.#retry = setTimeout(() => this.#connect(), this.#waitMs);
+    this.#waitMs = Math.min(LONGEST_WAIT_MS, this.#waitMs * 2);
+  }
+
+  #tryNow(): void {
+    if (document.visibilityState !== "visible") return;
+    if (this.#socket === undefined) this.#connect();
+    else this.#ping();
+  }
+
+  #ping(): void {
+    const socket = this.#socket;
+    if (!this.#isReady || socket === undefined) return;
+    const late = setTimeout(() => {
+      socket.close();
+      // The close handshake would wait for the dead peer.
+      this.#lost(socket);
+    }, PING_DEADLINE_MS);
+    this.#request("ping", {}, true).then(
+      () => clearTimeout(late),
+      () => clearTimeout(late),
+    );
+  }
+
+  #received(text: string): void {
+    const message = JSON.parse(text) as { id?: unknown; result?: Json; error?: { message: string; data?: Json } };
+    if (typeof message.id !== "number") return;
+    const waiting = this.#waiting.get(message.id);
+    this.#waiting.delete(message.id);
+    if (message.result !== undefined) waiting?.resolve(message.result);
+    else waiting?.reject(new CallError("internal", message.error?.message ?? "the server refused the call"));
+  }
+}
+
+/** The structured part of a tool's result. Throws the tool's error. */
+function structured(result: Json): Json {
+  const { isError, structuredContent, content } = result as {
+    isError?: boolean;
+    structuredContent?: Json;
+    content?: { text?: string }[];
+  };
+  if (isError !== true && structuredContent !== undefined) return structuredContent;
+  const { error } = JSON.parse(content?.[0]?.text ?? "{}") as {
+    error?: { code: string; message: string; field?: string };
+  };
+  throw new CallError(error?.code ?? "internal", error?.message ?? "the server's reply holds nothing", error?.field);
+}

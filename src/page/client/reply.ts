@@ -1,0 +1,62 @@
+import { useEffect, useState } from "preact/hooks";
+import { CallError } from "./connection.ts";
+import { call } from "./dewey.ts";
+import type { ToolName, Tools } from "./dewey.ts";
+
+/** A reply on its way to a view. While a new one is awaited, the earlier one stays, as `isOld`. */
+export interface Awaited<Value> {
+  value: Value | undefined;
+  error: CallError | undefined;
+  isOld: boolean;
+  /** Asks again. */
+  again(): void;
+}
+
+/** Replies kept, so that going back shows at once what was seen; it is asked again all the same. */
+const KEPT_REPLIES = 30;
+const kept = new Map<string, unknown>();
+
+function keep(key: string, value: unknown): void {
+  kept.delete(key);
+  kept.set(key, value);
+  for (const oldest of kept.keys()) {
+    if (kept.size <= KEPT_REPLIES) break;
+    kept.delete(oldest);
+  }
+}
+
+/** Calls a reading tool with these arguments, and anew whenever they change. An outdated call is cancelled. */
+export function useReply<Name extends ToolName>(
+  tool: Name,
+  args: Tools[Name]["takes"] | undefined,
+  /** Waits before asking, for arguments that a person types. */
+  delayMs = 0,
+): Awaited<Tools[Name]["gives"]> {
+  type Value = Tools[Name]["gives"];
+  const key = args === undefined ? "" : `${tool} ${JSON.stringify(args)}`;
+  const [got, setGot] = useState<{ key: string; value?: Value; error?: CallError }>({ key: "" });
+  const [round, setRound] = useState(0);
+  useEffect(() => {
+    if (args === undefined) return;
+    const left = new AbortController();
+    const ask = async () => {
+      try {
+        const value = await call(tool, args, { signal: left.signal });
+        keep(key, value);
+        setGot({ key, value });
+      } catch (error) {
+        if (left.signal.aborted) return;
+        setGot({ key, error: error instanceof CallError ? error : new CallError("internal", String(error)) });
+      }
+    };
+    const timer = setTimeout(() => void ask(), delayMs);
+    return () => {
+      clearTimeout(timer);
+      left.abort();
+    };
+  }, [key, round]);
+  const again = () => setRound((last) => last + 1);
+  if (got.key === key && key !== "") return { value: got.value, error: got.error, isOld: false, again };
+  const known = kept.get(key) as Value | undefined;
+  return { value: known ?? (key === "" ? undefined : got.value), error: undefined, isOld: true, again };
+}

@@ -1,0 +1,75 @@
+import type { Message } from "../client/replies.ts";
+
+/** How a turn is shown. */
+export type TurnForm = "prompt" | "answer" | "thinking" | "tool" | "result" | "note";
+
+/** What the head of a turn says. */
+export interface TurnFacts {
+  form: TurnForm;
+  /** Who or what speaks. */
+  who: string;
+  isFolded: boolean;
+  isFailed: boolean;
+  durationMs: number | undefined;
+  marks: string[];
+}
+
+/** What a message is, by its kind and role and by what the recorder and the importers note of it. */
+export function about(message: Message): TurnFacts {
+  const { metadata, abandoned, bookkeeping } = message;
+  const form = formOf(message);
+  const duration = metadata?.["duration_ms"];
+  return {
+    form,
+    who: nameOf(form, message),
+    isFolded: form !== "prompt" && form !== "answer",
+    isFailed: metadata?.["outcome"] === "error",
+    durationMs: typeof duration === "number" ? duration : undefined,
+    marks: [...(abandoned ? ["abandoned"] : []), ...(bookkeeping ? ["bookkeeping"] : [])],
+  };
+}
+
+function formOf({ kind, role, metadata }: Message): TurnForm {
+  if (kind === "thinking" || kind === "reasoning") return "thinking";
+  if (kind === "tool_result" || role === "tool") return "result";
+  if (kind === "tool_use" || typeof metadata?.["tool"] === "string") return "tool";
+  if (role === "system") return "note";
+  return role === "user" ? "prompt" : "answer";
+}
+
+function nameOf(form: TurnForm, { kind, metadata }: Message): string {
+  const tool = metadata?.["tool"];
+  const toolName = typeof tool === "string" ? plainTool(tool) : undefined;
+  switch (form) {
+    case "prompt":
+      return "You";
+    case "answer":
+      return "Answer";
+    case "thinking":
+      return "Thinking";
+    case "tool":
+      return toolName ?? "Call";
+    case "result":
+      return toolName === undefined ? "Result" : `${toolName} result`;
+    case "note":
+      return kind?.replaceAll(/[-_]+/g, " ") ?? "Note";
+  }
+}
+
+/** `server · tool` for the names that clients give to MCP's tools. */
+function plainTool(tool: string): string {
+  const parts = /^mcp__(.{1,80}?)__(.+)$/.exec(tool);
+  return parts ? `${parts[1]} · ${parts[2]}` : tool;
+}
+
+/** Characters of a folded turn that are looked at. */
+const SUMMARY_CHARACTERS = 300;
+
+/** What a folded turn says in one line: of a call its first argument, of anything else its beginning. */
+export function summary(message: Message): string {
+  const text = message.content.slice(0, SUMMARY_CHARACTERS);
+  if (formOf(message) !== "tool") return text.replaceAll(/\s+/g, " ").trim();
+  const [, ...lines] = text.split("\n");
+  const [first = ""] = lines;
+  return first.replace(/^[\w-]+: /, "").trim();
+}
