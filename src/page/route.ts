@@ -37,7 +37,7 @@ export function address(path: string, query: Query = {}): string {
 /** Goes to an address; with `replace`, back does not return to the one before. */
 export function go(to: string, { replace = false } = {}): void {
   if (to === location.pathname + location.search) return;
-  if (replace) history.replaceState(history.state, "", to);
+  if (replace) history.replaceState(null, "", to);
   else history.pushState(null, "", to);
   route.value = current();
 }
@@ -46,6 +46,26 @@ export function go(to: string, { replace = false } = {}): void {
 export function withQuery(changes: Query): string {
   const query: Query = { ...Object.fromEntries(route.value.query), ...changes };
   return address(location.pathname.slice(1), query);
+}
+
+/** Browsers take an address's place only so often; a scroll that goes on is kept when it rests. */
+const KEEP_AFTER_MS = 250;
+let keeping: ReturnType<typeof setTimeout> | undefined;
+
+/** Keeps where in a long view the person is, so that reload, back and forward return there. */
+export function keepPlace(turn: number): void {
+  clearTimeout(keeping);
+  const at = location.href;
+  keeping = setTimeout(() => {
+    if (location.href === at) history.replaceState({ turn }, "");
+  }, KEEP_AFTER_MS);
+}
+
+/** The place that was kept for this entry of the history. */
+export function keptPlace(): number | undefined {
+  const state: unknown = history.state;
+  if (typeof state !== "object" || state === null || !("turn" in state)) return undefined;
+  return typeof state.turn === "number" ? state.turn : undefined;
 }
 
 /** Follows back, forward, and links within the page. */
@@ -58,6 +78,7 @@ export function followAddress(): void {
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || link.target !== "") return;
     if (link.origin !== location.origin || link.hasAttribute("download")) return;
     event.preventDefault();
+    if (link.hash !== "") return;
     go(link.pathname + link.search);
   });
 }

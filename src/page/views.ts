@@ -1,6 +1,7 @@
 import { conversationView } from "./views/conversation.tsx";
 import { listView } from "./views/list.tsx";
+import { searchView } from "./views/search.tsx";
 import type { View } from "./view.ts";
 
 /** Every view, in the order of the navigation. A new one is a file in `views` and a line here. */
-export const views: readonly View[] = [listView, conversationView];
+export const views: readonly View[] = [listView, searchView, conversationView];

@@ -6,6 +6,8 @@ import { exactMetadata, storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { factColumns, factsOf, titleSources } from "./facts.ts";
 import type { ConversationFacts, TitleSource } from "./facts.ts";
+import { readFacets } from "./facets.ts";
+import type { Facets } from "./facets.ts";
 import { behind, countRows, keyTime, listPlaceSchema, pageOf, timeKey } from "./listing.ts";
 import type { Listed } from "./listing.ts";
 import type { Reads } from "./database/reads.ts";
@@ -31,6 +33,8 @@ interface ConversationSummary extends ConversationFacts {
 
 export interface ConversationList extends Listed {
   conversations: ConversationSummary[];
+  /** On the first page, when asked for. */
+  facets?: Facets;
 }
 
 const conversationPlace = listPlaceSchema(timeKey);
@@ -119,6 +123,7 @@ export class Conversations {
       /** `next_cursor` of the previous page. */
       cursor?: string | undefined;
       sort_by: "updated_at" | "created_at";
+      facets?: boolean | undefined;
     },
   ): Promise<ConversationList> {
     const { limit, sort_by } = input;
@@ -127,7 +132,8 @@ export class Conversations {
     const request = ["conversations", session, sort_by, client, folder, start_date, starred, in_trash, id_prefix];
     const going = placeOf(input, request, conversationPlace);
     return this.#reads.lookUp(async (sql) => {
-      const filter = listFilter(sql, { ...input, session_id: session ?? undefined });
+      const narrowing = { ...input, session_id: session ?? undefined };
+      const filter = listFilter(sql, narrowing);
       const wanted = going === undefined ? filter : sql`${filter} and ${behind(sql, sort_by, going.after)}`;
       const found: ConversationSizeRow[] = await sql`
         select id, coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes,
@@ -139,7 +145,14 @@ export class Conversations {
         going?.counted ?? (await countRows(sql, sql`from conversations where ${filter} order by created_at`));
       const offset = going?.offset ?? input.offset;
       const { rows, listed } = pageOf(found, ({ time, id }) => ({ time, id }), { request, limit, offset, counted });
-      return { conversations: await readSummaries(sql, rows), ...listed };
+      const counts = input.facets && going === undefined;
+      return {
+        conversations: await readSummaries(sql, rows),
+        ...listed,
+        ...(counts
+          ? { facets: await readFacets(sql, (name) => listFilter(sql, { ...narrowing, [name]: undefined })) }
+          : {}),
+      };
     });
   }
 

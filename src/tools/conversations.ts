@@ -42,6 +42,8 @@ const facts = {
   starred: z.boolean(),
 };
 
+const facetValues = z.array(z.object({ value: z.string(), count: z.int() }));
+
 const messageView = z.object({
   id: z.string(),
   turn: z.int(),
@@ -142,6 +144,7 @@ export const listConversations = defineTool({
     limit,
     offset,
     cursor,
+    facets: z.boolean().optional(),
     sort_by: z
       .enum(["updated_at", "created_at"], "should be updated_at or created_at")
       .default("updated_at")
@@ -168,6 +171,7 @@ export const listConversations = defineTool({
     offset: z.int(),
     total_is_lower_bound: totalIsLowerBound,
     next_cursor: nextCursor,
+    facets: shownBy(z.object({ client: facetValues, folder: facetValues }), "counts by client and folder").optional(),
   }),
   annotations: reads,
   quotes: true,

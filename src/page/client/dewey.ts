@@ -24,6 +24,7 @@ interface Narrowing {
 export interface ListArguments extends Narrowing {
   starred?: boolean | undefined;
   in_trash?: boolean | undefined;
+  facets?: boolean | undefined;
   sort_by?: "updated_at" | "created_at" | undefined;
 }
 

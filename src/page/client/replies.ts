@@ -29,6 +29,13 @@ export interface Page {
 
 export interface ConversationList extends Page {
   conversations: ConversationSummary[];
+  facets?: Record<"client" | "folder", FacetValue[]>;
+}
+
+/** A value that a list can be narrowed to, and how many have it. */
+export interface FacetValue {
+  value: string;
+  count: number;
 }
 
 export type Metadata = Record<string, unknown>;

@@ -16,6 +16,14 @@ export interface Awaited<Value> {
 const KEPT_REPLIES = 30;
 const kept = new Map<string, unknown>();
 
+/** What a tool replied lately, the latest first. */
+export function keptReplies(tool: ToolName): unknown[] {
+  return [...kept]
+    .filter(([key]) => key.startsWith(`${tool} `))
+    .map(([, value]) => value)
+    .toReversed();
+}
+
 function keep(key: string, value: unknown): void {
   kept.delete(key);
   kept.set(key, value);

@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import { CallError } from "./connection.ts";
 import { call } from "./dewey.ts";
+import type { ReadArguments } from "./dewey.ts";
 import type { Conversation, Message, OutlinePrompt } from "./replies.ts";
 import { Turns } from "./turns.ts";
 
@@ -24,6 +25,8 @@ export class Talk {
   readonly arrivals = signal(0);
   #wanted: [first: number, last: number] = [0, BLOCK_ROWS - 1];
   #isLoading = false;
+  #isExtending = false;
+  readonly #stretches: [first: number, last: number][] = [];
 
   /** With `everything`, bookkeeping and abandoned branches belong to it. */
   constructor(id: string, { everything, turn }: { everything: boolean; turn: number | undefined }) {
@@ -56,24 +59,41 @@ export class Talk {
   /** Reads the outline, and beside it the messages at the turn, so that the first look needs one round trip. */
   async #begin(turn: number | undefined): Promise<void> {
     try {
-      await Promise.all([this.#readOutline(), this.#readFrom(Math.max(0, (turn ?? 1) - 1), BLOCK_ROWS)]);
+      await Promise.all([this.#readOutline(undefined), this.#readFrom(Math.max(0, (turn ?? 1) - 1), BLOCK_ROWS)]);
     } catch (error) {
       this.#failed(error);
     }
   }
 
-  async #readOutline(): Promise<void> {
-    const stretches: [number, number][] = [];
-    const prompts: OutlinePrompt[] = [];
-    let after: number | undefined;
+  /** Reads what was stored since the outline was read. */
+  async extend(): Promise<void> {
+    if (this.facts.value === undefined || this.#isExtending) return;
+    this.#isExtending = true;
+    try {
+      await this.#readOutline(this.turns.value.last);
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this.#isExtending = false;
+    }
+  }
+
+  /** Reads a message of which only the beginning is here. */
+  async readWhole(turn: number): Promise<void> {
+    const { messages } = await this.#read({ turn, full: true });
+    for (const message of messages) this.#messages.set(message.turn, message);
+    this.arrivals.value += 1;
+  }
+
+  async #readOutline(from: number | undefined): Promise<void> {
+    let after = from;
     do {
       const part = await this.#read({ outline: true, full: true, after_turn: after });
-      stretches.push(...(part.turns ?? []));
-      prompts.push(...(part.prompts ?? []));
+      this.#stretches.push(...(part.turns ?? []));
       if (after === undefined) this.facts.value = part;
+      if (part.prompts?.length !== 0) this.prompts.value = [...this.prompts.value, ...(part.prompts ?? [])];
+      if (part.turns?.length !== 0) this.turns.value = new Turns(this.#stretches);
       after = part.next_after_turn;
-      this.turns.value = new Turns(stretches);
-      this.prompts.value = [...prompts];
     } while (after !== undefined);
   }
 
@@ -112,7 +132,7 @@ export class Talk {
     this.arrivals.value += 1;
   }
 
-  #read(args: { after_turn?: number | undefined; limit?: number; outline?: boolean; full?: boolean }) {
+  #read(args: Omit<ReadArguments, "conversation_id">) {
     const everything = this.#everything ? { everything: true } : {};
     const wanted = { conversation_id: this.id, ...everything, ...args };
     return call("dewey_get_conversation", wanted, { signal: this.#left.signal });

@@ -4,7 +4,7 @@ import { dressCode } from "./code.ts";
 import { safeFragment } from "./safe-html.ts";
 
 /** Longer texts are shown as they are: nobody writes so much Markdown, and its rules are not linear in everything. */
-const LONGEST_MARKDOWN = 40_000;
+export const LONGEST_MARKDOWN = 40_000;
 
 const marked = new Marked({
   gfm: true,
@@ -24,21 +24,13 @@ function escaped(text: string): string {
 /** A text as Markdown. */
 export function Markdown({ text }: { text: string }) {
   const place = useRef<HTMLDivElement>(null);
-  const isLong = text.length > LONGEST_MARKDOWN;
   useLayoutEffect(() => {
-    if (isLong || place.current === null) return;
     const fragment = safeFragment(marked.parse(text, { async: false }));
     // Each paragraph reads in the direction of its own text.
     for (const block of fragment.querySelectorAll("p, li, h1, h2, h3, h4, h5, h6, blockquote, td, th"))
       block.setAttribute("dir", "auto");
     dressCode(fragment);
-    place.current.replaceChildren(fragment);
-  }, [text, isLong]);
-  if (isLong)
-    return (
-      <div class="plain" dir="auto">
-        {text}
-      </div>
-    );
+    place.current?.replaceChildren(fragment);
+  }, [text]);
   return <div class="markdown" ref={place} />;
 }

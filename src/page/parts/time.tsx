@@ -37,6 +37,11 @@ export function duration(ms: number): string {
 
 const number = new Intl.NumberFormat();
 
+/** `1,234`. */
+export function grouped(count: number): string {
+  return number.format(count);
+}
+
 /** `1,234 messages`. */
 export function counted(count: number, noun: string): string {
   return `${number.format(count)} ${noun}${count === 1 ? "" : "s"}`;

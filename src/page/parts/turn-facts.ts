@@ -1,4 +1,6 @@
-import type { Message } from "../client/replies.ts";
+import { visible } from "../../visible.ts";
+import type { Message, SearchHit } from "../client/replies.ts";
+import { ansiRuns, hasAnsi } from "./ansi.ts";
 
 /** How a turn is shown. */
 export type TurnForm = "prompt" | "answer" | "thinking" | "tool" | "result" | "note";
@@ -29,7 +31,14 @@ export function about(message: Message): TurnFacts {
   };
 }
 
-function formOf({ kind, role, metadata }: Message): TurnForm {
+/** What a hit is: the name that its turn has. */
+export function hitName(hit: SearchHit): string {
+  return nameOf(formOf(hit), hit);
+}
+
+type Kinds = Pick<Message, "kind" | "role" | "metadata">;
+
+function formOf({ kind, role, metadata }: Kinds): TurnForm {
   if (kind === "thinking" || kind === "reasoning") return "thinking";
   if (kind === "tool_result" || role === "tool") return "result";
   if (kind === "tool_use" || typeof metadata?.["tool"] === "string") return "tool";
@@ -37,7 +46,7 @@ function formOf({ kind, role, metadata }: Message): TurnForm {
   return role === "user" ? "prompt" : "answer";
 }
 
-function nameOf(form: TurnForm, { kind, metadata }: Message): string {
+function nameOf(form: TurnForm, { kind, metadata }: Kinds): string {
   const tool = metadata?.["tool"];
   const toolName = typeof tool === "string" ? plainTool(tool) : undefined;
   switch (form) {
@@ -65,11 +74,38 @@ function plainTool(tool: string): string {
 /** Characters of a folded turn that are looked at. */
 const SUMMARY_CHARACTERS = 300;
 
-/** What a folded turn says in one line: of a call its first argument, of anything else its beginning. */
+/** The arguments that say most about a call, best first. */
+const TELLING = [
+  "description",
+  "command",
+  "cmd",
+  "file_path",
+  "path",
+  "pattern",
+  "query",
+  "url",
+  "prompt",
+  "title",
+  "name",
+];
+
+/** What a folded turn says in one line: of a call its most telling argument, of anything else its beginning. */
 export function summary(message: Message): string {
+  if (formOf(message) === "tool") return callSummary(message);
   const text = message.content.slice(0, SUMMARY_CHARACTERS);
-  if (formOf(message) !== "tool") return text.replaceAll(/\s+/g, " ").trim();
-  const [, ...lines] = text.split("\n");
-  const [first = ""] = lines;
-  return first.replace(/^[\w-]+: /, "").trim();
+  const plain = hasAnsi(text)
+    ? ansiRuns(text)
+        .map((run) => run.text)
+        .join("")
+    : text;
+  return visible(plain.replaceAll(/\s+/g, " ").trim());
+}
+
+function callSummary({ content, metadata }: Message): string {
+  const given = metadata?.["arguments"];
+  const named = typeof given === "object" && given !== null ? (given as Record<string, unknown>) : {};
+  const name = TELLING.find((each) => typeof named[each] === "string" && named[each] !== "");
+  const [, first = ""] = content.slice(0, SUMMARY_CHARACTERS).split("\n");
+  const told = name === undefined ? first : named[name];
+  return visible(String(told).replaceAll(/\s+/g, " ").trim()).slice(0, SUMMARY_CHARACTERS);
 }

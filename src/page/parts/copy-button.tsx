@@ -1,0 +1,23 @@
+import { useEffect, useState } from "preact/hooks";
+
+/** How long the button says what it did. */
+const SAID_MS = 1500;
+
+/** Copies a text and says so. */
+export function CopyButton({ text, label = "Copy" }: { text: () => string; label?: string }) {
+  const [said, setSaid] = useState<string>();
+  useEffect(() => {
+    const timer = setTimeout(() => setSaid(undefined), SAID_MS);
+    return () => clearTimeout(timer);
+  }, [said]);
+  const copy = () =>
+    navigator.clipboard.writeText(text()).then(
+      () => setSaid("Copied"),
+      () => setSaid("Not allowed"),
+    );
+  return (
+    <button type="button" class="copy" onClick={() => void copy()}>
+      {said ?? label}
+    </button>
+  );
+}

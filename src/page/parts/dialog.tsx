@@ -1,0 +1,74 @@
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+
+interface DialogProps {
+  label: string;
+  class?: string;
+  onClose(): void;
+  children: ComponentChildren;
+}
+
+/** A dialog over the page; the browser keeps the focus in it and closes it by Escape. */
+export function Dialog({ label, class: name = "", onClose, children }: DialogProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const element = dialog.current;
+    const before = document.activeElement;
+    element?.showModal();
+    return () => {
+      element?.close();
+      if (before instanceof HTMLElement) before.focus({ preventScroll: true });
+    };
+  }, []);
+  // A click on what lies around it closes it, too.
+  const clicked = (event: MouseEvent) => {
+    if (event.target === dialog.current) onClose();
+  };
+  return (
+    <dialog class={`dialog ${name}`} ref={dialog} aria-label={label} onClose={onClose} onClick={clicked}>
+      <div class="dialog-body">{children}</div>
+    </dialog>
+  );
+}
+
+/** Asks for one text, such as a title. */
+export function Ask({
+  label,
+  value,
+  action,
+  onAnswer,
+  onClose,
+}: {
+  label: string;
+  value: string;
+  action: string;
+  onAnswer(text: string): void;
+  onClose(): void;
+}) {
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.select(), []);
+  const submitted = (event: Event) => {
+    event.preventDefault();
+    const text = field.current?.value.trim() ?? "";
+    if (text !== "") onAnswer(text);
+    onClose();
+  };
+  return (
+    <Dialog label={label} onClose={onClose}>
+      <form class="ask" onSubmit={submitted}>
+        <label>
+          {label}
+          <input class="field" ref={field} defaultValue={value} dir="auto" maxLength={500} />
+        </label>
+        <div class="dialog-actions">
+          <button type="button" class="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="button primary">
+            {action}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,233 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { usePages } from "../client/pages.ts";
+import { useReply } from "../client/reply.ts";
+import type { SearchHit, SearchReply } from "../client/replies.ts";
+import { useKeys } from "../keys.ts";
+import { Facet } from "../parts/facets.tsx";
+import { Frame } from "../parts/frame.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { Marked } from "../parts/marked.tsx";
+import { MoreRows } from "../parts/more-rows.tsx";
+import { PERIODS, folderName, periodStart } from "../parts/place.ts";
+import { Failure, Loading, Notice } from "../parts/states.tsx";
+import { Time, counted } from "../parts/time.tsx";
+import { hitName } from "../parts/turn-facts.ts";
+import { address, go, withQuery } from "../route.ts";
+import type { Route } from "../route.ts";
+import type { View } from "../view.ts";
+
+export const searchView: View = {
+  name: "search",
+  entry: { title: "Search", icon: "search", key: "s" },
+  Show: Search,
+};
+
+const PAGE_HITS = 30;
+/** A search begins when the person has not typed for this long: between two letters less passes. */
+const PAUSE_MS = 90;
+const ROLES = [
+  { value: "user", count: 0 },
+  { value: "assistant", count: 0 },
+  { value: "tool", count: 0 },
+];
+const ROLE_NAMES: Record<string, string> = { user: "You", assistant: "Answers and calls", tool: "Results" };
+
+function Search({ route: { query } }: { route: Route }) {
+  const words = query.get("q") ?? "";
+  const wanted = words.trim();
+  const reply = usePages(
+    "dewey_search",
+    wanted === ""
+      ? undefined
+      : {
+          query: wanted,
+          client: query.get("client") ?? undefined,
+          folder: query.get("folder") ?? undefined,
+          role: query.get("role") ?? undefined,
+          start_date: periodStart(query.get("period")),
+          limit: PAGE_HITS,
+        },
+    PAUSE_MS,
+  );
+  const [first] = reply.pages;
+  const hits = reply.pages.flatMap(({ results }) => results);
+  const list = useRef<HTMLDivElement>(null);
+  useKeys([
+    { keys: "j", title: "Next", run: () => step(list.current, 1) },
+    { keys: "k", title: "Previous", run: () => step(list.current, -1) },
+  ]);
+  return (
+    <Frame
+      title={wanted === "" ? "Search" : `${wanted} – Search`}
+      aside={<Facets query={query} />}
+      head={<Field words={words} isBusy={reply.isOld && wanted !== ""} onEnter={() => step(list.current, 1)} />}
+    >
+      <div class="scroller" ref={list} data-old={(reply.isOld && hits.length > 0) || undefined}>
+        {wanted === "" ? (
+          <Hints />
+        ) : reply.error !== undefined && hits.length === 0 ? (
+          <Failure error={reply.error} again={reply.again} />
+        ) : first === undefined ? (
+          <Loading />
+        ) : (
+          <Hits first={first} hits={hits} words={wanted} />
+        )}
+        <MoreRows more={reply.more} />
+      </div>
+    </Frame>
+  );
+}
+
+interface FieldProps {
+  words: string;
+  isBusy: boolean;
+  onEnter(): void;
+}
+
+/** The search field. What is typed goes into the address, so that it can be linked and come back. */
+function Field({ words, isBusy, onEnter }: FieldProps) {
+  const field = useRef<HTMLInputElement>(null);
+  const [typed, setTyped] = useState(words);
+  useEffect(() => {
+    // Back and forward change the words; a person's own are there already.
+    if (words.trim() !== typed.trim()) setTyped(words);
+  }, [words]);
+  useEffect(() => {
+    if (words === "") field.current?.focus();
+  }, []);
+  const type = (text: string) => {
+    setTyped(text);
+    // The first letter leaves a place to come back to; the others belong to the same search.
+    go(withQuery({ q: text }), { replace: words !== "" });
+  };
+  const pressed = (event: KeyboardEvent) => {
+    if (event.key === "Enter" || event.key === "ArrowDown") {
+      event.preventDefault();
+      onEnter();
+    } else if (event.key === "Escape") field.current?.blur();
+  };
+  return (
+    <div class="search-field" role="search" data-busy={isBusy || undefined}>
+      <h1 class="unseen">Search</h1>
+      <Icon name="search" />
+      <input
+        ref={field}
+        class="field"
+        type="search"
+        data-search
+        dir="auto"
+        value={typed}
+        placeholder={'Words, a "phrase", -without, beginning*'}
+        aria-label="Search"
+        autoComplete="off"
+        spellcheck={false}
+        onInput={(event) => type(event.currentTarget.value)}
+        onKeyDown={pressed}
+      />
+    </div>
+  );
+}
+
+function Facets({ query }: { query: URLSearchParams }) {
+  // Where conversations were held is known of all of them; counting the hits of each value would take a search of each.
+  const { value } = useReply("dewey_list_conversations", { facets: true, limit: 1 });
+  const chosen = (name: string) => query.get(name) ?? undefined;
+  const link = (name: string) => (value: string | undefined) => withQuery({ [name]: value });
+  const values = (name: "client" | "folder") => (value?.facets?.[name] ?? []).map((each) => ({ ...each, count: 0 }));
+  const periods = PERIODS.map((each) => ({ value: each.value, count: 0 }));
+  return (
+    <nav aria-label="Filters">
+      <Facet
+        title="Who"
+        values={ROLES}
+        chosen={chosen("role")}
+        hrefOf={link("role")}
+        nameOf={(role) => ROLE_NAMES[role] ?? role}
+      />
+      <Facet
+        title="When"
+        values={periods}
+        chosen={chosen("period")}
+        hrefOf={link("period")}
+        nameOf={(period) => PERIODS.find((each) => each.value === period)?.name ?? period}
+      />
+      <Facet
+        title="Folder"
+        values={values("folder")}
+        chosen={chosen("folder")}
+        hrefOf={link("folder")}
+        nameOf={folderName}
+      />
+      <Facet title="Client" values={values("client")} chosen={chosen("client")} hrefOf={link("client")} />
+    </nav>
+  );
+}
+
+function Hints() {
+  return (
+    <Notice title="Find what was said or done">
+      Any of the words may match, and rare ones weigh more. A <code>"phrase"</code> must occur, a <code>-word</code>{" "}
+      must not, and <code>word*</code> may go on.
+    </Notice>
+  );
+}
+
+function Hits({ first, hits, words }: { first: SearchReply; hits: SearchHit[]; words: string }) {
+  const { total, total_is_lower_bound, corrected } = first;
+  return (
+    <>
+      <p class="search-total quiet" role="status">
+        {total_is_lower_bound ? "More than " : ""}
+        {counted(total, "hit")}
+        {corrected !== undefined && (
+          <>
+            {" for "}
+            {corrected.map(({ from, to }) => (
+              <span key={from}>
+                <b>{to}</b> in place of {from}{" "}
+              </span>
+            ))}
+          </>
+        )}
+      </p>
+      {hits.length === 0 ? (
+        <Notice title="Nothing holds these words">Try fewer or other words, or fewer filters.</Notice>
+      ) : (
+        <ol class="rows" aria-label="Hits">
+          {hits.map((hit) => (
+            <Hit key={hit.message_id} hit={hit} words={words} />
+          ))}
+        </ol>
+      )}
+    </>
+  );
+}
+
+function Hit({ hit, words }: { hit: SearchHit; words: string }) {
+  const { conversation_id, turn, title, folder, client, created_at, snippet } = hit;
+  return (
+    <li class="hit">
+      <a class="hit-link" href={address(`conversation/${conversation_id}`, { turn, find: words })}>
+        <span class="hit-head">
+          <bdi class="one-line hit-title">{title ?? "Without a title"}</bdi>
+          <span class="list-facts quiet">
+            {folder !== null && <bdi class="one-line">{folderName(folder)}</bdi>}
+            {client !== null && <span>{client}</span>}
+            <span class="numeric">turn {turn}</span>
+            <Time at={created_at} />
+          </span>
+        </span>
+        <span class="hit-text" dir="auto">
+          <span class="badge">{hitName(hit)}</span> <Marked text={snippet} />
+        </span>
+      </a>
+    </li>
+  );
+}
+
+/** Moves the focus to the next or the previous hit. */
+function step(list: HTMLElement | null, by: 1 | -1): void {
+  const links = [...(list?.querySelectorAll<HTMLElement>(".hit-link") ?? [])];
+  const at = links.findIndex((each) => each === document.activeElement);
+  links[Math.max(0, Math.min(at + by, links.length - 1))]?.focus();
+}
