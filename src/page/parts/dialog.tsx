@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 interface DialogProps {
   label: string;
@@ -8,10 +8,12 @@ interface DialogProps {
   children: ComponentChildren;
 }
 
+// Focus moves before the next key can arrive: a person types on at once.
+
 /** A dialog over the page; the browser keeps the focus in it and closes it by Escape. */
 export function Dialog({ label, class: name = "", onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = dialog.current;
     const before = document.activeElement;
     element?.showModal();
@@ -46,7 +48,7 @@ export function Ask({
   onClose(): void;
 }) {
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.select(), []);
+  useLayoutEffect(() => field.current?.select(), []);
   const submitted = (event: Event) => {
     event.preventDefault();
     const text = field.current?.value.trim() ?? "";

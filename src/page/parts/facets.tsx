@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { visible } from "../../visible.ts";
 import type { FacetValue } from "../client/replies.ts";
 import { grouped } from "./time.tsx";
 
@@ -30,7 +31,7 @@ export function Facet({ title, values, chosen, hrefOf, nameOf = String }: FacetP
       isChosen={value === chosen}
       title={value}
     >
-      <bdi class="one-line">{nameOf(value)}</bdi>
+      <bdi class="one-line">{visible(nameOf(value))}</bdi>
       {count > 0 && <span class="facet-count numeric">{grouped(count)}</span>}
     </FacetLink>
   );

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "./icon.tsx";
 
 interface FindBarProps {
@@ -15,7 +15,7 @@ interface FindBarProps {
 /** Finds words within what is shown, and steps through the hits. */
 export function FindBar({ words, place, count, isBusy, onWords, onStep, onClose }: FindBarProps) {
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (words === "") field.current?.focus();
   }, []);
   const pressed = (event: KeyboardEvent) => {

@@ -1,5 +1,6 @@
 import { createContext } from "preact";
 import type { ComponentChildren } from "preact";
+import { visible } from "../../visible.ts";
 import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { route } from "../route.ts";
 import { Icon } from "./icon.tsx";
@@ -23,7 +24,7 @@ export function Frame({ title, head, aside, children }: FrameProps) {
   const [isOpen, setIsOpen] = useState(false);
   const main = useRef<HTMLElement>(null);
   useEffect(() => {
-    document.title = title === "Dewey" ? title : `${title} · Dewey`;
+    document.title = title === "Dewey" ? title : `${visible(title)} · Dewey`;
   }, [title]);
   const at = route.value;
   // On a narrow screen the menu covers the view that a person has just chosen in it.
@@ -35,7 +36,11 @@ export function Frame({ title, head, aside, children }: FrameProps) {
       </a>
       <div class="side" id="side">
         {navigation}
-        {aside !== undefined && <div class="aside">{aside}</div>}
+        {aside !== undefined && (
+          <aside class="aside" aria-label="Beside the view">
+            {aside}
+          </aside>
+        )}
       </div>
       <button
         type="button"
@@ -56,7 +61,7 @@ export function Frame({ title, head, aside, children }: FrameProps) {
           >
             <Icon name="menu" />
           </button>
-          {head ?? <h1>{title}</h1>}
+          {head ?? <h1>{visible(title)}</h1>}
         </header>
         {children}
       </main>

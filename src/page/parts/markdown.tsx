@@ -1,36 +1,21 @@
-import { Marked } from "marked";
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { dressCode } from "./code.ts";
+import { markdownHtml } from "./markdown-html.ts";
+import { TextOutput } from "./output.tsx";
 import { safeFragment } from "./safe-html.ts";
 
-/** Longer texts are shown as they are: nobody writes so much Markdown, and its rules are not linear in everything. */
-export const LONGEST_MARKDOWN = 40_000;
-
-const marked = new Marked({
-  gfm: true,
-  breaks: true,
-  // HTML in a text is shown, not obeyed; a picture would load something, so that its address is shown.
-  renderer: {
-    html: ({ text }) => escaped(text),
-    image: ({ href, text }) => `<a href="${escaped(href)}">${escaped(text || href)}</a>`,
-    checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
-  },
-});
-
-function escaped(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
-}
-
-/** A text as Markdown. */
+/** A text as Markdown; as it stands when it cannot be that. */
 export function Markdown({ text }: { text: string }) {
   const place = useRef<HTMLDivElement>(null);
+  const html = useMemo(() => markdownHtml(text), [text]);
   useLayoutEffect(() => {
-    const fragment = safeFragment(marked.parse(text, { async: false }));
+    if (html === undefined) return;
+    const fragment = safeFragment(html);
     // Each paragraph reads in the direction of its own text.
     for (const block of fragment.querySelectorAll("p, li, h1, h2, h3, h4, h5, h6, blockquote, td, th"))
       block.setAttribute("dir", "auto");
     dressCode(fragment);
     place.current?.replaceChildren(fragment);
-  }, [text]);
-  return <div class="markdown" ref={place} />;
+  }, [html]);
+  return html === undefined ? <TextOutput text={text} /> : <div class="markdown" ref={place} />;
 }

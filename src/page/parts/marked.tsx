@@ -1,8 +1,16 @@
+import { visible } from "../../visible.ts";
+
 // A search's snippet has its matches between double asterisks. They become elements here, by text and never by HTML.
 
 /** The snippet with its matches marked. */
 export function Marked({ text }: { text: string }) {
-  return <>{text.split("**").map((part, index) => (index % 2 === 1 ? <mark key={index}>{part}</mark> : part))}</>;
+  return (
+    <>
+      {text
+        .split("**")
+        .map((part, index) => (index % 2 === 1 ? <mark key={index}>{visible(part)}</mark> : visible(part)))}
+    </>
+  );
 }
 
 /** The words that a snippet marks, in lower case. */

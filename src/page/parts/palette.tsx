@@ -1,4 +1,5 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { visible } from "../../visible.ts";
 import { Dialog } from "./dialog.tsx";
 
 /** One line of the palette. */
@@ -23,7 +24,7 @@ export function Palette({ itemsFor, onClose }: PaletteProps) {
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState(0);
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.focus(), []);
+  useLayoutEffect(() => field.current?.focus(), []);
   const items = itemsFor(text).slice(0, MOST_ITEMS);
   const choose = (item: PaletteItem | undefined) => {
     onClose();
@@ -66,7 +67,7 @@ export function Palette({ itemsFor, onClose }: PaletteProps) {
             onClick={() => choose(item)}
             onPointerMove={() => setChosen(index)}
           >
-            <bdi class="one-line">{item.title}</bdi>
+            <bdi class="one-line">{visible(item.title)}</bdi>
             {item.hint !== undefined && <kbd>{item.hint}</kbd>}
           </div>
         ))}

@@ -1,6 +1,13 @@
+import { visible } from "../../visible.ts";
+
+/** What a conversation is called. */
+export function titleOf({ title }: { title: string | null }): string {
+  return title === null ? "Without a title" : visible(title);
+}
+
 /** The last part of a folder's path, which people call it by. */
 export function folderName(path: string): string {
-  return path.split(/[/\\]/).findLast((each) => each !== "") ?? path;
+  return visible(path.split(/[/\\]/).findLast((each) => each !== "") ?? path);
 }
 
 /** Periods that views can be narrowed to. */

@@ -61,14 +61,14 @@ function nameOf(form: TurnForm, { kind, metadata }: Kinds): string {
     case "result":
       return toolName === undefined ? "Result" : `${toolName} result`;
     case "note":
-      return kind?.replaceAll(/[-_]+/g, " ") ?? "Note";
+      return visible(kind?.replaceAll(/[-_]+/g, " ") ?? "Note");
   }
 }
 
 /** `server · tool` for the names that clients give to MCP's tools. */
 function plainTool(tool: string): string {
   const parts = /^mcp__(.{1,80}?)__(.+)$/.exec(tool);
-  return parts ? `${parts[1]} · ${parts[2]}` : tool;
+  return visible(parts ? `${parts[1]} · ${parts[2]}` : tool);
 }
 
 /** Characters of a folded turn that are looked at. */

@@ -4,7 +4,7 @@ import type { Message } from "../client/replies.ts";
 import { CallBody } from "./call-body.tsx";
 import { Icon } from "./icon.tsx";
 import { JsonTree } from "./json-tree.tsx";
-import { LONGEST_MARKDOWN, Markdown } from "./markdown.tsx";
+import { Markdown } from "./markdown.tsx";
 import { Output, TextOutput } from "./output.tsx";
 import { Time, counted, duration } from "./time.tsx";
 import { about, summary } from "./turn-facts.ts";
@@ -120,7 +120,7 @@ function Marks({ facts }: { facts: TurnFacts }) {
 function Body({ message, facts }: { message: Message; facts: TurnFacts }) {
   if (facts.form === "tool") return <CallBody message={message} />;
   if (facts.form === "result") return <Output text={message.content} />;
-  if (facts.form === "note" || message.content.length > LONGEST_MARKDOWN) return <TextOutput text={message.content} />;
+  if (facts.form === "note") return <TextOutput text={message.content} />;
   return <Markdown text={message.content} />;
 }
 

@@ -1,3 +1,4 @@
+import { visible } from "../../visible.ts";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { call, connection } from "../client/dewey.ts";
 import { useReply } from "../client/reply.ts";
@@ -11,7 +12,7 @@ import { Frame } from "../parts/frame.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { markedWords } from "../parts/marked.tsx";
 import { Outline } from "../parts/outline.tsx";
-import { folderName } from "../parts/place.ts";
+import { folderName, titleOf } from "../parts/place.ts";
 import { Failure, Loading, Notice } from "../parts/states.tsx";
 import { Time, counted } from "../parts/time.tsx";
 import { say } from "../parts/toast.tsx";
@@ -41,7 +42,7 @@ function Conversation({ route }: { route: Route }) {
   useExtending(talk);
   const facts = talk.facts.value;
   const error = talk.error.value;
-  const title = facts === undefined ? "Conversation" : (facts.title ?? "Without a title");
+  const title = facts === undefined ? "Conversation" : titleOf(facts);
   return (
     <Frame
       title={title}
@@ -320,10 +321,10 @@ function TalkFacts({ talk, facts }: { talk: Talk; facts: Facts }) {
           {folderName(folder)}
         </bdi>
       )}
-      {client !== null && <span>{client}</span>}
+      {client !== null && <span>{visible(client)}</span>}
       {branch !== null && (
         <span class="one-line">
-          <Icon name="fork" /> <bdi>{branch}</bdi>
+          <Icon name="fork" /> <bdi>{visible(branch)}</bdi>
         </span>
       )}
       <Time at={created_at} />
@@ -342,11 +343,11 @@ function Aside({ talk, facts, top }: { talk: Talk; facts: Facts; top: number }) 
           <h2>Related</h2>
           {parent_id !== null && <Link id={parent_id} text="The agent that started this one" />}
           {forked_from !== null && <Link id={forked_from} text="The conversation that this one continues" />}
-          {related.map(({ id, relation, title }) => (
+          {related.map((each) => (
             <Link
-              key={id}
-              id={id}
-              text={`${relation === "fork" ? "Fork" : "Sub-agent"}: ${title ?? "without a title"}`}
+              key={each.id}
+              id={each.id}
+              text={`${each.relation === "fork" ? "Fork" : "Sub-agent"}: ${titleOf(each)}`}
             />
           ))}
         </section>
@@ -356,8 +357,13 @@ function Aside({ talk, facts, top }: { talk: Talk; facts: Facts; top: number }) 
         top={top}
         hrefOf={(turn) => address(`conversation/${talk.id}`, { turn, all: everything })}
       />
-      <a class="facet-link" href={withQuery({ all: !everything })} aria-current={everything ? "true" : undefined}>
-        Abandoned and bookkeeping, too
+      <a
+        class="facet-link"
+        href={withQuery({ all: !everything })}
+        title="Branches that were left, and what programs noted for themselves"
+        aria-current={everything ? "true" : undefined}
+      >
+        Show what is hidden
       </a>
     </div>
   );

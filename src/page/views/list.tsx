@@ -1,3 +1,4 @@
+import { visible } from "../../visible.ts";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "../client/dewey.ts";
 import { usePages } from "../client/pages.ts";
@@ -7,7 +8,7 @@ import { Ask } from "../parts/dialog.tsx";
 import { Facet, FacetLink } from "../parts/facets.tsx";
 import { Frame } from "../parts/frame.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { PERIODS, folderName, periodStart } from "../parts/place.ts";
+import { PERIODS, folderName, periodStart, titleOf } from "../parts/place.ts";
 import { MoreRows } from "../parts/more-rows.tsx";
 import { Failure, Loading, Notice } from "../parts/states.tsx";
 import { Time, counted, grouped } from "../parts/time.tsx";
@@ -236,7 +237,7 @@ function failed(error: unknown): void {
 
 function done(what: Action, rows: ConversationSummary[]): string {
   const [row] = rows;
-  const which = rows.length === 1 && row ? `“${row.title ?? "Without a title"}”` : counted(rows.length, "conversation");
+  const which = rows.length === 1 && row ? `“${titleOf(row)}”` : counted(rows.length, "conversation");
   const verbs = { star: row?.starred ? "Unstarred" : "Starred", trash: "Moved to the trash:", restore: "Restored" };
   return `${verbs[what]} ${which}`;
 }
@@ -298,7 +299,7 @@ interface RowProps {
 
 function Row({ conversation, inTrash, isChosen, choose, act, rename }: RowProps) {
   const { id, title, client, folder, message_count, updated_at, starred, parent_id } = conversation;
-  const name = title ?? "Without a title";
+  const name = titleOf(conversation);
   return (
     <li class="list-row" data-id={id} data-chosen={isChosen || undefined}>
       <input type="checkbox" class="choose" checked={isChosen} aria-label={`Choose ${name}`} onChange={choose} />
@@ -327,7 +328,7 @@ function Row({ conversation, inTrash, isChosen, choose, act, rename }: RowProps)
         <bdi class="one-line list-folder" title={folder ?? undefined}>
           {folder === null ? "" : folderName(folder)}
         </bdi>
-        <span class="one-line list-client">{client}</span>
+        <span class="one-line list-client">{client === null ? "" : visible(client)}</span>
         <span class="numeric list-count" title={counted(message_count, "message")}>
           {grouped(message_count)}
         </span>

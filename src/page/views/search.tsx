@@ -1,4 +1,5 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { visible } from "../../visible.ts";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { usePages } from "../client/pages.ts";
 import { useReply } from "../client/reply.ts";
 import type { SearchHit, SearchReply } from "../client/replies.ts";
@@ -8,7 +9,7 @@ import { Frame } from "../parts/frame.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Marked } from "../parts/marked.tsx";
 import { MoreRows } from "../parts/more-rows.tsx";
-import { PERIODS, folderName, periodStart } from "../parts/place.ts";
+import { PERIODS, folderName, periodStart, titleOf } from "../parts/place.ts";
 import { Failure, Loading, Notice } from "../parts/states.tsx";
 import { Time, counted } from "../parts/time.tsx";
 import { hitName } from "../parts/turn-facts.ts";
@@ -92,7 +93,7 @@ function Field({ words, isBusy, onEnter }: FieldProps) {
     // Back and forward change the words; a person's own are there already.
     if (words.trim() !== typed.trim()) setTyped(words);
   }, [words]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (words === "") field.current?.focus();
   }, []);
   const type = (text: string) => {
@@ -204,15 +205,15 @@ function Hits({ first, hits, words }: { first: SearchReply; hits: SearchHit[]; w
 }
 
 function Hit({ hit, words }: { hit: SearchHit; words: string }) {
-  const { conversation_id, turn, title, folder, client, created_at, snippet } = hit;
+  const { conversation_id, turn, folder, client, created_at, snippet } = hit;
   return (
     <li class="hit">
       <a class="hit-link" href={address(`conversation/${conversation_id}`, { turn, find: words })}>
         <span class="hit-head">
-          <bdi class="one-line hit-title">{title ?? "Without a title"}</bdi>
+          <bdi class="one-line hit-title">{titleOf(hit)}</bdi>
           <span class="list-facts quiet">
             {folder !== null && <bdi class="one-line">{folderName(folder)}</bdi>}
-            {client !== null && <span>{client}</span>}
+            {client !== null && <span>{visible(client)}</span>}
             <span class="numeric">turn {turn}</span>
             <Time at={created_at} />
           </span>
