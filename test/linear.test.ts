@@ -8,6 +8,7 @@ import { oneLine, visible } from "../src/visible.ts";
 import { parseJsonc } from "../src/jsonc.ts";
 import { describeResult } from "../src/proxy/delivery/describe.ts";
 import { MediaReducer } from "../src/proxy/delivery/media.ts";
+import { ansiRuns } from "../src/page/parts/ansi.ts";
 import { parseUpstreams } from "../src/proxy/relay/upstreams.ts";
 import { sentHash, storableMetadata, storableText } from "../src/store/exact.ts";
 import { literalMarks } from "../src/store/search/literal.ts";
@@ -75,6 +76,7 @@ const works: Record<string, (text: string) => unknown> = {
   "a text as one line": oneLine,
   "Markdown on a terminal": (text) => Bun.markdown.ansi(text, { colors: true, columns: 100 }),
   "Markdown as HTML": (text) => Bun.markdown.html(text, { noHtmlBlocks: true, noHtmlSpans: true }),
+  "a terminal's output on the page": ansiRuns,
   "a line that is cut": (text) => Bun.sliceAnsi(text, 0, 80, { ellipsis: "…" }),
   "a text without its end": (text) => withoutEnd(`${text} `, text.slice(0, 2)),
   "a configuration of Codex": (text) =>

@@ -28,7 +28,7 @@ interface VirtualListProps {
 
 interface Anchor {
   index: number;
-  /** The distance of the window's top from the row's; negative when the row begins below the top. */
+  /** The distance of the window's top from the row's; negative when the row begins below the top, infinite at the end. */
   offset: number;
 }
 
@@ -37,6 +37,8 @@ const BEYOND_PX = 900;
 /** Space above a row that was brought to the top. */
 const TOP_MARGIN_PX = 12;
 const PADDING_PX = 24;
+/** So near to the end is the end. */
+const END_PX = 2;
 
 export function VirtualList({ handle, count, first, label, estimate, row, onRange }: VirtualListProps) {
   const scroller = useRef<HTMLDivElement>(null);
@@ -81,6 +83,12 @@ export function VirtualList({ handle, count, first, label, estimate, row, onRang
     const element = scroller.current;
     // The position that follows from the anchor is no scroll of a person's.
     if (element === null || Math.abs(element.scrollTop - topOf(anchor.current)) < 1) return;
+    // Who has come to the end stays there, though rows above turn out higher and others come after.
+    if (element.scrollTop + windowHeight >= known.total + 2 * PADDING_PX - END_PX) {
+      anchor.current = { index: count - 1, offset: Infinity };
+      draw();
+      return;
+    }
     const offset = Math.max(0, element.scrollTop - PADDING_PX);
     const index = known.rowAt(offset);
     anchor.current = { index, offset: element.scrollTop - PADDING_PX - known.startOf(index) };
