@@ -1,7 +1,7 @@
 import type { SQL } from "bun";
 
 /** A value of a facet, and the number of conversations that have it. */
-export interface FacetValue {
+interface FacetValue {
   value: string;
   count: number;
 }

@@ -39,7 +39,7 @@ describe("the page", () => {
 
   test("has files that a browser keeps for good, and none of another name", async () => {
     const names = await fileNames();
-    expect(names.map((name) => name.split(".").at(-1)).toSorted()).toEqual(["css", "js", "svg"]);
+    expect(new Set(names.map((name) => name.split(".").at(-1)))).toEqual(new Set(["css", "js", "svg"]));
     for (const name of names) {
       const response = await ask(name);
       expect([name, response.status]).toEqual([name, 200]);
@@ -52,11 +52,11 @@ describe("the page", () => {
   });
 
   test("comes compressed as the client takes it", async () => {
-    const [name = ""] = (await fileNames()).filter((each) => each.endsWith(".js"));
+    const name = (await fileNames()).find((each) => each.endsWith(".js")) ?? "";
     const plain = await (await ask(name)).text();
     const gzip = await ask(name, { "accept-encoding": "gzip, br;q=0" });
     expect(gzip.headers.get("content-encoding")).toBe("gzip");
-    expect(new TextDecoder().decode(Bun.gunzipSync(await gzip.bytes()))).toBe(plain);
+    expect(new TextDecoder().decode(Bun.gunzipSync(await gzip.arrayBuffer()))).toBe(plain);
     const brotli = await ask(name, { "accept-encoding": "gzip, deflate, br, zstd" });
     expect(brotli.headers.get("content-encoding")).toBe("br");
     expect((await brotli.bytes()).length).toBeLessThan(plain.length / 2);

@@ -69,10 +69,7 @@ describe.skipIf(browserPath === null)("axe finds nothing wrong", () => {
         for (const key of keys) await page.keyboard.press(key);
         if (keys.length > 0) await page.locator("dialog, .turn-body .diff").first().waitFor();
         await page.addScriptTag({ content: axe });
-        const violations = await page.evaluate(async () => {
-          const { axe } = window as unknown as { axe: { run(): Promise<{ violations: Violation[] }> } };
-          return (await axe.run()).violations;
-        });
+        const violations: Violation[] = await page.evaluate("axe.run().then(({ violations }) => violations)");
         const told = violations.map(({ id, nodes }) => [
           id,
           ...nodes.map((node) => `${node.html} ${node.failureSummary}`),

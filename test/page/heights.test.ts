@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { Heights } from "../../src/page/parts/heights.ts";
 
 const heightsOf = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 200 });

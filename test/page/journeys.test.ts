@@ -117,7 +117,7 @@ describe.skipIf(browserPath === null)("on the page", () => {
     await page.locator(".hit-link").first().click();
     await page.locator("article[data-turn='4'] .turn-body").waitFor();
     expect(path(page)).toBe(`/conversation/${tab}?turn=4&find=attic`);
-    await page.waitForFunction(() => CSS.highlights.get("found")?.size === 1);
+    await page.waitForFunction("CSS.highlights.get('found')?.size === 1");
     await page.goBack();
     await page.locator(".hit mark").first().waitFor();
     expect(await page.getByRole("searchbox", { name: "Search" }).inputValue()).toBe("attic");
@@ -145,7 +145,7 @@ describe.skipIf(browserPath === null)("on the page", () => {
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
     await turn(7).getByRole("button", { name: "Copy" }).click();
     await turn(7).getByRole("button", { name: "Copied" }).waitFor();
-    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe("const tab = read();\n");
+    expect(await page.evaluate("navigator.clipboard.readText()")).toBe("const tab = read();\n");
   });
 
   test("the outline leads to a prompt, and the words are found within", async () => {
@@ -202,7 +202,7 @@ describe.skipIf(browserPath === null)("on the page", () => {
   test("a narrow window has the filters in a menu", async () => {
     const page = await browsing.open(`${origin}/conversations`, { viewport: { width: 360, height: 740 } });
     await row(page, "Remember the tab").waitFor();
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
     await page.getByRole("button", { name: "Menu", exact: true }).click();
     await page.getByRole("link", { name: /^archive/ }).click();
     await page.getByText("2 conversations").waitFor();

@@ -10,6 +10,9 @@ const TURNS = 50_000;
 /** Messages that one call stores. */
 const AT_ONCE = 10_000;
 
+/** Whether turns are shown, and none of them is awaited. */
+const IS_SETTLED = "document.querySelector('article') !== null && document.querySelector('.turn-awaited') === null";
+
 describe.skipIf(browserPath === null)("a conversation of 50,000 turns", () => {
   const served = fileListener();
   const browsing = fileBrowser();
@@ -40,17 +43,16 @@ describe.skipIf(browserPath === null)("a conversation of 50,000 turns", () => {
   const shown = (page: Page, turn: number) => page.locator(`article[data-turn='${turn}']`);
   /** How far a turn's top is below the top of the list. */
   const distance = (page: Page, turn: number) =>
-    page.evaluate((turn) => {
-      const box = document.querySelector(".scroller")?.getBoundingClientRect();
-      const article = document.querySelector(`article[data-turn='${turn}']`)?.getBoundingClientRect();
-      return box && article ? Math.round(article.top - box.top) : undefined;
-    }, turn);
+    page
+      .locator(`article[data-turn='${turn}']`)
+      .evaluate((article) => article.getBoundingClientRect().top)
+      .then(async (top) => top - ((await page.locator(".turns .scroller").boundingBox())?.y ?? 0));
 
   test("opens at a turn by its address, and keeps it in its place while the rest arrives", async () => {
     const page = await browsing.open(`${address}?turn=31234`);
     await shown(page, 31_234).getByText("Turn 31234").waitFor();
     // Once more frames have been drawn, what was estimated is measured.
-    await page.waitForFunction(() => document.querySelectorAll(".turn-awaited").length === 0);
+    await page.waitForFunction(IS_SETTLED);
     expect(await distance(page, 31_234)).toBeLessThan(30);
     expect(await distance(page, 31_234)).toBeGreaterThanOrEqual(0);
     expect(await page.locator("article").count()).toBeLessThan(100);
@@ -66,14 +68,9 @@ describe.skipIf(browserPath === null)("a conversation of 50,000 turns", () => {
     };
     const before = await heapBytes();
     for (let step = 1; step <= 20; step += 1) {
-      await page.evaluate((share) => {
-        const scroller = document.querySelector(".turns .scroller");
-        scroller?.scrollTo(0, scroller.scrollHeight * share);
-      }, step / 20);
-      await page.waitForFunction(
-        () =>
-          document.querySelectorAll("article").length > 0 && document.querySelectorAll(".turn-awaited").length === 0,
-      );
+      const scroller = page.locator(".turns .scroller");
+      await scroller.evaluate((box, share) => box.scrollTo(0, box.scrollHeight * share), step / 20);
+      await page.waitForFunction(IS_SETTLED);
       expect(await page.locator("article").count()).toBeLessThan(120);
     }
     await shown(page, TURNS).waitFor();
@@ -98,9 +95,8 @@ describe.skipIf(browserPath === null)("a conversation of 50,000 turns", () => {
     await shown(page, 20_000).waitFor();
     await page.locator(".turns .scroller").hover();
     await page.mouse.wheel(0, 6000);
-    const place = () => page.evaluate(() => (history.state as { turn?: number } | null)?.turn ?? 0);
-    await page.waitForFunction(() => ((history.state as { turn?: number } | null)?.turn ?? 0) > 20_010);
-    const turn = await place();
+    await page.waitForFunction("history.state?.turn > 20010");
+    const turn: number = await page.evaluate("history.state.turn");
     await page.reload();
     await shown(page, turn).waitFor();
     expect(await distance(page, turn)).toBeLessThan(200);

@@ -21,7 +21,7 @@ interface Narrowing {
   cursor?: string | undefined;
 }
 
-export interface ListArguments extends Narrowing {
+interface ListArguments extends Narrowing {
   starred?: boolean | undefined;
   in_trash?: boolean | undefined;
   facets?: boolean | undefined;
@@ -39,7 +39,7 @@ export interface ReadArguments {
   full?: boolean | undefined;
 }
 
-export interface SearchArguments extends Narrowing {
+interface SearchArguments extends Narrowing {
   query: string;
   conversation_id?: string | undefined;
   role?: string | undefined;

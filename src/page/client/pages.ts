@@ -42,7 +42,7 @@ export function usePages<Name extends PagedTool>(
   const read = async (from: string) => {
     setIsReading(true);
     try {
-      const page = await call(tool, { ...args, cursor } as Tools[Name]["takes"]);
+      const page = await call(tool, { ...args, cursor });
       kept.delete(from);
       kept.set(from, [...later, page]);
       for (const oldest of kept.keys()) if (kept.size > KEPT_LISTS) kept.delete(oldest);

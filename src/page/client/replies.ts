@@ -2,7 +2,7 @@
 // a real server.
 
 /** What people look for a conversation by. */
-export interface Facts {
+interface Facts {
   title: string | null;
   title_source: string | null;
   client: string | null;
@@ -21,7 +21,7 @@ export interface ConversationSummary extends Facts {
   message_count: number;
 }
 
-export interface Page {
+interface Page {
   total: number;
   total_is_lower_bound?: true;
   next_cursor?: string;
@@ -38,7 +38,7 @@ export interface FacetValue {
   count: number;
 }
 
-export type Metadata = Record<string, unknown>;
+type Metadata = Record<string, unknown>;
 
 export interface Message {
   id: string;
@@ -55,7 +55,7 @@ export interface Message {
   metadata_bytes?: number;
 }
 
-export interface Related {
+interface Related {
   id: string;
   relation: "sub-agent" | "fork";
   title: string | null;

@@ -31,11 +31,15 @@ const PLAIN: Style = {
 };
 
 const ESCAPE = "\u001B";
+/** The end of text that names a window or a link. */
+const BELL = "\u0007";
 /** A sequence that sets colours and weights; its parameters are bounded, since it comes from outside. */
-const styleSequence = /\u001B\[([\d;:]{0,100})m/y;
+const styleSequence = new RegExp(`${ESCAPE}\\[([\\d;:]{0,100})m`, "y");
 /** Any other sequence: those that move, erase, or name the window act on a terminal only, and say nothing here. */
-const otherSequence =
-  /\u001B(?:\[[\d;:?<=>!]{0,100}[ -/]{0,4}[@-~]|\][^\u0007\u001B]{0,2000}(?:\u0007|\u001B\\)|[()][\dA-Z]|[=>78cDEHMNOZ])/y;
+const otherSequence = new RegExp(
+  `${ESCAPE}(?:\\[[\\d;:?<=>!]{0,100}[ -/]{0,4}[@-~]|\\][^${BELL}${ESCAPE}]{0,2000}(?:${BELL}|${ESCAPE}\\\\)|[()][\\dA-Z]|[=>78cDEHMNOZ])`,
+  "y",
+);
 
 /** Whether a text holds what a terminal would obey. */
 export function hasAnsi(text: string): boolean {

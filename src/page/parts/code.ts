@@ -24,7 +24,7 @@ export async function highlight(code: Element, language: string): Promise<void> 
 }
 
 /** A button that copies a text and says so. */
-export function copyButton(text: () => string): HTMLButtonElement {
+function copyButton(text: () => string): HTMLButtonElement {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "copy";

@@ -36,7 +36,7 @@ function Node({ name, value, level }: { name?: string; value: unknown; level: nu
 }
 
 function Branch({ name, value, level }: { name: string | undefined; value: object; level: number }) {
-  const entries = Object.entries(value);
+  const entries: [string, unknown][] = Object.entries(value);
   const [isOpen, setIsOpen] = useState(level === 0 || (level < OPEN_LEVELS && entries.length <= OPEN_ENTRIES));
   const [most, setMost] = useState(STEP_ENTRIES);
   const [begin, end] = Array.isArray(value) ? ["[", "]"] : ["{", "}"];

@@ -10,7 +10,7 @@ const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short" });
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
 /** A moment as briefly as its distance allows: the time today, the weekday this week, otherwise the day. */
-export function brief(time: Date, now = new Date()): string {
+function brief(time: Date, now = new Date()): string {
   const age = now.getTime() - time.getTime();
   if (age >= 0 && age < MINUTE_MS) return "now";
   if (time.toDateString() === now.toDateString()) return clock.format(time);

@@ -3,7 +3,7 @@ import type { Message, SearchHit } from "../client/replies.ts";
 import { ansiRuns, hasAnsi } from "./ansi.ts";
 
 /** How a turn is shown. */
-export type TurnForm = "prompt" | "answer" | "thinking" | "tool" | "result" | "note";
+type TurnForm = "prompt" | "answer" | "thinking" | "tool" | "result" | "note";
 
 /** What the head of a turn says. */
 export interface TurnFacts {
