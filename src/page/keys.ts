@@ -18,7 +18,7 @@ export function currentBindings(): Binding[] {
 }
 
 /** How long the second key of two may take. */
-const SEQUENCE_MS = 1200;
+const SEQUENCE_MS = 5000;
 let first: { key: string; time: number } | undefined;
 
 /** Binds keys while the component is shown. */

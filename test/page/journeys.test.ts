@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import type { Page } from "playwright-core";
 import { browserPath, fileBrowser } from "../support/browser.ts";
 import { fileListener } from "../support/listener.ts";
+import { until } from "../support/rpc.ts";
 import { answer, called, prompt, result, storeTalk, thinking } from "../support/talks.ts";
 
 // What people do with the page, in a real browser against a real server.
@@ -117,7 +118,7 @@ describe.skipIf(browserPath === null)("on the page", () => {
     await page.locator(".hit-link").first().click();
     await page.locator("article[data-turn='4'] .turn-body").waitFor();
     expect(path(page)).toBe(`/conversation/${tab}?turn=4&find=attic`);
-    await page.waitForFunction("CSS.highlights.get('found')?.size === 1");
+    await until("the mark", () => page.evaluate<boolean>("CSS.highlights.get('found')?.size === 1"));
     await page.goBack();
     await page.locator(".hit mark").first().waitFor();
     expect(await page.getByRole("searchbox", { name: "Search" }).inputValue()).toBe("attic");

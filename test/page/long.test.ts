@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import type { Page } from "playwright-core";
 import { browserPath, fileBrowser } from "../support/browser.ts";
 import { fileListener } from "../support/listener.ts";
+import { until } from "../support/rpc.ts";
 import { storeTalk } from "../support/talks.ts";
 
 // Conversations of a year of work.
@@ -52,7 +53,7 @@ describe.skipIf(browserPath === null)("a conversation of 50,000 turns", () => {
     const page = await browsing.open(`${address}?turn=31234`);
     await shown(page, 31_234).getByText("Turn 31234").waitFor();
     // Once more frames have been drawn, what was estimated is measured.
-    await page.waitForFunction(IS_SETTLED);
+    await until("the turns", () => page.evaluate<boolean>(IS_SETTLED));
     expect(await distance(page, 31_234)).toBeLessThan(30);
     expect(await distance(page, 31_234)).toBeGreaterThanOrEqual(0);
     expect(await page.locator("article").count()).toBeLessThan(100);
@@ -70,7 +71,7 @@ describe.skipIf(browserPath === null)("a conversation of 50,000 turns", () => {
     for (let step = 1; step <= 20; step += 1) {
       const scroller = page.locator(".turns .scroller");
       await scroller.evaluate((box, share) => box.scrollTo(0, box.scrollHeight * share), step / 20);
-      await page.waitForFunction(IS_SETTLED);
+      await until("the turns", () => page.evaluate<boolean>(IS_SETTLED));
       expect(await page.locator("article").count()).toBeLessThan(120);
     }
     await shown(page, TURNS).waitFor();
@@ -95,7 +96,7 @@ describe.skipIf(browserPath === null)("a conversation of 50,000 turns", () => {
     await shown(page, 20_000).waitFor();
     await page.locator(".turns .scroller").hover();
     await page.mouse.wheel(0, 6000);
-    await page.waitForFunction("history.state?.turn > 20010");
+    await until("the place to be kept", () => page.evaluate<boolean>("history.state?.turn > 20010"));
     const turn: number = await page.evaluate("history.state.turn");
     await page.reload();
     await shown(page, turn).waitFor();
