@@ -48,6 +48,42 @@ for (const engine of engines) {
       return rows.map(({ id }) => id);
     }
 
+    test("count clients and folders, each without its own condition, on the first page", async () => {
+      const session_id = "facets";
+      for (const [source, cwd] of [
+        ["codex", "/a"],
+        ["codex", "/b"],
+        ["gemini", "/a"],
+        ["codex", "/a"],
+        [undefined, undefined],
+      ])
+        await store.conversations.begin({ session_id, metadata: { source, cwd } });
+      const listed = (given: { client?: string; cursor?: string }) =>
+        store.conversations.list({ session_id, facets: true, limit: 2, offset: 0, sort_by: "updated_at", ...given });
+      const all = await listed({});
+      expect(all.facets).toEqual({
+        client: [
+          { value: "codex", count: 3 },
+          { value: "gemini", count: 1 },
+        ],
+        folder: [
+          { value: "/a", count: 3 },
+          { value: "/b", count: 1 },
+        ],
+      });
+      expect((await listed({ client: "codex" })).facets).toEqual({
+        client: [
+          { value: "codex", count: 3 },
+          { value: "gemini", count: 1 },
+        ],
+        folder: [
+          { value: "/a", count: 2 },
+          { value: "/b", count: 1 },
+        ],
+      });
+      expect(await listed({ cursor: all.next_cursor ?? "" })).not.toHaveProperty("facets");
+    });
+
     test("hold each conversation once, in the order of a single page, even though many share a time", async () => {
       await begin("ties", 30);
       for (const sort of ["updated_at", "created_at"] as const) {

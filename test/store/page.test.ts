@@ -43,6 +43,63 @@ for (const engine of engines) {
       }
     });
 
+    test("have an outline: the stretches of turns without gaps, and the beginnings of prompts", async () => {
+      const said = (turn_number: number, role: string, metadata: Record<string, unknown> = {}) => ({
+        turn_number,
+        role,
+        content: `${turn_number} ${"long ".repeat(50)}`,
+        metadata,
+      });
+      const messages = [
+        said(1, "user", { kind: "prompt" }),
+        said(2, "assistant", { kind: "answer" }),
+        said(3, "system", { kind: "note", bookkeeping: true }),
+        said(4, "user"),
+        said(8, "user", { kind: "command" }),
+        said(9, "tool"),
+      ];
+      const { conversation_id } = await store.messages.storeBulk({ messages });
+      const outline = await store.messages.page({ conversation_id, outline: true });
+      expect(outline).toMatchObject({
+        messages: [],
+        turns: [
+          [1, 2],
+          [4, 4],
+          [8, 9],
+        ],
+      });
+      expect(outline.prompts?.map(({ turn, text }) => [turn, text.length])).toEqual([
+        [1, 120],
+        [4, 120],
+      ]);
+      expect(outline).not.toHaveProperty("next_after_turn");
+      const everything = await store.messages.page({ conversation_id, outline: true, everything: true });
+      expect(everything.turns).toEqual([
+        [1, 4],
+        [8, 9],
+      ]);
+    });
+
+    test("have an outline in parts when it is long, which together are the whole", async () => {
+      const messages = Array.from({ length: 4000 }, (_, index) => ({
+        ...user(`row ${index}`),
+        turn_number: index * 2 + 1,
+      }));
+      const { conversation_id } = await store.messages.storeBulk({ messages });
+      const [turns, prompts]: [number[], number[]] = [[], []];
+      let parts = 0;
+      for (let after: number | undefined = 0; after !== undefined; parts += 1) {
+        const part = await store.messages.page({ conversation_id, outline: true, after_turn: after });
+        expect(Buffer.byteLength(JSON.stringify(part))).toBeLessThan(70_000);
+        turns.push(...(part.turns ?? []).map(([first]) => first));
+        prompts.push(...(part.prompts ?? []).map(({ turn }) => turn));
+        after = part.next_after_turn;
+      }
+      expect(parts).toBeGreaterThan(2);
+      expect(turns).toEqual(messages.map(({ turn_number }) => turn_number));
+      expect(prompts).toEqual(turns);
+    });
+
     test("end at the limit, and say where to continue only when there is more", async () => {
       const { conversation_id } = await store.messages.storeBulk({ messages: ["a", "b", "c"].map(user) });
       const two = await store.messages.page({ conversation_id, limit: 2 });
