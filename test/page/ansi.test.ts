@@ -14,6 +14,9 @@ describe("a terminal's output", () => {
       { text: "c", classes: ["ansi-red", "ansi-on-green"] },
       { text: "d", classes: [] },
     ]);
+    expect(ansiRuns("\u001b[48;5;231mlight")).toEqual([
+      { text: "light", classes: [], color: "black", background: "rgb(255 255 255)" },
+    ]);
     expect(ansiRuns("\u001b[38;5;208ma\u001b[48;2;1;2;300mb")).toEqual([
       { text: "a", classes: [], color: "rgb(255 135 0)" },
       { text: "b", classes: [], color: "rgb(255 135 0)", background: "rgb(1 2 44)" },

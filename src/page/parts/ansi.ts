@@ -142,6 +142,12 @@ function look(style: Style): Omit<AnsiRun, "text"> {
   return {
     classes,
     ...(color === undefined || isNamed(color) ? {} : { color }),
-    ...(background === undefined || isNamed(background) ? {} : { background }),
+    ...(background === undefined || isNamed(background) ? {} : { background, color: color ?? readableOn(background) }),
   };
+}
+
+/** Black or white, whichever is read better on a colour of the form `rgb(r g b)`. */
+function readableOn(background: string): string {
+  const [red = 0, green = 0, blue = 0] = (background.match(/\d+/g) ?? []).map(Number);
+  return red * 0.3 + green * 0.59 + blue * 0.11 > 140 ? "black" : "white";
 }

@@ -2,6 +2,7 @@ import { Component } from "preact";
 import { useState } from "preact/hooks";
 import type { Message } from "../client/replies.ts";
 import { CallBody } from "./call-body.tsx";
+import { CopyButton } from "./copy-button.tsx";
 import { Icon } from "./icon.tsx";
 import { JsonTree } from "./json-tree.tsx";
 import { Markdown } from "./markdown.tsx";
@@ -62,7 +63,7 @@ export class Turn extends Component<TurnProps> {
                 </button>
               )}
               <Others message={message} />
-              <Record message={message} />
+              <Tools message={message} />
             </div>
           )}
         </div>
@@ -145,22 +146,25 @@ function Others({ message }: { message: Message }) {
   );
 }
 
-/** The record as the store has it, for those who want to know. */
-function Record({ message }: { message: Message }) {
+/** What one can do with a turn: copy its text, and see the record as the store has it. */
+function Tools({ message }: { message: Message }) {
   const [isOpen, setIsOpen] = useState(false);
   const label = isOpen ? "Hide the record" : "Show the record";
   return (
     <>
-      <button
-        type="button"
-        class="icon-button record"
-        aria-expanded={isOpen}
-        aria-label={`${label} of turn ${message.turn}`}
-        title={label}
-        onClick={() => setIsOpen(!isOpen)}
-      >
-        {"{ }"}
-      </button>
+      <div class="turn-tools">
+        <CopyButton text={() => message.content} />
+        <button
+          type="button"
+          class="copy"
+          aria-expanded={isOpen}
+          aria-label={`${label} of turn ${message.turn}`}
+          title={label}
+          onClick={() => setIsOpen(!isOpen)}
+        >
+          {"{ }"}
+        </button>
+      </div>
       {isOpen && <JsonTree value={message} />}
     </>
   );
