@@ -37,6 +37,7 @@ export function address(path: string, query: Query = {}): string {
 /** Goes to an address; with `replace`, back does not return to the one before. */
 export function go(to: string, { replace = false } = {}): void {
   if (to === location.pathname + location.search) return;
+  keepNow();
   if (replace) history.replaceState(null, "", to);
   else history.pushState(null, "", to);
   route.value = current();
@@ -50,26 +51,34 @@ export function withQuery(changes: Query): string {
 
 /** Browsers take an address's place only so often; a scroll that goes on is kept when it rests. */
 const KEEP_AFTER_MS = 250;
-let keeping: ReturnType<typeof setTimeout> | undefined;
+let keeping: { at: string; state: object; timer: ReturnType<typeof setTimeout> } | undefined;
+
+/** A place in a long view: the turn at the top of a conversation, or how far a list is scrolled. */
+type PlaceName = "turn" | "scroll";
 
 /** Keeps where in a long view the person is, so that reload, back and forward return there. */
-export function keepPlace(turn: number): void {
-  clearTimeout(keeping);
-  const at = location.href;
-  keeping = setTimeout(() => {
-    if (location.href === at) history.replaceState({ turn }, "");
-  }, KEEP_AFTER_MS);
+export function keepPlace(name: PlaceName, value: number): void {
+  clearTimeout(keeping?.timer);
+  keeping = { at: location.href, state: { [name]: value }, timer: setTimeout(keepNow, KEEP_AFTER_MS) };
+}
+
+/** Keeps at once what is to be kept: the person leaves. */
+function keepNow(): void {
+  if (keeping === undefined) return;
+  clearTimeout(keeping.timer);
+  if (location.href === keeping.at) history.replaceState(keeping.state, "");
+  keeping = undefined;
 }
 
 /** The place that was kept for this entry of the history. */
-export function keptPlace(): number | undefined {
-  const state: unknown = history.state;
-  if (typeof state !== "object" || state === null || !("turn" in state)) return undefined;
-  return typeof state.turn === "number" ? state.turn : undefined;
+export function keptPlace(name: PlaceName): number | undefined {
+  const state = history.state as Partial<Record<PlaceName, number>> | null;
+  return state?.[name];
 }
 
 /** Follows back, forward, and links within the page. */
 export function followAddress(): void {
+  addEventListener("pagehide", keepNow);
   addEventListener("popstate", () => (route.value = current()));
   document.addEventListener("click", (event) => {
     const link = event.target instanceof Element ? event.target.closest("a") : null;

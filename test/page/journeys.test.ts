@@ -144,7 +144,7 @@ describe.skipIf(browserPath === null)("on the page", () => {
     await turn(7).locator(".hljs-keyword", { hasText: "const" }).waitFor();
     await turn(7).locator("pre").hover();
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
-    await turn(7).getByRole("button", { name: "Copy" }).click();
+    await turn(7).getByRole("button", { name: "Copy", exact: true }).click();
     await turn(7).getByRole("button", { name: "Copied" }).waitFor();
     expect(await page.evaluate("navigator.clipboard.readText()")).toBe("const tab = read();\n");
   });
@@ -218,5 +218,23 @@ describe.skipIf(browserPath === null)("on the page", () => {
       }),
     );
     expect(there).not.toBe(here);
+  });
+
+  // Last, because its many conversations fill the first page of the list.
+  test("the list is where it was when one comes back, as long as it was", async () => {
+    const { store } = served.listener;
+    for (let index = 0; index < 130; index += 1)
+      await storeTalk(store, { title: `Many ${index}`, folder: "/many", said: [prompt("x")] });
+    const page = await browsing.open(`${origin}/conversations?folder=/many`);
+    await row(page, "Many 129").waitFor();
+    await page.locator(".scroller").evaluate((list) => list.scrollTo(0, list.scrollHeight));
+    await row(page, "Many 0").waitFor();
+    await page.getByRole("link", { name: "Many 5", exact: true }).scrollIntoViewIfNeeded();
+    const place = await page.locator(".scroller").evaluate((list) => list.scrollTop);
+    await page.getByRole("link", { name: "Many 5", exact: true }).click();
+    await page.locator("article").waitFor();
+    await page.goBack();
+    await row(page, "Many 0").waitFor();
+    expect(await page.locator(".scroller").evaluate((list) => list.scrollTop)).toBe(place);
   });
 });

@@ -153,7 +153,7 @@ function Tools({ message }: { message: Message }) {
   return (
     <>
       <div class="turn-tools">
-        <CopyButton text={() => message.content} />
+        <CopyButton text={() => message.content} label="Copy all" />
         <button
           type="button"
           class="copy"

@@ -36,7 +36,7 @@ function Conversation({ route }: { route: Route }) {
   const [, id = ""] = route.segments;
   const everything = route.query.has("all");
   const turn = wholeNumber(route.query.get("turn"));
-  const talk = useMemo(() => new Talk(id, { everything, turn: keptPlace() ?? turn }), [id, everything]);
+  const talk = useMemo(() => new Talk(id, { everything, turn: keptPlace("turn") ?? turn }), [id, everything]);
   const [top, setTop] = useState(turn ?? 1);
   useEffect(() => () => talk.leave(), [talk]);
   useExtending(talk);
@@ -88,14 +88,14 @@ function Turns({ talk, turn, find, onTop }: TurnsProps) {
   const [isFinding, setIsFinding] = useState(find !== null);
   const found = useFound(talk.id, find ?? "");
   const topTurn = useRef(turn ?? 1);
-  const [firstTurn] = useState(() => keptPlace() ?? turn);
+  const [firstTurn] = useState(() => keptPlace("turn") ?? turn);
   // The turn that a link or a hit led to is unfolded. Steps of the keyboard move the current turn without that, and the
   // window only as far as needed.
   const [arrived, setArrived] = useState(turn);
   const stepped = useRef(turn);
   useEffect(() => {
     if (stepped.current !== turn) {
-      const goal = keptPlace() ?? turn;
+      const goal = keptPlace("turn") ?? turn;
       if (goal !== undefined) list.current?.show(turns.rowOf(goal));
       setArrived(turn);
     }
@@ -200,7 +200,7 @@ function Turns({ talk, turn, find, onTop }: TurnsProps) {
         onRange={(first, last, top) => {
           talk.want(first, last);
           topTurn.current = turns.turnAt(top) ?? 1;
-          keepPlace(topTurn.current);
+          keepPlace("turn", topTurn.current);
           onTop(topTurn.current);
         }}
       />

@@ -1,5 +1,5 @@
 import { visible } from "../../visible.ts";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { call } from "../client/dewey.ts";
 import { usePages } from "../client/pages.ts";
 import type { ConversationList, ConversationSummary } from "../client/replies.ts";
@@ -10,6 +10,7 @@ import { Frame } from "../parts/frame.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { PERIODS, folderName, periodStart, titleOf } from "../parts/place.ts";
 import { MoreRows } from "../parts/more-rows.tsx";
+import { useScrollPlace } from "../parts/scroll-place.ts";
 import { Failure, Loading, Notice } from "../parts/states.tsx";
 import { Time, counted, grouped } from "../parts/time.tsx";
 import { say } from "../parts/toast.tsx";
@@ -39,12 +40,24 @@ function List({ route: { query } }: { route: Route }) {
   });
   const [first] = list.pages;
   const isNarrowed = query.size > 0;
-  const all = list.pages.flatMap(({ conversations }) => conversations);
+  const key = query.toString();
+  const [noted, setNoted] = useState<{ key: string; changes: Changes }>({ key, changes: new Map() });
+  const changes: Changes = noted.key === key ? noted.changes : new Map();
+  const listed = list.pages.flatMap(({ conversations }) => conversations);
+  const all = listed.map((each) => ({ ...each, ...changes.get(each.id) })).filter((each: Change) => !each.isGone);
+  const note = (rows: ConversationSummary[], change: Change) =>
+    setNoted((last) => ({
+      key,
+      changes: new Map([
+        ...(last.key === key ? last.changes : []),
+        ...rows.map(({ id }) => [id, { ...last.changes.get(id), ...change }] as const),
+      ]),
+    }));
   return (
     <Frame
       title={inTrash ? "Trash" : "Conversations"}
       aside={<Facets query={query} list={first} />}
-      head={<Head list={first} inTrash={inTrash} />}
+      head={<Head list={first} gone={listed.length - all.length} inTrash={inTrash} />}
     >
       {list.error !== undefined && all.length === 0 ? (
         <Failure error={list.error} again={list.again} />
@@ -57,14 +70,21 @@ function List({ route: { query } }: { route: Route }) {
           <NothingKept />
         )
       ) : (
-        <Rows all={all} inTrash={inTrash} isOld={list.isOld} more={list.more} again={list.again} />
+        <Rows key={key} all={all} note={note} inTrash={inTrash} isOld={list.isOld} more={list.more} />
       )}
     </Frame>
   );
 }
 
-function Head({ list, inTrash }: { list: ConversationList | undefined; inTrash: boolean }) {
-  const total = list === undefined ? "" : counted(list.total, "conversation");
+interface HeadProps {
+  list: ConversationList | undefined;
+  /** How many of them a person has just moved elsewhere. */
+  gone: number;
+  inTrash: boolean;
+}
+
+function Head({ list, gone, inTrash }: HeadProps) {
+  const total = list === undefined ? "" : counted(list.total - gone, "conversation");
   return (
     <>
       <h1>{inTrash ? "Trash" : "Conversations"}</h1>
@@ -127,19 +147,23 @@ function NothingFound({ inTrash }: { inTrash: boolean }) {
   );
 }
 
+/** What a person has just changed; asking for the list again would lose the place in it. */
+type Change = Partial<ConversationSummary> & { isGone?: boolean };
+type Changes = ReadonlyMap<string, Change>;
+
 interface RowsProps {
   all: ConversationSummary[];
+  note(rows: ConversationSummary[], change: Change): void;
   inTrash: boolean;
   isOld: boolean;
   more: (() => void) | undefined;
-  again(): void;
 }
 
-function Rows({ all, inTrash, isOld, more, again }: RowsProps) {
+function Rows({ all, note, inTrash, isOld, more }: RowsProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [renamed, setRenamed] = useState<ConversationSummary>();
-  useEffect(() => setChosen(new Set()), [inTrash]);
+  useScrollPlace(scroller, true);
   const focused = () => {
     const id = document.activeElement?.closest<HTMLElement>("[data-id]")?.dataset["id"];
     return all.find((each) => each.id === id);
@@ -153,13 +177,27 @@ function Rows({ all, inTrash, isOld, more, again }: RowsProps) {
     if (rows.length === 0) return;
     try {
       await change(what, rows);
-      setChosen(new Set());
-      const back = what === "trash" ? "restore" : what === "restore" ? "trash" : undefined;
-      say(done(what, rows), back === undefined ? undefined : () => void change(back, rows).then(again, failed));
+    } catch (error) {
+      failed(error);
+      return;
+    }
+    setChosen(new Set());
+    if (what === "star") {
+      note(rows, { starred: rows.some((each) => !each.starred) });
+      say(done(what, rows));
+      return;
+    }
+    note(rows, { isGone: true });
+    const back = what === "trash" ? "restore" : "trash";
+    say(done(what, rows), () => void change(back, rows).then(() => note(rows, { isGone: false }), failed));
+  };
+  const rename = async (row: ConversationSummary, title: string) => {
+    try {
+      await call("dewey_update_conversation", { conversation_id: row.id, title }, { changes: true });
+      note([row], { title });
     } catch (error) {
       failed(error);
     }
-    again();
   };
   const onTargets = (what: Action) => () => void act(what, targets());
   useKeys([
@@ -207,7 +245,7 @@ function Rows({ all, inTrash, isOld, more, again }: RowsProps) {
           action="Rename"
           value={renamed.title ?? ""}
           onClose={() => setRenamed(undefined)}
-          onAnswer={(title) => void rename(renamed.id, title).then(again, failed)}
+          onAnswer={(title) => void rename(renamed, title)}
         />
       )}
     </>
@@ -225,10 +263,6 @@ async function change(what: Action, rows: ConversationSummary[]): Promise<void> 
     else if (what === "trash") await call("dewey_delete_conversation", { conversation_id }, { changes: true });
     else await call("dewey_restore_conversation", { conversation_id }, { changes: true });
   }
-}
-
-async function rename(conversation_id: string, title: string): Promise<void> {
-  await call("dewey_update_conversation", { conversation_id, title }, { changes: true });
 }
 
 function failed(error: unknown): void {

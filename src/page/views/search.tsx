@@ -10,6 +10,7 @@ import { Icon } from "../parts/icon.tsx";
 import { Marked } from "../parts/marked.tsx";
 import { MoreRows } from "../parts/more-rows.tsx";
 import { PERIODS, folderName, periodStart, titleOf } from "../parts/place.ts";
+import { useScrollPlace } from "../parts/scroll-place.ts";
 import { Failure, Loading, Notice } from "../parts/states.tsx";
 import { Time, counted } from "../parts/time.tsx";
 import { hitName } from "../parts/turn-facts.ts";
@@ -53,6 +54,7 @@ function Search({ route: { query } }: { route: Route }) {
   const [first] = reply.pages;
   const hits = reply.pages.flatMap(({ results }) => results);
   const list = useRef<HTMLDivElement>(null);
+  useScrollPlace(list, hits.length > 0);
   useKeys([
     { keys: "j", title: "Next", run: () => step(list.current, 1) },
     { keys: "k", title: "Previous", run: () => step(list.current, -1) },
