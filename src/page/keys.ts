@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 // What the keyboard does. Every binding has a title, so that the list of keys and the palette are made of them.
 
@@ -25,7 +25,8 @@ let first: { key: string; time: number } | undefined;
 export function useKeys(given: readonly Binding[]): void {
   const holder = useRef(given);
   holder.current = given;
-  useEffect(() => {
+  // Before the next key can arrive.
+  useLayoutEffect(() => {
     bound.add(holder);
     return () => bound.delete(holder);
   }, []);

@@ -51,6 +51,8 @@ describe.skipIf(browserPath === null)("axe finds nothing wrong", () => {
     ["the empty search", () => "/search", []],
     ["a conversation, unfolded", () => `/conversation/${talk}?turn=1`, ["u"]],
     ["a conversation, searched", () => `/conversation/${talk}?turn=1&find=code`, []],
+    ["a chosen conversation", () => "/conversations", ["j", "x"]],
+    ["a title that is asked for", () => "/conversations", ["j", "e"]],
     ["the keys", () => "/conversations", ["?"]],
     ["the commands", () => "/conversations", ["Control+k"]],
   ];
@@ -67,7 +69,7 @@ describe.skipIf(browserPath === null)("axe finds nothing wrong", () => {
         await page.goto(origin + path());
         await page.locator("[role=feed] article, .list-row, .hit, .notice").first().waitFor();
         for (const key of keys) await page.keyboard.press(key);
-        if (keys.length > 0) await page.locator("dialog, .turn-body .diff").first().waitFor();
+        if (keys.length > 0) await page.locator("dialog, .actions, .turn-body .diff").first().waitFor();
         await page.addScriptTag({ content: axe });
         const violations: Violation[] = await page.evaluate("axe.run().then(({ violations }) => violations)");
         const told = violations.map(({ id, nodes }) => [

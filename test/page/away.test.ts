@@ -1,15 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import { browserPath, fileBrowser } from "../support/browser.ts";
 import { testListener } from "../support/listener.ts";
-import { emptyDatabase, engines } from "../support/postgres.ts";
+import { emptyDatabase, engines, testStore } from "../support/postgres.ts";
 import { prompt, storeTalk } from "../support/talks.ts";
+
+const [engine] = engines;
+if (!engine) throw new Error("there is no PostgreSQL");
+const CONNECTION_FAILED = /WebSocket connection to .* failed/;
 
 describe.skipIf(browserPath === null)("while the server is away", () => {
   const browsing = fileBrowser();
 
   test("what was read stays, and the page goes on where it was once the server is back", async () => {
-    const [engine] = engines;
-    if (!engine) throw new Error("there is no PostgreSQL");
     const connection = await emptyDatabase(engine);
     let served = await testListener(engine, { store: { connection } });
     const { port } = served.listener;
@@ -26,13 +28,29 @@ describe.skipIf(browserPath === null)("while the server is away", () => {
     await page.getByRole("link", { name: "Conversations" }).click();
 
     served = await testListener(engine, { store: { connection }, listener: { port } });
-    await using _ = served;
     await page.locator(".list-row", { hasText: "Steady" }).waitFor();
     await page.getByText("The server is away").waitFor({ state: "detached" });
     await page.goBack();
     await page.locator("article[data-turn='2'][data-current]").waitFor();
-    await served.store.messages.store({ conversation_id: id, role: "user", content: "and grows" });
+    await served[Symbol.asyncDispose]();
     // The browser reports each connection that failed.
-    browsing.pardon(/WebSocket connection to .* failed/);
+    browsing.pardon(CONNECTION_FAILED);
+  });
+
+  test("a conversation has what was stored meanwhile, once the server is back", async () => {
+    const connection = await emptyDatabase(engine);
+    const first = await testListener(engine, { store: { connection } });
+    const { port } = first.listener;
+    const id = await storeTalk(first.store, { title: "Growing", said: [prompt("It grows")] });
+    const page = await browsing.open(`http://127.0.0.1:${port}/conversation/${id}`);
+    await page.locator("article[data-turn='1']").waitFor();
+    await first[Symbol.asyncDispose]();
+    await page.getByText("The server is away").waitFor();
+    const store = await testStore(engine, { connection });
+    await store.messages.store({ conversation_id: id, role: "user", content: "and grows" });
+    await store.close();
+    await using _ = await testListener(engine, { store: { connection }, listener: { port } });
+    await page.locator("article[data-turn='2']").getByText("and grows").waitFor();
+    browsing.pardon(CONNECTION_FAILED);
   });
 });

@@ -1,5 +1,5 @@
 import { visible } from "../../visible.ts";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { call, connection } from "../client/dewey.ts";
 import { useReply } from "../client/reply.ts";
 import type { Conversation as Facts } from "../client/replies.ts";
@@ -101,7 +101,7 @@ function Turns({ talk, turn, find, onTop }: TurnsProps) {
     }
     stepped.current = turn;
   }, [turn]);
-  useEffect(() => list.current?.focus(), []);
+  useLayoutEffect(() => list.current?.focus(), []);
   useEffect(() => markFound(box.current, found.words));
   useEffect(() => () => markFound(null, found.words), []);
 
