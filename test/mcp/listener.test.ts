@@ -501,7 +501,10 @@ describe("a listener", () => {
     const unknown = await fetch(new URL("/else", served.httpUrl));
     expect([unknown.status, await unknown.json()]).toEqual([
       404,
-      { error: "use WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz or GET /metrics" },
+      {
+        error:
+          "use WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz, GET /metrics, or open / in a browser",
+      },
     ]);
     for (const path of ["/reindex/progress", "/backup"]) {
       const response = await fetch(new URL(path, served.httpUrl), { method: "POST" });
