@@ -3,6 +3,7 @@ import type { CallError } from "./connection.ts";
 import { call } from "./dewey.ts";
 import type { ToolName, Tools } from "./dewey.ts";
 import { useReply } from "./reply.ts";
+import type { Typing } from "./reply.ts";
 
 /** A tool whose replies come in pages. */
 type PagedTool = {
@@ -29,10 +30,10 @@ const KEPT_LISTS = 10;
 export function usePages<Name extends PagedTool>(
   tool: Name,
   args: Tools[Name]["takes"] | undefined,
-  delayMs = 0,
+  typing?: Typing,
 ): Paged<Tools[Name]["gives"]> {
   type Reply = Tools[Name]["gives"];
-  const first = useReply(tool, args, delayMs);
+  const first = useReply(tool, args, typing);
   const [isReading, setIsReading] = useState(false);
   const [failed, setFailed] = useState<CallError>();
   const start = first.value?.next_cursor;

@@ -3,7 +3,7 @@ import { CallError } from "./connection.ts";
 import { call } from "./dewey.ts";
 import type { ToolName, Tools } from "./dewey.ts";
 
-/** A reply on its way to a view. While a new one is awaited, the earlier one stays, as `isOld`. */
+/** A reply on its way to a view. While it is awaited, one that was given to the same question before stays, as `isOld`. */
 export interface Awaited<Value> {
   value: Value | undefined;
   error: CallError | undefined;
@@ -33,12 +33,18 @@ function keep(key: string, value: unknown): void {
   }
 }
 
+/** How a question is asked that a person is still typing. */
+export interface Typing {
+  /** Waits before asking. */
+  delayMs: number;
+}
+
 /** Calls a reading tool with these arguments, and anew whenever they change. An outdated call is cancelled. */
 export function useReply<Name extends ToolName>(
   tool: Name,
   args: Tools[Name]["takes"] | undefined,
-  /** Waits before asking, for arguments that a person types. */
-  delayMs = 0,
+  /** While a person types, the reply to the earlier letters stays until the next. */
+  typing?: Typing,
 ): Awaited<Tools[Name]["gives"]> {
   type Value = Tools[Name]["gives"];
   const key = args === undefined ? "" : `${tool} ${JSON.stringify(args)}`;
@@ -57,7 +63,7 @@ export function useReply<Name extends ToolName>(
         setGot({ key, error: error instanceof CallError ? error : new CallError("internal", String(error)) });
       }
     };
-    const timer = setTimeout(() => void ask(), delayMs);
+    const timer = setTimeout(() => void ask(), typing?.delayMs ?? 0);
     return () => {
       clearTimeout(timer);
       left.abort();
@@ -66,5 +72,10 @@ export function useReply<Name extends ToolName>(
   const again = () => setRound((last) => last + 1);
   if (got.key === key && key !== "") return { value: got.value, error: got.error, isOld: false, again };
   const known = kept.get(key) as Value | undefined;
-  return { value: known ?? (key === "" ? undefined : got.value), error: undefined, isOld: true, again };
+  return {
+    value: known ?? (key === "" || typing === undefined ? undefined : got.value),
+    error: undefined,
+    isOld: true,
+    again,
+  };
 }

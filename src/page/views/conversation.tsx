@@ -30,7 +30,7 @@ export const conversationView: View = { name: "conversation", Show: Conversation
 const USUAL_HEIGHT_PX = 56;
 /** Hits of a search within the conversation: more than one steps through. */
 const MOST_FOUND = 100;
-const PAUSE_MS = 120;
+const TYPING = { delayMs: 120 };
 
 function Conversation({ route }: { route: Route }) {
   const [, id = ""] = route.segments;
@@ -220,7 +220,7 @@ interface Found {
 function useFound(id: string, find: string): Found {
   const query = find.trim();
   const args = query === "" ? undefined : { query, conversation_id: id, limit: MOST_FOUND };
-  const { value, isOld } = useReply("dewey_search", args, PAUSE_MS);
+  const { value, isOld } = useReply("dewey_search", args, TYPING);
   return useMemo(() => {
     const results = args === undefined ? [] : (value?.results ?? []);
     return {

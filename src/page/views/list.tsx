@@ -39,6 +39,9 @@ function List({ route: { query } }: { route: Route }) {
     limit: PAGE_ROWS,
   });
   const [first] = list.pages;
+  // The filters stay while what they chose is awaited.
+  const facets = useRef(first?.facets);
+  facets.current = first?.facets ?? facets.current;
   const isNarrowed = query.size > 0;
   const key = query.toString();
   const [noted, setNoted] = useState<{ key: string; changes: Changes }>({ key, changes: new Map() });
@@ -56,7 +59,7 @@ function List({ route: { query } }: { route: Route }) {
   return (
     <Frame
       title={inTrash ? "Trash" : "Conversations"}
-      aside={<Facets query={query} list={first} />}
+      aside={<Facets query={query} facets={facets.current} />}
       head={<Head list={first} gone={listed.length - all.length} inTrash={inTrash} />}
     >
       {list.error !== undefined && all.length === 0 ? (
@@ -95,7 +98,7 @@ function Head({ list, gone, inTrash }: HeadProps) {
   );
 }
 
-function Facets({ query, list }: { query: URLSearchParams; list: ConversationList | undefined }) {
+function Facets({ query, facets }: { query: URLSearchParams; facets: ConversationList["facets"] }) {
   const chosen = (name: string) => query.get(name) ?? undefined;
   const link = (name: string) => (value: string | undefined) => withQuery({ [name]: value });
   const isChosen = (name: string) => query.has(name);
@@ -114,12 +117,12 @@ function Facets({ query, list }: { query: URLSearchParams; list: ConversationLis
       </section>
       <Facet
         title="Folder"
-        values={list?.facets?.folder ?? []}
+        values={facets?.folder ?? []}
         chosen={chosen("folder")}
         hrefOf={link("folder")}
         nameOf={folderName}
       />
-      <Facet title="Client" values={list?.facets?.client ?? []} chosen={chosen("client")} hrefOf={link("client")} />
+      <Facet title="Client" values={facets?.client ?? []} chosen={chosen("client")} hrefOf={link("client")} />
       <Facet
         title="Last message"
         values={periods}

@@ -26,7 +26,7 @@ export const searchView: View = {
 
 const PAGE_HITS = 30;
 /** A search begins when the person has not typed for this long: between two letters less passes. */
-const PAUSE_MS = 90;
+const TYPING = { delayMs: 90 };
 const ROLES = [
   { value: "user", count: 0 },
   { value: "assistant", count: 0 },
@@ -49,7 +49,7 @@ function Search({ route: { query } }: { route: Route }) {
           start_date: periodStart(query.get("period")),
           limit: PAGE_HITS,
         },
-    PAUSE_MS,
+    TYPING,
   );
   const [first] = reply.pages;
   const hits = reply.pages.flatMap(({ results }) => results);
