@@ -41,7 +41,7 @@ interface Waiting {
 
 const PROTOCOL_VERSION = "2025-11-25";
 /** A server that restarts is back within seconds; waiting grows to this, so that an absent one costs nothing. */
-const LONGEST_WAIT_MS = 5000;
+const LONGEST_WAIT_MS = 2000;
 const FIRST_WAIT_MS = 200;
 /** A connection that died silently is noticed by a ping without an answer. */
 const PING_INTERVAL_MS = 25_000;
