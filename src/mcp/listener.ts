@@ -20,6 +20,7 @@ import { handleContextWrite } from "./context-route.ts";
 import { offeredTools } from "./offered-tools.ts";
 import type { ToolChoice } from "./offered-tools.ts";
 import { Page } from "./page.ts";
+import { PageSessions } from "./page-sessions.ts";
 import { ResourceChanges } from "./resource-changes.ts";
 import { createMcpServer } from "./server.ts";
 import type { McpServerOptions, Session } from "./server.ts";
@@ -76,6 +77,7 @@ export function startListener(options: ListenerOptions): Listener {
   const serving = new Serving({ store, version, log, contextWrites, offered, onCall, changes });
   const backups = new BackupRoutes(store, log);
   const page = new Page();
+  const sessions = new PageSessions({ token: options.token, isTls: options.tls !== undefined });
   const http = new HttpSessions({
     log,
     versions: SUPPORTED_PROTOCOL_VERSIONS,
@@ -83,13 +85,15 @@ export function startListener(options: ListenerOptions): Listener {
   });
   const opened = (link: Link) => {
     links.add(link);
-    void serving.link(link).finally(() => links.delete(link));
+    return serving.link(link).finally(() => links.delete(link));
   };
   const port = new Port({
     ...options,
     metrics,
     health: () => health(options),
-    route: router(options, { http, serving, backups, page, opened }),
+    isOpen: (request, url) => sessions.isOpen(request, url) || page.isOpen(request, url),
+    admits: (request) => sessions.admits(request),
+    route: router(options, { http, serving, backups, page, sessions, opened }),
   });
   return {
     url: port.url,
@@ -100,6 +104,7 @@ export function startListener(options: ListenerOptions): Listener {
       // Accepts no new connections, lets the calls in flight finish, then closes the rest.
       await within(STOP_DEADLINE_MS, port.drain(), () => {});
       http.stop();
+      sessions.stop();
       await backups.stop();
       await port.close();
       watchdog.stop();
@@ -191,17 +196,22 @@ interface Routes {
   serving: Serving;
   backups: BackupRoutes;
   page: Page;
-  opened: (link: Link) => void;
+  sessions: PageSessions;
+  /** Resolves when the link has closed. */
+  opened: (link: Link) => Promise<void>;
 }
 
 function router(
   { store, log }: ListenerOptions,
-  { http, serving, backups, page, opened }: Routes,
+  { http, serving, backups, page, sessions, opened }: Routes,
 ): PortOptions["route"] {
   return (visit) => {
     const { request, server } = visit;
     const { pathname } = visit.url;
-    if (visit.isWebSocket && (pathname === "/" || pathname === "/mcp")) return upgrade(visit, opened);
+    if (visit.isWebSocket && (pathname === "/" || pathname === "/mcp")) {
+      const follow = sessions.follower(request);
+      return upgrade(visit, (link) => follow(link, opened(link)));
+    }
     if (pathname === "/mcp") return handleMcp(visit, serving.http, http);
     if (pathname === "/contexts") return handleContextWrite(request, store, log);
     const [, owner = ""] = pathname.split("/");
@@ -210,13 +220,18 @@ function router(
       if (request.method !== "POST") return refusal(405, `use POST ${pathname}`, { allow: "POST" });
       return owner === "reindex" ? handleReindex(request, store, log) : backups.handle(request, server);
     }
-    return pageOrRefusal(page, visit);
+    return pageOrRefusal(page, sessions, visit);
   };
 }
 
-async function pageOrRefusal(page: Page, { request, url }: Visit): Promise<Response> {
+async function pageOrRefusal(page: Page, sessions: PageSessions, visit: Visit): Promise<Response> {
+  const { request, url, server } = visit;
   const ways = "WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz, GET /metrics, or open / in a browser";
-  return (await page.respond(request, url.pathname)) ?? refusal(404, `use ${ways}`);
+  return (
+    (await sessions.handle(request, server)) ??
+    (await page.respond(request, url.pathname)) ??
+    refusal(404, `use ${ways}`)
+  );
 }
 
 /** Each request says by itself to which era it belongs. */

@@ -37,6 +37,11 @@ const SECURITY_HEADERS = {
 export class Page {
   #files: Promise<Map<string, PageFile>> | undefined;
 
+  /** Whether a request is for the page, which needs no token: it holds nothing of the store, and asks for the token itself. */
+  isOpen(request: Request, { pathname }: URL): boolean {
+    return (pathname.startsWith(FOLDER) && isRead(request)) || isOpened(request);
+  }
+
   /**
    * The response to a request for the page: a hashed file, or the page itself for every address that a person opens, since
    * the page shows views by their address. Undefined for any other request.
@@ -55,8 +60,12 @@ export class Page {
 }
 
 /** Whether a person opens the address in a browser; programs ask for JSON or anything. */
-function isOpened({ method, headers }: Request): boolean {
-  return (method === "GET" || method === "HEAD") && (headers.get("accept") ?? "").includes("text/html");
+function isOpened(request: Request): boolean {
+  return isRead(request) && (request.headers.get("accept") ?? "").includes("text/html");
+}
+
+function isRead({ method }: Request): boolean {
+  return method === "GET" || method === "HEAD";
 }
 
 async function readFiles(): Promise<Map<string, PageFile>> {

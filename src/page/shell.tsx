@@ -2,12 +2,14 @@ import { useState } from "preact/hooks";
 import { connection } from "./client/dewey.ts";
 import { keptReplies } from "./client/reply.ts";
 import type { ConversationList } from "./client/replies.ts";
+import { isEntering, signIn } from "./client/session.ts";
 import { currentBindings, useKeys } from "./keys.ts";
 import { Frame, Navigation } from "./parts/frame.tsx";
 import { Icon } from "./parts/icon.tsx";
 import { KeysHelp } from "./parts/keys-help.tsx";
 import { Palette } from "./parts/palette.tsx";
 import type { PaletteItem } from "./parts/palette.tsx";
+import { SignIn } from "./parts/sign-in.tsx";
 import { Notice } from "./parts/states.tsx";
 import { Toasts } from "./parts/toast.tsx";
 import { address, go, route } from "./route.ts";
@@ -30,6 +32,13 @@ export function Shell() {
   ]);
   const [name = views[0]?.name] = at.segments;
   const view = views.find((each) => each.name === name);
+  if (connection.state.value === "signed-out") {
+    const enter = async (token: string) => {
+      await signIn({ token });
+      connection.connect();
+    };
+    return <SignIn isEntering={isEntering.value} onToken={enter} />;
+  }
   return (
     <Navigation.Provider value={<Entries current={name} onCommands={() => setDialog("palette")} />}>
       {view === undefined ? <Nowhere /> : <view.Show key={view.name} route={at} />}

@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { isPreflight } from "./cors.ts";
 import { asHostName, hostName, isLoopback } from "./host.ts";
+import { digest, isSecret } from "./secret.ts";
 
 export interface GuardOptions {
   /** The token that clients must send; none when undefined. */
@@ -11,6 +11,8 @@ export interface GuardOptions {
   host: string;
   /** Further names of this machine that a Host header may give. */
   allowedHosts: readonly string[];
+  /** Whether a request without the token may pass, because a page of this port's own sends a cookie that stands for it. */
+  admits?: (request: Request) => boolean;
 }
 
 /** Returns the refusal of a request, or undefined for one that may pass. `open` routes need no token. */
@@ -35,15 +37,16 @@ export function createGuard(options: GuardOptions): Guard {
     const name = hostName(host);
     // Health checks of balancers may speak HTTP/1.0, where no Host is required.
     if (name === undefined && !(open && host === "")) return refusal(400, "the header Host must name a host");
-    const own = name !== undefined && names.has(name) ? [`http://${host}`, `https://${host}`] : [];
-    const refused = foreignPage(request, [...options.allowedOrigins, ...own.map((origin) => origin.toLowerCase())]);
+    const own = name !== undefined && names.has(name) ? ownOrigins(host) : [];
+    const refused = foreignPage(request, [...options.allowedOrigins, ...own]);
     if (refused) return refused;
     if (checksHost && name !== undefined && !names.has(name)) {
       return refusal(403, "this Host is not known; use localhost, or add the name to DEWEY_ALLOWED_HOSTS");
     }
     // No preflight carries a token, and without an Origin it is none.
     if (open || expected === undefined || isPreflight(request)) return undefined;
-    if (timingSafeEqual(digest(bearer(request)), expected)) return undefined;
+    if (isSecret(bearer(request), expected)) return undefined;
+    if (isOwnPage(request, own) && options.admits?.(request)) return undefined;
     return refusal(401, "a token is required: send it as Authorization: Bearer TOKEN", {
       "www-authenticate": "Bearer",
     });
@@ -67,9 +70,14 @@ export function refusal(status: number, message: string, headers: Record<string,
   return Response.json({ error: message }, { status, headers });
 }
 
-/** Hashes have the same length, so comparing them does not reveal the token's. */
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
+function ownOrigins(host: string): string[] {
+  return [`http://${host}`, `https://${host}`].map((origin) => origin.toLowerCase());
+}
+
+/** Whether a browser says that a page of this port made the request; one that reads names no Origin, only the site. */
+function isOwnPage({ headers }: Request, own: readonly string[]): boolean {
+  const origin = headers.get("origin");
+  return origin === null ? headers.get("sec-fetch-site") === "same-origin" : own.includes(origin);
 }
 
 function bearer(request: Request): string {

@@ -38,6 +38,10 @@ export interface PortOptions extends ListenOptions {
   metrics: Metrics;
   /** Answered on `/healthz`, where no token is needed. */
   health(): Response | Promise<Response>;
+  /** Further requests that need no token. Default none. */
+  isOpen?(request: Request, url: URL): boolean;
+  /** As the guard's. */
+  admits?(request: Request): boolean;
   /** Answers everything else; undefined for a request that was upgraded. */
   route(visit: Visit): Response | undefined | Promise<Response | undefined>;
 }
@@ -115,7 +119,8 @@ export class Port {
     // Without a Host, Bun gives the path alone.
     const url = URL.parse(request.url, request.headers.get("host") ? undefined : "http://localhost");
     if (url === null) return refusal(400, "the header Host must name a host");
-    const refused = this.#guard(request, { open: url.pathname === "/healthz" });
+    const isOpen = url.pathname === "/healthz" || (this.#options.isOpen?.(request, url) ?? false);
+    const refused = this.#guard(request, { open: isOpen });
     if (refused) return refused;
     if (isPreflight(request)) return preflightAnswer(request);
     if (url.pathname === "/healthz") return this.#options.health();

@@ -6,8 +6,8 @@ import type { ReadonlySignal } from "@preact/signals";
 
 type Json = Record<string, unknown>;
 
-/** `connecting` is only the first time; afterwards a lost connection is `away`. */
-export type ConnectionState = "connecting" | "open" | "away";
+/** `connecting` is only the first time; afterwards a lost connection is `away`. `signed-out` waits for the person. */
+export type ConnectionState = "connecting" | "open" | "away" | "signed-out";
 
 /** An error that the server or the connection reported. `code` is one of Dewey's. */
 export class CallError extends Error {
@@ -50,6 +50,7 @@ const PING_DEADLINE_MS = 10_000;
 /** The page's connection: calls overlap, and wait while the server is away. */
 export class Connection {
   readonly #url: string;
+  readonly #isSignedOut: () => Promise<boolean>;
   readonly #state = signal<ConnectionState>("connecting");
   readonly #waiting = new Map<number, Waiting>();
   #socket: WebSocket | undefined;
@@ -58,8 +59,10 @@ export class Connection {
   #waitMs = FIRST_WAIT_MS;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(url: string) {
+  /** `isSignedOut` tells a server that refuses the connection from one that is away; it rejects for the latter. */
+  constructor(url: string, isSignedOut: () => Promise<boolean>) {
     this.#url = url;
+    this.#isSignedOut = isSignedOut;
     this.#connect();
     // A laptop that wakes, or a network that is back, should not wait for the next try.
     addEventListener("online", () => this.#tryNow());
@@ -149,21 +152,37 @@ export class Connection {
 
   #lost(socket: WebSocket): void {
     if (socket !== this.#socket) return;
+    const wasReady = this.#isReady;
     this.#socket = undefined;
     this.#isReady = false;
-    this.#state.value = "away";
     for (const each of this.#waiting.values()) {
       if (each.changes) {
         this.#waiting.delete(each.id);
         each.reject(new CallError("unavailable", "the server went away before it answered; look whether it was done"));
       } else each.isSent = false;
     }
+    void this.#tryLater(wasReady);
+  }
+
+  /** A browser does not tell why a connection failed, so one that never opened is asked about. */
+  async #tryLater(wasReady: boolean): Promise<void> {
+    if (wasReady) this.#state.value = "away";
+    const isSignedOut = !wasReady && (await this.#isSignedOut().catch(() => false));
+    if (this.#socket !== undefined) return;
+    this.#state.value = isSignedOut ? "signed-out" : "away";
+    if (isSignedOut) return;
     this.#retry = setTimeout(() => this.#connect(), this.#waitMs);
     this.#waitMs = Math.min(LONGEST_WAIT_MS, this.#waitMs * 2);
   }
 
+  /** Connects at once, after signing in. */
+  connect(): void {
+    this.#waitMs = FIRST_WAIT_MS;
+    if (this.#socket === undefined) this.#connect();
+  }
+
   #tryNow(): void {
-    if (document.visibilityState !== "visible") return;
+    if (document.visibilityState !== "visible" || this.#state.value === "signed-out") return;
     if (this.#socket === undefined) this.#connect();
     else this.#ping();
   }

@@ -1,6 +1,7 @@
 import { Connection } from "./connection.ts";
 import type { CallOptions } from "./connection.ts";
 import type { Conversation, ConversationList, SearchReply } from "./replies.ts";
+import { isSignedOut } from "./session.ts";
 
 /** Each tool that the page calls: what it takes and what it replies. A view that needs another adds it here. */
 export interface Tools {
@@ -50,7 +51,10 @@ interface SearchArguments extends Narrowing {
 export type ToolName = keyof Tools;
 
 /** The connection to the server that the page came from. */
-export const connection = new Connection(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/mcp`);
+export const connection = new Connection(
+  `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/mcp`,
+  isSignedOut,
+);
 
 /** Calls a tool of the server. Throws a `CallError`. */
 export async function call<Name extends ToolName>(
