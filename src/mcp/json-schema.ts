@@ -33,9 +33,13 @@ function compact(schema: unknown, io: "input" | "output"): unknown {
 function saysNothing(schema: Json, key: string, io: "input" | "output"): boolean {
   const value = schema[key];
   switch (key) {
+    // Nothing is counted from below 0 or 1, and what is not asked for is not done.
     case "minimum":
+      return value === 0 || value === 1 || KNOWN_BOUNDS.has(value as number);
     case "maximum":
       return KNOWN_BOUNDS.has(value as number);
+    case "default":
+      return value === false;
     // Keys are always strings, and a length only keeps a caller from what no caller does.
     case "propertyNames":
     case "maxLength":

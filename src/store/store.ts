@@ -1,6 +1,7 @@
 import { Backfill } from "./backfill.ts";
 import { recoverBackup, writeBackup } from "./backup/backup.ts";
 import type { Recovered } from "./backup/backup.ts";
+import { Calls } from "./calls.ts";
 import type { Connection } from "./database/connection.ts";
 import { Contexts } from "./contexts.ts";
 import { Conversations } from "./conversations.ts";
@@ -69,6 +70,7 @@ export interface Store {
   lastSessions: LastSessions;
   results: Results;
   tail: Tail;
+  calls: Calls;
   stats: Stats;
   /** The whole store as an archive: a consistent snapshot. Throws `unavailable`. */
   backup(): Promise<ReadableStream<Uint8Array>>;
@@ -113,6 +115,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       lastSessions: new LastSessions(reads, redactor),
       results: new Results(database, workshop),
       tail: new Tail(database, redactor),
+      calls: new Calls(reads, redactor),
       stats: new Stats(reads),
       backup: () => writeBackup(database),
       async recover(archive, { force }) {

@@ -30,7 +30,10 @@ const contextView = z.object({
 
 const authoredView = contextView.extend({
   written_at: time,
-  written_by: z.object({ client_name: z.string().nullable(), client_version: z.string().nullable() }),
+  written_by: shownBy(
+    z.object({ client_name: z.string().nullable(), client_version: z.string().nullable() }),
+    "client_name, client_version",
+  ),
 });
 
 export const getStartupContext = defineTool({
@@ -129,18 +132,21 @@ export const startupContextHistory = defineTool({
   output: z.object({
     name: z.string(),
     versions: z.array(
-      z.object({
-        version: z.int(),
-        change: z.string(),
-        is_active: z.boolean(),
-        folder: z.string().nullable(),
-        changed_at: time,
-        content_length: z.int(),
-        content: z.string().optional(),
-        session: z.string().nullable(),
-        client_name: z.string().nullable(),
-        client_version: z.string().nullable(),
-      }),
+      shownBy(
+        z.object({
+          version: z.int(),
+          change: z.string(),
+          is_active: z.boolean(),
+          folder: z.string().nullable(),
+          changed_at: time,
+          content_length: z.int(),
+          content: z.string().optional(),
+          session: z.string().nullable(),
+          client_name: z.string().nullable(),
+          client_version: z.string().nullable(),
+        }),
+        "version, change, is_active, folder, changed_at, content, client_name",
+      ),
     ),
     total,
     limit: z.int(),

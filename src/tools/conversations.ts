@@ -67,7 +67,7 @@ export const beginConversation = defineTool({
     "With a conversation_id of your own, repeating the call returns the same result.",
   input: z.strictObject({
     session_id: key("your own key for conversations that belong together").optional(),
-    metadata: metadata("anything worth keeping").optional(),
+    metadata: metadata().optional(),
     conversation_id: uuid("an id of your own").optional(),
     created_at: moment("when it began; default: now").optional(),
   }),
@@ -80,8 +80,8 @@ export const getConversation = defineTool({
   name: "dewey_get_conversation",
   title: "Read a conversation",
   description:
-    "Reads a conversation's messages in order, from turn 1 or after after_turn. A reply holds up to about 20,000 tokens; " +
-    "when there is a next_after_turn, pass it as after_turn to read on. A larger content is cut, and content_length is its whole " +
+    "Reads a conversation's messages in order, from turn 1 or after after_turn. When there is a next_after_turn, pass it as " +
+    "after_turn to read on. A larger content is cut, and content_length is its whole " +
     "length: read on with turn and its next_content_offset as content_offset.",
   input: z.strictObject({
     conversation_id: uuid(),

@@ -57,8 +57,7 @@ export const searchQuery = z
   .string()
   .min(1, "should not be empty")
   .refine((text) => !hasMoreWords(text, MAX_QUERY_WORDS), `should have at most ${MAX_QUERY_WORDS} words`)
-  .refine(isStorable, "should not contain U+0000 or lone surrogates")
-  .describe("what to look for, in plain words");
+  .refine(isStorable, "should not contain U+0000 or lone surrogates");
 
 /** A text of any length that PostgreSQL must be able to store unchanged. */
 export const plainContent = (what: string) =>
@@ -250,3 +249,12 @@ function depth(value: unknown, most: number): number {
   for (const each of Object.values(value)) deepest = Math.max(deepest, depth(each, most - 1));
   return deepest + 1;
 }
+
+/** How a tool's calls went. */
+export const toolStats = z.object({
+  tool: z.string(),
+  calls: z.int(),
+  errors: z.int(),
+  p50_ms: z.number().nullable(),
+  p95_ms: z.number().nullable(),
+});

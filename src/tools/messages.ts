@@ -50,10 +50,7 @@ export const storeMessagesBulk = defineTool({
       session_id: key("of a new conversation").optional(),
       metadata: metadata("of a new conversation").optional(),
       follow_to_trash: followToTrash,
-      skip_known: z
-        .boolean()
-        .default(false)
-        .describe("skip messages whose message_id is there already, even with other content"),
+      skip_known: z.boolean().default(false).describe("skip known message_ids, even with other content"),
       skip_copies: z.boolean().optional().describe("skip those in other conversations too, and report what differs"),
     })
     .refine((input) => input.conversation_id === undefined || input.session_id === undefined, {

@@ -31,9 +31,9 @@ export const storeFiedlerResult = defineTool({
     "Stores one model's answer in an orchestration. All results of an orchestration share its correlation_id. " +
     "With a result_id of your own the call is idempotent.",
   input: z.strictObject({
-    correlation_id: key("the orchestration's id"),
-    model: key("the model that answered"),
-    output: content("its answer"),
+    correlation_id: key(),
+    model: key(),
+    output: content(),
     result_id: uuid("an id of your own").optional(),
     prompt: z.string().optional(),
     tokens_prompt: whole(0).optional(),
@@ -41,9 +41,9 @@ export const storeFiedlerResult = defineTool({
     duration_seconds: z.number().min(0, "should be 0 or more").max(1e9, "should be at most 1e9").optional(),
     status: status.optional(),
     error_message: z.string().optional(),
-    metadata: metadata("anything worth keeping").optional(),
+    metadata: metadata().optional(),
     conversation_id: uuid().optional(),
-    created_at: moment("when it was answered; default: now").optional(),
+    created_at: moment("default: now").optional(),
     follow_to_trash: followToTrash,
   }),
   output: z.object({ id: z.string(), created_at: time }),
@@ -54,7 +54,7 @@ export const storeFiedlerResult = defineTool({
 export const getFiedlerResults = defineTool({
   name: "dewey_get_fiedler_results",
   title: "Read orchestration results",
-  description: "Reads results of orchestrations, the latest first. Filters combine.",
+  description: "Reads results of orchestrations, the latest first.",
   input: z.strictObject({
     correlation_id: key().optional(),
     model: key().optional(),

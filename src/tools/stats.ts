@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { reads, shownBy } from "./fields.ts";
+import { reads, shownBy, time, toolStats } from "./fields.ts";
 import { defineTool } from "./tool.ts";
 
 /** A leap year: fits in a reply, and is more than a terminal's line shows. */
@@ -9,8 +9,8 @@ export const stats = defineTool({
   name: "dewey_stats",
   title: "Show statistics",
   description:
-    "Counts conversations and messages; for the last days the messages of each day, and for each recorded tool its calls, errors, " +
-    "and the median (p50) and 95th percentile (p95) of their durations.",
+    "Counts conversations and messages, those of each of the last days, and each recorded tool's calls, errors and durations " +
+    "(median and 95th percentile).",
   input: z.strictObject({
     days: z
       .int("should be a whole number")
@@ -22,24 +22,21 @@ export const stats = defineTool({
       .string()
       .refine(isTimeZone, "should be a time zone such as Europe/Berlin")
       .default("UTC")
-      .describe("the time zone in which days begin"),
+      .describe("in which days begin"),
   }),
   output: z.object({
     conversations: z.int(),
     in_trash: z.int(),
     messages: z.int(),
     database_bytes: z.int(),
-    days: z.array(z.object({ day: z.string(), messages: z.int() })),
-    tools: z.array(
+    days: z.array(
+      shownBy(z.object({ day: z.string(), messages: z.int(), conversations: z.int() }), "day, messages, conversations"),
+    ),
+    tools: z.array(shownBy(toolStats, "tool, calls, errors, p50_ms, p95_ms")),
+    sources: z.array(
       shownBy(
-        z.object({
-          tool: z.string(),
-          calls: z.int(),
-          errors: z.int(),
-          p50_ms: z.number().nullable(),
-          p95_ms: z.number().nullable(),
-        }),
-        "tool, calls, errors, p50_ms, p95_ms",
+        z.object({ source: z.string(), conversations: z.int(), latest: time }),
+        "source (proxy: the recorder), conversations, latest",
       ),
     ),
   }),

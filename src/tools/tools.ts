@@ -1,6 +1,7 @@
 import { DeweyError } from "../errors.ts";
 import type { Author } from "../store/context-history.ts";
 import type { Store } from "../store/store.ts";
+import * as calls from "./calls.ts";
 import * as contexts from "./contexts.ts";
 import * as conversations from "./conversations.ts";
 import * as messages from "./messages.ts";
@@ -13,7 +14,7 @@ import type { Tool } from "./tool.ts";
 
 /** All tools by name. */
 export const tools: ReadonlyMap<string, Tool> = new Map(
-  [conversations, messages, search, contexts, sessions, results, tail, stats]
+  [conversations, messages, search, contexts, sessions, results, tail, calls, stats]
     .flatMap((noun): Tool[] => Object.values(noun))
     .map((tool) => [tool.name, tool]),
 );

@@ -6,6 +6,8 @@ import { shownBy, uuid } from "../../src/tools/fields.ts";
 test("a schema of arguments says what is allowed, without what says nothing", () => {
   const schema = z.strictObject({
     id: uuid("which"),
+    flag: z.boolean().default(false),
+    least: z.int().min(2).optional(),
     count: z.int().min(1).max(2_147_483_647).default(20),
     share: z.int().min(0).max(9),
     text: z.string().min(1).max(500).optional(),
@@ -17,8 +19,10 @@ test("a schema of arguments says what is allowed, without what says nothing", ()
     type: "object",
     properties: {
       id: { type: "string", format: "uuid", description: "which" },
-      count: { type: "integer", minimum: 1, default: 20 },
-      share: { type: "integer", minimum: 0, maximum: 9 },
+      flag: { type: "boolean" },
+      least: { type: "integer", minimum: 2 },
+      count: { type: "integer", default: 20 },
+      share: { type: "integer", maximum: 9 },
       text: { type: "string" },
       pattern: { type: "string" },
       required: { type: "object" },

@@ -9,6 +9,8 @@ for (const engine of engines) {
     test("count messages by day in the requested time zone, and calls, failures and durations by tool", async () => {
       await using store = await testStore(engine);
       const { conversation_id } = await store.conversations.begin({});
+      // One begun today; the first began with its first message.
+      await store.conversations.begin({ metadata: { source: "proxy" } });
       const { conversation_id: gone } = await store.conversations.begin({});
       const now = Date.now();
       const result = (tool: string, duration_ms: number | undefined, outcome = "success") => ({
@@ -30,13 +32,14 @@ for (const engine of engines) {
       await store.messages.store({ conversation_id: gone, role: "user", content: "x" });
       await store.conversations.delete({ conversation_id: gone, force: false });
       const stats = await store.stats.read({ days: 3, time_zone: "UTC" });
-      expect(stats).toMatchObject({ conversations: 1, in_trash: 1, messages: 105 });
+      expect(stats).toMatchObject({ conversations: 2, in_trash: 1, messages: 105 });
+      expect(stats.sources).toMatchObject([{ source: "proxy", conversations: 1 }]);
       expect(stats.database_bytes).toBeGreaterThan(1_000_000);
       const day = (time: number) => new Date(time).toISOString().slice(0, 10);
       expect(stats.days).toEqual([
-        { day: day(now - 2 * 86_400_000), messages: 0 },
-        { day: day(now - 86_400_000), messages: 1 },
-        { day: day(now), messages: 103 },
+        { day: day(now - 2 * 86_400_000), messages: 0, conversations: 0 },
+        { day: day(now - 86_400_000), messages: 1, conversations: 0 },
+        { day: day(now), messages: 103, conversations: 1 },
       ]);
       expect(stats.tools).toEqual([
         { tool: "echo", calls: 101, errors: 1, p50_ms: 50, p95_ms: 95 },

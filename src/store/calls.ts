@@ -1,0 +1,159 @@
+import type { SQL } from "bun";
+import { z } from "zod";
+import { encodeCursor, placeOf } from "./cursor.ts";
+import { DeweyError } from "../errors.ts";
+import { wasTooSlow } from "./database/database.ts";
+import type { Reads } from "./database/reads.ts";
+import { factColumns } from "./facts.ts";
+import { keyTime, timeKey } from "./listing.ts";
+import { redactKey } from "./redact/redact.ts";
+import type { Redactor } from "./redact/redact.ts";
+import { MAX_TOOLS } from "./stats.ts";
+import type { ToolStats } from "./stats.ts";
+
+/** A call that has ended, by the message that holds its result. */
+export interface Call {
+  conversation_id: string;
+  title: string | null;
+  client: string | null;
+  /** The server behind the recorder; null for a tool of an agent's own. */
+  upstream: string | null;
+  tool: string;
+  /** When it was called: its end without its duration. */
+  started_at: string;
+  duration_ms: number | null;
+  outcome: string;
+  /** The turn of its result. */
+  turn: number;
+  /** The turn of its arguments; null when it is not known. */
+  call_turn: number | null;
+}
+
+export interface CallList {
+  calls: Call[];
+  /** Absent on later pages. */
+  tools?: ToolStats[];
+  next_cursor?: string;
+}
+
+interface CallRow extends Omit<Call, "started_at"> {
+  id: string;
+  ended_at: Date;
+  time: string;
+}
+
+/** Which calls are wanted. */
+interface CallNarrowing {
+  conversation_id?: string | undefined;
+  upstream?: string | undefined;
+  tool?: string | undefined;
+  failed?: boolean | undefined;
+  start_date?: Date | undefined;
+}
+
+/** Turns before a result among which its arguments are sought: calls overlap, and much may be said meanwhile. */
+const MOST_TURNS_BETWEEN = 500;
+const callPlace = z.strictObject({ after: timeKey });
+
+/** Calls of tools, as recorders and importers note them. They use the connections and the deadline of searches. */
+export class Calls {
+  readonly #reads: Pick<Reads, "search">;
+  readonly #redactor: Redactor;
+
+  constructor(reads: Pick<Reads, "search">, redactor: Redactor) {
+    this.#reads = reads;
+    this.#redactor = redactor;
+  }
+
+  /** The latest calls first, and how those of each tool went. Throws `invalid` for a wrong cursor, `unavailable` at the deadline. */
+  async list(input: CallNarrowing & { limit: number; cursor?: string | undefined }): Promise<CallList> {
+    const { limit, conversation_id, tool, failed, start_date } = input;
+    const upstream = redactKey(this.#redactor, input.upstream);
+    const request = ["calls", conversation_id, upstream, tool, failed, start_date];
+    const going = placeOf({ ...input, offset: 0 }, request, callPlace);
+    try {
+      return await this.#reads.search(async (sql) => {
+        const filter = callFilter(sql, { ...input, upstream });
+        const rows = await callRows(sql, filter, going?.after, limit + 1);
+        const shown = rows.slice(0, limit);
+        const { time, id } = shown.at(-1) ?? {};
+        return {
+          calls: shown.map(view),
+          ...(going === undefined ? { tools: await toolStats(sql, filter) } : {}),
+          ...(rows.length > limit ? { next_cursor: encodeCursor({ after: { time, id } }, request) } : {}),
+        };
+      });
+    } catch (error) {
+      if (!wasTooSlow(error)) throw error;
+      const remedy = "give a conversation_id or a later start_date, or raise DEWEY_SEARCH_DEADLINE_SECONDS";
+      throw new DeweyError("unavailable", `listing calls took longer than a search may; ${remedy}`, { cause: error });
+    }
+  }
+}
+
+function callFilter(sql: SQL, { conversation_id, upstream, tool, failed, start_date }: CallNarrowing) {
+  return sql`m.called_tool is not null and m.call_failed is not null and c.deleted_at is null
+    and (${conversation_id ?? null}::uuid is null or m.conversation_id = ${conversation_id ?? null})
+    and (${upstream ?? null}::text is null or c.metadata ->> 'upstream' = ${upstream ?? null})
+    and (${tool ?? null}::text is null or m.called_tool = ${tool ?? null})
+    and (${failed ?? null}::boolean is null or m.call_failed = ${failed ?? null})
+    and (${start_date ?? null}::timestamptz is null or m.created_at >= ${start_date ?? null})`;
+}
+
+async function callRows(
+  sql: SQL,
+  filter: SQL.Query<unknown>,
+  after: z.output<typeof timeKey> | undefined,
+  limit: number,
+): Promise<CallRow[]> {
+  const behind =
+    after === undefined
+      ? sql`true`
+      : sql`(m.created_at, m.id) < (${`${after.time}Z`}::text::timestamptz, ${after.id}::uuid)`;
+  // A result and its arguments have the same tool and the same id: of the request, or of the agent's call.
+  return sql`
+    with page as (
+      select m.id, m.conversation_id, m.turn_number, m.called_tool, m.call_ms, m.created_at
+      from messages m join conversations c on c.id = m.conversation_id
+      where ${filter} and ${behind} order by m.created_at desc, m.id desc limit ${limit}
+    )
+    select page.id, page.conversation_id, page.called_tool as tool, page.call_ms as duration_ms, page.turn_number as turn,
+      page.created_at as ended_at, ${keyTime(sql, "page.created_at")} as time, m.metadata ->> 'outcome' as outcome,
+      c.metadata ->> 'upstream' as upstream, asked.turn_number as call_turn, ${factColumns(sql)}
+    from page join messages m on m.id = page.id join conversations c on c.id = page.conversation_id
+    left join lateral (
+      select q.turn_number from messages q
+      where q.conversation_id = page.conversation_id and q.turn_number < page.turn_number
+        and q.turn_number >= page.turn_number - ${MOST_TURNS_BETWEEN} and q.call_failed is null
+        and q.metadata ->> 'tool' = m.metadata ->> 'tool'
+        and coalesce(q.metadata -> 'id', q.metadata -> 'tool_use_id') = coalesce(m.metadata -> 'id', m.metadata -> 'tool_use_id')
+      order by q.turn_number desc limit 1
+    ) asked on true
+    order by page.created_at desc, page.id desc`;
+}
+
+async function toolStats(sql: SQL, filter: SQL.Query<unknown>): Promise<ToolStats[]> {
+  const rows: ToolStats[] = await sql`
+    select m.called_tool as tool, count(*)::integer as calls, count(*) filter (where m.call_failed)::integer as errors,
+      percentile_disc(0.5) within group (order by m.call_ms) as p50_ms,
+      percentile_disc(0.95) within group (order by m.call_ms) as p95_ms
+    from messages m join conversations c on c.id = m.conversation_id
+    where ${filter} group by 1 order by calls desc, tool limit ${MAX_TOOLS}`;
+  return [...rows];
+}
+
+function view({
+  conversation_id,
+  title,
+  client,
+  upstream,
+  tool,
+  outcome,
+  turn,
+  call_turn,
+  duration_ms,
+  ended_at,
+}: CallRow): Call {
+  const started_at = new Date(ended_at.getTime() - (duration_ms ?? 0)).toISOString();
+  return { conversation_id, title, client, upstream, tool, started_at, duration_ms, outcome, turn, call_turn };
+}
