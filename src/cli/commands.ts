@@ -13,6 +13,7 @@ const loaders: Record<string, () => Promise<Command>> = {
   connect: async () => (await import("./commands/connect.ts")).connect,
   disconnect: async () => (await import("./commands/disconnect.ts")).disconnect,
   open: async () => (await import("./commands/open.ts")).open,
+  demo: async () => (await import("./commands/demo.ts")).demo,
   search: async () => (await import("./commands/search.ts")).search,
   list: async () => (await import("./commands/list.ts")).list,
   show: async () => (await import("./commands/show.ts")).show,
