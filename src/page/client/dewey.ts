@@ -2,9 +2,10 @@ import { Connection } from "./connection.ts";
 import type { CallOptions } from "./connection.ts";
 import type { Conversation, ConversationList, SearchReply } from "./replies.ts";
 import { isSignedOut } from "./session.ts";
+import type { StoreTools } from "./store-tools.ts";
 
 /** Each tool that the page calls: what it takes and what it replies. A view that needs another adds it here. */
-export interface Tools {
+export interface Tools extends StoreTools {
   dewey_list_conversations: { takes: ListArguments; gives: ConversationList };
   dewey_get_conversation: { takes: ReadArguments; gives: Conversation };
   dewey_search: { takes: SearchArguments; gives: SearchReply };

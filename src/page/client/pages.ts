@@ -7,7 +7,9 @@ import type { Typing } from "./reply.ts";
 
 /** A tool whose replies come in pages. */
 type PagedTool = {
-  [Name in ToolName]: Tools[Name]["gives"] extends { next_cursor?: string; total: number } ? Name : never;
+  [Name in ToolName]: Tools[Name]["gives"] extends { next_cursor?: string } & ({ total: number } | { calls: unknown[] })
+    ? Name
+    : never;
 }[ToolName];
 
 /** What is known of a list that comes in pages. */

@@ -103,3 +103,87 @@ export interface SearchReply extends Page {
   results: SearchHit[];
   corrected?: { from: string; to: string }[];
 }
+
+/** How a tool's calls went. */
+export interface ToolStats {
+  tool: string;
+  calls: number;
+  errors: number;
+  p50_ms: number | null;
+  p95_ms: number | null;
+}
+
+export interface Stats {
+  conversations: number;
+  in_trash: number;
+  messages: number;
+  database_bytes: number;
+  days: { day: string; messages: number; conversations: number }[];
+  tools: ToolStats[];
+  sources: { source: string; conversations: number; latest: string }[];
+}
+
+/** A call that has ended; its result stands at `turn`, its arguments at `call_turn`. */
+export interface Call {
+  conversation_id: string;
+  title: string | null;
+  client: string | null;
+  upstream: string | null;
+  tool: string;
+  started_at: string;
+  duration_ms: number | null;
+  outcome: string;
+  turn: number;
+  call_turn: number | null;
+}
+
+export interface CallList {
+  calls: Call[];
+  tools?: ToolStats[];
+  next_cursor?: string;
+}
+
+export interface Context {
+  id: string;
+  name: string;
+  content: string;
+  is_active: boolean;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface ContextSummary extends Omit<Context, "content"> {
+  content?: string;
+  content_length?: number;
+  folders?: string[];
+}
+
+export interface ContextVersion {
+  version: number;
+  change: string;
+  is_active: boolean;
+  folder: string | null;
+  changed_at: string;
+  content_length: number;
+  content?: string;
+  session: string | null;
+  client_name: string | null;
+  client_version: string | null;
+}
+
+export interface ContextHistory extends Page {
+  name: string;
+  versions: ContextVersion[];
+}
+
+/** A message of any conversation. */
+export interface NewMessage extends Message {
+  conversation_id: string;
+  session_id: string | null;
+}
+
+export interface NewMessages {
+  messages: NewMessage[];
+  cursor: string;
+  more: boolean;
+}

@@ -4,6 +4,7 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const second = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short" });
@@ -18,12 +19,18 @@ function brief(time: Date, now = new Date()): string {
   return time.getFullYear() === now.getFullYear() ? day.format(time) : dayOfYear.format(time);
 }
 
+/** As `brief`, but to the second today. */
+function toTheSecond(time: Date): string {
+  const today = time.toDateString() === new Date().toDateString();
+  return today ? second.format(time) : brief(time);
+}
+
 /** A time that a person reads at a glance; the whole of it is its title. */
-export function Time({ at, form = "brief" }: { at: string; form?: "brief" | "clock" }) {
+export function Time({ at, form = "brief" }: { at: string; form?: "brief" | "clock" | "second" }) {
   const time = new Date(at);
   return (
     <time dateTime={at} title={whole.format(time)}>
-      {form === "clock" ? clock.format(time) : brief(time)}
+      {form === "clock" ? clock.format(time) : form === "second" ? toTheSecond(time) : brief(time)}
     </time>
   );
 }

@@ -1,0 +1,138 @@
+import { signal } from "@preact/signals";
+import { CallError } from "./connection.ts";
+import { call } from "./dewey.ts";
+import type { Message, NewMessage } from "./replies.ts";
+
+/** A new turn is to be seen within a second of its commit, at two small queries a second while somebody looks. */
+const POLL_MS = 450;
+/** While nobody looks at the page. */
+const HIDDEN_POLL_MS = 5000;
+/** Messages kept on the page; the oldest are let go. */
+const MOST_KEPT = 400;
+/** Conversations whose latest turns are shown to begin with, and how many of each. */
+const FIRST_CONVERSATIONS = 3;
+const FIRST_TURNS = 8;
+const PAGE = 100;
+
+/** A message with the title of its conversation. */
+export interface LiveMessage extends NewMessage {
+  title: string | null;
+}
+
+/** What is being stored, in all conversations or in one. Signals tell of what arrives. */
+export class Live {
+  readonly #conversation: string | undefined;
+  readonly #left = new AbortController();
+  readonly #titles = new Map<string, string | null>();
+  readonly messages = signal<LiveMessage[]>([]);
+  readonly error = signal<CallError | undefined>(undefined);
+  readonly isBegun = signal(false);
+
+  constructor(conversation: string | undefined) {
+    this.#conversation = conversation;
+    void this.#follow();
+  }
+
+  leave(): void {
+    this.#left.abort();
+  }
+
+  async #follow(): Promise<void> {
+    const { signal: left } = this.#left;
+    const narrowing = this.#conversation === undefined ? {} : { conversation_id: this.#conversation };
+    try {
+      // The place to follow from comes first, so that nothing stored meanwhile is missed; what came twice is dropped.
+      let { cursor } = await call("dewey_new_messages", narrowing, { signal: left });
+      await this.#add(await this.#latest());
+      this.isBegun.value = true;
+      while (!left.aborted) {
+        const reply = await call("dewey_new_messages", { ...narrowing, cursor, limit: PAGE }, { signal: left });
+        cursor = reply.cursor;
+        await this.#add(reply.messages);
+        if (!reply.more) await pause(document.hidden ? HIDDEN_POLL_MS : POLL_MS, left);
+      }
+    } catch (error) {
+      if (left.aborted) return;
+      this.error.value = error instanceof CallError ? error : new CallError("internal", String(error));
+    }
+  }
+
+  /** The latest turns of the latest conversations, so that the view does not begin empty. */
+  async #latest(): Promise<NewMessage[]> {
+    const { signal: left } = this.#left;
+    const ids =
+      this.#conversation === undefined
+        ? (await call("dewey_list_conversations", { limit: FIRST_CONVERSATIONS }, { signal: left })).conversations.map(
+            ({ id }) => id,
+          )
+        : [this.#conversation];
+    const parts = await Promise.all(ids.map((id) => this.#latestOf(id)));
+    return parts.flat();
+  }
+
+  async #latestOf(conversation_id: string): Promise<NewMessage[]> {
+    const { signal: left } = this.#left;
+    const outline = await call(
+      "dewey_get_conversation",
+      { conversation_id, outline: true, full: true },
+      { signal: left },
+    );
+    this.#titles.set(conversation_id, outline.title);
+    const last = outline.next_after_turn ?? outline.turns?.at(-1)?.[1] ?? 0;
+    const after_turn = Math.max(0, last - FIRST_TURNS);
+    const { messages } = await call("dewey_get_conversation", { conversation_id, after_turn }, { signal: left });
+    return messages.map((message) => ({ ...message, conversation_id, session_id: outline.session_id }));
+  }
+
+  async #add(arrived: NewMessage[]): Promise<void> {
+    if (arrived.length === 0) return;
+    const unknown = new Set(arrived.map((each) => each.conversation_id).filter((id) => !this.#titles.has(id)));
+    await Promise.all([...unknown].map((id) => this.#readTitle(id)));
+    const known = new Set(this.messages.value.map(({ id }) => id));
+    const added = arrived
+      .filter(({ id }) => !known.has(id))
+      .map((each) => ({ ...withKind(each), title: this.#titles.get(each.conversation_id) ?? null }));
+    // In the order in which they came; those of the beginning by their time.
+    const all = this.isBegun.value
+      ? added
+      : added.toSorted((a, b) => Date.parse(a.created_at) - Date.parse(b.created_at));
+    this.messages.value = [...this.messages.value, ...all].slice(-MOST_KEPT);
+  }
+
+  async #readTitle(conversation_id: string): Promise<void> {
+    try {
+      const { title } = await call(
+        "dewey_get_conversation",
+        { conversation_id, limit: 1 },
+        { signal: this.#left.signal },
+      );
+      this.#titles.set(conversation_id, title);
+    } catch (error) {
+      // It was deleted meanwhile.
+      if (!(error instanceof CallError) || error.code !== "not_found") throw error;
+      this.#titles.set(conversation_id, null);
+    }
+  }
+}
+
+/** New messages do not name their kind beside their metadata. */
+function withKind(message: NewMessage): NewMessage {
+  const kind = message.metadata?.["kind"];
+  const { kind: own } = message satisfies Message;
+  return own === undefined && typeof kind === "string" ? { ...message, kind } : message;
+}
+
+function pause(ms: number, left: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", done);
+      left.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    // Who comes back to the page sees what was stored meanwhile at once.
+    document.addEventListener("visibilitychange", done);
+    left.addEventListener("abort", done);
+  });
+}

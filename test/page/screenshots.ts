@@ -1,0 +1,97 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
+import { start } from "../support/binary.ts";
+import { plainEnvironment, temporaryHome } from "../support/home.ts";
+
+// `bun run screenshots` takes a picture of every view of the demonstration, light and dark, on a phone and on a desk.
+
+const folder = join(import.meta.dir, "../../docs/page");
+const themes = ["light", "dark"] as const;
+const sizes = [
+  { width: 390, height: 844 },
+  { width: 1440, height: 900 },
+];
+/** WebP keeps letters sharp at a quarter of PNG's size. */
+const QUALITY = 72;
+
+/** What a picture shows: the address, and what is done there before it is taken. */
+interface Shot {
+  name: string;
+  path: string;
+  /** Until this is there, the view is not ready. */
+  ready: string;
+  act?(page: Page): Promise<void>;
+}
+
+const shots: Shot[] = [
+  { name: "home", path: "/", ready: ".chart" },
+  { name: "conversations", path: "/conversations", ready: ".list-row" },
+  {
+    name: "conversation",
+    path: "/conversations",
+    ready: ".list-row",
+    act: (page) => opened(page, "The order form loses"),
+  },
+  { name: "search", path: "/search?q=pickup+day", ready: ".hit mark" },
+  { name: "live", path: "/live", ready: ".live-item" },
+  { name: "calls", path: "/calls", ready: ".calls tbody tr" },
+  { name: "session", path: "/calls?upstream=orders", ready: ".calls tbody tr", act: waterfall },
+  { name: "contexts", path: "/context", ready: ".context-row", act: (page) => firstContext(page) },
+  { name: "share", path: "/conversations", ready: ".list-row", act: shared },
+];
+
+async function opened(page: Page, title: string): Promise<void> {
+  await page.getByRole("link", { name: title }).first().click();
+  await page.waitForSelector(".turn-body");
+}
+
+/** A session's calls, with one of them open. */
+async function waterfall(page: Page): Promise<void> {
+  const link = page.getByRole("link", { name: "print_label" }).first();
+  const name = new URL((await link.getAttribute("href")) ?? "", page.url()).searchParams.get("call") ?? "";
+  const [session] = name.split(".");
+  await page.goto(new URL(`/calls?session=${session}&call=${name}`, page.url()).href);
+  await page.waitForSelector(".call-details h3");
+}
+
+async function firstContext(page: Page): Promise<void> {
+  await page.getByRole("link", { name: "house rules" }).click();
+  await page.waitForSelector(".versions .diff");
+}
+
+async function shared(page: Page): Promise<void> {
+  await opened(page, "The order form loses");
+  await page.keyboard.press("S");
+  await page.waitForSelector(".share");
+}
+
+async function take(browser: Browser, address: string, theme: (typeof themes)[number], size: (typeof sizes)[number]) {
+  const context = await browser.newContext({
+    viewport: size,
+    colorScheme: theme,
+    reducedMotion: "reduce",
+    locale: "en-GB",
+  });
+  const page = await context.newPage();
+  const devtools = await context.newCDPSession(page);
+  for (const { name, path, ready, act } of shots) {
+    await page.goto(new URL(path, address).href);
+    await page.waitForSelector(ready);
+    await act?.(page);
+    await page.evaluate(() => document.fonts.ready);
+    const { data } = await devtools.send("Page.captureScreenshot", { format: "webp", quality: QUALITY });
+    writeFileSync(join(folder, `${name}-${theme}-${size.width}.webp`), Buffer.from(data, "base64"));
+  }
+  await context.close();
+}
+
+mkdirSync(folder, { recursive: true });
+using home = temporaryHome();
+await using demo = start(["demo"], plainEnvironment(home.path));
+const [, address = ""] = await demo.until("stdout", /The page is at (\S+)/);
+const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
+for (const theme of themes) for (const size of sizes) await take(browser, address, theme, size);
+await browser.close();
+console.log(`Screenshots of ${shots.length} views are in ${folder}`);
