@@ -49,7 +49,7 @@ describe.skipIf(browserPath === null)("on the page", () => {
   const row = (page: Page, title: string) => page.locator(".list-row").filter({ hasText: title });
 
   test("a conversation is opened from the list, and back returns to it", async () => {
-    const page = await browsing.open(`${origin}/`);
+    const page = await browsing.open(`${origin}/conversations`);
     await page.getByRole("link", { name: "Remember the tab" }).click();
     await page.getByText("Why does the form forget its").first().waitFor();
     expect(path(page)).toBe(`/conversation/${tab}`);
@@ -164,7 +164,7 @@ describe.skipIf(browserPath === null)("on the page", () => {
   });
 
   test("everything is reached by the keyboard alone", async () => {
-    const page = await browsing.open(`${origin}/`);
+    const page = await browsing.open(`${origin}/conversations`);
     await row(page, "Remember the tab").waitFor();
     await page.keyboard.press("?");
     await page.getByRole("dialog", { name: "Keys" }).getByText("Go to Search").waitFor();

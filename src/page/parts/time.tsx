@@ -53,3 +53,12 @@ export function grouped(count: number): string {
 export function counted(count: number, noun: string): string {
   return `${number.format(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
+
+const BYTE_UNITS = ["bytes", "kB", "MB", "GB", "TB"];
+
+/** A size as people say it: `12 MB`. */
+export function bytes(count: number): string {
+  const power = count < 1000 ? 0 : Math.min(BYTE_UNITS.length - 1, Math.floor(Math.log10(count) / 3));
+  const value = count / 1000 ** power;
+  return `${value < 10 && power > 0 ? value.toFixed(1) : Math.round(value)} ${BYTE_UNITS[power]}`;
+}

@@ -343,5 +343,5 @@ function Changes({ name, version }: { name: string; version: number }) {
     return <Loading rows={2} />;
   const [old, text] = [version > 1 ? (earlier?.content ?? "") : "", now.content ?? ""];
   if (old === text) return <p class="quiet version-same">The text stayed as it was.</p>;
-  return <EditDiff before={old} after={text} />;
+  return <EditDiff before={`${old}\n`} after={`${text}\n`} />;
 }
