@@ -34,7 +34,10 @@ export interface ServerOptions {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { config, log, version } = options;
   await using stack = new AsyncDisposableStack();
-  const [connection, { openStore, startListener }] = await Promise.all([startDatabase(options, stack), loadParts()]);
+  const [connection, { openStore, startListener, formats }] = await Promise.all([
+    startDatabase(options, stack),
+    loadParts(),
+  ]);
   const store = await openStore({
     connection,
     readConnection: config.readReplica,
@@ -61,6 +64,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     version,
     contextWrites: config.contextWrites,
     tools: config.tools,
+    // What is shared is cut even where nothing that is stored is.
+    sharing: { formats, redactor: createRedactor(config.redactPatterns, endedPatternWarning(log)) },
     ...listenOptions(config),
   });
   stack.defer(() => listener.stop());
@@ -80,11 +85,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
  */
 async function loadParts() {
   await Bun.sleep(0);
-  const [{ openStore }, { startListener }] = await Promise.all([
+  const [{ openStore }, { startListener }, { html, markdown, jsonl }] = await Promise.all([
     import("../store/store.ts"),
     import("../mcp/listener.ts"),
+    import("../capture/export.ts"),
   ]);
-  return { openStore, startListener };
+  return { openStore, startListener, formats: { html, markdown, json: jsonl } };
 }
 
 async function startDatabase(options: ServerOptions, stack: AsyncDisposableStack): Promise<Connection> {

@@ -24,6 +24,8 @@ import { PageSessions } from "./page-sessions.ts";
 import { ResourceChanges } from "./resource-changes.ts";
 import { createMcpServer } from "./server.ts";
 import type { McpServerOptions, Session } from "./server.ts";
+import { SHARE_PATH, handleShare } from "./share-route.ts";
+import type { Sharing } from "./share-route.ts";
 import { StatelessHttp } from "./stateless-http.ts";
 import { StatelessLink } from "./stateless-link.ts";
 import { Stateless } from "./stateless.ts";
@@ -38,6 +40,8 @@ export interface ListenerOptions extends ListenOptions {
   contextWrites?: ContextWrites;
   /** Default "all". */
   tools?: ToolChoice;
+  /** How conversations are written for others; without it, none are. */
+  sharing?: Sharing;
   /** Interval between looks at the list of resources while a client watches it. */
   resourcePollMs?: number;
 }
@@ -202,7 +206,7 @@ interface Routes {
 }
 
 function router(
-  { store, log }: ListenerOptions,
+  { store, log, sharing }: ListenerOptions,
   { http, serving, backups, page, sessions, opened }: Routes,
 ): PortOptions["route"] {
   return (visit) => {
@@ -214,6 +218,7 @@ function router(
     }
     if (pathname === "/mcp") return handleMcp(visit, serving.http, http);
     if (pathname === "/contexts") return handleContextWrite(request, store, log);
+    if (pathname === SHARE_PATH && sharing) return handleShare(request, store, log, sharing);
     const [, owner = ""] = pathname.split("/");
     if (["backup", "recover", "reindex"].includes(owner)) {
       // They change or export everything: a link or an image of a web page must not do that.

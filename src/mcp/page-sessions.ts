@@ -4,6 +4,7 @@ import { isObject } from "../wire/frame.ts";
 import { receive } from "../wire/body.ts";
 import { refusal } from "../wire/guard.ts";
 import type { Link } from "../wire/link.ts";
+import { SHARE_PATH } from "./share-route.ts";
 import { digest, isSecret } from "../wire/secret.ts";
 
 // A browser's page cannot send the token with its WebSocket, and must not keep it. So it sends the token once, or a code that
@@ -56,11 +57,12 @@ export class PageSessions {
     return pathname === PATH && (method === "POST" || method === "DELETE");
   }
 
-  /** Whether the request's cookie stands for the token: only for the page's connection, and for asking about the session. */
+  /** Whether the request's cookie stands for the token: only for the page's connection, for shared files, and for asking about the session. */
   admits(request: Request): boolean {
     const { pathname } = new URL(request.url);
     const isSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
-    const isOurs = isSocket ? pathname === "/mcp" : request.method === "GET" && pathname === PATH;
+    const isRead = request.method === "GET" && (pathname === PATH || pathname === SHARE_PATH);
+    const isOurs = isSocket ? pathname === "/mcp" : isRead;
     return isOurs && this.#sessionOf(request) !== undefined;
   }
 

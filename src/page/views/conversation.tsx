@@ -13,6 +13,7 @@ import { Icon } from "../parts/icon.tsx";
 import { markedWords } from "../parts/marked.tsx";
 import { Outline } from "../parts/outline.tsx";
 import { folderName, titleOf } from "../parts/place.ts";
+import { ShareDialog } from "../parts/share-dialog.tsx";
 import { Failure, Loading, Notice } from "../parts/states.tsx";
 import { Time, counted } from "../parts/time.tsx";
 import { say } from "../parts/toast.tsx";
@@ -233,6 +234,7 @@ function useFound(id: string, find: string): Found {
 
 function Head({ talk, facts, title }: { talk: Talk; facts: Facts; title: string }) {
   const [isAsking, setIsAsking] = useState(false);
+  const [isSharing, setIsSharing] = useState(false);
   const change = async (args: { title?: string; starred?: boolean }) => {
     try {
       await call("dewey_update_conversation", { conversation_id: talk.id, ...args }, { changes: true });
@@ -259,6 +261,7 @@ function Head({ talk, facts, title }: { talk: Talk; facts: Facts; title: string 
   useKeys([
     { keys: "s", title: "Star or unstar", run: star },
     { keys: "e", title: "Rename", run: () => setIsAsking(true) },
+    { keys: "S", title: "Share", run: () => setIsSharing(true) },
     { keys: "#", title: "Move to the trash", run: () => void remove() },
   ]);
   return (
@@ -292,6 +295,15 @@ function Head({ talk, facts, title }: { talk: Talk; facts: Facts; title: string 
         <button
           type="button"
           class="icon-button"
+          aria-label="Share"
+          title="Share (S)"
+          onClick={() => setIsSharing(true)}
+        >
+          <Icon name="share" />
+        </button>
+        <button
+          type="button"
+          class="icon-button"
           aria-label="Move to the trash"
           title="Move to the trash (#)"
           onClick={() => void remove()}
@@ -299,6 +311,13 @@ function Head({ talk, facts, title }: { talk: Talk; facts: Facts; title: string 
           <Icon name="trash" />
         </button>
       </div>
+      {isSharing && (
+        <ShareDialog
+          last={talk.turns.value.last ?? 1}
+          hrefOf={(format, from, to) => address("share", { conversation_id: talk.id, format, from, to })}
+          onClose={() => setIsSharing(false)}
+        />
+      )}
       {isAsking && (
         <Ask
           label="Title"
