@@ -3,15 +3,16 @@ import { CallError } from "./connection.ts";
 import { call } from "./dewey.ts";
 import type { Message, NewMessage } from "./replies.ts";
 
-/** A new turn is to be seen within a second of its commit, at two small queries a second while somebody looks. */
-const POLL_MS = 450;
+/** A new turn is to be seen within a second of its commit, at a few small queries a second while somebody looks. */
+const POLL_MS = 250;
 /** While nobody looks at the page. */
 const HIDDEN_POLL_MS = 5000;
 /** Messages kept on the page; the oldest are let go. */
 const MOST_KEPT = 400;
-/** Conversations whose latest turns are shown to begin with, and how many of each. */
+/** Conversations whose latest turns are shown to begin with, and how many of each; of one that is followed alone, more. */
 const FIRST_CONVERSATIONS = 3;
 const FIRST_TURNS = 8;
+const FIRST_TURNS_OF_ONE = 40;
 const PAGE = 100;
 
 /** A message with the title of its conversation. */
@@ -79,7 +80,8 @@ export class Live {
     );
     this.#titles.set(conversation_id, outline.title);
     const last = outline.next_after_turn ?? outline.turns?.at(-1)?.[1] ?? 0;
-    const after_turn = Math.max(0, last - FIRST_TURNS);
+    const most = this.#conversation === undefined ? FIRST_TURNS : FIRST_TURNS_OF_ONE;
+    const after_turn = Math.max(0, last - most);
     const { messages } = await call("dewey_get_conversation", { conversation_id, after_turn }, { signal: left });
     return messages.map((message) => ({ ...message, conversation_id, session_id: outline.session_id }));
   }
