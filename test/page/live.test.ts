@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import type { Page } from "playwright-core";
 import { browserPath, fileBrowser } from "../support/browser.ts";
 import { fileListener } from "../support/listener.ts";
+import { until } from "../support/rpc.ts";
 import { answer, prompt, storeTalk } from "../support/talks.ts";
 
 describe.skipIf(browserPath === null)("the live view", () => {
@@ -38,10 +39,7 @@ describe.skipIf(browserPath === null)("the live view", () => {
     }
     // The median, since a busy machine may delay any one of them.
     expect(waits.toSorted((a, b) => a - b)[2]).toBeLessThan(1000);
-    await page.waitForFunction(() => {
-      const element = document.querySelector("[aria-label='What is stored']");
-      return element !== null && element.scrollHeight - element.scrollTop - element.clientHeight < 40;
-    });
+    await until("the end", async () => (await fromEnd(page)) < 40);
   });
 
   test("stops following when one scrolls up, says how much is new, and follows again at a click", async () => {
@@ -49,10 +47,7 @@ describe.skipIf(browserPath === null)("the live view", () => {
     await page.locator(".live-item").first().waitFor();
     await feed(page).hover();
     await page.mouse.wheel(0, -600);
-    await page.waitForFunction(() => {
-      const element = document.querySelector("[aria-label='What is stored']");
-      return element !== null && element.scrollHeight - element.scrollTop - element.clientHeight > 300;
-    });
+    await until("the scroll", async () => (await fromEnd(page)) > 300);
     const place = await feed(page).evaluate((element) => element.scrollTop);
     for (const name of ["one", "two", "three"]) await store(`meanwhile ${name}`);
     await page.getByRole("button", { name: "3 new" }).waitFor();

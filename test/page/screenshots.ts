@@ -80,7 +80,7 @@ async function take(browser: Browser, address: string, theme: (typeof themes)[nu
     await page.goto(new URL(path, address).href);
     await page.waitForSelector(ready);
     await act?.(page);
-    await page.evaluate(() => document.fonts.ready);
+    await page.evaluate("document.fonts.ready.then(() => true)");
     const { data } = await devtools.send("Page.captureScreenshot", { format: "webp", quality: QUALITY });
     writeFileSync(join(folder, `${name}-${theme}-${size.width}.webp`), Buffer.from(data, "base64"));
   }

@@ -46,8 +46,8 @@ describe.skipIf(browserPath === null)("where the server wants a token", () => {
     await talk(page).waitFor();
     await page.reload();
     await talk(page).waitFor();
-    const kept = await page.evaluate(() =>
-      JSON.stringify([location.href, document.cookie, { ...localStorage }, { ...sessionStorage }, history.state]),
+    const kept = await page.evaluate(
+      "JSON.stringify([location.href, document.cookie, { ...localStorage }, { ...sessionStorage }, history.state])",
     );
     expect(kept).not.toContain(TOKEN);
     const [cookie, ...others] = await page.context().cookies();
@@ -65,7 +65,7 @@ describe.skipIf(browserPath === null)("where the server wants a token", () => {
     const page = await browsing.open(address);
     await talk(page).waitFor();
     expect(page.url()).toBe(`${origin}/conversations`);
-    expect(await page.evaluate(() => history.length)).toBeLessThanOrEqual(2);
+    expect(await page.evaluate("history.length")).toBeLessThanOrEqual(2);
     const second = await browsing.open(address);
     await field(second).waitFor();
     expect(second.url()).toBe(`${origin}/conversations`);
