@@ -1,17 +1,10 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { axeViolations } from "../support/axe.ts";
 import { browserPath, fileBrowser } from "../support/browser.ts";
 import { fileListener } from "../support/listener.ts";
 import { answer, called, prompt, result, storeTalk, thinking } from "../support/talks.ts";
 
 // WCAG 2.2 AA, as far as axe can tell, on every view in both themes and on a narrow screen.
-
-const axe = readFileSync(Bun.resolveSync("axe-core/axe.min.js", import.meta.dir), "utf8");
-
-interface Violation {
-  id: string;
-  nodes: { html: string; failureSummary: string }[];
-}
 
 describe.skipIf(browserPath === null)("axe finds nothing wrong", () => {
   const served = fileListener();
@@ -42,6 +35,10 @@ describe.skipIf(browserPath === null)("axe finds nothing wrong", () => {
       ],
     });
     await storeTalk(store, { title: "Another", client: "codex", said: [prompt("About marmalade")] });
+    const author = { session: null, client_name: "editor", client_version: null };
+    for (const content of ["Be brief.", "Be brief and kind."])
+      await store.contexts.set({ name: "rules", content, set_active: true }, author);
+    await store.contexts.tie({ folder: "/home/ada/shop", name: "rules" }, author);
   });
 
   const views: [string, () => string, string[]][] = [
@@ -53,6 +50,16 @@ describe.skipIf(browserPath === null)("axe finds nothing wrong", () => {
     ["a conversation, searched", () => `/conversation/${talk}?turn=1&find=code`, []],
     ["a chosen conversation", () => "/conversations", ["j", "x"]],
     ["a title that is asked for", () => "/conversations", ["j", "e"]],
+    ["home", () => "/", []],
+    ["the live turns", () => "/live", []],
+    ["the calls", () => "/calls", []],
+    ["a call, open", () => `/calls?call=${talk}.4`, []],
+    ["a session's calls", () => `/calls?session=${talk}`, []],
+    ["no calls", () => "/calls?tool=none", []],
+    ["the contexts", () => "/context", []],
+    ["a context", () => "/context/rules", []],
+    ["a new context", () => "/context/unwritten", []],
+    ["sharing", () => `/conversation/${talk}?turn=1`, ["S"]],
     ["the keys", () => "/conversations", ["?"]],
     ["the commands", () => "/conversations", ["Control+k"]],
   ];
@@ -67,15 +74,15 @@ describe.skipIf(browserPath === null)("axe finds nothing wrong", () => {
       const page = await browsing.open(`${origin}/`, { ...form, bypassCSP: true });
       for (const [name, path, keys] of views) {
         await page.goto(origin + path());
-        await page.locator("[role=feed] article, .list-row, .hit, .notice").first().waitFor();
+        await page
+          .locator(
+            "[role=feed] article, .list-row, .hit, .notice, .amounts, .live-item, .calls-time:visible, .call-details h3, .context",
+          )
+          .first()
+          .waitFor();
         for (const key of keys) await page.keyboard.press(key);
         if (keys.length > 0) await page.locator("dialog, .actions, .turn-body .diff").first().waitFor();
-        await page.addScriptTag({ content: axe });
-        const violations: Violation[] = await page.evaluate("axe.run().then(({ violations }) => violations)");
-        const told = violations.map(({ id, nodes }) => [
-          id,
-          ...nodes.map((node) => `${node.html} ${node.failureSummary}`),
-        ]);
+        const told = await axeViolations(page);
         expect({ name, told }).toEqual({ name, told: [] });
       }
     });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Page } from "playwright-core";
+import { axeViolations } from "../support/axe.ts";
 import { browserPath, fileBrowser } from "../support/browser.ts";
 import { testListener } from "../support/listener.ts";
 import { engines } from "../support/postgres.ts";
@@ -36,6 +37,15 @@ describe.skipIf(browserPath === null)("where the server wants a token", () => {
     await page.keyboard.press("Enter");
     await talk(page).waitFor();
     expect(page.url()).toBe(`${origin}/conversations?client=claude-code`);
+    pardonRefusals();
+  });
+
+  test("the form has nothing that axe finds wrong, in both themes", async () => {
+    for (const colorScheme of ["light", "dark"] as const) {
+      const page = await browsing.open(`${origin}/`, { colorScheme, bypassCSP: true });
+      await field(page).waitFor();
+      expect(await axeViolations(page)).toEqual([]);
+    }
     pardonRefusals();
   });
 
