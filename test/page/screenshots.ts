@@ -36,8 +36,8 @@ const shots: Shot[] = [
   },
   { name: "search", path: "/search?q=pickup+day", ready: ".hit mark" },
   { name: "live", path: "/live", ready: ".live-item" },
-  { name: "calls", path: "/calls", ready: ".calls tbody tr" },
-  { name: "session", path: "/calls?upstream=orders", ready: ".calls tbody tr", act: waterfall },
+  { name: "calls", path: "/calls", ready: ".calls-time" },
+  { name: "session", path: "/calls?upstream=orders", ready: ".calls-time", act: waterfall },
   { name: "contexts", path: "/context", ready: ".context-row", act: (page) => firstContext(page) },
   { name: "share", path: "/conversations", ready: ".list-row", act: shared },
 ];
