@@ -81,21 +81,22 @@ export async function handleShare(request: Request, store: Store, log: Log, shar
 async function* pagesOf(
   store: Store,
   { conversation_id, format, from = 0, to }: Asked,
-): AsyncGenerator<ConversationPage> {
+): AsyncGenerator<ConversationPage, undefined> {
   const everything = FORMATS[format].everything || undefined;
-  let after: number | undefined = from === 0 ? undefined : from - 1;
-  do {
+  const last = to ?? Infinity;
+  for (let after = from === 0 ? undefined : from - 1; ;) {
     const request = { conversation_id, full: true, limit: PAGE_MESSAGES, everything };
     const page: ConversationPage = await store.messages.page({ ...request, after_turn: after });
     yield page;
     after = page.next_after_turn;
-  } while (after !== undefined && (to === undefined || after < to));
+    if (after === undefined || after >= last) return undefined;
+  }
 }
 
 /** The file, a page of messages at a time, as fast as it is taken. */
 function textOf(
   first: ConversationPage,
-  rest: AsyncGenerator<ConversationPage>,
+  rest: AsyncGenerator<ConversationPage, undefined>,
   { format, to = Infinity }: Asked,
   { formats, redactor }: Sharing,
 ): ReadableStream<Uint8Array> {

@@ -193,7 +193,7 @@ describe("with a token", () => {
     nowMs += 1;
     expect(asks()).toBe(false);
     const made = await sessions.handle(new Request(`${url}/code`, { method: "POST" }), server);
-    const { code: late } = (await made?.json()) as { code: string };
+    const { code: late } = (await (made ?? Response.error()).json()) as { code: string };
     nowMs += CODE_SECONDS * 1000;
     expect((await sessions.handle(post({ code: late }), server))?.status).toBe(401);
     sessions.stop();

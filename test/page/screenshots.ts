@@ -22,7 +22,7 @@ interface Shot {
   path: string;
   /** Until this is there, the view is not ready. */
   ready: string;
-  act?(page: Page): Promise<void>;
+  act?: (page: Page) => Promise<void>;
 }
 
 const shots: Shot[] = [
@@ -49,7 +49,7 @@ async function opened(page: Page, title: string): Promise<void> {
 
 /** A session's calls, with one of them open. */
 async function waterfall(page: Page): Promise<void> {
-  const link = page.getByRole("link", { name: "print_label" }).first();
+  const link = page.locator("tr:has(.calls-bar) .call-link").filter({ hasText: "print_label" }).first();
   const name = new URL((await link.getAttribute("href")) ?? "", page.url()).searchParams.get("call") ?? "";
   const [session] = name.split(".");
   await page.goto(new URL(`/calls?session=${session}&call=${name}`, page.url()).href);

@@ -267,11 +267,9 @@ interface DetailsProps {
 /** A call's arguments and result, or how they differ from another call's. */
 function Details({ chosen, other, call, otherCall, isComparing }: DetailsProps) {
   const result = useMessage(chosen);
-  const given = useMessage(call?.call_turn == null ? undefined : { ...chosen, turn: call.call_turn });
+  const given = useMessage(turnOf(chosen, call?.call_turn));
   const otherResult = useMessage(other);
-  const otherGiven = useMessage(
-    other === undefined || otherCall?.call_turn == null ? undefined : { ...other, turn: otherCall.call_turn },
-  );
+  const otherGiven = useMessage(turnOf(other, otherCall?.call_turn));
   const failure = result.error ?? given.error ?? otherResult.error ?? otherGiven.error;
   return (
     <section class="call-details" aria-label="The call">
@@ -322,6 +320,11 @@ function Details({ chosen, other, call, otherCall, isComparing }: DetailsProps) 
       )}
     </section>
   );
+}
+
+/** Another turn of the same conversation; undefined when one of both is not known. */
+function turnOf(of: CallId | undefined, turn: number | null | undefined): CallId | undefined {
+  return of === undefined || turn === null || turn === undefined ? undefined : { ...of, turn };
 }
 
 function useMessage(of: CallId | undefined) {
