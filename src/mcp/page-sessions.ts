@@ -82,7 +82,8 @@ export class PageSessions {
     if (pathname === CODE_PATH) return this.#giveCode(request);
     if (pathname !== PATH) return undefined;
     // The guard has admitted a reader: there is a session, or none is needed.
-    if (request.method === "GET") return new Response(null, { status: 204, headers: NOT_KEPT });
+    if (request.method === "GET")
+      return Response.json({ signed_in: this.#sessionOf(request) !== undefined }, { headers: NOT_KEPT });
     if (request.method === "DELETE") return this.#signOut(request);
     if (request.method !== "POST") return refusal(405, `use POST ${PATH}`, { allow: "GET, POST, DELETE" });
     return this.#signIn(request, server);

@@ -8,7 +8,7 @@ import type { Store } from "../store/store.ts";
 import { UUID_PATTERN } from "../tools/fields.ts";
 
 /** One way to write a conversation, piece by piece, so that it is never held whole. */
-export interface ShareFormat {
+interface ShareFormat {
   begin(): string;
   conversation(conversation: ConversationPage): string;
   message(conversation: ConversationPage, message: ConversationPage["messages"][number]): string;

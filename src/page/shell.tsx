@@ -1,8 +1,8 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { connection } from "./client/dewey.ts";
 import { keptReplies } from "./client/reply.ts";
 import type { ConversationList } from "./client/replies.ts";
-import { isEntering, signIn } from "./client/session.ts";
+import { isEntering, isSignedIn, isSignedOut, signIn, signOut } from "./client/session.ts";
 import { currentBindings, useKeys } from "./keys.ts";
 import { Frame, Navigation } from "./parts/frame.tsx";
 import { Icon } from "./parts/icon.tsx";
@@ -24,15 +24,20 @@ export function Shell() {
     { keys: "?", title: "Show the keys", run: () => setDialog("keys") },
     { keys: "mod+k", title: "Open the commands", run: () => setDialog("palette") },
     { keys: "/", title: "Search", run: focusSearch },
+    ...(isSignedIn.value ? [{ keys: "g q", title: "Sign out", run: () => void signOut() }] : []),
     ...views.flatMap(({ name, entry }) =>
       entry === undefined
         ? []
         : [{ keys: `g ${entry.key}`, title: `Go to ${entry.title}`, run: () => go(address(name)) }],
     ),
   ]);
+  const state = connection.state.value;
+  useEffect(() => {
+    if (state === "open") void isSignedOut().catch(() => {});
+  }, [state]);
   const [name = views[0]?.name] = at.segments;
   const view = views.find((each) => each.name === name);
-  if (connection.state.value === "signed-out") {
+  if (state === "signed-out") {
     const enter = async (token: string) => {
       await signIn({ token });
       connection.connect();

@@ -12,7 +12,7 @@ import { MAX_TOOLS } from "./stats.ts";
 import type { ToolStats } from "./stats.ts";
 
 /** A call that has ended, by the message that holds its result. */
-export interface Call {
+interface Call {
   conversation_id: string;
   title: string | null;
   client: string | null;

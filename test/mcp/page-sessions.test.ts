@@ -76,7 +76,8 @@ describe("without a token on loopback", () => {
 
   test("nobody has to sign in", async () => {
     const headers = { "sec-fetch-site": "same-origin" };
-    expect((await fetch(`${originOf(open)}/session`, { headers })).status).toBe(204);
+    const response = await fetch(`${originOf(open)}/session`, { headers });
+    expect([response.status, await response.json()]).toEqual([200, { signed_in: false }]);
   });
 });
 
@@ -125,7 +126,7 @@ describe("with a token", () => {
     const headers = { ...own(), cookie: await cookieFor({ token: TOKEN }) };
     const ask = async (method: string, path: string) =>
       (await fetch(`${originOf(guarded)}${path}`, { method, headers })).status;
-    expect(await ask("GET", "/session")).toBe(204);
+    expect(await ask("GET", "/session")).toBe(200);
     for (const [method, path] of [
       ["GET", "/metrics"],
       ["POST", "/mcp"],

@@ -89,7 +89,9 @@ describe.skipIf(browserPath === null)("where the server wants a token", () => {
     await talk(page).click();
     await page.getByText("Nobody.").waitFor();
     const place = page.url();
-    await page.evaluate(() => fetch("/session", { method: "DELETE" }));
+    await page.keyboard.press("Control+k");
+    await page.getByRole("dialog").getByRole("combobox").fill("sign out");
+    await page.keyboard.press("Enter");
     await field(page).fill(TOKEN);
     await page.keyboard.press("Enter");
     await page.getByText("Nobody.").waitFor();

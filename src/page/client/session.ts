@@ -10,10 +10,14 @@ const CODE_PREFIX = "#code=";
 /** Whether the code of `dewey open` is being exchanged. */
 export const isEntering = signal(false);
 
+/** Whether there is a session that can be ended; without a token there is none. */
+export const isSignedIn = signal(false);
+
 /** Whether the server wants to be signed in to. Rejects when it is away. */
 export async function isSignedOut(): Promise<boolean> {
-  const { status } = await fetch(PATH, { cache: "no-store" });
-  return status === 401;
+  const response = await fetch(PATH, { cache: "no-store" });
+  if (response.ok) isSignedIn.value = ((await response.json()) as { signed_in: boolean }).signed_in;
+  return response.status === 401;
 }
 
 /** Exchanges the token, or a code, for a session. Throws a `CallError` that says what is wrong. */
@@ -28,6 +32,7 @@ export async function signIn(given: { token: string } | { code: string }): Promi
 /** Ends the session; the server closes the connection. */
 export async function signOut(): Promise<void> {
   await fetch(PATH, { method: "DELETE" });
+  isSignedIn.value = false;
 }
 
 /** Takes the code out of the address before anything else could keep it, and exchanges it. `entered` is called on success. */

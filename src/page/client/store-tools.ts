@@ -13,7 +13,7 @@ export interface StoreTools {
   dewey_delete_startup_context: { takes: { name: string; force?: boolean }; gives: object };
 }
 
-export interface CallArguments {
+interface CallArguments {
   conversation_id?: string | undefined;
   upstream?: string | undefined;
   tool?: string | undefined;
@@ -23,13 +23,13 @@ export interface CallArguments {
   cursor?: string | undefined;
 }
 
-export interface NewMessageArguments {
+interface NewMessageArguments {
   cursor?: string | undefined;
   conversation_id?: string | undefined;
   limit?: number | undefined;
 }
 
-export interface HistoryArguments {
+interface HistoryArguments {
   name: string;
   version?: number | undefined;
   limit?: number | undefined;
