@@ -17,6 +17,8 @@ export const homeView: View = { name: "home", entry: { title: "Home", icon: "hom
 const DAYS = 30;
 /** What was said in the last minutes counts as going on. */
 const LIVE_MS = 10 * 60_000;
+/** A source that brought something within this time is at work; others may only have nothing to bring. */
+const LATELY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
 const REFRESH_MS = 20_000;
 /** Clients and folders that are shown. */
@@ -221,7 +223,7 @@ function Condition({ stats }: { stats: Stats }) {
           <Line name={SOURCE_NAMES["proxy"] ?? ""}>nothing recorded yet</Line>
         )}
         {stats.sources.map(({ source, conversations, latest }) => (
-          <Line key={source} name={SOURCE_NAMES[source] ?? source} isWell>
+          <Line key={source} name={SOURCE_NAMES[source] ?? source} isWell={Date.now() - Date.parse(latest) < LATELY_MS}>
             {counted(conversations, "session")}, last <Time at={latest} />
           </Line>
         ))}
