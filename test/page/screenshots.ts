@@ -2,12 +2,14 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import type { Browser, Page } from "playwright-core";
-import { start } from "../support/binary.ts";
+import { layEngine } from "../../src/build/engine.ts";
+import { layPage } from "../../src/build/page.ts";
 import { plainEnvironment, temporaryHome } from "../support/home.ts";
 
 // `bun run screenshots` takes a picture of every view of the demonstration, light and dark, on a phone and on a desk.
 
-const folder = join(import.meta.dir, "../../docs/page");
+const root = join(import.meta.dir, "../..");
+const folder = join(root, "docs/page");
 const themes = ["light", "dark"] as const;
 const sizes = [
   { width: 390, height: 844 },
@@ -57,7 +59,7 @@ async function waterfall(page: Page): Promise<void> {
 }
 
 async function firstContext(page: Page): Promise<void> {
-  await page.getByRole("link", { name: "house rules" }).click();
+  await page.locator(".context-row").getByRole("link", { name: "house rules" }).click();
   await page.waitForSelector(".versions .diff");
 }
 
@@ -87,10 +89,27 @@ async function take(browser: Browser, address: string, theme: (typeof themes)[nu
   await context.close();
 }
 
+/** The address that the demonstration prints. */
+async function addressOf(output: ReadableStream<Uint8Array>): Promise<string> {
+  let text = "";
+  for await (const chunk of output) {
+    text += new TextDecoder().decode(chunk);
+    const [, address] = /The page is at (\S+)/.exec(text) ?? [];
+    if (address !== undefined) return address;
+  }
+  throw new Error("the demonstration ended");
+}
+
 mkdirSync(folder, { recursive: true });
 using home = temporaryHome();
-await using demo = start(["demo"], plainEnvironment(home.path));
-const [, address = ""] = await demo.until("stdout", /The page is at (\S+)/);
+await layEngine();
+await layPage();
+await using demo = Bun.spawn([process.execPath, join(root, "src/main.ts"), "demo"], {
+  env: plainEnvironment(home.path),
+  stdout: "pipe",
+  stderr: "inherit",
+});
+const address = await addressOf(demo.stdout);
 const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
 for (const theme of themes) for (const size of sizes) await take(browser, address, theme, size);
 await browser.close();
