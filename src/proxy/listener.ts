@@ -180,6 +180,7 @@ export class ProxyListener {
     if (known) return known;
     const endpoint = new HttpSessions({
       log: this.#options.log,
+      takesLoneRequests: true,
       opened: (link, request) => {
         const sessionKey = new URL(request.url).searchParams.get("session") || undefined;
         void this.#run(link, { upstream: this.#now(name) ?? upstream, wire: link.wire, sessionKey });
