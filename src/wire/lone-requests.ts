@@ -20,9 +20,9 @@ const HEADER_MISMATCH = -32_020;
 const refusals = new Set([HEADER_MISMATCH, -32_021, -32_022]);
 /**
  * How long a server may take to say which revisions it speaks. Some of the earlier ones never answer what precedes
- * `initialize`; a client over HTTP initializes only after a refusal, and gives up after thirty seconds or more.
+ * `initialize`, and a client over HTTP initializes only after a refusal. Codex stops waiting after ten seconds.
  */
-const DISCOVER_LIMIT_MS = 10_000;
+const DISCOVER_LIMIT_MS = 8000;
 
 export interface LoneRequestsOptions {
   /** Opens the link of a client; undefined when there may be no more. */

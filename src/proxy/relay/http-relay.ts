@@ -4,6 +4,7 @@ import { jsonRpcCode } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { withoutSecrets } from "../../wire/address.ts";
 import { receive } from "../../wire/body.ts";
+import { boundedText } from "../../wire/bounded-text.ts";
 import { errorFrame, requestIds } from "../../wire/frame.ts";
 import { SESSION_HEADER } from "../../wire/headers.ts";
 import { fetchUpstream, isRefusedConnection, isTemporary } from "../../wire/http-request.ts";
@@ -245,7 +246,7 @@ export class HttpRelay {
     }
     let text: string;
     try {
-      text = await response.text();
+      text = await boundedText(response);
     } catch (error) {
       return this.#unreachable(error as Error, exchange);
     }
