@@ -183,10 +183,14 @@ async function runCodex(servers: Record<string, Target>, folder: string, ...flag
   const model = startResponsesModel(() => ({ text: "Good morning." }));
   mkdirSync(join(folder, ".codex"));
   const tables = Object.entries(servers).map(([name, server]) => {
-    if ("url" in server)
-      return `[mcp_servers.${name}]\nurl = ${JSON.stringify(server.url)}\nstartup_timeout_sec = 30\n`;
-    const [command, ...args] = server.command;
-    return `[mcp_servers.${name}]\ncommand = ${JSON.stringify(command)}\nargs = ${JSON.stringify(args)}\nstartup_timeout_sec = 30\n`;
+    const [command, ...args] = "url" in server ? [] : server.command;
+    const target =
+      "url" in server
+        ? `url = ${JSON.stringify(server.url)}`
+        : `command = ${JSON.stringify(command)}\nargs = ${JSON.stringify(args)}`;
+    // With the flag it can speak to every server over HTTP, and waits for those that are required.
+    const required = flags.length > 0 && "url" in server ? "required = true\n" : "";
+    return `[mcp_servers.${name}]\n${target}\nstartup_timeout_sec = 30\n${required}`;
   });
   const provider = `[model_providers.local]\nname = "local"\nbase_url = "${model.url}/v1"\nwire_api = "responses"\n`;
   const head = `model = "gpt-5.1"\nmodel_provider = "local"\n`;
