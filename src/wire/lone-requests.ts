@@ -59,7 +59,7 @@ export class LoneRequests {
   /** Answers a POST that claims to stand alone. */
   async handle(request: Request, server: Server<unknown>, { text, view }: ViewedFrame): Promise<Response> {
     const id = view.kind === "request" ? view.id : null;
-    if (claimedVersion(view) === undefined)
+    if (typeof claimedVersion(view) !== "string")
       return answer(
         400,
         errorFrame(id, INVALID_PARAMS, "params._meta must name the revision of MCP, such as 2026-07-28"),

