@@ -10,7 +10,7 @@ import type { AnswerForm } from "./http-session.ts";
 import { onLeave } from "./leaving.ts";
 import { IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from "./limits.ts";
 import type { Link } from "./link.ts";
-import { LoneRequests, standsAlone } from "./lone-requests.ts";
+import { LoneRequests, namesLoneVersion, standsAlone } from "./lone-requests.ts";
 
 /** Interval of comments on idle streams, which proxies in between, and Bun itself, would close. */
 const KEEP_ALIVE_MS = 15_000;
@@ -96,6 +96,8 @@ export class HttpSessions {
       const answered = await (session ? session.receiving(answering) : answering);
       return answered instanceof Response ? answered : answered.held;
     }
+    if (!session && this.#lone && namesLoneVersion(request))
+      return new Response(null, { status: 405, headers: { allow: "POST" } });
     if (!session) {
       const message = `a session is required: initialize one, then send its ${SESSION_HEADER}`;
       return problem(400, null, INVALID_REQUEST, message);

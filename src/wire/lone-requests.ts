@@ -147,10 +147,15 @@ export class LoneRequests {
 }
 
 /** Whether a POST without a session says that it needs none: in its message, rightly or not, or in its headers. */
-export function standsAlone({ headers }: Request, view: FrameView): boolean {
+export function standsAlone(request: Request, view: FrameView): boolean {
   const claimed = claimedVersion(view);
   if (view.kind === "request" && view.method === "initialize") return isLoneVersion(claimed);
-  return claimed !== undefined || isLoneVersion(headers.get(VERSION_HEADER));
+  return claimed !== undefined || namesLoneVersion(request);
+}
+
+/** Whether a request's headers name a revision without sessions. */
+export function namesLoneVersion({ headers }: Request): boolean {
+  return isLoneVersion(headers.get(VERSION_HEADER));
 }
 
 function isLoneVersion(version: unknown): boolean {

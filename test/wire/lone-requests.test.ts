@@ -48,6 +48,7 @@ function startEndpoint(options: Partial<HttpSessionsOptions> = {}) {
   return {
     sessions,
     opened,
+    fetched,
     post,
     /** Sends a request that stands alone. */
     ask(id: number, method: string, params: Json = {}, signal?: AbortSignal) {
@@ -150,6 +151,14 @@ describe("requests that stand alone", () => {
     expect(endpoint.opened).toHaveLength(0);
     void endpoint.post(right, named);
     await endpoint.heard(0, 1);
+  });
+
+  test("have no stream to open, and no session to end", async () => {
+    await using endpoint = startEndpoint();
+    for (const method of ["GET", "DELETE"]) {
+      const response = await endpoint.fetched({ method, headers: statelessHeaders("x") });
+      expect([response.status, response.headers.get("allow")]).toEqual([405, "POST"]);
+    }
   });
 
   test("get events when something comes before their answer, without ids to resume from", async () => {
