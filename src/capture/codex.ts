@@ -41,6 +41,8 @@ class CodexReader implements SourceReader {
   readonly #fileTime: string | undefined;
   readonly #items = new CodexItems();
   readonly #same = new Occurrences();
+  readonly #formerSame = new Occurrences();
+  #formerTime: unknown;
   #conversation: string | undefined;
   #time: string | undefined;
   /** The session whose rows are repeated, while they are. */
@@ -61,7 +63,7 @@ class CodexReader implements SourceReader {
     if ("broken" in parsed) return parsed.broken;
     const { row } = parsed;
     const { session, items } = row;
-    if (!isObject(session) || !Array.isArray(items)) return this.#row(row);
+    if (!isObject(session) || !Array.isArray(items)) return this.#row(row, text);
     return [...this.#row(session), ...items.filter(isObject).flatMap((item) => this.#row(item))];
   }
 
@@ -74,7 +76,8 @@ class CodexReader implements SourceReader {
     });
   }
 
-  #row(row: Json): Captured[] {
+  /** `text` is the row's, when it stood in a line of its own. */
+  #row(row: Json, text?: string): Captured[] {
     const isBare = !isObject(row["payload"]);
     const payload = isObject(row["payload"]) ? row["payload"] : row;
     const isFirst = this.#conversation === undefined;
@@ -85,17 +88,26 @@ class CodexReader implements SourceReader {
     const time = timeOf(row["timestamp"] ?? (isMeta ? payload["timestamp"] : undefined));
     this.#time = time ?? this.#time;
     const replay = isFirst ? [] : this.#followReplay(row, isMeta, payload, time);
-    return [...beginning, ...replay, ...this.#messages(type, payload, time)];
+    const former = text === undefined ? undefined : this.#formerId(row, text);
+    return [...beginning, ...replay, ...this.#messages(type, payload, time, former)];
   }
 
-  #messages(type: string, payload: Json, time: string | undefined): Captured[] {
+  /** Builds before migration 0015 named a row by its text, and by its place among equal ones of one time. */
+  #formerId(row: Json, text: string): string {
+    if (row["timestamp"] !== this.#formerTime) this.#formerSame.clear();
+    this.#formerTime = row["timestamp"];
+    const name = derivedId(this.#conversation ?? "", text);
+    return derivedId(name, `${this.#formerSame.count(name)}`);
+  }
+
+  #messages(type: string, payload: Json, time: string | undefined, former: string | undefined): Captured[] {
     // A copy that kept its time is the parent's for certain.
     const isCopy = this.#originBegun && time !== undefined && Date.parse(time) < this.#startMs;
     const conversation = (isCopy ? this.#replayed : this.#conversation) ?? "";
     const made = this.#items.read(type, payload, this.#time);
     const name = derivedId(this.#replayed ?? conversation, type, JSON.stringify(payload));
     const id = derivedId(name, `${this.#same.count(name)}`);
-    const said = { ...made, id, time: this.#time, metadata: { source: CODEX, ...made.metadata } };
+    const said = { ...made, id, ...(former && !isCopy ? { former: () => former } : {}), time: this.#time, metadata: { source: CODEX, ...made.metadata } };
     const isKnown = knownRows.has(type) && (type !== "response_item" || isKnownItem(payload));
     const unsaid = type === "event_msg" && turnEnd.test(String(payload["type"])) ? this.end() : [];
     return [...unsaid, message(conversation, said), ...(isKnown ? [] : [unknown(type, payload)])];

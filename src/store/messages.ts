@@ -1,6 +1,6 @@
 import { DeweyError } from "../errors.ts";
 import type { Database } from "./database/database.ts";
-import { sentHash } from "./exact.ts";
+import { sentHash } from "../sent-hash.ts";
 import type { Metadata } from "./exact.ts";
 import { readConversation } from "./page.ts";
 import type { ConversationPage, PageRequest } from "./page.ts";
@@ -23,7 +23,7 @@ interface KnownRow {
   hash: string | null;
 }
 
-interface BulkStored {
+export interface BulkStored {
   conversation_id: string;
   stored: number;
   /** With `skip_known`: the number of messages skipped. */

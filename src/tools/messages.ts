@@ -54,7 +54,6 @@ export const storeMessagesBulk = defineTool({
         .boolean()
         .default(false)
         .describe("skip messages whose message_id is there already, even with other content"),
-      skip_copies: z.boolean().optional().describe("skip those in other conversations too, and report what differs"),
     })
     .refine((input) => input.conversation_id === undefined || input.session_id === undefined, {
       path: ["session_id"],
@@ -72,8 +71,6 @@ export const storeMessagesBulk = defineTool({
     conversation_id: z.string(),
     stored: z.int(),
     known: z.int().optional().describe("skipped"),
-    changed: z.array(z.string()).optional().describe("ids of known ones with other content"),
-    elsewhere: z.array(z.string()).optional().describe("other conversations that have known ones"),
     first_turn: z.int().optional(),
     last_turn: z.int().optional(),
     message_ids: z.array(z.string()).optional().describe("up to 100"),

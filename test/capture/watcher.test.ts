@@ -29,7 +29,9 @@ function recordingServer() {
     sent,
     call: (tool: string, args: Json): Promise<Json> => {
       const messages = (args["messages"] ?? []) as { content: string }[];
-      if (tool === "dewey_store_messages_bulk") sent.push(...messages.map((message) => message.content));
+      if (tool === "dewey_list_known_messages")
+        return Promise.resolve({ missing: messages.map((_, index) => index), former: false });
+      if (tool === "dewey_import_messages") sent.push(...messages.map((message) => message.content));
       return Promise.resolve({ stored: messages.length, known: 0 });
     },
   };
