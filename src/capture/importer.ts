@@ -40,6 +40,12 @@ interface Waiting {
   place: SourcePlace;
 }
 
+/** Messages to be sent at once, each id once, and the text of each. */
+interface Batch {
+  items: Waiting[];
+  texts: ReadonlyMap<string, string>;
+}
+
 /** What is known of a conversation's messages in the store. */
 interface Stored {
   /** Whether the last messages that were sent were there: then it is asked before the next are sent. */
@@ -66,7 +72,7 @@ export class Importer {
   readonly #linked = new Set<string>();
   readonly #needed = new Map<string, CapturedConversation>();
   /** The last batch of each conversation, until it is stored, with the ids in it. */
-  readonly #underWay = new Map<string, { stored: Promise<void>; ids: Set<string> }>();
+  readonly #underWay = new Map<string, { stored: Promise<void>; ids: ReadonlyMap<string, unknown> }>();
   /** Batches that wait for others to be stored. */
   readonly #sending = new Set<Promise<void>>();
   readonly #stored = new Map<string, Stored>();
@@ -214,7 +220,7 @@ export class Importer {
    * and when there is room for it.
    */
   async #send(conversation: string): Promise<void> {
-    const batch = this.#waiting.get(conversation) ?? [];
+    const batch = this.#told(this.#waiting.get(conversation) ?? []);
     this.#waiting.delete(conversation);
     this.#characters.delete(conversation);
     const sending = this.#sendBehind(conversation, batch);
@@ -226,23 +232,26 @@ export class Importer {
     }
   }
 
-  async #sendBehind(conversation: string, batch: Waiting[]): Promise<void> {
-    const before = () => this.#before(conversation, batch);
+  async #sendBehind(conversation: string, batch: Batch): Promise<void> {
+    const before = () => this.#before(conversation, batch.texts);
     for (let next = before(); next !== undefined; next = before()) await next;
     this.#throwFailure();
-    const stored = this.#bulk(conversation, batch)
+    const stored = this.#bulk(conversation, batch.items)
       .catch((error: unknown) => {
         this.#failure ??= { error };
       })
       .finally(() => this.#underWay.delete(conversation));
-    this.#underWay.set(conversation, { stored, ids: new Set(batch.map(({ message }) => message.message_id)) });
+    this.#underWay.set(conversation, { stored, ids: batch.texts });
   }
 
   /** What must end before a batch of a conversation is sent. */
-  #before(conversation: string, batch: Waiting[]): Promise<void> | undefined {
+  #before(conversation: string, texts: ReadonlyMap<string, unknown>): Promise<void> | undefined {
     const others = [...this.#underWay];
     if (others.length >= MAX_UNDER_WAY) return Promise.race(others.map(([, { stored }]) => stored));
-    const shares = (ids: Set<string>) => batch.some(({ message }) => ids.has(message.message_id));
+    const shares = (ids: ReadonlyMap<string, unknown>) => {
+      for (const id of texts.keys()) if (ids.has(id)) return true;
+      return false;
+    };
     return others.find(([id, { ids }]) => id === conversation || shares(ids))?.[1].stored;
   }
 
@@ -254,7 +263,7 @@ export class Importer {
   }
 
   async #bulk(conversation: string, given: Waiting[]): Promise<void> {
-    const batch = await this.#missing(conversation, this.#told(given));
+    const batch = await this.#missing(conversation, given);
     const [first] = batch;
     if (first === undefined) return;
     const { isFormer } = this.#stored.get(conversation) ?? {};
@@ -274,7 +283,7 @@ export class Importer {
       const stored = this.#stored.get(conversation);
       if (stored !== undefined) stored.isKnown ||= Number(reply["known"]) > 0;
       const others = batch.filter(({ message }) => changed.has(message.message_id));
-      if (others.length > 0) await this.#bulk(conversation, others.map(secondVersion));
+      if (others.length > 0) await this.#bulk(conversation, this.#told(others.map(secondVersion)).items);
     } catch (thrown) {
       const needed = this.#needed.get(conversation);
       if (needed !== undefined && asDeweyError(thrown).code === "not_found") {
@@ -307,23 +316,24 @@ export class Importer {
     this.known += known;
     this.#stored.set(conversation, { isKnown: known > 0 || reply["former"] === true, isFormer: reply["former"] === true });
     await this.#linkOrigins(conversation, reply["elsewhere"], first.place);
-    return batch.filter((_, index) => missing.has(index));
+    return missing.size === 0 ? [] : batch.filter((_, index) => missing.has(index));
   }
 
   /** A batch in which each id is told once: a repetition is left out, and another text becomes a second version. */
-  #told(batch: Waiting[]): Waiting[] {
+  #told(batch: Waiting[]): Batch {
     const texts = new Map<string, string>();
-    return batch.flatMap((item) => {
+    const items: Waiting[] = [];
+    for (const item of batch) {
       const { message_id: id, content } = item.message;
       const known = texts.get(id);
-      if (known === undefined) texts.set(id, content);
       if (known === content) this.known += 1;
-      if (known === undefined || known === content) return known === undefined ? [item] : [];
-      const version = secondVersion(item);
-      if (texts.has(version.message.message_id)) return [];
-      texts.set(version.message.message_id, version.message.content);
-      return [version];
-    });
+      if (known === content) continue;
+      const told = known === undefined ? item : secondVersion(item);
+      if (texts.has(told.message.message_id)) continue;
+      texts.set(told.message.message_id, told.message.content);
+      items.push(told);
+    }
+    return { items, texts };
   }
 
   /** Links a conversation to the one that has some of its messages already: it was forked or resumed from that. */

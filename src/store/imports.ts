@@ -12,10 +12,11 @@ import { hashedUuid } from "../uuid.ts";
 const MAX_IDS_IN_REPLY = 100;
 
 /**
- * Messages that builds before migration 0015 imported: what they are stands in their metadata alone. Their ids, and some of
+ * Messages that builds before migration 0015 imported: what they are stands in their metadata at most. Their ids, and some of
  * their texts, were made otherwise. The condition is that of the index `messages_former`.
  */
-const IS_FORMER = "kind is null and (metadata ? 'kind' or metadata ->> 'source' in ('chatgpt', 'claude'))";
+const IS_FORMER =
+  "kind is null and metadata ->> 'source' in ('chatgpt', 'claude', 'claude-code', 'codex')";
 
 /** A message of another program's file, with the id that an earlier build gave it. */
 export type ImportedMessage = NewMessage & { message_id: string; former_id?: string | undefined };

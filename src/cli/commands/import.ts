@@ -339,7 +339,7 @@ class ImportRun {
   #show(path: string, end: number): void {
     const { stored, known } = this.#importer;
     this.#reading.set(path, end);
-    const bytes = [...this.#reading.values()].reduce((sum, each) => sum + each, this.#bytesRead);
+    const bytes = () => [...this.#reading.values()].reduce((sum, each) => sum + each, this.#bytesRead);
     this.#bar.show(bytes, () => `${counted(stored, "message")} new, ${known.toLocaleString("en-US")} known`);
   }
 
