@@ -278,7 +278,7 @@ export function shallow(value: unknown, depth = 0, onText?: (text: string, isMed
   if (value === null || typeof value !== "object") return value;
   const digits = exactDigits(value);
   if (digits !== undefined) return digits;
-  if (depth === MAX_DEPTH) return JSON.stringify(value);
+  if (depth === MAX_DEPTH) return writtenJson(value);
   if (Array.isArray(value)) {
     const copy = value.map((each) => shallow(each, depth + 1, onText));
     return copy.some((each, index) => each !== value[index]) ? copy : value;
@@ -296,6 +296,15 @@ export function shallow(value: unknown, depth = 0, onText?: (text: string, isMed
     else copy[key] = shown;
   }
   return copy ?? value;
+}
+
+/** A value as JSON. One that is nested too deeply to be written is named, so that the rest of its row is kept. */
+export function writtenJson(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? "";
+  } catch {
+    return "[nested too deeply to be written]";
+  }
 }
 
 /** Numbers equal things, so that each gets an id of its own. */

@@ -1,7 +1,7 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { blocksOf, isText, kept, readable, textOf, toolCall, toolResult } from "./blocks.ts";
-import { derivedId, message, shallow, stated, timeOf } from "./captured.ts";
+import { derivedId, message, shallow, stated, timeOf, writtenJson } from "./captured.ts";
 import type { Captured, Said } from "./captured.ts";
 import { sessionFacts } from "./claude-code-facts.ts";
 import type { Named } from "./claude-code-facts.ts";
@@ -194,7 +194,7 @@ function notePrompt(thread: Thread, row: Json, inner: Json): void {
 
 function isRepeated(thread: Thread, name: string, block: Json): boolean {
   const { text, thinking, content } = block;
-  const words = [text, thinking, content].find(isText) ?? JSON.stringify(block);
+  const words = [text, thinking, content].find(isText) ?? writtenJson(block);
   const hash = Bun.hash.xxHash3(`${name} ${words}`);
   if (thread.seen.has(hash)) return true;
   thread.seen.add(hash);
