@@ -107,7 +107,13 @@ class CodexReader implements SourceReader {
     const made = this.#items.read(type, payload, this.#time);
     const name = derivedId(this.#replayed ?? conversation, type, JSON.stringify(payload));
     const id = derivedId(name, `${this.#same.count(name)}`);
-    const said = { ...made, id, ...(former && !isCopy ? { former: () => former } : {}), time: this.#time, metadata: { source: CODEX, ...made.metadata } };
+    const said = {
+      ...made,
+      id,
+      ...(former && !isCopy ? { former: () => former } : {}),
+      time: this.#time,
+      metadata: { source: CODEX, ...made.metadata },
+    };
     const isKnown = knownRows.has(type) && (type !== "response_item" || isKnownItem(payload));
     const unsaid = type === "event_msg" && turnEnd.test(String(payload["type"])) ? this.end() : [];
     return [...unsaid, message(conversation, said), ...(isKnown ? [] : [unknown(type, payload)])];

@@ -98,7 +98,8 @@ export class Importer {
 
   /** Takes what a row has become, and sends what is enough to be sent. Throws when the server is away. */
   async take(captured: Captured, place: SourcePlace): Promise<void> {
-    if (captured.kind === "message") await this.#add(captured.conversation, { message: captured.message, former: captured.former, place });
+    if (captured.kind === "message")
+      await this.#add(captured.conversation, { message: captured.message, former: captured.former, place });
     else if (captured.kind === "conversation" && captured.ifNeeded)
       this.#needed.set(captured.begin.conversation_id, captured.begin);
     else if (captured.kind === "conversation") await this.#begin(captured.begin, place, captured.unlessKnown === true);
@@ -314,7 +315,10 @@ export class Importer {
     const missing = new Set(Array.isArray(reply["missing"]) ? reply["missing"] : []);
     const known = batch.length - missing.size;
     this.known += known;
-    this.#stored.set(conversation, { isKnown: known > 0 || reply["former"] === true, isFormer: reply["former"] === true });
+    this.#stored.set(conversation, {
+      isKnown: known > 0 || reply["former"] === true,
+      isFormer: reply["former"] === true,
+    });
     await this.#linkOrigins(conversation, reply["elsewhere"], first.place);
     return missing.size === 0 ? [] : batch.filter((_, index) => missing.has(index));
   }

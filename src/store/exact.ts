@@ -1,5 +1,3 @@
-import { createHash } from "node:crypto";
-
 /**
  * PostgreSQL's text and jsonb cannot hold U+0000 or lone surrogates, and tools print both. Such a value is stored twice:
  * readable, with U+FFFD in their place, for search and for people; and exact, as JSON text, in which both are escapes.

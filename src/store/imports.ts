@@ -1,5 +1,5 @@
 import type { TransactionSQL } from "bun";
-import type { NewMessage } from "./append/append.ts";
+import type { AppendRow, NewMessage } from "./append/append.ts";
 import { appendRows, extraMs, prepareInTurns } from "./append/append.ts";
 import type { Database } from "./database/database.ts";
 import { exactMetadata, exactText } from "./exact.ts";
@@ -15,8 +15,7 @@ const MAX_IDS_IN_REPLY = 100;
  * Messages that builds before migration 0015 imported: what they are stands in their metadata at most. Their ids, and some of
  * their texts, were made otherwise. The condition is that of the index `messages_former`.
  */
-const IS_FORMER =
-  "kind is null and metadata ->> 'source' in ('chatgpt', 'claude', 'claude-code', 'codex')";
+const IS_FORMER = "kind is null and metadata ->> 'source' in ('chatgpt', 'claude', 'claude-code', 'codex')";
 
 /** A message of another program's file, with the id that an earlier build gave it. */
 export type ImportedMessage = NewMessage & { message_id: string; former_id?: string | undefined };
@@ -50,12 +49,16 @@ export class Imports {
     const adopted = await this.#adopt(input.conversation_id, input.messages);
     const messages = input.messages
       .filter(({ message_id }) => !adopted.has(message_id.toLowerCase()))
-      .map(({ former_id: _, ...message }) => message);
+      .map(withoutFormer);
     const options = { skip_copies: true, follow_to_trash: true };
-    const { stored, known = 0, changed, elsewhere } =
-      messages.length === 0
-        ? { stored: 0, known: 0 }
-        : await this.#messages.storeBulk({ conversation_id: input.conversation_id, messages, ...options });
+    const {
+      stored,
+      known = 0,
+      changed,
+      elsewhere,
+    } = messages.length === 0
+      ? { stored: 0, known: 0 }
+      : await this.#messages.storeBulk({ conversation_id: input.conversation_id, messages, ...options });
     return { stored, known: known + adopted.size, ...(changed && { changed }), ...(elsewhere && { elsewhere }) };
   }
 
@@ -101,35 +104,23 @@ export class Imports {
         select id, content, content_exact, metadata, metadata_exact, created_at from messages
         where conversation_id = ${conversation} and id = any(${sql.array([...named.keys()], "UUID")}::uuid[])
           and ${sql.unsafe(IS_FORMER)}`;
-      const taken = await takenIds(sql, formers.flatMap(({ id }) => newIdOf(named, id)));
+      const taken = await takenIds(
+        sql,
+        formers.flatMap(({ id }) => newIdOf(named, id)),
+      );
       const chosen = formers.flatMap((former) => {
         const message = named.get(former.id);
         return message === undefined || taken.has(newIdOf(named, former.id)[0] ?? "") ? [] : [{ former, message }];
       });
       if (chosen.length === 0) return new Set<string>();
-      const messages = chosen.map(({ message: { former_id: _, ...message } }) => message);
+      const messages = chosen.map(({ message }) => withoutFormer(message));
       const options = { single: false, followToTrash: true };
       const { rows } = await prepareInTurns(conversation, messages, options, this.#redactor);
-      const before = chosen.map(({ former }) => former.id);
-      const column = <Key extends keyof (typeof rows)[number]>(key: Key) => rows.map((row) => row[key]);
-      await sql`
-        update messages m set
-          id = g.id, role = g.role, content = g.content, content_exact = g.content_exact,
-          metadata = g.metadata::jsonb, metadata_exact = g.metadata_exact, sent_hash = decode(g.hash, 'hex'),
-          created_at = coalesce(g.time, m.created_at),
-          search = case when m.content = g.content then m.search
-            else dewey_search_vector(coalesce(g.searchable, g.content)) end,
-          kind = left(g.metadata::jsonb ->> 'kind', 100),
-          bookkeeping = coalesce(g.metadata::jsonb -> 'bookkeeping' = 'true', false),
-          abandoned = coalesce(g.metadata::jsonb -> 'abandoned' = 'true', false)
-        from unnest(
-          ${sql.array(before, "UUID")}::uuid[], ${sql.array(column("id"), "UUID")}::uuid[],
-          ${sql.array(column("role"), "TEXT")}::text[], ${sql.array(column("content"), "TEXT")}::text[],
-          ${sql.array(column("contentExact"), "TEXT")}::text[], ${sql.array(column("metadata"), "TEXT")}::text[],
-          ${sql.array(column("metadataExact"), "TEXT")}::text[], ${sql.array(column("time"), "TIMESTAMPTZ")}::timestamptz[],
-          ${sql.array(column("hash"), "TEXT")}::text[], ${sql.array(column("searchable"), "TEXT")}::text[]
-        ) as g (former, id, role, content, content_exact, metadata, metadata_exact, time, hash, searchable)
-        where m.id = g.former`;
+      await rewrite(
+        sql,
+        chosen.map(({ former }) => former.id),
+        rows,
+      );
       const replaced = chosen.flatMap(({ former, message }) => earlierText(former, message));
       const notes = await prepareInTurns(conversation, replaced, options, this.#redactor);
       if (replaced.length > 0) await appendRows(sql, [notes.rows]);
@@ -137,6 +128,34 @@ export class Imports {
       return new Set(rows.map(({ id }) => id));
     }, extraMs(characters));
   }
+}
+
+/** Gives stored messages, by their ids, the form of the rows. */
+async function rewrite(sql: TransactionSQL, before: string[], rows: AppendRow[]): Promise<void> {
+  const column = <Key extends keyof AppendRow>(key: Key) => rows.map((row) => row[key]);
+  await sql`
+    update messages m set
+      id = g.id, role = g.role, content = g.content, content_exact = g.content_exact,
+      metadata = g.metadata::jsonb, metadata_exact = g.metadata_exact, sent_hash = decode(g.hash, 'hex'),
+      created_at = coalesce(g.time, m.created_at),
+      search = case when m.content = g.content then m.search
+        else dewey_search_vector(coalesce(g.searchable, g.content)) end,
+      kind = left(g.metadata::jsonb ->> 'kind', 100),
+      bookkeeping = coalesce(g.metadata::jsonb -> 'bookkeeping' = 'true', false),
+      abandoned = coalesce(g.metadata::jsonb -> 'abandoned' = 'true', false)
+    from unnest(
+      ${sql.array(before, "UUID")}::uuid[], ${sql.array(column("id"), "UUID")}::uuid[],
+      ${sql.array(column("role"), "TEXT")}::text[], ${sql.array(column("content"), "TEXT")}::text[],
+      ${sql.array(column("contentExact"), "TEXT")}::text[], ${sql.array(column("metadata"), "TEXT")}::text[],
+      ${sql.array(column("metadataExact"), "TEXT")}::text[], ${sql.array(column("time"), "TIMESTAMPTZ")}::timestamptz[],
+      ${sql.array(column("hash"), "TEXT")}::text[], ${sql.array(column("searchable"), "TEXT")}::text[]
+    ) as g (former, id, role, content, content_exact, metadata, metadata_exact, time, hash, searchable)
+    where m.id = g.former`;
+}
+
+function withoutFormer(given: ImportedMessage): NewMessage {
+  const { former_id: _, ...message } = given;
+  return message;
 }
 
 function newIdOf(named: Map<string, ImportedMessage>, former: string): string[] {

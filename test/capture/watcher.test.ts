@@ -274,9 +274,10 @@ describe("the watch over a database", () => {
     return {
       say(session: string, text: string) {
         const id = crypto.randomUUID();
-        database.run("insert into session select ?1, null, 't', '/work', '1', null, 1 where ?1 not in (select id from session)", [
-          session,
-        ]);
+        database.run(
+          "insert into session select ?1, null, 't', '/work', '1', null, 1 where ?1 not in (select id from session)",
+          [session],
+        );
         database.run("insert into message values (?, ?, 1, ?)", [id, session, JSON.stringify({ role: "user" })]);
         database.run("insert into part values (?, ?, ?)", [id, id, JSON.stringify({ type: "text", text })]);
       },
