@@ -4,12 +4,10 @@ import { appendRows, extraMs, prepareInTurns } from "./append/append.ts";
 import type { Database } from "./database/database.ts";
 import { exactMetadata, exactText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
+import { MAX_IDS_IN_REPLY } from "./messages.ts";
 import type { BulkStored, Messages } from "./messages.ts";
 import type { Redactor } from "./redact/redact.ts";
 import { hashedUuid } from "../uuid.ts";
-
-/** Maximum number of ids of other conversations in a reply; a caller hardly reads more. */
-const MAX_IDS_IN_REPLY = 100;
 
 /**
  * Messages that builds before migration 0015 imported: what they are stands in their metadata at most. Their ids, and some of

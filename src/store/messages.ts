@@ -14,7 +14,7 @@ import { Writer } from "./append/writer.ts";
 import type { Workshop } from "./workshop/workshop.ts";
 
 /** Maximum number of ids in a reply; a caller hardly reads more. */
-const MAX_IDS_IN_REPLY = 100;
+export const MAX_IDS_IN_REPLY = 100;
 
 /** A message that is stored already. */
 interface KnownRow {
