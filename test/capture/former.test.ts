@@ -19,6 +19,8 @@ const files = Object.fromEntries(
     .filter((name) => name !== "stored.ndjson")
     .map((name) => [name, readFileSync(join(recorded, name))]),
 );
+/** How often the walk in the background is asked whether it is done. */
+const POLL_MS = 5;
 /** Migrations of the build that wrote the store. */
 const FORMER_MIGRATIONS = 14;
 const [CLAUDE, CODEX, CHATGPT] = [
@@ -133,7 +135,11 @@ test("a session goes on behind what an earlier build has stored of it", async ()
 test("what programs noted for themselves is marked in the background, also where the source is gone", async () => {
   const { store } = await formerStore();
   await using _ = store;
-  await store.backfill.run(new AbortController().signal);
+  const stopping = new AbortController();
+  const keeping = store.backfill.keep(stopping.signal);
+  while (!store.backfill.isIdle) await Bun.sleep(POLL_MS);
+  stopping.abort();
+  await keeping;
   const talk = (await page(store, CODEX)).messages.map(({ content }) => content);
   expect(talk).not.toContain("[event_msg token_count]");
   expect(talk).toContain("There is a lynx.");

@@ -161,6 +161,7 @@ async function countsOf(store: Store, items: Item[]): Promise<Counts> {
     if (holding.length === 0) continue;
     count[1] += 1;
     if (await isFound(store, text, holding)) count[2] += 1;
+    else console.error(`not found: ${column}: ${JSON.stringify(beginning)}`);
   }
   const pictures = messages.reduce(
     (sum, each) => sum + (JSON.stringify(each.metadata).match(/"sha256"/g)?.length ?? 0),
