@@ -2,8 +2,9 @@ import { join } from "node:path";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText } from "./blocks.ts";
-import { Occurrences, begin, conversationId, derivedId, message, parseRow, timeOf } from "./captured.ts";
-import type { Captured, SourceReader } from "./captured.ts";
+import { Occurrences, begin, conversationId, derivedId, message, timeOf } from "./captured.ts";
+import type { Captured } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import { CodexItems, isKnownItem } from "./codex-items.ts";
 import type { SourceKind } from "./source-kind.ts";
 
@@ -36,7 +37,7 @@ const turnEnd = /^(?:task_complete|turn_complete|turn_aborted)$/;
  * oldest one JSON object with all items. Rows have no ids: a row is named by its payload and by how often that was there
  * before. What a fork repeats of its parent is named as the parent's, so that it is recognised.
  */
-class CodexReader implements SourceReader {
+class CodexReader extends RowReader {
   readonly #file: string;
   readonly #fileTime: string | undefined;
   readonly #items = new CodexItems();
@@ -54,21 +55,19 @@ class CodexReader implements SourceReader {
 
   /** `file` stands for the session where the rows do not name it, and the time of the file for a row's. */
   constructor(file: string, fileTime: string | undefined) {
+    super();
     this.#file = file;
     this.#fileTime = fileTime;
   }
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { row } = parsed;
+  protected override readRow(row: Json, text: string): Captured[] {
     const { session, items } = row;
     if (!isObject(session) || !Array.isArray(items)) return this.#row(row, text);
     return [...this.#row(session), ...items.filter(isObject).flatMap((item) => this.#row(item))];
   }
 
   /** What events told and no item repeated; the items of a turn come before its end. */
-  end(): Captured[] {
+  override end(): Captured[] {
     const conversation = this.#conversation ?? "";
     return this.#items.unsaid().map((said) => {
       const id = derivedId(conversation, "event", said.content);

@@ -30,15 +30,12 @@ const list = (value: Value): Value[] => (Array.isArray(value) ? value : []);
 const item = (column: Column, text: Value): Item[] =>
   typeof text === "string" && (text.trim() !== "" || column === "images") ? [{ column, text }] : [];
 
-/** The first text in a value: arguments of a call, or what a tool returned. */
-function firstText(value: Value): string | undefined {
-  if (typeof value === "string") return value.trim() === "" ? undefined : value;
+/** The longest text in a value: arguments of a call, or what a tool returned. */
+function longestText(value: Value): string | undefined {
+  if (typeof value === "string") return value;
   if (typeof value !== "object" || value === null) return undefined;
-  for (const each of Object.values(value)) {
-    const text = firstText(each);
-    if (text !== undefined) return text;
-  }
-  return undefined;
+  const texts = Object.values(value).flatMap((each) => longestText(each) ?? []);
+  return texts.toSorted((a, b) => b.length - a.length)[0];
 }
 
 /** Blocks as the models' APIs have them, said by a person or by the model. */
@@ -49,8 +46,8 @@ function blocks(content: Value, isPerson: boolean): Item[] {
     const type = String(block["type"]);
     if (/^(?:text|input_text|output_text)$/.test(type)) return item(isPerson ? "prompts" : "answers", block["text"]);
     if (type === "thinking") return item("thinking", block["thinking"]);
-    if (type === "tool_use") return item("calls", firstText(block["input"]));
-    if (type === "toolCall") return item("calls", firstText(block["arguments"]));
+    if (type === "tool_use") return item("calls", longestText(block["input"]));
+    if (type === "toolCall") return item("calls", longestText(block["arguments"]));
     if (/image/.test(type)) return [{ column: "images" as const, text: "" }];
     if (type !== "tool_result") return [];
     return results(block["content"]);
@@ -117,8 +114,8 @@ const readers: Record<Form, (rows: Json[]) => Item[]> = {
         return [
           ...blocks(message["content"], message["type"] === "user"),
           ...list(message["thoughts"]).flatMap((thought) => item("thinking", object(thought)["description"])),
-          ...calls.flatMap((call) => item("calls", firstText(call["args"]))),
-          ...calls.flatMap((call) => item("results", firstText(response(call)))),
+          ...calls.flatMap((call) => item("calls", longestText(call["args"]))),
+          ...calls.flatMap((call) => item("results", longestText(response(call)))),
         ];
       }),
     ),
@@ -132,7 +129,7 @@ const readers: Record<Form, (rows: Json[]) => Item[]> = {
       const { type, text, state } = row;
       const tool = object(state);
       if (type === "reasoning") return item("thinking", text);
-      if (type === "tool") return [...item("calls", firstText(tool["input"])), ...item("results", tool["output"])];
+      if (type === "tool") return [...item("calls", longestText(tool["input"])), ...item("results", tool["output"])];
       return type === "text" ? item("prompts", text) : [];
     }),
   chatgpt: (rows) =>
@@ -169,8 +166,8 @@ const readers: Record<Form, (rows: Json[]) => Item[]> = {
       list(object(message)["parts"]).flatMap((value) => {
         const part = object(value);
         const [call, response] = [object(part["functionCall"]), object(part["functionResponse"])];
-        if ("functionCall" in part) return item("calls", firstText(call["args"]));
-        if ("functionResponse" in part) return item("results", firstText(response["response"]));
+        if ("functionCall" in part) return item("calls", longestText(call["args"]));
+        if ("functionResponse" in part) return item("results", longestText(response["response"]));
         if (part["thought"] === true) return item("thinking", part["text"]);
         return item(type === "user" ? "prompts" : "answers", part["text"]);
       }),
@@ -184,15 +181,15 @@ const readers: Record<Form, (rows: Json[]) => Item[]> = {
 
 function firstArgument(value: Value): string | undefined {
   try {
-    return firstText(typeof value === "string" ? JSON.parse(value) : value);
+    return longestText(typeof value === "string" ? JSON.parse(value) : value);
   } catch {
-    return firstText(value);
+    return longestText(value);
   }
 }
 
 function outputs(output: Value): Item[] {
   if (Array.isArray(output)) return results(output);
-  return item("results", typeof output === "string" ? output : firstText(output));
+  return item("results", typeof output === "string" ? output : longestText(output));
 }
 
 /** What a file holds. Lines that are no JSON hold nothing. */

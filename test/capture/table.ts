@@ -96,7 +96,7 @@ const fixtures: Fixture[] = [
 /** How many items of a column there are in the files, in the store, and found by search. */
 type Counts = Record<Column, [file: number, stored: number, found: number]>;
 /** The words of a text by which it is sought. */
-const SOUGHT_WORDS = 6;
+const SOUGHT_WORDS = 12;
 /** A text is stored when a message holds its beginning. */
 const COMPARED_CHARACTERS = 200;
 
