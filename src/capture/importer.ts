@@ -66,6 +66,7 @@ export class Importer {
   readonly #begunByHistory = new Set<string>();
   readonly #waiting = new Map<string, Waiting[]>();
   readonly #characters = new Map<string, number>();
+  #waitingCharacters = 0;
   readonly #facts = new PendingFacts();
   /** Conversations that are passed over, that are linked to their origins, and that begin when they are needed. */
   readonly #passedOver = new Set<string>();
@@ -205,14 +206,14 @@ export class Importer {
     const size = message.content.length + sizeOf(message.metadata);
     const characters = (this.#characters.get(conversation) ?? 0) + size;
     this.#characters.set(conversation, characters);
+    this.#waitingCharacters += size;
     if (batch.length >= MAX_BATCH_MESSAGES || characters >= MAX_BATCH_CHARACTERS) await this.#send(conversation);
     else if (this.#waiting.size > 1) await this.#relieve();
   }
 
   /** Rows of many conversations may be mixed: none may wait until memory is full. */
   async #relieve(): Promise<void> {
-    const waiting = [...this.#characters.values()].reduce((sum, each) => sum + each, 0);
-    if (waiting < MAX_WAITING_CHARACTERS) return;
+    if (this.#waitingCharacters < MAX_WAITING_CHARACTERS) return;
     for (const conversation of this.#waiting.keys()) await this.#send(conversation);
   }
 
@@ -223,6 +224,7 @@ export class Importer {
   async #send(conversation: string): Promise<void> {
     const batch = this.#told(this.#waiting.get(conversation) ?? []);
     this.#waiting.delete(conversation);
+    this.#waitingCharacters -= this.#characters.get(conversation) ?? 0;
     this.#characters.delete(conversation);
     const sending = this.#sendBehind(conversation, batch);
     this.#sending.add(sending);

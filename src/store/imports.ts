@@ -69,17 +69,19 @@ export class Imports {
     const ids = input.messages.map(({ id }) => id);
     const hashes = input.messages.map(({ hash }) => hash);
     return this.#database.retried(async (sql) => {
-      const rows: { place: number; conversation: string | null }[] = await sql`
-        select place::integer, conversation_id as conversation
+      // One look into the index for each id: joined as a whole, all messages would be read for them.
+      const rows: { place: number; conversation: string | null; isSame: boolean }[] = await sql`
+        select place::integer - 1 as place, m.conversation_id as conversation,
+          coalesce(m.sent_hash = decode(given.hash, 'hex'), false) as "isSame"
         from unnest(${sql.array(ids, "UUID")}::uuid[], ${sql.array(hashes, "TEXT")}::text[])
           with ordinality as given (id, hash, place)
-        left join messages m on m.id = given.id and m.sent_hash = decode(given.hash, 'hex')
-        where m.id is null or m.conversation_id <> ${here}`;
+        left join lateral (select conversation_id, sent_hash from messages where id = given.id limit 1) m on true
+        where m.conversation_id is distinct from ${here} or m.sent_hash is distinct from decode(given.hash, 'hex')`;
       const [found]: { former: boolean }[] = await sql`
         select exists (select from messages where conversation_id = ${here} and ${sql.unsafe(IS_FORMER)}) as former`;
-      const others = [...new Set(rows.flatMap(({ conversation }) => conversation ?? []))];
+      const others = [...new Set(rows.flatMap(({ conversation, isSame }) => (isSame && conversation) || []))];
       return {
-        missing: rows.flatMap(({ place, conversation }) => (conversation === null ? [place - 1] : [])),
+        missing: rows.flatMap(({ place, isSame }) => (isSame ? [] : [place])),
         ...(others.length > 0 ? { elsewhere: others.slice(0, MAX_IDS_IN_REPLY) } : {}),
         former: found?.former ?? false,
       };
