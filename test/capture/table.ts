@@ -156,12 +156,14 @@ async function countsOf(store: Store, items: Item[]): Promise<Counts> {
     const count = counts[column];
     count[0] += 1;
     if (column === "images" || column === "branches") continue;
-    const beginning = flat(text).slice(0, COMPARED_CHARACTERS);
-    const holding = contents.filter((each) => each.text.includes(beginning)).map(({ message }) => message);
+    // An argument within another is shown as JSON.
+    const forms = [text, JSON.stringify(text).slice(1, -1)].map((form) => flat(form).slice(0, COMPARED_CHARACTERS));
+    const isHeld = (content: string) => forms.some((form) => content.includes(form));
+    const holding = contents.filter((each) => isHeld(each.text)).map(({ message }) => message);
     if (holding.length === 0) continue;
     count[1] += 1;
     if (await isFound(store, text, holding)) count[2] += 1;
-    else console.error(`not found: ${column}: ${JSON.stringify(beginning)}`);
+    else console.error(`not found: ${column}: ${JSON.stringify(forms[0])}`);
   }
   const pictures = messages.reduce(
     (sum, each) => sum + (JSON.stringify(each.metadata).match(/"sha256"/g)?.length ?? 0),
