@@ -1,12 +1,12 @@
 import type { TransactionSQL } from "bun";
-import type { AppendRow, NewMessage } from "./append/append.ts";
 import { appendRows, extraMs, prepareInTurns } from "./append/append.ts";
+import type { AppendRow, NewMessage } from "./append/row.ts";
 import type { Database } from "./database/database.ts";
 import { exactMetadata, exactText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { MAX_IDS_IN_REPLY } from "./messages.ts";
 import type { BulkStored, Messages } from "./messages.ts";
-import type { Redactor } from "./redact/redact.ts";
+import type { Workshop } from "./workshop/workshop.ts";
 import { hashedUuid } from "../uuid.ts";
 
 /**
@@ -30,12 +30,12 @@ interface FormerRow {
 /** Stores what other programs have written, also what an earlier build has stored in another form. */
 export class Imports {
   readonly #database: Database;
-  readonly #redactor: Redactor;
+  readonly #workshop: Workshop;
   readonly #messages: Messages;
 
-  constructor(database: Database, redactor: Redactor, messages: Messages) {
+  constructor(database: Database, workshop: Workshop, messages: Messages) {
     this.#database = database;
-    this.#redactor = redactor;
+    this.#workshop = workshop;
     this.#messages = messages;
   }
 
@@ -97,36 +97,44 @@ export class Imports {
       given.flatMap((message) => (message.former_id ? [[message.former_id.toLowerCase(), message] as const] : [])),
     );
     if (named.size === 0) return new Set();
-    const characters = [...named.values()].reduce((sum, { content }) => sum + content.length, 0);
-    return this.#database.transaction(async (sql) => {
-      await sql`select from conversations where id = ${conversation} for no key update`;
+    const chosen = await this.#formerOf(conversation, named);
+    if (chosen.length === 0) return new Set();
+    const options = { single: false, followToTrash: true };
+    const messages = chosen.map(({ message }) => withoutFormer(message));
+    const { rows, characters } = await prepareInTurns(conversation, messages, options, this.#workshop);
+    const earlier = chosen.flatMap(({ former, message }) => earlierText(former, message));
+    const notes = await prepareInTurns(conversation, earlier, options, this.#workshop);
+    await this.#database.transaction(
+      async (sql) => {
+        await sql`select from conversations where id = ${conversation} for no key update`;
+        const before = chosen.map(({ former }) => former.id);
+        await rewrite(sql, before, rows);
+        if (earlier.length > 0) await appendRows(sql, [notes.rows]);
+        await recount(sql, conversation);
+      },
+      extraMs(characters + notes.characters),
+    );
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  /** The messages of an earlier build among those named, unless the store has them under their new id as well. */
+  async #formerOf(conversation: string, named: Map<string, ImportedMessage>) {
+    return this.#database.retried(async (sql) => {
       const formers: FormerRow[] = await sql`
         select id, content, content_exact, metadata, metadata_exact, created_at from messages
         where conversation_id = ${conversation} and id = any(${sql.array([...named.keys()], "UUID")}::uuid[])
           and ${sql.unsafe(IS_FORMER)}`;
-      const taken = await takenIds(
-        sql,
-        formers.flatMap(({ id }) => newIdOf(named, id)),
-      );
-      const chosen = formers.flatMap((former) => {
+      const newIds = formers.flatMap(({ id }) => newIdOf(named, id));
+      const taken: { id: string }[] = await sql`
+        select id from messages where id = any(${sql.array(newIds, "UUID")}::uuid[])`;
+      const known = new Set(taken.map(({ id }) => id));
+      return formers.flatMap((former) => {
         const message = named.get(former.id);
-        return message === undefined || taken.has(newIdOf(named, former.id)[0] ?? "") ? [] : [{ former, message }];
+        return message === undefined || newIdOf(named, former.id).some((id) => known.has(id))
+          ? []
+          : [{ former, message }];
       });
-      if (chosen.length === 0) return new Set<string>();
-      const messages = chosen.map(({ message }) => withoutFormer(message));
-      const options = { single: false, followToTrash: true };
-      const { rows } = await prepareInTurns(conversation, messages, options, this.#redactor);
-      await rewrite(
-        sql,
-        chosen.map(({ former }) => former.id),
-        rows,
-      );
-      const replaced = chosen.flatMap(({ former, message }) => earlierText(former, message));
-      const notes = await prepareInTurns(conversation, replaced, options, this.#redactor);
-      if (replaced.length > 0) await appendRows(sql, [notes.rows]);
-      await recount(sql, conversation);
-      return new Set(rows.map(({ id }) => id));
-    }, extraMs(characters));
+    });
   }
 }
 
@@ -150,7 +158,7 @@ async function rewrite(sql: TransactionSQL, before: string[], rows: AppendRow[])
       ${sql.array(column("metadataExact"), "TEXT")}::text[], ${sql.array(column("time"), "TIMESTAMPTZ")}::timestamptz[],
       ${sql.array(column("hash"), "TEXT")}::text[], ${sql.array(column("searchable"), "TEXT")}::text[]
     ) as g (former, id, role, content, content_exact, metadata, metadata_exact, time, hash, searchable)
-    where m.id = g.former`;
+    where m.id = g.former and m.kind is null`;
 }
 
 function withoutFormer(given: ImportedMessage): NewMessage {
@@ -161,12 +169,6 @@ function withoutFormer(given: ImportedMessage): NewMessage {
 function newIdOf(named: Map<string, ImportedMessage>, former: string): string[] {
   const id = named.get(former)?.message_id.toLowerCase();
   return id === undefined || id === former ? [] : [id];
-}
-
-async function takenIds(sql: TransactionSQL, ids: string[]): Promise<Set<string>> {
-  if (ids.length === 0) return new Set();
-  const rows: { id: string }[] = await sql`select id from messages where id = any(${sql.array(ids, "UUID")}::uuid[])`;
-  return new Set(rows.map(({ id }) => id));
 }
 
 /** The text that a message had, as a note of its own, when that says something else and was no note itself. */
