@@ -313,7 +313,14 @@ export class Importer {
       id,
       hash: sentHash(role, content, metadata ?? undefined),
     }));
-    const reply = await this.#options.call("dewey_list_known_messages", { conversation_id: conversation, messages });
+    const reply = await this.#options
+      .call("dewey_list_known_messages", { conversation_id: conversation, messages })
+      .catch((thrown: unknown) => {
+        const error = asDeweyError(thrown);
+        if (error.code !== "invalid") throw error;
+      });
+    // A message that cannot be asked for, as in a changed export, is refused when it is sent.
+    if (reply === undefined) return batch;
     const missing = new Set(Array.isArray(reply["missing"]) ? reply["missing"] : []);
     const known = batch.length - missing.size;
     this.known += known;

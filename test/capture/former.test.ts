@@ -10,10 +10,10 @@ import type { Store } from "../../src/store/store.ts";
 import { call, importFiles } from "../support/imports.ts";
 import { connect, emptyDatabase, engines, testStore } from "../support/postgres.ts";
 
-// A store that the build before migration 0015 filled from the files in `recorded/former`, as that build stored them
+// A store that the build before migration 0015 filled from the files in `former`, as that build stored them
 // (`stored.ndjson`), and the import of the same files by this one.
 
-const recorded = join(import.meta.dir, "recorded/former");
+const recorded = join(import.meta.dir, "former");
 const files = Object.fromEntries(
   readdirSync(recorded)
     .filter((name) => name !== "stored.ndjson")
