@@ -47,7 +47,7 @@ async function knownCommand(name: string): Promise<Command> {
   const command = await commandNamed(name);
   if (command) return command;
   const kind = name.startsWith("-") ? "flag" : "command";
-  const { didYouMean } = await import("./cli/nearest.ts");
+  const { didYouMean } = await import("./nearest.ts");
   const meant = didYouMean(name, [...commandNames, "help", "--help", "--version"]);
   throw new DeweyError("invalid", `there is no ${kind} ${JSON.stringify(name)}${meant}; see: dewey --help`);
 }

@@ -5,7 +5,7 @@ import { DeweyError } from "../errors.ts";
 import { escapedJson } from "../visible.ts";
 import type { Command, Flag, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";
-import { didYouMean } from "./nearest.ts";
+import { didYouMean } from "../nearest.ts";
 import { stderrLog } from "../log.ts";
 import { isLoopback } from "../wire/host.ts";
 import { askHealth, whyUnreachable } from "./health.ts";

@@ -30,6 +30,8 @@ export interface Filter {
    * session by an index takes longer.
    */
   sieve: string;
+  /** The same condition, for messages that are found by nothing else. */
+  alone: string;
   /** Condition for visible messages, neighbours included: those that existed at the first page. */
   known: string;
   values: unknown[];
