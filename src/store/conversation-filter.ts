@@ -43,7 +43,7 @@ function ofMessages(narrowing: Narrowing, meant: Meant): string[] {
 
 /** The filters of a list that no conversation meets by itself. */
 export function meetsNone(sql: SQL, narrowing: ConversationNarrowing): Promise<Unmatched[]> {
-  const { in_trash, id_prefix: _, ...filters } = narrowing;
+  const { in_trash, starred: _, id_prefix: __, ...filters } = narrowing;
   return unmatchedOf(sql, filters, async (alone: ConversationNarrowing) => {
     const filter = listFilter(sql, { ...alone, in_trash }, await meantBy(sql, alone));
     const { found } = await one<{ found: boolean }>(

@@ -53,7 +53,6 @@ export const content = (what?: string) => described(z.string().min(1, "should no
 /** What a search looks for. */
 export const searchQuery = z
   .string()
-  .min(1, "should not be empty")
   .refine((text) => !hasMoreWords(text, MAX_QUERY_WORDS), `should have at most ${MAX_QUERY_WORDS} words`)
   .refine(isStorable, "should not contain U+0000 or lone surrogates")
   .describe("plain words; folder:x, since:3d … may stand among them");

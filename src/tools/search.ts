@@ -31,6 +31,11 @@ import { readFilters } from "./written-filters.ts";
 /** Limit on the turns shown on each side of a hit; the conversation can be read for more. */
 const MAX_CONTEXT = 5;
 
+/** Whether it names at least one filter. */
+function isNarrowed(input: object): boolean {
+  return Object.keys(writable).some((name) => input[name as keyof typeof input] !== undefined);
+}
+
 /** The filters that stand in the query become fields. Throws `invalid` for one whose value is wrong, or that is given twice. */
 function withWrittenFilters<
   Input extends { query: string; start_date?: Bound | undefined; end_date?: Bound | undefined },
@@ -97,7 +102,8 @@ export const search = defineTool({
       offset,
       cursor: z.string().min(1, "should not be empty").optional().describe("next_cursor, other arguments unchanged"),
     })
-    .refine(beginsBeforeItEnds, BEGINS_AFTER_ITS_END),
+    .refine(beginsBeforeItEnds, BEGINS_AFTER_ITS_END)
+    .refine((input) => input.query !== "" || isNarrowed(input), { path: ["query"], message: "should not be empty" }),
   output: z.object({
     results: z.array(
       z.object({

@@ -6,6 +6,7 @@ import { parseSnapshot } from "../snapshot.ts";
 import { conversationConditions, meantBy, messageConditions, unmatchedOf } from "../narrowing.ts";
 import type { Meant, Narrowing as Common, Unmatched } from "../narrowing.ts";
 import type { SearchQuery } from "./query.ts";
+import { MAX_SCOPE_MESSAGES } from "./rank.ts";
 import type { Filter } from "./rank.ts";
 
 /** Bookkeeping is left out, but for what people look for. */
@@ -57,8 +58,13 @@ export async function filterOf(
     byIndex.push(`m.conversation_id = any (array(${ids}))`);
     bySieve.push(`(m.conversation_id in (${ids})) is true`);
   }
+  const scopeMessages = await messagesIn(sql, narrowing, meant);
   const places = conversationConditions(others, meant, value);
-  const inPlace = `m.conversation_id in (select id from conversations where ${places.join(" and ")})`;
+  const ids = `select id from conversations where ${places.join(" and ")}`;
+  // Few messages are found by their conversations. Among many, a sieve looks up the conversations by hash.
+  const isSmall = scopeMessages !== undefined && scopeMessages <= MAX_SCOPE_MESSAGES;
+  const byIds = `m.conversation_id = any (array(${ids}))`;
+  const byHash = `(m.conversation_id in (${ids})) is true`;
   if (conversation_id !== undefined) conditions.push(`m.conversation_id = ${value(conversation_id, "uuid")}`);
   if (role !== undefined) conditions.push(`m.role = ${value(role, "text")}`);
   // All as containment, which the index over words and metadata supports.
@@ -68,13 +74,11 @@ export async function filterOf(
   if (start_date !== undefined) conditions.push(`m.created_at >= ${value(start_date, "timestamptz")}`);
   if (end_date !== undefined) conditions.push(`m.created_at < ${value(end_date, "timestamptz")}`);
   for (const required of query.required) conditions.push(`m.search @@ ${value(required, "text")}::tsquery`);
-  const scopeMessages = await messagesIn(sql, narrowing, meant);
   const all = (more: string[], place: string) => [...conditions, ...more, ...(places.length > 0 ? [place] : [])];
   return {
-    // Its conversations may be thousands, which a sieve looks up by hash, and an array one by one.
-    condition: all(byIndex, `(${inPlace}) is true`).join(" and "),
-    sieve: all(bySieve, `(${inPlace}) is true`).join(" and "),
-    alone: all(byIndex, inPlace).join(" and "),
+    condition: all(byIndex, isSmall ? byIds : byHash).join(" and "),
+    sieve: all(bySieve, byHash).join(" and "),
+    alone: all(byIndex, isSmall ? byIds : `m.conversation_id in (${ids})`).join(" and "),
     known,
     values,
     scopeMessages,

@@ -18,7 +18,7 @@ const ANSWER_WEIGHT = 0.5;
 /** Size of a block of the best by their own words, reranked with their neighbours. Larger blocks measurably change nothing. */
 const RERANKED = 100;
 /** All matches in a session or a conversation of up to this size are ranked. */
-const MAX_SCOPE_MESSAGES = 10_000;
+export const MAX_SCOPE_MESSAGES = 10_000;
 /** `ts_rank` sums 1/j² over a lexeme's positions and divides by the limit of that sum. */
 const RANK_SCALE = 1.644934;
 
