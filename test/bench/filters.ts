@@ -153,7 +153,7 @@ async function fill(sql: SQL): Promise<void> {
             case when n % 2000 < 4 then 'tool-' || (n / 2000) % 60 when n % 3 = 0 then 'Read' else 'Bash' end)
           || case when n % 4 = 0 then jsonb_build_object('outcome', case when n % 400 = 0 then 'error' else 'success' end)
             else '{}' end end
-      from generate_series(0, ${messages - 1}) n join texts on place = (n * 7919) % ${TEXTS} + 1 order by n`);
+      from generate_series(0, ${messages - 1}) n join texts on place = (n::bigint * 7919) % ${TEXTS} + 1 order by n`);
     for (const { definition } of indexes) await within.unsafe(definition);
   });
   for (const table of ["conversations", "conversation_titles", "messages"]) await sql.unsafe(`vacuum analyze ${table}`);
