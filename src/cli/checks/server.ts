@@ -3,6 +3,7 @@ import { settings } from "../../settings.ts";
 import { ENGINE_VERSION } from "../../store/engine/engine.ts";
 import { withoutSecrets } from "../../wire/address.ts";
 import { isObject } from "../../wire/frame.ts";
+import type { Json } from "../../wire/frame.ts";
 import { isLoopback } from "../../wire/host.ts";
 import { askHealth, portOf, whyUnreachable } from "../health.ts";
 import type { Invocation } from "../command.ts";

@@ -115,15 +115,18 @@ export async function basisOf(
   };
 }
 
-/** Uses the planner's estimate, which knows the distribution of roles and dates and has sampled the metadata. */
+/**
+ * Uses the planner's estimate, which knows the distribution of roles and dates and has sampled the metadata, and the size of
+ * the scope, of which it knows nothing.
+ */
 async function passingShare(sql: SQL, filter: Filter, statistics: Statistics): Promise<number> {
   if (filter.values.length === 0) return 1;
-  if (filter.scopeMessages !== undefined) return Math.min(1, filter.scopeMessages / Math.max(1, statistics.rows));
+  const inScope = (filter.scopeMessages ?? Infinity) / Math.max(1, statistics.rows);
   const { "QUERY PLAN": plans } = await one<{ "QUERY PLAN": { Plan: { "Plan Rows": number } }[] }>(
     sql.unsafe(`explain (format json) select from messages m where ${filter.condition}`, filter.values),
   );
   const estimated = plans[0]?.Plan["Plan Rows"] ?? statistics.rows;
-  return Math.min(1, estimated / Math.max(1, statistics.rows));
+  return Math.min(1, inScope, estimated / Math.max(1, statistics.rows));
 }
 
 /**
