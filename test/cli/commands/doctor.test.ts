@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { binary, run, startServe } from "../../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import { freePort } from "../../support/ports.ts";
+import { Rpc } from "../../support/rpc.ts";
 
 interface Report {
   code: number;
@@ -197,6 +198,40 @@ describe("dewey completions", () => {
     expect(complete(["dewey", "help", "rest"])).toBe("restore");
     expect(complete(["dewey", "search", "--sin"])).toBe("--since");
     expect(complete(["dewey", "list", "x"])).toBe("");
+    expect(complete(["dewey", "connect", "c"])).toBe("claude-code codex");
+    expect(complete(["dewey", "context", "h"])).toBe("history");
+  });
+
+  test("complete clients, titles, contexts and recent ids, and nothing without a server", async () => {
+    using home = temporaryHome();
+    const { running, url } = await startServe(home.path);
+    await using _ = running;
+    const env = { ...plainEnvironment(home.path), DEWEY_URL: url };
+    const rpc = await Rpc.open(url);
+    await rpc.initialize();
+    const metadata = { client_name: "codex", title: "A $(flaky) test" };
+    const { conversation_id: id } = await rpc.tool("dewey_begin_conversation", { metadata });
+    await rpc.tool("dewey_set_startup_context", { name: "house rules", content: "x" });
+    rpc.close();
+    const definition = await script("bash");
+    const complete = (...words: string[]) => {
+      const typed = [binary, ...words].map((word) => `'${word}'`).join(" ");
+      const end = `COMP_WORDS=(${typed}) COMP_CWORD=${words.length}; _dewey; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      return Bun.spawnSync(["/bin/bash", "-c", `${definition}\n${end}`], { env })
+        .stdout.toString()
+        .trim();
+    };
+    const short = String(id).slice(0, 13);
+    expect(complete("show", short.slice(0, 4))).toBe(short);
+    expect(complete("resume", "flaky")).toBe(short);
+    expect(complete("search", "--client", "co")).toBe("codex");
+    expect(complete("search", "--title", "a")).toBe(String.raw`A\ \$\(flaky\)\ test`);
+    expect(complete("context", "use", "ho")).toBe(String.raw`house\ rules`);
+    const names = async (kind: string) => (await run(["completions", "--names", kind, "--", ""], env)).stdout;
+    expect(await names("ids")).toBe(`${short}\tA $(flaky) test\n`);
+    expect(await names("nothing")).toBe("");
+    const away = await run(["completions", "--names", "ids"], { ...env, DEWEY_URL: `ws://localhost:${freePort()}` });
+    expect(away).toEqual({ code: 0, stdout: "", stderr: "" });
   });
 
   test.skipIf(Bun.which("fish") === null)("complete commands and flags in fish", async () => {
