@@ -54,6 +54,10 @@ export function narrowingWritten(filters: WrittenFilters): Record<string, unknow
   return Object.fromEntries(fields);
 }
 
+/** For a store without any conversation. */
+export const NOTHING_YET =
+  "There are no conversations yet. To bring in earlier ones: dewey import; to keep new ones: dewey connect claude-code";
+
 /** The tool's fields, and the flag that sets each, for errors. */
 export const narrowingFields = Object.fromEntries(
   Object.entries(narrowingFlags).map(([flag, { field }]) => [`--${flag}`, field]),
@@ -61,16 +65,22 @@ export const narrowingFields = Object.fromEntries(
 
 /**
  * Says which filters nothing meets, and what could have been meant; or that nothing meets them all. Undefined without filters.
- * `fields` are those that were sent.
+ * `fields` are those that were sent, and `written` those of them that stood in the query.
  */
-export function nothingMeets(unmatched: Unmatched[] | undefined, fields: Record<string, unknown>): string | undefined {
+export function nothingMeets(
+  unmatched: Unmatched[] | undefined,
+  fields: Record<string, unknown>,
+  written: Record<string, unknown> = {},
+): string | undefined {
   const names = Object.entries(narrowingFlags).map(([flag, { field }]) => ({ flag, field: field as string }));
   const flagOf = (field: string) => names.find((each) => each.field === field)?.flag ?? field;
   if (unmatched !== undefined && unmatched.length > 0)
     return unmatched
       .map(({ filter, value, known }) => {
         const said = saidTimes[filter]?.(value) ?? oneLine(value);
-        const what = value === "true" ? `--${flagOf(filter)}` : `--${flagOf(filter)} ${said}`;
+        const name = flagOf(filter);
+        const flag = value === "true" ? `--${name}` : `--${name} ${said}`;
+        const what = filter in written ? `${name}:${value === "true" ? "" : said}` : flag;
         return `Nothing is stored with ${what}.${suggestion(value, known)}`;
       })
       .join("\n");

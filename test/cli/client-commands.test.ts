@@ -133,7 +133,7 @@ describe("dewey search", () => {
 
   test("takes filters among the words, and shows the newest messages without any", async () => {
     const found = async (...args: string[]) => (await dewey("search", ...args)).stdout;
-    expect(await found("client:A", "mend")).toContain("Nothing is stored with --client A. There are: a client.");
+    expect(await found("client:A", "mend")).toContain("Nothing is stored with client:A. There are: a client.");
     expect(await found("role:user", "tool:ECHO", "since:yesterday", "hi")).toContain("1 match");
     expect(await found("tool:echo")).toContain("2 matches");
     expect(await found("--tool", "ehco", "hi")).toContain("Nothing is stored with --tool ehco. Did you mean echo?");
@@ -415,7 +415,7 @@ describe("a command that asks the server", () => {
       expect(await run(["list"], away)).toEqual({
         code: 0,
         stdout:
-          "There are no conversations yet. Record some: dewey connect claude-code; or bring in earlier ones: dewey import\n",
+          "There are no conversations yet. To bring in earlier ones: dewey import; to keep new ones: dewey connect claude-code\n",
         stderr: "",
       });
       expect(await run(["status"], away)).toMatchObject({

@@ -83,7 +83,7 @@ export async function upstreams(invocation: Invocation): Promise<Finding> {
     }
   }
   const names = [...byName.keys()].join(", ");
-  return health ? ok(names) : note(`${names}; no proxy is running (start one with: dewey proxy)`);
+  return health ? ok(names) : note(`${names}; no proxy is running (dewey up runs one)`);
 }
 
 function filesIn(folder: string): string[] {

@@ -11,6 +11,9 @@ import { foreignServer, portOwner } from "../../wire/owner.ts";
 import { fault, healthAt, ok } from "./finding.ts";
 import type { Finding } from "./finding.ts";
 
+const REMEDY =
+  "one person needs none running: clients and commands start it, and dewey up shows it at work; for a service: dewey unit serve";
+
 /** What stands at the server's address in its place: a proxy, or another program. */
 async function notTheServer(url: string, health: Json | undefined): Promise<Finding | undefined> {
   const place = withoutSecrets(url);
@@ -54,6 +57,8 @@ export async function server(invocation: Invocation): Promise<Finding> {
   const foreign = health === undefined ? undefined : foreignServer({ url, token });
   if (foreign) return fault(foreign.complaint, foreign.remedy);
   const unreachable = await whyUnreachable({ url, token });
+  if (unreachable?.code === "unavailable" && isLoopback(new URL(url).hostname))
+    return fault(`no server runs at ${place}`, REMEDY);
   if (unreachable) throw unreachable;
   const version = health?.["version"];
   if (version !== invocation.version) {

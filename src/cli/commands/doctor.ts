@@ -52,11 +52,17 @@ async function isTaken(out: Output, text: string): Promise<boolean> {
 
 const marks = { ok: ["good", "✓"], note: ["quiet", "·"], fault: ["bad", "✗"] } as const;
 
-function line(name: string, { state, text, remedy }: Finding, { paint }: Terminal): string {
+function line(name: string, { state, text, remedy }: Finding, { paint, interactive, columns }: Terminal): string {
   const [look, mark] = marks[state];
-  const end = remedy === undefined ? "" : `; ${remedy}`;
-  return `${paint(look, `${mark} ${name.padEnd(NAME_CHARACTERS)}`)}  ${oneLine(text)}${end}\n`;
+  const said = `${oneLine(text)}${remedy === undefined ? "" : `; ${remedy}`}`;
+  const indent = `${mark} ${name.padEnd(NAME_CHARACTERS)}  `.length;
+  // On a terminal a long line goes on below its beginning.
+  const lines = interactive ? Bun.wrapAnsi(said, Math.max(LEAST_COLUMNS, columns - indent)).split("\n") : [said];
+  return `${paint(look, `${mark} ${name.padEnd(NAME_CHARACTERS)}`)}  ${lines.join(`\n${" ".repeat(indent)}`)}\n`;
 }
+
+/** Narrower columns break every word. */
+const LEAST_COLUMNS = 20;
 
 /** The length of the longest name of a check. */
 const NAME_CHARACTERS = 13;

@@ -1,7 +1,7 @@
 import type { ConversationList } from "../../store/conversations.ts";
 import { choiceFlag, clientCommand, jsonText, limitFlag } from "../client-command.ts";
 import type { Invocation } from "../command.ts";
-import { narrowingFields, narrowingFlags, narrowingOf, nothingMeets } from "../filters.ts";
+import { NOTHING_YET, narrowingFields, narrowingFlags, narrowingOf, nothingMeets } from "../filters.ts";
 import { rememberListing } from "../last-listing.ts";
 import { drawnListing } from "../listing.ts";
 import { pages } from "../pages.ts";
@@ -35,7 +35,7 @@ export const list = clientCommand({
     if (json) return out.write(jsonText(reply));
     const ids = reply.conversations.map((each) => each.id);
     rememberListing(dataDir, ids);
-    if (ids.length === 0) return out.write(`${nothingFound(reply, args)}\n`);
+    if (ids.length === 0) return out.write(`${terminal.prose(nothingFound(reply, args))}\n`);
     await out.write(drawnListing(reply.conversations, terminal, `${sort}_at`));
     const more = reply.total_is_lower_bound ? "more than " : "";
     const shown = ids.length < reply.total ? `${ids.length} of ${more}` : "";
@@ -57,7 +57,5 @@ function nothingFound(reply: ConversationList, args: Record<string, unknown>): s
   const none = `There are no ${args["starred"] === true ? "favourites" : "conversations"}${place}`;
   const why = nothingMeets(reply.unmatched, args);
   if (why !== undefined) return why;
-  return Object.keys(args).length > 1 || place !== ""
-    ? `${none}.`
-    : `${none} yet. Record some: dewey connect claude-code; or bring in earlier ones: dewey import`;
+  return Object.keys(args).length > 1 || place !== "" ? `${none}.` : NOTHING_YET;
 }

@@ -1,12 +1,20 @@
 import { DeweyError } from "../../errors.ts";
 import { readFilters } from "../../tools/written-filters.ts";
+import type { ConversationList } from "../../store/conversations.ts";
 import type { SearchReply } from "../../store/search/search.ts";
 import { choiceFlag, clientCommand, jsonText, limitFlag, textFlag } from "../client-command.ts";
 import type { Talk } from "../client-command.ts";
 import { usageError } from "../command.ts";
 import { about } from "../conversation.ts";
 import { conversationIdOf } from "../conversation-id.ts";
-import { narrowingFields, narrowingFlags, narrowingOf, narrowingWritten, nothingMeets } from "../filters.ts";
+import {
+  NOTHING_YET,
+  narrowingFields,
+  narrowingFlags,
+  narrowingOf,
+  narrowingWritten,
+  nothingMeets,
+} from "../filters.ts";
 import { pages } from "../pages.ts";
 import type { Terminal } from "../terminal.ts";
 import { counted, localTime } from "../terminal.ts";
@@ -58,8 +66,9 @@ export const search = clientCommand({
     if (json) return out.write(jsonText(reply));
     for (const { from, to } of reply.corrected ?? []) await out.write(`${correction(from, to, terminal)}\n\n`);
     for (const hit of reply.results) await out.write(drawn(hit, terminal));
-    const why = reply.total === 0 ? nothingMeets(reply.unmatched, args) : undefined;
-    if (why !== undefined) await out.write(`${why}\n\n`);
+    const why = reply.total === 0 ? nothingMeets(reply.unmatched, args, written) : undefined;
+    if (why !== undefined) await out.write(`${terminal.prose(why)}\n\n`);
+    if (reply.total === 0 && (await isEmpty(talk))) return out.write(`${terminal.prose(NOTHING_YET)}\n`);
     const more = reply.total_is_lower_bound ? "more than " : "";
     const shown = reply.results.length < reply.total ? `${reply.results.length} of ${more}` : "";
     await out.write(terminal.paint("quiet", `${shown}${counted(reply.total, "match", "matches")}\n`));
@@ -73,6 +82,10 @@ const fieldsOfFlags: Record<string, string> = {
   "--source": "source",
   "--metadata": "metadata",
 };
+
+async function isEmpty({ call }: Talk): Promise<boolean> {
+  return (await call<ConversationList>("dewey_list_conversations", { limit: 1 })).total === 0;
+}
 
 function flagOf(field: string): string {
   return Object.keys(fieldsOfFlags).find((flag) => fieldsOfFlags[flag] === field) ?? field;
@@ -131,5 +144,6 @@ function highlighted(snippet: string, terminal: Terminal): string {
   const lit = terminal.interactive
     ? text.replaceAll(/\*\*([^*]+)\*\*/g, (_, words: string) => terminal.paint("match", words))
     : text;
-  return terminal.interactive ? Bun.wrapAnsi(`  ${lit}`, terminal.columns) : `  ${lit}`;
+  if (!terminal.interactive) return `  ${lit}`;
+  return Bun.wrapAnsi(lit, Math.max(1, terminal.columns - 2)).replaceAll(/^/gm, "  ");
 }

@@ -72,7 +72,7 @@ export const up: Command = {
 };
 
 const JOINED =
-  "A server runs already, started by a command or a client. It is used, and stays after Ctrl-C; dewey stop ends it.\n\n";
+  "A server runs already, started by a command or a client. It is used,\nand stays after Ctrl-C; dewey stop ends it.\n\n";
 
 /** The address, when a server answers there. Throws `unavailable` for another user's, and `invalid` for another program. */
 async function runningServer(url: string, token: string | undefined): Promise<string | undefined> {
@@ -101,12 +101,12 @@ function welcome(serverUrl: string, proxyUrl: string, watch: "here" | "elsewhere
   return [
     "Ready. In another terminal:",
     `  dewey connect claude-code${address}`.padEnd(STEP_CHARACTERS) +
-      "  its sessions are kept from then on (or: codex, gemini)",
-    `  dewey import${address}`.padEnd(STEP_CHARACTERS) + "  brings in the sessions that are on this machine already",
+      "  keeps its sessions from then on (or codex, gemini)",
+    `  dewey import${address}`.padEnd(STEP_CHARACTERS) + "  brings in the sessions of this machine",
     `  dewey search WORDS${address}`.padEnd(STEP_CHARACTERS) + "  finds what was said",
     "",
     `  server  ${serverUrl}  (also ${serverUrl.replace("ws", "http")}/mcp)`,
-    `  proxy   ${proxyUrl}  (choose the server behind it with ?upstream=NAME)`,
+    `  proxy   ${proxyUrl}  (?upstream=NAME chooses the server behind it)`,
     ...(watch === "here"
       ? ["  watch   the sessions of all agents on this machine are stored (DEWEY_WATCH=off ends that)"]
       : []),
