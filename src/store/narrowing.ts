@@ -45,7 +45,7 @@ interface Facet {
   /** As in the index of 0020. */
   expression: string;
   /** Whether a name is meant; case is ignored. */
-  isMeant(name: string, given: string): boolean;
+  isMeant: (name: string, given: string) => boolean;
 }
 
 const isSame = (name: string, given: string) => name.toLowerCase() === given.toLowerCase();
@@ -99,7 +99,7 @@ export async function unmatchedOf<Filters extends object>(
   // The planner hopes to come across one soon, and would read all messages when there is none.
   await sql`select set_config('enable_seqscan', 'off', true)`;
   const unmatched: Unmatched[] = [];
-  for (const [filter, given] of Object.entries(filters)) {
+  for (const [filter, given] of Object.entries<unknown>(filters as Record<string, unknown>)) {
     if (given === undefined || (await isMet({ [filter]: given } as Filters))) continue;
     const value = textOf(given);
     const facet = facetNames.find((name) => name === filter);

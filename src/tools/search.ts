@@ -41,7 +41,7 @@ function withWrittenFilters<
   Input extends { query: string; start_date?: Bound | undefined; end_date?: Bound | undefined },
 >(input: Input): Input {
   const { words, filters } = readFilters(input.query);
-  const fields = Object.entries(filters).map(([name, value]) => {
+  const fields = Object.entries(filters).map(([name, value]): [string, unknown] => {
     const field = FIELDS[name] ?? name;
     if (field in input && input[field as keyof Input] !== undefined)
       throw wrongFilter(`${name}: stands in the query and is given as ${field}; leave one out`);
@@ -51,7 +51,7 @@ function withWrittenFilters<
       `${name}: in the query ${parsed.error.issues[0]?.message}; to search for it as a word, put it in quotes`,
     );
   });
-  const narrowed: Input = { ...input, query: words, ...Object.fromEntries(fields) };
+  const narrowed: Input = { ...input, query: words, ...(Object.fromEntries(fields) as Partial<Input>) };
   if (!beginsBeforeItEnds(narrowed)) throw wrongFilter("since: in the query should not be after until:");
   return narrowed;
 }

@@ -64,7 +64,7 @@ function tablesHere({ env }: Invocation, name: string): { file: string; servers:
     const config = file.json();
     const here = isObject(config["projects"]) ? config["projects"][resolve(".")] : undefined;
     return [config, here].flatMap((place) =>
-      isObject(place) && isObject(place["mcpServers"]) ? [{ file: path, servers: place["mcpServers"] as Servers }] : [],
+      isObject(place) && isObject(place["mcpServers"]) ? [{ file: path, servers: place["mcpServers"] }] : [],
     );
   });
 }
