@@ -6,7 +6,7 @@ import { ToolClient } from "../tool-client.ts";
 import { askHealth } from "./health.ts";
 import type { Invocation } from "./command.ts";
 import { shortIds, titleOf } from "./listing.ts";
-import { oneLine } from "./terminal.ts";
+import { oneLine } from "../visible.ts";
 
 // What a shell completes by asking `dewey completions --names KIND`, at each press of the key.
 

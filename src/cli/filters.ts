@@ -6,7 +6,8 @@ import type { Flag, Invocation } from "./command.ts";
 import { folderFlag } from "./folder-flag.ts";
 import { sinceMoment, untilMoment } from "./moment.ts";
 import { nearest } from "../nearest.ts";
-import { localTime, oneLine } from "./terminal.ts";
+import { localTime } from "./terminal.ts";
+import { oneLine } from "../visible.ts";
 
 /** A flag that sets a field of the tool. */
 interface FilterFlag extends Flag {

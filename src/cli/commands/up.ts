@@ -7,7 +7,7 @@ import { settings } from "../../settings.ts";
 import type { Command } from "../command.ts";
 import { startAttachedWatch } from "../attached-watch.ts";
 import { relayingLog, startConfiguredProxy } from "../configured-proxy.ts";
-import { askHealth } from "../health.ts";
+import { askHealth, proxyAt } from "../health.ts";
 import { aborted, warnOfUnknownVariables } from "../signals.ts";
 
 /** The width of a command in the list of what to do next, with the default address. */
@@ -43,8 +43,9 @@ export const up: Command = {
     warnOfUnknownVariables(invocation.env, log);
     const at = (port: number) => `ws${config.tls ? "s" : ""}://localhost:${port}`;
     const known = await runningServer(at(config.port), config.token);
-    if (known !== undefined && (await askHealth(at(proxySettings.port))) !== undefined) {
-      print(`Dewey runs already; to stop it: dewey stop\n\n${welcome(known, at(proxySettings.port), "elsewhere")}`);
+    const relay = known === undefined ? undefined : await proxyAt(proxySettings.port);
+    if (known !== undefined && relay !== undefined) {
+      print(`Dewey runs already; to stop it: dewey stop\n\n${welcome(known, relay.url, "elsewhere")}`);
       return 0;
     }
     await using stack = new AsyncDisposableStack();
@@ -55,9 +56,8 @@ export const up: Command = {
     // A server that a command or a client has started follows the sessions itself.
     if (known === undefined) stack.use(startAttachedWatch(config, url, invocation.env, log));
     const watch = config.watch && known === undefined ? "here" : "elsewhere";
-    print(
-      `${known === undefined ? "" : JOINED}${welcome(url, at(proxy.port), watch)}\n${known === undefined ? "Ctrl-C stops everything." : "Ctrl-C stops the proxy."}\n`,
-    );
+    const [joined, stops] = known === undefined ? ["", "everything"] : [JOINED, "the proxy"];
+    print(`${joined}${welcome(url, at(proxy.port), watch)}\nCtrl-C stops ${stops}.\n`);
 
     async function startedServer(): Promise<number> {
       const { startServer } = await import("../server.ts");
