@@ -9,7 +9,7 @@ import { MOMENT_FORMS, sinceMoment, untilMoment } from "../moment.ts";
 import { pages } from "../pages.ts";
 import type { Terminal } from "../terminal.ts";
 import { counted, localTime } from "../terminal.ts";
-import { oneLine } from "../../visible.ts";
+import { oneLine, visible } from "../../visible.ts";
 
 const DEFAULT_LIMIT = 10;
 
@@ -76,7 +76,8 @@ export const search = clientCommand({
     for (const { from, to } of reply.corrected ?? []) await out.write(`${correction(from, to, terminal)}\n\n`);
     for (const hit of reply.results) await out.write(drawn(hit, terminal));
     const more = reply.total_is_lower_bound ? "more than " : "";
-    const shown = reply.results.length < reply.total ? `${reply.results.length} of ${more}` : "";
+    const told = reply.results.reduce((sum, { repeated }) => sum + (repeated?.times ?? 1), 0);
+    const shown = told < reply.total ? `${told} of ${more}` : "";
     await out.write(terminal.paint("quiet", `${shown}${counted(reply.total, "match", "matches")}\n`));
   },
 });
@@ -94,28 +95,39 @@ function parsedObject(text: string): unknown {
   }
 }
 
+type Hit = SearchReply["results"][number];
+
 /** A hit: role, time and conversation, then the words around the match. */
-function drawn(hit: SearchReply["results"][number], terminal: Terminal): string {
+function drawn(hit: Hit, terminal: Terminal): string {
   const { paint } = terminal;
   const place = about(hit);
   const head = [
     paint("name", oneLine(hit.role)),
     localTime(hit.created_at),
     ...(hit.abandoned ? ["abandoned"] : []),
+    ...(hit.repeated ? [`said ${hit.repeated.times} times`] : []),
     ...(place === "" ? [] : [place]),
   ];
   const where = `dewey show ${hit.conversation_id} --turn ${hit.turn}`;
-  return `${terminal.fit(head.join("  "))}\n${highlighted(hit.snippet, terminal)}\n${paint("quiet", where)}\n\n`;
+  return `${terminal.fit(head.join("  "))}\n${highlighted(hit, terminal)}\n${paint("quiet", where)}\n\n`;
 }
 
+/** What stands before and behind a matching word in a snippet. */
+const MARK = "**";
 /** Several times a snippet: wrapping takes time that grows with the square of a line of spaces and accents. */
 const MAX_SNIPPET_CHARACTERS = 2000;
 
-/** Replaces the **asterisks** with which the server marks matching words by a colour on a terminal. */
-function highlighted(snippet: string, terminal: Terminal): string {
-  const text = oneLine(snippet.slice(0, MAX_SNIPPET_CHARACTERS));
-  const lit = terminal.interactive
-    ? text.replaceAll(/\*\*([^*]+)\*\*/g, (_, words: string) => terminal.paint("match", words))
-    : text;
-  return terminal.interactive ? Bun.wrapAnsi(`  ${lit}`, terminal.columns) : `  ${lit}`;
+/** The snippet with its matching words in a colour on a terminal, and between asterisks elsewhere. */
+function highlighted({ snippet, snippet_matches: matches }: Hit, terminal: Terminal): string {
+  if (!terminal.interactive) return `  ${oneLine(snippet.slice(0, MAX_SNIPPET_CHARACTERS))}`;
+  const letters = Array.from(snippet).slice(0, MAX_SNIPPET_CHARACTERS);
+  const piece = (start: number, end: number) => visible(letters.slice(start, end).join(""));
+  let lit = "";
+  let position = 0;
+  for (const [start, end] of matches) {
+    if (end > letters.length) break;
+    lit += piece(position, start - MARK.length) + terminal.paint("match", piece(start, end));
+    position = end + MARK.length;
+  }
+  return Bun.wrapAnsi(`  ${lit}${piece(position, letters.length)}`, terminal.columns);
 }

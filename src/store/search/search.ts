@@ -81,8 +81,8 @@ export class Search {
         ? findLiterally(sql, query.literal, filter, page)
         : rank(sql, place.basis, filter, page));
       const marker = isLiteral(query) ? literalMarker(query.literal) : wordMarker(sql, place);
-      const results = await readHits(sql, ranked.slice(0, limit), { mark: marker.mark, context, full });
-      const next = { ...place, offset: place.offset + results.length };
+      const { hits: results, read } = await readHits(sql, ranked, { mark: marker.mark, limit, context, full });
+      const next = { ...place, offset: place.offset + read };
       return {
         results,
         total: place.total,
@@ -90,7 +90,7 @@ export class Search {
         offset: place.offset,
         ...(place.isLowerBound ? { total_is_lower_bound: true } : {}),
         ...(await this.#corrected(sql, text, place, marker.shown)),
-        ...(ranked.length > results.length ? { next_cursor: encodeCursor(next, asked) } : {}),
+        ...(ranked.length > read ? { next_cursor: encodeCursor(next, asked) } : {}),
       };
     };
     return this.#reads.search(search, signal);
