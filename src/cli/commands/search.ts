@@ -18,7 +18,7 @@ import {
 import { pages } from "../pages.ts";
 import type { Terminal } from "../terminal.ts";
 import { counted, localTime } from "../terminal.ts";
-import { oneLine } from "../../visible.ts";
+import { oneLine, visible } from "../../visible.ts";
 
 const DEFAULT_LIMIT = 10;
 
@@ -70,7 +70,8 @@ export const search = clientCommand({
     if (why !== undefined) await out.write(`${terminal.prose(why)}\n\n`);
     if (reply.total === 0 && (await isEmpty(talk))) return out.write(`${terminal.prose(NOTHING_YET)}\n`);
     const more = reply.total_is_lower_bound ? "more than " : "";
-    const shown = reply.results.length < reply.total ? `${reply.results.length} of ${more}` : "";
+    const told = reply.results.reduce((sum, { repeated }) => sum + (repeated?.times ?? 1), 0);
+    const shown = told < reply.total ? `${told} of ${more}` : "";
     await out.write(terminal.paint("quiet", `${shown}${counted(reply.total, "match", "matches")}\n`));
   },
 });
@@ -121,29 +122,40 @@ function parsedObject(text: string): unknown {
   }
 }
 
+type Hit = SearchReply["results"][number];
+
 /** A hit: role, time and conversation, then the words around the match. */
-function drawn(hit: SearchReply["results"][number], terminal: Terminal): string {
+function drawn(hit: Hit, terminal: Terminal): string {
   const { paint } = terminal;
   const place = about(hit);
   const head = [
     paint("name", oneLine(hit.role)),
     localTime(hit.created_at),
     ...(hit.abandoned ? ["abandoned"] : []),
+    ...(hit.repeated ? [`said ${hit.repeated.times} times`] : []),
     ...(place === "" ? [] : [place]),
   ];
   const where = `dewey show ${hit.conversation_id} --turn ${hit.turn}`;
-  return `${terminal.fit(head.join("  "))}\n${highlighted(hit.snippet, terminal)}\n${paint("quiet", where)}\n\n`;
+  return `${terminal.fit(head.join("  "))}\n${highlighted(hit, terminal)}\n${paint("quiet", where)}\n\n`;
 }
 
+/** What stands before and behind a matching word in a snippet. */
+const MARK = "**";
 /** Several times a snippet: wrapping takes time that grows with the square of a line of spaces and accents. */
 const MAX_SNIPPET_CHARACTERS = 2000;
 
-/** Replaces the **asterisks** with which the server marks matching words by a colour on a terminal. */
-function highlighted(snippet: string, terminal: Terminal): string {
-  const text = oneLine(snippet.slice(0, MAX_SNIPPET_CHARACTERS));
-  const lit = terminal.interactive
-    ? text.replaceAll(/\*\*([^*]+)\*\*/g, (_, words: string) => terminal.paint("match", words))
-    : text;
-  if (!terminal.interactive) return `  ${lit}`;
-  return Bun.wrapAnsi(lit, Math.max(1, terminal.columns - 2)).replaceAll(/^/gm, "  ");
+/** The snippet with its matching words in a colour on a terminal, and between asterisks elsewhere. */
+function highlighted({ snippet, snippet_matches: matches }: Hit, terminal: Terminal): string {
+  if (!terminal.interactive) return `  ${oneLine(snippet.slice(0, MAX_SNIPPET_CHARACTERS))}`;
+  const letters = Array.from(snippet).slice(0, MAX_SNIPPET_CHARACTERS);
+  const piece = (start: number, end: number) => visible(letters.slice(start, end).join("")).replaceAll(/\s+/g, " ");
+  let lit = "";
+  let position = 0;
+  for (const [start, end] of matches) {
+    if (end > letters.length) break;
+    lit += piece(position, start - MARK.length) + terminal.paint("match", piece(start, end));
+    position = end + MARK.length;
+  }
+  const text = `${lit}${piece(position, letters.length)}`;
+  return Bun.wrapAnsi(text, Math.max(1, terminal.columns - 2)).replaceAll(/^/gm, "  ");
 }

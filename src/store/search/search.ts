@@ -92,8 +92,8 @@ export class Search {
       const page = { offset: place.offset, limit: limit + 1 };
       const ranked = await found(sql, query, place, filter, page);
       const marker = isLiteral(query) ? literalMarker(query.literal) : wordMarker(sql, place);
-      const results = await readHits(sql, ranked.slice(0, limit), { mark: marker.mark, context, full });
-      const next = { ...place, offset: place.offset + results.length };
+      const { hits: results, read } = await readHits(sql, ranked, { mark: marker.mark, limit, context, full });
+      const next = { ...place, offset: place.offset + read };
       return {
         results,
         total: place.total,
@@ -102,7 +102,7 @@ export class Search {
         ...(place.isLowerBound ? { total_is_lower_bound: true } : {}),
         ...(await this.#corrected(sql, text, place, marker.shown)),
         ...(place.total === 0 ? await unmatchedIn(sql, narrowing) : {}),
-        ...(ranked.length > results.length ? { next_cursor: encodeCursor(next, asked) } : {}),
+        ...(ranked.length > read ? { next_cursor: encodeCursor(next, asked) } : {}),
       };
     };
     return this.#reads.search(search, signal);
