@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { adds, content, followToTrash, key, metadata, moment, role, time, uuid, whole } from "./fields.ts";
+import { adds, content, followToTrash, key, metadata, moment, role, shownBy, time, uuid, whole } from "./fields.ts";
 import { defineTool } from "./tool.ts";
 
 /** Messages of one bulk call; a larger import takes several calls, each of them atomic. */
@@ -42,10 +42,13 @@ export const storeMessagesBulk = defineTool({
   input: z
     .strictObject({
       messages: z
-        .array(z.strictObject(message), "should be a list of messages")
+        .array(
+          shownBy(z.strictObject(message), "role, content, and the rest as in dewey_store_message"),
+          "should be a list of messages",
+        )
         .min(1, "should contain at least one message")
         .max(MAX_BULK_MESSAGES, `should contain at most ${MAX_BULK_MESSAGES} messages`)
-        .describe("in order, each as in dewey_store_message"),
+        .describe("in order"),
       conversation_id: uuid("default: a new one").optional(),
       session_id: key("of a new conversation").optional(),
       metadata: metadata("of a new conversation").optional(),
