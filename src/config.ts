@@ -98,7 +98,7 @@ interface ServerAddress {
 }
 
 /** `dewey reindex`: the server, and the new language, if any. */
-export interface ReindexConfig extends ServerAddress {
+export interface ReindexConfig extends ClientConfig {
   language: string | undefined;
 }
 
@@ -156,7 +156,7 @@ export const obeyed = {
     ...common,
   ],
   client: ["url", "token", ...common],
-  reindex: ["url", "token", "searchLanguage", "logLevel"],
+  reindex: ["url", "token", "searchLanguage", ...common],
   hook: ["url", "token", "spoolDir", "digest", ...common],
   connect: ["url", "token", "dataDir", "spoolDir"],
 } as const satisfies Record<string, readonly SettingName[]>;
@@ -243,8 +243,8 @@ export function clientConfig(sources: Sources): ClientConfig {
 /** The configuration of `dewey reindex`. */
 export function reindexConfig(sources: Sources): ReindexConfig {
   return reading(sources, (reader) => {
-    const { searchLanguage, ...client } = reader.read(obeyed.reindex);
-    return { ...client, language: searchLanguage };
+    const { searchLanguage, dataDir = defaultDataDir(sources.env), ...client } = reader.read(obeyed.reindex);
+    return { ...client, dataDir, language: searchLanguage };
   });
 }
 

@@ -12,7 +12,9 @@ async function main(args: string[]): Promise<number> {
   } catch (thrown) {
     const error = asDeweyError(thrown);
     const { visible } = await import("./visible.ts");
-    process.stderr.write(`dewey: ${visible(error.message)}\n`);
+    const message = `dewey: ${visible(error.message)}`;
+    const { isTTY, columns } = process.stderr;
+    process.stderr.write(`${isTTY && columns > 0 ? Bun.wrapAnsi(message, columns, { trim: false }) : message}\n`);
     // A hook must not fail: exit code 2 makes Claude Code refuse the user's prompt.
     return args[0] === "hook" ? 0 : exitCode(error.code);
   }
@@ -38,16 +40,17 @@ async function dispatch(args: string[]): Promise<number> {
 async function help(args: string[]): Promise<number> {
   const [name, extra] = args;
   if (extra !== undefined) throw new DeweyError("invalid", `dewey help takes one command; see: dewey --help`);
-  const { manual, overview } = await import("./cli/help.ts");
-  if (name === undefined) return print(overview(await allCommands(), packageJson.version));
-  return print(manual(await knownCommand(name)));
+  const { helpWidth, manual, overview } = await import("./cli/help.ts");
+  const width = helpWidth(process.stdout.columns);
+  if (name === undefined) return print(overview(await allCommands(), packageJson.version, width));
+  return print(manual(await knownCommand(name), width));
 }
 
 async function knownCommand(name: string): Promise<Command> {
   const command = await commandNamed(name);
   if (command) return command;
   const kind = name.startsWith("-") ? "flag" : "command";
-  const { didYouMean } = await import("./cli/nearest.ts");
+  const { didYouMean } = await import("./nearest.ts");
   const meant = didYouMean(name, [...commandNames, "help", "--help", "--version"]);
   throw new DeweyError("invalid", `there is no ${kind} ${JSON.stringify(name)}${meant}; see: dewey --help`);
 }

@@ -328,6 +328,7 @@ describe("a command's configuration", () => {
     expect(reindexConfig({ env, flags: { "search-language": "german" } })).toEqual({
       url,
       token: "t",
+      dataDir: "/data",
       logLevel: "warn",
       language: "german",
     });

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { describeRequest } from "../proxy/delivery/describe.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { exactDigits, hasExactDigits, shallow } from "./captured.ts";
+import { exactDigits, hasExactDigits, shallow, writtenJson } from "./captured.ts";
 import type { CapturedMessage } from "./captured.ts";
 
 // Content blocks, as the models' APIs and MCP have them, and what tools are called with and answer in them.
@@ -75,7 +75,7 @@ export function readable(blocks: unknown[]): string {
 
 /** What a person can read in a block that is not text: a value that is no block is shown as JSON, with its digits. */
 function otherText(block: unknown): string {
-  if (!isObject(block) || (block["type"] ?? block["content_type"]) === undefined) return JSON.stringify(block);
+  if (!isObject(block) || (block["type"] ?? block["content_type"]) === undefined) return writtenJson(block);
   return isData(block) ? blockName(block) : wordsOf(block) || blockName(block);
 }
 

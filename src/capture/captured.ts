@@ -53,7 +53,13 @@ export type Captured =
    * with the first message that the store does not have.
    */
   | { kind: "conversation"; begin: CapturedConversation; unlessKnown?: true; ifNeeded?: true }
-  | { kind: "message"; conversation: string; message: CapturedMessage }
+  | {
+      kind: "message";
+      conversation: string;
+      message: CapturedMessage;
+      /** The id that builds before migration 0015 gave it, where that is another one. */
+      former?: (() => string) | undefined;
+    }
   | { kind: "facts"; facts: CapturedFacts }
   | { kind: "context"; context: CapturedContext }
   /** An orchestration result, as the store's tool takes it. */
@@ -131,6 +137,8 @@ export function begin(facts: SourceFacts): Captured {
 /** One thing that was said, as every source states it. */
 export interface Said {
   id: string;
+  /** The id that builds before migration 0015 gave it, where that is another one. */
+  former?: (() => string) | undefined;
   role: CapturedMessage["role"];
   /** What it is: prompt, answer, thinking, tool_use, tool_result, or the source's own word. */
   kind: string | undefined;
@@ -144,7 +152,7 @@ export interface Said {
 }
 
 /** A message from what was said. A text that is empty has a name of its kind in its place, because the store takes none. */
-export function message(conversation: string, { id, role, kind, content, time, ...rest }: Said): Captured {
+export function message(conversation: string, { id, former, role, kind, content, time, ...rest }: Said): Captured {
   const metadata = {
     ...rest.metadata,
     ...(kind === undefined ? {} : { kind }),
@@ -161,11 +169,15 @@ export function message(conversation: string, { id, role, kind, content, time, .
       ...(time === undefined ? {} : { created_at: time }),
       metadata,
     },
+    ...(former === undefined ? {} : { former }),
   };
 }
 
-/** Numbers that JavaScript may not write with their own digits: long ones, trailing zeros after a point, exponents. */
-const mayBeInexact = /[:[,]\s{0,20}-?(?:\d{16,}|\d+\.\d*0(?!\d)|\d+(?:\.\d+)?[eE])/;
+/**
+ * Numbers that JavaScript may not write with their own digits: long ones, trailing zeros after a point, exponents. Nearly all
+ * rows have a time, such as 10:20:30.500Z, which is none of them: a number ends where JSON goes on.
+ */
+const mayBeInexact = /[:[,]\s{0,20}-?(?:[\d.]{16,}|\d+\.\d*0|\d+(?:\.\d+)?[eE][+-]?\d+)(?:[\s,\]}]|$)/;
 
 /** A row as an object, or the reason why it is none. Numbers that JavaScript would write differently keep their digits. */
 export function parseRow(text: string): { row: Json } | { broken: Captured[] } {
@@ -222,8 +234,17 @@ export function conversationId(source: string, id: string): string {
 /** The last moment of the year 9999: later times have years that ISO 8601 writes with a sign. */
 const LATEST_MS = 253_402_300_799_999;
 
+/** The last text that was read as a time: all blocks of a row, and often several rows, have the same. */
+let lastTime: { text: string; time: string | undefined } = { text: "", time: undefined };
+
 /** ISO 8601 of a time as sources write them: a text, or seconds or milliseconds since 1970. Undefined for anything else. */
 export function timeOf(value: unknown): string | undefined {
+  if (typeof value !== "string") return readTime(value);
+  if (value !== lastTime.text) lastTime = { text: value, time: readTime(value) };
+  return lastTime.time;
+}
+
+function readTime(value: unknown): string | undefined {
   const given = exactDigits(value) ?? value;
   const number = typeof given === "number" ? given : exactDigits(value) === undefined ? NaN : Number(given);
   // Seconds reach 1e11 in the year 5138, and milliseconds did in 1973.
@@ -240,30 +261,50 @@ export function said(value: unknown): string | undefined {
 
 /** Fields of an object without those that say nothing. */
 export function stated(fields: Json): Json {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null));
+  const kept: Json = {};
+  for (const key of Object.keys(fields)) {
+    const value = fields[key];
+    if (value !== undefined && value !== null) kept[key] = value;
+  }
+  return kept;
 }
 
 /**
- * A value that the store's metadata can hold: what is nested too deep becomes text, and so do numbers with exact digits.
- * `onText` may replace texts; it is told whether one is the `data` of a block that names its media type.
+ * A value that the store's metadata can hold: what is nested too deep becomes text, and so do numbers with exact digits. Parts
+ * that stay as they are, and most do, are the given ones and no copies. `onText` may replace texts; it is told whether one is the `data` of a block that names its media type.
  */
 export function shallow(value: unknown, depth = 0, onText?: (text: string, isMedia: boolean) => unknown): unknown {
   if (typeof value === "string") return onText ? onText(value, false) : value;
   if (value === null || typeof value !== "object") return value;
   const digits = exactDigits(value);
   if (digits !== undefined) return digits;
-  if (depth === MAX_DEPTH) return JSON.stringify(value);
-  if (Array.isArray(value)) return value.map((each) => shallow(each, depth + 1, onText));
+  if (depth === MAX_DEPTH) return writtenJson(value);
+  if (Array.isArray(value)) {
+    const copy = value.map((each) => shallow(each, depth + 1, onText));
+    return copy.some((each, index) => each !== value[index]) ? copy : value;
+  }
   const isMedia = "media_type" in value || "mimeType" in value || "mime_type" in value;
-  const copy: Json = {};
-  for (const [key, each] of Object.entries(value)) {
+  let copy: Json | undefined;
+  for (const key of Object.keys(value)) {
+    const each = (value as Json)[key];
     const isData = isMedia && key === "data" && typeof each === "string" && onText;
     const shown = isData ? isData(each, true) : shallow(each, depth + 1, onText);
+    if (shown === each) continue;
+    copy ??= { ...value };
     // A plain assignment to __proto__ would set the prototype.
     if (key === "__proto__") Object.defineProperty(copy, key, { value: shown, enumerable: true });
     else copy[key] = shown;
   }
-  return copy;
+  return copy ?? value;
+}
+
+/** A value as JSON. One that is nested too deeply to be written is named, so that the rest of its row is kept. */
+export function writtenJson(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? "";
+  } catch {
+    return "[nested too deeply to be written]";
+  }
 }
 
 /** Numbers equal things, so that each gets an id of its own. */

@@ -1,8 +1,9 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText, kept, wordsOf } from "./blocks.ts";
-import { begin, conversationId, derivedId, message, parseRow, said, shallow, stated, timeOf } from "./captured.ts";
-import type { Captured, Said, SourceReader } from "./captured.ts";
+import { begin, conversationId, derivedId, message, said, shallow, stated, timeOf } from "./captured.ts";
+import type { Captured, Said } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import type { SourceKind } from "./source-kind.ts";
 import { ancestorsOf, branchFacts, inTreeOrder } from "./tree.ts";
 
@@ -12,11 +13,9 @@ const CHATGPT = "chatgpt";
  * Reads ChatGPT's data export: a conversation an object, whose messages are a tree. Answers that were regenerated and prompts
  * that were edited stand beside each other; all are kept, in the tree's order, and those that were left are marked.
  */
-class ChatGptReader implements SourceReader {
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { mapping, id, conversation_id, title, create_time, current_node, ...rest } = parsed.row;
+class ChatGptReader extends RowReader {
+  protected override readRow(row: Json): Captured[] {
+    const { mapping, id, conversation_id, title, create_time, current_node, ...rest } = row;
     if (!isObject(mapping)) return [];
     const session = String(conversation_id ?? id);
     const conversation = conversationId(CHATGPT, session);
@@ -38,10 +37,6 @@ class ChatGptReader implements SourceReader {
           ]),
       ...branchFacts(conversation, messages),
     ];
-  }
-
-  end(): Captured[] {
-    return [];
   }
 }
 

@@ -1,6 +1,5 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { LineSplitter } from "../lines.ts";
 import { isObject } from "../wire/frame.ts";
 import type { AgentFacts, Place } from "./claude-code-facts.ts";
 
@@ -9,9 +8,14 @@ const MAX_LEVELS = 5;
 /** How much of a session's file is read at once, and of a line that is longer, kept. */
 const CHUNK_BYTES = 1024 * 1024;
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
+const NEWLINE = 0x0a;
+/** In every row that names an agent. */
+const AGENT_FIELD = '"agentId"';
+/** Sessions whose calls are remembered: an import reads a few at once, each with its agents. */
+const MAX_REMEMBERED = 4;
 
-/** The calls that started a session's agents; of the last session that was asked for, since its agents come together. */
-let known: { name: string; calls: Map<string, string> } = { name: "", calls: new Map() };
+/** The calls that started the agents of the sessions that were last asked for. */
+const remembered = new Map<string, Map<string, string>>();
 
 /** What Claude Code writes beside a sub-agent's transcript, else what its session's transcript says of it. */
 export function agentFactsBeside(path: string, place: Place): AgentFacts {
@@ -43,24 +47,42 @@ function sessionFile(path: string, session: string): string | undefined {
 function callsIn(path: string): Map<string, string> {
   const { size, mtimeMs } = statSync(path);
   const name = `${path} ${size} ${mtimeMs}`;
-  if (known.name === name) return known.calls;
+  const known = remembered.get(name);
+  if (known !== undefined) return known;
   const calls = new Map<string, string>();
   const file = openSync(path, "r");
   try {
-    const splitter = new LineSplitter(MAX_LINE_BYTES);
-    const buffer = Buffer.alloc(CHUNK_BYTES);
-    for (let bytes = readSync(file, buffer); bytes > 0; bytes = readSync(file, buffer))
-      for (const { text } of splitter.push(buffer.subarray(0, bytes))) noteCall(text, calls);
-    noteCall(splitter.unfinished.text, calls);
+    const chunk = Buffer.alloc(CHUNK_BYTES);
+    let unfinished = Buffer.alloc(0);
+    for (let bytes = readSync(file, chunk); bytes > 0; bytes = readSync(file, chunk)) {
+      const text = Buffer.concat([unfinished, chunk.subarray(0, bytes)]);
+      const end = text.lastIndexOf(NEWLINE) + 1;
+      noteCalls(text.subarray(0, end), calls);
+      unfinished = text.length - end > MAX_LINE_BYTES ? Buffer.alloc(0) : text.subarray(end);
+    }
+    noteCalls(unfinished, calls);
   } finally {
     closeSync(file);
   }
-  known = { name, calls };
+  const [oldest] = remembered.keys();
+  if (remembered.size >= MAX_REMEMBERED && oldest !== undefined) remembered.delete(oldest);
+  remembered.set(name, calls);
   return calls;
 }
 
+/** Notes what whole lines say. Most name no agent and are not decoded. */
+function noteCalls(lines: Buffer, calls: Map<string, string>): void {
+  for (let at = lines.indexOf(AGENT_FIELD); at !== -1;) {
+    const start = lines.lastIndexOf(NEWLINE, at) + 1;
+    const newline = lines.indexOf(NEWLINE, at);
+    const end = newline === -1 ? lines.length : newline;
+    noteCall(lines.toString("utf8", start, end), calls);
+    at = lines.indexOf(AGENT_FIELD, end);
+  }
+}
+
 function noteCall(line: string, calls: Map<string, string>): void {
-  if (!line.includes('"toolUseResult"') || !line.includes('"agentId"')) return;
+  if (!line.includes('"toolUseResult"')) return;
   try {
     const row: unknown = JSON.parse(line);
     const result = isObject(row) ? row["toolUseResult"] : undefined;

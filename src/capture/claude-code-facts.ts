@@ -84,6 +84,12 @@ export function beginPlace(
   });
 }
 
+/** The id of a message, and the one that builds before migration 0015 gave it: they named everything within its place. */
+export interface Named {
+  id: string;
+  former: () => string;
+}
+
 /**
  * Names of what a place holds. A row that is copied into another file, by a fork or a resumed session, keeps its ids: names
  * that are unique everywhere are used alone, so that a copy is recognised, and others within their session. What is said in
@@ -92,31 +98,47 @@ export function beginPlace(
 export class Names {
   readonly #session: string;
   readonly #own: string | undefined;
+  readonly #former: string;
 
   constructor(place: Place) {
     this.#session = placeId({ session: place.session, agent: undefined });
     const isOwn = place.agent !== undefined && !isCompacting(place.agent);
     this.#own = isOwn ? placeId(place) : undefined;
+    this.#former = placeId(place);
   }
 
-  row(row: string, block: number): string {
-    return derivedId(this.#scope(row), "row", row, `${block}`);
+  row(row: string, block: number): Named {
+    return {
+      id: derivedId(this.#scope(row), "row", row, `${block}`),
+      former: () => this.formerRow(row, block),
+    };
   }
 
-  prompt(promptId: string): string {
-    return derivedId(this.#own ?? this.#scope(promptId), "prompt", promptId);
+  formerRow(row: string, block: number): string {
+    return derivedId(this.#former, row, `${block}`);
   }
 
-  call(toolUseId: string): string {
-    return derivedId(this.#own ?? this.#scope(toolUseId), "call", toolUseId);
+  prompt(promptId: string): Named {
+    return this.#named(promptId, "prompt", promptId);
   }
 
-  result(toolUseId: string): string {
-    return derivedId(this.#own ?? this.#scope(toolUseId), "result", toolUseId);
+  call(toolUseId: string): Named {
+    return this.#named(toolUseId, "call", toolUseId);
   }
 
-  answer(promptId: string, text: string, before: number): string {
-    return derivedId(this.#own ?? this.#scope(promptId), "answer", promptId, text, `${before}`);
+  result(toolUseId: string): Named {
+    return this.#named(toolUseId, "result", toolUseId);
+  }
+
+  answer(promptId: string, text: string, before: number): Named {
+    return this.#named(promptId, "answer", promptId, text, `${before}`);
+  }
+
+  #named(scope: string, ...names: string[]): Named {
+    return {
+      id: derivedId(this.#own ?? this.#scope(scope), ...names),
+      former: () => derivedId(this.#former, ...names),
+    };
   }
 
   #scope(name: string): string {

@@ -47,10 +47,11 @@ type Note = Omit<Said, "id" | "time">;
 export function noteRow(thread: Thread, row: Json, text: string): RowMessages {
   const type = isText(row["type"]) ? row["type"] : "(no type)";
   const rowId = rowName(thread, row, text);
-  const id = thread.names.row(rowId, 0);
+  const named = thread.names.row(rowId, 0);
+  const { id } = named;
   const note = noteOf(thread, row, type);
   const time = timeOf(row["timestamp"]);
-  const said: Said = { ...note, id, time, metadata: { ...sessionFacts(row), ...note.metadata, row: kept(row) } };
+  const said: Said = { ...note, ...named, time, metadata: { ...sessionFacts(row), ...note.metadata, row: kept(row) } };
   if (type === "queue-operation") noteQueue(thread, row, said);
   const captured: Captured[] = [message(thread.conversation, said)];
   if (!isKnownNote(type)) captured.push({ kind: "unknown", type });
@@ -138,6 +139,7 @@ function noteQueue(thread: Thread, row: Json, said: Said): void {
     const prompt: Said = {
       ...said,
       id: derivedId(said.id, "queued"),
+      former: undefined,
       role: "user",
       kind: "prompt",
       content,

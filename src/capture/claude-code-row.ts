@@ -1,9 +1,10 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { blocksOf, isText, kept, readable, textOf, toolCall, toolResult } from "./blocks.ts";
-import { derivedId, message, shallow, stated, timeOf } from "./captured.ts";
+import { derivedId, message, shallow, stated, timeOf, writtenJson } from "./captured.ts";
 import type { Captured, Said } from "./captured.ts";
 import { sessionFacts } from "./claude-code-facts.ts";
+import type { Named } from "./claude-code-facts.ts";
 import { noteRow } from "./claude-code-notes.ts";
 import { rowName } from "./claude-code-thread.ts";
 import type { RowMessages, Thread } from "./claude-code-thread.ts";
@@ -22,21 +23,24 @@ export function rowMessages(thread: Thread, row: Json, text: string, hooks: Hook
   if ((type !== "user" && type !== "assistant") || inner === undefined) return noteRow(thread, row, text);
   if (type === "user") notePrompt(thread, row, inner);
   const rowId = rowName(thread, row, text);
+  const time = timeOf(row["timestamp"]);
   const captured: Captured[] = [];
   const ids: string[] = [];
   let isPrompt = false;
   for (const [index, block] of blocksOf(inner["content"]).entries()) {
     if (isRepeated(thread, `${rowId} ${index}`, block)) continue;
     const made = type === "user" ? userBlock(thread, row, block, hooks) : assistantBlock(thread, inner, row, block);
-    const { id = thread.names.row(rowId, index), ...rest } = made;
+    const { named = {}, role, kind, content } = made;
+    const id = named.id ?? thread.names.row(rowId, index).id;
+    const former = named.former ?? (() => thread.names.formerRow(rowId, index));
     ids.push(id);
     isPrompt ||= type === "user" && made.role === "user" && isPersons(made.kind ?? "");
     const metadata = {
       ...sessionFacts(row),
-      ...rest.metadata,
+      ...made.metadata,
       ...(index === 0 ? { row: restOf(row, inner) } : { row_uuid: rowId }),
     };
-    captured.push(message(thread.conversation, { ...rest, id, time: timeOf(row["timestamp"]), metadata }));
+    captured.push(message(thread.conversation, { id, former, role, kind, content, time, metadata }));
     if (!knownBlocks.has(String(block["type"])))
       captured.push({ kind: "unknown", type: `${type}/${String(block["type"])}` });
   }
@@ -62,7 +66,10 @@ const knownBlocks = new Set([
   "web_search_tool_result",
 ]);
 
-type BlockMessage = Omit<Said, "id" | "time"> & { id?: string | undefined };
+/** Without a name of its own, or a former one, it has that of its row and place there. */
+type BlockMessage = Omit<Said, "id" | "time" | "former"> & {
+  named?: { [Name in keyof Named]?: Named[Name] | undefined };
+};
 
 function userBlock(thread: Thread, row: Json, block: Json, hooks: HookFacts | undefined): BlockMessage {
   if (block["type"] === "tool_result") return resultBlock(thread, row, block, hooks);
@@ -75,8 +82,12 @@ function userBlock(thread: Thread, row: Json, block: Json, hooks: HookFacts | un
   thread.queued.delete(text);
   const { promptId } = thread;
   const isPrompt = role === "user" && promptId !== "" && thread.answers.count("prompt") === 0;
+  // Earlier builds took the client's words for a person's, unless the row said otherwise.
+  const wasMeta = row["isMeta"] === true || row["isCompactSummary"] === true;
+  const wasPrompt = !wasMeta && promptId !== "" && thread.answers.count("former prompt") === 0;
+  const { id, former } = isPrompt || wasPrompt ? thread.names.prompt(promptId) : {};
   return {
-    id: isPrompt ? thread.names.prompt(promptId) : undefined,
+    named: { id: isPrompt ? id : undefined, former: wasPrompt ? former : undefined },
     role,
     kind,
     content: text,
@@ -96,7 +107,7 @@ function resultBlock(thread: Thread, row: Json, block: Json, hooks: HookFacts | 
   const call = thread.calls.get(toolUseId);
   const result = toolResult(call?.tool, block["content"]);
   return {
-    id: thread.names.result(toolUseId),
+    named: thread.names.result(toolUseId),
     role: "tool",
     kind: "tool_result",
     content: result.content,
@@ -130,7 +141,7 @@ function assistantBlock(thread: Thread, inner: Json, row: Json, block: Json): Bl
   }
   thread.lastAnswer = text;
   return {
-    id: thread.names.answer(thread.promptId, text, thread.answers.count(derivedId(text))),
+    named: thread.names.answer(thread.promptId, text, thread.answers.count(derivedId(text))),
     role: "assistant",
     kind: "answer",
     content: text,
@@ -142,8 +153,9 @@ function callBlock(thread: Thread, row: Json, block: Json, model: Json): BlockMe
   const [tool, toolUseId] = [String(block["name"]), String(block["id"])];
   thread.noteCall(toolUseId, { tool, time: timeOf(row["timestamp"]) });
   const call = toolCall(tool, toolUseId, block["input"]);
+  const { id, former } = thread.names.call(toolUseId);
   return {
-    id: thread.names.call(toolUseId),
+    named: block["type"] === "tool_use" ? { id, former } : { id },
     role: "assistant",
     kind: "tool_use",
     content: call.content,
@@ -158,7 +170,7 @@ function servedResult(thread: Thread, block: Json, model: Json): BlockMessage {
   const { content } = block;
   const isError = isObject(content) && String(content["type"]).endsWith("_error");
   return {
-    id: thread.names.result(toolUseId),
+    named: { id: thread.names.result(toolUseId).id },
     role: "tool",
     kind: "tool_result",
     content: readable(Array.isArray(content) ? content : [content]),
@@ -182,7 +194,7 @@ function notePrompt(thread: Thread, row: Json, inner: Json): void {
 
 function isRepeated(thread: Thread, name: string, block: Json): boolean {
   const { text, thinking, content } = block;
-  const words = [text, thinking, content].find(isText) ?? JSON.stringify(block);
+  const words = [text, thinking, content].find(isText) ?? writtenJson(block);
   const hash = Bun.hash.xxHash3(`${name} ${words}`);
   if (thread.seen.has(hash)) return true;
   thread.seen.add(hash);

@@ -3,8 +3,9 @@ import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText } from "./blocks.ts";
 import { Branches } from "./branches.ts";
-import { conversationId, parseRow, timeOf } from "./captured.ts";
-import type { Captured, SourceReader } from "./captured.ts";
+import { conversationId, timeOf } from "./captured.ts";
+import type { Captured } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import { agentFactsBeside } from "./claude-code-agents.ts";
 import { CLAUDE_CODE, beginPlace, isCompacting, placeId, claudeFolders } from "./claude-code-facts.ts";
 import type { AgentFacts, Place } from "./claude-code-facts.ts";
@@ -49,7 +50,7 @@ export interface ClaudeCodeOptions {
  * sub-agent is one of its own, linked by `session_id` and `metadata.parent_conversation_id`. Rows that a fork repeats go to
  * the session that they come from.
  */
-export class ClaudeCodeReader implements SourceReader {
+export class ClaudeCodeReader extends RowReader {
   readonly #options: ClaudeCodeOptions;
   readonly #conversations = new Map<string, Conversation>();
   /** In older transcripts, where sub-agents stand between the rows of their session: the first row of each. */
@@ -61,14 +62,12 @@ export class ClaudeCodeReader implements SourceReader {
   #nameless: { row: Json; text: string }[] | undefined = [];
 
   constructor(options: ClaudeCodeOptions) {
+    super();
     this.#options = options;
     this.#session = options.session;
   }
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { row } = parsed;
+  protected override readRow(row: Json, text: string): Captured[] {
     if (this.#nameless === undefined) return this.#row(row, text);
     this.#nameless.push({ row, text });
     const isNamed = isText(row["sessionId"]) || isText(row["session_id"]);
@@ -94,7 +93,7 @@ export class ClaudeCodeReader implements SourceReader {
     return [...fork, ...this.#begin(conversation, row, [...timed(conversation, row, captured), ...facts])];
   }
 
-  end(): Captured[] {
+  override end(): Captured[] {
     const nameless = this.#releaseNameless();
     const left = [...this.#conversations.values()].flatMap((conversation) => [
       ...this.#release(conversation, {}),

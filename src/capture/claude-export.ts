@@ -1,8 +1,9 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText, kept, readable, textOf, toolCall, toolResult } from "./blocks.ts";
-import { begin, conversationId, derivedId, message, parseRow, said, stated, timeOf } from "./captured.ts";
-import type { Captured, Said, SourceReader } from "./captured.ts";
+import { begin, conversationId, derivedId, message, said, stated, timeOf } from "./captured.ts";
+import type { Captured, Said } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import type { SourceKind } from "./source-kind.ts";
 import { ancestorsOf, branchFacts } from "./tree.ts";
 
@@ -15,18 +16,11 @@ const ROOT = "00000000-0000-4000-8000-000000000000";
  * Reads Claude.ai's data export: conversations, a message for each block of their messages; projects with their documents;
  * and memories.
  */
-class ClaudeExportReader implements SourceReader {
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { row } = parsed;
+class ClaudeExportReader extends RowReader {
+  protected override readRow(row: Json): Captured[] {
     if (Array.isArray(row["chat_messages"])) return conversation(row, row["chat_messages"].filter(isObject));
     if (Array.isArray(row["docs"])) return project(row, row["docs"].filter(isObject));
     return isMemory(row) ? memories(row) : [];
-  }
-
-  end(): Captured[] {
-    return [];
   }
 }
 

@@ -2,8 +2,9 @@ import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Json } from "../wire/frame.ts";
 import { isText } from "./blocks.ts";
-import { Occurrences, begin, conversationId, derivedId, message, parseRow, shallow, timeOf } from "./captured.ts";
-import type { Captured, SourceReader } from "./captured.ts";
+import { Occurrences, begin, conversationId, derivedId, message, shallow, timeOf } from "./captured.ts";
+import type { Captured } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import { CLAUDE_CODE, claudeFolders } from "./claude-code-facts.ts";
 import { kindOfUserText } from "./client-words.ts";
 import type { SourceKind } from "./source-kind.ts";
@@ -12,19 +13,18 @@ import type { SourceKind } from "./source-kind.ts";
  * Reads `history.jsonl`, where Claude Code keeps every prompt: of the sessions whose transcripts are gone, the prompts are
  * all that is left. Sessions that have a transcript, or are stored already, are passed over.
  */
-class ClaudeHistoryReader implements SourceReader {
+class ClaudeHistoryReader extends RowReader {
   readonly #transcripts: Set<string>;
   readonly #begun = new Set<string>();
   readonly #same = new Occurrences();
 
   constructor(path: string | undefined) {
+    super();
     this.#transcripts = path === undefined ? new Set() : transcriptsBeside(path);
   }
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { display, project, sessionId, timestamp, ...rest } = parsed.row;
+  protected override readRow(row: Json): Captured[] {
+    const { display, project, sessionId, timestamp, ...rest } = row;
     if (!isText(display)) return [];
     if (isText(sessionId) && this.#transcripts.has(sessionId)) return [{ kind: "repeated" }];
     const session = isText(sessionId) ? sessionId : `history ${String(project)}`;
@@ -43,10 +43,6 @@ class ClaudeHistoryReader implements SourceReader {
     this.#begun.add(conversation);
     const begun = begin({ conversation, source: CLAUDE_CODE, session, cwd: project, time, more: { from: "history" } });
     return [begun.kind === "conversation" ? { ...begun, unlessKnown: true } : begun, said];
-  }
-
-  end(): Captured[] {
-    return [];
   }
 }
 

@@ -1,25 +1,26 @@
 import { join } from "node:path";
 import { isObject } from "../wire/frame.ts";
+import type { Json } from "../wire/frame.ts";
 import { isText } from "./blocks.ts";
-import { conversationId, parseRow, timeOf } from "./captured.ts";
-import type { Captured, SourceReader } from "./captured.ts";
+import { conversationId, timeOf } from "./captured.ts";
+import type { Captured } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import { messagesOf } from "./cline-sent.ts";
 import { CLINE, jsonAt } from "./cline.ts";
 import type { Head, SourceFile, SourceKind } from "./source-kind.ts";
 import { Talk, firstText, hasKeys, objectsOf } from "./talk.ts";
 
 /** Reads a session of Cline's command line (`sessions/SESSION/SESSION.messages.json`). */
-class SessionReader implements SourceReader {
+class SessionReader extends RowReader {
   readonly #file: SourceFile;
 
   constructor(file: SourceFile) {
+    super();
     this.#file = file;
   }
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { sessionId, messages, agent } = parsed.row;
+  protected override readRow(row: Json): Captured[] {
+    const { sessionId, messages, agent } = row;
     const talk = new Talk(CLINE, firstText(sessionId) ?? this.#file.stem);
     const rows = objectsOf(messages);
     const { path } = this.#file;
@@ -39,10 +40,6 @@ class SessionReader implements SourceReader {
       more: isText(agent) ? { agent } : {},
     });
     return [...begun, ...rows.flatMap((row, index) => messagesOf(talk, row, firstText(row["id"]) ?? `${index}`))];
-  }
-
-  end(): Captured[] {
-    return [];
   }
 }
 

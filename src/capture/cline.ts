@@ -4,7 +4,8 @@ import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText } from "./blocks.ts";
 import { conversationId, parseRow, timeOf } from "./captured.ts";
-import type { Captured, SourceReader } from "./captured.ts";
+import type { Captured } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import { messagesOf, namedResults } from "./cline-sent.ts";
 import type { SourceFile, SourceKind } from "./source-kind.ts";
 import { Talk, firstText, hasKeys, objectsOf, tokensOf } from "./talk.ts";
@@ -58,22 +59,21 @@ const resultKinds = new Set(["command_output", "browser_action_result", "mcp_ser
  * times) and what the model was sent (`api_conversation_history.json`, with the full results of tools). The first is the
  * conversation, and results that only the second has are put in their places.
  */
-class TaskReader implements SourceReader {
+class TaskReader extends RowReader {
   readonly #file: SourceFile;
   readonly #rows: Json[] = [];
 
   constructor(file: SourceFile) {
+    super();
     this.#file = file;
   }
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    this.#rows.push(parsed.row);
+  protected override readRow(row: Json): Captured[] {
+    this.#rows.push(row);
     return [];
   }
 
-  end(): Captured[] {
+  override end(): Captured[] {
     const rows = this.#rows.splice(0);
     if (rows.length === 0) return [];
     const task = taskOf(this.#file);

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import type { Json } from "../wire/frame.ts";
 import { isText } from "./blocks.ts";
-import { parseRow, timeOf } from "./captured.ts";
-import type { Captured, SourceReader } from "./captured.ts";
+import { timeOf } from "./captured.ts";
+import type { Captured } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import { CODEX } from "./codex.ts";
 import type { SourceKind } from "./source-kind.ts";
 import { Talk, idOf } from "./talk.ts";
@@ -11,13 +12,11 @@ import { Talk, idOf } from "./talk.ts";
  * Reads `history.jsonl`, where Codex keeps every prompt: of the sessions whose files are gone, the prompts are all that is
  * left. Sessions that are known from elsewhere are passed over.
  */
-class CodexHistoryReader implements SourceReader {
+class CodexHistoryReader extends RowReader {
   readonly #talks = new Map<string, Talk>();
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { session_id, ts, text: prompt, ...row } = parsed.row;
+  protected override readRow(given: Json): Captured[] {
+    const { session_id, ts, text: prompt, ...row } = given;
     const session = idOf(session_id);
     const time = timeOf(ts);
     const known = this.#talks.get(session);
@@ -26,10 +25,6 @@ class CodexHistoryReader implements SourceReader {
     const begun = known === undefined ? talk.beginUnlessKnown({ time, more: { from: "history" } }) : [];
     const said = talk.prompt(idOf(prompt), { time, row });
     return [...begun, said];
-  }
-
-  end(): Captured[] {
-    return [];
   }
 }
 

@@ -2,8 +2,9 @@ import { join } from "node:path";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText } from "./blocks.ts";
-import { Occurrences, begin, conversationId, derivedId, message, parseRow, timeOf } from "./captured.ts";
-import type { Captured, SourceReader } from "./captured.ts";
+import { Occurrences, begin, conversationId, derivedId, message, timeOf } from "./captured.ts";
+import type { Captured } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import { CodexItems, isKnownItem } from "./codex-items.ts";
 import type { SourceKind } from "./source-kind.ts";
 
@@ -36,11 +37,13 @@ const turnEnd = /^(?:task_complete|turn_complete|turn_aborted)$/;
  * oldest one JSON object with all items. Rows have no ids: a row is named by its payload and by how often that was there
  * before. What a fork repeats of its parent is named as the parent's, so that it is recognised.
  */
-class CodexReader implements SourceReader {
+class CodexReader extends RowReader {
   readonly #file: string;
   readonly #fileTime: string | undefined;
   readonly #items = new CodexItems();
   readonly #same = new Occurrences();
+  readonly #formerSame = new Occurrences();
+  #formerTime: unknown;
   #conversation: string | undefined;
   #time: string | undefined;
   /** The session whose rows are repeated, while they are. */
@@ -52,21 +55,19 @@ class CodexReader implements SourceReader {
 
   /** `file` stands for the session where the rows do not name it, and the time of the file for a row's. */
   constructor(file: string, fileTime: string | undefined) {
+    super();
     this.#file = file;
     this.#fileTime = fileTime;
   }
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { row } = parsed;
+  protected override readRow(row: Json, text: string): Captured[] {
     const { session, items } = row;
-    if (!isObject(session) || !Array.isArray(items)) return this.#row(row);
+    if (!isObject(session) || !Array.isArray(items)) return this.#row(row, text);
     return [...this.#row(session), ...items.filter(isObject).flatMap((item) => this.#row(item))];
   }
 
   /** What events told and no item repeated; the items of a turn come before its end. */
-  end(): Captured[] {
+  override end(): Captured[] {
     const conversation = this.#conversation ?? "";
     return this.#items.unsaid().map((said) => {
       const id = derivedId(conversation, "event", said.content);
@@ -74,7 +75,8 @@ class CodexReader implements SourceReader {
     });
   }
 
-  #row(row: Json): Captured[] {
+  /** `text` is the row's, when it stood in a line of its own. */
+  #row(row: Json, text?: string): Captured[] {
     const isBare = !isObject(row["payload"]);
     const payload = isObject(row["payload"]) ? row["payload"] : row;
     const isFirst = this.#conversation === undefined;
@@ -85,17 +87,32 @@ class CodexReader implements SourceReader {
     const time = timeOf(row["timestamp"] ?? (isMeta ? payload["timestamp"] : undefined));
     this.#time = time ?? this.#time;
     const replay = isFirst ? [] : this.#followReplay(row, isMeta, payload, time);
-    return [...beginning, ...replay, ...this.#messages(type, payload, time)];
+    const former = text === undefined ? undefined : this.#formerId(row, text);
+    return [...beginning, ...replay, ...this.#messages(type, payload, time, former)];
   }
 
-  #messages(type: string, payload: Json, time: string | undefined): Captured[] {
+  /** Builds before migration 0015 named a row by its text, and by its place among equal ones of one time. */
+  #formerId(row: Json, text: string): string {
+    if (row["timestamp"] !== this.#formerTime) this.#formerSame.clear();
+    this.#formerTime = row["timestamp"];
+    const name = derivedId(this.#conversation ?? "", text);
+    return derivedId(name, `${this.#formerSame.count(name)}`);
+  }
+
+  #messages(type: string, payload: Json, time: string | undefined, former: string | undefined): Captured[] {
     // A copy that kept its time is the parent's for certain.
     const isCopy = this.#originBegun && time !== undefined && Date.parse(time) < this.#startMs;
     const conversation = (isCopy ? this.#replayed : this.#conversation) ?? "";
     const made = this.#items.read(type, payload, this.#time);
     const name = derivedId(this.#replayed ?? conversation, type, JSON.stringify(payload));
     const id = derivedId(name, `${this.#same.count(name)}`);
-    const said = { ...made, id, time: this.#time, metadata: { source: CODEX, ...made.metadata } };
+    const said = {
+      ...made,
+      id,
+      ...(former && !isCopy ? { former: () => former } : {}),
+      time: this.#time,
+      metadata: { source: CODEX, ...made.metadata },
+    };
     const isKnown = knownRows.has(type) && (type !== "response_item" || isKnownItem(payload));
     const unsaid = type === "event_msg" && turnEnd.test(String(payload["type"])) ? this.end() : [];
     return [...unsaid, message(conversation, said), ...(isKnown ? [] : [unknown(type, payload)])];

@@ -3,8 +3,9 @@ import { basename, dirname, join } from "node:path";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText, wordsOf } from "./blocks.ts";
-import { parseRow, timeOf } from "./captured.ts";
-import type { Captured, SourceReader } from "./captured.ts";
+import { timeOf } from "./captured.ts";
+import type { Captured } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import type { SourceFile, SourceKind } from "./source-kind.ts";
 import { Talk, firstText, hasKeys, objectsOf, tokensOf, idOf } from "./talk.ts";
 import type { Piece } from "./talk.ts";
@@ -30,7 +31,7 @@ const families =
  * Reads sessions of Copilot's command line (`session-state/SESSION/events.jsonl`): an event a row, with its content in
  * `data`; the earliest rows have it in themselves.
  */
-class CopilotReader implements SourceReader {
+class CopilotReader extends RowReader {
   readonly #file: SourceFile;
   readonly #called = new Set<string>();
   readonly #thoughts = new Set<string>();
@@ -38,13 +39,11 @@ class CopilotReader implements SourceReader {
   #model: unknown;
 
   constructor(file: SourceFile) {
+    super();
     this.#file = file;
   }
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { row } = parsed;
+  protected override readRow(row: Json): Captured[] {
     if (isText(row["sessionId"]) && Array.isArray(row["chatMessages"])) return legacySession(row);
     const data = isObject(row["data"]) ? row["data"] : row;
     const begun = this.#begin(row, data);
@@ -52,10 +51,6 @@ class CopilotReader implements SourceReader {
     if (row["type"] === "session.model_change") this.#model = data["newModel"] ?? this.#model;
     const time = timeOf(row["timestamp"]);
     return [...begun, ...this.#event(talk, String(row["type"]), data, { name: firstText(row["id"]), time })];
-  }
-
-  end(): Captured[] {
-    return [];
   }
 
   #begin(row: Json, data: Json): Captured[] {

@@ -4,7 +4,8 @@ import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText, textOf, wordsOf } from "./blocks.ts";
 import { Occurrences, derivedId, parseRow, timeOf } from "./captured.ts";
-import type { Captured, SourceReader } from "./captured.ts";
+import type { Captured } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import type { DatabaseKind, SourceFile, SourceKind } from "./source-kind.ts";
 import { Talk, firstText, objectsOf, tokensOf, idOf } from "./talk.ts";
 import type { Piece } from "./talk.ts";
@@ -27,28 +28,23 @@ class Words {
 }
 
 /** Reads the transcript of an agent (`agent-transcripts/SESSION.jsonl`): a message a row, without ids and times. */
-class CursorTranscriptReader implements SourceReader {
+class CursorTranscriptReader extends RowReader {
   readonly #file: SourceFile;
   readonly #words = new Words();
   #talk: Talk | undefined;
 
   constructor(file: SourceFile) {
+    super();
     this.#file = file;
   }
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { role, message } = parsed.row;
+  protected override readRow(row: Json): Captured[] {
+    const { role, message } = row;
     const begun = this.#begin();
     const talk = this.#talk ?? new Talk(CURSOR, this.#file.stem);
     const content = isObject(message) ? message["content"] : message;
     const blocks: unknown[] = Array.isArray(content) ? content : [content];
     return [...begun, ...blocks.map((block) => blockOf(talk, this.#words, role === "user", block))];
-  }
-
-  end(): Captured[] {
-    return [];
   }
 
   #begin(): Captured[] {

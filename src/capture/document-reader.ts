@@ -1,22 +1,18 @@
-import { parseRow } from "./captured.ts";
-import type { Captured, SourceReader } from "./captured.ts";
-import { withMessages } from "./talk.ts";
 import type { Json } from "../wire/frame.ts";
+import type { Captured } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
+import { withMessages } from "./talk.ts";
 
 /** Reads sources of which each row stands for itself, such as a whole session in one JSON text. */
-export class DocumentReader implements SourceReader {
+export class DocumentReader extends RowReader {
   readonly #read: (document: Json) => Captured[];
 
   constructor(read: (document: Json) => Captured[]) {
+    super();
     this.#read = read;
   }
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    return "broken" in parsed ? parsed.broken : withMessages(this.#read(parsed.row));
-  }
-
-  end(): Captured[] {
-    return [];
+  protected override readRow(document: Json): Captured[] {
+    return withMessages(this.#read(document));
   }
 }

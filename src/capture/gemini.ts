@@ -3,8 +3,9 @@ import { basename, dirname, join } from "node:path";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText, wordsOf } from "./blocks.ts";
-import { conversationId, parseRow, timeOf } from "./captured.ts";
-import type { Captured, SourceReader } from "./captured.ts";
+import { conversationId, timeOf } from "./captured.ts";
+import type { Captured } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import { modelParts, responseContent, userParts } from "./gemini-parts.ts";
 import type { SourceFile, SourceKind } from "./source-kind.ts";
 import { Talk, firstText, hasKeys, idsOf, objectsOf, tokensOf, idOf } from "./talk.ts";
@@ -28,7 +29,7 @@ const tokenNames = {
  * Reads chats of Gemini CLI (`chats/session-….jsonl`: the session's facts, then a message a row, changes of the facts, and
  * rewinds; in older versions one JSON text). A message is written again when it has grown.
  */
-class GeminiReader implements SourceReader {
+class GeminiReader extends RowReader {
   readonly #file: SourceFile;
   #talk: Talk | undefined;
   /** The session's beginning, until something is said. */
@@ -41,13 +42,11 @@ class GeminiReader implements SourceReader {
   #held: Json | undefined;
 
   constructor(file: SourceFile) {
+    super();
     this.#file = file;
   }
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { row } = parsed;
+  protected override readRow(row: Json): Captured[] {
     const update = isObject(row["$set"]) ? row["$set"] : {};
     if (isText(row["sessionId"])) this.#begin(row);
     const messages = [row["messages"], update["messages"]].flatMap(objectsOf);
@@ -61,7 +60,7 @@ class GeminiReader implements SourceReader {
     ];
   }
 
-  end(): Captured[] {
+  override end(): Captured[] {
     const held = this.#held;
     this.#held = undefined;
     return held === undefined ? [] : this.#message(held);
@@ -196,18 +195,17 @@ function projectRoot(chats: string | undefined): string | undefined {
 }
 
 /** Reads `logs.json`, in which Gemini CLI keeps every prompt: of sessions without a chat they are all that is left. */
-class GeminiLogReader implements SourceReader {
+class GeminiLogReader extends RowReader {
   readonly #talks = new Map<string, Talk>();
   readonly #file: SourceFile;
 
   constructor(file: SourceFile) {
+    super();
     this.#file = file;
   }
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { sessionId, messageId, message, timestamp, ...rest } = parsed.row;
+  protected override readRow(row: Json): Captured[] {
+    const { sessionId, messageId, message, timestamp, ...rest } = row;
     const session = String(sessionId);
     const time = timeOf(timestamp);
     const talk = this.#talks.get(session) ?? new Talk(GEMINI, session);
@@ -218,10 +216,6 @@ class GeminiLogReader implements SourceReader {
     this.#talks.set(session, talk);
     const said = talk.prompt(idOf(message), { name: `log ${String(messageId)}`, time, row: rest });
     return [...begun, said];
-  }
-
-  end(): Captured[] {
-    return [];
   }
 }
 

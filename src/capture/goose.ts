@@ -3,7 +3,8 @@ import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText, wordsOf } from "./blocks.ts";
 import { conversationId, parseRow, timeOf } from "./captured.ts";
-import type { Captured, SourceReader } from "./captured.ts";
+import type { Captured } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import type { DatabaseKind, SourceFile, SourceKind } from "./source-kind.ts";
 import { Talk, firstText, tokensOf, idOf } from "./talk.ts";
 import type { Piece } from "./talk.ts";
@@ -81,7 +82,7 @@ function outcomeOf(given: unknown): { value?: unknown; error?: unknown } {
 }
 
 /** Reads a session of the first versions: a line about it, then a message a row. */
-class GooseReader implements SourceReader {
+class GooseReader extends RowReader {
   readonly #file: SourceFile;
   /** Facts of the session, held until its first message tells when it began. */
   #about: Json = {};
@@ -89,15 +90,14 @@ class GooseReader implements SourceReader {
   #row = 0;
 
   constructor(file: SourceFile) {
+    super();
     this.#file = file;
   }
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { role, content, created, id } = parsed.row;
+  protected override readRow(row: Json): Captured[] {
+    const { role, content, created, id } = row;
     if (!isText(role) || !Array.isArray(content)) {
-      this.#about = { ...this.#about, ...parsed.row };
+      this.#about = { ...this.#about, ...row };
       return [];
     }
     const begun = this.#begin(timeOf(created));
@@ -105,10 +105,6 @@ class GooseReader implements SourceReader {
     this.#row += 1;
     const name = firstText(id) ?? `row ${this.#row}`;
     return [...begun, ...messageOf(talk, role, content, { name, time: timeOf(created) })];
-  }
-
-  end(): Captured[] {
-    return [];
   }
 
   #begin(time: string | undefined): Captured[] {

@@ -46,11 +46,11 @@ export function eventMessages({ event, time, id }: HookEvent, place: Place): Cap
     metadata: { ...common, ...fields.metadata },
   });
   if (name === "UserPromptSubmit" && typeof prompt === "string") {
-    const message_id = typeof prompt_id === "string" ? names.prompt(prompt_id) : derivedId(placeId(place), id);
+    const message_id = typeof prompt_id === "string" ? names.prompt(prompt_id).id : derivedId(placeId(place), id);
     return [message({ message_id, role: "user", content: prompt || "(empty)", metadata: { kind: "prompt" } })];
   }
   if ((name === "Stop" || name === "SubagentStop") && typeof answer === "string" && answer !== "") {
-    const message_id = names.answer(typeof prompt_id === "string" ? prompt_id : "", answer, 0);
+    const { id: message_id } = names.answer(typeof prompt_id === "string" ? prompt_id : "", answer, 0);
     return [message({ message_id, role: "assistant", content: answer, metadata: { kind: "answer" } })];
   }
   if (name === "PostToolUse" || name === "PostToolUseFailure") return toolMessages(event, names).map(message);
@@ -67,13 +67,13 @@ function toolMessages(event: Json, names: Names): Omit<CapturedMessage, "created
     : toolResult(tool_name, responseContent(tool_response));
   return [
     {
-      message_id: names.call(tool_use_id),
+      message_id: names.call(tool_use_id).id,
       role: "assistant",
       content: call.content,
       metadata: { kind: "tool_use", ...call.metadata },
     },
     {
-      message_id: names.result(tool_use_id),
+      message_id: names.result(tool_use_id).id,
       role: "tool",
       content: result.content,
       metadata: stated({

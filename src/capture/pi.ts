@@ -3,8 +3,9 @@ import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText, wordsOf } from "./blocks.ts";
 import { Branches } from "./branches.ts";
-import { conversationId, parseRow, timeOf } from "./captured.ts";
-import type { Captured, SourceReader } from "./captured.ts";
+import { conversationId, timeOf } from "./captured.ts";
+import type { Captured } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import type { SourceFile, SourceKind } from "./source-kind.ts";
 import { Talk, firstText, idsOf, tokensOf, idOf } from "./talk.ts";
 import type { Piece } from "./talk.ts";
@@ -23,7 +24,7 @@ const tokenNames = {
  * Reads sessions of Pi (`sessions/FOLDER/TIME_SESSION.jsonl`): the session's facts, then an entry a row. Entries name their
  * parents since the second version, so branches that were left are known.
  */
-class PiReader implements SourceReader {
+class PiReader extends RowReader {
   readonly #file: SourceFile;
   readonly #branches = new Branches();
   #talk: Talk | undefined;
@@ -32,13 +33,11 @@ class PiReader implements SourceReader {
   #row = 0;
 
   constructor(file: SourceFile) {
+    super();
     this.#file = file;
   }
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { row } = parsed;
+  protected override readRow(row: Json): Captured[] {
     this.#begin(row);
     if (row["type"] === "session") return [];
     this.#row += 1;
@@ -54,10 +53,6 @@ class PiReader implements SourceReader {
       ...captured,
       ...(turned === undefined ? [] : talk.branch(turned.abandoned, turned.current)),
     ];
-  }
-
-  end(): Captured[] {
-    return [];
   }
 
   #begin(row: Json): void {

@@ -3,8 +3,9 @@ import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText, wordsOf } from "./blocks.ts";
 import { Branches } from "./branches.ts";
-import { parseRow, timeOf } from "./captured.ts";
-import type { Captured, SourceReader } from "./captured.ts";
+import { timeOf } from "./captured.ts";
+import type { Captured } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import { modelParts, userParts } from "./gemini-parts.ts";
 import type { SourceFile, SourceKind } from "./source-kind.ts";
 import { Talk, firstText, idsOf, tokensOf } from "./talk.ts";
@@ -24,19 +25,17 @@ const tokenNames = {
  * Reads chats of Qwen Code (`chats/SESSION.jsonl`): Claude Code's envelope around the messages of Gemini's API. Rows name
  * their parents, so branches that were left are known.
  */
-class QwenReader implements SourceReader {
+class QwenReader extends RowReader {
   readonly #file: SourceFile;
   readonly #branches = new Branches();
   #talk: Talk | undefined;
 
   constructor(file: SourceFile) {
+    super();
     this.#file = file;
   }
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { row } = parsed;
+  protected override readRow(row: Json): Captured[] {
     const begun = this.#begin(row);
     const talk = this.#talk ?? new Talk(QWEN, this.#file.stem);
     const captured = rowOf(talk, row);
@@ -46,10 +45,6 @@ class QwenReader implements SourceReader {
       ? this.#branches.add(uuid, parentUuid as string | null | undefined, isPrompt, idsOf(captured))
       : undefined;
     return [...begun, ...captured, ...(turned === undefined ? [] : talk.branch(turned.abandoned, turned.current))];
-  }
-
-  end(): Captured[] {
-    return [];
   }
 
   #begin(row: Json): Captured[] {

@@ -52,6 +52,11 @@ export const databaseKinds: readonly DatabaseKind[] = [openCodeDatabase, cursorD
 /** Prompts that a client notes beside its sessions: following both would tell a prompt twice. */
 const histories: ReadonlySet<SourceKind> = new Set([codexHistory, claudeHistory, geminiLog]);
 
+/** The databases in which clients keep their sessions, each once. */
+export function sessionDatabases(home: Home): string[] {
+  return [...new Set(databaseKinds.flatMap((kind) => kind.where(home)))];
+}
+
 /** The folders in which clients leave their sessions as files that grow, each once. */
 export function sessionFolders(home: Home): string[] {
   const kinds = sourceKinds.filter((kind) => !histories.has(kind));

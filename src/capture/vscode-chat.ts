@@ -4,8 +4,9 @@ import { fileURLToPath } from "node:url";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText, wordsOf } from "./blocks.ts";
-import { parseRow, timeOf } from "./captured.ts";
-import type { Captured, SourceReader } from "./captured.ts";
+import { timeOf } from "./captured.ts";
+import type { Captured } from "./captured.ts";
+import { RowReader } from "./row-reader.ts";
 import type { SourceFile, SourceKind } from "./source-kind.ts";
 import { Talk, firstText, hasKeys, objectsOf, tokensOf, idOf } from "./talk.ts";
 import type { Piece } from "./talk.ts";
@@ -29,25 +30,23 @@ const MAX_PLACES = 100_000;
  * Reads chats of VS Code (`chatSessions/SESSION.json`), by Copilot or another participant. Newer versions write the changes
  * of that text, a row each (`.jsonl`): the messages are known once all rows are read.
  */
-class VsCodeChatReader implements SourceReader {
+class VsCodeChatReader extends RowReader {
   readonly #file: SourceFile;
   #state: unknown;
 
   constructor(file: SourceFile) {
+    super();
     this.#file = file;
   }
 
-  take(text: string): Captured[] {
-    const parsed = parseRow(text);
-    if ("broken" in parsed) return parsed.broken;
-    const { row } = parsed;
+  protected override readRow(row: Json): Captured[] {
     if (Array.isArray(row["requests"])) return sessionOf(row, this.#file);
     if (row["kind"] === 0) this.#state = row["v"];
     else change(this.#state, row);
     return [];
   }
 
-  end(): Captured[] {
+  override end(): Captured[] {
     return isObject(this.#state) ? sessionOf(this.#state, this.#file) : [];
   }
 }

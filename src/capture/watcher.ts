@@ -13,11 +13,15 @@ import { Importer } from "./importer.ts";
 import { PlaceWatch } from "./place-watch.ts";
 import { piecesOf, sourcesIn } from "./sources.ts";
 import type { WatchState } from "./watch-state.ts";
+import { WatchedDatabase, databaseFacts } from "./watched-database.ts";
+import type { DatabaseFacts } from "./watched-database.ts";
 
 /** How long a change waits for more of its kind: clients write row by row. */
 const SETTLE_MS = 200;
 /** How often all folders are walked, for what the operating system did not tell. */
 const SWEEP_INTERVAL_MS = 60_000;
+/** How often databases are looked at. */
+const DATABASE_INTERVAL_MS = 2000;
 /** A file that is read whole is read again only when it has been left alone for this long. */
 const WHOLE_FILE_REST_MS = 5000;
 /** A file that was left alone for this long has ended: what its reader holds back is stored. It may go on later. */
@@ -30,6 +34,8 @@ const MAX_PAUSE_MS = 1000;
 export interface WatcherOptions {
   /** Folders and files in which clients leave their sessions, `*` standing for any name. They need not exist yet. */
   folders: string[];
+  /** Databases in which clients keep their sessions, `*` standing for any name. */
+  databases: string[];
   state: WatchState;
   /** Calls a tool, and waits for a server that is away. */
   call: (tool: string, args: Json) => Promise<Json>;
@@ -52,6 +58,7 @@ export class Watcher {
   readonly #changed = new Set<string>();
   /** Files that are read line by line, those used last at the end. */
   readonly #open = new Map<string, FollowedFile>();
+  readonly #databases = new Map<string, WatchedDatabase>();
   /** Reasons that were logged, so that each is logged once for a file. */
   readonly #told = new Map<string, string>();
   #isAwake = false;
@@ -79,7 +86,8 @@ export class Watcher {
           if (this.#hasNewPlaces) await this.#findPlaces();
           await this.#readChanged();
           onIdle();
-          await this.#untilWoken(nextSweepMs - performance.now());
+          await this.#untilWoken(Math.min(nextSweepMs - performance.now(), this.#nextLookMs()));
+          this.#lookAtDatabases();
           await pause(SETTLE_MS, stopping);
         }
       }
@@ -87,6 +95,23 @@ export class Watcher {
       this.#places.close();
       for (const each of this.#watches.values()) each.close();
     }
+  }
+
+  #nextLookMs(): number {
+    return this.#databases.size === 0 ? Infinity : DATABASE_INTERVAL_MS;
+  }
+
+  /** A database is told to have changed by its file and its log alone, which costs next to nothing. */
+  #lookAtDatabases(): void {
+    for (const path of this.#databases.keys()) {
+      const facts = databaseFacts(path);
+      if (facts !== undefined && !this.#isRead(path, facts)) this.#changed.add(path);
+    }
+  }
+
+  #isRead(path: string, { bytes, modifiedMs, inode }: DatabaseFacts): boolean {
+    const known = this.#options.state.get(path);
+    return known?.bytes === bytes && known.modifiedMs === modifiedMs && known.inode === inode;
   }
 
   /** Resolves at the next change, or at one that came since the last time, or after the duration. */
@@ -110,9 +135,16 @@ export class Watcher {
 
   /** Walks all folders. Files that were written last come first: somebody may be at work in them. */
   async #sweep(): Promise<void> {
-    const { folders, state, stopping } = this.#options;
+    const { folders, databases, state, stopping } = this.#options;
     const seen = new Map<string, number>();
     this.#places.update();
+    for (const path of placesAt(databases)) {
+      const facts = databaseFacts(path);
+      if (facts === undefined) continue;
+      seen.set(path, facts.modifiedMs);
+      if (!this.#databases.has(path)) this.#databases.set(path, new WatchedDatabase());
+    }
+    for (const path of this.#databases.keys()) if (!seen.has(path)) this.#databases.delete(path);
     for (const folder of placesAt(folders)) {
       if (stopping.aborted) return;
       if (statOf(folder)?.isDirectory()) this.#watch(folder);
@@ -209,6 +241,8 @@ export class Watcher {
 
   /** Reads what is new in a file. Returns whether there was anything to do. */
   async #read(path: string): Promise<boolean> {
+    const database = this.#databases.get(path);
+    if (database !== undefined) return this.#readDatabase(path, database);
     const stats = statOf(path);
     if (stats?.isFile() !== true) return false;
     const known = this.#options.state.get(path);
@@ -261,6 +295,23 @@ export class Watcher {
     for await (const source of sourcesIn(path)) await this.#take(source.name, piecesOf(source));
     await this.#importer.flush();
     if (!stopping.aborted) state.set(path, { ...facts(stats), end: 0, number: 0, mark: "", hasEnded: true });
+    return true;
+  }
+
+  /** Reads the sessions of a database that have changed. */
+  async #readDatabase(path: string, database: WatchedDatabase): Promise<boolean> {
+    const facts = databaseFacts(path);
+    if (facts === undefined || this.#isRead(path, facts) || !database.isReady(facts)) return false;
+    const { state, stopping } = this.#options;
+    const startedMs = performance.now();
+    for await (const source of sourcesIn(path))
+      for await (const piece of piecesOf(source)) {
+        if (database.isNew(piece.captured)) await this.#piece(path, piece);
+        if (stopping.aborted) return true;
+      }
+    await this.#importer.flush();
+    database.wasRead(performance.now() - startedMs);
+    state.set(path, { ...facts, end: 0, number: 0, mark: "", hasEnded: true });
     return true;
   }
 

@@ -5,12 +5,11 @@ import { DeweyError } from "../errors.ts";
 import { escapedJson } from "../visible.ts";
 import type { Command, Flag, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";
-import { didYouMean } from "./nearest.ts";
-import { stderrLog } from "../log.ts";
+import { didYouMean } from "../nearest.ts";
 import { isLoopback } from "../wire/host.ts";
 import { askHealth, whyUnreachable } from "./health.ts";
 import type { Address } from "./health.ts";
-import { ensureLocalServer } from "./local-server.ts";
+import { startServerIfAway } from "./local-server.ts";
 import { OutputClosed, pagedOutput, standardOutput } from "./output.ts";
 import type { Output } from "./output.ts";
 import { requestServer } from "./requests.ts";
@@ -78,9 +77,7 @@ export function clientCommand(spec: ClientCommand): Command {
         const reply = await asked().catch(async (error: unknown) => {
           // One that was reached and has gone was stopped, perhaps for an upgrade.
           if (isReached || !(await isAway(url, error))) throw error;
-          if (process.stderr.isTTY) process.stderr.write("Starting a Dewey server …\n");
-          const log = stderrLog(logLevel === "info" ? "warn" : logLevel);
-          await ensureLocalServer({ url, token, dataDir, env: invocation.env, log });
+          await startServerIfAway({ url, token, dataDir, logLevel }, invocation.env);
           return asked();
         });
         isReached = true;

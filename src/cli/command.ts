@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { DeweyError } from "../errors.ts";
 import { settings } from "../settings.ts";
 import type { Setting, SettingName } from "../settings.ts";
-import { didYouMean } from "./nearest.ts";
+import { didYouMean } from "../nearest.ts";
 
 /** A flag that is not a setting: it belongs to one command and has no variable. */
 export interface Flag {

@@ -61,7 +61,7 @@ export function httpAddress(webSocketUrl: string, path: string): URL {
 export async function whyUnreachable({ url, token }: Address): Promise<DeweyError | undefined> {
   if ((await askHealth(url)) === undefined) {
     const remedy = isLoopback(new URL(url).hostname)
-      ? "start one with: dewey serve"
+      ? "start one with: dewey up"
       : "start one there, or correct DEWEY_URL";
     return new DeweyError("unavailable", `no Dewey server answers at ${withoutSecrets(url)}; ${remedy}`);
   }

@@ -2,13 +2,21 @@ import { settings } from "../settings.ts";
 import { flagsOf } from "./command.ts";
 import type { Command } from "./command.ts";
 
-/** Every line of help fits into the narrowest common terminal. */
-const COLUMNS = 80;
+/** Longer lines of help are hard to read, however wide the terminal is. */
+const MAX_COLUMNS = 80;
+/** Narrower columns leave no room for explanations. */
+const MIN_COLUMNS = 50;
+
+/** The width of help on a terminal of so many columns; for programs and files the longest. */
+export function helpWidth(columns: number | undefined): number {
+  return Math.max(MIN_COLUMNS, Math.min(MAX_COLUMNS, columns || MAX_COLUMNS));
+}
 /** Terms longer than this stand on a line of their own, so that their explanations keep enough room. */
 const MAX_TERM_CHARACTERS = 28;
 
 /** The output of `dewey --help`. */
-export function overview(commands: readonly Command[], version: string): string {
+export function overview(commands: readonly Command[], version: string, width = MAX_COLUMNS): string {
+  const { wrapped, columns } = layout(width);
   return [
     ...wrapped(`dewey ${version}: keeps what AI clients and MCP servers say to each other, and finds it again.`),
     "",
@@ -22,7 +30,8 @@ export function overview(commands: readonly Command[], version: string): string 
 }
 
 /** The output of `dewey help COMMAND`, generated from the tables that the command obeys. */
-export function manual(command: Command): string {
+export function manual(command: Command, width = MAX_COLUMNS): string {
+  const { wrapped, columns, usage } = layout(width);
   const flags = Object.entries(flagsOf(command)).map(([name, flag]): [string, string] => [
     `--${name}${flag.value === undefined ? "" : ` ${flag.value}`}`,
     flag.summary,
@@ -46,28 +55,31 @@ export function manual(command: Command): string {
   ].join("\n");
 }
 
-/** One form of the command line, broken between its parts. */
-function usage(form: string, isFirst: boolean): string[] {
-  const whole = form.replaceAll(/\[[^\]]*\]/g, (part) => part.replaceAll(" ", "\u00A0"));
-  const lines = wrapped(whole, COLUMNS - 11).map((line) => line.replaceAll("\u00A0", " "));
-  return lines.map(
-    (line, index) => `${isFirst && index === 0 ? "usage:" : "      "} ${index === 0 ? "" : "    "}${line}`,
-  );
-}
-
-function columns(rows: [string, string][]): string[] {
-  const width = Math.max(...rows.map(([term]) => term.length).filter((length) => length <= MAX_TERM_CHARACTERS), 0);
-  const indent = " ".repeat(width + 4);
-  return rows.flatMap(([term, text]) => {
-    const [first = "", ...more] = wrapped(text, COLUMNS - indent.length);
-    const rest = more.map((line) => indent + line);
-    if (term.length > MAX_TERM_CHARACTERS) return [`  ${term}`, indent + first, ...rest];
-    return [`  ${term.padEnd(width)}  ${first}`, ...rest];
-  });
+/** Lays texts out for a width. */
+function layout(width: number) {
+  /** One form of the command line, broken between its parts. */
+  const usage = (form: string, isFirst: boolean): string[] => {
+    const whole = form.replaceAll(/\[[^\]]*\]/g, (part) => part.replaceAll(" ", "\u00A0"));
+    const lines = wrappedTo(whole, width - 11).map((line) => line.replaceAll("\u00A0", " "));
+    return lines.map(
+      (line, index) => `${isFirst && index === 0 ? "usage:" : "      "} ${index === 0 ? "" : "    "}${line}`,
+    );
+  };
+  const columns = (rows: [string, string][]): string[] => {
+    const widest = Math.max(...rows.map(([term]) => term.length).filter((length) => length <= MAX_TERM_CHARACTERS), 0);
+    const indent = " ".repeat(widest + 4);
+    return rows.flatMap(([term, text]) => {
+      const [first = "", ...more] = wrappedTo(text, width - indent.length);
+      const rest = more.map((line) => indent + line);
+      if (term.length > MAX_TERM_CHARACTERS) return [`  ${term}`, indent + first, ...rest];
+      return [`  ${term.padEnd(widest)}  ${first}`, ...rest];
+    });
+  };
+  return { wrapped: (text: string) => wrappedTo(text, width), usage, columns };
 }
 
 /** The lines of a text, broken between words; line breaks of its own stay. */
-function wrapped(text: string, width = COLUMNS): string[] {
+function wrappedTo(text: string, width: number): string[] {
   return text.split("\n").flatMap((paragraph) => {
     const lines: string[] = [];
     for (const word of paragraph.split(" ")) {

@@ -136,7 +136,7 @@ function shortId(id: string): string {
 }
 
 /** The short ids; whole where another of the list begins the same. */
-function shortIds(ids: string[]): string[] {
+export function shortIds(ids: string[]): string[] {
   const counts = new Map<string, number>();
   for (const id of ids) counts.set(shortId(id), (counts.get(shortId(id)) ?? 0) + 1);
   return ids.map((id) => (counts.get(shortId(id)) === 1 ? shortId(id) : id));

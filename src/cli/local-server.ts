@@ -1,7 +1,8 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DeweyError } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { stderrLog } from "../log.ts";
+import type { Log, LogLevel } from "../log.ts";
 import { askHealth } from "./health.ts";
 import { selfCommand } from "./self.ts";
 import { withoutSecrets } from "../wire/address.ts";
@@ -51,6 +52,23 @@ export async function ensureLocalServer(options: LocalServerOptions): Promise<vo
   }
   // Another user's server may have taken the port meanwhile.
   requireOwnServer(options);
+}
+
+/** The settings of a command that asks the server. */
+type Asking = Pick<LocalServerOptions, "url" | "token" | "dataDir"> & { logLevel: LogLevel };
+
+/**
+ * Starts a server for a command when none answers at a local address, and tells a person at a terminal about it. At an
+ * address elsewhere it does nothing: the command's own request says what is wrong.
+ */
+export async function startServerIfAway(
+  { logLevel, ...config }: Asking,
+  env: LocalServerOptions["env"],
+): Promise<void> {
+  if (!isLoopback(new URL(config.url).hostname) || (await askHealth(config.url)) !== undefined) return;
+  if (process.stderr.isTTY) process.stderr.write("Starting a Dewey server …\n");
+  const log = stderrLog(logLevel === "info" ? "warn" : logLevel);
+  await ensureLocalServer({ ...config, env, log });
 }
 
 function startInBackground(address: URL, options: LocalServerOptions): string {

@@ -14,8 +14,9 @@ export class ProgressBar {
   }
 
   /** Draws `done` of the total with a text, unless the bar was drawn just now. */
-  show(done: number, text: () => string): void {
-    if (performance.now() - this.#drawnMs >= DRAW_INTERVAL_MS) this.say(done, text);
+  show(done: number | (() => number), text: () => string): void {
+    if (!process.stderr.isTTY || performance.now() - this.#drawnMs < DRAW_INTERVAL_MS) return;
+    this.say(typeof done === "number" ? done : done(), text);
   }
 
   /** Draws at once, for a text that stays for a while. */

@@ -20,6 +20,8 @@ export interface Terminal {
   paint: (look: keyof typeof looks, text: string) => string;
   /** Renders Markdown for a person; leaves it as it is for programs. */
   markdown: (text: string) => string;
+  /** Breaks sentences between words for a person; leaves them whole for programs. */
+  prose: (text: string) => string;
   /** Cuts a line to the width left beside `taken` characters; leaves it whole for programs. */
   fit: (line: string, taken?: number) => string;
 }
@@ -35,6 +37,7 @@ export function terminalOf(config: TerminalConfig): Terminal {
     paint: (look, text) => (colour ? styleText(looks[look], text, { validateStream: false }) : text),
     markdown: (text) =>
       interactive ? Bun.markdown.ansi(text, { colors: colour, columns: Math.min(columns, READABLE_COLUMNS) }) : text,
+    prose: (text) => (interactive ? Bun.wrapAnsi(text, Math.min(columns, READABLE_COLUMNS)) : text),
     fit: (line, taken = 0) => (interactive ? cut(line, Math.max(1, columns - taken)) : line),
   };
 }

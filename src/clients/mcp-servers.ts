@@ -124,7 +124,7 @@ function deweyEntry(program: Program): Json {
 }
 
 /** Whether `dewey connect` wrote this entry for Dewey itself. */
-function isDeweyEntry(entry: unknown): boolean {
+export function isDeweyEntry(entry: unknown): boolean {
   if (!isObject(entry)) return false;
   const args = stringsOf(entry["args"]);
   return args[args.indexOf("serve") + 1] === "--stdio" && args.includes("serve");

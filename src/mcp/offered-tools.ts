@@ -11,15 +11,16 @@ const OWN_CLIENT = "dewey";
 
 /** The tools that clients are offered, in their fixed order. Throws `invalid` for a name that no tool has. */
 export function offeredTools(choice: ToolChoice): ReadonlyMap<string, Tool> {
-  if (choice === "all") return tools;
-  if (choice === "read") return new Map([...tools].filter(([, { annotations }]) => annotations.readOnlyHint));
-  const unknown = choice.find((name) => !tools.has(name));
+  const all = new Map([...tools].filter(([, { ownOnly }]) => ownOnly !== true));
+  if (choice === "all") return all;
+  if (choice === "read") return new Map([...all].filter(([, { annotations }]) => annotations.readOnlyHint));
+  const unknown = choice.find((name) => !all.has(name));
   if (unknown !== undefined) {
-    const remedy = `all, read, or some of ${[...tools.keys()].join(", ")}`;
+    const remedy = `all, read, or some of ${[...all.keys()].join(", ")}`;
     const message = `DEWEY_TOOLS names no tool with ${JSON.stringify(unknown)}; it should be ${remedy}`;
     throw new DeweyError("invalid", message, { field: "DEWEY_TOOLS" });
   }
-  return new Map([...tools].filter(([name]) => choice.includes(name)));
+  return new Map([...all].filter(([name]) => choice.includes(name)));
 }
 
 /**

@@ -9,7 +9,8 @@ import { Port, upgrade } from "../wire/port.ts";
 import type { ListenOptions, Visit } from "../wire/port.ts";
 import { HttpRelay } from "./relay/http-relay.ts";
 import type { SessionFacts } from "./spool/tap.ts";
-import { discovery, discoveryDocument } from "./relay/oauth.ts";
+import { signIn, signInPath } from "./relay/oauth.ts";
+import type { SignInPath } from "./relay/oauth.ts";
 import type { RequestTap } from "./relay/tap.ts";
 import type { RemoteUpstream, Upstream, Upstreams } from "./relay/upstreams.ts";
 
@@ -86,8 +87,8 @@ export class ProxyListener {
 
   #route(visit: Visit): Response | undefined | Promise<Response> {
     const { request, url, isWebSocket, server } = visit;
-    const document = isWebSocket ? undefined : discoveryDocument(url.pathname);
-    if (document !== undefined) return this.#discovery(url, document);
+    const path = isWebSocket ? undefined : signInPath(url.pathname);
+    if (path !== undefined) return this.#signIn(visit, path);
     if (!isWebSocket && url.pathname !== "/mcp") {
       return refusal(
         404,
@@ -96,7 +97,7 @@ export class ProxyListener {
     }
     const isKnown = !isWebSocket && request.headers.has(SESSION_HEADER);
     if (this.#refuses && !isKnown) return refusal(503, "the proxy is stopping; connect again in a moment");
-    const upstream = this.#upstream(url, isKnown);
+    const upstream = this.#upstream(url, { isKnown });
     if (upstream instanceof Response) return upstream;
     const sessionKey = url.searchParams.get("session") || undefined;
     if (sessionKey !== undefined && (sessionKey.length > MAX_SESSION_KEY_CHARACTERS || sessionKey.includes("\0"))) {
@@ -107,17 +108,20 @@ export class ProxyListener {
     return this.#endpoint(upstream).handle(request, server);
   }
 
-  /** The documents by which clients find out how to sign in to an upstream. */
-  async #discovery(url: URL, document: string): Promise<Response> {
-    const upstream = this.#upstream(url, false);
+  /** What clients ask for to sign in to an upstream. */
+  async #signIn(visit: Visit, path: SignInPath): Promise<Response> {
+    const upstream = this.#upstream(visit.url, { isKnown: false, name: path.name });
     if (upstream instanceof Response) return upstream;
     const signsIn = upstream.wire === "http" && upstream.forwardAuthorization === true;
     if (!signsIn) return refusal(404, `clients do not sign in to the upstream ${JSON.stringify(upstream.name)}`);
     try {
-      return await discovery(upstream, document, url);
+      return await signIn(upstream, path, visit);
     } catch (error) {
-      this.#options.log.warn("a document for signing in could not be fetched", { upstream: upstream.name, error });
-      return refusal(502, `the upstream ${JSON.stringify(upstream.name)} does not answer`);
+      this.#options.log.warn("what a client needs to sign in could not be fetched", { upstream: upstream.name, error });
+      return refusal(
+        502,
+        `the upstream ${JSON.stringify(upstream.name)}, or its authorization server, does not answer`,
+      );
     }
   }
 
@@ -127,12 +131,12 @@ export class ProxyListener {
   }
 
   /** The upstream that a request names. A removed one still serves the HTTP sessions that began with it. */
-  #upstream(url: URL, isKnown: boolean): Upstream | Response {
+  #upstream(url: URL, named: { isKnown: boolean; name?: string | undefined }): Upstream | Response {
     const { byName, defaultName, wrong } = this.#options.upstreams();
-    const name = url.searchParams.get("upstream") ?? defaultName;
+    const name = named.name ?? url.searchParams.get("upstream") ?? defaultName;
     const known = [...byName.keys()].join(", ");
     if (name === undefined) return refusal(404, `name an upstream with ?upstream=NAME; there are: ${known}`);
-    const upstream = byName.get(name) ?? (isKnown ? this.#used.get(name) : undefined);
+    const upstream = byName.get(name) ?? (named.isKnown ? this.#used.get(name) : undefined);
     const mistakes = upstream ? undefined : wrong?.get(name);
     if (mistakes !== undefined)
       return refusal(503, `the entry of the upstream ${JSON.stringify(name)} is wrong: ${mistakes}`);
@@ -180,6 +184,7 @@ export class ProxyListener {
     if (known) return known;
     const endpoint = new HttpSessions({
       log: this.#options.log,
+      takesLoneRequests: true,
       opened: (link, request) => {
         const sessionKey = new URL(request.url).searchParams.get("session") || undefined;
         void this.#run(link, { upstream: this.#now(name) ?? upstream, wire: link.wire, sessionKey });

@@ -6,6 +6,11 @@ import type { Database } from "./database/database.ts";
 const STEP_CONVERSATIONS = 20;
 /** A single long conversation may take so much longer than a call's deadline. */
 const STEP_EXTRA_MS = 60_000;
+/**
+ * What builds before 0015 stored for notes of programs: a type in brackets, such as `[event_msg token_count]`. Titles had words
+ * behind it; what the system said has, too, and is no note.
+ */
+const FORMER_NOTE = String.raw`^\[[^\]]+\]$|^\[(ai-title|custom-title|summary)\] `;
 /** Pause after a failed step, and between looks for work that another server has left, or that a recovery has brought. */
 const INTERVAL_MS = 3000;
 
@@ -14,8 +19,9 @@ type StepOutcome = "more" | "idle";
 
 /**
  * Gives the conversations from before migration 0015 their facts: times of the first and the last message, and what metadata
- * and the first prompt say. Each step is a transaction that records how far it has come, so any server goes on where another
- * was killed. A step gives the same result for conversations that are already complete.
+ * and the first prompt say; and marks what programs noted for themselves. Each step is a transaction that records how far it
+ * has come, so any server goes on where another was killed. A step gives the same result for conversations that are already
+ * complete.
  */
 export class Backfill {
   readonly #database: Database;
@@ -62,6 +68,15 @@ export class Backfill {
         rows.map((row) => row.id),
         "UUID",
       );
+      await sql`
+        with noted as (
+          update messages set bookkeeping = true, metadata = metadata || '{"bookkeeping": true}'
+          where conversation_id = any(${ids}) and not bookkeeping and kind is null and role = 'system'
+            and metadata ->> 'source' in ('claude-code', 'codex') and metadata ? 'kind' and content ~ ${FORMER_NOTE}
+          returning conversation_id
+        )
+        update conversations c set message_count = c.message_count - n.count
+        from (select conversation_id, count(*)::integer as count from noted group by 1) n where c.id = n.conversation_id`;
       await sql`
         update conversations c set
           created_at = coalesce(times.first, c.created_at), updated_at = coalesce(times.last, c.updated_at),

@@ -2,6 +2,8 @@ import type { SQL } from "bun";
 import { z } from "zod";
 import { encodeCursor, placeOf } from "./cursor.ts";
 import { DeweyError } from "../errors.ts";
+import { boundAt } from "../moment.ts";
+import type { Bound } from "../moment.ts";
 import { wasTooSlow } from "./database/database.ts";
 import type { Reads } from "./database/reads.ts";
 import { factColumns } from "./facts.ts";
@@ -48,7 +50,7 @@ interface CallNarrowing {
   upstream?: string | undefined;
   tool?: string | undefined;
   failed?: boolean | undefined;
-  start_date?: Date | undefined;
+  start_date?: Bound | undefined;
 }
 
 /** Turns before a result among which its arguments are sought: calls overlap, and much may be said meanwhile. */
@@ -92,12 +94,13 @@ export class Calls {
 }
 
 function callFilter(sql: SQL, { conversation_id, upstream, tool, failed, start_date }: CallNarrowing) {
+  const start = boundAt(start_date, new Date());
   return sql`m.called_tool is not null and m.call_failed is not null and c.deleted_at is null
     and (${conversation_id ?? null}::uuid is null or m.conversation_id = ${conversation_id ?? null})
     and (${upstream ?? null}::text is null or c.metadata ->> 'upstream' = ${upstream ?? null})
     and (${tool ?? null}::text is null or m.called_tool = ${tool ?? null})
     and (${failed ?? null}::boolean is null or m.call_failed = ${failed ?? null})
-    and (${start_date ?? null}::timestamptz is null or m.created_at >= ${start_date ?? null})`;
+    and (${start ?? null}::timestamptz is null or m.created_at >= ${start ?? null})`;
 }
 
 async function callRows(

@@ -13,8 +13,10 @@ import type { Listed } from "./listing.ts";
 import type { Reads } from "./database/reads.ts";
 import { redactKey } from "./redact/redact.ts";
 import type { Workshop } from "./workshop/workshop.ts";
-import { FOLDER_HAYSTACK, folderNeedle } from "./place.ts";
-import type { Place } from "./place.ts";
+import { listFilter, meetsNone } from "./conversation-filter.ts";
+import type { ConversationNarrowing } from "./conversation-filter.ts";
+import { meantBy } from "./narrowing.ts";
+import type { Unmatched } from "./narrowing.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, largestWhole } from "./reply.ts";
 import { MS_PER_DAY } from "../units.ts";
 
@@ -35,6 +37,8 @@ export interface ConversationList extends Listed {
   conversations: ConversationSummary[];
   /** On the first page, when asked for. */
   facets?: Facets;
+  /** When there is nothing: the filters that nothing meets. */
+  unmatched?: Unmatched[];
 }
 
 const conversationPlace = listPlaceSchema(timeKey);
@@ -126,14 +130,14 @@ export class Conversations {
       facets?: boolean | undefined;
     },
   ): Promise<ConversationList> {
-    const { limit, sort_by } = input;
-    const session = redactKey(this.#workshop.redactor, input.session_id) ?? null;
-    const { client, folder, start_date, starred, in_trash, id_prefix } = input;
-    const request = ["conversations", session, sort_by, client, folder, start_date, starred, in_trash, id_prefix];
+    const { limit, sort_by, facets, offset: _, cursor: __, ...given } = input;
+    const session = redactKey(this.#workshop.redactor, input.session_id) ?? undefined;
+    const narrowing = { ...given, session_id: session };
+    const request = ["conversations", sort_by, narrowing];
     const going = placeOf(input, request, conversationPlace);
     return this.#reads.lookUp(async (sql) => {
-      const narrowing = { ...input, session_id: session ?? undefined };
-      const filter = listFilter(sql, narrowing);
+      const meant = await meantBy(sql, narrowing);
+      const filter = listFilter(sql, narrowing, meant);
       const wanted = going === undefined ? filter : sql`${filter} and ${behind(sql, sort_by, going.after)}`;
       const found: ConversationSizeRow[] = await sql`
         select id, coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes,
@@ -145,13 +149,15 @@ export class Conversations {
         going?.counted ?? (await countRows(sql, sql`from conversations where ${filter} order by created_at`));
       const offset = going?.offset ?? input.offset;
       const { rows, listed } = pageOf(found, ({ time, id }) => ({ time, id }), { request, limit, offset, counted });
-      const counts = input.facets && going === undefined;
+      const without = (name: keyof Facets) =>
+        listFilter(sql, { ...narrowing, [name]: undefined }, { ...meant, [name]: undefined });
+      const counts = facets === true && going === undefined ? await readFacets(sql, without) : undefined;
+      const unmatched = listed.total === 0 ? await meetsNone(sql, narrowing) : [];
       return {
         conversations: await readSummaries(sql, rows),
         ...listed,
-        ...(counts
-          ? { facets: await readFacets(sql, (name) => listFilter(sql, { ...narrowing, [name]: undefined })) }
-          : {}),
+        ...(unmatched.length > 0 ? { unmatched } : {}),
+        ...(counts ? { facets: counts } : {}),
       };
     });
   }
@@ -271,43 +277,6 @@ export class Conversations {
       if (rows.length < PURGE_AT_ONCE) return purged;
     }
   }
-}
-
-/** Which conversations a list holds: those that meet every condition given. */
-export interface ConversationNarrowing extends Place {
-  session_id?: string | undefined;
-  /** Those with a message at this time or later. */
-  start_date?: Date | undefined;
-  starred?: boolean | undefined;
-  /** Those in the trash, and only these; without it, only those outside it. */
-  in_trash?: boolean | undefined;
-  /** The beginning of their ids, in hexadecimal digits and dashes. */
-  id_prefix?: string | undefined;
-}
-
-/** Each condition only when it is asked for, so that the planner sees which indexes apply. */
-function listFilter(sql: SQL, narrowing: ConversationNarrowing) {
-  const { session_id, client, folder, start_date, starred, in_trash, id_prefix } = narrowing;
-  let filter = in_trash ? sql`deleted_at is not null` : sql`deleted_at is null`;
-  if (session_id !== undefined) filter = sql`${filter} and session_id = ${session_id}`;
-  if (client !== undefined) filter = sql`${filter} and lower(client) = lower(${client}::text)`;
-  if (folder !== undefined)
-    filter = sql`${filter} and position(${folderNeedle(folder)}::text in ${sql.unsafe(FOLDER_HAYSTACK)}) > 0`;
-  if (start_date !== undefined) filter = sql`${filter} and updated_at >= ${start_date}::timestamptz`;
-  if (starred !== undefined) filter = sql`${filter} and starred = ${starred}::boolean`;
-  if (id_prefix !== undefined) {
-    const [from, to] = idRange(id_prefix);
-    filter = sql`${filter} and id between ${from}::uuid and ${to}::uuid`;
-  }
-  return filter;
-}
-
-/** The first and the last id with a prefix. */
-function idRange(prefix: string): [string, string] {
-  const digits = prefix.toLowerCase().replaceAll("-", "");
-  const id = (filler: string) =>
-    digits.padEnd(32, filler).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-  return [id("0"), id("f")];
 }
 
 /** What `Conversations.update` sets. */

@@ -1,5 +1,3 @@
-import { createHash } from "node:crypto";
-
 /**
  * PostgreSQL's text and jsonb cannot hold U+0000 or lone surrogates, and tools print both. Such a value is stored twice:
  * readable, with U+FFFD in their place, for search and for people; and exact, as JSON text, in which both are escapes.
@@ -40,14 +38,4 @@ export function storableMetadata(metadata: Metadata | null | undefined): {
 
 export function exactMetadata(readable: Metadata | null, exact: string | null): Metadata | null {
   return exact === null ? readable : (JSON.parse(exact) as Metadata);
-}
-
-/** SHA-256 (hexadecimal) of what a caller sent, independent of the order of keys. Equal hashes mark a repetition. */
-export function sentHash(...parts: unknown[]): string {
-  return createHash("sha256").update(JSON.stringify(parts, sortedKeys)).digest("hex");
-}
-
-function sortedKeys(_key: string, value: unknown): unknown {
-  if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

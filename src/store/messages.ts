@@ -1,6 +1,6 @@
 import { DeweyError } from "../errors.ts";
 import type { Database } from "./database/database.ts";
-import { sentHash } from "./exact.ts";
+import { sentHash } from "../sent-hash.ts";
 import type { Metadata } from "./exact.ts";
 import { readConversation } from "./page.ts";
 import type { ConversationPage, PageRequest } from "./page.ts";
@@ -14,7 +14,7 @@ import { Writer } from "./append/writer.ts";
 import type { Workshop } from "./workshop/workshop.ts";
 
 /** Maximum number of ids in a reply; a caller hardly reads more. */
-const MAX_IDS_IN_REPLY = 100;
+export const MAX_IDS_IN_REPLY = 100;
 
 /** A message that is stored already. */
 interface KnownRow {
@@ -23,7 +23,7 @@ interface KnownRow {
   hash: string | null;
 }
 
-interface BulkStored {
+export interface BulkStored {
   conversation_id: string;
   stored: number;
   /** With `skip_known`: the number of messages skipped. */

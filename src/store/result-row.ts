@@ -1,4 +1,5 @@
-import { sentHash, storableMetadata, storableText } from "./exact.ts";
+import { sentHash } from "../sent-hash.ts";
+import { storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { redactKey } from "./redact/redact.ts";
 import type { Redactions, Redactor } from "./redact/redact.ts";

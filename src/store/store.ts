@@ -9,6 +9,7 @@ import { Database } from "./database/database.ts";
 import type { DatabaseOptions } from "./database/database.ts";
 import { one } from "./database/one.ts";
 import type { PoolUse } from "./database/pool.ts";
+import { Imports } from "./imports.ts";
 import { IndexSorter } from "./search/index-sorter.ts";
 import { LastSessions } from "./last-sessions.ts";
 import { Messages } from "./messages.ts";
@@ -63,6 +64,7 @@ interface StoreHealth {
 export interface Store {
   conversations: Conversations;
   messages: Messages;
+  imports: Imports;
   search: Search;
   reindexer: Reindexer;
   backfill: Backfill;
@@ -105,9 +107,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     replica = readConnection && (await Replica.open(database, readConnection, options));
     const reads = new Reads(database, replica);
     const sorter = new IndexSorter(database, options.log);
+    const messages = new Messages(database, reads, workshop, sorter);
     return {
       conversations: new Conversations(database, reads, options.trashDays, workshop),
-      messages: new Messages(database, reads, workshop, sorter),
+      messages,
+      imports: new Imports(database, workshop, messages),
       search: new Search(database, reads, options.log, (key) => redactKey(redactor, key)),
       reindexer: new Reindexer(database, options.searchLanguage, sorter, options.log),
       backfill: new Backfill(database, options.log),

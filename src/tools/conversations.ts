@@ -1,8 +1,10 @@
 import { z } from "zod";
 import {
+  BEGINS_AFTER_ITS_END,
   abandoned,
   adds,
   anyMetadata,
+  beginsBeforeItEnds,
   changes,
   contentLength,
   cursor,
@@ -16,13 +18,13 @@ import {
   moment,
   nextCursor,
   offset,
-  place,
+  narrowingAsInSearch,
   reads,
   shownBy,
-  startDate,
   time,
   total,
   totalIsLowerBound,
+  unmatched,
   uuid,
   whole,
 } from "./fields.ts";
@@ -130,26 +132,27 @@ export const listConversations = defineTool({
   name: "dewey_list_conversations",
   title: "List conversations",
   description:
-    "Lists conversations, the latest first, each with its title and number of messages. To find what was said, use dewey_search.",
-  input: z.strictObject({
-    session_id: key().optional(),
-    ...place,
-    start_date: startDate.describe("only those with a message from this time on").optional(),
-    starred: z.boolean().optional(),
-    in_trash: z.boolean().optional(),
-    id_prefix: z
-      .string()
-      .regex(/^[0-9a-f-]{1,36}$/i, "should be the beginning of a conversation_id")
-      .optional(),
-    limit,
-    offset,
-    cursor,
-    facets: z.boolean().optional(),
-    sort_by: z
-      .enum(["updated_at", "created_at"], "should be updated_at or created_at")
-      .default("updated_at")
-      .describe("latest first"),
-  }),
+    "Lists conversations, the latest first, each with its title and number of messages. To find what was said, use dewey_search; " +
+    "filters are as there.",
+  input: z
+    .strictObject({
+      ...narrowingAsInSearch,
+      starred: z.boolean().optional(),
+      in_trash: z.boolean().optional(),
+      id_prefix: z
+        .string()
+        .regex(/^[0-9a-f-]{1,36}$/i, "should be the beginning of a conversation_id")
+        .optional(),
+      limit,
+      offset,
+      cursor,
+      facets: z.boolean().optional(),
+      sort_by: z
+        .enum(["updated_at", "created_at"], "should be updated_at or created_at")
+        .default("updated_at")
+        .describe("latest first"),
+    })
+    .refine(beginsBeforeItEnds, BEGINS_AFTER_ITS_END),
   output: z.object({
     conversations: z.array(
       shownBy(
@@ -170,6 +173,7 @@ export const listConversations = defineTool({
     limit: z.int(),
     offset: z.int(),
     total_is_lower_bound: totalIsLowerBound,
+    unmatched,
     next_cursor: nextCursor,
     facets: shownBy(z.object({ client: facetValues, folder: facetValues }), "counts by client and folder").optional(),
   }),

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { beginningOf, boundAt, boundOf, endOf, isRelative } from "../moment.ts";
+import type { Bound } from "../moment.ts";
 import { MAX_QUERY_WORDS, hasMoreWords } from "../store/search/query.ts";
-import { MS_PER_DAY } from "../units.ts";
 
 /** Longest key by which callers group, name or correlate; longer keys do not fit into a PostgreSQL index. */
 const MAX_KEY_CHARACTERS = 500;
@@ -11,6 +12,9 @@ const MAX_FILTER_VALUES = 100;
 /** Largest page of any list. */
 const MAX_LIMIT = 100;
 const DEFAULT_LIMIT = 20;
+
+const DATE_RULE =
+  "should be a time such as 3d, 2w, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z (ISO 8601, UTC without a time zone)";
 
 const roles = ["user", "assistant", "system", "tool"] as const;
 
@@ -44,20 +48,14 @@ export const key = (what?: string) =>
     what,
   );
 
-/** Where conversations were held, for narrowing. */
-export const place = {
-  client: key("such as codex").optional(),
-  folder: key("with those below it: a path, or a folder's name").optional(),
-};
-
 export const content = (what?: string) => described(z.string().min(1, "should not be empty"), what);
 
 /** What a search looks for. */
 export const searchQuery = z
   .string()
-  .min(1, "should not be empty")
   .refine((text) => !hasMoreWords(text, MAX_QUERY_WORDS), `should have at most ${MAX_QUERY_WORDS} words`)
-  .refine(isStorable, "should not contain U+0000 or lone surrogates");
+  .refine(isStorable, "should not contain U+0000 or lone surrogates")
+  .describe("plain words; folder:x, since:3d … may stand among them");
 
 /** A text of any length that PostgreSQL must be able to store unchanged. */
 export const plainContent = (what: string) =>
@@ -101,19 +99,56 @@ export const moment = (what?: string) =>
     what,
   );
 
-/** The start of a period; a date without a time is its first moment in UTC. */
-export const startDate = z
-  .string()
-  .refine((text) => parseMoment(text) !== undefined, dateRule())
-  .transform((text) => new Date(parseMoment(text) ?? 0))
-  .describe("from this time on: ISO 8601; a date alone begins at midnight UTC");
+/** The start of a period; a day begins at midnight in UTC. */
+export const startDate = bound(beginningOf);
 
-/** The end of a period; a date without a time includes that whole day in UTC. Parsed to the first moment after the period. */
-export const endDate = z
-  .string()
-  .refine((text) => parseMoment(text) !== undefined, dateRule())
-  .transform((text) => new Date((parseMoment(text) ?? 0) + (isDateAlone(text) ? MS_PER_DAY : 1)))
-  .describe("up to this time; a date alone includes that day");
+/** The end of a period; a day includes all of it in UTC. Parsed to the first moment after the period. */
+const endDate = bound(endOf);
+
+function bound(read: typeof beginningOf) {
+  return z
+    .string()
+    .refine((text) => boundOf(text, read, "utc") !== undefined, DATE_RULE)
+    .transform((text) => boundOf(text, read, "utc"));
+}
+
+export const BEGINS_AFTER_ITS_END = { path: ["start_date"], message: "should not be after end_date" };
+
+export function beginsBeforeItEnds(input: { start_date?: Bound | undefined; end_date?: Bound | undefined }): boolean {
+  const now = new Date();
+  const [start, end] = [boundAt(input.start_date, now), boundAt(input.end_date, now)];
+  return start === undefined || end === undefined || start < end;
+}
+
+/** What lists and searches narrow by; only one of the tools describes each. */
+function narrowingBy(
+  what: Partial<Record<"client" | "folder" | "title" | "kind" | "errors" | "start" | "end", string>>,
+) {
+  return {
+    session_id: key().optional(),
+    client: key(what.client).optional(),
+    folder: key(what.folder).optional(),
+    upstream: key().optional(),
+    branch: key().optional(),
+    title: key(what.title).optional(),
+    tool: key().optional(),
+    kind: key(what.kind).optional(),
+    errors: described(z.boolean(), what.errors).optional(),
+    start_date: described(startDate, what.start).optional(),
+    end_date: described(endDate, what.end).optional(),
+  };
+}
+
+export const narrowing = narrowingBy({
+  client: "such as codex",
+  folder: "with those below it: a path, or a folder's name",
+  title: "words of it",
+  kind: "such as prompt, tool_use",
+  errors: "only failed calls",
+  start: "from then on: 3d, yesterday, or ISO 8601, in UTC",
+  end: "up to then",
+});
+export const narrowingAsInSearch = narrowingBy({});
 
 export const limit = z
   .int("should be a whole number")
@@ -165,6 +200,15 @@ export const total = z.int();
 export const totalIsLowerBound = z.literal(true).optional();
 /** Present when there is more: the cursor of the next page. */
 export const nextCursor = z.string().optional();
+/** When nothing was found: the filters that nothing meets, and names that there are. */
+export const unmatched = z
+  .array(
+    shownBy(
+      z.object({ filter: z.string(), value: z.string(), known: z.array(z.string()).optional() }),
+      "filter, value, known",
+    ),
+  )
+  .optional();
 export const anyMetadata = z.record(z.string(), z.unknown()).nullable();
 /** Size of metadata that was left out as too large for the reply. */
 export const metadataBytes = z.int().optional();
@@ -202,25 +246,9 @@ export const destroys = {
   openWorldHint: false,
 } as const;
 
-function dateRule(): string {
-  return "should be an ISO 8601 date such as 2026-01-31, or date and time such as 2026-01-31T12:00:00Z";
-}
-
-function isDateAlone(text: string): boolean {
-  return /^\d{4}-\d{2}-\d{2}$/.test(text);
-}
-
 /** Milliseconds since 1970; undefined for an invalid text, and for days that do not exist, such as 30 February. */
 function parseMoment(text: string): number | undefined {
-  const parts = /^(\d{4}-\d{2}-\d{2})(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?$/i.exec(text);
-  if (!parts) return undefined;
-  const [, day = "", zone] = parts;
-  const time = Date.parse(isDateAlone(text) || zone !== undefined ? text : `${text}Z`);
-  const midnight = Date.parse(day);
-  // JavaScript parses 30 February as 2 March.
-  if (Number.isNaN(time) || Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== day)
-    return undefined;
-  return time;
+  return isRelative(text) ? undefined : beginningOf(text, new Date(), "utc")?.getTime();
 }
 
 /** Whether there are more values than this in an object and all within it. Looks at no more than one beyond. */

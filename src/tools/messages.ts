@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { adds, content, followToTrash, key, metadata, moment, role, time, uuid, whole } from "./fields.ts";
+import { adds, content, followToTrash, key, metadata, moment, role, shownBy, time, uuid, whole } from "./fields.ts";
 import { defineTool } from "./tool.ts";
 
 /** Messages of one bulk call; a larger import takes several calls, each of them atomic. */
@@ -42,16 +42,18 @@ export const storeMessagesBulk = defineTool({
   input: z
     .strictObject({
       messages: z
-        .array(z.strictObject(message), "should be a list of messages")
+        .array(
+          shownBy(z.strictObject(message), "role, content, and the rest as in dewey_store_message"),
+          "should be a list of messages",
+        )
         .min(1, "should contain at least one message")
         .max(MAX_BULK_MESSAGES, `should contain at most ${MAX_BULK_MESSAGES} messages`)
-        .describe("in order, each as in dewey_store_message"),
+        .describe("in order"),
       conversation_id: uuid("default: a new one").optional(),
       session_id: key("of a new conversation").optional(),
       metadata: metadata("of a new conversation").optional(),
       follow_to_trash: followToTrash,
       skip_known: z.boolean().default(false).describe("skip known message_ids, even with other content"),
-      skip_copies: z.boolean().optional().describe("skip those in other conversations too, and report what differs"),
     })
     .refine((input) => input.conversation_id === undefined || input.session_id === undefined, {
       path: ["session_id"],
@@ -69,8 +71,6 @@ export const storeMessagesBulk = defineTool({
     conversation_id: z.string(),
     stored: z.int(),
     known: z.int().optional().describe("skipped"),
-    changed: z.array(z.string()).optional().describe("ids of known ones with other content"),
-    elsewhere: z.array(z.string()).optional().describe("other conversations that have known ones"),
     first_turn: z.int().optional(),
     last_turn: z.int().optional(),
     message_ids: z.array(z.string()).optional().describe("up to 100"),

@@ -25,6 +25,8 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
   writesContexts?: true;
   /** Whether clients that load tools on demand should load this one at once. */
   alwaysLoaded?: true;
+  /** Whether only Dewey's own programs call it; other clients are not offered it. */
+  ownOnly?: true;
   /** `author` is recorded with changes of contexts; `signal` aborts when the caller no longer waits. */
   handle(store: Store, input: z.output<Input>, author: Author, signal: AbortSignal): Promise<z.input<Output>>;
   /** The conversations that the reply is about, best first, which clients can open as resources. */

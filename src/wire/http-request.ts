@@ -1,3 +1,4 @@
+import { boundedText } from "./bounded-text.ts";
 import { isObject, viewFrame } from "./frame.ts";
 
 /** Servers redirect to add a slash or to change a path; more redirects than this are a loop. */
@@ -52,7 +53,7 @@ class UnsuccessfulResponse extends Error {
 
 /** Reads the response to a request that did not succeed. */
 export async function unsuccessful(response: Response): Promise<UnsuccessfulResponse> {
-  const body = await response.text().catch(() => "");
+  const body = await boundedText(response).catch(() => "");
   return new UnsuccessfulResponse(response.status, body);
 }
 

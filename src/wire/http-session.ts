@@ -1,5 +1,5 @@
 import { EventBody } from "./event-body.ts";
-import { isObject, viewFrame } from "./frame.ts";
+import { errorFrame, isObject, viewFrame } from "./frame.ts";
 import type { FrameView, Json } from "./frame.ts";
 import { Inbox } from "./inbox.ts";
 import { HIGH_WATER_BYTES } from "./limits.ts";
@@ -21,11 +21,13 @@ interface Stream {
   givenNumber: number;
   body: EventBody | undefined;
   /** Set while the head of the response waits for the first frame. */
-  held: { sinceMs: number; begin(form: AnswerForm): void } | undefined;
+  held: { untilMs: number; begin(form: AnswerForm): void } | undefined;
+  /** Whether its request belongs to no session: then it ends with its connection. */
+  standsAlone: boolean;
 }
 
 /** How a POST is answered: with events, or, when its first frame answers it completely, with that frame. */
-export type AnswerForm = "events" | "frame";
+export type AnswerForm = "events" | { frame: FrameView };
 
 /**
  * An answer of this length is not sent as an event if nothing else was: Python's SDK refuses events of more than 1,048,576
@@ -37,11 +39,18 @@ const LONG_ANSWER_CHARACTERS = 300_000;
  * this time cannot resume, and some give up when they see no head for long.
  */
 const HEAD_PATIENCE_MS = 2000;
+/** Limit on cancelled requests whose late answers are dropped. */
+const MAX_CANCELLED = 1000;
+/** In `_meta` of a notification, the id of the request for them (2026-07-28). */
+const SUBSCRIPTION_KEY = "io.modelcontextprotocol/subscriptionId";
+const METHOD_NOT_FOUND = -32_601;
 
 /**
  * One session of a Streamable HTTP client as a link. Frames pass unchanged, as text. Streamable HTTP sends messages that
  * belong to a request on that request's stream: progress goes to the request with its token, and other requests and
  * notifications of the server go to the open request when there is exactly one. All else goes to the GET stream.
+ *
+ * It also carries the requests of one client that stand alone (2026-07-28), until the client initializes, if it does.
  */
 export class HttpSessionLink implements Link {
   readonly wire = "http";
@@ -53,12 +62,16 @@ export class HttpSessionLink implements Link {
   readonly #standalone = newStream(STANDALONE);
   readonly #streams = new Map<string, Stream>([[STANDALONE, this.#standalone]]);
   readonly #byRequest = new Map<string, Stream>();
+  /** Keys of requests that stood alone and were cancelled. */
+  readonly #cancelled = new Set<string>();
   readonly #options: { ended(): void; stallLimitMs?: number | undefined };
   #resumed: PromiseWithResolvers<void> | undefined;
   #isFull = false;
   #headTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #receiving = new Set<Promise<unknown>>();
   isClosed = false;
+  /** Whether a client has initialized. Until then it cannot be asked anything. */
+  isSession = true;
 
   constructor(options: { ended(): void; stallLimitMs?: number | undefined }) {
     this.#options = options;
@@ -71,6 +84,11 @@ export class HttpSessionLink implements Link {
   send(frame: string): boolean {
     if (this.isClosed) return true;
     const view = viewFrame(frame);
+    if (view.kind === "response" && this.#cancelled.delete(view.key)) return true;
+    if (view.kind === "request" && !this.isSession) {
+      this.#inbox.frame(errorFrame(view.id, METHOD_NOT_FOUND, "a client without a session cannot be asked"));
+      return true;
+    }
     this.#write(this.#streamOf(view), view, frame);
     this.#settle(view);
     this.#isFull = this.#queuedBytes() >= HIGH_WATER_BYTES;
@@ -142,15 +160,55 @@ export class HttpSessionLink implements Link {
     begin?: (form: AnswerForm) => void,
   ): ReadableStream<Uint8Array> | undefined {
     const stream = newStream(crypto.randomUUID());
+    const body = this.#openFor(stream, view);
+    if (!body) return undefined;
+    if (isResumable) body.write(sseEvent(`${stream.name}/${stream.givenNumber}`, undefined));
+    if (begin) this.#hold(stream, begin, HEAD_PATIENCE_MS);
+    this.#inbox.frame(frame);
+    return body.stream;
+  }
+
+  /**
+   * Takes a request that stands alone; `begin` is called once the form of its answer is known, which a patient one waits for
+   * without a limit. Returns undefined when its id is in flight. It is cancelled when its stream is.
+   */
+  askAlone(
+    frame: string,
+    view: FrameView,
+    { begin, isPatient }: { begin: (form: AnswerForm) => void; isPatient: boolean },
+  ): ReadableStream<Uint8Array> | undefined {
+    const stream = newStream(crypto.randomUUID());
+    stream.standsAlone = true;
+    const body = this.#openFor(stream, view);
+    if (!body) return undefined;
+    for (const key of stream.unanswered) this.#cancelled.delete(key);
+    this.#hold(stream, begin, isPatient ? Infinity : HEAD_PATIENCE_MS);
+    this.#inbox.frame(frame);
+    return body.stream;
+  }
+
+  /** Opens the stream of a frame's responses; undefined when the id of a request is in flight. */
+  #openFor(stream: Stream, view: FrameView): EventBody | undefined {
     noteRequests(view, stream);
     if ([...stream.unanswered].some((id) => this.#byRequest.has(id))) return undefined;
     for (const id of stream.unanswered) this.#byRequest.set(id, stream);
     this.#streams.set(stream.name, stream);
-    const body = this.#connect(stream, this.#replay.last);
-    if (isResumable) body.write(sseEvent(`${stream.name}/${stream.givenNumber}`, undefined));
-    if (begin) this.#hold(stream, begin);
-    this.#inbox.frame(frame);
-    return body.stream;
+    return this.#connect(stream, this.#replay.last);
+  }
+
+  /** Tells the server that nobody waits for these answers any more, as other wires do. */
+  #cancel(stream: Stream): void {
+    this.#streams.delete(stream.name);
+    for (const key of stream.unanswered) {
+      this.#byRequest.delete(key);
+      this.#cancelled.add(key);
+      const [oldest] = this.#cancelled;
+      if (this.#cancelled.size > MAX_CANCELLED && oldest !== undefined) this.#cancelled.delete(oldest);
+      if (this.isClosed) continue;
+      const params = `{"requestId":${key},"reason":"the client has left"}`;
+      this.#inbox.frame(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":${params}}`);
+    }
+    stream.unanswered.clear();
   }
 
   /** Opens the GET stream, with the events since it was last connected. Replaces one that is open. */
@@ -185,6 +243,7 @@ export class HttpSessionLink implements Link {
       taken: () => this.#drained(),
       over: () => {
         if (stream.body === body) stream.body = undefined;
+        if (stream.standsAlone) this.#cancel(stream);
         this.usedMs = performance.now();
         this.#drained();
       },
@@ -197,24 +256,29 @@ export class HttpSessionLink implements Link {
   }
 
   #write(stream: Stream, view: FrameView, frame: string): void {
+    const isLong = stream.standsAlone || frame.length >= LONG_ANSWER_CHARACTERS;
+    const isWhole = stream.held !== undefined && isLong && answersAll(view, stream);
+    begin(stream, isWhole ? { frame: view } : "events");
+    if (isWhole) stream.body?.replace(frame);
+    if (stream.standsAlone) {
+      if (!isWhole) stream.body?.write(sseEvent(undefined, frame));
+      return;
+    }
     const { number } = this.#replay.add(stream.name, frame);
-    const isWhole = stream.held !== undefined && frame.length >= LONG_ANSWER_CHARACTERS && answersAll(view, stream);
-    begin(stream, isWhole ? "frame" : "events");
     if (!isWhole) give(stream, number, frame);
-    else stream.body?.replace(frame);
   }
 
   /** Lets the head of a response wait for its first frame, for a while. */
-  #hold(stream: Stream, begin: (form: AnswerForm) => void): void {
-    stream.held = { sinceMs: performance.now(), begin };
-    this.#headTimer ??= setTimeout(() => this.#beginLate(), HEAD_PATIENCE_MS);
+  #hold(stream: Stream, begin: (form: AnswerForm) => void, patienceMs: number): void {
+    stream.held = { untilMs: performance.now() + patienceMs, begin };
+    if (patienceMs < Infinity) this.#headTimer ??= setTimeout(() => this.#beginLate(), patienceMs);
   }
 
   #beginLate(): void {
     this.#headTimer = undefined;
     let nextMs = Infinity;
     for (const stream of this.#streams.values()) {
-      const leftMs = stream.held ? stream.held.sinceMs + HEAD_PATIENCE_MS - performance.now() : Infinity;
+      const leftMs = stream.held ? stream.held.untilMs - performance.now() : Infinity;
       if (leftMs <= 0) begin(stream, "events");
       else nextMs = Math.min(nextMs, leftMs);
     }
@@ -227,6 +291,8 @@ export class HttpSessionLink implements Link {
       const asked = this.#byRequest.get(view.key);
       if (asked) return asked;
     }
+    const subscribed = this.#byRequest.get(subscriptionKey(view) ?? "");
+    if (subscribed) return subscribed;
     const asking = [...this.#streams.values()].filter((stream) => stream !== this.#standalone);
     const token = progressToken(view);
     const related =
@@ -263,7 +329,15 @@ export class HttpSessionLink implements Link {
 }
 
 function newStream(name: string): Stream {
-  return { name, unanswered: new Set(), progressTokens: new Set(), givenNumber: 0, body: undefined, held: undefined };
+  return {
+    name,
+    unanswered: new Set(),
+    progressTokens: new Set(),
+    givenNumber: 0,
+    body: undefined,
+    held: undefined,
+    standsAlone: false,
+  };
 }
 
 /** Lets the response begin, if its head waits. */
@@ -297,6 +371,13 @@ function noteRequests(view: FrameView, stream: Stream): void {
 function progressToken(view: FrameView): unknown {
   const isProgress = view.kind === "notification" && view.method === "notifications/progress";
   return isProgress ? paramsOf(view.message, "params")["progressToken"] : undefined;
+}
+
+/** The key of the request that a notification is for. */
+function subscriptionKey(view: FrameView): string | undefined {
+  if (view.kind !== "notification") return undefined;
+  const id = paramsOf(paramsOf(view.message, "params"), "_meta")[SUBSCRIPTION_KEY];
+  return typeof id === "string" || typeof id === "number" ? JSON.stringify(id) : undefined;
 }
 
 function paramsOf(message: Json, name: string): Json {

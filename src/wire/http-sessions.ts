@@ -10,6 +10,7 @@ import type { AnswerForm } from "./http-session.ts";
 import { onLeave } from "./leaving.ts";
 import { IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from "./limits.ts";
 import type { Link } from "./link.ts";
+import { LoneRequests, namesLoneVersion, standsAlone } from "./lone-requests.ts";
 
 /** Interval of comments on idle streams, which proxies in between, and Bun itself, would close. */
 const KEEP_ALIVE_MS = 15_000;
@@ -39,6 +40,10 @@ export interface HttpSessionsOptions {
   log: Log;
   /** The revisions that a request's header may name; a relay leaves the check to its upstream. */
   versions?: readonly string[];
+  /** Whether requests of 2026-07-28, which belong to no session, are taken as well; `opened` is called for their links. */
+  takesLoneRequests?: boolean;
+  /** How long a lone question for the server's revisions may stay unanswered. */
+  discoverLimitMs?: number;
   /** Sessions open at once; beyond it the one unused for longest ends. */
   maxSessions?: number;
   idleLimitMs?: number;
@@ -50,11 +55,19 @@ export interface HttpSessionsOptions {
 /** The sessions of one Streamable HTTP endpoint, by MCP's rules of 2025-11-25. */
 export class HttpSessions {
   readonly #options: HttpSessionsOptions;
+  /** All links by id, also those of clients without a session. */
   readonly #sessions = new Map<string, HttpSessionLink>();
+  readonly #lone: LoneRequests | undefined;
   readonly #timers: ReturnType<typeof setInterval>[];
 
   constructor(options: HttpSessionsOptions) {
     this.#options = options;
+    if (options.takesLoneRequests === true)
+      this.#lone = new LoneRequests({
+        open: (request) => this.#open(request),
+        streamHeaders,
+        discoverLimitMs: options.discoverLimitMs,
+      });
     const limitMs = options.idleLimitMs ?? IDLE_LIMIT_MS;
     this.#timers = [
       setInterval(() => this.#closeIdle(limitMs), Math.min(IDLE_CHECK_MS, limitMs)),
@@ -83,6 +96,8 @@ export class HttpSessions {
       const answered = await (session ? session.receiving(answering) : answering);
       return answered instanceof Response ? answered : answered.held;
     }
+    if (!session && this.#lone && namesLoneVersion(request))
+      return new Response(null, { status: 405, headers: { allow: "POST" } });
     if (!session) {
       const message = `a session is required: initialize one, then send its ${SESSION_HEADER}`;
       return problem(400, null, INVALID_REQUEST, message);
@@ -135,10 +150,11 @@ export class HttpSessions {
       return problem(400, null, isJson ? INVALID_REQUEST : PARSE_ERROR, `the body is ${view.reason}`);
     }
     if (session) return answer(session, request, frame, view);
-    return this.#begin(request, frame, view);
+    if (this.#lone && standsAlone(request, view)) return this.#lone.handle(request, server, { text: frame, view });
+    return this.#begin(request, server, { text: frame, view });
   }
 
-  #begin(request: Request, frame: string, view: FrameView): Answer {
+  #begin(request: Request, server: Server<unknown>, { text, view }: ViewedFrame): Answer {
     const { id, method } = view.kind === "request" ? view : { id: null, method: undefined };
     if (method !== "initialize") {
       // A client of the revision without sessions calls `server/discover` first, and falls back on this code.
@@ -146,16 +162,25 @@ export class HttpSessions {
         ? problem(400, id, METHOD_NOT_FOUND, "this server has no server/discover; initialize a session")
         : problem(400, id, INVALID_REQUEST, `a session is required: initialize one, then send its ${SESSION_HEADER}`);
     }
-    if (this.#sessions.size >= (this.#options.maxSessions ?? MAX_SESSIONS) && !this.#evict()) {
+    const session = this.#lone?.adopt(request, server) ?? this.#open(request);
+    if (!session)
       return problem(503, id, SESSION_NOT_FOUND, "all sessions that there may be are in use; try again later");
-    }
+    return answer(session, request, text, view);
+  }
+
+  /** Opens a link; undefined when there are too many and all are in use. */
+  #open(request: Request): HttpSessionLink | undefined {
+    if (this.#sessions.size >= (this.#options.maxSessions ?? MAX_SESSIONS) && !this.#evict()) return undefined;
     const session = new HttpSessionLink({
-      ended: () => this.#sessions.delete(session.id),
+      ended: () => {
+        this.#sessions.delete(session.id);
+        this.#lone?.forget(session);
+      },
       stallLimitMs: this.#options.stallLimitMs,
     });
     this.#sessions.set(session.id, session);
     this.#options.opened(session, request);
-    return answer(session, request, frame, view);
+    return session;
   }
 
   /** Closes the session that was unused for longest, so that nobody who opens many locks others out. */

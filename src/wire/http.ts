@@ -4,6 +4,7 @@ import type { Log } from "../log.ts";
 import { withoutSecrets } from "./address.ts";
 import { AnswerStream, streamBackoff } from "./answer-stream.ts";
 import type { StreamEnd } from "./answer-stream.ts";
+import { boundedText } from "./bounded-text.ts";
 import { INVALID_REQUEST, PARSE_ERROR, cancelledKey, errorFrame, isObject, requestIds, viewFrame } from "./frame.ts";
 import type { FrameView, Json } from "./frame.ts";
 import { fetchUpstream, isRefusedConnection, isTemporary, reasonOf, unsuccessful } from "./http-request.ts";
@@ -218,7 +219,7 @@ class HttpClientLink implements Link {
     const type = response.headers.get("content-type") ?? "";
     if (isEventStream(response)) await this.#answerStream(unanswered).read(response);
     else if (unanswered.size > 0 && type.startsWith("application/json")) {
-      this.#deliver(await response.text(), unanswered);
+      this.#deliver(await boundedText(response), unanswered);
     } else await response.body?.cancel();
     if (unanswered.size > 0) throw new Error("the response ended before every request was answered");
   }

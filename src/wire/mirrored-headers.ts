@@ -1,6 +1,6 @@
 import { isObject } from "./frame.ts";
 import type { FrameView, Json } from "./frame.ts";
-import { METHOD_HEADER, NAME_HEADER, VERSION_HEADER, headerValue } from "./headers.ts";
+import { METHOD_HEADER, NAME_HEADER, VERSION_HEADER, fromHeaderValue, headerValue } from "./headers.ts";
 
 /** The parameter that `Mcp-Name` repeats, by method; those of tasks belong to an extension. */
 const namedBy: Record<string, string> = {
@@ -38,7 +38,7 @@ export class MirroredHeaders {
     const version = statelessVersion(view);
     if (version === undefined || (view.kind !== "request" && view.kind !== "notification")) return {};
     const params = paramsOf(view.message);
-    const name = params[Object.hasOwn(namedBy, view.method) ? (namedBy[view.method] ?? "") : ""];
+    const name = nameIn(view);
     return {
       [VERSION_HEADER]: version,
       // A method has no other form than its own; without the header the server says what is wrong.
@@ -74,12 +74,54 @@ export class MirroredHeaders {
   }
 }
 
-/** The revision that a message names in its `_meta`, if a header can carry it. */
-export function statelessVersion(view: FrameView): string | undefined {
+/**
+ * Why the headers of a request do not repeat its body, if they do not. Those that repeat arguments are left out: only the
+ * server knows which ones do.
+ */
+export function headerMismatch(headers: Headers, view: FrameView): string | undefined {
+  if (view.kind !== "request") return undefined;
+  const name = nameIn(view);
+  const repeated: [string, unknown][] = [
+    [VERSION_HEADER, statelessVersion(view)],
+    [METHOD_HEADER, view.method],
+    [NAME_HEADER, typeof name === "string" ? name : undefined],
+  ];
+  for (const [header, value] of repeated) {
+    const given = headers.get(header);
+    if (value === undefined) continue;
+    if (given === null) return `the header ${header} is missing; it must repeat the body's value`;
+    if (fromHeaderValue(given) !== value) return `the header ${header} does not repeat the body's value`;
+  }
+  return undefined;
+}
+
+/** What a message says of who sent it. */
+export function identityOf(view: FrameView): unknown {
   if (view.kind !== "request" && view.kind !== "notification") return undefined;
   const meta = paramsOf(view.message)["_meta"];
-  const version = isObject(meta) ? meta[`${META}protocolVersion`] : undefined;
+  const info = isObject(meta) ? meta[`${META}clientInfo`] : undefined;
+  return isObject(info)
+    ? [info["name"], info["version"]].map((each) => (typeof each === "string" ? each : null))
+    : null;
+}
+
+/** The name or address that a request is for, if it has one. */
+function nameIn({ method, message }: FrameView & { kind: "request" | "notification" }): unknown {
+  const parameter = Object.hasOwn(namedBy, method) ? namedBy[method] : undefined;
+  return parameter === undefined ? undefined : paramsOf(message)[parameter];
+}
+
+/** The revision that a message names in its `_meta`, if a header can carry it. */
+export function statelessVersion(view: FrameView): string | undefined {
+  const version = claimedVersion(view);
   return typeof version === "string" && /^[!-~]+$/.test(version) ? version : undefined;
+}
+
+/** What stands in a message's `_meta` in place of its revision. */
+export function claimedVersion(view: FrameView): unknown {
+  if (view.kind !== "request" && view.kind !== "notification") return undefined;
+  const meta = paramsOf(view.message)["_meta"];
+  return isObject(meta) ? meta[`${META}protocolVersion`] : undefined;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { boundedText } from "./bounded-text.ts";
 import { cancelledKey, isObject, viewFrame } from "./frame.ts";
 import type { FrameView } from "./frame.ts";
 import { VERSION_HEADER } from "./headers.ts";
@@ -66,7 +67,7 @@ export class StatelessRequests {
     const response = await postWith(frame, headers);
     const isCall = view.kind === "request" && view.method === "tools/call" && VERSION_HEADER in headers;
     if (response.status !== BAD_REQUEST || !isCall) return response;
-    const body = await response.text();
+    const body = await boundedText(response);
     if (isHeaderMismatch(body)) {
       const list = (text: string) => postWith(text, this.#mirrored.of(viewFrame(text)));
       for await (const page of toolPages(this.#mirrored.metaOf(view), list)) this.#mirrored.learn(page);

@@ -1,3 +1,4 @@
+import { boundedText } from "./bounded-text.ts";
 import { isObject, viewFrame } from "./frame.ts";
 import type { Json } from "./frame.ts";
 import { SseReader } from "./sse.ts";
@@ -26,7 +27,7 @@ export async function* toolPages(meta: Json, post: (frame: string) => Promise<Re
 
 /** The result in a response, which is one body or a stream of events. */
 async function resultIn(response: Response): Promise<Json | undefined> {
-  const text = await response.text();
+  const text = await boundedText(response);
   const isStream = (response.headers.get("content-type") ?? "").startsWith("text/event-stream");
   const frames = isStream ? new SseReader().push(new TextEncoder().encode(text)).map(({ data }) => data) : [text];
   for (const frame of frames) {

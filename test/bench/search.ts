@@ -1,22 +1,40 @@
+import { parseArgs } from "node:util";
 import { startServe } from "../support/binary.ts";
 import { temporaryHome } from "../support/home.ts";
 import { Rpc } from "../support/rpc.ts";
+import { toolResults } from "./support/real-files.ts";
 
 // `bun run bench:search FILE`: quality of `dewey_search` of the compiled binary on questions with known answers.
-// FILE holds `{conversations: [{id, sessions: [{turns: [{id, speaker, text}]}]}], questions: [{conversation, question,
-// evidence: [turn ids]}]}`. A session becomes a conversation, all sessions of one pair share a session_id, and each
-// question is asked with that session_id.
+// FILE holds `{conversations: [{id, sessions: [{turns: [{id, speaker, role, text}]}]}], questions: [{conversation, kind,
+// question, evidence: [turn ids]}]}`; `speaker`, `role` and `kind` may be absent. A session becomes a conversation, and all
+// sessions of one pair share a session_id. Each question is asked with that session_id, and of the whole store.
+// `--beside FILE …` stores others beside it, and `--long N` that many tool results of about 21 kB, made of files of this
+// machine. Recall is the mean over the kinds of questions.
 
 interface Corpus {
-  conversations: { id: number; sessions: { turns: { id: string; speaker: string; text: string }[] }[] }[];
-  questions: { conversation: number; question: string; evidence: string[] }[];
+  conversations: { id: number; sessions: { turns: Turn[] }[] }[];
+  questions: { conversation: number; kind?: string; question: string; evidence: string[] }[];
+}
+
+interface Turn {
+  id: string;
+  speaker?: string;
+  role?: string;
+  text: string;
 }
 
 const CUTS = [1, 5, 10, 20] as const;
+const MESSAGES_A_CALL = 500;
+const RESULTS_A_SESSION = 150;
+const RESULTS_A_CALL = 10;
 
-const [file] = process.argv.slice(2);
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { beside: { type: "string", multiple: true, default: [] }, long: { type: "string", default: "0" } },
+});
+const [file] = positionals;
 if (file === undefined) {
-  console.error("usage: bun run bench:search FILE");
+  console.error("usage: bun run bench:search FILE [--beside FILE …] [--long N]");
   process.exit(2);
 }
 const corpus = (await Bun.file(file).json()) as Corpus;
@@ -24,51 +42,71 @@ using home = temporaryHome();
 const { running, url } = await startServe(home.path);
 const dewey = await Rpc.open(url);
 await dewey.initialize();
-const turnOf = await load();
-await measure();
+const turnOf = new Map<string, string>();
+await load(corpus, "asked");
+for (const [index, other] of options.beside.entries()) await load((await Bun.file(other).json()) as Corpus, `${index}`);
+await loadLong(Number(options.long));
+console.log(["asked of", "questions", ...CUTS.map((cut) => `recall@${cut}`), "nDCG@10", "p50 ms", "p95 ms"].join("\t"));
+await measure("a session", true);
+await measure("the whole store", false);
 dewey.close();
 await running.stop();
 
-/** Stores the corpus. Returns the turn id of each message. */
-async function load(): Promise<Map<string, string>> {
-  const turns = new Map<string, string>();
-  for (const conversation of corpus.conversations) {
-    for (const { turns: said } of conversation.sessions) {
-      const messages = said.map((turn) => ({
-        role: "user",
-        content: `${turn.speaker}: ${turn.text}`,
-        message_id: crypto.randomUUID(),
-      }));
-      await dewey.tool("dewey_store_messages_bulk", { session_id: `${conversation.id}`, messages });
-      for (const [index, turn] of said.entries()) turns.set(messages[index]?.message_id ?? "", turn.id);
+/** Stores a corpus, and remembers the turn of each message. */
+async function load({ conversations }: Corpus, name: string): Promise<void> {
+  for (const { id, sessions } of conversations) {
+    for (const { turns } of sessions) {
+      const { conversation_id } = await dewey.tool("dewey_begin_conversation", { session_id: `${name} ${id}` });
+      for (let at = 0; at < turns.length; at += MESSAGES_A_CALL) {
+        const messages = turns.slice(at, at + MESSAGES_A_CALL).map((turn) => {
+          const message_id = crypto.randomUUID();
+          turnOf.set(message_id, `${name} ${id} ${turn.id}`);
+          const content = turn.speaker === undefined ? turn.text : `${turn.speaker}: ${turn.text}`;
+          return { role: turn.role ?? "user", content, message_id };
+        });
+        await dewey.tool("dewey_store_messages_bulk", { conversation_id, messages });
+      }
     }
   }
-  return turns;
 }
 
-async function measure(): Promise<void> {
-  const recall = CUTS.map(() => 0);
+async function loadLong(count: number): Promise<void> {
+  const results = toolResults(count);
+  for (let at = 0; at < results.length; at += RESULTS_A_CALL) {
+    const messages = results.slice(at, at + RESULTS_A_CALL).flatMap((content, index) => [
+      { role: "user", content: `look at part ${at + index} and tell me what it does` },
+      { role: "tool", content },
+    ]);
+    const session_id = `tools ${Math.floor(at / RESULTS_A_SESSION)}`;
+    await dewey.tool("dewey_store_messages_bulk", { session_id, messages });
+  }
+}
+
+async function measure(what: string, isScoped: boolean): Promise<void> {
+  const recalls = new Map<string, number[][]>();
   let gain = 0;
   const latencies: number[] = [];
-  for (const { conversation, question, evidence } of corpus.questions) {
+  for (const { conversation, kind = "", question, evidence } of corpus.questions) {
     const startedMs = performance.now();
-    const reply = await dewey.tool("dewey_search", { query: question, session_id: `${conversation}`, limit: 20 });
+    const scope = isScoped ? { session_id: `asked ${conversation}` } : {};
+    const reply = await dewey.tool("dewey_search", { query: question, limit: 20, ...scope });
     latencies.push(performance.now() - startedMs);
     const found = (reply["results"] as { message_id: string }[]).map((hit) => turnOf.get(hit.message_id) ?? "");
-    const wanted = new Set(evidence);
-    for (const [index, cut] of CUTS.entries()) {
-      recall[index] =
-        (recall[index] ?? 0) + found.slice(0, cut).filter((turn) => wanted.has(turn)).length / wanted.size;
-    }
+    const wanted = new Set(evidence.map((turn) => `asked ${conversation} ${turn}`));
+    const recall = CUTS.map((cut) => found.slice(0, cut).filter((turn) => wanted.has(turn)).length / wanted.size);
+    recalls.set(kind, [...(recalls.get(kind) ?? []), recall]);
     gain +=
       discountedGain(found.slice(0, 10).map((turn) => wanted.has(turn))) /
       discountedGain(Array.from({ length: Math.min(10, wanted.size) }, () => true));
   }
-  const mean = (sum: number) => (sum / corpus.questions.length).toFixed(3);
+  const mean = (of: number[]) => of.reduce((sum, each) => sum + each, 0) / of.length;
+  const ofKinds = CUTS.map((_, cut) =>
+    mean([...recalls.values()].map((all) => mean(all.map((each) => each[cut] ?? 0)))),
+  );
   latencies.sort((a, b) => a - b);
   const at = (share: number) => latencies[Math.floor(latencies.length * share)]?.toFixed(1);
-  console.log(["questions", ...CUTS.map((cut) => `recall@${cut}`), "nDCG@10", "p50 ms", "p95 ms"].join("\t"));
-  console.log([corpus.questions.length, ...recall.map(mean), mean(gain), at(0.5), at(0.95)].join("\t"));
+  const figures = [...ofKinds, gain / corpus.questions.length].map((each) => each.toFixed(3));
+  console.log([what, corpus.questions.length, ...figures, at(0.5), at(0.95)].join("\t"));
 }
 
 function discountedGain(relevant: boolean[]): number {

@@ -44,7 +44,8 @@ async function bestOfAll(sql: SQL, { text, filters }: Query, limit: number): Pro
   const query = await parseQuery(sql, text);
   const filter = await filterOf(sql, narrowing, query, undefined);
   const basis = await basisOf(sql, query.words, filter, await new StatisticsCache().get(sql), UNBOUNDED);
-  return rank(sql, basis, filter, { offset: 0, limit }, UNBOUNDED);
+  const ranked = await rank(sql, basis, filter, { offset: 0, limit }, UNBOUNDED);
+  return ranked.slice(0, limit);
 }
 
 interface Hit {

@@ -194,4 +194,12 @@ describe("a transcript of Claude Code", () => {
     );
     expect(JSON.stringify(message?.metadata)).toContain("bottom");
   });
+
+  test("that is nested too deeply to be written as JSON keeps its words", () => {
+    const levels = 100_000;
+    const row = `{"type":"user","uuid":"1","cwd":"/x","toolUseResult":${"[".repeat(levels)}${"]".repeat(levels)},"message":{"content":"said"}}`;
+    const reader = new ClaudeCodeReader({ session: "s" });
+    const [message] = messages([...reader.take(row), ...reader.end()]);
+    expect([message?.content, JSON.stringify(message?.metadata).includes("nested too deeply")]).toEqual(["said", true]);
+  });
 });

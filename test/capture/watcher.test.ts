@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { afterEach, describe, expect, setSystemTime, test } from "bun:test";
 import {
   appendFileSync,
@@ -29,7 +30,9 @@ function recordingServer() {
     sent,
     call: (tool: string, args: Json): Promise<Json> => {
       const messages = (args["messages"] ?? []) as { content: string }[];
-      if (tool === "dewey_store_messages_bulk") sent.push(...messages.map((message) => message.content));
+      if (tool === "dewey_list_known_messages")
+        return Promise.resolve({ missing: messages.map((_, index) => index), former: false });
+      if (tool === "dewey_import_messages") sent.push(...messages.map((message) => message.content));
       return Promise.resolve({ stored: messages.length, known: 0 });
     },
   };
@@ -41,7 +44,7 @@ afterEach(async () => {
   setSystemTime();
 });
 
-function watching(folder: string, state: string, server = recordingServer()) {
+function watching(folder: string, state: string, server = recordingServer(), databases: string[] = []) {
   const stopping = new AbortController();
   const told: string[] = [];
   const log = createLog({ level: "warn", format: "json", write: (line) => void told.push(line) });
@@ -49,7 +52,7 @@ function watching(folder: string, state: string, server = recordingServer()) {
   const opened = new WatchState(state, "ws://localhost");
   const { call } = server;
   const onIdle = () => void (idle += 1);
-  const options = { folders: [folder], state: opened, call, log, onIdle, stopping: stopping.signal };
+  const options = { folders: [folder], databases, state: opened, call, log, onIdle, stopping: stopping.signal };
   const work = new Watcher(options).run();
   const one = {
     told,
@@ -257,5 +260,41 @@ describe("the watch over sessions", () => {
     const watch = watching(here.folder, here.state);
     await watch.settled();
     expect(watch.sent).toEqual([]);
+  });
+});
+
+describe("the watch over a database", () => {
+  /** A database of OpenCode's, open in its client, which writes into the log beside it. */
+  function openCode(path: string) {
+    const database = new Database(path, { create: true });
+    database.run("pragma journal_mode = wal");
+    database.run("create table session (id, parent_id, title, directory, version, revert, time_created)");
+    database.run("create table message (id, session_id, time_created, data)");
+    database.run("create table part (id, message_id, data)");
+    return {
+      say(session: string, text: string) {
+        const id = crypto.randomUUID();
+        database.run(
+          "insert into session select ?1, null, 't', '/work', '1', null, 1 where ?1 not in (select id from session)",
+          [session],
+        );
+        database.run("insert into message values (?, ?, 1, ?)", [id, session, JSON.stringify({ role: "user" })]);
+        database.run("insert into part values (?, ?, ?)", [id, id, JSON.stringify({ type: "text", text })]);
+      },
+      [Symbol.dispose]: () => database.close(),
+    };
+  }
+
+  test("stores what its client adds, and reads no session again that has not changed", async () => {
+    using here = place();
+    const path = here.path("opencode.db");
+    using client = openCode(path);
+    client.say("ses_1", "first");
+    client.say("ses_2", "other");
+    const watch = watching(here.folder, here.state, recordingServer(), [here.path("opencode*.db")]);
+    await until("the first", () => watch.sent.includes("other"));
+    client.say("ses_1", "second");
+    await until("the second", () => watch.sent.includes("second"));
+    expect(watch.sent.filter((text) => text === "other")).toHaveLength(1);
   });
 });

@@ -77,18 +77,20 @@ describe("dewey list", () => {
       "\n1  ★ The plan",
     );
     expect((await dewey("unstar", "last")).stdout).toBe("The plan Please mend the flaky test.\n");
-    expect((await dewey("list", "--starred")).stdout).toBe("There are no conversations with --starred.\n");
+    expect((await dewey("list", "--starred")).stdout).toBe("There are no favourites.\n");
     // An empty list has no numbers, and those of the list before it are forgotten.
     expect((await run(["show", "1"], env)).stderr).toContain("there is no conversation number 1");
   });
 
   test("names the filter that nothing meets, and the client that was meant", async () => {
-    expect((await dewey("list", "--folder", "nowhere")).stdout).toBe(
-      "There are no conversations with --folder nowhere.\n",
-    );
+    expect((await dewey("list", "--folder", "nowhere")).stdout).toBe("Nothing is stored with --folder nowhere.\n");
     expect((await dewey("list", "--client", "a cleint")).stdout).toBe(
-      "There are no conversations with --client a cleint. Did you mean a client? The clients are a client.\n",
+      "Nothing is stored with --client a cleint. Did you mean a client? There are: a client.\n",
     );
+    expect((await dewey("list", "--since", "2020-01-01", "--until", "2020-01-02", "--client", "a client")).stdout).toBe(
+      "Nothing is stored with --until 2020-01-02 23:59.\n",
+    );
+    expect((await dewey("list", "--tool", "echo", "--errors")).stdout).toBe("Nothing is stored with --errors.\n");
   });
 
   test("prints the reply as JSON for programs", async () => {
@@ -127,6 +129,20 @@ describe("dewey search", () => {
     expect(JSON.parse((await dewey("search", "line", "--metadata", metadata, "--json")).stdout)).toMatchObject({
       total: 1,
     });
+  });
+
+  test("takes filters among the words, and shows the newest messages without any", async () => {
+    const found = async (...args: string[]) => (await dewey("search", ...args)).stdout;
+    expect(await found("client:A", "mend")).toContain("Nothing is stored with client:A. There are: a client.");
+    expect(await found("role:user", "tool:ECHO", "since:yesterday", "hi")).toContain("1 match");
+    expect(await found("tool:echo")).toContain("2 matches");
+    expect(await found("--tool", "ehco", "hi")).toContain("Nothing is stored with --tool ehco. Did you mean echo?");
+    expect(await found("http://x:80", "mend")).toContain("1 match");
+    expect((await dewey("search", "--tool", "echo", "tool:echo")).stderr).toBe(
+      "dewey: dewey search has --tool both as a flag and in the query; see: dewey help search\n",
+    );
+    expect((await dewey("search", "since:soon", "x")).stderr).toStartWith("dewey: since: should be a time such as 3d");
+    expect((await dewey("search")).stderr).toContain("needs words to search for, or filters");
   });
 
   test("tells which word it searched for instead of a mistyped one", async () => {
@@ -396,7 +412,12 @@ describe("a command that asks the server", () => {
       stdout: expect.stringContaining(`server  does not run at ${place}`),
     });
     try {
-      expect(await run(["list"], away)).toEqual({ code: 0, stdout: "There are no conversations.\n", stderr: "" });
+      expect(await run(["list"], away)).toEqual({
+        code: 0,
+        stdout:
+          "There are no conversations yet. To bring in earlier ones: dewey import; to keep new ones: dewey connect claude-code\n",
+        stderr: "",
+      });
       expect(await run(["status"], away)).toMatchObject({
         code: 0,
         stdout: expect.stringMatching(/^server {2}runs at .*\nproxy .*\nstore {3}0 conversations, 0 messages, /),

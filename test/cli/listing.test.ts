@@ -10,6 +10,7 @@ function plainTerminal(columns: number): Terminal {
     columns,
     paint: (_, text) => text,
     markdown: (text) => text,
+    prose: (text) => text,
     fit: (line, taken = 0) => (columns < Infinity ? cut(line, Math.max(1, columns - taken)) : line),
   };
 }

@@ -8,6 +8,7 @@ const plain: Terminal = {
   columns: Infinity,
   paint: (_, text) => text,
   markdown: (text) => text,
+  prose: (text) => text,
   fit: (text) => text,
 };
 

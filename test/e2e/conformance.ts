@@ -12,9 +12,7 @@ import type { Suite } from "../support/conformance-suite.ts";
 leaveNothing();
 await using chains = await startChains();
 await compare("with sessions", sessionSuite, chains.direct, chains.proxied);
-await compare("without sessions (2026-07-28)", statelessSuite, chains.stateless.direct, {
-  "HTTP → HTTP": chains.stateless.proxied,
-});
+await compare("without sessions (2026-07-28)", statelessSuite, chains.stateless.direct, chains.stateless.proxied);
 
 using home = temporaryHome();
 const { running, url } = await startServe(home.path);

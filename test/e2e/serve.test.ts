@@ -243,10 +243,7 @@ describe("dewey up", () => {
     });
     await running.until("stdout", /Ready\./);
     expect(running.stdout()).toMatch(/Unpacking[\s\S]*Creating a database[\s\S]*Starting/);
-    const [, serverUrl = ""] = await running.until(
-      "stdout",
-      /^Ready\..*\n {2}dewey connect claude-code --url (\S+)\n/m,
-    );
+    const [, serverUrl = ""] = await running.until("stdout", /^Ready\..*\n {2}dewey connect claude-code --url (\S+) /m);
     expect(serverUrl).toBe(`ws://localhost:${serverPort}`);
     const [, proxyUrl = ""] = await running.until("stdout", /proxy {3}(\S+) /);
     const rpc = await connected(`${proxyUrl}/?upstream=dewey`);
@@ -254,6 +251,45 @@ describe("dewey up", () => {
     const database = postmaster(home.path);
     expect(await running.stop("SIGINT")).toBe(0);
     await until("the end of PostgreSQL", () => !isAlive(database));
+  });
+
+  test("joins the server that runs, and says how to stop both when both run", async () => {
+    using home = temporaryHome();
+    const [serverPort, proxyPort] = [freePort(), freePort()];
+    const env = {
+      ...plainEnvironment(home.path),
+      DEWEY_MCP_PORT: `${serverPort}`,
+      DEWEY_PROXY_PORT: `${proxyPort}`,
+      DEWEY_DATA_DIR: join(home.path, "data"),
+    };
+    const server = start(["serve"], env);
+    await server.until("stderr", /"event":"serving"/);
+    const joined = start(["up"], env);
+    const [, proxyUrl = ""] = await joined.until("stdout", /proxy {3}(\S+) /);
+    expect(joined.stdout()).toStartWith("A server runs already");
+    const rpc = await connected(`${proxyUrl}/?upstream=dewey`);
+    expect(await rpc.tool("dewey_list_conversations")).toMatchObject({ total: 0 });
+    expect(await run(["up"], env)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^Dewey runs already; to stop it: dewey stop\n/),
+    });
+    expect(await joined.stop("SIGINT")).toBe(0);
+    expect((await fetch(`http://localhost:${serverPort}/healthz`)).status).toBe(200);
+    expect(await server.stop()).toBe(0);
+  });
+
+  test("names another program on its port", async () => {
+    using home = temporaryHome();
+    using other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("{}") });
+    const { code, stderr } = await run(["up"], {
+      ...plainEnvironment(home.path),
+      DEWEY_MCP_PORT: `${other.port}`,
+      DEWEY_DATA_DIR: join(home.path, "data"),
+    });
+    expect([code, stderr]).toEqual([
+      69,
+      `dewey: another program listens on the port of ws://localhost:${other.port}; stop it, or choose another port: DEWEY_MCP_PORT\n`,
+    ]);
   });
 
   test("reloads its upstreams on SIGHUP, and lets calls in flight finish on SIGTERM", async () => {

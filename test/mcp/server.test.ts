@@ -74,6 +74,9 @@ async function open(
   return { hello, logged, calls, sent, send, request, tool, close };
 }
 
+/** The tools that any client is offered. */
+const forAll = [...tools.values()].filter(({ ownOnly }) => ownOnly !== true);
+
 describe("a session's MCP server", () => {
   let store: Store;
   beforeAll(async () => {
@@ -115,7 +118,7 @@ describe("a session's MCP server", () => {
     const list = async () => (await request("tools/list"))["result"] as { tools: Json[] };
     const { tools: listed } = await list();
     expect(await list()).toEqual({ tools: listed });
-    expect(listed.map(({ name }) => name)).toEqual([...tools.keys()]);
+    expect(listed.map(({ name }) => name)).toEqual(forAll.map(({ name }) => name));
     expect(Buffer.byteLength(JSON.stringify({ tools: listed }))).toBeLessThan(24_000);
     await close();
   });
@@ -150,9 +153,9 @@ describe("a session's MCP server", () => {
       await close();
       return listed.map(({ name }) => String(name));
     };
-    expect(await names("all")).toEqual([...tools.keys()]);
+    expect(await names("all")).toEqual(forAll.map(({ name }) => name));
     expect(await names("read")).toEqual(
-      [...tools.values()].filter((each) => each.annotations.readOnlyHint).map((each) => each.name),
+      forAll.filter(({ annotations }) => annotations.readOnlyHint).map(({ name }) => name),
     );
     // The order is the same, whatever the order of the choice.
     expect(await names(["dewey_search", "dewey_get_conversation"])).toEqual(["dewey_get_conversation", "dewey_search"]);
@@ -163,6 +166,10 @@ describe("a session's MCP server", () => {
     expect(await model.tool("dewey_begin_conversation")).toMatchObject({ code: -32_602 });
     expect(await model.tool("dewey_stats")).not.toHaveProperty("isError");
     expect((await model.request("dewey_begin_conversation"))["error"]).toMatchObject({ code: -32_601 });
+    const all = await open(store);
+    for (const { name } of [...tools.values()].filter(({ ownOnly }) => ownOnly))
+      expect(await all.tool(name)).toMatchObject({ code: -32_602 });
+    await all.close();
     const recorder = await open(store, { name: "dewey", version: "1" }, "on", "read");
     expect(await recorder.tool("dewey_begin_conversation")).toHaveProperty("structuredContent");
     for (const { close } of [model, recorder]) await close();

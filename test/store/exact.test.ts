@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { exactMetadata, exactText, sentHash, storableMetadata, storableText } from "../../src/store/exact.ts";
+import { sentHash } from "../../src/sent-hash.ts";
+import { exactMetadata, exactText, storableMetadata, storableText } from "../../src/store/exact.ts";
 
 describe("what PostgreSQL cannot hold", () => {
   const odd = ["\0", "a\0b", "\ud800", "\udc00\ud800", "🙂\ud83d", "\\\0", '"\0"'];

@@ -5,14 +5,14 @@ import { plainEnvironment, temporaryHome } from "./home.ts";
 import type { Running } from "./binary.ts";
 import { conformanceCommand, startConformanceHttp } from "./conformance-server.ts";
 import { freePort } from "./ports.ts";
-import { startStatelessHttp } from "./stateless-server.ts";
+import { startStatelessHttp, statelessCommand } from "./stateless-server.ts";
 
 /** The addresses of one server: direct, and through the compiled proxy over different wires. */
 export interface Chains {
   direct: string;
   proxied: Record<string, string>;
   /** A server of the revision without sessions. */
-  stateless: { direct: string; proxied: string };
+  stateless: { direct: string; proxied: Record<string, string> };
 }
 
 /** Starts the conformance servers and two proxies, one of them behind the other over WebSocket. */
@@ -29,6 +29,7 @@ export async function startChains(): Promise<Chains & AsyncDisposable> {
   };
   // Some scenarios of the newer suite drop the URL's query, and with it the upstream's name.
   const front = await startProxy(home.path, "front", upstreams, "stateless");
+  const lone = await startProxy(home.path, "lone", { stateless: statelessCommand });
   const through = (upstream: string) => `http://localhost:${front.port}/mcp?upstream=${upstream}`;
   return {
     direct: server.url,
@@ -37,8 +38,12 @@ export async function startChains(): Promise<Chains & AsyncDisposable> {
       "HTTP → stdio": through("stdio"),
       "HTTP → WebSocket proxy → HTTP": through("websocket"),
     },
-    stateless: { direct: stateless.url, proxied: through("stateless") },
+    stateless: {
+      direct: stateless.url,
+      proxied: { "HTTP → HTTP": through("stateless"), "HTTP → stdio": `http://localhost:${lone.port}/mcp` },
+    },
     async [Symbol.asyncDispose]() {
+      await lone.running.stop();
       await front.running.stop();
       await behind.running.stop();
       await server.stop();

@@ -1,4 +1,5 @@
 import { McpServer, ResourceTemplate, createMcpHandler } from "@modelcontextprotocol/server";
+import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import { z } from "zod";
 import { PNG, WAV } from "./conformance-media.ts";
 
@@ -85,3 +86,8 @@ export function startStatelessHttp(): { url: string; stop(): Promise<void> } {
     },
   };
 }
+
+/** The command line of the stateless server on stdio. */
+export const statelessCommand = { command: process.execPath, args: [import.meta.path] };
+
+if (import.meta.main) serveStdio(createStatelessServer);

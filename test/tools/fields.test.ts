@@ -101,12 +101,12 @@ describe("a field of a tool", () => {
   });
 
   test("that limits a period includes the whole of its last day", () => {
-    expect(parse(fields.startDate, "2026-01-31")).toEqual(new Date("2026-01-31T00:00:00Z"));
-    expect(parse(fields.endDate, "2026-01-31")).toEqual(new Date("2026-02-01T00:00:00Z"));
-    expect(parse(fields.startDate, "2026-01-31T12:00:00Z")).toEqual(new Date("2026-01-31T12:00:00Z"));
-    expect(parse(fields.endDate, "2026-01-31T12:00:00Z")).toEqual(new Date("2026-01-31T12:00:00.001Z"));
-    for (const date of [fields.startDate, fields.endDate])
-      expect(parse(date, "yesterday")).toStartWith("should be an ISO 8601 date such as 2026-01-31, or");
+    expect(parse(fields.narrowing.start_date, "2026-01-31")).toEqual(new Date("2026-01-31T00:00:00Z"));
+    expect(parse(fields.narrowing.end_date, "2026-01-31")).toEqual(new Date("2026-02-01T00:00:00Z"));
+    expect(parse(fields.narrowing.start_date, "2026-01-31T12:00:00Z")).toEqual(new Date("2026-01-31T12:00:00Z"));
+    expect(parse(fields.narrowing.end_date, "2026-01-31T12:00:00Z")).toEqual(new Date("2026-01-31T12:00:00.001Z"));
+    for (const date of [fields.narrowing.start_date, fields.narrowing.end_date])
+      expect(parse(date, "soon")).toStartWith("should be a time such as 3d, 2w, yesterday, 2026-01-31 or");
   });
 
   test("that pages has bounds and defaults", () => {

@@ -1,8 +1,9 @@
+import { resolve } from "node:path";
 import { HookQueue } from "../../capture/hook-queue.ts";
 import { codexServers } from "../../clients/codex-config.ts";
 import { ConfigFile } from "../../clients/config-file.ts";
 import { withHooks } from "../../clients/hooks.ts";
-import { DEWEY } from "../../clients/mcp-servers.ts";
+import { DEWEY, isDeweyEntry, unproxied, urlOf } from "../../clients/mcp-servers.ts";
 import type { Servers } from "../../clients/mcp-servers.ts";
 import { hookConfig } from "../../config.ts";
 import { isObject } from "../../wire/frame.ts";
@@ -23,10 +24,49 @@ export async function clients(invocation: Invocation): Promise<Finding> {
     if (typeof command === "string" && Bun.which(command, { PATH: invocation.env["PATH"] ?? "" }) === null) {
       return fault(`${label} starts Dewey as ${command}, which does not exist`, `dewey connect ${name}`);
     }
+    const places = deweyIn(invocation, name);
+    if (places.length > 1)
+      return fault(
+        `${label} has Dewey ${places.length} times, so its tools appear ${places.length} times: ${places.join(", ")}`,
+        `remove all but one, for example with: dewey disconnect ${name} --project`,
+      );
     connected.push(label);
   }
   if (connected.length > 0) return ok(`connected: ${connected.join(", ")}`);
   return note("no client is connected; connect one with: dewey connect claude-code (or codex, gemini, or a file)");
+}
+
+/** The entries for Dewey itself that a client reads in this folder: by `dewey connect`, or by hand with the server's address. */
+function deweyIn(invocation: Invocation, name: string): string[] {
+  const { url } = hookConfig(invocation);
+  const address = new URL(url).host;
+  const isDewey = (entry: unknown) =>
+    isDeweyEntry(entry) || (isObject(entry) && unproxied(entry) === undefined && hostOf(urlOf(entry)) === address);
+  return tablesHere(invocation, name).flatMap(({ file, servers }) =>
+    Object.entries(servers)
+      .filter(([, entry]) => isDewey(entry))
+      .map(([entry]) => `${entry} in ${file}`),
+  );
+}
+
+function hostOf(address: string | undefined): string | undefined {
+  return address === undefined ? undefined : (URL.parse(address)?.host ?? undefined);
+}
+
+/** The tables of servers that a client reads in this folder, with their files: the user's, and those of the folder. */
+function tablesHere({ env }: Invocation, name: string): { file: string; servers: Servers }[] {
+  const kind = clientKind(name, false, env);
+  const files = [kind.servers, ...(kind.otherScope === undefined ? [] : [kind.otherScope])];
+  return files.flatMap((path): { file: string; servers: Servers }[] => {
+    const file = new ConfigFile(path);
+    if (file.text === undefined) return [];
+    if (kind.form === "toml") return [{ file: path, servers: codexServers(file.text, path) }];
+    const config = file.json();
+    const here = isObject(config["projects"]) ? config["projects"][resolve(".")] : undefined;
+    return [config, here].flatMap((place) =>
+      isObject(place) && isObject(place["mcpServers"]) ? [{ file: path, servers: place["mcpServers"] }] : [],
+    );
+  });
 }
 
 export async function hooks(invocation: Invocation): Promise<Finding> {

@@ -6,12 +6,15 @@ import { isObject } from "../../wire/frame.ts";
 import type { Invocation } from "../command.ts";
 import { readUpstreams } from "../configured-proxy.ts";
 import { queueFolder } from "../hook-delivery.ts";
-import { bytesText } from "../terminal.ts";
+import { whyUnreachable } from "../health.ts";
+import { bytesText, counted } from "../terminal.ts";
 import { fault, note, ok, proxyHealth } from "./finding.ts";
 import type { Finding } from "./finding.ts";
 
 /** A queue that is older than this has no process delivering it. */
 const LONGEST_WAIT_MS = 3_600_000;
+/** Hooks have their events delivered at once; a busy machine takes longer. */
+const DELIVERY_MS = 60_000;
 
 export async function spool(invocation: Invocation): Promise<Finding> {
   const { folder } = proxyConfig(invocation).spool;
@@ -23,6 +26,8 @@ export async function spool(invocation: Invocation): Promise<Finding> {
     );
   }
   const events = new HookQueue(queueFolder(hookConfig(invocation))).waiting();
+  const tokenless = await eventsWithoutToken(invocation, events);
+  if (tokenless) return tokenless;
   const files = [
     ...filesIn(folder)
       .filter((name) => name.endsWith(".spool"))
@@ -38,6 +43,19 @@ export async function spool(invocation: Invocation): Promise<Finding> {
   return fault(
     `${waiting}, since ${since}`,
     "start a server (dewey serve), and the proxy (dewey proxy), which delivers it",
+  );
+}
+
+/** Events that wait although the server runs, because it wants a token that the clients' hooks do not have. */
+async function eventsWithoutToken(invocation: Invocation, events: string[]): Promise<Finding | undefined> {
+  const config = hookConfig(invocation);
+  const [oldest] = events.flatMap((name) => statSync(join(queueFolder(config), name), { throwIfNoEntry: false }) ?? []);
+  if (oldest === undefined || Date.now() - oldest.mtimeMs < DELIVERY_MS) return undefined;
+  const refused = await whyUnreachable({ url: config.url, token: undefined });
+  if (refused?.code !== "unauthorized") return undefined;
+  return fault(
+    `${counted(events.length, "event")} of hooks ${events.length === 1 ? "waits" : "wait"}: the server wants a token, which the client's hooks do not have`,
+    "start the client with DEWEY_TOKEN or DEWEY_TOKEN_FILE set, such as in ~/.profile; its next hook delivers them",
   );
 }
 
@@ -65,7 +83,7 @@ export async function upstreams(invocation: Invocation): Promise<Finding> {
     }
   }
   const names = [...byName.keys()].join(", ");
-  return health ? ok(names) : note(`${names}; no proxy is running (start one with: dewey proxy)`);
+  return health ? ok(names) : note(`${names}; no proxy is running (dewey up runs one)`);
 }
 
 function filesIn(folder: string): string[] {

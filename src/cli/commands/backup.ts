@@ -8,6 +8,7 @@ import { jsonText } from "../client-command.ts";
 import type { Command } from "../command.ts";
 import { usageError } from "../command.ts";
 import { ProgressBar } from "../progress.ts";
+import { startServerIfAway } from "../local-server.ts";
 import { requestServer } from "../requests.ts";
 import { bytesText, counted } from "../terminal.ts";
 
@@ -28,6 +29,7 @@ export const backup: Command = {
     const [file] = invocation.operands;
     if (file === undefined) throw usageError(backup, "needs the name of the file to write");
     const address = clientConfig(invocation);
+    await startServerIfAway(address, invocation.env);
     // For its owner only, because it contains every conversation.
     const place = new Replacement(file, 0o600);
     try {

@@ -3,7 +3,8 @@ import { asDeweyError } from "../../errors.ts";
 import type { Finding } from "../checks/finding.ts";
 import { jsonText } from "../client-command.ts";
 import type { Command } from "../command.ts";
-import { standardOutput } from "../output.ts";
+import { OutputClosed, standardOutput } from "../output.ts";
+import type { Output } from "../output.ts";
 import { terminalOf } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
 import { oneLine } from "../../visible.ts";
@@ -24,26 +25,44 @@ export const doctor: Command = {
     const json = invocation.flags["json"] === true;
     const { checks } = await import("../checks.ts");
     const findings: (Finding & { name: string })[] = [];
+    let isRead = true;
     for (const [name, check] of Object.entries(checks)) {
       const finding = await check(invocation).catch((error: unknown): Finding => ({
         state: "fault",
         text: asDeweyError(error).message,
       }));
       findings.push({ name, ...finding });
-      if (!json) await out.write(line(name, finding, terminal));
+      if (!json && isRead) isRead = await isTaken(out, line(name, finding, terminal));
     }
-    if (json) await out.write(jsonText({ checks: findings }));
+    if (json) await isTaken(out, jsonText({ checks: findings }));
     return findings.some((finding) => finding.state === "fault") ? 1 : 0;
   },
 };
 
+/** Whether someone reads on: `head` takes the first lines only, and the exit code still tells of all checks. */
+async function isTaken(out: Output, text: string): Promise<boolean> {
+  try {
+    await out.write(text);
+    return true;
+  } catch (error) {
+    if (error instanceof OutputClosed) return false;
+    throw error;
+  }
+}
+
 const marks = { ok: ["good", "✓"], note: ["quiet", "·"], fault: ["bad", "✗"] } as const;
 
-function line(name: string, { state, text, remedy }: Finding, { paint }: Terminal): string {
+function line(name: string, { state, text, remedy }: Finding, { paint, interactive, columns }: Terminal): string {
   const [look, mark] = marks[state];
-  const end = remedy === undefined ? "" : `; ${remedy}`;
-  return `${paint(look, `${mark} ${name.padEnd(NAME_CHARACTERS)}`)}  ${oneLine(text)}${end}\n`;
+  const said = `${oneLine(text)}${remedy === undefined ? "" : `; ${remedy}`}`;
+  const indent = `${mark} ${name.padEnd(NAME_CHARACTERS)}  `.length;
+  // On a terminal a long line goes on below its beginning.
+  const lines = interactive ? Bun.wrapAnsi(said, Math.max(LEAST_COLUMNS, columns - indent)).split("\n") : [said];
+  return `${paint(look, `${mark} ${name.padEnd(NAME_CHARACTERS)}`)}  ${lines.join(`\n${" ".repeat(indent)}`)}\n`;
 }
+
+/** Narrower columns break every word. */
+const LEAST_COLUMNS = 20;
 
 /** The length of the longest name of a check. */
 const NAME_CHARACTERS = 13;

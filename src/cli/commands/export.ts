@@ -9,7 +9,8 @@ import type { Talk } from "../client-command.ts";
 import { usageError } from "../command.ts";
 import { pagesOf } from "../conversation.ts";
 import { conversationIdOf } from "../conversation-id.ts";
-import { MOMENT_FORMS, sinceMoment } from "../moment.ts";
+import { MOMENT_FORMS } from "../../moment.ts";
+import { sinceMoment } from "../moment.ts";
 
 const formats = { jsonl, markdown, html };
 const formatNames = ["jsonl", "markdown", "html"] as const;

@@ -5,6 +5,7 @@ import { filesAt, reasonOf } from "../../capture/files.ts";
 import type { Found, FoundFile } from "../../capture/files.ts";
 import { FollowedFile } from "../../capture/follow.ts";
 import { Importer } from "../../capture/importer.ts";
+import { stagesOf } from "../../capture/lanes.ts";
 import { sourcePlaces } from "../../capture/places.ts";
 import type { Place } from "../../capture/places.ts";
 import { lookOf, piecesOf, sourcesIn } from "../../capture/sources.ts";
@@ -21,6 +22,8 @@ const MAX_TOLD_FAULTS = 20;
 const MAX_TOLD_EXTENSIONS = 6;
 /** The exit code when everything that was read is stored, and something was not read. */
 const NOT_READ = 3;
+/** Files that are read at once: the store works on one conversation's messages in their order, and so on one at a time. */
+const LANES = 2;
 /** Interval at which --watch checks files, and retries a server that is down. */
 const WATCH_INTERVAL_MS = 1000;
 
@@ -84,6 +87,10 @@ class ImportRun {
   readonly #unknown = new Map<string, number>();
   readonly #faults: Fault[] = [];
   #bar = new ProgressBar(0);
+  /** Bytes of the files that are read, and how far the others are. */
+  #bytesRead = 0;
+  readonly #reading = new Map<string, number>();
+  #hasFailed = false;
   #files = 0;
   #rows = 0;
   #broken = 0;
@@ -113,22 +120,35 @@ class ImportRun {
     const found = await Promise.all(paths.map(async (path) => ({ path, found: await filesAt(path) })));
     const bytes = found.flatMap((each) => each.found.files).reduce((sum, file) => sum + file.bytes, 0);
     this.#bar = new ProgressBar(bytes);
-    let before = 0;
     try {
       for (const each of found) {
         const known = this.#files;
         for (const { path, reason } of each.found.unread) this.#notRead(path, reason);
-        for (const file of each.found.files) {
-          if (this.#stopping) break;
-          await this.#file(file, before, named && paths.includes(file.path));
-          before += file.bytes;
-        }
+        for (const groups of await stagesOf(each.found.files))
+          await this.#inLanes(groups, (file) => this.#file(file, named && paths.includes(file.path)));
         if (this.#files === known && named && !this.#stopping) await this.#describe(each.path, each.found);
       }
       await this.#importer.finish();
     } finally {
       this.#bar.clear();
     }
+  }
+
+  /** Reads groups of files in several lanes: while the database stores a batch of one, another is read and prepared. */
+  async #inLanes(groups: FoundFile[][], read: (file: FoundFile) => Promise<void>): Promise<void> {
+    const left = groups.values();
+    const lanes = Array.from({ length: LANES }, async () => {
+      for (const group of left)
+        for (const file of group) {
+          if (this.#stopping || this.#hasFailed) return;
+          await read(file).catch((error: unknown) => {
+            this.#hasFailed = true;
+            throw error;
+          });
+        }
+    });
+    const ends = await Promise.allSettled(lanes);
+    for (const end of ends) if (end.status === "rejected") throw end.reason;
   }
 
   /** Says what a folder looks like in which nothing is known. */
@@ -229,17 +249,17 @@ class ImportRun {
     return this.#talk.invocation.stopping.aborted;
   }
 
-  async #file({ path, bytes }: FoundFile, before: number, named: boolean): Promise<void> {
+  async #file({ path, bytes }: FoundFile, named: boolean): Promise<void> {
     try {
       if (this.#watching && path.endsWith(".jsonl") && (await this.#follow(path).canFollow())) {
-        await this.#take(path, this.#follow(path).more(), (end) => this.#show(before + end));
+        await this.#take(path, this.#follow(path).more(), (end) => this.#show(path, end));
         this.#files += 1;
         return;
       }
       let known = 0;
       for await (const source of sourcesIn(path)) {
         const isPlain = source.path !== undefined;
-        const progress = (end: number) => this.#show(before + (isPlain ? Math.min(end, bytes) : 0));
+        const progress = (end: number) => this.#show(path, isPlain ? Math.min(end, bytes) : 0);
         if (await this.#take(source.name, piecesOf(source), progress)) known += 1;
       }
       this.#files += known > 0 ? 1 : 0;
@@ -249,6 +269,9 @@ class ImportRun {
       else this.#passedOver.push(await described(path));
     } catch (thrown) {
       this.#unreadableFile(path, thrown);
+    } finally {
+      this.#reading.delete(path);
+      this.#bytesRead += bytes;
     }
   }
 
@@ -278,7 +301,7 @@ class ImportRun {
         if (done) return value !== false;
         await this.#piece(name, value);
         progress(value.end);
-        if (this.#stopping) return true;
+        if (this.#stopping || this.#hasFailed) return true;
       }
     } finally {
       // A database's copy is removed also when its reading ends early.
@@ -312,8 +335,11 @@ class ImportRun {
     return known;
   }
 
-  #show(bytes: number): void {
+  /** Shows how far the file at a path is read, and those before it. */
+  #show(path: string, end: number): void {
     const { stored, known } = this.#importer;
+    this.#reading.set(path, end);
+    const bytes = () => [...this.#reading.values()].reduce((sum, each) => sum + each, this.#bytesRead);
     this.#bar.show(bytes, () => `${counted(stored, "message")} new, ${known.toLocaleString("en-US")} known`);
   }
 

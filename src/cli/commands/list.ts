@@ -1,19 +1,13 @@
 import type { ConversationList } from "../../store/conversations.ts";
-import { choiceFlag, clientCommand, jsonText, limitFlag, textFlag } from "../client-command.ts";
-import type { Talk } from "../client-command.ts";
+import { choiceFlag, clientCommand, jsonText, limitFlag } from "../client-command.ts";
 import type { Invocation } from "../command.ts";
-import { folderFlag } from "../folder-flag.ts";
+import { NOTHING_YET, narrowingFields, narrowingFlags, narrowingOf, nothingMeets } from "../filters.ts";
 import { rememberListing } from "../last-listing.ts";
 import { drawnListing } from "../listing.ts";
-import { MOMENT_FORMS, sinceMoment } from "../moment.ts";
-import { nearest } from "../nearest.ts";
 import { pages } from "../pages.ts";
 import { counted } from "../terminal.ts";
-import { oneLine } from "../../visible.ts";
 
 const DEFAULT_LIMIT = 20;
-/** Conversations whose clients are looked at when none has the client asked for. */
-const RECENT_LIMIT = 100;
 
 export const list = clientCommand({
   name: "list",
@@ -22,12 +16,9 @@ export const list = clientCommand({
   about: "The numbers and the short ids stand for the conversations in other commands, until the next list.",
   examples: ["dewey list --folder . --since 3d", "dewey list --client codex --starred", "dewey show 2"],
   flags: {
-    folder: { value: "F", summary: "only this folder and those below it: a path, or a name" },
-    client: { value: "C", summary: "only conversations held with this program, such as codex" },
-    since: { value: "T", summary: `only those with a message since then: ${MOMENT_FORMS}` },
+    ...narrowingFlags,
     starred: { summary: "only favourites" },
     trash: { summary: "only those in the trash" },
-    session: { value: "S", summary: "only conversations with this session_id" },
     sort: { value: "updated|created", summary: "time to sort by (default updated)" },
     limit: { value: "N", summary: `maximum number of conversations (default ${DEFAULT_LIMIT})` },
   },
@@ -39,12 +30,12 @@ export const list = clientCommand({
     const args = { sort_by: `${sort}_at`, ...narrowing(invocation) };
     const limit = limitFlag(list, invocation) ?? DEFAULT_LIMIT;
     const reply = await pages(limit, "conversations", (page) =>
-      call<ConversationList>("dewey_list_conversations", { ...page, ...args }, flagFields),
+      call<ConversationList>("dewey_list_conversations", { ...page, ...args }, narrowingFields),
     );
     if (json) return out.write(jsonText(reply));
     const ids = reply.conversations.map((each) => each.id);
     rememberListing(dataDir, ids);
-    if (ids.length === 0) return out.write(`${await nothingFound(talk)}\n`);
+    if (ids.length === 0) return out.write(`${terminal.prose(nothingFound(reply, args))}\n`);
     await out.write(drawnListing(reply.conversations, terminal, `${sort}_at`));
     const more = reply.total_is_lower_bound ? "more than " : "";
     const shown = ids.length < reply.total ? `${ids.length} of ${more}` : "";
@@ -52,37 +43,19 @@ export const list = clientCommand({
   },
 });
 
-const flagFields = { "--session": "session_id", "--folder": "folder", "--client": "client" };
-
 function narrowing(invocation: Invocation): Record<string, unknown> {
-  const [folder, client, since, session] = ["folder", "client", "since", "session"].map((name) =>
-    textFlag(invocation, name),
-  );
   return {
-    ...(session === undefined ? {} : { session_id: session }),
-    ...(folder === undefined ? {} : { folder: folderFlag(folder) }),
-    ...(client === undefined ? {} : { client }),
-    ...(since === undefined ? {} : { start_date: sinceMoment("--since", since) }),
+    ...narrowingOf(invocation),
     ...(invocation.flags["starred"] === true ? { starred: true } : {}),
     ...(invocation.flags["trash"] === true ? { in_trash: true } : {}),
   };
 }
 
-/** Names the filters that nothing meets, and the clients there are when the one asked for is not among them. */
-async function nothingFound({ call, invocation }: Talk): Promise<string> {
-  const place = invocation.flags["trash"] === true ? "in the trash" : "";
-  const filters = ["folder", "client", "since", "starred", "session"].flatMap((name) => {
-    const value = invocation.flags[name];
-    return value === undefined ? [] : [value === true ? `--${name}` : `--${name} ${oneLine(String(value))}`];
-  });
-  const subject = ["There are no conversations", place, filters.length > 0 ? `with ${filters.join(" ")}` : ""];
-  const sentence = `${subject.filter((part) => part !== "").join(" ")}.`;
-  const client = textFlag(invocation, "client");
-  if (client === undefined) return sentence;
-  const recent = await call<ConversationList>("dewey_list_conversations", { limit: RECENT_LIMIT });
-  const clients = [...new Set(recent.conversations.flatMap((each) => (each.client === null ? [] : [each.client])))];
-  if (clients.length === 0 || clients.some((each) => each.toLowerCase() === client.toLowerCase())) return sentence;
-  const meant = nearest(client, clients);
-  const known = `The clients are ${clients.map(oneLine).join(", ")}.`;
-  return `${sentence} ${meant === undefined ? known : `Did you mean ${oneLine(meant)}? ${known}`}`;
+/** Names the filters that nothing meets, and what could have been meant. */
+function nothingFound(reply: ConversationList, args: Record<string, unknown>): string {
+  const place = args["in_trash"] === true ? " in the trash" : "";
+  const none = `There are no ${args["starred"] === true ? "favourites" : "conversations"}${place}`;
+  const why = nothingMeets(reply.unmatched, args);
+  if (why !== undefined) return why;
+  return Object.keys(args).length > 1 || place !== "" ? `${none}.` : NOTHING_YET;
 }

@@ -7,6 +7,7 @@ import { jsonText } from "../client-command.ts";
 import type { Command } from "../command.ts";
 import { usageError } from "../command.ts";
 import { ProgressBar } from "../progress.ts";
+import { startServerIfAway } from "../local-server.ts";
 import { requestServer } from "../requests.ts";
 import { bytesText, counted, localTime } from "../terminal.ts";
 
@@ -32,6 +33,7 @@ export const recover: Command = {
     const config = clientConfig(invocation);
     const descriptor = openFile(file);
     try {
+      await startServerIfAway(config, invocation.env);
       const recovered = await send(descriptor, config, invocation.flags["force"] === true, invocation.stopping);
       const rows = (name: string) => recovered.tables.find((table) => table.name === name)?.rows ?? 0;
       const holds = `${counted(rows("conversations"), "conversation")}, ${counted(rows("messages"), "message")}`;

@@ -5,6 +5,7 @@ import type { Reindexing } from "../../store/search/language.ts";
 import { jsonText } from "../client-command.ts";
 import type { Command } from "../command.ts";
 import { ProgressBar } from "../progress.ts";
+import { startServerIfAway } from "../local-server.ts";
 import { requestServer } from "../requests.ts";
 import { counted } from "../terminal.ts";
 
@@ -29,6 +30,7 @@ export const reindex: Command = {
   async run(invocation) {
     const config = reindexConfig(invocation);
     const json = invocation.flags["json"] === true;
+    await startServerIfAway(config, invocation.env);
     const report = json || process.stderr.isTTY ? () => {} : lines(invocation.print);
     const state = await walked(config, await begin(config), report, invocation.stopping);
     const text = `All ${counted(state.total, "message")} can be searched in ${state.language}\n`;

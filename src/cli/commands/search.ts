@@ -1,50 +1,49 @@
 import { DeweyError } from "../../errors.ts";
+import { readFilters } from "../../tools/written-filters.ts";
+import type { ConversationList } from "../../store/conversations.ts";
 import type { SearchReply } from "../../store/search/search.ts";
-import { choiceFlag, clientCommand, jsonText, limitFlag, textFlag, wantedOperands } from "../client-command.ts";
+import { choiceFlag, clientCommand, jsonText, limitFlag, textFlag } from "../client-command.ts";
 import type { Talk } from "../client-command.ts";
+import { usageError } from "../command.ts";
 import { about } from "../conversation.ts";
 import { conversationIdOf } from "../conversation-id.ts";
-import { folderFlag } from "../folder-flag.ts";
-import { MOMENT_FORMS, sinceMoment, untilMoment } from "../moment.ts";
+import {
+  NOTHING_YET,
+  narrowingFields,
+  narrowingFlags,
+  narrowingOf,
+  narrowingWritten,
+  nothingMeets,
+} from "../filters.ts";
 import { pages } from "../pages.ts";
 import type { Terminal } from "../terminal.ts";
 import { counted, localTime } from "../terminal.ts";
-import { oneLine } from "../../visible.ts";
+import { oneLine, visible } from "../../visible.ts";
 
 const DEFAULT_LIMIT = 10;
 
-/** The flags that set fields of the tool. */
-const filters = {
-  folder: { field: "folder", value: "F", summary: "only this folder and those below it: a path, or a name" },
-  client: { field: "client", value: "C", summary: "only conversations held with this program, such as codex" },
-  session: { field: "session_id", value: "S", summary: "only conversations with this session_id" },
-  conversation: { field: "conversation_id", value: "ID", summary: "only this conversation" },
-  role: { field: "role", value: "ROLE", summary: "only messages of this role: user, assistant, system or tool" },
-  source: { field: "source", value: "NAME", summary: "only messages of this source, such as proxy" },
-  tool: { field: "tool", value: "NAME", summary: "only recorded calls of this tool and their results" },
-  since: { field: "start_date", value: "DATE", summary: `only messages since then: ${MOMENT_FORMS}` },
-  until: { field: "end_date", value: "DATE", summary: "only messages until then, in the same forms" },
-} as const;
-
 const ROLES = ["user", "assistant", "system", "tool"] as const;
-
-/** How the values that people write become the tool's. */
-const readings: Record<string, (text: string, talk: Talk) => string | Promise<string>> = {
-  folder: folderFlag,
-  conversation: (text, talk) => conversationIdOf(talk, text),
-  since: (text) => sinceMoment("--since", text),
-  until: (text) => untilMoment("--until", text),
-};
 
 export const search = clientCommand({
   name: "search",
   summary: "searches all messages, best match first",
-  usage: ["dewey search [flags] WORD … [-UNWANTED]"],
-  about: `Any of the words may match, and rare ones weigh more; '"a phrase"' must occur, -word must not, and 'word*' may go on.`,
-  examples: ["dewey search backoff -retry --since 3d", "dewey search --folder dewey --role user flaky test"],
+  usage: ["dewey search [flags] [FILTER:VALUE] WORD … [-UNWANTED]"],
+  about: [
+    `Any of the words may match, and rare ones weigh more; '"a phrase"' must occur, -word must not, and 'word*' may go on.`,
+    "Filters may stand among the words: folder:dewey client:codex tool:bash kind:prompt role:user branch:main title:tests",
+    "upstream:files since:3d until:yesterday errors: (only failed calls). Without words, the newest messages are shown.",
+  ].join(" "),
+  examples: [
+    "dewey search backoff -retry --since 3d",
+    "dewey search folder:dewey role:user flaky test",
+    "dewey search tool:bash errors: since:yesterday",
+  ],
   dashedOperands: true,
   flags: {
-    ...filters,
+    ...narrowingFlags,
+    role: { value: "ROLE", summary: "only messages of this role: user, assistant, system or tool" },
+    conversation: { value: "ID", summary: "only this conversation" },
+    source: { value: "NAME", summary: "only messages of this source, such as proxy" },
     bookkeeping: { summary: "also what programs noted for themselves" },
     metadata: { value: "JSON", summary: "only messages whose metadata contains this object" },
     limit: { value: "N", summary: `maximum number of messages (default ${DEFAULT_LIMIT})` },
@@ -53,33 +52,62 @@ export const search = clientCommand({
   paged: true,
   async work(talk) {
     const { call, out, terminal, json, invocation } = talk;
-    const query = wantedOperands({ name: "search" }, invocation, "words to search for").join(" ");
-    choiceFlag(search, invocation, "role", ROLES);
-    const given: [string, string][] = [];
-    for (const [flag, { field }] of Object.entries(filters)) {
-      const text = textFlag(invocation, flag);
-      if (text !== undefined) given.push([field, (await readings[flag]?.(text, talk)) ?? text]);
-    }
-    const metadata = textFlag(invocation, "metadata");
-    const args = {
-      query,
-      ...Object.fromEntries(given),
-      ...(invocation.flags["bookkeeping"] === true ? { bookkeeping: true } : {}),
-      ...(metadata === undefined ? {} : { metadata: parsedObject(metadata) }),
-    };
-    const flags = Object.fromEntries(Object.entries(filters).map(([flag, { field }]) => [`--${flag}`, field]));
-    const limit = limitFlag({ name: "search" }, invocation) ?? DEFAULT_LIMIT;
+    const { words, filters } = readFilters([...invocation.operands, ...(invocation.rest ?? [])].join(" "));
+    const [flags, written] = [await given(talk), narrowingWritten(filters)];
+    const twice = Object.keys(written).find((field) => field in flags);
+    if (twice !== undefined) throw usageError(search, `has ${flagOf(twice)} both as a flag and in the query`);
+    const args = { query: words, ...flags, ...written };
+    if (words === "" && Object.keys(args).length === 1)
+      throw usageError(search, "needs words to search for, or filters");
+    const limit = limitFlag(search, invocation) ?? DEFAULT_LIMIT;
     const reply = await pages(limit, "results", (page) =>
-      call<SearchReply>("dewey_search", { ...args, ...page }, { ...flags, "--metadata": "metadata" }),
+      call<SearchReply>("dewey_search", { ...args, ...page }, fieldsOfFlags),
     );
     if (json) return out.write(jsonText(reply));
     for (const { from, to } of reply.corrected ?? []) await out.write(`${correction(from, to, terminal)}\n\n`);
     for (const hit of reply.results) await out.write(drawn(hit, terminal));
+    const why = reply.total === 0 ? nothingMeets(reply.unmatched, args, written) : undefined;
+    if (why !== undefined) await out.write(`${terminal.prose(why)}\n\n`);
+    if (reply.total === 0 && (await isEmpty(talk))) return out.write(`${terminal.prose(NOTHING_YET)}\n`);
     const more = reply.total_is_lower_bound ? "more than " : "";
-    const shown = reply.results.length < reply.total ? `${reply.results.length} of ${more}` : "";
+    const told = reply.results.reduce((sum, { repeated }) => sum + (repeated?.times ?? 1), 0);
+    const shown = told < reply.total ? `${told} of ${more}` : "";
     await out.write(terminal.paint("quiet", `${shown}${counted(reply.total, "match", "matches")}\n`));
   },
 });
+
+const fieldsOfFlags: Record<string, string> = {
+  ...narrowingFields,
+  "--role": "role",
+  "--conversation": "conversation_id",
+  "--source": "source",
+  "--metadata": "metadata",
+};
+
+async function isEmpty({ call }: Talk): Promise<boolean> {
+  return (await call<ConversationList>("dewey_list_conversations", { limit: 1 })).total === 0;
+}
+
+function flagOf(field: string): string {
+  return Object.keys(fieldsOfFlags).find((flag) => fieldsOfFlags[flag] === field) ?? field;
+}
+
+/** The tool's fields for the flags that are given. */
+async function given(talk: Talk): Promise<Record<string, unknown>> {
+  const { invocation } = talk;
+  const role = choiceFlag(search, invocation, "role", ROLES);
+  const [conversation, source, metadata] = ["conversation", "source", "metadata"].map((name) =>
+    textFlag(invocation, name),
+  );
+  return {
+    ...narrowingOf(invocation),
+    ...(role === undefined ? {} : { role }),
+    ...(conversation === undefined ? {} : { conversation_id: await conversationIdOf(talk, conversation) }),
+    ...(source === undefined ? {} : { source }),
+    ...(invocation.flags["bookkeeping"] === true ? { bookkeeping: true } : {}),
+    ...(metadata === undefined ? {} : { metadata: parsedObject(metadata) }),
+  };
+}
 
 /** Tells which word was searched for instead of one that no message contains. */
 function correction(from: string, to: string, { paint }: Terminal): string {
@@ -94,28 +122,40 @@ function parsedObject(text: string): unknown {
   }
 }
 
+type Hit = SearchReply["results"][number];
+
 /** A hit: role, time and conversation, then the words around the match. */
-function drawn(hit: SearchReply["results"][number], terminal: Terminal): string {
+function drawn(hit: Hit, terminal: Terminal): string {
   const { paint } = terminal;
   const place = about(hit);
   const head = [
     paint("name", oneLine(hit.role)),
     localTime(hit.created_at),
     ...(hit.abandoned ? ["abandoned"] : []),
+    ...(hit.repeated ? [`said ${hit.repeated.times} times`] : []),
     ...(place === "" ? [] : [place]),
   ];
   const where = `dewey show ${hit.conversation_id} --turn ${hit.turn}`;
-  return `${terminal.fit(head.join("  "))}\n${highlighted(hit.snippet, terminal)}\n${paint("quiet", where)}\n\n`;
+  return `${terminal.fit(head.join("  "))}\n${highlighted(hit, terminal)}\n${paint("quiet", where)}\n\n`;
 }
 
+/** What stands before and behind a matching word in a snippet. */
+const MARK = "**";
 /** Several times a snippet: wrapping takes time that grows with the square of a line of spaces and accents. */
 const MAX_SNIPPET_CHARACTERS = 2000;
 
-/** Replaces the **asterisks** with which the server marks matching words by a colour on a terminal. */
-function highlighted(snippet: string, terminal: Terminal): string {
-  const text = oneLine(snippet.slice(0, MAX_SNIPPET_CHARACTERS));
-  const lit = terminal.interactive
-    ? text.replaceAll(/\*\*([^*]+)\*\*/g, (_, words: string) => terminal.paint("match", words))
-    : text;
-  return terminal.interactive ? Bun.wrapAnsi(`  ${lit}`, terminal.columns) : `  ${lit}`;
+/** The snippet with its matching words in a colour on a terminal, and between asterisks elsewhere. */
+function highlighted({ snippet, snippet_matches: matches }: Hit, terminal: Terminal): string {
+  if (!terminal.interactive) return `  ${oneLine(snippet.slice(0, MAX_SNIPPET_CHARACTERS))}`;
+  const letters = Array.from(snippet).slice(0, MAX_SNIPPET_CHARACTERS);
+  const piece = (start: number, end: number) => visible(letters.slice(start, end).join("")).replaceAll(/\s+/g, " ");
+  let lit = "";
+  let position = 0;
+  for (const [start, end] of matches) {
+    if (end > letters.length) break;
+    lit += piece(position, start - MARK.length) + terminal.paint("match", piece(start, end));
+    position = end + MARK.length;
+  }
+  const text = `${lit}${piece(position, letters.length)}`;
+  return Bun.wrapAnsi(text, Math.max(1, terminal.columns - 2)).replaceAll(/^/gm, "  ");
 }

@@ -1,9 +1,17 @@
+import { DeweyError } from "../../errors.ts";
+import { ToolClient } from "../../tool-client.ts";
+import { isObject } from "../../wire/frame.ts";
+import { requireOwnServer } from "../../wire/owner.ts";
 import { obeyed, proxyConfig, serveConfig } from "../../config.ts";
 import { settings } from "../../settings.ts";
 import type { Command } from "../command.ts";
 import { startAttachedWatch } from "../attached-watch.ts";
 import { relayingLog, startConfiguredProxy } from "../configured-proxy.ts";
+import { askHealth, proxyAt } from "../health.ts";
 import { aborted, warnOfUnknownVariables } from "../signals.ts";
+
+/** The width of a command in the list of what to do next, with the default address. */
+const STEP_CHARACTERS = 27;
 
 const steps = {
   unpacking: "Unpacking the PostgreSQL that Dewey carries …",
@@ -18,8 +26,10 @@ export const up: Command = {
   usage: ["dewey up [flags]"],
   examples: ["dewey up", "dewey up --data-dir ~/dewey"],
   about:
-    "It also stores the sessions of all agents on this machine, as dewey watch does, unless DEWEY_WATCH=off. The ports come " +
-    "from DEWEY_MCP_PORT and DEWEY_PROXY_PORT. Ctrl-C stops everything.",
+    "The way of running that is meant for one person, to watch it at work; without it, clients and commands start the server " +
+    "when they need it. It also stores the sessions of all agents on this machine, as dewey watch does, unless DEWEY_WATCH=off. " +
+    "The ports come from DEWEY_MCP_PORT and DEWEY_PROXY_PORT. Ctrl-C stops everything. Where a server runs already, only the " +
+    "proxy is started; where both do, it says how to stop them.",
   // Without `url`, because this command starts the server itself.
   settings: [...new Set([...obeyed.serve, ...obeyed.proxy])].filter((name) => name !== "url"),
   flags: {},
@@ -31,37 +41,75 @@ export const up: Command = {
     // Progress is printed to stdout in words; the log is for problems.
     const log = relayingLog(config.logLevel === "info" ? "warn" : config.logLevel, false);
     warnOfUnknownVariables(invocation.env, log);
+    const at = (port: number) => `ws${config.tls ? "s" : ""}://localhost:${port}`;
+    const known = await runningServer(at(config.port), config.token);
+    const relay = known === undefined ? undefined : await proxyAt(proxySettings.port);
+    if (known !== undefined && relay !== undefined) {
+      print(`Dewey runs already; to stop it: dewey stop\n\n${welcome(known, relay.url, "elsewhere")}`);
+      return 0;
+    }
     await using stack = new AsyncDisposableStack();
-    const { startServer } = await import("../server.ts");
-    const server = await startServer({ config, log, version, onProgress: (step) => print(`${steps[step]}\n`) });
-    stack.defer(() => server.stop());
-    const url = `ws${config.tls ? "s" : ""}://localhost:${server.listener.port}`;
+    const url = known ?? at(await startedServer());
+    if (known !== undefined) stack.use(await held(known, config.token));
     const proxy = startConfiguredProxy({ config: { ...proxySettings, url }, env: invocation.env, log, version });
     stack.defer(() => proxy.stop());
-    stack.use(startAttachedWatch(config, url, invocation.env, log));
-    print(welcome(url, `ws${config.tls ? "s" : ""}://localhost:${proxy.port}`, config.watch));
+    // A server that a command or a client has started follows the sessions itself.
+    if (known === undefined) stack.use(startAttachedWatch(config, url, invocation.env, log));
+    const watch = config.watch && known === undefined ? "here" : "elsewhere";
+    const [joined, stops] = known === undefined ? ["", "everything"] : [JOINED, "the proxy"];
+    print(`${joined}${welcome(url, at(proxy.port), watch)}\nCtrl-C stops ${stops}.\n`);
+
+    async function startedServer(): Promise<number> {
+      const { startServer } = await import("../server.ts");
+      const server = await startServer({ config, log, version, onProgress: (step) => print(`${steps[step]}\n`) });
+      stack.defer(() => server.stop());
+      return server.listener.port;
+    }
     await aborted(invocation.stopping);
     print("\nStopping …\n");
     return 0;
   },
 };
 
+const JOINED =
+  "A server runs already, started by a command or a client. It is used,\nand stays after Ctrl-C; dewey stop ends it.\n\n";
+
+/** The address, when a server answers there. Throws `unavailable` for another user's, and `invalid` for another program. */
+async function runningServer(url: string, token: string | undefined): Promise<string | undefined> {
+  const response = await askHealth(url);
+  if (response === undefined) return undefined;
+  const health: unknown = await response.json().catch(() => undefined);
+  if (!isObject(health) || !("database" in health)) {
+    const remedy = "stop it, or choose another port: DEWEY_MCP_PORT";
+    throw new DeweyError("unavailable", `another program listens on the port of ${url}; ${remedy}`);
+  }
+  requireOwnServer({ url, token });
+  return url;
+}
+
+/** A connection that keeps a server from ending for want of clients. */
+async function held(url: string, token: string | undefined): Promise<AsyncDisposable> {
+  const client = new ToolClient({ url, token });
+  await client.call("dewey_list_startup_contexts", {});
+  return { [Symbol.asyncDispose]: () => client.close() };
+}
+
 /** What to do next, and the addresses. */
-function welcome(serverUrl: string, proxyUrl: string, isWatching: boolean): string {
+function welcome(serverUrl: string, proxyUrl: string, watch: "here" | "elsewhere"): string {
   // Other commands know the default address by themselves.
   const address = serverUrl === settings.url.default ? "" : ` --url ${serverUrl}`;
   return [
-    "Ready. In another terminal, connect a client (claude-code, codex or gemini), and ask:",
-    `  dewey connect claude-code${address}`,
-    `  dewey search WORDS${address}`,
+    "Ready. In another terminal:",
+    `  dewey connect claude-code${address}`.padEnd(STEP_CHARACTERS) +
+      "  keeps its sessions from then on (or codex, gemini)",
+    `  dewey import${address}`.padEnd(STEP_CHARACTERS) + "  brings in the sessions of this machine",
+    `  dewey search WORDS${address}`.padEnd(STEP_CHARACTERS) + "  finds what was said",
     "",
     `  server  ${serverUrl}  (also ${serverUrl.replace("ws", "http")}/mcp)`,
-    `  proxy   ${proxyUrl}  (choose the server behind it with ?upstream=NAME)`,
-    ...(isWatching
+    `  proxy   ${proxyUrl}  (?upstream=NAME chooses the server behind it)`,
+    ...(watch === "here"
       ? ["  watch   the sessions of all agents on this machine are stored (DEWEY_WATCH=off ends that)"]
       : []),
-    "",
-    "Ctrl-C stops everything.",
     "",
   ].join("\n");
 }

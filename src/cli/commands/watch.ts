@@ -3,7 +3,7 @@ import { setPriority } from "node:os";
 import { join } from "node:path";
 import { Backoff } from "../../backoff.ts";
 import { homeOf, placesAt } from "../../capture/home.ts";
-import { sessionFolders } from "../../capture/source-kinds.ts";
+import { sessionDatabases, sessionFolders } from "../../capture/source-kinds.ts";
 import { Watcher } from "../../capture/watcher.ts";
 import { WatchState } from "../../capture/watch-state.ts";
 import { clientConfig, obeyed } from "../../config.ts";
@@ -84,14 +84,16 @@ async function follow(
   log: Log,
 ): Promise<void> {
   lowerPriority();
-  const folders = sessionFolders(homeOf(env));
+  const home = homeOf(env);
+  const folders = sessionFolders(home);
+  const databases = sessionDatabases(home);
   const state = new WatchState(join(config.dataDir, "watch.sqlite"), config.url);
   const server = new PatientServer(config, isAttached ? undefined : env, stopping, log);
-  log.info("watching", { folders: placesAt(folders) });
+  log.info("watching", { folders: placesAt(folders), databases: placesAt(databases) });
   const call = (tool: string, args: Json) => server.call(tool, args);
   const onIdle = () => server.disconnect();
   try {
-    await new Watcher({ folders, state, call, log, onIdle, stopping }).run();
+    await new Watcher({ folders, databases, state, call, log, onIdle, stopping }).run();
   } finally {
     server.disconnect();
     state.close();

@@ -75,7 +75,7 @@ export class Shipper {
     this.#options = options;
     const { client, folder, limits, sync, log } = options;
     this.#setAside = new SetAside(folder);
-    this.#outbox = new Outbox({ client, setAside: this.#setAside, suspects: new Suspects(folder), log });
+    this.#outbox = new Outbox({ client, setAside: this.#setAside, suspects: new Suspects(folder, limits.ageMs), log });
     this.spool = new Spool({
       folder,
       limits,

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Delivery } from "./record.ts";
 
@@ -24,11 +24,14 @@ export class Suspects {
   #taken = 0;
   #takenAtVerdict = -1;
 
-  constructor(spoolFolder: string) {
+  /** Counts older than `maxAgeMs` are removed: the spool keeps no record for so long. */
+  constructor(spoolFolder: string, maxAgeMs: number) {
     this.#folder = join(spoolFolder, "suspects");
     for (const key of namesIn(this.#folder)) {
-      const deaths = Number(readFileSync(join(this.#folder, key), "latin1"));
-      if (plainKey.test(key) && Number.isSafeInteger(deaths)) this.#counts.set(key, { deaths, takenBefore: 0 });
+      const kept = keptCount(join(this.#folder, key));
+      if (kept === undefined || !plainKey.test(key)) continue;
+      if (kept.ageMs > maxAgeMs) this.#remove(key);
+      else this.#counts.set(key, { deaths: kept.deaths, takenBefore: 0 });
     }
   }
 
@@ -85,6 +88,16 @@ export class Suspects {
 
   #remove(key: string): void {
     if (plainKey.test(key)) rmSync(join(this.#folder, key), { force: true });
+  }
+}
+
+/** The count in a file; undefined when it holds none, or another proxy has just removed it. */
+function keptCount(path: string): { deaths: number; ageMs: number } | undefined {
+  try {
+    const deaths = Number(readFileSync(path, "latin1"));
+    return Number.isSafeInteger(deaths) ? { deaths, ageMs: Date.now() - statSync(path).mtimeMs } : undefined;
+  } catch {
+    return undefined;
   }
 }
 

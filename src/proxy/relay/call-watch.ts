@@ -1,6 +1,7 @@
 import { jsonRpcCode } from "../../errors.ts";
 import { cancelledKey, isObject } from "../../wire/frame.ts";
 import type { FrameView, Json } from "../../wire/frame.ts";
+import { SUBSCRIPTION } from "./open-requests.ts";
 import type { RequestWatch } from "./session.ts";
 import type { Tap } from "./tap.ts";
 
@@ -50,7 +51,8 @@ export class CallWatch implements RequestWatch {
     if (view.kind === "batch") for (const each of view.messages) this.asked(each);
     const cancelled = cancelledKey(view);
     if (cancelled !== undefined) this.#end(cancelled, "cancelled");
-    if (view.kind !== "request") return;
+    // Nobody waits for the answer to a subscription.
+    if (view.kind !== "request" || view.method === SUBSCRIPTION) return;
     this.#open.set(view.key, { isCall: view.method === "tools/call", sinceMs: performance.now() });
     if (this.#open.size <= MAX_OPEN) return;
     const [oldest] = this.#open.keys();

@@ -1,16 +1,17 @@
-import { createHash } from "node:crypto";
 import type { Server } from "bun";
 import { within } from "../../deadline.ts";
 import { jsonRpcCode } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { withoutSecrets } from "../../wire/address.ts";
 import { receive } from "../../wire/body.ts";
+import { boundedText } from "../../wire/bounded-text.ts";
 import { errorFrame, requestIds } from "../../wire/frame.ts";
 import { SESSION_HEADER } from "../../wire/headers.ts";
 import { fetchUpstream, isRefusedConnection, isTemporary } from "../../wire/http-request.ts";
 import { onLeave } from "../../wire/leaving.ts";
 import { FAREWELL_STALL_MS, IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from "../../wire/limits.ts";
 import { outlineFrame } from "../../wire/outline.ts";
+import { peerOf } from "../../wire/peer.ts";
 import { proxiedChallenge } from "./oauth.ts";
 import { RelayedStream } from "./relayed-stream.ts";
 import type { RequestTap, Tap } from "./tap.ts";
@@ -245,7 +246,7 @@ export class HttpRelay {
     }
     let text: string;
     try {
-      text = await response.text();
+      text = await boundedText(response);
     } catch (error) {
       return this.#unreachable(error as Error, exchange);
     }
@@ -288,12 +289,6 @@ function afterLeaving(left: AbortSignal): AbortSignal {
   const late = new AbortController();
   onLeave(left, () => void setTimeout(() => late.abort(), LEFT_LIMIT_MS).unref());
   return late.signal;
-}
-
-/** Identifies a request's sender, without keeping its secrets. */
-function peerOf({ headers }: Request, address: string | undefined): string {
-  const facts = [address, headers.get("user-agent"), headers.get("authorization")];
-  return createHash("sha256").update(JSON.stringify(facts)).digest("hex");
 }
 
 function tapped(tap: Tap, direction: "up" | "down", text: string): Promise<void> {

@@ -2,7 +2,7 @@ import { cancelledKey } from "../../wire/frame.ts";
 import type { FrameView } from "../../wire/frame.ts";
 
 /** A stream of notifications (2026-07-28): it is answered only when the server ends it. */
-const SUBSCRIPTION = "subscriptions/listen";
+export const SUBSCRIPTION = "subscriptions/listen";
 
 /** Requests that one side sent and the other has not answered yet. */
 export class OpenRequests {

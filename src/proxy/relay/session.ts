@@ -133,6 +133,8 @@ class Session {
         return;
       }
       if (this.#options.isResting?.() === true) {
+        // Subscriptions are open still; their clients subscribe again.
+        this.#refuseOpen(error);
         this.#takeBackQuestions(error);
         await this.#nextFrame();
         continue;

@@ -19,6 +19,7 @@ export const tables = [
   // Before the conversations, as the server locks them that fills in their facts.
   "dewey_backfill",
   "conversations",
+  "conversation_titles",
   "messages",
   "startup_contexts",
   "startup_context_history",

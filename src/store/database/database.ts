@@ -32,7 +32,7 @@ export interface DatabaseOptions {
 /** Interval between cancel requests while a cancelled search keeps starting statements. */
 const CANCEL_INTERVAL_MS = 50;
 /** Every search has different words, so a generic plan would be bad, and compiling a plan takes longer than running it. */
-const SEARCH_PLANNING = { jit: "off", plan_cache_mode: "force_custom_plan" };
+const SEARCH_PLANNING = { jit: "off", plan_cache_mode: "force_custom_plan", enable_seqscan: "off" };
 /** Kept connections for searches: a new one reads PostgreSQL's dictionaries and maps its memory, which takes longer than a search. */
 const KEPT_SEARCHES = 1;
 

@@ -15,6 +15,8 @@ import longerList from "../../../sql/0014_longer_list.sql" with { type: "text" }
 import conversationFacts from "../../../sql/0015_conversation_facts.sql" with { type: "text" };
 import searchForm from "../../../sql/0016_search_form.sql" with { type: "text" };
 import lastSessions from "../../../sql/0017_last_sessions.sql" with { type: "text" };
+import filters from "../../../sql/0018_filters.sql" with { type: "text" };
+import formerMessages from "../../../sql/0019_former_messages.sql" with { type: "text" };
 import { DeweyError } from "../../errors.ts";
 import type { SQL, TransactionSQL } from "bun";
 import type { Database } from "./database.ts";
@@ -47,6 +49,8 @@ export const migrations: readonly Migration[] = [
   { name: "0015_conversation_facts", sql: conversationFacts },
   { name: "0016_search_form", sql: searchForm },
   { name: "0017_last_sessions", sql: lastSessions },
+  { name: "0018_filters", sql: filters },
+  { name: "0019_former_messages", sql: formerMessages },
 ];
 
 /** Key of the advisory lock for migrations; any number, the same in every Dewey. */

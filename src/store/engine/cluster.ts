@@ -35,6 +35,13 @@ const MIN_BUFFER_MB = 128;
 const MAX_BUFFER_MB = 1024;
 const MEMORY_SHARE = 8;
 
+/**
+ * PostgreSQL's default keeps a gigabyte of log, more than most people's stores. With a quarter of that, checkpoints are more
+ * frequent, and each writes whole pages once again; compressing these makes up for it. What is kept for reuse is little,
+ * since a store rests most of the time.
+ */
+const WRITE_AHEAD_LOG = { max_wal_size: "256MB", min_wal_size: "64MB", wal_compression: "pglz" };
+
 export interface Embedded {
   connection: Connection;
   stop(): Promise<void>;
@@ -164,6 +171,7 @@ function serverCommand(
     ...(engine === "ours" ? { io_method: "sync" } : {}),
     // Compiling a plan takes longer than running any of Dewey's statements.
     jit: "off",
+    ...WRITE_AHEAD_LOG,
     // Errors quote the statement, and with it callers' data, so only the server's own events are logged.
     log_min_messages: "log",
     log_min_error_statement: "panic",

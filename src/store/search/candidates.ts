@@ -30,6 +30,8 @@ export interface Part {
   match: string;
   /** Share of all messages to search, newest first; 1 searches all. */
   share: number;
+  /** The number of messages that are wanted: the newest, when no time limits them. */
+  most: number;
 }
 
 /**
@@ -55,7 +57,7 @@ export function chooseParts(words: CountedWord[], rows: number, passing: number,
     taken.every((other) => other.mask === mask || (other.mask & mask) < other.mask),
   );
   const match = least.map(({ lexemes }) => `(${allOf(lexemes)})`).join(" | ");
-  const chosen = { match, share: Math.min(1, bounds.candidates / expected) };
+  const chosen = { match, share: Math.min(1, bounds.candidates / expected), most: bounds.candidates };
   if (taken.length === combinations.length && words.length <= MAX_CHOOSING) return [chosen];
   const matching =
     Math.min(
@@ -63,10 +65,13 @@ export function chooseParts(words: CountedWord[], rows: number, passing: number,
       words.reduce((sum, { count }) => sum + count, 0),
     ) * passing;
   const others = `(${anyOf(words.map(({ lexeme }) => lexeme))}) & !(${match})`;
-  return [chosen, { match: others, share: Math.min(1, bounds.newest / matching) }];
+  return [chosen, { match: others, share: Math.min(1, bounds.newest / matching), most: bounds.newest }];
 }
 
-/** Selects columns of `messages m` for each part's rows that pass the filter, from its time in `since` (ms since 1970) on. */
+/**
+ * Selects columns of `messages m` for each part's rows that pass the filter, from its time in `since` (ms since 1970) on. A
+ * part without a time that should not be read whole is read in the order of time.
+ */
 export function partsStatement(
   columns: string,
   parts: Part[],
@@ -75,11 +80,13 @@ export function partsStatement(
   gathered: number,
 ): string {
   return parts
-    .map(({ match }, index) => {
+    .map(({ match, share, most }, index) => {
       const from = since[index] ?? 0;
+      const matching = `from messages m where m.search @@ ${tsquery(match)} and ${condition}`;
+      if (from === 0 && share < 1)
+        return `(select ${columns} from (select m.* ${matching} order by m.created_at desc limit ${most}) as m)`;
       const newer = from === 0 ? "" : ` and m.created_at >= to_timestamp(${from / 1000})`;
-      return `(select ${columns} from messages m
-        where m.search @@ ${tsquery(match)} and ${condition}${newer} limit ${gathered})`;
+      return `(select ${columns} ${matching}${newer} limit ${gathered})`;
     })
     .join(" union all ");
 }

@@ -17,6 +17,8 @@ export interface SearchPlace {
   /** Words of the query that were searched in another spelling. */
   corrected: Correction[];
   offset: number;
+  /** When it was first asked, in ms since 1970: what `3d` counts from. */
+  now: number;
 }
 
 const count = z.number().int().min(0);
@@ -36,4 +38,5 @@ export const placeSchema: z.ZodType<SearchPlace> = z.strictObject({
   isLowerBound: z.boolean(),
   corrected: z.array(z.strictObject({ from: z.string(), to: z.string() })),
   offset: count,
+  now: count,
 });

@@ -3,22 +3,23 @@ import { one } from "../database/one.ts";
 import { storableMetadata } from "../exact.ts";
 import type { Metadata } from "../exact.ts";
 import { parseSnapshot } from "../snapshot.ts";
-import { FOLDER_HAYSTACK, folderNeedle } from "../place.ts";
-import type { Place } from "../place.ts";
+import { conversationConditions, meantBy, messageConditions, unmatchedOf } from "../narrowing.ts";
+import type { Meant, Narrowing as Common, Unmatched } from "../narrowing.ts";
 import type { SearchQuery } from "./query.ts";
+import { MAX_SCOPE_MESSAGES } from "./rank.ts";
 import type { Filter } from "./rank.ts";
 
+/** Bookkeeping is left out, but for what people look for. */
+const TALK = "(not m.bookkeeping or m.kind in ('title', 'summary'))";
+
 /** Conditions of a search besides its words. */
-export interface Narrowing extends Place {
-  session_id?: string | undefined;
+export interface Narrowing extends Omit<Common, "start_date" | "end_date"> {
   conversation_id?: string | undefined;
   role?: string | undefined;
   /** Must be contained in the message's metadata. */
   metadata?: Metadata | undefined;
   /** Origin of the message: `metadata.source`, such as "proxy". */
   source?: string | undefined;
-  /** Tool of a recorded call: `metadata.tool`. */
-  tool?: string | undefined;
   /** Also bookkeeping, which is left out by default but for titles and summaries: people look for these. */
   bookkeeping?: boolean | undefined;
   /** Inclusive. */
@@ -42,47 +43,60 @@ export async function filterOf(
   const known = snapshot === undefined ? "true" : await storedBefore(sql, snapshot);
   const byIndex: string[] = [];
   const bySieve: string[] = [];
+  const { session_id, conversation_id, role, source, metadata, start_date, end_date, ...others } = narrowing;
+  const meant = await meantBy(sql, others);
+  // Bookkeeping that is asked for by its kind is meant.
+  const isTalk = narrowing.bookkeeping || narrowing.kind !== undefined ? [] : [TALK];
   const conditions = [
     "not exists (select from conversations c where c.id = m.conversation_id and c.deleted_at is not null)",
-    ...(narrowing.bookkeeping ? [] : ["(not m.bookkeeping or m.kind in ('title', 'summary'))"]),
+    ...isTalk,
     ...(snapshot === undefined ? [] : [known]),
+    ...messageConditions(others, meant, value, "words"),
   ];
-  const { session_id, conversation_id, role, source, tool, metadata, start_date, end_date, client, folder } = narrowing;
   if (session_id !== undefined) {
     const ids = `select id from conversations where session_id = ${value(session_id, "text")}`;
     byIndex.push(`m.conversation_id = any (array(${ids}))`);
     bySieve.push(`(m.conversation_id in (${ids})) is true`);
   }
-  const places = [
-    ...(client === undefined ? [] : [`lower(client) = lower(${value(client, "text")})`]),
-    ...(folder === undefined ? [] : [`position(${value(folderNeedle(folder), "text")} in ${FOLDER_HAYSTACK}) > 0`]),
-  ];
-  // They may be thousands, which a sieve looks up by hash, and an array one by one.
-  if (places.length > 0)
-    conditions.push(`(m.conversation_id in (select id from conversations where ${places.join(" and ")})) is true`);
+  const scopeMessages = await messagesIn(sql, narrowing, meant);
+  const places = conversationConditions(others, meant, value);
+  const ids = `select id from conversations where ${places.join(" and ")}`;
+  // Few messages are found by their conversations. Among many, a sieve looks up the conversations by hash.
+  const isSmall = scopeMessages !== undefined && scopeMessages <= MAX_SCOPE_MESSAGES;
+  const byIds = `m.conversation_id = any (array(${ids}))`;
+  const byHash = `(m.conversation_id in (${ids})) is true`;
   if (conversation_id !== undefined) conditions.push(`m.conversation_id = ${value(conversation_id, "uuid")}`);
   if (role !== undefined) conditions.push(`m.role = ${value(role, "text")}`);
   // All as containment, which the index over words and metadata supports.
-  for (const part of [
-    source === undefined ? null : { source },
-    tool === undefined ? null : { tool },
-    metadata ?? null,
-  ]) {
+  for (const part of [source === undefined ? null : { source }, metadata ?? null]) {
     if (part) conditions.push(`m.metadata @> ${value(storableMetadata(part).readable, "text")}::jsonb`);
   }
   if (start_date !== undefined) conditions.push(`m.created_at >= ${value(start_date, "timestamptz")}`);
   if (end_date !== undefined) conditions.push(`m.created_at < ${value(end_date, "timestamptz")}`);
   for (const required of query.required) conditions.push(`m.search @@ ${value(required, "text")}::tsquery`);
-  const scopeMessages = await messagesIn(sql, narrowing);
+  const all = (more: string[], place: string) => [...conditions, ...more, ...(places.length > 0 ? [place] : [])];
   return {
-    condition: [...conditions, ...byIndex].join(" and "),
-    sieve: [...conditions, ...bySieve].join(" and "),
+    condition: all(byIndex, isSmall ? byIds : byHash).join(" and "),
+    sieve: all(bySieve, byHash).join(" and "),
+    alone: all(byIndex, isSmall ? byIds : `m.conversation_id in (${ids})`).join(" and "),
     known,
     values,
     scopeMessages,
     from: start_date,
     until: end_date,
   };
+}
+
+/** The filters of a search that no message meets by itself. */
+export function meetsNone(sql: SQL, narrowing: Narrowing): Promise<Unmatched[]> {
+  const { bookkeeping, ...filters } = narrowing;
+  return unmatchedOf(sql, filters, async (single: Narrowing) => {
+    const { alone, values } = await filterOf(sql, { ...single, bookkeeping }, { required: [] }, undefined);
+    const { found } = await one<{ found: boolean }>(
+      sql.unsafe(`select exists (select from messages m where ${alone}) as found`, values),
+    );
+    return found;
+  });
 }
 
 /** Returns the transaction's snapshot as PostgreSQL writes it: `xmin:xmax:` and the ids of transactions in progress. */
@@ -103,17 +117,21 @@ async function storedBefore(sql: SQL, snapshot: string): Promise<string> {
   return `(m.stored_in is null or m.stored_in < ${end}${ended} or m.stored_in >= ${present})`;
 }
 
-/** Counts the messages of the named session, conversation, client and folder. */
-async function messagesIn(sql: SQL, narrowing: Narrowing): Promise<number | undefined> {
-  const { session_id: session = null, conversation_id: conversation = null, client = null, folder } = narrowing;
-  if (session === null && conversation === null && client === null && folder === undefined) return undefined;
-  const needle = folder === undefined ? null : folderNeedle(folder);
+/** Counts the messages of the conversations that the narrowing names by their facts; undefined when it names none. */
+async function messagesIn(sql: SQL, narrowing: Narrowing, meant: Meant): Promise<number | undefined> {
+  const values: unknown[] = [];
+  const value = (given: string, type: string) => `$${values.push(given)}::${type}`;
+  const { conversation_id: id } = narrowing;
+  const conditions = [
+    ...conversationConditions(narrowing, meant, value),
+    ...(id === undefined ? [] : [`id = ${value(id, "uuid")}`]),
+  ];
+  if (conditions.length === 0) return undefined;
   const { messages } = await one<{ messages: number }>(
-    sql`select coalesce(sum(message_count), 0)::integer as messages from conversations
-      where (${session}::text is null or session_id = ${session})
-        and (${conversation}::uuid is null or id = ${conversation})
-        and (${client}::text is null or lower(client) = lower(${client}))
-        and (${needle}::text is null or position(${needle}::text in ${sql.unsafe(FOLDER_HAYSTACK)}) > 0)`,
+    sql.unsafe(
+      `select coalesce(sum(message_count), 0)::integer as messages from conversations where ${conditions.join(" and ")}`,
+      values,
+    ),
   );
   return messages;
 }

@@ -5,7 +5,9 @@ import { exactMetadata, exactText } from "../exact.ts";
 import type { Metadata } from "../exact.ts";
 import { FULL_REPLY_BYTES, REPLY_BUDGET_BYTES, beginning, largestWhole } from "../reply.ts";
 import type { Mark } from "./marks.ts";
-import type { Ranked } from "./rank.ts";
+import type { Ranked, Repetition } from "./rank.ts";
+import { MAX_COPIES_NAMED } from "./rank.ts";
+import type { Snippet } from "./snippet.ts";
 import { pieceAround, snippetOf } from "./snippet.ts";
 
 /** Limit on the characters per reply that are scanned for matches, which takes a twentieth of a second. */
@@ -18,6 +20,13 @@ const TURN_OVERHEAD_BYTES = 150;
 const LEAST_CONTENT_BYTES = 400;
 /** The same for each turn around a hit. */
 const LEAST_TURN_BYTES = 150;
+
+/** How often further hits are read in place of those that quote the same as an earlier one. */
+const MAX_REFILLS = 3;
+/** Cost in a reply of a match's place in the snippet. */
+const MATCH_BYTES = 10;
+/** Cost in a reply of naming another message with the same text. */
+const COPY_BYTES = 140;
 
 /** A turn around a hit. */
 interface NearTurn {
@@ -38,6 +47,8 @@ export interface SearchHit {
   role: string;
   /** Excerpts around the matches, each matching word between double asterisks. */
   snippet: string;
+  /** Where the matching words are in it, without their asterisks, in code points. */
+  snippet_matches: [start: number, end: number][];
   content: string;
   /** Full length in code points, present when content is cut to fit the reply. */
   content_length?: number;
@@ -61,12 +72,20 @@ export interface SearchHit {
   kind?: string;
   /** On a branch that the conversation has left. */
   abandoned?: true;
+  /** Present when several messages that match say the same: they are one hit, of the newest or best of them. */
+  repeated?: Repetition;
 }
 
 /** A match before its metadata and the turns around it are read. */
 interface Match {
   id: string;
+  conversation_id: string;
+  turn: number;
+  role: string;
   rank: number;
+  repeated: Repetition | undefined;
+  /** Its index among the ranked. */
+  place: number;
   content_bytes: number;
   content_length: number;
   metadata_bytes: number;
@@ -77,7 +96,7 @@ interface Match {
   text: string;
   whole: boolean;
   marks: Mark[];
-  snippet: string;
+  snippet: Snippet;
   near: NearSize[];
 }
 
@@ -90,34 +109,76 @@ interface NearSize {
 export interface HitOptions {
   /** Finds the matches in the beginnings of contents. */
   mark: (texts: string[]) => Mark[][] | Promise<Mark[][]>;
+  limit: number;
   /** Turns on each side. */
   context: number;
   /** Lifts the reply's budget. */
   full: boolean;
 }
 
+/** The hits of a page, and how many of the ranked messages they stand for. */
+interface Page {
+  hits: SearchHit[];
+  read: number;
+}
+
 /**
- * Reads the ranked messages in order, as many as fit the reply. Each has its snippet and at least the beginning of its
- * content; the remaining budget is shared evenly.
+ * Reads the ranked messages in order, as many as fit the reply. Those that quote the same are one hit. Each has its snippet
+ * and at least the beginning of its content; the remaining budget is shared evenly.
  */
-export async function readHits(sql: SQL, ranked: Ranked[], options: HitOptions): Promise<SearchHit[]> {
-  const matches = await readMatches(sql, ranked, options);
+export async function readHits(sql: SQL, ranked: Ranked[], options: HitOptions): Promise<Page> {
+  const { matches, read } = await readDistinct(sql, ranked, options);
   const budget = options.full ? FULL_REPLY_BYTES : REPLY_BUDGET_BYTES;
   const fitting = withinBudget(matches, budget);
   const overhead = fitting.reduce((sum, match) => sum + fixedBytes(match), 0);
   const most = largestWhole(fitting.flatMap(sizesOf), budget - overhead);
   const near = await readNear(sql, fitting, options.context, most);
-  return readRows(sql, fitting, near, options.context > 0, most);
+  const hits = await readRows(sql, fitting, near, options.context > 0, most);
+  return { hits, read: matches[fitting.length]?.place ?? read };
 }
 
-async function readMatches(sql: SQL, ranked: Ranked[], options: HitOptions): Promise<Match[]> {
+/** Reads matches until a page is full of different ones. */
+async function readDistinct(
+  sql: SQL,
+  ranked: Ranked[],
+  options: HitOptions,
+): Promise<{ matches: Match[]; read: number }> {
+  const matches: Match[] = [];
+  let read = 0;
+  for (let refills = 0; refills <= MAX_REFILLS && matches.length < options.limit; refills += 1) {
+    const next = ranked.slice(read, read + options.limit - matches.length);
+    if (next.length === 0) break;
+    for (const match of await readMatches(sql, next, read, options)) {
+      const same = matches.find((other) => quotesSame(other, match));
+      if (same) same.repeated = together(same, match);
+      else matches.push(match);
+    }
+    read += next.length;
+  }
+  return { matches, read };
+}
+
+/** Whether two messages show the same: the same text, or the same matching lines of long ones. */
+function quotesSame(one: Match, other: Match): boolean {
+  const isQuote = one.marks.length > 0 || one.text === other.text;
+  return isQuote && one.role === other.role && one.snippet.text === other.snippet.text;
+}
+
+function together(match: Match, { id, conversation_id, turn, repeated }: Match): Repetition {
+  const { times, also } = match.repeated ?? { times: 1, also: [] };
+  const copies = [{ message_id: id, conversation_id, turn }, ...(repeated?.also ?? [])];
+  return { times: times + (repeated?.times ?? 1), also: [...also, ...copies].slice(0, MAX_COPIES_NAMED) };
+}
+
+async function readMatches(sql: SQL, ranked: Ranked[], from: number, options: HitOptions): Promise<Match[]> {
   const ids = sql.array(
     ranked.map((each) => each.id),
     "UUID",
   );
-  type Sizes = Omit<Match, "text" | "whole" | "marks" | "snippet" | "near" | "rank">;
+  type Sizes = Omit<Match, "text" | "whole" | "marks" | "snippet" | "near" | "rank" | "repeated" | "place">;
   const sizes: Sizes[] = await sql`
-    select m.id, octet_length(coalesce(m.content_exact, m.content)) as content_bytes, length(m.content) as content_length,
+    select m.id, m.conversation_id, m.turn_number as turn, m.role,
+      octet_length(coalesce(m.content_exact, m.content)) as content_bytes, length(m.content) as content_length,
       coalesce(octet_length(coalesce(m.metadata_exact, m.metadata::text)), 0) as metadata_bytes,
       coalesce(octet_length(coalesce(c.metadata_exact, c.metadata::text)), 0) as conversation_metadata_bytes,
       octet_length(concat(c.session_id, c.title, c.client, c.folder)) as session_bytes
@@ -131,14 +192,13 @@ async function readMatches(sql: SQL, ranked: Ranked[], options: HitOptions): Pro
   const near = await nearSizes(sql, ids, options.context);
   const found = new Map(texts.map(({ id, text }, index) => [id, { text, marks: marks[index] ?? [] }]));
   const sizeOf = new Map(sizes.map((size) => [size.id, size]));
-  return ranked.flatMap(({ id, score }) => {
+  return ranked.flatMap(({ id, score, repeated }, index) => {
     const size = sizeOf.get(id);
     const text = found.get(id);
     if (!size || !text) return [];
     const whole = size.content_length <= read;
-    return [
-      { ...size, ...text, whole, rank: score, snippet: snippetOf(text.text, text.marks), near: near.get(id) ?? [] },
-    ];
+    const snippet = snippetOf(text.text, text.marks);
+    return [{ ...size, ...text, whole, rank: score, repeated, place: from + index, snippet, near: near.get(id) ?? [] }];
   });
 }
 
@@ -169,8 +229,10 @@ function withinBudget(matches: Match[], budget: number): Match[] {
 }
 
 function fixedBytes(match: Match): number {
-  const texts = Buffer.byteLength(match.snippet) + match.session_bytes;
-  return HIT_OVERHEAD_BYTES + texts + match.near.length * TURN_OVERHEAD_BYTES;
+  const { text: snippet, matches } = match.snippet;
+  const texts = Buffer.byteLength(snippet) + matches.length * MATCH_BYTES + match.session_bytes;
+  const copies = (match.repeated?.also.length ?? 0) * COPY_BYTES;
+  return HIT_OVERHEAD_BYTES + texts + copies + match.near.length * TURN_OVERHEAD_BYTES;
 }
 
 function sizesOf(match: Match): number[] {
@@ -256,7 +318,7 @@ async function readRows(
 }
 
 function hit(row: HitRow, match: Match, most: number, sides: Pick<SearchHit, "before" | "after">): SearchHit {
-  const { rank, snippet, metadata_bytes, conversation_metadata_bytes } = match;
+  const { rank, repeated, snippet, metadata_bytes, conversation_metadata_bytes } = match;
   const { title, client, folder } = factsOf(row);
   return {
     message_id: row.id,
@@ -264,7 +326,8 @@ function hit(row: HitRow, match: Match, most: number, sides: Pick<SearchHit, "be
     session_id: row.session_id,
     turn: row.turn,
     role: row.role,
-    snippet,
+    snippet: snippet.text,
+    snippet_matches: snippet.matches,
     ...contentOf(match, row.content_exact, most),
     ...sides,
     rank,
@@ -278,6 +341,7 @@ function hit(row: HitRow, match: Match, most: number, sides: Pick<SearchHit, "be
     folder,
     ...(row.kind === null ? {} : { kind: row.kind }),
     ...(row.abandoned ? { abandoned: true } : {}),
+    ...(repeated ? { repeated } : {}),
   };
 }
 

@@ -31,6 +31,8 @@ export interface SearchQuery {
   languages: string[];
   /** The text without operators, searched verbatim when the query has no indexed word. */
   literal: string;
+  /** Whether there is no text at all. */
+  isEmpty: boolean;
 }
 
 /** A part of a query, delimited by spaces or quotes. */
@@ -74,6 +76,7 @@ export async function parseQuery(sql: SQL, text: string): Promise<SearchQuery> {
     required: required.filter((each) => each !== ""),
     languages: [...parsed.languages],
     literal: said.trim().slice(0, MAX_LITERAL_CHARACTERS).toWellFormed(),
+    isEmpty: text.trim() === "",
   };
 }
 

@@ -3,24 +3,24 @@ import { one } from "../database/one.ts";
 import { BOUNDS, chooseParts, partsStatement } from "./candidates.ts";
 import type { Bounds, CountedWord, Part } from "./candidates.ts";
 import { anyOf, inLabel, tsquery } from "./query.ts";
+import { REACH, isLong, ownScore, ownScoreIn, scoreTurns } from "./relevance.ts";
+import type { QueryWords, ScoredTurn, Turn } from "./relevance.ts";
 import { MAX_COUNTED, timeOfNewest } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
 
-/** BM25's term saturation and length normalization, at the values that the literature uses for passages. */
-const K1 = 0.9;
-const B = 0.4;
-/** Turns on each side that lend a turn weight, decreasing linearly with the distance. */
-const REACH = 5;
-/** Score added for each query word in the label. */
-const LABEL_WEIGHT = 3;
-/** Share of a question's own score that is added to the turn after it. */
-const ANSWER_WEIGHT = 0.5;
 /** Size of a block of the best by their own words, reranked with their neighbours. Larger blocks measurably change nothing. */
 const RERANKED = 100;
+/** Long turns of a block that are judged by their best passage; the vector of a text of 20 kB takes about 10 kB. */
+const MAX_PASSAGES = 100;
+/** Messages that are named besides a hit that have the same text. */
+export const MAX_COPIES_NAMED = 10;
 /** All matches in a session or a conversation of up to this size are ranked. */
-const MAX_SCOPE_MESSAGES = 10_000;
+export const MAX_SCOPE_MESSAGES = 10_000;
 /** `ts_rank` sums 1/j² over a lexeme's positions and divides by the limit of that sum. */
 const RANK_SCALE = 1.644934;
+
+/** A message's vector, read and unpacked once for all that is computed from it; it is stored apart from the row when it is long. */
+const UNPACKED = "(array[m.search])[1]";
 
 /** Conditions on `messages m`, as trusted SQL with parameters for the caller's values. */
 export interface Filter {
@@ -30,6 +30,8 @@ export interface Filter {
    * session by an index takes longer.
    */
   sieve: string;
+  /** The same condition, for messages that are found by nothing else. */
+  alone: string;
   /** Condition for visible messages, neighbours included: those that existed at the first page. */
   known: string;
   values: unknown[];
@@ -39,9 +41,36 @@ export interface Filter {
   until: Date | undefined;
 }
 
+/** A message with the same text as a hit. */
+interface Copy {
+  message_id: string;
+  conversation_id: string;
+  turn: number;
+}
+
+/** Messages with one text. */
+export interface Repetition {
+  /** How many there are among those that were ranked. */
+  times: number;
+  /** Some of those besides the hit, newest first. */
+  also: Copy[];
+}
+
 export interface Ranked {
   id: string;
   score: number;
+  /** When several messages hold its text; it is the newest of them. */
+  repeated?: Repetition | undefined;
+}
+
+/** A turn as the statement returns it. */
+interface FoundTurn extends Turn {
+  /** Block, in the candidates' order by their own words, that its window belongs to. */
+  block: number;
+  /** Number of hits in the blocks before. */
+  passed: number;
+  /** All repetitions, in one row: times, then the places, the newest first. */
+  copies: { times: number; places: [id: string, conversation: string, turn: number][] }[] | null;
 }
 
 /**
@@ -60,29 +89,6 @@ export interface Basis {
   passing: number;
   /** Earliest time of each part of the candidates, in ms since 1970; 0 means no limit. */
   since: number[];
-}
-
-/** The words of a query that occur, rarest first, with their message counts and weights. */
-interface QueryWords {
-  lexemes: string[];
-  counts: number[];
-  weights: number[];
-}
-
-/** A turn that matches, or a neighbour of one. */
-interface Turn {
-  id: string;
-  conversation: string;
-  turn: number;
-  time: number;
-  length: number;
-  asks: boolean;
-  label: number;
-  /** Block, in the candidates' order by their own words, that its window belongs to. */
-  block: number;
-  /** Whether it is a hit of that block, or only lends weight. */
-  is_hit: boolean;
-  frequencies: number[];
 }
 
 /** Determines how common the words are, on which the order depends, and which of their messages are ranked. */
@@ -113,15 +119,18 @@ export async function basisOf(
   };
 }
 
-/** Uses the planner's estimate, which knows the distribution of roles and dates and has sampled the metadata. */
+/**
+ * Uses the planner's estimate, which knows the distribution of roles and dates and has sampled the metadata, and the size of
+ * the scope, of which it knows nothing.
+ */
 async function passingShare(sql: SQL, filter: Filter, statistics: Statistics): Promise<number> {
   if (filter.values.length === 0) return 1;
-  if (filter.scopeMessages !== undefined) return Math.min(1, filter.scopeMessages / Math.max(1, statistics.rows));
+  const inScope = (filter.scopeMessages ?? Infinity) / Math.max(1, statistics.rows);
   const { "QUERY PLAN": plans } = await one<{ "QUERY PLAN": { Plan: { "Plan Rows": number } }[] }>(
     sql.unsafe(`explain (format json) select from messages m where ${filter.condition}`, filter.values),
   );
   const estimated = plans[0]?.Plan["Plan Rows"] ?? statistics.rows;
-  return Math.min(1, estimated / Math.max(1, statistics.rows));
+  return Math.min(1, inScope, estimated / Math.max(1, statistics.rows));
 }
 
 /**
@@ -151,10 +160,11 @@ async function makesBlock(sql: SQL, part: Part, since: number, filter: Filter): 
 }
 
 /**
- * Ranks the matching messages, best first, and returns those of a page. The first pass orders candidates by BM25 over a
- * turn's own words. The second pass adds BM25 over its window of neighbours, a bonus for words in the label, and one for the
- * answer to a question. It goes down the first order block by block; each block holds its candidates and the matches near
- * them that no earlier block holds. The result at a position therefore does not depend on how far a caller reads.
+ * Ranks the matching messages and returns those from an offset on, best first: at least `limit`, if there are as many.
+ * Messages with the same text are one hit. The first pass orders candidates by their own words. The second judges long ones
+ * by their best passage, and adds the window of neighbours, the label, the question before, and the conversation. It goes
+ * down the first order block by block; each block holds its candidates and the matches near them that no earlier block
+ * holds. The result at a position therefore does not depend on how far a caller reads.
  */
 export async function rank(
   sql: SQL,
@@ -166,15 +176,49 @@ export async function rank(
   if (basis.words.length === 0) return [];
   const words = weigh(basis);
   const ranked = (columns: string) => candidates(columns, basis, filter, bounds);
-  const turns: (Turn & { passed: number })[] = await sql.unsafe(
-    turnsStatement(words, ranked, filter, basis.averageLength, page),
-    filter.values,
+  const turns: FoundTurn[] = await sql.unsafe(turnsStatement(words, ranked, filter, page), filter.values);
+  const blocks = [...Map.groupBy(turns, (turn) => turn.block)].toSorted(([a], [b]) => a - b);
+  const vectors = await vectorsOf(
+    sql,
+    blocks.flatMap(([, block]) => bestLong(block, words)),
   );
+  const repetitions = repetitionsIn(turns);
   const start = page.offset - Math.min(...turns.map((turn) => turn.passed));
-  return [...Map.groupBy(turns, (turn) => turn.block)]
-    .toSorted(([a], [b]) => a - b)
-    .flatMap(([, block]) => score(block, words, basis.averageLength))
-    .slice(start, start + page.limit);
+  return blocks
+    .flatMap(([, block]) => best(scoreTurns(block, words, vectors)))
+    .slice(start)
+    .map(({ turn: { id }, score }) => ({ id, score, repeated: repetitions.get(id) }));
+}
+
+function best(scored: ScoredTurn[]): ScoredTurn[] {
+  return scored.toSorted((a, b) => b.score - a.score || b.turn.time - a.turn.time || (a.turn.id < b.turn.id ? 1 : -1));
+}
+
+/** The long hits of a block that are the best by the words of their whole texts. */
+function bestLong(block: Turn[], words: QueryWords): string[] {
+  const whole = block.filter((turn) => turn.is_hit && isLong(turn));
+  const order = new Map(whole.map((turn) => [turn.id, ownScore(turn, words)]));
+  return [...order]
+    .toSorted(([a, x], [b, y]) => y - x || (a < b ? 1 : -1))
+    .slice(0, MAX_PASSAGES)
+    .map(([id]) => id);
+}
+
+async function vectorsOf(sql: SQL, ids: string[]): Promise<Map<string, Uint8Array>> {
+  if (ids.length === 0) return new Map();
+  const rows: { id: string; vector: Uint8Array }[] = await sql`
+    select id, tsvectorsend(search) as vector from messages where id = any(${sql.array(ids, "UUID")})`;
+  return new Map(rows.map(({ id, vector }) => [id, vector]));
+}
+
+function repetitionsIn(turns: FoundTurn[]): Map<string, Repetition> {
+  const repetitions = new Map<string, Repetition>();
+  for (const { times, places } of turns.find((turn) => turn.copies !== null)?.copies ?? []) {
+    const [first, ...others] = places;
+    const also = others.map(([message_id, conversation_id, turn]) => ({ message_id, conversation_id, turn }));
+    if (first) repetitions.set(first[0], { times, also });
+  }
+  return repetitions;
 }
 
 /**
@@ -216,7 +260,6 @@ function weigh({ words, rows }: Basis): QueryWords {
   const counts = words.map((word) => word.count);
   return {
     lexemes: words.map((word) => word.lexeme),
-    counts,
     // `rows` is an estimate that may be older than the counts; the maximum keeps every weight above zero.
     weights: counts.map((count) => Math.log(1 + (Math.max(rows, count) - count + 0.5) / (count + 0.5))),
   };
@@ -239,7 +282,8 @@ function candidates(
 ): string {
   if (!scoped)
     return partsStatement(columns, chooseParts(words, rows, passing, bounds), since, filter.sieve, bounds.gathered);
-  return `select ${columns} from messages m where ${holdsAny(words.map(({ lexeme }) => lexeme))} and ${filter.condition}`;
+  return `select * from (select ${columns} from messages m where ${filter.condition} offset 0) as m
+    where ${holdsAny(words.map(({ lexeme }) => lexeme))}`;
 }
 
 /**
@@ -251,29 +295,23 @@ function turnsStatement(
   words: QueryWords,
   ranked: (columns: string) => string,
   filter: Filter,
-  average: number,
   { offset, limit }: { offset: number; limit: number },
 ): string {
-  const frequency = (vector: string, lexeme: string) =>
-    `${RANK_SCALE} * ts_rank('{1,1,1,1}', ${vector}, ${tsquery(anyOf([lexeme]))})`;
-  const label = (vector: string) =>
-    words.lexemes.map((lexeme) => `(${vector} @@ ${tsquery(inLabel(lexeme))})::integer`).join(" + ");
-  const own = words.weights
-    .map((weight, index) => `${weight} * ${K1 + 1} * f${index} / (f${index} + norm)`)
-    .join(" + ");
-  const columns = [
-    "m.conversation_id",
-    "m.turn_number",
-    "m.created_at",
-    `${label("m.search")} as label`,
-    `${K1 * (1 - B)} + ${(K1 * B) / average}::float8 * length(m.search) as norm`,
-    ...words.lexemes.map((lexeme, index) => `${frequency("m.search", lexeme)} as f${index}`),
-  ];
-  return `with scored as (${ranked(columns.join(", "))}),
+  const row = `m.id, m.conversation_id, m.turn_number, m.created_at, m.role, octet_length(m.content) as bytes,
+    ${UNPACKED} as search`;
+  const frequencies = words.lexemes.map(
+    (lexeme) => `${RANK_SCALE} * ts_rank('{1,1,1,1}', m.search, ${tsquery(anyOf([lexeme]))})`,
+  );
+  return `with scored as (
+      select id, conversation_id, turn_number, created_at, role, bytes, ${labelWords(words)} as label,
+        ${frequencies.map((each, index) => `${each} as f${index}`).join(", ")}
+      from (${ranked(row)} offset 0) as m offset 0
+    ),
+    ${copiesOf(`select id, conversation_id, turn_number, created_at, role, bytes, ${ownScoreIn(words)} as own from scored`)},
     placed as (
       select conversation_id, turn_number, (row_number() over (
-        order by ${own} + ${LABEL_WEIGHT} * label desc, created_at desc, conversation_id, turn_number
-      ) - 1) / ${RERANKED} as own_block from scored
+        order by own desc, created_at desc, conversation_id, turn_number
+      ) - 1) / ${RERANKED} as own_block from copies where copy = 1
     ),
     hits as materialized (
       select *, min(own_block) over (
@@ -286,45 +324,48 @@ function turnsStatement(
       ) as sized where passed < ${offset + limit} and passed + size > ${offset}
     )
     select turn.*, blocks.block::integer, blocks.passed::integer,
-      (turn.conversation, turn.turn, blocks.block) in (select conversation_id, turn_number, block from hits) as is_hit
+      (turn.conversation, turn.turn, blocks.block) in (select conversation_id, turn_number, block from hits) as is_hit,
+      case when row_number() over () = 1 then (${repetitions}) end as copies
     from blocks join hits as best on best.own_block = blocks.block cross join lateral (
       select m.id, m.conversation_id as conversation, m.turn_number as turn, extract(epoch from m.created_at)::float8 as time,
-        length(m.search) as length, m.search @@ '''?'''::tsquery as asks, ${label("m.search")} as label,
-        array[${words.lexemes.map((lexeme) => frequency("m.search", lexeme)).join(", ")}]::float8[] as frequencies
-      from messages m where m.conversation_id = best.conversation_id
-        and m.turn_number between best.turn_number - ${REACH} and best.turn_number + ${REACH} and ${filter.known} offset 0
+        m.bytes, m.role, m.search @@ '''?'''::tsquery as asks, ${labelWords(words)} as label,
+        array[${frequencies.join(", ")}]::float8[] as frequencies
+      from (
+        select ${row} from messages m where m.conversation_id = best.conversation_id
+          and m.turn_number between best.turn_number - ${REACH} and best.turn_number + ${REACH} and ${filter.known} offset 0
+      ) as m offset 0
     ) as turn`;
 }
 
-/** Returns the hits of a block in order; its other turns only lend them weight. */
-function score(turns: Turn[], words: QueryWords, average: number): Ranked[] {
-  const bm25 = (frequencies: number[], length: number) =>
-    frequencies.reduce((sum, frequency, index) => {
-      const norm = K1 * (1 - B + (B * length) / average);
-      return sum + ((words.weights[index] ?? 0) * (K1 + 1) * frequency) / (frequency + norm);
-    }, 0);
-  const at = new Map(turns.map((turn) => [`${turn.conversation} ${turn.turn}`, turn]));
-  const neighbour = (turn: Turn, distance: number) => at.get(`${turn.conversation} ${turn.turn + distance}`);
-  const own = (turn: Turn) => bm25(turn.frequencies, turn.length);
-  const window = (turn: Turn) => {
-    const frequencies = words.lexemes.map(() => 0);
-    let length = 0;
-    for (let distance = -REACH; distance <= REACH; distance += 1) {
-      const near = neighbour(turn, distance);
-      if (!near) continue;
-      const share = 1 - Math.abs(distance) / (REACH + 1);
-      length += share * near.length;
-      for (const [index, frequency] of near.frequencies.entries())
-        frequencies[index] = (frequencies[index] ?? 0) + share * frequency;
-    }
-    // A full window holds as much as REACH + 1 turns: the sum of its shares.
-    return bm25(frequencies, length / (REACH + 1));
-  };
-  const scored = [...at.values()].flatMap((turn) => {
-    if (!turn.is_hit) return [];
-    const before = neighbour(turn, -1);
-    const answers = before?.asks ? ANSWER_WEIGHT * own(before) : 0;
-    return [{ id: turn.id, time: turn.time, score: own(turn) + window(turn) + LABEL_WEIGHT * turn.label + answers }];
-  });
-  return scored.toSorted((a, b) => b.score - a.score || b.time - a.time || (a.id < b.id ? 1 : -1));
+/** Counts the query's words in the label. Few messages have a label with one, so that is asked first. */
+function labelWords({ lexemes }: QueryWords): string {
+  const inLabels = lexemes.map(inLabel);
+  const each = inLabels.map((query) => `(m.search @@ ${tsquery(query)})::integer`).join(" + ");
+  return `case when m.search @@ ${tsquery(inLabels.join(" | "))} then ${each} else 0 end`;
 }
+
+/**
+ * Numbers the messages with the same text, the newest first. The same text has the same length and score; only where several
+ * messages have, their texts are read and compared by their hashes.
+ */
+function copiesOf(weighed: string): string {
+  const alike = "own, bytes, role";
+  return `alike as (select *, count(*) over (partition by ${alike}) as alike from (${weighed}) as weighed),
+    told as (
+      select *, case when alike > 1 then (
+        select hashtextextended(m.content, 0) from messages m where m.id = alike.id
+      ) end as text from alike
+    ),
+    copies as materialized (
+      select *, count(*) over (partition by ${alike}, text) as times, row_number() over (
+        partition by ${alike}, text order by created_at desc, conversation_id, turn_number
+      ) as copy from told
+    )`;
+}
+
+/** Selects the texts that several messages hold. */
+const repetitions = `select json_agg(json_build_object('times', times, 'places', places)) from (
+  select max(times) as times, json_agg(json_build_array(id, conversation_id, turn_number) order by copy)
+    filter (where copy <= ${MAX_COPIES_NAMED + 1}) as places
+  from copies where times > 1 group by own, bytes, role, text
+) as repeated`;

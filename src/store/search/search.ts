@@ -7,26 +7,35 @@ import { correctionsOf } from "./corrections.ts";
 import type { Correction } from "./corrections.ts";
 import { placeSchema } from "./cursor.ts";
 import type { SearchPlace } from "./cursor.ts";
-import { currentSnapshot, filterOf } from "./filter.ts";
+import { boundAt } from "../../moment.ts";
+import type { Bound } from "../../moment.ts";
+import type { Unmatched } from "../narrowing.ts";
+import { currentSnapshot, filterOf, meetsNone } from "./filter.ts";
 import type { Narrowing } from "./filter.ts";
 import { readHits } from "./hits.ts";
 import type { HitOptions, SearchHit } from "./hits.ts";
 import { countLiterally, findLiterally, literalMarks } from "./literal.ts";
 import { findMarks } from "./marks.ts";
+import { countNewest, findNewest } from "./newest.ts";
 import { parseQuery } from "./query.ts";
 import type { SearchQuery } from "./query.ts";
 import { basisOf, rank } from "./rank.ts";
-import type { Filter } from "./rank.ts";
+import type { Basis, Filter, Ranked } from "./rank.ts";
 import { StatisticsCache } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
 import { countMatches } from "./total.ts";
+import type { Total } from "./total.ts";
 import { Vocabulary } from "./vocabulary.ts";
 
 /** Limit on the words of a query that are searched; each is scored in every candidate. */
 const MAX_WORDS = 32;
 
-export interface SearchRequest extends Narrowing {
+export interface SearchRequest extends Omit<Narrowing, "start_date" | "end_date"> {
+  /** When it is empty, the newest messages that pass the filters are found. */
   query: string;
+  start_date?: Bound | undefined;
+  /** Exclusive. */
+  end_date?: Bound | undefined;
   /** Maximum number of hits. A full reply holds fewer and has a cursor for the rest. */
   limit: number;
   offset: number;
@@ -46,6 +55,8 @@ export interface SearchReply {
   total_is_lower_bound?: true;
   /** Words that no message holds, and the ones that were searched instead. */
   corrected?: Correction[];
+  /** When there is nothing: the filters that no message meets. */
+  unmatched?: Unmatched[];
   /** Cursor of the next page; absent on the last. */
   next_cursor?: string;
 }
@@ -68,21 +79,21 @@ export class Search {
   /** Throws `invalid` for a cursor of another request. Aborting the signal cancels the search in the database. */
   async find(request: SearchRequest, signal?: AbortSignal): Promise<SearchReply> {
     const { query: text, limit, offset, cursor, context = 0, full = false, ...given } = request;
-    const { session_id } = given;
-    const narrowing = session_id === undefined ? given : { ...given, session_id: this.#storedKey(session_id) };
-    const asked = [text, narrowing];
+    const { session_id, start_date, end_date } = given;
+    const stored = session_id === undefined ? given : { ...given, session_id: this.#storedKey(session_id) };
+    const asked = [text, stored];
     const going = placeOf({ cursor, offset }, asked, placeSchema);
+    const now = new Date(going?.now ?? Date.now());
+    const narrowing = { ...stored, start_date: boundAt(start_date, now), end_date: boundAt(end_date, now) };
     const search = async (sql: SQL, seen: string | undefined): Promise<SearchReply> => {
       const query = await parseQuery(sql, text);
       const filter = await filterOf(sql, narrowing, query, going?.snapshot ?? seen);
-      const place = await this.#place(sql, query, filter, going, { offset, snapshot: seen });
+      const place = await this.#place(sql, query, filter, going, { offset, snapshot: seen, now: now.getTime() });
       const page = { offset: place.offset, limit: limit + 1 };
-      const ranked = await (isLiteral(query)
-        ? findLiterally(sql, query.literal, filter, page)
-        : rank(sql, place.basis, filter, page));
+      const ranked = await found(sql, query, place, filter, page);
       const marker = isLiteral(query) ? literalMarker(query.literal) : wordMarker(sql, place);
-      const results = await readHits(sql, ranked.slice(0, limit), { mark: marker.mark, context, full });
-      const next = { ...place, offset: place.offset + results.length };
+      const { hits: results, read } = await readHits(sql, ranked, { mark: marker.mark, limit, context, full });
+      const next = { ...place, offset: place.offset + read };
       return {
         results,
         total: place.total,
@@ -90,7 +101,8 @@ export class Search {
         offset: place.offset,
         ...(place.isLowerBound ? { total_is_lower_bound: true } : {}),
         ...(await this.#corrected(sql, text, place, marker.shown)),
-        ...(ranked.length > results.length ? { next_cursor: encodeCursor(next, asked) } : {}),
+        ...(place.total === 0 ? await unmatchedIn(sql, narrowing) : {}),
+        ...(ranked.length > read ? { next_cursor: encodeCursor(next, asked) } : {}),
       };
     };
     return this.#reads.search(search, signal);
@@ -102,7 +114,7 @@ export class Search {
     query: SearchQuery,
     filter: Filter,
     going: SearchPlace | undefined,
-    beginning: { offset: number; snapshot: string | undefined },
+    beginning: { offset: number; snapshot: string | undefined; now: number },
   ): Promise<SearchPlace> {
     if (going && Bun.deepEquals(going.languages, query.languages)) return going;
     return this.#begin(sql, query, filter, going ?? beginning);
@@ -113,7 +125,7 @@ export class Search {
     sql: SQL,
     query: SearchQuery,
     filter: Filter,
-    { offset, snapshot }: { offset: number; snapshot: string | undefined },
+    { offset, snapshot, now }: { offset: number; snapshot: string | undefined; now: number },
   ): Promise<SearchPlace> {
     const statistics = await this.#statistics.get(sql);
     const asked = rarest(query.words, statistics);
@@ -128,11 +140,9 @@ export class Search {
     );
     const words = [...new Set([...asked, ...corrected.map(({ to }) => to)])];
     const basis = corrected.length === 0 ? exact : await basisOf(sql, words, filter, statistics);
-    const total = await (isLiteral(query)
-      ? countLiterally(sql, query.literal, filter)
-      : countMatches(sql, basis, filter));
+    const total = await counted(sql, query, basis, filter);
     const { languages } = query;
-    return { snapshot: snapshot ?? (await currentSnapshot(sql)), basis, languages, ...total, corrected, offset };
+    return { snapshot: snapshot ?? (await currentSnapshot(sql)), basis, languages, ...total, corrected, offset, now };
   }
 
   /** Returns the corrections as the words are spelled in the query and in the hits. */
@@ -153,6 +163,34 @@ export class Search {
       })),
     };
   }
+}
+
+interface Page {
+  offset: number;
+  limit: number;
+}
+
+async function unmatchedIn(
+  sql: SQL,
+  narrowing: Parameters<typeof meetsNone>[1],
+): Promise<Pick<SearchReply, "unmatched">> {
+  const unmatched = await meetsNone(sql, narrowing);
+  return unmatched.length > 0 ? { unmatched } : {};
+}
+
+/** Whether a query is filters only. */
+function isListing(query: SearchQuery, filter: Filter): boolean {
+  return query.isEmpty && filter.values.length > 0;
+}
+
+function found(sql: SQL, query: SearchQuery, { basis }: SearchPlace, filter: Filter, page: Page): Promise<Ranked[]> {
+  if (isListing(query, filter)) return findNewest(sql, filter, page);
+  return isLiteral(query) ? findLiterally(sql, query.literal, filter, page) : rank(sql, basis, filter, page);
+}
+
+function counted(sql: SQL, query: SearchQuery, basis: Basis, filter: Filter): Promise<Total> {
+  if (isListing(query, filter)) return countNewest(sql, filter);
+  return isLiteral(query) ? countLiterally(sql, query.literal, filter) : countMatches(sql, basis, filter);
 }
 
 /** Returns whether the query has no indexed word: only stop words or signs, for example. */

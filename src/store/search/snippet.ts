@@ -18,13 +18,55 @@ interface Range {
   end: number;
 }
 
-/** Excerpts a text around its marks, each between double asterisks; without marks, its beginning. */
-export function snippetOf(text: string, marks: Mark[]): string {
+/** Excerpts of a text in one line. */
+export interface Snippet {
+  /** Each match between double asterisks. */
+  text: string;
+  /** Where the matches are in it, without their asterisks, in code points: a text may have asterisks of its own. */
+  matches: [start: number, end: number][];
+}
+
+/** Excerpts a text around its marks; without marks, its beginning. */
+export function snippetOf(text: string, marks: Mark[]): Snippet {
   const ranges = text.length <= WHOLE_CHARACTERS ? [{ start: 0, end: text.length }] : fragments(text, marks);
-  const shown = ranges.map((range) => highlighted(text, range, marks)).join(" … ");
-  const first = ranges.at(0)?.start ?? 0;
-  const last = ranges.at(-1)?.end ?? 0;
-  return `${first > 0 ? "… " : ""}${shown}${last < text.length ? " …" : ""}`;
+  const shown = new Line();
+  if ((ranges.at(0)?.start ?? 0) > 0) shown.add("… ");
+  for (const [index, range] of ranges.entries()) {
+    if (index > 0) shown.add(" … ");
+    highlight(shown, text, range, marks);
+  }
+  if ((ranges.at(-1)?.end ?? 0) < text.length) shown.add(" …");
+  return shown.ended();
+}
+
+/** A line that is written piece by piece; spaces and line breaks that follow each other are one space. */
+class Line {
+  #text = "";
+  /** Its length in code points. */
+  #length = 0;
+  readonly #matches: [number, number][] = [];
+
+  add(piece: string): void {
+    const flat = piece.replace(/\s+/g, " ");
+    this.#append(/^$| $/.test(this.#text.slice(-1)) ? flat.trimStart() : flat);
+  }
+
+  addMatch(match: string): void {
+    this.#append("**");
+    const start = this.#length;
+    this.#append(match.replace(/\s+/g, " "));
+    this.#matches.push([start, this.#length]);
+    this.#append("**");
+  }
+
+  ended(): Snippet {
+    return { text: this.#text.trimEnd(), matches: this.#matches };
+  }
+
+  #append(piece: string): void {
+    this.#text += piece;
+    this.#length += Array.from(piece).length;
+  }
 }
 
 /** Cuts at most `bytes` of a text around its best place, from the beginning when that place is included. */
@@ -95,18 +137,18 @@ function release(counts: Map<Sought, number>, sought: Sought): void {
   else counts.delete(sought);
 }
 
-/** Renders the range as one line, its marks between asterisks. Marks that touch or are separated by signs only are joined. */
-function highlighted(text: string, range: Range, marks: Mark[]): string {
+/** Adds the range, its marks between asterisks. Marks that touch or are separated by signs only are joined. */
+function highlight(shown: Line, text: string, range: Range, marks: Mark[]): void {
   const within = marks
     .map(({ start, end }) => ({ start: Math.max(start, range.start), end: Math.min(end, range.end) }))
     .filter(({ start, end }) => start < end);
-  let shown = "";
   let position = range.start;
   for (const mark of joined(within, (from, to) => /^[_\-./\\@:]{0,3}$/.test(text.slice(from, to)))) {
-    shown += `${text.slice(position, mark.start)}**${text.slice(mark.start, mark.end)}**`;
+    shown.add(text.slice(position, mark.start));
+    shown.addMatch(text.slice(mark.start, mark.end));
     position = mark.end;
   }
-  return (shown + text.slice(position, range.end)).replace(/\s+/g, " ").trim();
+  shown.add(text.slice(position, range.end));
 }
 
 /** Joins sorted ranges that overlap, touch, or have `isNothing` between them. */

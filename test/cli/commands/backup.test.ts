@@ -109,9 +109,9 @@ describe("dewey backup and dewey recover", () => {
     });
     expect(await run(["backup", file], { ...env, DEWEY_TOKEN: "wrong" })).toMatchObject({ code: 77 });
     const before = readFileSync(file);
-    expect(await run(["backup", file], { ...env, DEWEY_URL: "ws://localhost:1" })).toMatchObject({
+    expect(await run(["backup", file], { ...env, DEWEY_URL: "ws://server.invalid:9020" })).toMatchObject({
       code: 69,
-      stderr: expect.stringContaining("start one with: dewey serve"),
+      stderr: expect.stringContaining("start one there, or correct DEWEY_URL"),
     });
     // The earlier backup is still there.
     expect(readFileSync(file).equals(before)).toBe(true);

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { run, startServe } from "../../support/binary.ts";
+import { binary, run, startServe } from "../../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import { freePort } from "../../support/ports.ts";
+import { Rpc } from "../../support/rpc.ts";
 
 interface Report {
   code: number;
@@ -86,7 +87,11 @@ describe("dewey doctor", () => {
     expect(code).toBe(1);
     expect(checks).toMatchObject({
       configuration: { state: "fault", text: expect.stringContaining("DEWEY_TOKKEN"), remedy: expect.any(String) },
-      server: { state: "fault", text: expect.stringContaining("start one with: dewey serve") },
+      server: {
+        state: "fault",
+        text: expect.stringMatching(/^no server runs at /),
+        remedy: expect.stringContaining("dewey up"),
+      },
       database: { state: "fault", text: expect.stringContaining("the database cannot be reached") },
       search: { state: "note" },
       engine: { state: "note" },
@@ -96,6 +101,78 @@ describe("dewey doctor", () => {
       hooks: { state: "fault", remedy: "dewey connect claude-code" },
     });
     expect(JSON.stringify(checks)).not.toContain("hidden");
+  });
+
+  test("tells a program that is not Dewey, and a proxy, from a server", async () => {
+    using home = temporaryHome();
+    using web = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("hello") });
+    using mute = Bun.listen({ port: 0, hostname: "127.0.0.1", socket: { data: (socket) => void socket.end() } });
+    using proxy = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => Response.json({ recorder: {} }) });
+    const serverAt = async (port: number | undefined) =>
+      (await report({ ...plainEnvironment(home.path), DEWEY_URL: `ws://localhost:${port}` })).checks["server"];
+    for (const { port } of [web, mute])
+      expect(await serverAt(port)).toEqual({
+        name: "server",
+        state: "fault",
+        text: `a program that is not Dewey listens at ws://localhost:${port}/`,
+        remedy: expect.stringContaining("DEWEY_MCP_PORT"),
+      });
+    expect(await serverAt(proxy.port)).toMatchObject({
+      text: `ws://localhost:${proxy.port}/ is the address of a proxy, not of a server`,
+      remedy: expect.stringContaining("DEWEY_URL"),
+    });
+  });
+
+  test("names events that wait because hooks lack the server's token", async () => {
+    using home = temporaryHome();
+    const { running, url } = await startServe(home.path, { DEWEY_TOKEN: "right" });
+    await using _ = running;
+    const queue = join(home.path, "spool/hooks");
+    mkdirSync(queue, { recursive: true });
+    const event = join(queue, `${Bun.randomUUIDv7()}.event`);
+    writeFileSync(event, "{}");
+    const env = {
+      ...plainEnvironment(home.path),
+      DEWEY_URL: url,
+      DEWEY_TOKEN: "right",
+      DEWEY_SPOOL_DIR: join(home.path, "spool"),
+      DEWEY_PROXY_PORT: `${freePort()}`,
+    };
+    expect((await report(env)).checks["spool"]).toMatchObject({ state: "ok" });
+    const old = new Date(Date.now() - 5 * 60_000);
+    utimesSync(event, old, old);
+    expect((await report(env)).checks["spool"]).toMatchObject({
+      state: "fault",
+      text: "1 event of hooks waits: the server wants a token, which the client's hooks do not have",
+      remedy: expect.stringContaining("DEWEY_TOKEN"),
+    });
+  });
+
+  test("names a client that has Dewey twice", async () => {
+    using home = temporaryHome();
+    const env = { ...plainEnvironment(home.path), DEWEY_URL: `ws://localhost:${freePort()}` };
+    const dewey = { command: "/bin/sh", args: ["serve", "--stdio"] };
+    const configure = (mcpServers: object) =>
+      writeFileSync(join(home.path, ".claude.json"), JSON.stringify({ mcpServers }));
+    configure({ dewey, files: { command: "/bin/sh", args: ["files"] } });
+    expect((await report(env)).checks["clients"]).toMatchObject({ state: "ok", text: "connected: Claude Code" });
+    configure({ dewey, again: { type: "ws", url: env.DEWEY_URL } });
+    expect((await report(env)).checks["clients"]).toMatchObject({
+      state: "fault",
+      text: expect.stringMatching(/^Claude Code has Dewey 2 times.*: dewey in .*\.claude\.json, again in /),
+    });
+  });
+
+  test("ends cleanly when its reader takes the first line only", async () => {
+    using home = temporaryHome();
+    const env = { ...plainEnvironment(home.path), DEWEY_URL: `ws://localhost:${freePort()}` };
+    const child = Bun.spawnSync(["/bin/sh", "-c", `"${binary}" doctor | head -1`], {
+      env,
+    });
+    expect([child.stdout.toString(), child.stderr.toString()]).toEqual([
+      expect.stringMatching(/^✓ configuration +all settings are valid\n$/),
+      "",
+    ]);
   });
 
   test("reports every mistake of the configuration", async () => {
@@ -125,6 +202,40 @@ describe("dewey completions", () => {
     expect(complete(["dewey", "help", "rest"])).toBe("restore");
     expect(complete(["dewey", "search", "--sin"])).toBe("--since");
     expect(complete(["dewey", "list", "x"])).toBe("");
+    expect(complete(["dewey", "connect", "c"])).toBe("claude-code codex");
+    expect(complete(["dewey", "context", "h"])).toBe("history");
+  });
+
+  test("complete clients, titles, contexts and recent ids, and nothing without a server", async () => {
+    using home = temporaryHome();
+    const { running, url } = await startServe(home.path);
+    await using _ = running;
+    const env = { ...plainEnvironment(home.path), DEWEY_URL: url };
+    const rpc = await Rpc.open(url);
+    await rpc.initialize();
+    const metadata = { client_name: "codex", title: "A $(flaky) test" };
+    const { conversation_id: id } = await rpc.tool("dewey_begin_conversation", { metadata });
+    await rpc.tool("dewey_set_startup_context", { name: "house rules", content: "x" });
+    rpc.close();
+    const definition = await script("bash");
+    const complete = (...words: string[]) => {
+      const typed = [binary, ...words].map((word) => `'${word}'`).join(" ");
+      const end = `COMP_WORDS=(${typed}) COMP_CWORD=${words.length}; _dewey; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      return Bun.spawnSync(["/bin/bash", "-c", `${definition}\n${end}`], { env })
+        .stdout.toString()
+        .trim();
+    };
+    const short = String(id).slice(0, 13);
+    expect(complete("show", short.slice(0, 4))).toBe(short);
+    expect(complete("resume", "flaky")).toBe(short);
+    expect(complete("search", "--client", "co")).toBe("codex");
+    expect(complete("search", "--title", "a")).toBe(String.raw`A\ \$\(flaky\)\ test`);
+    expect(complete("context", "use", "ho")).toBe(String.raw`house\ rules`);
+    const names = async (kind: string) => (await run(["completions", "--names", kind, "--", ""], env)).stdout;
+    expect(await names("ids")).toBe(`${short}\tA $(flaky) test\n`);
+    expect(await names("nothing")).toBe("");
+    const away = await run(["completions", "--names", "ids"], { ...env, DEWEY_URL: `ws://localhost:${freePort()}` });
+    expect(away).toEqual({ code: 0, stdout: "", stderr: "" });
   });
 
   test.skipIf(Bun.which("fish") === null)("complete commands and flags in fish", async () => {

@@ -28,7 +28,7 @@ beforeEach(() => {
   outbox = new Outbox({
     client: store,
     setAside: new SetAside(folder.path),
-    suspects: new Suspects(folder.path),
+    suspects: new Suspects(folder.path, Infinity),
     log: quiet,
   });
   damaged = 0;

@@ -34,7 +34,7 @@ beforeEach(() => {
   outbox = new Outbox({
     client: store,
     setAside,
-    suspects: new Suspects(folder.path),
+    suspects: new Suspects(folder.path, Infinity),
     log: createLog({ level: "info", format: "json", write: (line) => log.push(line) }),
   });
 });
@@ -356,7 +356,8 @@ describe("a record after whose delivery the server goes away", () => {
   const poisoned: typeof store.answer = ({ contents }) => {
     if (contents.includes("bad")) throw new DeweyError("unavailable", "it closed", { cause: WENT_AWAY });
   };
-  const again = () => new Outbox({ client: store, setAside, suspects: new Suspects(folder.path), log: quiet });
+  const again = () =>
+    new Outbox({ client: store, setAside, suspects: new Suspects(folder.path, Infinity), log: quiet });
   const reason = /went away three times/;
 
   test("is set aside after the third time, and the rest of its conversation goes on", async () => {
@@ -509,7 +510,7 @@ test("over a real connection nothing is lost, whatever a faulty store replies", 
     faults.map(async (fault) => {
       using faulty = startFaultyStore(fault);
       const client = new ToolClient({ url: faulty.url, deadlineMs: 200 });
-      const outbox = new Outbox({ client, setAside, suspects: new Suspects(folder.path), log: quiet });
+      const outbox = new Outbox({ client, setAside, suspects: new Suspects(folder.path, Infinity), log: quiet });
       const counts = ["a", "b", "c"].map((conversation) => put(conversation, ["1", "2"], outbox));
       await until("several attempts", () => faulty.calls >= 5);
       expect(outbox.lastError).toBeString();

@@ -56,6 +56,11 @@ test("other requests count as open, but are not reported", () => {
   expect([watch.size, ended]).toEqual([0, []]);
 });
 
+test("a subscription, which is answered only at its end, does not count as open", () => {
+  asked({ id: 1, method: "subscriptions/listen" });
+  expect(watch.size).toBe(0);
+});
+
 test("the messages of a batch count one by one", () => {
   watch.asked(viewFrame(JSON.stringify([call(1), call(2)])));
   expect(watch.size).toBe(2);

@@ -85,12 +85,12 @@ class Peer {
 /** A tap that passes frames at the end of the event loop's turn, like the recorder's. */
 const lateTap: Tap = { frame: (_direction, _text, pass) => setImmediate(pass), closed: () => {} };
 
-interface StartOptions extends Partial<Pick<SessionOptions, "tap" | "watch">> {
+interface StartOptions extends Partial<Pick<SessionOptions, "tap" | "watch" | "isResting">> {
   client?: Peer;
 }
 
 /** A session whose upstreams the test provides. Once the current one is closed, dialling fails. */
-function start(first?: Peer | DeweyError, { client = new Peer(), tap = noTap, watch }: StartOptions = {}) {
+function start(first?: Peer | DeweyError, { client = new Peer(), tap = noTap, watch, isResting }: StartOptions = {}) {
   let upstream = first;
   const states: (string | undefined)[] = [];
   const dialledMs: number[] = [];
@@ -99,6 +99,7 @@ function start(first?: Peer | DeweyError, { client = new Peer(), tap = noTap, wa
     upstreamName: "tools",
     tap,
     ...(watch ? { watch } : {}),
+    ...(isResting ? { isResting } : {}),
     onUpstream: (reason) => states.push(reason),
     dial() {
       dialledMs.push(clock.nowMs);
@@ -618,6 +619,25 @@ describe("backpressure", () => {
     expect(second.paused).toBe(true);
     client.handlers?.drained();
     expect(second.paused).toBe(false);
+  });
+});
+
+describe("an upstream that rests", () => {
+  test("ends the subscriptions that it had, and is dialled again for the next frame", async () => {
+    const [first, second] = [new Peer(), new Peer()];
+    let isResting = false;
+    const { client, use, dialledMs } = start(first, { isResting: () => isResting });
+    client.say({ id: 1, method: "subscriptions/listen" });
+    await first.heardId(1);
+    isResting = true;
+    use(second);
+    first.end("it was idle");
+    expect(await client.heardId(1)).toMatchObject({ error: { message: expect.stringContaining("it was idle") } });
+    await clock.pass(60_000);
+    expect(dialledMs).toHaveLength(1);
+    isResting = false;
+    client.say(call(2));
+    await second.heardId(2);
   });
 });
 

@@ -45,19 +45,20 @@ afterAll(() => {
 });
 
 describe("the embedded PostgreSQL", () => {
-  test("listens only on a private socket, flushes every commit, and sorts text alike on every machine", async () => {
+  test("listens only on a private socket, flushes every commit, keeps little of its log, and sorts text alike on every machine", async () => {
     await using dewey = await running(known);
     expect(statSync(dewey.connection.host).mode & 0o777).toBe(0o700);
     await using sql = connect(dewey.connection);
     const [settings] = await sql`
       select current_setting('listen_addresses') as listen_addresses, current_setting('fsync') as fsync,
-        current_setting('synchronous_commit') as synchronous_commit, datname, datlocprovider, datlocale,
+        current_setting('synchronous_commit') as synchronous_commit, current_setting('max_wal_size') as max_wal_size, datname, datlocprovider, datlocale,
         pg_encoding_to_char(encoding) as encoding
       from pg_database where datname = current_database()`;
     expect({ ...settings }).toEqual({
       listen_addresses: "",
       fsync: "on",
       synchronous_commit: "on",
+      max_wal_size: "256MB",
       datname: "winni",
       datlocprovider: "b",
       datlocale: "C.UTF-8",

@@ -17,14 +17,25 @@ describe("an excerpt", () => {
     for (const shift of ["", "a"]) {
       const seals = `${shift}${"🦭".repeat(400)}`;
       const text = `${seals}heron${seals}`;
-      const shown = snippetOf(text, marksOf(text, "heron"));
+      const { text: shown } = snippetOf(text, marksOf(text, "heron"));
       expect(shown).toContain("🦭**heron**");
       expect(shown.isWellFormed()).toBe(true);
     }
     const words = "everything ".repeat(100);
     const text = `${words}heron ${words}`;
-    const shown = snippetOf(text, marksOf(text, "heron"));
+    const { text: shown } = snippetOf(text, marksOf(text, "heron"));
     expect(shown).toMatch(/^… (everything )+\*\*heron\*\*( everything)+ …$/);
+  });
+
+  test("tells where its matches are, whatever asterisks the text has of its own", () => {
+    const text = `**bold** 🦭 \n  heron, \theron. ${"words ".repeat(100)} a **heron** again`;
+    const { text: shown, matches } = snippetOf(text, marksOf(text, "heron").slice(0, 2));
+    expect(shown).toStartWith("**bold** 🦭 **heron**, **heron**. words");
+    const letters = Array.from(shown);
+    expect(matches.map(([start, end]) => letters.slice(start - 2, end + 2).join(""))).toEqual([
+      "**heron**",
+      "**heron**",
+    ]);
   });
 
   test("is around the rarer words when the words of a query are far apart", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { didYouMean, nearest } from "../../src/cli/nearest.ts";
+import { didYouMean, nearest } from "../src/nearest.ts";
 
 const names = ["search", "serve", "show", "list", "rm", "star", "stats"];
 

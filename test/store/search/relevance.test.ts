@@ -1,0 +1,67 @@
+import { describe, expect, test } from "bun:test";
+import { ownScore, ownScoreIn, scoreTurns } from "../../../src/store/search/relevance.ts";
+import type { Turn } from "../../../src/store/search/relevance.ts";
+import { connect, emptyDatabase, engines } from "../../support/postgres.ts";
+
+const words = { lexemes: ["rare", "common"], weights: [3, 1] };
+const turnOf = (given: Partial<Turn>): Turn => ({
+  id: "a",
+  conversation: "c",
+  turn: 1,
+  time: 0,
+  bytes: 120,
+  role: "assistant",
+  asks: false,
+  label: 0,
+  is_hit: true,
+  frequencies: [1, 0],
+  ...given,
+});
+const scoreOf = (...turns: Partial<Turn>[]) =>
+  scoreTurns(
+    turns.map((each, index) => turnOf({ id: `${index}`, turn: index + 1, ...each })),
+    words,
+    new Map(),
+  )[0]?.score ?? 0;
+
+describe("the score of a turn", () => {
+  test("falls with its length, also beyond a passage", () => {
+    const scores = [60, 600, 6000, 60_000].map((bytes) => ownScore(turnOf({ bytes }), words));
+    expect(scores).toEqual(scores.toSorted((a, b) => b - a));
+    expect(new Set(scores).size).toBe(4);
+    expect((scores[2] ?? 0) / (scores[3] ?? 0)).toBeGreaterThan(2);
+  });
+
+  test("grows with a short question before it that holds the words, and not with a long one", () => {
+    const question = { asks: true, frequencies: [1, 1], bytes: 100 };
+    const answer = (before: Partial<Turn>) =>
+      scoreTurns([turnOf({ ...before, id: "q" }), turnOf({ turn: 2 })], words, new Map()).find(
+        ({ turn }) => turn.turn === 2,
+      )?.score ?? 0;
+    const gain = answer(question) - answer({ ...question, asks: false });
+    expect(gain).toBeGreaterThan(1);
+    expect(answer({ ...question, bytes: 2000 }) - answer({ ...question, bytes: 2000, asks: false })).toBe(0);
+  });
+
+  test("grows with what other turns of the conversation hold, however far away", () => {
+    const near = scoreOf({}, { turn: 50, frequencies: [0, 2] });
+    expect(near).toBeGreaterThan(scoreOf({}));
+    expect(scoreOf({}, { turn: 50, frequencies: [0, 2], conversation: "other" })).toBe(scoreOf({}));
+  });
+});
+
+for (const engine of engines) {
+  test(`the score of a turn by itself is the same in SQL and in TypeScript on ${engine.name}`, async () => {
+    await using sql = connect(await emptyDatabase(engine));
+    for (const role of ["user", "assistant", "tool", "system"]) {
+      for (const bytes of [10, 700, 50_000]) {
+        const turn = turnOf({ role, bytes, frequencies: [1.25, 0.5] });
+        const [row] = await sql.unsafe(
+          `select ${ownScoreIn(words)} as own from (values (${bytes}, '${role}', 0, 1.25::float8, 0.5::float8))
+            as turns (bytes, role, label, f0, f1)`,
+        );
+        expect(row.own).toBeCloseTo(ownScore(turn, words), 9);
+      }
+    }
+  });
+}
