@@ -3,7 +3,7 @@ import { server } from "../../../src/cli/checks/server.ts";
 import type { Invocation } from "../../../src/cli/command.ts";
 
 test("the check of the server names redaction patterns that were ended", async () => {
-  const health: Record<string, unknown> = { status: "ok", version: "1.2.3" };
+  const health: Record<string, unknown> = { status: "ok", version: "1.2.3", database: "ok" };
   using answering = Bun.serve({ port: 0, fetch: () => Response.json(health) });
   const invocation = {
     env: { DEWEY_URL: `ws://localhost:${answering.port}` },
