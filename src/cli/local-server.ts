@@ -1,9 +1,10 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { DeweyError } from "../errors.ts";
 import { stderrLog } from "../log.ts";
 import type { Log, LogLevel } from "../log.ts";
-import { askHealth } from "./health.ts";
+import { askHealth, portOf } from "./health.ts";
 import { selfCommand } from "./self.ts";
 import { withoutSecrets } from "../wire/address.ts";
 import { isLoopback } from "../wire/host.ts";
@@ -58,17 +59,25 @@ export async function ensureLocalServer(options: LocalServerOptions): Promise<vo
 type Asking = Pick<LocalServerOptions, "url" | "token" | "dataDir"> & { logLevel: LogLevel };
 
 /**
- * Starts a server for a command when none answers at a local address, and tells a person at a terminal about it. At an
- * address elsewhere it does nothing: the command's own request says what is wrong.
+ * Starts a server for a command when nothing listens at a local address, and tells a person at a terminal about it. At an
+ * address elsewhere, or when a server there is busy, it does nothing: the command's own request says what is wrong.
  */
 export async function startServerIfAway(
   { logLevel, ...config }: Asking,
   env: LocalServerOptions["env"],
 ): Promise<void> {
-  if (!isLoopback(new URL(config.url).hostname) || (await askHealth(config.url)) !== undefined) return;
+  const { hostname } = new URL(config.url);
+  if (!isLoopback(hostname) || (await takesConnections(hostname, portOf(config.url)))) return;
   if (process.stderr.isTTY) process.stderr.write("Starting a Dewey server …\n");
   const log = stderrLog(logLevel === "info" ? "warn" : logLevel);
   await ensureLocalServer({ ...config, env, log });
+}
+
+function takesConnections(hostname: string, port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ host: hostname.replace(/^\[|\]$/g, ""), port });
+  socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+  return promise.finally(() => socket.destroy());
 }
 
 function startInBackground(address: URL, options: LocalServerOptions): string {

@@ -6,7 +6,8 @@ import { prompt, storeTalk } from "../support/talks.ts";
 
 const [engine] = engines;
 if (!engine) throw new Error("there is no PostgreSQL");
-const CONNECTION_FAILED = /WebSocket connection to .* failed/;
+/** As the browser reports connections and requests that fail while the server is away. */
+const CONNECTION_FAILED = /WebSocket connection to .* failed|Failed to load resource: net::ERR_/;
 
 describe.skipIf(browserPath === null)("while the server is away", () => {
   const browsing = fileBrowser();
@@ -33,7 +34,6 @@ describe.skipIf(browserPath === null)("while the server is away", () => {
     await page.goBack();
     await page.locator("article[data-turn='2'][data-current]").waitFor();
     await served[Symbol.asyncDispose]();
-    // The browser reports each connection that failed.
     browsing.pardon(CONNECTION_FAILED);
   });
 

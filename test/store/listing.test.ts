@@ -154,7 +154,13 @@ for (const engine of engines) {
       expect(await list("counted", "created_at", 1)).not.toHaveProperty("total_is_lower_bound");
       const all = await store.conversations.list({ sort_by: "updated_at", limit: 1, offset: 0 });
       expect([all.total, all.total_is_lower_bound]).toEqual([10_000, true]);
-      expect(await list("nobody's", "created_at", 1)).toEqual({ conversations: [], total: 0, limit: 1, offset: 0 });
+      expect(await list("nobody's", "created_at", 1)).toEqual({
+        conversations: [],
+        total: 0,
+        limit: 1,
+        offset: 0,
+        unmatched: [{ filter: "session_id", value: "nobody's" }],
+      });
     });
 
     test("refuse a damaged cursor, another request's cursor, and an offset beside a cursor", async () => {

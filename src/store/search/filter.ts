@@ -39,7 +39,8 @@ export async function filterOf(
   snapshot: string | undefined,
 ): Promise<Filter> {
   const values: unknown[] = [];
-  const value = (given: unknown, type: string) => `$${values.push(given)}::${type}`;
+  // JSON is sent as text: Bun may write a text that is sent as JSON as a string within JSON.
+  const value = (given: unknown, type: string) => `$${values.push(given)}::${type === "jsonb" ? "text::jsonb" : type}`;
   const known = snapshot === undefined ? "true" : await storedBefore(sql, snapshot);
   const byIndex: string[] = [];
   const bySieve: string[] = [];
@@ -69,7 +70,7 @@ export async function filterOf(
   if (role !== undefined) conditions.push(`m.role = ${value(role, "text")}`);
   // All as containment, which the index over words and metadata supports.
   for (const part of [source === undefined ? null : { source }, metadata ?? null]) {
-    if (part) conditions.push(`m.metadata @> ${value(storableMetadata(part).readable, "text")}::jsonb`);
+    if (part) conditions.push(`m.metadata @> ${value(storableMetadata(part).readable, "jsonb")}`);
   }
   if (start_date !== undefined) conditions.push(`m.created_at >= ${value(start_date, "timestamptz")}`);
   if (end_date !== undefined) conditions.push(`m.created_at < ${value(end_date, "timestamptz")}`);

@@ -182,12 +182,13 @@ describe.skipIf(!debian)("reading from a replica", () => {
     await late`begin`;
     await late`insert into messages (conversation_id, turn_number, role, content, search)
       values (${conversation_id}, 1000, 'user', 'otter', dewey_search_vector('otter'))`;
-    for (let turn = 1; turn <= 6; turn += 1) await store.messages.store({ conversation_id, ...message("otter") });
+    for (let turn = 1; turn <= 6; turn += 1)
+      await store.messages.store({ conversation_id, ...message(`otter ${turn}`) });
     const ask = async (cursor?: string) => store.search.find({ query: "otter", limit: 2, offset: 0, cursor });
     const before = store.reads()?.replica ?? 0;
     const first = await ask();
     await late`commit`;
-    await store.messages.store({ conversation_id, ...message("otter") });
+    await store.messages.store({ conversation_id, ...message("otter 7") });
     const second = await ask(first.next_cursor);
     const third = await ask(second.next_cursor);
     expect(store.reads()?.replica).toBeGreaterThan(before);
