@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { databaseConfig, readReplica } from "./database-config.ts";
+import { databaseConfig, databaseSettings, readReplica } from "./database-config.ts";
 import type { DatabaseConfig, PostgresConfig } from "./database-config.ts";
 import { reading } from "./given.ts";
 import type { SettingsReader, Sources, Values } from "./given.ts";
@@ -10,7 +10,7 @@ import { jsonTexts, settings } from "./settings.ts";
 import type { SettingName } from "./settings.ts";
 import { MS_PER_DAY } from "./units.ts";
 import { AddedPattern } from "./store/redact/added-pattern.ts";
-import { isLoopback } from "./wire/host.ts";
+import { isLoopback } from "./loopback.ts";
 
 // The only reader of the environment. It turns flags and variables into frozen values, by the rows of `settings`.
 
@@ -121,12 +121,7 @@ export const obeyed = {
     "host",
     "port",
     ...listening,
-    "databaseUrl",
-    "dbHost",
-    "dbPort",
-    "dbName",
-    "dbUser",
-    "dbPassword",
+    ...databaseSettings,
     "dbReadUrl",
     "dbMinConnections",
     "dbMaxConnections",
@@ -165,14 +160,14 @@ export const obeyed = {
 export function serveConfig(sources: Sources): ServeConfig {
   return reading(sources, (reader) => {
     const values = reader.read(obeyed.serve);
-    const database = databaseConfig(values, reader);
+    const database = databaseConfig(values, sources.env, reader);
     if (values.dbMinConnections > values.dbMaxConnections) {
       reader.problem("DEWEY_DB_MIN_CONNECTIONS", "should not be more than DEWEY_DB_MAX_CONNECTIONS");
     }
     return {
       ...listenConfig(values.host, values.port, values, sources, reader),
       database,
-      readReplica: readReplica(values.dbReadUrl, database, reader),
+      readReplica: readReplica(values.dbReadUrl, database, sources.env, reader),
       minConnections: values.dbMinConnections,
       maxConnections: values.dbMaxConnections,
       deadlineMs: values.dbDeadlineSeconds * 1000,

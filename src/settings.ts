@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { logLevels } from "./log.ts";
+import { parsePostgresAddress, tlsModes } from "./postgres-address.ts";
 import { asHostName, hostName } from "./wire/host.ts";
 
 /**
@@ -80,24 +81,15 @@ const integer =
 
 const port = integer(0, 65_535, "a port number from 0 (any free port) to 65535");
 
-/** Whether every percent escape of an address is valid; an invalid one would throw later, far from its cause. */
-function decodable(url: URL): boolean {
-  try {
-    return decodeURIComponent(url.href) !== "";
-  } catch {
-    return false;
-  }
-}
-
 const webSocketUrl = checked((value) => {
   const url = URL.parse(value);
   return url !== null && (url.protocol === "ws:" || url.protocol === "wss:");
 }, "should be a WebSocket address such as ws://localhost:9020");
 
-const postgresUrl = checked((value) => {
-  const url = URL.parse(value);
-  return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== "" && decodable(url);
-}, "should be an address such as postgres://user:password@host:5432/database");
+const postgresUrl = checked(
+  (value) => parsePostgresAddress(value) !== undefined,
+  "should be an address such as postgres://user:password@host:5432/database",
+);
 
 const upstreamUrl = checked(
   (value) => /^(ws|http)s?:$/.test(URL.parse(value)?.protocol ?? ""),
@@ -293,30 +285,64 @@ export const settings = {
   dbHost: optional({
     env: "DEWEY_DB_HOST",
     value: "HOST",
-    summary: "host of a PostgreSQL to use instead of the embedded one (irina when only a password is given)",
+    summary:
+      "host of a PostgreSQL to use instead of the embedded one, or several, separated by commas (irina when only a password is given)",
     parse: named("a host"),
   }),
-  dbPort: defaulted({ env: "DEWEY_DB_PORT", value: "PORT", summary: "its port", default: "5432", parse: port }),
-  dbName: defaulted({
+  dbPort: optional({
+    env: "DEWEY_DB_PORT",
+    value: "PORT",
+    summary: "its port (default: PGPORT, or 5432)",
+    parse: port,
+  }),
+  dbName: optional({
     env: "DEWEY_DB_NAME",
     value: "NAME",
-    summary: "its database",
-    default: "winni",
+    summary: "its database (default: PGDATABASE, or winni)",
     parse: named("a name"),
   }),
-  dbUser: defaulted({
+  dbUser: optional({
     env: "DEWEY_DB_USER",
     value: "NAME",
-    summary: "its user",
-    default: "dewey",
+    summary: "its user (default: PGUSER, or dewey)",
     parse: named("a name"),
   }),
   dbPassword: optional({
     env: "DEWEY_DB_PASSWORD",
     value: "PASSWORD",
-    summary: "its password",
+    summary: "its password (default: PGPASSWORD, or that in ~/.pgpass)",
     secret: true,
     parse: text,
+  }),
+  dbSslMode: optional({
+    env: "DEWEY_DB_SSLMODE",
+    value: "MODE",
+    summary: `TLS to it: ${tlsModes.join(", ")} (default: verify-full, or allow on this machine)`,
+    parse: oneOf(tlsModes, `should be one of ${tlsModes.join(", ")}`),
+  }),
+  dbSslRootCert: optional({
+    env: "DEWEY_DB_SSLROOTCERT",
+    value: "FILE",
+    summary: "certificates (PEM) of the authorities that may have signed its own, or system for those of this machine",
+    parse: checked((value) => value === "system" || existsSync(value), "should be a file that exists, or system"),
+  }),
+  dbSslCert: optional({
+    env: "DEWEY_DB_SSLCERT",
+    value: "FILE",
+    summary: "certificate (PEM) that Dewey shows it",
+    parse: existingFile,
+  }),
+  dbSslKey: optional({
+    env: "DEWEY_DB_SSLKEY",
+    value: "FILE",
+    summary: "private key (PEM) of the certificate that Dewey shows the database",
+    parse: existingFile,
+  }),
+  dbPooler: optional({
+    env: "DEWEY_DB_POOLER",
+    value: "transaction",
+    summary: "a pooler stands before it, for one that Dewey does not find out by itself",
+    parse: oneOf(["transaction"], "should be transaction"),
   }),
   dbMinConnections: defaulted({
     env: "DEWEY_DB_MIN_CONNECTIONS",

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, spyOn, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import {
@@ -13,6 +13,7 @@ import {
   terminalConfig,
   unknownVariables,
 } from "../src/config.ts";
+import type { PostgresConfig } from "../src/database-config.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "dewey-config-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -204,8 +205,14 @@ describe("the server's configuration", () => {
 });
 
 describe("the database's configuration", () => {
-  test("a host needs a password", () => {
-    expect(mistakes(() => serve({ DEWEY_DB_HOST: "db" }))).toContain("DEWEY_DB_PASSWORD should be given");
+  test("a host needs no password, because a certificate or the system's user may be enough", () => {
+    expect(serve({ DEWEY_DB_HOST: "/run/postgresql" }).database).toEqual({
+      kind: "server",
+      host: "/run/postgresql",
+      port: 5432,
+      database: "winni",
+      user: "dewey",
+    });
   });
 
   test("a password alone selects the prototype's host", () => {
@@ -216,7 +223,7 @@ describe("the database's configuration", () => {
       database: "winni",
       user: "dewey",
       password: "p",
-      tls: false,
+      tls: { mode: "verify-full" },
     });
   });
 
@@ -228,22 +235,21 @@ describe("the database's configuration", () => {
       database: "lib",
       user: "me",
       password: "p@ss",
-      tls: true,
+      tls: { mode: "require" },
     });
     expect(serve({ DEWEY_DATABASE_URL: "postgresql://db", DEWEY_DB_PASSWORD: "p" }).database).toMatchObject({
       port: 5432,
       database: "winni",
       user: "dewey",
       password: "p",
-      tls: false,
+      tls: { mode: "verify-full" },
     });
   });
 
-  test("an address without a password, with an unknown parameter or beside a host is refused", () => {
-    expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://db/lib" }))).toContain("should contain a password");
+  test("an address with an unknown parameter, an unknown mode or beside a host is refused", () => {
     expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://u:p@db/l?pool=3" }))).toContain("the parameter pool");
-    expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://u:p@db/l?sslmode=prefer" }))).toContain(
-      "DEWEY_DATABASE_URL has an unsupported sslmode; give disable or require",
+    expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://u:p@db/l?sslmode=on" }))).toContain(
+      "DEWEY_DATABASE_URL has an unknown sslmode; give one of disable, allow, prefer, require, verify-ca, verify-full",
     );
     expect(mistakes(() => serve({ DEWEY_DATABASE_URL: "postgres://u:p%zz@db/l" }))).toContain(
       "should be an address such as",
@@ -261,15 +267,15 @@ describe("the database's configuration", () => {
       database: "lib",
       user: "me",
       password: "p",
-      tls: true,
+      tls: { mode: "require" },
     });
     const whole = "postgres://you:q@replica:5434/other?sslmode=disable";
-    expect(serve({ ...primary, DEWEY_DB_READ_URL_FILE: secretFile("replica", whole) }).readReplica).toMatchObject({
+    expect(serve({ ...primary, DEWEY_DB_READ_URL: whole }).readReplica).toMatchObject({
       port: 5434,
       database: "other",
       user: "you",
       password: "q",
-      tls: false,
+      tls: { mode: "disable" },
     });
     expect(serve(primary).readReplica).toBeUndefined();
   });
@@ -280,6 +286,124 @@ describe("the database's configuration", () => {
     const wrong = mistakes(() => serve({ DEWEY_DB_PASSWORD: "p", DEWEY_DB_READ_URL: "http://me:s3cret@replica" }));
     expect(wrong).toContain("DEWEY_DB_READ_URL should be an address such as postgres://");
     expect(alone + wrong).not.toContain("s3cret");
+  });
+
+  test("TLS is verified beyond this machine, and used on it where the server demands it, unless a mode is given", () => {
+    const tls = (url: string, env: Record<string, string> = {}) =>
+      serve({ DEWEY_DATABASE_URL: url, ...env }).database as { tls?: object };
+    expect(tls("postgres://db/l").tls).toEqual({ mode: "verify-full" });
+    expect(tls("postgres://localhost,127.0.0.1/l").tls).toEqual({ mode: "allow" });
+    expect(tls("postgres://localhost,db/l").tls).toEqual({ mode: "verify-full" });
+    expect(tls("postgres:///l?host=/run/postgresql").tls).toBeUndefined();
+    const [root, cert, key] = ["root", "cert", "key"].map((name) => secretFile(`${name}.pem`, "x"));
+    expect(tls(`postgres://db/l?sslmode=verify-ca&sslrootcert=${root}&sslcert=${cert}&sslkey=${key}`).tls).toEqual({
+      mode: "verify-ca",
+      rootCert: root,
+      cert,
+      key,
+    });
+    const own = { DEWEY_DB_SSLMODE: "require", DEWEY_DB_SSLROOTCERT: "system", PGSSLMODE: "disable" };
+    expect(tls("postgres://db/l", own).tls).toEqual({ mode: "require", rootCert: "system" });
+    expect(tls("postgres://db/l", { PGSSLMODE: "disable" }).tls).toEqual({ mode: "disable" });
+    expect(mistakes(() => tls(`postgres://db/l?sslcert=${cert}`))).toContain("needs sslcert and sslkey together");
+    expect(mistakes(() => tls("postgres://db/l?sslrootcert=/nowhere.pem"))).toContain(
+      "/nowhere.pem, which does not exist",
+    );
+    expect(mistakes(() => serve({ DEWEY_DB_HOST: "db", DEWEY_DB_SSLMODE: "on" }))).toContain(
+      "DEWEY_DB_SSLMODE should be one of",
+    );
+  });
+
+  test("of several hosts, the one that takes writes is meant unless the address says otherwise", () => {
+    expect(
+      serve({ DEWEY_DATABASE_URL: "postgres://me@a,b:5433,[::1]:5434/l?target_session_attrs=primary" }).database,
+    ).toMatchObject({
+      host: "a",
+      port: 5432,
+      others: [
+        { host: "b", port: 5433 },
+        { host: "::1", port: 5434 },
+      ],
+      target: "primary",
+    });
+    expect(serve({ DEWEY_DB_HOST: "a,b:5433", DEWEY_DB_PORT: "6000" }).database).toMatchObject({
+      host: "a",
+      port: 6000,
+      others: [{ host: "b", port: 5433 }],
+      target: "read-write",
+    });
+    const wrong = (url: string) => mistakes(() => serve({ DEWEY_DATABASE_URL: url }));
+    expect(wrong("postgres://a,b/l?target_session_attrs=standby")).toContain("but Dewey writes; give read-write");
+    expect(wrong("postgres://a,b/l?target_session_attrs=leader")).toContain("give one of any, read-write");
+    expect(wrong("postgres://a:0,b/l")).toContain("has the port 0; give one from 1 to 65535");
+    const replicas = {
+      DEWEY_DATABASE_URL: "postgres://a/l",
+      DEWEY_DB_READ_URL: "postgres://b,c?target_session_attrs=standby",
+    };
+    expect(serve(replicas).readReplica).toMatchObject({
+      host: "b",
+      others: [{ host: "c", port: 5432 }],
+      target: "standby",
+    });
+  });
+
+  test("what an address leaves out comes from Dewey's settings, then from libpq's variables and file of passwords", () => {
+    const libpq = {
+      PGHOST: "/sockets",
+      PGPORT: "6432",
+      PGUSER: "ann",
+      PGDATABASE: "books",
+      PGPASSWORD: "q",
+      PGAPPNAME: "lib",
+    };
+    expect(serve(libpq).database).toEqual({ kind: "embedded" });
+    expect(serve({ ...libpq, DEWEY_DATABASE_URL: "postgres://" }).database).toEqual({
+      kind: "server",
+      host: "/sockets",
+      port: 6432,
+      user: "ann",
+      database: "books",
+      password: "q",
+      applicationName: "lib",
+    });
+    const own = { DEWEY_DB_PORT: "1", DEWEY_DB_USER: "bo", DEWEY_DB_NAME: "maps", DEWEY_DB_PASSWORD: "r" };
+    expect(
+      serve({ ...libpq, ...own, DEWEY_DATABASE_URL: "postgres:///?host=/other&application_name=x" }).database,
+    ).toMatchObject({
+      host: "/other",
+      port: 1,
+      user: "bo",
+      database: "maps",
+      password: "r",
+      applicationName: "x",
+    });
+    const file = secretFile("pgpass", "# of a team\nother:5432:*:*:no\ndb:*:lib:me:pa\\:ss\n*:*:*:*:any\n");
+    chmodSync(file, 0o600);
+    const passwordAt = (url: string) => {
+      const { password } = serve({ PGPASSFILE: file, DEWEY_DATABASE_URL: url }).database as PostgresConfig;
+      return typeof password === "function" ? password() : password;
+    };
+    expect(passwordAt("postgres://me@db/lib")).toBe("pa:ss");
+    expect(passwordAt("postgres://me@db/else")).toBe("any");
+    expect(passwordAt("postgres://me:own@db/lib")).toBe("own");
+    chmodSync(file, 0o644);
+    expect(passwordAt("postgres://me@db/lib")).toBeUndefined();
+  });
+
+  test("a password in a file is that of the file as it is now", () => {
+    for (const [name, content] of [
+      ["DEWEY_DB_PASSWORD_FILE", (password: string) => `${password}\n`],
+      ["DEWEY_DATABASE_URL_FILE", (password: string) => `postgres://me:${password}@db/lib`],
+    ] as const) {
+      const file = secretFile("rotated", content("before"));
+      const { password } = serve({ [name]: file }).database as PostgresConfig;
+      const now = () => (typeof password === "function" ? password() : password);
+      expect(now()).toBe("before");
+      writeFileSync(file, content("after"));
+      expect(now()).toBe("after");
+      rmSync(file);
+      expect(now()).toBe("after");
+    }
   });
 
   test("a minimum of connections above the maximum is refused", () => {

@@ -6,7 +6,7 @@ import { escapedJson } from "../visible.ts";
 import type { Command, Flag, Invocation } from "./command.ts";
 import { usageError } from "./command.ts";
 import { didYouMean } from "../nearest.ts";
-import { isLoopback } from "../wire/host.ts";
+import { isLoopback } from "../loopback.ts";
 import { askHealth, whyUnreachable } from "./health.ts";
 import type { Address } from "./health.ts";
 import { startServerIfAway } from "./local-server.ts";

@@ -9,7 +9,7 @@ import { connectConfig } from "../config.ts";
 import { DeweyError } from "../errors.ts";
 import { workTreeOf } from "../safe-file.ts";
 import { isObject } from "../wire/frame.ts";
-import { isLoopback } from "../wire/host.ts";
+import { isLoopback } from "../loopback.ts";
 import type { Json } from "../wire/frame.ts";
 import type { Invocation } from "./command.ts";
 import { selfCommand } from "./self.ts";

@@ -2,7 +2,7 @@ import { DeweyError } from "../errors.ts";
 import { withoutSecrets } from "../wire/address.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { isLoopback } from "../wire/host.ts";
+import { isLoopback } from "../loopback.ts";
 
 /** Where a server is, and the token for it, if any. */
 export interface Address {
@@ -13,17 +13,33 @@ export interface Address {
 /** A server that takes longer than this to report its health is not healthy. */
 const HEALTH_DEADLINE_MS = 5000;
 
+/** What a server or proxy can be asked about itself. */
+export type Probe = "/healthz" | "/livez" | "/readyz";
+
 /** Requests `/healthz` of the server or proxy at a WebSocket address; undefined when nothing answers. */
 export async function askHealth(
   webSocketUrl: string,
   tls: { rejectUnauthorized?: boolean } = {},
+  probe: Probe = "/healthz",
 ): Promise<Response | undefined> {
   try {
     const signal = AbortSignal.timeout(HEALTH_DEADLINE_MS);
-    return await fetch(httpAddress(webSocketUrl, "/healthz"), { signal, tls });
+    return await fetch(httpAddress(webSocketUrl, probe), { signal, tls });
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Asks like `askHealth`. A server of this machine is found with TLS too, whatever name its certificate is for, because a health
+ * check in its container knows only its port; nothing secret is sent.
+ */
+export async function askProbe(webSocketUrl: string, probe: Probe): Promise<Response | undefined> {
+  const url = new URL(webSocketUrl);
+  if (!isLoopback(url.hostname)) return askHealth(webSocketUrl, {}, probe);
+  const plain = url.protocol === "ws:" ? await askHealth(webSocketUrl, {}, probe) : undefined;
+  url.protocol = "wss:";
+  return plain ?? askHealth(url.href, { rejectUnauthorized: false }, probe);
 }
 
 /**

@@ -7,7 +7,7 @@ import type { Log, LogLevel } from "../log.ts";
 import { askHealth, portOf } from "./health.ts";
 import { selfCommand } from "./self.ts";
 import { withoutSecrets } from "../wire/address.ts";
-import { isLoopback } from "../wire/host.ts";
+import { isLoopback } from "../loopback.ts";
 import { requireOwnServer } from "../wire/owner.ts";
 
 /** Long enough for a client to be restarted, short enough that no server is left running for a day. */

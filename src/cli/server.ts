@@ -7,7 +7,7 @@ import type { EmbeddedOptions } from "../store/engine/embedded.ts";
 import { createRedactor, noRedactor } from "../store/redact/redact.ts";
 import type { Connection } from "../store/database/connection.ts";
 import type { Store } from "../store/store.ts";
-import { isLoopback } from "../wire/host.ts";
+import { isLoopback } from "../loopback.ts";
 import { lockPort } from "../wire/listening.ts";
 import { needsPortLock } from "../wire/owner.ts";
 import { listenOptions } from "./listen.ts";
@@ -20,6 +20,8 @@ const WARNING_INTERVAL_MS = 60_000;
 
 export interface RunningServer {
   listener: Listener;
+  /** Takes another token and certificate, and opens the connections to the database anew. */
+  rotate(options: Parameters<Listener["rotate"]>[0]): void;
   stop(): Promise<void>;
 }
 
@@ -38,9 +40,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     startDatabase(options, stack),
     loadParts(),
   ]);
+  const named = <Given extends Connection>(given: Given): Given => ({
+    applicationName: `dewey/${version} serve`,
+    ...given,
+  });
   const store = await openStore({
-    connection,
-    readConnection: config.readReplica,
+    connection: named(connection),
+    readConnection: config.readReplica && named(config.readReplica),
     minConnections: config.minConnections,
     maxConnections: config.maxConnections,
     deadlineMs: config.deadlineMs,
@@ -55,6 +61,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   void store.search.vocabulary.keep(stopping.signal);
   void store.reindexer.keep(stopping.signal);
   void store.backfill.keep(stopping.signal);
+  void store.primary.keep(stopping.signal);
   stack.defer(() => stopping.abort());
   const purge = setInterval(() => void purgeTrash(store, log), PURGE_INTERVAL_MS);
   stack.defer(() => clearInterval(purge));
@@ -76,7 +83,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     });
   }
   const running = stack.move();
-  return { listener, stop: () => running.disposeAsync() };
+  return {
+    listener,
+    rotate(given) {
+      listener.rotate(given);
+      store.renewConnections();
+    },
+    stop: () => running.disposeAsync(),
+  };
 }
 
 /**

@@ -9,6 +9,7 @@ import { receive } from "../wire/body.ts";
 import { isObject, viewFrame } from "../wire/frame.ts";
 import type { FrameView } from "../wire/frame.ts";
 import { refusal } from "../wire/guard.ts";
+import { SESSION_HEADER } from "../wire/headers.ts";
 import { HttpSessions } from "../wire/http-sessions.ts";
 import type { Link } from "../wire/link.ts";
 import { Port, upgrade } from "../wire/port.ts";
@@ -52,6 +53,8 @@ export interface Listener {
   port: number;
   /** Number of WebSocket connections, HTTP sessions, and backups, recoveries and rebuilds of the index in progress. */
   clients(): number;
+  /** Takes another token and certificate from now on. Throws when they are wrong. */
+  rotate(options: Pick<ListenOptions, "token" | "tls">): void;
   stop(): Promise<void>;
 }
 
@@ -72,13 +75,17 @@ export function startListener(options: ListenerOptions): Listener {
   const calls = metrics.counter("dewey_tool_calls_total", "Tool calls, by tool and outcome.");
   metrics.gauge("dewey_clients", "Open WebSocket connections and HTTP sessions.", () => links.size + http.size);
   const durations = metrics.durations("dewey_tool_call_duration_seconds", "Durations of tool calls, by tool.");
+  let underWay = 0;
+  let isDraining = false;
+  const onBegin = () => void (underWay += 1);
   const onCall = (tool: string, outcome: string, ms: number) => {
+    underWay -= 1;
     calls({ tool, outcome })(1);
     durations({ tool })(ms);
   };
   meterDatabase(metrics, store);
   const changes = new ResourceChanges(store, log, options.resourcePollMs);
-  const serving = new Serving({ store, version, log, contextWrites, offered, onCall, changes });
+  const serving = new Serving({ store, version, log, contextWrites, offered, onBegin, onCall, changes });
   const backups = new BackupRoutes(store, log);
   const page = new Page();
   const sessions = new PageSessions({ token: options.token, isTls: options.tls !== undefined });
@@ -95,18 +102,26 @@ export function startListener(options: ListenerOptions): Listener {
     ...options,
     metrics,
     health: () => health(options),
+    ready: () => (isDraining ? stoppingAnswer() : readiness(store)),
     isOpen: (request, url) => sessions.isOpen(request, url) || page.isOpen(request, url),
     admits: (request) => sessions.admits(request),
-    route: router(options, { http, serving, backups, page, sessions, opened }),
+    route: router(options, { http, serving, backups, page, sessions, opened, isDraining: () => isDraining }),
   });
   return {
     url: port.url,
     port: port.number,
     clients: () => links.size + http.size + serving.size + backups.size + (store.reindexer.isWalking ? 1 : 0),
+    rotate(given) {
+      port.rotate(given);
+      sessions.rotate(given.token);
+    },
     async stop() {
+      // Takes no new session, and answers the calls under way before it closes the connections. Meanwhile it still listens,
+      // so that a balancer reads that it should send clients elsewhere.
+      isDraining = true;
       serving.stop();
-      // Accepts no new connections, lets the calls in flight finish, then closes the rest.
-      await within(STOP_DEADLINE_MS, port.drain(), () => {});
+      const drained = port.idle(() => underWay > 0).then(() => port.drain());
+      await within(STOP_DEADLINE_MS, drained, () => {});
       http.stop();
       sessions.stop();
       await backups.stop();
@@ -203,15 +218,17 @@ interface Routes {
   sessions: PageSessions;
   /** Resolves when the link has closed. */
   opened: (link: Link) => Promise<void>;
+  isDraining: () => boolean;
 }
 
 function router(
   { store, log, sharing }: ListenerOptions,
-  { http, serving, backups, page, sessions, opened }: Routes,
+  { http, serving, backups, page, sessions, opened, isDraining }: Routes,
 ): PortOptions["route"] {
   return (visit) => {
     const { request, server } = visit;
     const { pathname } = visit.url;
+    if (isDraining() && !request.headers.has(SESSION_HEADER)) return stoppingAnswer();
     if (visit.isWebSocket && (pathname === "/" || pathname === "/mcp")) {
       const follow = sessions.follower(request);
       return upgrade(visit, (link) => follow(link, opened(link)));
@@ -252,14 +269,34 @@ async function handleMcp(
   return (await stateless.handle(request, server, frame)) ?? sessions.handle(request, server, frame);
 }
 
+/** Whether clients should be sent here: the database takes writes. */
+async function readiness(store: Store): Promise<Response> {
+  try {
+    await store.primary.check();
+    return Response.json({ status: "ready" });
+  } catch (thrown) {
+    return Response.json({ status: "unavailable", reason: asDeweyError(thrown).message }, { status: 503 });
+  }
+}
+
+function stoppingAnswer(): Response {
+  const reason = "Dewey is stopping; connect again in a moment";
+  return Response.json({ status: "stopping", reason }, { status: 503, headers: { "retry-after": "1" } });
+}
+
 async function health(options: ListenerOptions): Promise<Response> {
   const { store, version } = options;
   try {
-    const { database, version: postgres, ...rest } = await store.health();
+    const { database, version: postgres, timeline, ...rest } = await store.health();
     return Response.json({
       status: "ok",
       version,
-      database: { status: database, version: postgres },
+      database: {
+        status: database,
+        version: postgres,
+        writable: true,
+        ...(timeline === undefined ? {} : { timeline }),
+      },
       ...rest,
     });
   } catch (thrown) {

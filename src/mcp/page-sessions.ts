@@ -39,7 +39,7 @@ interface PageSession {
 
 /** The sessions of browsers that are signed in. Only hashes of their secrets are kept, in memory. */
 export class PageSessions {
-  readonly #token: Buffer | undefined;
+  #token: Buffer | undefined;
   readonly #isTls: boolean;
   readonly #now: () => number;
   readonly #sessions = new Map<string, PageSession>();
@@ -50,6 +50,15 @@ export class PageSessions {
     this.#token = token === undefined ? undefined : digest(token);
     this.#isTls = isTls;
     this.#now = now;
+  }
+
+  /** Another token holds from now on. A session of the earlier one ends. */
+  rotate(token: string | undefined): void {
+    const next = token === undefined ? undefined : digest(token);
+    if (next?.toString("hex") === this.#token?.toString("hex")) return;
+    this.#token = next;
+    this.#codes.clear();
+    this.stop();
   }
 
   /** Whether anyone may ask this without a token: signing in and out. */

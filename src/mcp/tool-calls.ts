@@ -29,6 +29,8 @@ export interface CallOptions {
   contextWrites: ContextWrites;
   /** The tools that clients see and may call. */
   offered: ReadonlyMap<string, Tool>;
+  /** Called when a tool call begins. */
+  onBegin: () => void;
   /** Called after every tool call, with its outcome ("ok" or the error's code) and duration. */
   onCall: (tool: string, outcome: string, ms: number) => void;
 }
@@ -115,7 +117,8 @@ export async function callDirectly(method: string, params: unknown, caller: Call
 }
 
 async function answer(tool: Tool, given: unknown, { author, signal }: Caller, options: CallOptions) {
-  const { store, onCall } = options;
+  const { store, onBegin, onCall } = options;
+  onBegin();
   const startedMs = performance.now();
   try {
     const args = tool.writesContexts ? permitted(tool, given, options.contextWrites) : given;

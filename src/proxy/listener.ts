@@ -54,6 +54,7 @@ export class ProxyListener {
     this.#port = new Port({
       ...options,
       health: () => this.#health(),
+      ready: () => (this.#refuses ? Response.json({ status: "stopping" }, { status: 503 }) : this.#health()),
       route: (visit) => this.#route(visit),
     });
   }

@@ -13,7 +13,9 @@ import { Imports } from "./imports.ts";
 import { IndexSorter } from "./search/index-sorter.ts";
 import { LastSessions } from "./last-sessions.ts";
 import { Messages } from "./messages.ts";
+import { inspect } from "./database/inspection.ts";
 import { migrate } from "./database/migrations.ts";
+import { Primary } from "./database/primary.ts";
 import { Reads } from "./database/reads.ts";
 import type { ReadCounts } from "./database/reads.ts";
 import { redactKey } from "./redact/redact.ts";
@@ -46,6 +48,8 @@ interface StoreHealth {
   database: "ok";
   /** PostgreSQL's version, such as "18.4". */
   version: string;
+  /** The number of the database's history, which a failover changes; absent where it cannot be known. */
+  timeline?: number;
   migrations: { applied: number; newest: string };
   search: {
     /** Whether searches correct typing errors, which requires the extension pg_trgm. */
@@ -78,8 +82,12 @@ export interface Store {
   backup(): Promise<ReadableStream<Uint8Array>>;
   /** Fills the store from an archive; a failure changes nothing. See `recoverBackup`. */
   recover(archive: AsyncIterable<Uint8Array>, options: { force: boolean }): Promise<Recovered>;
-  /** Throws `unavailable`, with the reason, while the database is away. */
+  /** Whether the database takes writes. */
+  primary: Primary;
+  /** Throws `unavailable`, with the reason, while the database is away or takes no writes. */
   health(): Promise<StoreHealth>;
+  /** Opens the connections anew, without failing the calls on them: the password may have changed. */
+  renewConnections(): void;
   /** Usage of each connection pool, by name. */
   pools(): Record<string, PoolUse>;
   /** Numbers of reads on the primary and on the replica; absent without a replica. */
@@ -97,6 +105,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const workshop = new Workshop(redactor, options.log);
   let replica: Replica | undefined;
   try {
+    await inspect(database, options.log);
     const migrations = await migrate(database);
     await database.warm();
     const prepareSearch = async () => {
@@ -106,6 +115,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await prepareSearch();
     replica = readConnection && (await Replica.open(database, readConnection, options));
     const reads = new Reads(database, replica);
+    const primary = new Primary(database, options.log);
     const sorter = new IndexSorter(database, options.log);
     const messages = new Messages(database, reads, workshop, sorter);
     return {
@@ -127,16 +137,25 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         await prepareSearch();
         return recovered;
       },
+      primary,
       async health() {
+        await primary.check();
+        const { timeline } = primary;
         const health: StoreHealth = await database.snapshot(async (sql) => {
           const row = await one<{ version: string }>(sql`select current_setting('server_version') as version`);
           const { language, under_way, ...reindexing } = await readReindexing(sql);
           const search = { corrections: await canCorrect(sql), language, ...(under_way ? { reindexing } : {}) };
           const ended = redactor.ended();
           const ended_redactions = Object.keys(ended).length === 0 ? {} : { ended_redactions: ended };
-          return { database: "ok", version: row.version.split(" ")[0] ?? "", migrations, search, ...ended_redactions };
+          const version = row.version.split(" ")[0] ?? "";
+          const known = timeline === undefined ? {} : { timeline };
+          return { database: "ok", version, ...known, migrations, search, ...ended_redactions };
         });
         return replica ? { ...health, replica: await replica.health() } : health;
+      },
+      renewConnections() {
+        database.renew();
+        replica?.database.renew();
       },
       pools: () => ({ ...database.use(), ...replica?.use() }),
       reads: () => (replica ? reads.counts() : undefined),

@@ -1,5 +1,6 @@
 import { isPreflight } from "./cors.ts";
-import { asHostName, hostName, isLoopback } from "./host.ts";
+import { isLoopback } from "../loopback.ts";
+import { asHostName, hostName } from "./host.ts";
 import { digest, isSecret } from "./secret.ts";
 
 export interface GuardOptions {

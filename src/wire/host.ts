@@ -1,8 +1,3 @@
-/** Whether an address can be reached only from this machine. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
-}
-
 /** An address or a name in the form of a Host header: in lower case, an IPv6 address in brackets. */
 export function asHostName(address: string): string {
   const name = address.toLowerCase();

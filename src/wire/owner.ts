@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { DeweyError } from "../errors.ts";
 import { withoutSecrets } from "./address.ts";
-import { isLoopback } from "./host.ts";
+import { isLoopback } from "../loopback.ts";
 import type { Link } from "./link.ts";
 import { isPortLocked } from "./listening.ts";
 

@@ -1,3 +1,4 @@
+import { createSecureContext } from "node:tls";
 import type { Server } from "bun";
 import { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -38,6 +39,8 @@ export interface PortOptions extends ListenOptions {
   metrics: Metrics;
   /** Answered on `/healthz`, where no token is needed. */
   health(): Response | Promise<Response>;
+  /** Answered on `/readyz`, where no token is needed: whether new clients should be sent here. */
+  ready(): Response | Promise<Response>;
   /** Further requests that need no token. Default none. */
   isOpen?(request: Request, url: URL): boolean;
   /** As the guard's. */
@@ -49,17 +52,42 @@ export interface PortOptions extends ListenOptions {
 /** Poll interval of the requests in flight while a port stops. */
 const DRAIN_POLL_MS = 20;
 
-/** One HTTP port: every request passes the guard, and `/healthz` and `/metrics` are answered alike. */
+/** Routes of those who watch over the process. */
+const PROBES = new Set(["/healthz", "/livez", "/readyz"]);
+
+/** One HTTP port: every request passes the guard, and `/healthz`, `/livez`, `/readyz` and `/metrics` are answered alike. */
 export class Port {
   readonly #options: PortOptions;
-  readonly #guard: Guard;
-  readonly #server: Server<Accepted>;
+  #guard: Guard;
+  #tls: ListenOptions["tls"];
+  #server: Server<Accepted>;
+  /** Servers with an earlier certificate, whose connections are still open. */
+  readonly #earlier: Server<Accepted>[] = [];
 
   /** Throws `unavailable` when the address cannot be listened on. */
   constructor(options: PortOptions) {
     this.#options = options;
     this.#guard = createGuard(options);
-    this.#server = this.#listen();
+    this.#server = this.#listen(options.port, options.tls);
+  }
+
+  /**
+   * Takes another token from now on, and shows another certificate to new connections; open ones continue. Throws when the
+   * certificate is wrong, and nothing has changed then.
+   */
+  rotate({ token, tls }: Pick<ListenOptions, "token" | "tls">): void {
+    if (tls && JSON.stringify(tls) !== JSON.stringify(this.#tls)) this.#showCertificate(tls);
+    const { token: _, ...others } = this.#options;
+    this.#guard = createGuard(token === undefined ? others : { ...others, token });
+  }
+
+  /** Bun cannot change the certificate of a server, so another takes its place on the port. */
+  #showCertificate(tls: { cert: string; key: string }): void {
+    createSecureContext(tls);
+    const port = this.number;
+    this.#earlier.push(this.#server);
+    void this.#server.stop();
+    this.#server = this.#listen(port, tls);
   }
 
   get number(): number {
@@ -71,25 +99,29 @@ export class Port {
     return `${this.#options.tls ? "wss" : "ws"}://${this.#server.hostname}:${this.number}/`;
   }
 
+  /** Resolves when no request is in flight, nor anything else busy. */
+  async idle(isBusy: () => boolean = () => false): Promise<void> {
+    const servers = [...this.#earlier, this.#server];
+    while (servers.some((server) => server.pendingRequests > 0) || isBusy()) await Bun.sleep(DRAIN_POLL_MS);
+  }
+
   /**
    * Accepts no new connections. Resolves when no request is in flight; an open socket without one is not waited for, since
    * nothing of it would be lost.
    */
   async drain(): Promise<void> {
     const stopped = this.#server.stop();
-    const idle = async () => {
-      while (this.#server.pendingRequests > 0) await Bun.sleep(DRAIN_POLL_MS);
-    };
-    await Promise.race([stopped, idle()]);
+    await Promise.race([stopped, this.idle()]);
   }
 
   /** Closes every connection. */
   async close(): Promise<void> {
-    await this.#server.stop(true);
+    await Promise.all([...this.#earlier, this.#server].map((server) => server.stop(true)));
   }
 
-  #listen(): Server<Accepted> {
-    const { host, port, tls, log } = this.#options;
+  #listen(port: number, tls: ListenOptions["tls"]): Server<Accepted> {
+    const { host, log } = this.#options;
+    this.#tls = tls;
     try {
       return Bun.serve({
         hostname: host,
@@ -119,10 +151,13 @@ export class Port {
     // Without a Host, Bun gives the path alone.
     const url = URL.parse(request.url, request.headers.get("host") ? undefined : "http://localhost");
     if (url === null) return refusal(400, "the header Host must name a host");
-    const isOpen = url.pathname === "/healthz" || (this.#options.isOpen?.(request, url) ?? false);
+    const isOpen = PROBES.has(url.pathname) || (this.#options.isOpen?.(request, url) ?? false);
     const refused = this.#guard(request, { open: isOpen });
     if (refused) return refused;
     if (isPreflight(request)) return preflightAnswer(request);
+    // The process runs, and its event loop turns.
+    if (url.pathname === "/livez") return Response.json({ status: "alive" });
+    if (url.pathname === "/readyz") return this.#options.ready();
     if (url.pathname === "/healthz") return this.#options.health();
     if (url.pathname === "/metrics") return this.#options.metrics.response();
     const isWebSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { proxyAt } from "../../src/cli/health.ts";
+import { askProbe, proxyAt } from "../../src/cli/health.ts";
 import { freePort } from "../support/ports.ts";
 
 const health = { status: "ok", recorder: { recording: true } };
@@ -34,5 +34,22 @@ describe("the proxy at a port", () => {
     expect(await proxyAt(freePort())).toBeUndefined();
     using other = Bun.serve({ port: 0, fetch: () => Response.json({ database: "ok" }) });
     expect(await proxyAt(Number(other.port))).toBeUndefined();
+  });
+});
+
+describe("a probe", () => {
+  const answer = (request: Request) => new Response(new URL(request.url).pathname);
+
+  test("asks the route that is meant", async () => {
+    using server = Bun.serve({ port: 0, fetch: answer });
+    for (const probe of ["/healthz", "/livez", "/readyz"] as const)
+      expect(await (await askProbe(`ws://localhost:${server.port}`, probe))?.text()).toBe(probe);
+    expect(await askProbe(`ws://localhost:${freePort()}`, "/livez")).toBeUndefined();
+  });
+
+  test.skipIf(Bun.which("openssl") === null)("finds a server of this machine with TLS, by either address", async () => {
+    using server = Bun.serve({ port: 0, tls: certificate(), fetch: answer });
+    for (const scheme of ["ws", "wss"])
+      expect(await (await askProbe(`${scheme}://localhost:${server.port}`, "/readyz"))?.text()).toBe("/readyz");
   });
 });

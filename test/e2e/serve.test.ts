@@ -46,6 +46,31 @@ async function contents(rpc: Rpc, conversation_id: unknown): Promise<string[]> {
 }
 
 describe("dewey serve", () => {
+  test("reads its token again at SIGHUP, and keeps the sessions that are open", async () => {
+    using home = temporaryHome();
+    const file = join(home.path, "token");
+    writeFileSync(file, "first\n");
+    const { running, url } = await startServe(home.path, { DEWEY_TOKEN_FILE: file });
+    await using _ = running;
+    const withToken = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
+    const rpc = await Rpc.open(url, withToken("first"));
+    await rpc.initialize();
+    writeFileSync(file, "second\n");
+    running.process.kill("SIGHUP");
+    await running.until("stderr", /read the files of tokens/);
+    await rpc.tool("dewey_begin_conversation");
+    expect(Rpc.open(url, withToken("first"))).rejects.toThrow();
+    (await Rpc.open(url, withToken("second"))).close();
+    writeFileSync(file, "not a token\n");
+    running.process.kill("SIGHUP");
+    await running.until("stderr", /what was read before stays/);
+    (await Rpc.open(url, withToken("second"))).close();
+    rpc.close();
+    const probe = (flag: string) => run(["health", flag], { ...plainEnvironment(home.path), DEWEY_URL: url });
+    expect((await probe("--live")).stdout).toBe('{"status":"alive"}\n');
+    expect((await probe("--ready")).stdout).toBe('{"status":"ready"}\n');
+  });
+
   test("loses no acknowledged message when it is killed, and leaves no PostgreSQL behind", async () => {
     using home = temporaryHome();
     const first = await startServe(home.path);

@@ -5,7 +5,7 @@ import { WebSocketClientTransport } from "@modelcontextprotocol/sdk/client/webso
 import { QUOTATION } from "../../src/tools/tool.ts";
 import { tools } from "../../src/tools/tools.ts";
 import { testListener } from "../support/listener.ts";
-import { emptyDatabase, engines, freeze, privateCluster } from "../support/postgres.ts";
+import { connect, emptyDatabase, engines, freeze, privateCluster } from "../support/postgres.ts";
 import { Rpc, until } from "../support/rpc.ts";
 import { statelessHeaders, statelessRequest } from "../support/stateless-calls.ts";
 
@@ -576,5 +576,56 @@ describe("the guard stands before every route", () => {
     const rpc = await connected(served.url, { ...bearer, origin: "https://ok.example" });
     await rpc.call("ping");
     rpc.close();
+  });
+});
+
+describe("a server that stops", () => {
+  test("falls from readiness, takes no new session, and answers the calls under way", async () => {
+    const [engine] = engines;
+    const connection = await emptyDatabase(engine!);
+    const served = await testListener(engine!, { store: { connection } });
+    const http = served.httpUrl.replace(/mcp$/, "");
+    const rpc = await connected(served.url);
+    const { conversation_id } = await rpc.tool("dewey_begin_conversation");
+    expect((await fetch(`${http}readyz`)).status).toBe(200);
+
+    await using sql = connect(connection);
+    const [held, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const holding = sql.begin(async (within) => {
+      await within`select from conversations where id = ${String(conversation_id)} for update`;
+      held.resolve();
+      await go.promise;
+    });
+    await held.promise;
+    const calling = storeRace(rpc, conversation_id);
+    await until("the call is under way", async () => (served.store.pools()["main"]?.busy ?? 0) > 0);
+    const stopping = served.listener.stop();
+    const [ready, alive] = [await fetch(`${http}readyz`), await fetch(`${http}livez`)];
+    expect([ready.status, alive.status]).toEqual([503, 200]);
+    expect(await ready.json()).toMatchObject({ status: "stopping" });
+    expect(Rpc.open(served.url)).rejects.toThrow();
+    const initialize = { method: "POST", body: "{}", headers: { "content-type": "application/json" } };
+    expect((await fetch(served.httpUrl, initialize)).status).toBe(503);
+    go.resolve();
+    await holding;
+    expect(await calling).toBe(1);
+    await stopping;
+    await served.store.close();
+  });
+
+  test("that could not write is not ready either", async () => {
+    const [engine] = engines;
+    await using cluster = await privateCluster(engine!);
+    await using served = await testListener(engine!, { store: { connection: cluster.connection } });
+    const http = served.httpUrl.replace(/mcp$/, "");
+    await using sql = connect(cluster.connection);
+    await sql.unsafe("alter system set default_transaction_read_only = on");
+    await sql`select pg_reload_conf()`;
+    await until("it is noticed", async () => (await fetch(`${http}readyz`)).status === 503);
+    expect(await (await fetch(`${http}readyz`)).json()).toMatchObject({
+      reason: expect.stringContaining("accepts no writes"),
+    });
+    expect((await fetch(`${http}healthz`)).status).toBe(503);
+    expect((await fetch(`${http}livez`)).status).toBe(200);
   });
 });

@@ -200,3 +200,16 @@ describe("with a token", () => {
     sessions.stop();
   });
 });
+
+test("a session and a code end with the token that they stand for", async () => {
+  const [cookie, unused] = [await cookieFor({ token: TOKEN }), await code()];
+  expect(await handshake(guarded.url, { ...own(), cookie })).toBe(101);
+  guarded.listener.rotate({ token: TOKEN });
+  expect(await handshake(guarded.url, { ...own(), cookie })).toBe(101);
+  guarded.listener.rotate({ token: "another" });
+  expect((await signIn({ token: TOKEN })).status).toBe(401);
+  expect((await signIn({ token: "another" })).status).toBe(204);
+  guarded.listener.rotate({ token: TOKEN });
+  expect(await handshake(guarded.url, { ...own(), cookie })).toBe(401);
+  expect((await signIn({ code: unused })).status).toBe(401);
+});

@@ -36,6 +36,7 @@ async function open(
     offered: offeredTools(choice),
     log,
     changes: new ResourceChanges(store, log),
+    onBegin() {},
     onCall(tool, outcome, ms) {
       expect(ms).toBeGreaterThanOrEqual(0);
       calls.push([tool, outcome]);

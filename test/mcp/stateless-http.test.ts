@@ -26,6 +26,7 @@ function startEndpoint(stored: object = {}) {
     version: "1.2.3",
     contextWrites: "on",
     offered: tools,
+    onBegin: () => {},
     onCall: () => {},
     changes,
   });

@@ -23,6 +23,7 @@ function open(stored: object = {}) {
     version: "1.2.3",
     contextWrites: "on",
     offered: tools,
+    onBegin: () => {},
     onCall: () => {},
     changes,
   });

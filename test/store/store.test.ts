@@ -11,6 +11,7 @@ for (const engine of engines) {
       await using store = await testStore(engine);
       expect(await store.health()).toEqual({
         database: "ok",
+        timeline: 1,
         version: expect.stringMatching(/^\d+\.\d+$/),
         migrations: { applied: migrations.length, newest: migrations.at(-1)?.name ?? "" },
         search: { corrections: true, language: "english" },

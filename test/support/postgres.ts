@@ -142,7 +142,7 @@ export function connect(connection: Connection): SQL {
     adapter: "postgres",
     path: `${connection.host}/.s.PGSQL.${connection.port}`,
     username: connection.user,
-    password: connection.password ?? "",
+    password: typeof connection.password === "string" ? connection.password : "",
     database: connection.database,
     max: 1,
   });

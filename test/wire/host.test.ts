@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { asHostName, hostName, isLoopback } from "../../src/wire/host.ts";
+import { isLoopback } from "../../src/loopback.ts";
+import { asHostName, hostName } from "../../src/wire/host.ts";
 
 test("loopback is recognised by name and by number", () => {
   expect(["localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"].every(isLoopback)).toBe(true);

@@ -23,6 +23,7 @@ function open(options: Partial<PortOptions> = {}): Port {
     log: createLog({ level: "debug", format: "json", write: (line) => void logged.push(line) }),
     metrics: new Metrics(),
     health: () => Response.json({ status: "ok" }),
+    ready: () => Response.json({ status: "ready" }),
     route: ({ url }) => new Response(`routed ${url.pathname}`),
     ...options,
   });
@@ -70,11 +71,43 @@ const authorized = { headers: { authorization: "Bearer right" } };
 const ask = (port: Port, path: string, init: RequestInit = {}) => fetch(`http://127.0.0.1:${port.number}${path}`, init);
 
 describe("a port", () => {
-  test("answers /healthz without a token, and nothing else", async () => {
-    const port = open();
+  test("answers /healthz, /livez and /readyz without a token, and nothing else", async () => {
+    const port = open({ ready: () => Response.json({ status: "stopping" }, { status: 503 }) });
     expect(await (await ask(port, "/healthz")).json()).toEqual({ status: "ok" });
-    for (const path of ["/", "/metrics", "/healthz/more"]) expect((await ask(port, path)).status).toBe(401);
+    expect(await (await ask(port, "/livez")).json()).toEqual({ status: "alive" });
+    expect((await ask(port, "/readyz")).status).toBe(503);
+    for (const path of ["/", "/metrics", "/healthz/more", "/livez/more"])
+      expect((await ask(port, path)).status).toBe(401);
   });
+
+  test("takes another token from one request to the next", async () => {
+    const port = open();
+    port.rotate({ token: "other" });
+    expect((await ask(port, "/", authorized)).status).toBe(401);
+    expect((await ask(port, "/", { headers: { authorization: "Bearer other" } })).status).toBe(200);
+  });
+
+  test.skipIf(Bun.which("openssl") === null)(
+    "shows another certificate to new connections, while open ones continue",
+    async () => {
+      const [first, second] = [certificate(), certificate()];
+      const answers = Promise.withResolvers<Response>();
+      const port = open({ tls: first, health: () => answers.promise });
+      const trusting = (ca: string, path: string) =>
+        fetch(`https://localhost:${port.number}${path}`, { ...authorized, tls: { ca }, keepalive: false });
+      const number = port.number;
+      const underWay = trusting(first.cert, "/healthz");
+      expect(await (await trusting(first.cert, "/")).text()).toBe("routed /");
+      port.rotate({ token: "right", tls: second });
+      expect(port.number).toBe(number);
+      expect(await (await trusting(second.cert, "/")).text()).toBe("routed /");
+      expect(trusting(first.cert, "/livez")).rejects.toThrow();
+      expect(() => port.rotate({ token: "right", tls: { cert: "wrong", key: second.key } })).toThrow();
+      expect(await (await trusting(second.cert, "/")).text()).toBe("routed /");
+      answers.resolve(Response.json({ status: "late" }));
+      expect(await (await underWay).json()).toEqual({ status: "late" });
+    },
+  );
 
   test("refuses a foreign Origin on every path", async () => {
     const port = open();

@@ -4,7 +4,7 @@ import { ENGINE_VERSION } from "../../store/engine/engine.ts";
 import { withoutSecrets } from "../../wire/address.ts";
 import { isObject } from "../../wire/frame.ts";
 import type { Json } from "../../wire/frame.ts";
-import { isLoopback } from "../../wire/host.ts";
+import { isLoopback } from "../../loopback.ts";
 import { askHealth, portOf, whyUnreachable } from "../health.ts";
 import type { Invocation } from "../command.ts";
 import { foreignServer, portOwner } from "../../wire/owner.ts";

@@ -2,20 +2,28 @@ import { clientConfig, obeyed } from "../../config.ts";
 import { DeweyError } from "../../errors.ts";
 import { withoutSecrets } from "../../wire/address.ts";
 import type { Command } from "../command.ts";
-import { askHealth } from "../health.ts";
+import { usageError } from "../command.ts";
+import { askProbe } from "../health.ts";
+import type { Probe } from "../health.ts";
 
 export const health: Command = {
   name: "health",
   summary: "prints the health of a server or proxy, and exits 0 if it is healthy",
-  usage: ["dewey health [--url URL]"],
+  usage: ["dewey health [--live | --ready] [--url URL]"],
   examples: ["dewey health", "dewey health --url ws://localhost:9000"],
   about: "Meant for health checks, including in images without curl. To ask a proxy: --url ws://localhost:9000",
   settings: obeyed.client,
-  flags: {},
+  flags: {
+    live: { summary: "ask only whether the process runs (/livez)" },
+    ready: { summary: "ask whether new clients should be sent there: not while it stops or cannot write (/readyz)" },
+  },
   operands: 0,
   async run(invocation) {
     const { url } = clientConfig(invocation);
-    const response = await askHealth(url);
+    const { live, ready } = invocation.flags;
+    if (live === true && ready === true) throw usageError(health, "takes --live or --ready, not both");
+    const probe: Probe = live === true ? "/livez" : ready === true ? "/readyz" : "/healthz";
+    const response = await askProbe(url, probe);
     if (response === undefined) {
       throw new DeweyError(
         "unavailable",

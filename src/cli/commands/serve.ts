@@ -10,6 +10,7 @@ import { requireOwnServer } from "../../wire/owner.ts";
 import { dialWebSocket } from "../../wire/websocket.ts";
 import { startAttachedWatch } from "../attached-watch.ts";
 import { ensureLocalServer } from "../local-server.ts";
+import { keepRotating } from "../rotation.ts";
 import type { RunningServer } from "../server.ts";
 import { aborted, warnOfUnknownVariables } from "../signals.ts";
 
@@ -51,9 +52,12 @@ export const serve: Command = {
     await using watching = new AsyncDisposableStack();
     if (invocation.flags["watch"] === true)
       watching.use(startAttachedWatch(config, ownUrl(config, running), invocation.env, log));
+    const rotating = new AbortController();
+    void keepRotating(running, invocation, { log, signal: rotating.signal });
     log.info("serving", { url: running.listener.url, database: databaseName(config) });
     await Promise.race([aborted(invocation.stopping), idleExitMs === undefined ? forever : idle(running, idleExitMs)]);
     log.info("stopping");
+    rotating.abort();
     await watching.disposeAsync();
     await running.stop();
     return 0;

@@ -2,7 +2,7 @@ import { clientConfig, obeyed } from "../../config.ts";
 import type { ClientConfig } from "../../config.ts";
 import { DeweyError } from "../../errors.ts";
 import { withoutSecrets } from "../../wire/address.ts";
-import { isLoopback } from "../../wire/host.ts";
+import { isLoopback } from "../../loopback.ts";
 import { requireOwnServer } from "../../wire/owner.ts";
 import type { Command } from "../command.ts";
 import { askHealth, portOf } from "../health.ts";

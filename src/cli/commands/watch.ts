@@ -15,7 +15,7 @@ import { stderrLog } from "../../log.ts";
 import type { Log } from "../../log.ts";
 import { pause } from "../../pause.ts";
 import { ToolClient } from "../../tool-client.ts";
-import { isLoopback } from "../../wire/host.ts";
+import { isLoopback } from "../../loopback.ts";
 import type { Json } from "../../wire/frame.ts";
 import type { Command, Invocation } from "../command.ts";
 import { ensureLocalServer } from "../local-server.ts";

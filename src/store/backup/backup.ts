@@ -8,7 +8,7 @@ import type { Database } from "../database/database.ts";
 import { MIGRATION_LOCK, applyWithin, migrations } from "../database/migrations.ts";
 import { one } from "../database/one.ts";
 import { inSnapshot } from "../database/snapshot.ts";
-import { sqlState } from "../database/pool.ts";
+import { sqlState } from "../database/lost.ts";
 import { LANGUAGE_LOCK, adoptLanguage } from "../search/language.ts";
 import { VOCABULARY_LOCK } from "../search/vocabulary.ts";
 

@@ -1,9 +1,51 @@
-/** How to reach a PostgreSQL. A host that begins with a slash is the folder of a Unix socket. */
-export interface Connection {
+/** One place where a PostgreSQL listens. A host that begins with a slash is the folder of a Unix socket. */
+export interface Host {
   host: string;
   port: number;
+}
+
+/** How to reach a PostgreSQL. */
+export interface Connection extends Host {
+  /** Further hosts, dialled in their order when the first does not serve. */
+  others?: readonly Host[];
   database: string;
   user: string;
-  password?: string;
-  tls?: boolean;
+  /** A function is asked at each new connection, so that a changed password needs no restart. */
+  password?: string | (() => string | undefined);
+  /** Absent for a connection without TLS. */
+  tls?: Tls;
+  /** Which server of several is meant; any by default. */
+  target?: Target;
+  /** Whether a pooler is known to stand before the database; most are found out. */
+  isPooled?: boolean;
+  /** Shown in `pg_stat_activity`. */
+  applicationName?: string;
+}
+
+/** TLS as libpq's parameters say it. Files are read at each new connection. */
+export interface Tls {
+  /** As libpq's `sslmode`: from none to a certificate that is verified for the host's name. */
+  mode: "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full";
+  /** A file (PEM), or `system` for the authorities that this machine trusts. */
+  rootCert?: string;
+  cert?: string;
+  key?: string;
+}
+
+/** The values of libpq's `target_session_attrs`. */
+export type Target = "any" | "read-write" | "read-only" | "primary" | "standby" | "prefer-standby";
+
+/** Whether a host is the folder of a Unix socket. */
+export function isSocket(host: string): boolean {
+  return host.startsWith("/");
+}
+
+/** A host for people: a socket's path, or a name and its port. */
+export function hostText({ host, port }: Host): string {
+  if (isSocket(host)) return socketPath({ host, port });
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+export function socketPath({ host, port }: Host): string {
+  return `${host}/.s.PGSQL.${port}`;
 }

@@ -1,9 +1,14 @@
 import type { SQL, TransactionSQL } from "bun";
 import { DeweyError } from "../../errors.ts";
 import { inSnapshot } from "./snapshot.ts";
-import { Late, Pool, connect, isConnectionLost, sqlState } from "./pool.ts";
+import { Dialler } from "./dialler.ts";
+import { READ_ONLY, ReadOnly, isConnectionLost, isReadOnly, sqlState } from "./lost.ts";
+import { Late, Pool } from "./pool.ts";
 import type { PoolUse, Statement } from "./pool.ts";
 import { one } from "./one.ts";
+import { isThroughPooler, statementsOn } from "./pooler.ts";
+import { TlsFailure } from "./tls.ts";
+import { Unreachable } from "./unreachable.ts";
 import type { Connection } from "./connection.ts";
 import type { Log } from "../../log.ts";
 
@@ -33,6 +38,8 @@ export interface DatabaseOptions {
 const CANCEL_INTERVAL_MS = 50;
 /** Every search has different words, so a generic plan would be bad, and compiling a plan takes longer than running it. */
 const SEARCH_PLANNING = { jit: "off", plan_cache_mode: "force_custom_plan", enable_seqscan: "off" };
+/** For long work, whatever limits the role or the database has. */
+const UNLIMITED = { statement_timeout: 0, lock_timeout: 0, idle_in_transaction_session_timeout: 0 };
 /** Kept connections for searches: a new one reads PostgreSQL's dictionaries and maps its memory, which takes longer than a search. */
 const KEPT_SEARCHES = 1;
 
@@ -45,20 +52,26 @@ export class Database {
   readonly deadlineMs: number;
   readonly #options: DatabaseOptions;
   readonly #searchDeadlineMs: number;
+  readonly #dialler: Dialler;
   readonly #main: Pool;
   readonly #searches: Pool;
+  #isDoubted = false;
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
     this.deadlineMs = options.deadlineMs;
-    const { connection, log, maxConnections, minConnections } = options;
+    this.#dialler = new Dialler(options.connection);
+    const dialler = this.#dialler;
+    const { log, maxConnections, minConnections } = options;
     const searches = Math.max(1, Math.floor(maxConnections / SEARCH_SHARE));
     const main = Math.max(1, maxConnections - searches);
     const timeout = Math.ceil(this.deadlineMs * STATEMENT_SHARE);
     this.#searchDeadlineMs = Math.min(options.searchDeadlineMs ?? timeout, timeout);
     const settings = { statement_timeout: timeout, lock_timeout: timeout };
     this.#main = new Pool({
-      connection,
+      dialler,
+      // The other pool's idle connections may be the last that the server has for Dewey.
+      onFull: () => this.#searches.shed(),
       kept: Math.min(minConnections, main),
       most: main,
       settings,
@@ -72,7 +85,8 @@ export class Database {
         ? this.#main
         : // Every search is a different statement, so prepared ones would only fill the memory.
           new Pool({
-            connection,
+            dialler,
+            onFull: () => this.#main.shed(),
             kept: KEPT_SEARCHES,
             most: searches,
             settings: searchSettings,
@@ -88,7 +102,9 @@ export class Database {
    */
   async retried<Result>(statement: Statement<Result>, extraMs = 0): Promise<Result> {
     const work: Statement<Result> =
-      extraMs > 0 ? (sql) => sql.begin((transaction) => this.#allow(extraMs, transaction, statement)) : statement;
+      extraMs > 0
+        ? (sql) => sql.begin((transaction) => this.#allow(extraMs, transaction, statement))
+        : (sql) => statementsOn(sql, statement);
     return this.#twice(this.#main, work, this.deadlineMs + extraMs);
   }
 
@@ -104,14 +120,13 @@ export class Database {
     );
   }
 
-  /** Runs a transaction, which is rolled back when it throws. It is not repeated. */
+  /**
+   * Runs a transaction, which is rolled back when it throws. It is repeated only where the server took no writes, so that
+   * nothing was changed.
+   */
   async transaction<Result>(work: (sql: TransactionSQL) => Promise<Result>, extraMs = 0): Promise<Result> {
-    const limitMs = this.deadlineMs + extraMs;
-    try {
-      return await this.#main.run((sql) => sql.begin((within) => this.#allow(extraMs, within, work)), limitMs);
-    } catch (error) {
-      throw translated(error);
-    }
+    const transaction: Statement<Result> = (sql) => sql.begin((within) => this.#allow(extraMs, within, work));
+    return this.#twice(this.#main, transaction, this.deadlineMs + extraMs, isReadOnly);
   }
 
   /**
@@ -136,13 +151,14 @@ export class Database {
 
   /** Runs long work without a deadline, on a connection of its own. */
   async exclusive<Result>(work: Statement<Result>): Promise<Result> {
-    const sql = connect(this.#options.connection, { settings: {}, keepsStatements: true, idleSeconds: 0 });
+    let sql: SQL | undefined;
     try {
+      sql = await this.#dialler.dial({ settings: UNLIMITED, keepsStatements: true, idleSeconds: 0 });
       return await work(sql);
     } catch (error) {
       throw translated(error);
     } finally {
-      await sql.close();
+      await sql?.close();
     }
   }
 
@@ -153,6 +169,26 @@ export class Database {
     } catch (error) {
       throw translated(error);
     }
+  }
+
+  /** Whether a pooler stands before the database; known once a call was answered. */
+  get isPooled(): boolean {
+    return this.#dialler.isPooled;
+  }
+
+  /** Whether a call has failed because of the database since it was last trusted. */
+  get isDoubted(): boolean {
+    return this.#isDoubted;
+  }
+
+  trust(): void {
+    this.#isDoubted = false;
+  }
+
+  /** Replaces every connection, without failing the work on it. */
+  renew(): void {
+    this.#main.renew();
+    this.#searches.renew();
   }
 
   /** Usage of each pool, by name. */
@@ -168,7 +204,12 @@ export class Database {
 
   async #cancellable<Result>(sql: SQL, work: Statement<Result>, signal: AbortSignal): Promise<Result> {
     if (signal.aborted) throw cancelled();
-    const { pid } = await one<{ pid: number }>(sql`select pg_backend_pid() as pid`);
+    // The session may serve another client by the time that a request to cancel arrives. The deadline ends the search.
+    if (isThroughPooler(sql)) return work(sql);
+    // Its start tells it from a process of the same number on another server behind the same address.
+    const { pid, start } = await one<{ pid: number; start: string }>(
+      sql`select pid, backend_start::text as start from pg_stat_activity where pid = pg_backend_pid()`,
+    );
     const ended = new AbortController();
     let cancelling: Promise<void> | undefined;
     const cancel = () => {
@@ -176,7 +217,8 @@ export class Database {
       // that fails, the search's deadline ends them.
       cancelling = this.exclusive(async (other) => {
         for (; !ended.signal.aborted; await Bun.sleep(CANCEL_INTERVAL_MS))
-          await other`select pg_cancel_backend(${pid})`;
+          await other`select pg_cancel_backend(pid) from pg_stat_activity
+            where pid = ${pid} and backend_start = ${start}::timestamptz`;
       }).catch(() => {});
     };
     signal.addEventListener("abort", cancel, { once: true });
@@ -192,19 +234,31 @@ export class Database {
     }
   }
 
-  async #twice<Result>(pool: Pool, work: Statement<Result>, limitMs: number): Promise<Result> {
+  async #twice<Result>(
+    pool: Pool,
+    work: Statement<Result>,
+    limitMs: number,
+    mayHelp: (error: unknown) => boolean = mayHelpIdempotent,
+  ): Promise<Result> {
     const startedMs = performance.now();
     try {
       return await pool.run(work, limitMs);
     } catch (error) {
-      const mayHelp = isConnectionLost(error) || isCollision(error);
-      if (!mayHelp || this.#options.repeats === false) throw translated(error);
+      // Every connection may lead to the server that takes no writes.
+      if (isReadOnly(error)) this.renew();
+      if (!mayHelp(error) || this.#options.repeats === false) throw this.#failed(error);
     }
     try {
       return await pool.run(work, Math.max(0, limitMs - (performance.now() - startedMs)));
     } catch (error) {
-      throw translated(error);
+      throw this.#failed(error);
     }
+  }
+
+  #failed(error: unknown): DeweyError {
+    const failure = translated(error);
+    this.#isDoubted ||= failure.code === "unavailable";
+    return failure;
   }
 
   async #allow<Result, Sql extends TransactionSQL>(
@@ -221,6 +275,11 @@ export class Database {
 /** The work after the first step, if there is one. */
 function after<Result>(first: Statement<void> | undefined, work: Statement<Result>): Statement<Result> {
   return first ? (sql) => first(sql).then(() => work(sql)) : work;
+}
+
+/** Whether work that may run twice should be tried again. */
+function mayHelpIdempotent(error: unknown): boolean {
+  return isConnectionLost(error) || isReadOnly(error) || isCollision(error);
 }
 
 /** SQLSTATE of a statement that was cancelled, by its deadline or by somebody. */
@@ -251,12 +310,20 @@ export function isCollision(error: unknown): boolean {
 
 /** SQLSTATEs of temporary conditions, with their messages: a retry or an administrator helps. */
 const passing: [RegExp, string][] = [
+  [
+    /^28000/,
+    "the database does not let Dewey's user in this way; correct DEWEY_DB_USER, TLS (sslmode, sslcert) or its pg_hba.conf",
+  ],
   [/^28/, "the database refuses Dewey's user or password; correct DEWEY_DB_USER and DEWEY_DB_PASSWORD"],
   [/^3D000/, "the configured database does not exist; create it, or correct DEWEY_DB_NAME"],
+  [
+    /^42501/,
+    "the database does not give Dewey's user the rights that it needs: let it own the tables, or grant them to it",
+  ],
   [/^53300/, "the database has no free connection for Dewey; try again later"],
   [/^53/, "the database has run out of space; try again later"],
   [/^(57014|55P03)/, "the database took too long; try again later"],
-  [/^25006/, "the database accepts no writes at the moment; try again later"],
+  [/^25006/, "the database accepts no writes at the moment: it is a standby, or set to read-only; try again later"],
   [/^(40001|40P01)/, "too many callers write the same rows; try again later"],
 ];
 
@@ -270,10 +337,14 @@ const unstorable = /^(22021|22P0[25]|2200[78]|54001)$/;
 export function translated(error: unknown): DeweyError {
   if (error instanceof DeweyError) return error;
   if (error instanceof Late) return new DeweyError("unavailable", error.message);
+  if (error instanceof TlsFailure)
+    return new DeweyError("unavailable", `the database: ${error.message}`, { cause: error });
   if (isConnectionLost(error)) {
-    return new DeweyError("unavailable", "the database cannot be reached; try again once it is back", { cause: error });
+    const where = error instanceof Unreachable ? ` (${error.message})` : "";
+    const message = `the database cannot be reached${where}; try again once it is back`;
+    return new DeweyError("unavailable", message, { cause: error });
   }
-  const state = sqlState(error);
+  const state = error instanceof ReadOnly ? READ_ONLY : sqlState(error);
   const words = passing.find(([pattern]) => state !== undefined && pattern.test(state))?.[1];
   if (words !== undefined) return new DeweyError("unavailable", words, { cause: error });
   if (state !== undefined && unstorable.test(state)) {

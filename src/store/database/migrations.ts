@@ -20,6 +20,7 @@ import formerMessages from "../../../sql/0019_former_messages.sql" with { type: 
 import { DeweyError } from "../../errors.ts";
 import type { SQL, TransactionSQL } from "bun";
 import type { Database } from "./database.ts";
+import { refuseWithoutCreate } from "./inspection.ts";
 import { one } from "./one.ts";
 
 interface Migration {
@@ -81,14 +82,15 @@ async function appliedMigrations(sql: SQL): Promise<Set<string>> {
 
 async function apply(database: Database): Promise<void> {
   await database.exclusive(async (sql) => {
-    // Held by the session, so it spans the transactions and is released when the connection closes.
-    await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
-    await sql.unsafe(RECORDS);
-    const applied = await appliedMigrations(sql);
-    refuseNewer(applied);
+    await refuseWithoutCreate(sql);
+    // Each transaction takes the lock, because a pooler may give each another session.
     for (const migration of migrations) {
-      if (applied.has(migration.name)) continue;
-      await sql.begin((transaction) => applyWithin(transaction, [migration]));
+      await sql.begin(async (transaction) => {
+        await transaction`select pg_advisory_xact_lock(${MIGRATION_LOCK})`;
+        const applied = await appliedMigrations(transaction);
+        refuseNewer(applied);
+        if (!applied.has(migration.name)) await applyWithin(transaction, [migration]);
+      });
     }
   });
 }

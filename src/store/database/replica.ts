@@ -6,7 +6,8 @@ import type { Connection } from "./connection.ts";
 import { Database, isCollision } from "./database.ts";
 import type { DatabaseOptions } from "./database.ts";
 import { one } from "./one.ts";
-import { Late, sqlState } from "./pool.ts";
+import { sqlState } from "./lost.ts";
+import { Late } from "./pool.ts";
 import type { PoolUse } from "./pool.ts";
 import { SharedQuestion } from "./shared-question.ts";
 
@@ -75,6 +76,11 @@ export class Replica {
     const system = await primary.retried(systemOf);
     const replica = new Replica(primary, system, { ...options, connection });
     const error = await replica.#probe();
+    if (replica.database.isPooled) {
+      await replica.close();
+      const remedy = "DEWEY_DB_READ_URL must lead to the replica itself";
+      throw new DeweyError("conflict", `a pooler stands before the read replica, and would mix its servers; ${remedy}`);
+    }
     if (error?.code === "conflict") {
       await replica.close();
       throw new DeweyError("conflict", `the database at DEWEY_DB_READ_URL cannot be read from: ${error.message}`);

@@ -269,7 +269,8 @@ describe("an error from PostgreSQL with SQLSTATE", () => {
 
   test.each([
     ["28P01", "refuses Dewey's user or password"],
-    ["28000", "refuses Dewey's user or password"],
+    ["28000", "does not let Dewey's user in this way"],
+    ["42501", "does not give Dewey's user the rights"],
     ["3D000", "does not exist"],
     ["53300", "has no free connection"],
     ["53100", "has run out of space"],

@@ -144,7 +144,7 @@ for (const engine of engines) {
       await failure(openStore(storeOptions(connection)));
       const tables: { tablename: string }[] =
         await sql`select tablename from pg_tables where schemaname = 'public' order by 1`;
-      expect(tables.map((table) => table.tablename)).toEqual(["dewey_migrations", "messages"]);
+      expect(tables.map((table) => table.tablename)).toEqual(["messages"]);
     });
   });
 }

@@ -2,7 +2,9 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { SQL } from "bun";
 import type { Connection } from "../../../src/store/database/connection.ts";
 import { one } from "../../../src/store/database/one.ts";
-import { Late, Pool, isConnectionLost } from "../../../src/store/database/pool.ts";
+import { Dialler } from "../../../src/store/database/dialler.ts";
+import { isConnectionLost } from "../../../src/store/database/lost.ts";
+import { Late, Pool } from "../../../src/store/database/pool.ts";
 import type { PoolOptions, Statement } from "../../../src/store/database/pool.ts";
 import { failure } from "../../support/failure.ts";
 import { connect, emptyDatabase, engines } from "../../support/postgres.ts";
@@ -17,7 +19,15 @@ beforeAll(async () => {
 });
 
 function pool(options: Partial<PoolOptions> = {}): Pool & AsyncDisposable {
-  const made = new Pool({ connection, kept: 1, most: 1, settings: {}, keepsStatements: true, log: quiet, ...options });
+  const made = new Pool({
+    dialler: new Dialler(connection),
+    kept: 1,
+    most: 1,
+    settings: {},
+    keepsStatements: true,
+    log: quiet,
+    ...options,
+  });
   return Object.assign(made, { [Symbol.asyncDispose]: () => made.close(AMPLE_MS) });
 }
 
@@ -106,6 +116,51 @@ describe("a pool of connections", () => {
     expect(three.use()).toMatchObject({ busy: 0, idle: 0 });
   });
 
+  test("replaces a connection that has become too old, after its work", async () => {
+    await using aging = pool({ mostAgeMs: 0 });
+    const backends = [await aging.run(backend, AMPLE_MS), await aging.run(backend, AMPLE_MS)];
+    expect(new Set(backends).size).toBe(2);
+    // Its age passes while it is idle.
+    await using idle = pool({ mostAgeMs: 500 });
+    const first = await idle.run(backend, AMPLE_MS);
+    await Bun.sleep(500);
+    expect(await idle.run(backend, AMPLE_MS)).not.toBe(first);
+    await using young = pool({ mostAgeMs: 60_000 });
+    expect(await young.run(backend, AMPLE_MS)).toBe(await young.run(backend, AMPLE_MS));
+  });
+
+  test("that is renewed replaces every connection, and disturbs no work", async () => {
+    await using two = pool({ kept: 2, most: 2 });
+    await two.warm(AMPLE_MS);
+    const first = holding();
+    const working = two.run(first.work, AMPLE_MS);
+    const before = await first.begun;
+    two.renew();
+    expect(two.use()).toMatchObject({ busy: 1, idle: 0 });
+    first.end();
+    await working;
+    expect(two.use()).toMatchObject({ busy: 0, idle: 0 });
+    expect(await two.run(backend, AMPLE_MS)).not.toBe(before);
+  });
+
+  test("gives up every idle connection when the server takes no writes", async () => {
+    await using three = pool({ kept: 3, most: 3 });
+    await three.warm(AMPLE_MS);
+    const write: Statement<unknown> = (sql) => sql.begin("read only", (within) => within`create table never (x int)`);
+    expect(await thrown(three.run(write, AMPLE_MS))).toMatchObject({ errno: "25006" });
+    expect(three.use()).toMatchObject({ busy: 0, idle: 0 });
+  });
+
+  test("forgets an idle connection that the server has closed", async () => {
+    await using two = pool({ kept: 2, most: 2 });
+    await two.warm(AMPLE_MS);
+    await using sql = connect(connection);
+    const pid = await two.run(backend, AMPLE_MS);
+    await sql`select pg_terminate_backend(${pid})`;
+    await until("it is forgotten", async () => two.use().idle === 1);
+    for (let count = 0; count < 3; count += 1) expect(await two.run(backend, AMPLE_MS)).not.toBe(pid);
+  });
+
   test("opens the kept connections at once, and closes further ones after some idle time", async () => {
     const connection = await emptyDatabase(engine!);
     await using sql = connect(connection);
@@ -114,7 +169,7 @@ describe("a pool of connections", () => {
         where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'`);
       return count;
     };
-    await using five = pool({ connection, kept: 2, most: 5, idleSeconds: 1 });
+    await using five = pool({ dialler: new Dialler(connection), kept: 2, most: 5, idleSeconds: 1 });
     await five.warm(AMPLE_MS);
     expect(await open()).toBe(2);
     const all = Array.from({ length: 5 }, holding);
