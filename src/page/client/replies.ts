@@ -90,6 +90,8 @@ export interface SearchHit {
   role: string;
   /** The passage, each match between double asterisks. */
   snippet: string;
+  /** Where the matching words are in it, in code points. */
+  snippet_matches: [start: number, end: number][];
   created_at: string;
   title: string | null;
   client: string | null;

@@ -1,19 +1,23 @@
 import { visible } from "../../visible.ts";
+import { ansiRuns, hasAnsi } from "./ansi.ts";
+import { snippetPieces } from "./snippet.ts";
+import type { MarkedText } from "./snippet.ts";
 
-// A search's snippet has its matches between double asterisks. They become elements here, by text and never by HTML.
-
-/** The snippet with its matches marked. */
-export function Marked({ text }: { text: string }) {
+/** A hit's snippet with its matches as elements, by text and never by HTML. */
+export function Marked({ hit }: { hit: MarkedText }) {
   return (
     <>
-      {text
-        .split("**")
-        .map((part, index) => (index % 2 === 1 ? <mark key={index}>{visible(part)}</mark> : visible(part)))}
+      {snippetPieces(hit).map(({ text, isMatch }, index) =>
+        isMatch ? <mark key={index}>{shown(text)}</mark> : shown(text),
+      )}
     </>
   );
 }
 
-/** The words that a snippet marks, in lower case. */
-export function markedWords(text: string): string[] {
-  return text.split("**").flatMap((part, index) => (index % 2 === 1 ? [part.toLowerCase()] : []));
+/** Colours of a terminal say nothing in a snippet. */
+function shown(text: string): string {
+  if (!hasAnsi(text)) return visible(text);
+  return ansiRuns(text)
+    .map((run) => run.text)
+    .join("");
 }

@@ -10,7 +10,7 @@ import { FindBar } from "../parts/find-bar.tsx";
 import { markFound } from "../parts/found.ts";
 import { Frame } from "../parts/frame.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { markedWords } from "../parts/marked.tsx";
+import { markedWords } from "../parts/snippet.ts";
 import { Outline } from "../parts/outline.tsx";
 import { folderName, titleOf } from "../parts/place.ts";
 import { ShareDialog } from "../parts/share-dialog.tsx";
@@ -226,7 +226,7 @@ function useFound(id: string, find: string): Found {
     const results = args === undefined ? [] : (value?.results ?? []);
     return {
       turns: results.map(({ turn }) => turn).toSorted((a, b) => a - b),
-      words: new Set(results.flatMap(({ snippet }) => markedWords(snippet))),
+      words: new Set(results.flatMap(markedWords)),
       isBusy: args !== undefined && isOld,
     };
   }, [value, isOld, query]);

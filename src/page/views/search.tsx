@@ -207,7 +207,7 @@ function Hits({ first, hits, words }: { first: SearchReply; hits: SearchHit[]; w
 }
 
 function Hit({ hit, words }: { hit: SearchHit; words: string }) {
-  const { conversation_id, turn, folder, client, created_at, snippet } = hit;
+  const { conversation_id, turn, folder, client, created_at } = hit;
   return (
     <li class="hit">
       <a class="hit-link" href={address(`conversation/${conversation_id}`, { turn, find: words })}>
@@ -221,7 +221,7 @@ function Hit({ hit, words }: { hit: SearchHit; words: string }) {
           </span>
         </span>
         <span class="hit-text" dir="auto">
-          <span class="badge">{hitName(hit)}</span> <Marked text={snippet} />
+          <span class="badge">{hitName(hit)}</span> <Marked hit={hit} />
         </span>
       </a>
     </li>
