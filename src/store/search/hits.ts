@@ -158,10 +158,10 @@ async function readDistinct(
   return { matches, read };
 }
 
-/** Whether two messages show the same: the same text, or the same matching lines of long ones. */
+/** Whether two messages show the same matching lines of different texts. The same text is told by the ranking. */
 function quotesSame(one: Match, other: Match): boolean {
-  const isQuote = one.marks.length > 0 || one.text === other.text;
-  return isQuote && one.role === other.role && one.snippet.text === other.snippet.text;
+  const isSameText = one.whole && other.whole && one.text === other.text;
+  return !isSameText && one.marks.length > 0 && one.role === other.role && one.snippet.text === other.snippet.text;
 }
 
 function together(match: Match, { id, conversation_id, turn, repeated }: Match): Repetition {

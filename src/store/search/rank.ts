@@ -12,6 +12,8 @@ import type { Statistics } from "./statistics.ts";
 const RERANKED = 100;
 /** Long turns of a block that are judged by their best passage; the vector of a text of 20 kB takes about 10 kB. */
 const MAX_PASSAGES = 100;
+/** Messages with the same text from which they are one hit. Two are two events, such as calls that a client repeated. */
+const REPEATED = 3;
 /** Messages that are named besides a hit that have the same text. */
 export const MAX_COPIES_NAMED = 10;
 /** All matches in a session or a conversation of up to this size are ranked. */
@@ -311,7 +313,7 @@ function turnsStatement(
     placed as (
       select conversation_id, turn_number, (row_number() over (
         order by own desc, created_at desc, conversation_id, turn_number
-      ) - 1) / ${RERANKED} as own_block from copies where copy = 1
+      ) - 1) / ${RERANKED} as own_block from copies where copy = 1 or times < ${REPEATED}
     ),
     hits as materialized (
       select *, min(own_block) over (
@@ -367,5 +369,5 @@ function copiesOf(weighed: string): string {
 const repetitions = `select json_agg(json_build_object('times', times, 'places', places)) from (
   select max(times) as times, json_agg(json_build_array(id, conversation_id, turn_number) order by copy)
     filter (where copy <= ${MAX_COPIES_NAMED + 1}) as places
-  from copies where times > 1 group by own, bytes, role, text
+  from copies where times >= ${REPEATED} group by own, bytes, role, text
 ) as repeated`;

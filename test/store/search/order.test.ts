@@ -117,6 +117,13 @@ for (const engine of engines) {
       expect(times).toBe(30);
     });
 
+    test("a text that was said twice is two hits, since calls are often repeated", async () => {
+      for (const session_id of ["first", "second"])
+        await store.messages.storeBulk({ session_id, messages: [{ role: "user", content: "call jackfruit" }] });
+      const { results, total } = await find("jackfruit");
+      expect([results.length, total]).toEqual([2, 2]);
+    });
+
     test("the same text of another role is another hit", async () => {
       await say("salak", "user");
       await say("salak", "assistant");
