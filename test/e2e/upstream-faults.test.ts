@@ -237,7 +237,7 @@ describe("an upstream", () => {
   function grandchildren(command: string): number[] {
     return childrenOf(proxy.process.pid)
       .flatMap(childrenOf)
-      .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith(command));
+      .filter((pid) => commandLine(pid).startsWith(command));
   }
 });
 
@@ -346,3 +346,12 @@ test("a proxy that is killed leaves no child, not even one that ignores all sign
   await until("no process", () => ![...started, ...guards].some(isRunning));
   for (const rpc of rpcs) rpc.close();
 });
+
+/** Empty when the process has ended meanwhile. */
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -167,8 +167,11 @@ describe.skipIf(browserPath === null)("on the page", () => {
     const page = await browsing.open(`${origin}/conversations`);
     await row(page, "Remember the tab").waitFor();
     await page.keyboard.press("?");
-    await page.getByRole("dialog", { name: "Keys" }).getByText("Go to Search").waitFor();
+    const keys = page.getByRole("dialog", { name: "Keys" });
+    await keys.getByText("Go to Search").waitFor();
     await page.keyboard.press("Escape");
+    // Until the dialog has closed, keys are its own.
+    await keys.waitFor({ state: "detached" });
     await page.keyboard.press("g");
     await page.keyboard.press("s");
     await page.getByRole("searchbox", { name: "Search" }).waitFor();
