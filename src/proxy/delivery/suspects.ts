@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Delivery } from "./record.ts";
 
@@ -87,7 +87,13 @@ export class Suspects {
   }
 
   #remove(key: string): void {
-    if (plainKey.test(key)) rmSync(join(this.#folder, key), { force: true });
+    if (!plainKey.test(key)) return;
+    rmSync(join(this.#folder, key), { force: true });
+    try {
+      rmdirSync(this.#folder);
+    } catch {
+      // It holds other counts, or is gone.
+    }
   }
 }
 

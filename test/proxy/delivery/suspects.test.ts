@@ -19,3 +19,13 @@ test("the count of a record that the spool no longer keeps is removed, and a you
   expect(readdirSync(files)).toEqual(["young"]);
   expect([second.has(delivery("old")), second.has(delivery("young"))]).toEqual([false, true]);
 });
+
+test("nothing is left in the spool once no record is suspect", () => {
+  using folder = spoolFolder();
+  const suspects = new Suspects(folder.path, DAY_MS);
+  for (const id of ["one", "two"]) suspects.isGuilty(delivery(id), true);
+  suspects.forget(delivery("one"));
+  expect(readdirSync(join(folder.path, "suspects"))).toEqual(["two"]);
+  suspects.forget(delivery("two"));
+  expect(readdirSync(folder.path)).toEqual([]);
+});
