@@ -371,7 +371,7 @@ describe("a record after whose delivery the server goes away", () => {
     expect(
       store.calls.filter(({ contents }) => contents.includes("bad")).map(({ contents }) => contents.length),
     ).toEqual([5, 1, 1, 1]);
-    expect(readdirSync(join(folder.path, "suspects"))).toEqual([]);
+    expect(readdirSync(folder.path)).not.toContain("suspects");
   });
 
   test("is found among many that were in flight with it, of which none is lost", async () => {
@@ -421,7 +421,7 @@ describe("a record after whose delivery the server goes away", () => {
     expect([store.calls.length > 12, outbox.aside]).toEqual([true, 0]);
     store.answer = take;
     await clock.passUntil("all of them", () => counts.every(({ settled }) => settled === 2), 100);
-    expect(readdirSync(join(folder.path, "suspects"))).toEqual([]);
+    expect(readdirSync(folder.path)).not.toContain("suspects");
   });
 
   test("is not at fault when it is taken the third time", async () => {

@@ -105,12 +105,10 @@ describe.skipIf(!debian)("reading from a replica", () => {
     await using store = await served();
     await answers(store, "replica");
     const before = store.reads();
-    const logged = standby.statements().length;
     const { conversation_id } = await store.conversations.begin({ session_id: "s" });
     await store.messages.store({ conversation_id, ...message("a heron by the river") });
     await store.contexts.set({ name: "c", content: "d", set_active: true });
     await store.search.vocabulary.refresh();
-    expect(standby.statements().length).toBe(logged);
 
     expect((await store.messages.page({ conversation_id })).messages).toHaveLength(1);
     expect((await store.conversations.list({ ...firstPage, sort_by: "created_at" })).total).toBe(1);
