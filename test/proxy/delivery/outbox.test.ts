@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import { mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { ToolClient, WENT_AWAY } from "../../../src/tool-client.ts";
 import { DeweyError } from "../../../src/errors.ts";
 import { createLog } from "../../../src/log.ts";
