@@ -253,11 +253,12 @@ class Session {
       this.#wait(frame);
       return;
     }
-    // Backpressure: a slow upstream pauses the client.
-    if (!this.#upstream.send(text)) this.#options.downstream.pause();
+    // Noted before it is sent: a link whose session is lost gives the frame back at once, and then the call is not open.
     this.#open.asked(view);
     this.#questions.answered(view);
     this.#handshake.sent(view);
+    // Backpressure: a slow upstream pauses the client.
+    if (!this.#upstream.send(text)) this.#options.downstream.pause();
   }
 
   /** Keeps a frame for the next upstream that this one did not take. A second time, the end of the link refuses it. */

@@ -33,6 +33,8 @@ class Peer {
   paused = false;
   /** Whether it takes frames as fast as they are sent. */
   isFast = true;
+  /** Whether it gives frames back at once, as a link does whose server no longer knows the session. */
+  givesBack = false;
 
   constructor(wire: Link["wire"] = "websocket") {
     this.link = {
@@ -41,7 +43,8 @@ class Peer {
       send: (frame) => {
         const message = JSON.parse(frame) as Json;
         expect([message].flat().map((each) => each["jsonrpc"])).toContain("2.0");
-        this.received.push(message);
+        if (this.givesBack) this.handlers?.unsent?.(frame);
+        else this.received.push(message);
         return this.isFast;
       },
       pause: () => (this.paused = true),
@@ -196,6 +199,21 @@ describe("calls in flight when the upstream dies", () => {
     server.say({ id: 1, result: {} });
     await second.heardMethod("initialize");
     expect(client.count(1)).toBe(1);
+  });
+
+  test("that the upstream gives back while they are sent run at the next one, and are answered once", async () => {
+    const [server, next] = [new Peer(), new Peer()];
+    const { client, use } = start(server);
+    await initialized(client, server);
+    server.givesBack = true;
+    client.say(call(7));
+    use(next);
+    server.end("its session is gone");
+    await replayed(next);
+    await next.heardId(7);
+    next.say({ id: 7, result: { paid: true } });
+    await client.heard(({ id, result }) => id === 7 && result !== undefined);
+    expect([client.count(7), next.count(7)]).toEqual([1, 1]);
   });
 
   test("sent right after the end wait for the next upstream", async () => {
