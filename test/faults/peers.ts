@@ -199,7 +199,8 @@ async function* messagesOf(response: Response): AsyncGenerator<string> {
     const events = (rest + decoder.decode(chunk, { stream: true })).split("\n\n");
     rest = events.pop() ?? "";
     for (const event of events) {
-      const data = /^data: ?(.+)$/m.exec(event)?.[1];
+      // An event that only names a place to resume from has no data.
+      const data = /^data: (\S.*)$/m.exec(event)?.[1];
       if (data !== undefined) yield data;
     }
   }
