@@ -94,6 +94,11 @@ export class Search {
       const marker = isLiteral(query) ? literalMarker(query.literal) : wordMarker(sql, place);
       const { hits: results, read } = await readHits(sql, ranked, { mark: marker.mark, limit, context, full });
       const next = { ...place, offset: place.offset + read };
+      // Hits that quote the same may have used up all that was ranked for this page.
+      const isUsedUp = read === ranked.length && ranked.length > limit;
+      const rest = isUsedUp
+        ? await found(sql, query, place, filter, { offset: next.offset, limit: 1 })
+        : ranked.slice(read);
       return {
         results,
         total: place.total,
@@ -102,7 +107,7 @@ export class Search {
         ...(place.isLowerBound ? { total_is_lower_bound: true } : {}),
         ...(await this.#corrected(sql, text, place, marker.shown)),
         ...(place.total === 0 ? await unmatchedIn(sql, narrowing) : {}),
-        ...(ranked.length > read ? { next_cursor: encodeCursor(next, asked) } : {}),
+        ...(rest.length > 0 ? { next_cursor: encodeCursor(next, asked) } : {}),
       };
     };
     return this.#reads.search(search, signal);

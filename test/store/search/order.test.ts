@@ -117,6 +117,26 @@ for (const engine of engines) {
       expect(times).toBe(30);
     });
 
+    test("pages go on behind texts that show the same lines, however many these are", async () => {
+      const messages = Array.from({ length: 150 }, (_, index) => ({
+        role: "tool",
+        content: `${index} ${filler(60)} §§ longan ${filler(60)} ${index}`,
+        // Far from each other, so that each is ranked by itself.
+        turn_number: (index + 1) * 10,
+      }));
+      await store.messages.storeBulk({ messages });
+      for (const query of ["§§", "longan"]) {
+        let times = 0;
+        for (let cursor: string | undefined, more = true; more;) {
+          const page = await find(query, { limit: 30, cursor });
+          times += page.results.reduce((sum, hit) => sum + (hit.repeated?.times ?? 1), 0);
+          cursor = page.next_cursor;
+          more = cursor !== undefined;
+        }
+        expect([query, times]).toEqual([query, 150]);
+      }
+    });
+
     test("a text that was said twice is two hits, since calls are often repeated", async () => {
       for (const session_id of ["first", "second"])
         await store.messages.storeBulk({ session_id, messages: [{ role: "user", content: "call jackfruit" }] });
