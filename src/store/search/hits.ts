@@ -127,35 +127,41 @@ interface Page {
  * and at least the beginning of its content; the remaining budget is shared evenly.
  */
 export async function readHits(sql: SQL, ranked: Ranked[], options: HitOptions): Promise<Page> {
-  const { matches, read } = await readDistinct(sql, ranked, options);
   const budget = options.full ? FULL_REPLY_BYTES : REPLY_BUDGET_BYTES;
-  const fitting = withinBudget(matches, budget);
+  const { fitting, read } = await readFitting(sql, ranked, options, budget);
   const overhead = fitting.reduce((sum, match) => sum + fixedBytes(match), 0);
   const most = largestWhole(fitting.flatMap(sizesOf), budget - overhead);
   const near = await readNear(sql, fitting, options.context, most);
   const hits = await readRows(sql, fitting, near, options.context > 0, most);
-  return { hits, read: matches[fitting.length]?.place ?? read };
+  return { hits, read };
 }
 
-/** Reads matches until a page is full of different ones. */
-async function readDistinct(
+/**
+ * Reads matches until a page is full of different ones, or their least shown parts use up the budget; at least one, so that
+ * each page makes progress. What is behind a full page is joined with nothing on it: the next page shows it.
+ */
+async function readFitting(
   sql: SQL,
   ranked: Ranked[],
   options: HitOptions,
-): Promise<{ matches: Match[]; read: number }> {
-  const matches: Match[] = [];
-  let read = 0;
-  for (let refills = 0; refills <= MAX_REFILLS && matches.length < options.limit; refills += 1) {
-    const next = ranked.slice(read, read + options.limit - matches.length);
+  budget: number,
+): Promise<{ fitting: Match[]; read: number }> {
+  const fitting: Match[] = [];
+  let [read, bytes] = [0, 0];
+  for (let refills = 0; refills <= MAX_REFILLS && fitting.length < options.limit; refills += 1) {
+    const next = ranked.slice(read, read + options.limit - fitting.length);
     if (next.length === 0) break;
     for (const match of await readMatches(sql, next, read, options)) {
-      const same = matches.find((other) => quotesSame(other, match));
-      if (same) same.repeated = together(same, match);
-      else matches.push(match);
+      const same = fitting.find((other) => quotesSame(other, match));
+      const repeated = same && together(same, match);
+      bytes += same ? copiesBytes(repeated) - copiesBytes(same.repeated) : leastBytes(match);
+      if (bytes > budget && fitting.length > 0) return { fitting, read: match.place };
+      if (same) same.repeated = repeated;
+      else fitting.push(match);
     }
     read += next.length;
   }
-  return { matches, read };
+  return { fitting, read };
 }
 
 /** Whether two messages show the same matching lines of different texts. The same text is told by the ranking. */
@@ -217,22 +223,20 @@ async function nearSizes(sql: SQL, ids: unknown, context: number): Promise<Map<s
   return Map.groupBy(rows, (row) => row.hit);
 }
 
-/** Keeps the first matches whose least shown parts fit the budget; at least one, so that each page makes progress. */
-function withinBudget(matches: Match[], budget: number): Match[] {
-  let bytes = 0;
-  const end = matches.findIndex((match) => {
-    const near = match.near.reduce((sum, { bytes: size }) => sum + Math.min(size, LEAST_TURN_BYTES), 0);
-    bytes += fixedBytes(match) + Math.min(match.content_bytes, LEAST_CONTENT_BYTES) + near;
-    return bytes > budget;
-  });
-  return end === -1 ? matches : matches.slice(0, Math.max(1, end));
+/** What a match takes in a reply that shows as little of it as possible. */
+function leastBytes(match: Match): number {
+  const near = match.near.reduce((sum, { bytes }) => sum + Math.min(bytes, LEAST_TURN_BYTES), 0);
+  return fixedBytes(match) + Math.min(match.content_bytes, LEAST_CONTENT_BYTES) + near;
+}
+
+function copiesBytes(repeated: Repetition | undefined): number {
+  return (repeated?.also.length ?? 0) * COPY_BYTES;
 }
 
 function fixedBytes(match: Match): number {
   const { text: snippet, matches } = match.snippet;
   const texts = Buffer.byteLength(snippet) + matches.length * MATCH_BYTES + match.session_bytes;
-  const copies = (match.repeated?.also.length ?? 0) * COPY_BYTES;
-  return HIT_OVERHEAD_BYTES + texts + copies + match.near.length * TURN_OVERHEAD_BYTES;
+  return HIT_OVERHEAD_BYTES + texts + copiesBytes(match.repeated) + match.near.length * TURN_OVERHEAD_BYTES;
 }
 
 function sizesOf(match: Match): number[] {

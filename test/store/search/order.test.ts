@@ -137,6 +137,23 @@ for (const engine of engines) {
       }
     });
 
+    test("a page that is full before a text that shows the same lines leaves that to a later page", async () => {
+      const text = (from: number) => `${filler(60, from)} ¶¶ ${filler(60, from + 60)}`;
+      const same = Array.from({ length: 4 }, (_, copy) => `${copy} ${text(0)} ${copy}`);
+      const others = Array.from({ length: 80 }, (_, index) => text(1000 * (index + 1)));
+      const contents = [...same.slice(1), ...others, ...same.slice(0, 1)];
+      await store.messages.storeBulk({ messages: contents.map((content) => ({ role: "tool", content })) });
+      const named: string[] = [];
+      for (let cursor: string | undefined, more = true; more;) {
+        const page = await find("¶¶", { limit: 100, cursor });
+        for (const { message_id, repeated } of page.results)
+          named.push(message_id, ...(repeated?.also ?? []).map((copy) => copy.message_id));
+        cursor = page.next_cursor;
+        more = cursor !== undefined;
+      }
+      expect([named.length, new Set(named).size]).toEqual([84, 84]);
+    });
+
     test("a text that was said twice is two hits, since calls are often repeated", async () => {
       for (const session_id of ["first", "second"])
         await store.messages.storeBulk({ session_id, messages: [{ role: "user", content: "call jackfruit" }] });
