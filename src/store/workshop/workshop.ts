@@ -61,9 +61,9 @@ export class Workshop {
 
   /** Does a work, at once when its values are small. Throws `unavailable` when too much waits or the thread died twice. */
   make<Name extends WorkName>(name: Name, ...given: Given<Name>): Made<Name> | Promise<Made<Name>> {
-    const characters = charactersIn(given);
-    if (characters <= LIGHT_CHARACTERS) return make(this.redactor, name, given);
+    if (!isHeavy(given)) return make(this.redactor, name, given);
     if (this.#waitingCharacters > MAX_WAITING_CHARACTERS) throw busy();
+    const characters = charactersIn(given);
     const settle = Promise.withResolvers<unknown>();
     this.#waiting.push({ order: { name, given }, characters, deaths: 0, settle });
     this.#waitingCharacters += characters;
@@ -161,22 +161,23 @@ export class Workshop {
 
 /** Whether values hold more text than is read in a moment. */
 export function isHeavy(given: unknown): boolean {
-  return charactersIn(given) > LIGHT_CHARACTERS;
+  return charactersIn(given, LIGHT_CHARACTERS) > LIGHT_CHARACTERS;
 }
 
-/** Characters in values; of heavy ones at least what makes them so. */
-function charactersIn(given: unknown): number {
+/** Characters in values; counts no further once there are more than `most`. */
+function charactersIn(given: unknown, most = Infinity): number {
   let sum = 0;
   const left = [given];
-  while (left.length > 0 && sum <= LIGHT_CHARACTERS) {
+  while (left.length > 0 && sum <= most) {
     const value = left.pop();
-    if (typeof value === "string") sum += value.length;
-    else sum += VALUE_CHARACTERS;
+    sum += typeof value === "string" ? value.length : VALUE_CHARACTERS;
     if (value === null || typeof value !== "object") continue;
-    const parts: unknown[] = Array.isArray(value) ? value : Object.entries(value).flat();
+    const isList = Array.isArray(value);
+    const parts: unknown[] = isList ? value : Object.values(value);
     // A wide one is heavy by its parts alone.
-    if (parts.length * VALUE_CHARACTERS > LIGHT_CHARACTERS) sum += parts.length * VALUE_CHARACTERS;
-    else left.push(...parts);
+    if (parts.length * VALUE_CHARACTERS > most) return parts.length * VALUE_CHARACTERS;
+    for (const part of parts) left.push(part);
+    if (!isList) for (const key of Object.keys(value)) sum += key.length;
   }
   return sum;
 }

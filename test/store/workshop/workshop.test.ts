@@ -123,6 +123,20 @@ test("a pattern that is ended in the thread is counted and named", async () => {
   expect(made.workshop.redactor.ended()).toEqual({ slow: 1 });
 });
 
+test("so much may wait, wherever its texts stand, and what comes then is refused", async () => {
+  const { workshop } = withThreads();
+  const [large, heavy] = ["x".repeat(70_000_000), "y".repeat(60_000)];
+  // The first is in hand.
+  const waiting = [{ heavy }, { large, heavy }, { heavy, large }, { nested: [{ large }, { heavy }] }].map((metadata) =>
+    Promise.resolve(workshop.make("metadata", metadata)),
+  );
+  expect(() => workshop.make("metadata", { heavy })).toThrow("too many large texts wait");
+  expect(workshop.make("metadata", { light: "z" })).not.toBeInstanceOf(Promise);
+  const failures = Promise.all(waiting.map((each) => failure(each)));
+  workshop.close();
+  expect(await failures).toHaveLength(waiting.length);
+});
+
 test("closing refuses what waits", async () => {
   const { workshop } = withThreads();
   const rows = ["x", "y"].map((sign) => Promise.resolve(workshop.make("metadata", { sign: sign.repeat(60_000) })));
