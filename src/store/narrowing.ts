@@ -70,7 +70,7 @@ const facets = {
 export type FacetName = keyof typeof facets;
 const facetNames = Object.keys(facets) as FacetName[];
 
-/** The stored names that are meant by each filter that is given. */
+/** The stored names that are meant by each filter that is given; none for a folder among more than are looked through. */
 export type Meant = Partial<Record<FacetName, string[]>>;
 
 /** Looks up which stored names the filters mean. */
@@ -80,7 +80,10 @@ export async function meantBy(sql: SQL, narrowing: Pick<Narrowing, FacetName>): 
     const given = narrowing[name];
     if (given === undefined) continue;
     const { isMeant }: Facet = facets[name];
-    const names = (await namesOf(sql, name)).filter((each) => isMeant(each, given));
+    const known = await namesOf(sql, name);
+    // Other names are mostly given as they are stored; a folder stands for those below it.
+    if (name === "folder" && known.length === MAX_NAMES) continue;
+    const names = known.filter((each) => isMeant(each, given));
     // A name that there is not narrows to nothing.
     meant[name] = names.length > 0 ? names : [given];
   }
@@ -149,12 +152,19 @@ export const literally: Value = (given, type) => `E'${given.replaceAll("\\", "\\
 
 /** Conditions on `conversations` for the facts of a conversation, its times excepted. */
 export function conversationConditions(narrowing: Narrowing, meant: Meant, value: Value): string[] {
-  const { session_id, title } = narrowing;
+  const { session_id, folder, title } = narrowing;
   return [
     ...(session_id === undefined ? [] : [`session_id = ${value(session_id, "text")}`]),
+    ...(folder === undefined || meant.folder !== undefined ? [] : [isWithin(folder, value)]),
     ...(["client", "folder", "upstream", "branch"] as const).flatMap((name) => isAmong(name, meant, value)),
     ...(title === undefined ? [] : [`id in (${titled(title, value)})`]),
   ];
+}
+
+/** The same as `isMeant` of a folder, on each conversation's. `chr(92)` is a backslash, whatever the database's settings. */
+function isWithin(folder: string, value: Value): string {
+  const haystack = `'|' || regexp_replace(replace(lower(folder), chr(92), '/'), '/$', '') || '/'`;
+  return `strpos(${haystack}, ${value(folderNeedle(folder), "text")}) > 0`;
 }
 
 /** The conversations whose titles have words that begin with these. */

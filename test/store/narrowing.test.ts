@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Store } from "../../src/store/store.ts";
 import { boundOf, beginningOf, endOf } from "../../src/moment.ts";
 import { MS_PER_DAY } from "../../src/units.ts";
-import { engines, testStore } from "../support/postgres.ts";
+import { connect, emptyDatabase, engines, testStore } from "../support/postgres.ts";
 
 interface Said {
   content: string;
@@ -88,6 +88,29 @@ for (const engine of engines) {
       expect((await found({ branch: "main" })).named).toEqual(["dewey"]);
       expect((await found({ folder: "ana" })).named).toEqual(["dewey", "other"]);
       expect((await found({ folder: "ana", branch: "topic" })).contents).toEqual(["shell", "went well"]);
+    });
+
+    test("by a folder finds it among more than are looked through", async () => {
+      const connection = await emptyDatabase(engine);
+      await using crowded = await testStore(engine, { connection });
+      await using sql = connect(connection);
+      await sql`insert into conversations (folder) select '/tmp/run-' || n from generate_series(1, 11000) n`;
+      const { conversation_id } = await crowded.conversations.begin({ metadata: { cwd: "/usr/Zed\\it's/" } });
+      await crowded.messages.store({
+        conversation_id,
+        role: "user",
+        content: "quartz",
+        metadata: { cwd: "/usr/Zed\\it's/" },
+      });
+      for (const folder of ["it's", "/usr", "zed", "/USR/zed/it's", "Zed\\it's/"]) {
+        const narrowed = { folder, limit: 5, offset: 0 };
+        const { conversations } = await crowded.conversations.list({ ...narrowed, sort_by: "updated_at" });
+        expect([folder, conversations.map(({ id }) => id)]).toEqual([folder, [conversation_id]]);
+        expect((await crowded.search.find({ ...narrowed, query: "quartz" })).total).toBe(1);
+        expect((await crowded.search.find({ ...narrowed, query: "" })).total).toBe(1);
+      }
+      for (const folder of ["/us", "ed", "%", "/zed"])
+        expect((await crowded.search.find({ folder, limit: 5, offset: 0, query: "quartz" })).total).toBe(0);
     });
 
     test("by a title takes those with words that begin so, whatever signs stand around them", async () => {
