@@ -103,8 +103,10 @@ export function startListener(options: ListenerOptions): Listener {
     metrics,
     health: () => health(options),
     ready: () => (isDraining ? stoppingAnswer() : readiness(store)),
-    isOpen: (request, url) => sessions.isOpen(request, url) || page.isOpen(request, url),
+    isOpen: (request, url) => sessions.isOpen(request, url),
     admits: (request) => sessions.admits(request),
+    // The page holds nothing of the store, and asks for the token itself.
+    withoutToken: (request, url) => (page.isFor(request, url) ? page.respond(request, url.pathname) : undefined),
     route: router(options, { http, serving, backups, page, sessions, opened, isDraining: () => isDraining }),
   });
   return {

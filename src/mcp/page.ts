@@ -37,8 +37,8 @@ const SECURITY_HEADERS = {
 export class Page {
   #files: Promise<Map<string, PageFile>> | undefined;
 
-  /** Whether a request is for the page, which needs no token: it holds nothing of the store, and asks for the token itself. */
-  isOpen(request: Request, { pathname }: URL): boolean {
+  /** Whether a request may be answered with the page or a file of it. It may also be for another route of its address. */
+  isFor(request: Request, { pathname }: URL): boolean {
     return (pathname.startsWith(FOLDER) && isRead(request)) || isOpened(request);
   }
 
@@ -59,9 +59,9 @@ export class Page {
   }
 }
 
-/** Whether a person opens the address in a browser; programs ask for JSON or anything. */
+/** Whether a person opens the address in a browser; programs ask for JSON, anything, or a WebSocket. */
 function isOpened(request: Request): boolean {
-  return isRead(request) && (request.headers.get("accept") ?? "").includes("text/html");
+  return isRead(request) && !request.headers.has("upgrade") && (request.headers.get("accept") ?? "").includes("text/html");
 }
 
 function isRead({ method }: Request): boolean {

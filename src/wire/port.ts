@@ -45,6 +45,8 @@ export interface PortOptions extends ListenOptions {
   isOpen?(request: Request, url: URL): boolean;
   /** As the guard's. */
   admits?(request: Request): boolean;
+  /** Answers a request that lacks only the token, in place of the refusal, which stands where this is undefined. */
+  withoutToken?(request: Request, url: URL): Promise<Response | undefined> | undefined;
   /** Answers everything else; undefined for a request that was upgraded. */
   route(visit: Visit): Response | undefined | Promise<Response | undefined>;
 }
@@ -153,7 +155,8 @@ export class Port {
     if (url === null) return refusal(400, "the header Host must name a host");
     const isOpen = PROBES.has(url.pathname) || (this.#options.isOpen?.(request, url) ?? false);
     const refused = this.#guard(request, { open: isOpen });
-    if (refused) return refused;
+    // Not as an open request: that would be open to every route that answers this address.
+    if (refused) return (refused.status === 401 && this.#options.withoutToken?.(request, url)) || refused;
     if (isPreflight(request)) return preflightAnswer(request);
     // The process runs, and its event loop turns.
     if (url.pathname === "/livez") return Response.json({ status: "alive" });

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
+import { html, jsonl, markdown } from "../../src/capture/export.ts";
 import { CODE_SECONDS, PageSessions, SESSION_SECONDS } from "../../src/mcp/page-sessions.ts";
+import { createRedactor } from "../../src/store/redact/redact.ts";
 import { testListener } from "../support/listener.ts";
 import { engines } from "../support/postgres.ts";
 import { Rpc } from "../support/rpc.ts";
@@ -8,13 +10,14 @@ import { Rpc } from "../support/rpc.ts";
 // Every request goes over a real socket, with the headers that a browser sends.
 
 const TOKEN = "token-of-the-test";
+const sharing = { formats: { html, markdown, json: jsonl }, redactor: createRedactor() };
 const bearer = { authorization: `Bearer ${TOKEN}` };
 let guarded: Awaited<ReturnType<typeof testListener>>;
 let open: Awaited<ReturnType<typeof testListener>>;
 beforeAll(async () => {
   const [engine] = engines;
   if (!engine) throw new Error("there is no PostgreSQL");
-  guarded = await testListener(engine, { listener: { token: TOKEN } });
+  guarded = await testListener(engine, { listener: { token: TOKEN, sharing } });
   open = await testListener(engine);
 });
 afterAll(async () => {
@@ -91,6 +94,17 @@ describe("with a token", () => {
     for (const path of ["/", "/metrics", "/mcp", "/session", "/session/code"])
       expect([path, (await get(path)).status]).toEqual([path, 401]);
     expect(await handshake(guarded.httpUrl, own())).toBe(401);
+  });
+
+  test("whoever accepts HTML gets the page without the token, and nothing of the store", async () => {
+    const accept = { accept: "text/html" };
+    const get = (path: string) => fetch(`${originOf(guarded)}${path}`, { headers: accept });
+    const page = await (await get("/")).text();
+    const share = "/share?conversation_id=00000000-0000-7000-8000-000000000000&format=html";
+    for (const path of [share, "/metrics", "/mcp", "/session", "/session/code", "/contexts", "/backup"])
+      expect([path, await (await get(path)).text()]).toEqual([path, page]);
+    expect(await handshake(guarded.httpUrl, accept)).toBe(401);
+    expect(await handshake(guarded.httpUrl, { ...own(), ...accept })).toBe(401);
   });
 
   test("signing in sets a cookie that no script reads, that other sites do not send, and that ends", async () => {
