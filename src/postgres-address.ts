@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import type { Target, Tls } from "./store/database/connection.ts";
 
 /** The values of `sslmode` and of `target_session_attrs`. */
@@ -26,9 +27,14 @@ export function parsePostgresAddress(text: string): PostgresAddress | undefined 
   const [user, password] = at < 0 ? [] : split(authority.slice(0, at), ":");
   try {
     const parameters = new Map(query === "" ? [] : query.split("&").map(parameter));
-    const hosts = [...hostList(authority.slice(at + 1)), ...namedHosts(parameters)];
+    const hosts = [...hostList(authority.slice(at + 1)), ...namedHosts(parameters)].map(({ host, port }) => ({
+      host: decodeURIComponent(host),
+      ...(port ? { port } : {}),
+    }));
+    // A password with a slash that is not escaped leaves its beginning here, which no error may name as a host.
+    if (hosts.some(({ host }) => host.includes(":") && !host.startsWith("/") && !isIPv6(host))) return undefined;
     return {
-      hosts: hosts.map(({ host, port }) => ({ host: decodeURIComponent(host), ...(port ? { port } : {}) })),
+      hosts,
       ...given("user", decoded(user) ?? parameters.get("user")),
       ...given("password", decoded(password) ?? parameters.get("password")),
       ...given("database", decoded(path) ?? parameters.get("dbname")),

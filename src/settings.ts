@@ -88,7 +88,7 @@ const webSocketUrl = checked((value) => {
 
 const postgresUrl = checked(
   (value) => parsePostgresAddress(value) !== undefined,
-  "should be an address such as postgres://user:password@host:5432/database",
+  "should be an address such as postgres://user:password@host:5432/database, with / and ? of a password as %2F and %3F",
 );
 
 const upstreamUrl = checked(

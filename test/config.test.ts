@@ -288,6 +288,15 @@ describe("the database's configuration", () => {
     expect(alone + wrong).not.toContain("s3cret");
   });
 
+  test("a password with signs that are not escaped is no host, and is not printed", () => {
+    for (const password of ["s3cret/rest", "s3cret?rest", "s3cret/re:st", "s3cret?a=b"]) {
+      const told = mistakes(() => serve({ DEWEY_DATABASE_URL: `postgres://me:${password}@db/l` }));
+      expect(told).toContain("DEWEY_DATABASE_URL should be an address such as postgres://");
+      expect(told).toContain("as %2F");
+      expect(told).not.toMatch(/s3cret|rest/);
+    }
+  });
+
   test("TLS is verified beyond this machine, and used on it where the server demands it, unless a mode is given", () => {
     const tls = (url: string, env: Record<string, string> = {}) =>
       serve({ DEWEY_DATABASE_URL: url, ...env }).database as { tls?: object };
