@@ -12,14 +12,15 @@ const ANSWER_LIMIT_MS = 2000;
 
 /**
  * Whether a server would have the password sent as it is. Bun would send it, over an unencrypted connection too, so the
- * server is asked beforehand, on a connection of its own. `false` where nothing answers: connecting then says why.
+ * server is asked beforehand, on a connection of its own. Undefined where it asks for nothing, since it is down or starting:
+ * connecting then says why, and what it will ask for remains to be seen.
  */
-export async function wantsCleartextPassword(at: Host, { user, database }: Connection): Promise<boolean> {
+export async function wantsCleartextPassword(at: Host, { user, database }: Connection): Promise<boolean | undefined> {
   const socket = connect({ host: at.host, port: at.port });
   try {
-    return await within(ANSWER_LIMIT_MS, firstRequest(socket, startup({ user, database })), () => false);
+    return await within(ANSWER_LIMIT_MS, firstRequest(socket, startup({ user, database })), () => undefined);
   } catch {
-    return false;
+    return undefined;
   } finally {
     socket.destroy();
   }
@@ -36,16 +37,16 @@ function startup(parameters: Record<string, string>): Buffer {
   return Buffer.concat([head, body]);
 }
 
-function firstRequest(socket: ReturnType<typeof connect>, greeting: Buffer): Promise<boolean> {
+function firstRequest(socket: ReturnType<typeof connect>, greeting: Buffer): Promise<boolean | undefined> {
   return new Promise((resolve, reject) => {
     let answer = Buffer.alloc(0);
     socket.on("connect", () => socket.write(greeting));
     socket.on("error", reject);
-    socket.on("close", () => resolve(false));
+    socket.on("close", () => resolve(undefined));
     socket.on("data", (bytes: Buffer) => {
       answer = Buffer.concat([answer, bytes]);
       if (answer.length < REQUEST_BYTES) return;
-      resolve(answer[0] === AUTHENTICATION && answer.readInt32BE(5) === CLEARTEXT_PASSWORD);
+      resolve(answer[0] === AUTHENTICATION ? answer.readInt32BE(5) === CLEARTEXT_PASSWORD : undefined);
     });
   });
 }

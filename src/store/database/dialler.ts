@@ -160,12 +160,13 @@ export class Dialler {
   /** Throws `TlsFailure` when the password would cross the network as it is. */
   async #refuseCleartext(host: Host): Promise<void> {
     if (isSocket(host.host) || isLoopback(host.host) || this.#discreet.has(host)) return;
-    if (await wantsCleartextPassword(host, this.#connection)) {
+    const isWanted = await wantsCleartextPassword(host, this.#connection);
+    if (isWanted === true) {
       throw new TlsFailure(
         "the server wants the password in cleartext over a connection without TLS; use TLS (sslmode=verify-full), or scram-sha-256 in its pg_hba.conf",
       );
     }
-    this.#discreet.add(host);
+    if (isWanted === false) this.#discreet.add(host);
   }
 
   #open(host: Host, encrypts: boolean, password: string, options: DialOptions): SQL {
