@@ -61,7 +61,9 @@ export class Page {
 
 /** Whether a person opens the address in a browser; programs ask for JSON, anything, or a WebSocket. */
 function isOpened(request: Request): boolean {
-  return isRead(request) && !request.headers.has("upgrade") && (request.headers.get("accept") ?? "").includes("text/html");
+  return (
+    isRead(request) && !request.headers.has("upgrade") && (request.headers.get("accept") ?? "").includes("text/html")
+  );
 }
 
 function isRead({ method }: Request): boolean {

@@ -61,22 +61,19 @@ export function isWithoutTls(error: unknown): boolean {
 export function asTlsFailure(error: unknown, tls: Tls): TlsFailure | undefined {
   const code = codeOf(error);
   if (code === NO_TLS) {
-    return new TlsFailure(
-      "the server has no TLS; switch it on there, or accept that the network reads along: sslmode=disable",
-      {
-        cause: error,
-      },
-    );
+    const remedy =
+      "switch it on there, or accept that the network reads along: sslmode=disable in the address, or DEWEY_DB_SSLMODE=disable";
+    return new TlsFailure(`the server has no TLS; ${remedy}`, { cause: error });
   }
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     return new TlsFailure(
-      "TLS: the server's certificate is for another name; use the name that is in it, or sslmode=verify-ca",
+      "TLS: the server's certificate is for another name; use the name that is in it, or sslmode=verify-ca (DEWEY_DB_SSLMODE)",
       { cause: error },
     );
   }
   if (!/CERT|TLS|SSL|ISSUER|CRL|SIGNATURE/.test(code)) return undefined;
   const remedy = modeOf(tls).startsWith("verify")
-    ? "name the authority that signed it with sslrootcert=FILE, or encrypt without verifying: sslmode=require"
+    ? "name the authority that signed it with sslrootcert=FILE (DEWEY_DB_SSLROOTCERT), or encrypt without verifying: sslmode=require (DEWEY_DB_SSLMODE)"
     : "see the log of the database";
   return new TlsFailure(`TLS: the server's certificate was not accepted (${code}); ${remedy}`, { cause: error });
 }
