@@ -5,6 +5,7 @@ import type { ConversationPage } from "../store/page.ts";
 import { redactMessage, redactMetadata } from "../store/redact/redact.ts";
 import type { Redactor } from "../store/redact/redact.ts";
 import type { Store } from "../store/store.ts";
+import { Stretch } from "../stretch.ts";
 import { UUID_PATTERN } from "../tools/fields.ts";
 
 /** One way to write a conversation, piece by piece, so that it is never held whole. */
@@ -103,21 +104,27 @@ function textOf(
   const written = formats[format];
   const encoder = new TextEncoder();
   const about = shared(first, redactor);
-  const messages = (page: ConversationPage) =>
-    page.messages
-      .filter((message) => message.turn <= to)
-      .map((message) => written.message(about, redactMessage(redactor, message)))
-      .join("");
+  const stretch = new Stretch();
+  const messages = async (page: ConversationPage) => {
+    const texts: string[] = [];
+    for (const message of page.messages.filter(({ turn }) => turn <= to)) {
+      texts.push(written.message(about, redactMessage(redactor, message)));
+      // A page may hold many megabytes, and others are served meanwhile.
+      await stretch.rest();
+    }
+    return texts.join("");
+  };
   let isFirst = true;
   return new ReadableStream({
     async pull(controller) {
       if (isFirst) {
         isFirst = false;
-        controller.enqueue(encoder.encode(written.begin() + written.conversation(about) + messages(first)));
+        controller.enqueue(encoder.encode(written.begin() + written.conversation(about) + (await messages(first))));
         return;
       }
       const { value: page, done } = await rest.next();
-      controller.enqueue(encoder.encode(done ? written.endConversation() + written.end() : messages(page)));
+      const text = done ? written.endConversation() + written.end() : await messages(page);
+      controller.enqueue(encoder.encode(text));
       if (done) controller.close();
     },
     async cancel() {

@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { html, jsonl, markdown } from "../../src/capture/export.ts";
+import { stderrLog } from "../../src/log.ts";
+import { handleShare } from "../../src/mcp/share-route.ts";
 import { createRedactor, noRedactor } from "../../src/store/redact/redact.ts";
+import type { Redactor } from "../../src/store/redact/redact.ts";
 import { testListener } from "../support/listener.ts";
 import { engines } from "../support/postgres.ts";
 import { trueCases } from "../support/secrets.ts";
@@ -76,6 +79,31 @@ describe("sharing a conversation", () => {
       expect(all).toContain("the token is ");
       expect(all).not.toContain(secret.toLowerCase());
     }
+  });
+
+  test("lets others have their turn between the messages of a page", async () => {
+    let turns = 0;
+    const ticking = setInterval(() => (turns += 1), 1);
+    const seen: number[] = [];
+    const slow: Redactor = {
+      ...sharing.redactor,
+      text(text, found) {
+        if (text.startsWith("turn number")) {
+          seen.push(turns);
+          Bun.sleepSync(30);
+        }
+        return sharing.redactor.text(text, found);
+      },
+    };
+    const url = new URL(`/share?conversation_id=${id}&format=markdown&from=1&to=3`, served.httpUrl);
+    const response = await handleShare(new Request(url.href), served.store, stderrLog("error"), {
+      ...sharing,
+      redactor: slow,
+    });
+    await response.text();
+    clearInterval(ticking);
+    expect(seen).toHaveLength(3);
+    expect(new Set(seen).size).toBe(3);
   });
 
   test("loads and runs nothing from elsewhere", async () => {
