@@ -237,7 +237,11 @@ function router(
     }
     if (pathname === "/mcp") return handleMcp(visit, serving.http, http);
     if (pathname === "/contexts") return handleContextWrite(request, store, log);
-    if (pathname === SHARE_PATH && sharing) return handleShare(request, store, log, sharing);
+    if (pathname === SHARE_PATH && sharing) {
+      // The client's disk may be slow, and a file that ends early looks complete.
+      server.timeout(request, 0);
+      return handleShare(request, store, log, sharing);
+    }
     const [, owner = ""] = pathname.split("/");
     if (["backup", "recover", "reindex"].includes(owner)) {
       // They change or export everything: a link or an image of a web page must not do that.
