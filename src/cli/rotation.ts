@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { obeyed, serveConfig } from "../config.ts";
 import type { ServeConfig } from "../config.ts";
+import { DeweyError } from "../errors.ts";
 import { settings } from "../settings.ts";
 import type { Log } from "../log.ts";
 import { pause } from "../pause.ts";
@@ -14,19 +15,23 @@ const LOOK_INTERVAL_MS = 10_000;
 
 /**
  * Reads the files of the token, of the certificates and of the database's password again at SIGHUP, and when one has changed,
- * until the signal aborts. A mistake in them is logged, and what was read before stays.
+ * until the signal aborts. A mistake in them is logged, and what was read before stays. `config` is what the server runs with.
  */
 export async function keepRotating(
   running: RunningServer,
   invocation: Invocation,
-  { log, signal }: { log: Log; signal: AbortSignal },
+  { config, log, signal }: { config: ServeConfig; log: Log; signal: AbortSignal },
 ): Promise<void> {
-  const files = secretFiles(serveConfig(invocation), invocation.env);
+  const files = secretFiles(config, invocation.env);
   let seen = contents(files);
   const rotate = () => {
     seen = contents(files);
     try {
-      running.rotate(listenOptions(serveConfig(invocation)));
+      const read = serveConfig(invocation);
+      // One that is being written is empty for a moment, and would count as not set: that must open the server to nobody.
+      if (config.token !== undefined && read.token === undefined)
+        throw new DeweyError("invalid", `${settings.token.env}_FILE is empty; write the token into it`);
+      running.rotate(listenOptions(read));
       log.info("read the files of tokens, passwords and certificates again");
     } catch (error) {
       log.error("the files of tokens, passwords and certificates are wrong; what was read before stays", { error });

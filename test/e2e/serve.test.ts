@@ -46,7 +46,7 @@ async function contents(rpc: Rpc, conversation_id: unknown): Promise<string[]> {
 }
 
 describe("dewey serve", () => {
-  test("reads its token again at SIGHUP, and keeps the sessions that are open", async () => {
+  test("reads its token again at SIGHUP, keeps the sessions that are open, and never opens to all", async () => {
     using home = temporaryHome();
     const file = join(home.path, "token");
     writeFileSync(file, "first\n");
@@ -61,9 +61,14 @@ describe("dewey serve", () => {
     await rpc.tool("dewey_begin_conversation");
     expect(Rpc.open(url, withToken("first"))).rejects.toThrow();
     (await Rpc.open(url, withToken("second"))).close();
+    writeFileSync(file, "");
+    running.process.kill("SIGHUP");
+    await running.until("stderr", /DEWEY_TOKEN_FILE is empty/);
+    expect(Rpc.open(url)).rejects.toThrow();
+    (await Rpc.open(url, withToken("second"))).close();
     writeFileSync(file, "not a token\n");
     running.process.kill("SIGHUP");
-    await running.until("stderr", /what was read before stays/);
+    await running.until("stderr", /what was read before stays[^\n]*DEWEY_TOKEN_FILE should be/);
     (await Rpc.open(url, withToken("second"))).close();
     rpc.close();
     const probe = (flag: string) => run(["health", flag], { ...plainEnvironment(home.path), DEWEY_URL: url });

@@ -53,7 +53,7 @@ export const serve: Command = {
     if (invocation.flags["watch"] === true)
       watching.use(startAttachedWatch(config, ownUrl(config, running), invocation.env, log));
     const rotating = new AbortController();
-    void keepRotating(running, invocation, { log, signal: rotating.signal });
+    void keepRotating(running, invocation, { config, log, signal: rotating.signal });
     log.info("serving", { url: running.listener.url, database: databaseName(config) });
     await Promise.race([aborted(invocation.stopping), idleExitMs === undefined ? forever : idle(running, idleExitMs)]);
     log.info("stopping");
