@@ -15,6 +15,11 @@ export function listeningProcesses(port: number): number[] {
   return processes.filter((name) => openFiles(`/proc/${name}/fd`).some((file) => sockets.has(file))).map(Number);
 }
 
+/** This user's server of Dewey's that listens on a port of this machine, whether it answers or not. */
+export function serverOn(port: number): number | undefined {
+  return listeningProcesses(port).find(isServer);
+}
+
 /** The name of the program that a process runs; undefined for one that has ended. */
 export function programOf(pid: number): string | undefined {
   const path = linkOf(`/proc/${pid}/exe`);

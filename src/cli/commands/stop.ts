@@ -6,7 +6,7 @@ import { isLoopback } from "../../loopback.ts";
 import { requireOwnServer } from "../../wire/owner.ts";
 import type { Command } from "../command.ts";
 import { askHealth, portOf } from "../health.ts";
-import { hasEnded, isServer, listeningProcesses, programOf } from "../listening-process.ts";
+import { hasEnded, listeningProcesses, programOf, serverOn } from "../listening-process.ts";
 
 /** A server finishes its calls and stops PostgreSQL; a busy machine takes many times the usual second. */
 const STOP_DEADLINE_MS = 60_000;
@@ -26,11 +26,11 @@ export const stop: Command = {
   async run(invocation) {
     const config = clientConfig(invocation);
     const place = withoutSecrets(config.url);
-    if ((await askHealth(config.url)) === undefined) {
+    const pid = await serverProcess(config);
+    if (pid === undefined) {
       invocation.print(`No Dewey server runs at ${place}.\n`);
       return 0;
     }
-    const pid = await serverProcess(config);
     tellToStop(pid);
     const deadlineMs = performance.now() + STOP_DEADLINE_MS;
     while (!hasEnded(pid)) {
@@ -43,18 +43,25 @@ export const stop: Command = {
   },
 };
 
-/** Throws `invalid` for a server that cannot be stopped from here. */
-async function serverProcess(config: ClientConfig): Promise<number> {
+/** Undefined when none runs. Throws `invalid` for a server that cannot be stopped from here. */
+async function serverProcess(config: ClientConfig): Promise<number | undefined> {
   const { url } = config;
+  const isHere = isLoopback(new URL(url).hostname);
+  const response = await askHealth(url);
+  if (response === undefined) {
+    // One that is busy, or whose TLS the address does not fit, is to be stopped too.
+    const silent = isHere ? serverOn(portOf(url)) : undefined;
+    if (silent !== undefined) requireOwnServer(config);
+    return silent;
+  }
   const problem = (reason: string) => new DeweyError("invalid", `${withoutSecrets(url)} ${reason}`);
-  if (!isLoopback(new URL(url).hostname)) throw problem("is on another machine; stop the server there");
+  if (!isHere) throw problem("is on another machine; stop the server there");
   requireOwnServer(config);
-  const health = (await (await askHealth(url))?.json().catch(() => ({}))) as Record<string, unknown> | undefined;
-  if (health?.["database"] === undefined) throw problem("is not the address of a Dewey server; correct DEWEY_URL");
-  const listening = listeningProcesses(portOf(url));
-  const pid = listening.find(isServer);
+  const health = (await response.json().catch(() => ({}))) as Record<string, unknown>;
+  if (health["database"] === undefined) throw problem("is not the address of a Dewey server; correct DEWEY_URL");
+  const pid = serverOn(portOf(url));
   if (pid !== undefined) return pid;
-  const [other] = listening.flatMap((each) => programOf(each) ?? []);
+  const [other] = listeningProcesses(portOf(url)).flatMap((each) => programOf(each) ?? []);
   const whose = other === undefined ? "no process that can be seen here" : `${other}, which is no server of Dewey's`;
   throw problem(`belongs to ${whose}; stop the server where it was started`);
 }

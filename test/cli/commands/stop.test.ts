@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { stop } from "../../../src/cli/commands/stop.ts";
 import type { Invocation } from "../../../src/cli/command.ts";
 import { failure } from "../../support/failure.ts";
+import { silentServer } from "../../support/silent-server.ts";
 
 /** Runs the command against a port, and returns what it printed. */
 async function stopAt(port: number): Promise<string> {
@@ -36,4 +37,11 @@ describe("dewey stop", () => {
       expect(await stopAt(port)).toStartWith("No Dewey server runs at");
     },
   );
+
+  test.skipIf(process.platform !== "linux")("stops a server that answers no request", async () => {
+    await using silent = await silentServer();
+    expect(await stopAt(silent.port)).toStartWith("Stopped the server at");
+    await silent.process.exited;
+    expect(silent.process.signalCode).toBe("SIGTERM");
+  });
 });
