@@ -7,6 +7,7 @@ import type { Json } from "../../wire/frame.ts";
 import { isLoopback } from "../../loopback.ts";
 import { askHealth, portOf, whyUnreachable } from "../health.ts";
 import type { Invocation } from "../command.ts";
+import { serverOn } from "../listening-process.ts";
 import { foreignServer, portOwner } from "../../wire/owner.ts";
 import { fault, healthAt, ok } from "./finding.ts";
 import type { Finding } from "./finding.ts";
@@ -14,7 +15,7 @@ import type { Finding } from "./finding.ts";
 const REMEDY =
   "one person needs none running: clients and commands start it, and dewey up shows it at work; for a service: dewey unit serve";
 
-/** What stands at the server's address in its place: a proxy, or another program. */
+/** What stands at the server's address in its place: a proxy, a server that does not answer, or another program. */
 async function notTheServer(url: string, health: Json | undefined): Promise<Finding | undefined> {
   const place = withoutSecrets(url);
   if (health !== undefined && "recorder" in health)
@@ -24,8 +25,13 @@ async function notTheServer(url: string, health: Json | undefined): Promise<Find
     );
   if (health !== undefined && "database" in health) return undefined;
   const answers = (await askHealth(url)) !== undefined;
-  const { hostname } = new URL(url);
-  const isTaken = isLoopback(hostname) && ["own", "other"].includes(portOwner(portOf(url)).kind);
+  const isHere = isLoopback(new URL(url).hostname);
+  if (!answers && isHere && serverOn(portOf(url)) !== undefined)
+    return fault(
+      `the Dewey server at ${place} does not answer`,
+      "wait while it is busy, give DEWEY_URL its scheme (wss:// with TLS), or stop it: dewey stop",
+    );
+  const isTaken = isHere && ["own", "other"].includes(portOwner(portOf(url)).kind);
   if (!answers && !isTaken) return undefined;
   return fault(
     `a program that is not Dewey listens at ${place}`,
