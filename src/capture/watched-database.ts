@@ -43,18 +43,26 @@ export class WatchedDatabase {
     return now - modifiedMs >= REST_MS || now - this.#waitingSinceMs >= MAX_WAIT_MS;
   }
 
-  /** Whether a session is another one than at the last time. */
+  /** Whether a session is another one than when the database was last read to its end. */
   isNew(session: Captured[]): boolean {
     const hash = Bun.hash.xxHash3(JSON.stringify(session));
     this.#now.add(hash);
     return !this.#before.has(hash);
   }
 
-  /** Notes that the database was read to its end, and how long that took. */
-  wasRead(tookMs: number): void {
-    this.#before = this.#now;
+  /**
+   * Reads the database with `work`, which returns whether it came to its end. The pause follows also when it throws: a broken
+   * database is copied each time before it is found to be broken.
+   */
+  async read(work: () => Promise<boolean>): Promise<void> {
+    const startedMs = performance.now();
     this.#now = new Set();
-    this.#waitingSinceMs = undefined;
-    this.#notBeforeMs = Date.now() + tookMs * PAUSE_SHARE;
+    try {
+      if (!(await work())) return;
+      this.#before = this.#now;
+      this.#waitingSinceMs = undefined;
+    } finally {
+      this.#notBeforeMs = Date.now() + (performance.now() - startedMs) * PAUSE_SHARE;
+    }
   }
 }

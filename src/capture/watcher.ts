@@ -303,15 +303,16 @@ export class Watcher {
     const facts = databaseFacts(path);
     if (facts === undefined || this.#isRead(path, facts) || !database.isReady(facts)) return false;
     const { state, stopping } = this.#options;
-    const startedMs = performance.now();
-    for await (const source of sourcesIn(path))
-      for await (const piece of piecesOf(source)) {
-        if (database.isNew(piece.captured)) await this.#piece(path, piece);
-        if (stopping.aborted) return true;
-      }
-    await this.#importer.flush();
-    database.wasRead(performance.now() - startedMs);
-    state.set(path, { ...facts, end: 0, number: 0, mark: "", hasEnded: true });
+    await database.read(async () => {
+      for await (const source of sourcesIn(path))
+        for await (const piece of piecesOf(source)) {
+          if (database.isNew(piece.captured)) await this.#piece(path, piece);
+          if (stopping.aborted) return false;
+        }
+      await this.#importer.flush();
+      state.set(path, { ...facts, end: 0, number: 0, mark: "", hasEnded: true });
+      return true;
+    });
     return true;
   }
 
