@@ -31,6 +31,7 @@ export const demo: Command = {
     stack.defer(() => server.stop());
     const { port } = server.listener;
     await storeDemo(`ws://localhost:${port}`, Date.now());
+    if (stopping.aborted) return 0;
     const address = `http://localhost:${port}/`;
     print(`The page is at ${address}\nCtrl-C ends it and removes its data.\n`);
     await openInBrowser(address, env);
