@@ -231,6 +231,8 @@ export class Watcher {
         if (stopping.aborted) return;
         if (error.code === "unauthorized" || error.code === "unavailable") throw error;
         this.#tell(path, error.code === "internal" ? reasonOf(thrown) : error.message);
+        // Read from where its rows were last stored: those of this time may not have been.
+        this.#open.delete(path);
       }
       await pause(Math.min(performance.now() - startedMs, MAX_PAUSE_MS), stopping);
     }

@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { DeweyError } from "../../src/errors.ts";
 import { WatchState } from "../../src/capture/watch-state.ts";
 import { Watcher } from "../../src/capture/watcher.ts";
 import { createLog } from "../../src/log.ts";
@@ -122,6 +123,27 @@ describe("the watch over sessions", () => {
     expect(watch.sent).toEqual(["of a new client", "of a new project", "more of it"]);
     // The walk of every minute would find them too.
     expect(performance.now() - startedMs).toBeLessThan(30_000);
+  });
+
+  test("reads again what a call has failed to store", async () => {
+    using here = place();
+    const server = recordingServer();
+    let asked = 0;
+    const call = async (tool: string, args: Json): Promise<Json> => {
+      if (tool !== "dewey_list_known_messages") return server.call(tool, args);
+      asked += 1;
+      if (asked === 2) throw new DeweyError("internal", "a fault");
+      // It is asked again only about a conversation of which it had something.
+      return { ...(await server.call(tool, args)), former: true };
+    };
+    here.write("one.jsonl", row("one", "first"));
+    const watch = watching(here.folder, here.state, { ...server, call });
+    await until("the first", () => watch.sent.includes("first"));
+    here.write("one.jsonl", row("one", "second"));
+    await until("the fault", () => watch.told.length > 0);
+    here.write("one.jsonl", row("one", "third"));
+    await until("the third", () => watch.sent.includes("third"));
+    expect(watch.sent).toEqual(["first", "second", "third"]);
   });
 
   test("reads after a restart only what was added meanwhile", async () => {
