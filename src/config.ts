@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { databaseConfig, databaseSettings, readReplica } from "./database-config.ts";
@@ -6,6 +5,7 @@ import type { DatabaseConfig, PostgresConfig } from "./database-config.ts";
 import { reading } from "./given.ts";
 import type { SettingsReader, Sources, Values } from "./given.ts";
 import type { LogLevel } from "./log.ts";
+import { readPlainFile } from "./plain-file.ts";
 import { jsonTexts, settings } from "./settings.ts";
 import type { SettingName } from "./settings.ts";
 import { MS_PER_DAY } from "./units.ts";
@@ -298,7 +298,7 @@ function listenConfig(
 function readPatterns(file: string | undefined, reader: SettingsReader): Record<string, RegExp> {
   if (file === undefined) return {};
   try {
-    const parsed = jsonTexts(readFileSync(file, "utf8"));
+    const parsed = jsonTexts(readPlainFile(file));
     return Object.fromEntries(Object.entries(parsed).map(([name, source]) => [name, readPattern(name, source)]));
   } catch (error) {
     const reason = error instanceof SyntaxError ? `: ${error.message}` : "";

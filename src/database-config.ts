@@ -1,12 +1,14 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { SettingsReader, Sources, Values } from "./given.ts";
 import { passwordFor } from "./password-file.ts";
+import { readPlainFile } from "./plain-file.ts";
 import { hostList, parsePostgresAddress, targets, tlsModes } from "./postgres-address.ts";
 import type { PostgresAddress } from "./postgres-address.ts";
 import { settings } from "./settings.ts";
-import type { Connection, Host, Target, Tls } from "./store/database/connection.ts";
+import { isSocket } from "./store/database/connection.ts";
+import type { Connection, Host, Login, Password, Target, Tls } from "./store/database/connection.ts";
 import { isLoopback } from "./loopback.ts";
 
 /** Address and account of a PostgreSQL database. */
@@ -57,7 +59,7 @@ interface Fallback {
   port: string;
   database: string;
   user: string;
-  password: Connection["password"];
+  password: Password | undefined;
   tls: Partial<Tls>;
   target: Target | undefined;
   applicationName: string | undefined;
@@ -93,12 +95,14 @@ export function readReplica(
   if (url === undefined) return undefined;
   if (primary.kind === "server") {
     const { database, user, password, tls, applicationName } = primary;
+    const ofPrimary = { host: primary.host, port: primary.port, database, user };
     const fallback: Fallback = {
       hosts: () => socketFolder(DEFAULT_PORT),
       port: DEFAULT_PORT,
       database,
       user,
-      password,
+      // From a file, the replica's own, where it has one.
+      password: typeof password === "function" ? (login) => password(login) ?? password(ofPrimary) : password,
       tls: tls ?? {},
       target: undefined,
       applicationName,
@@ -143,7 +147,7 @@ function fallbackFrom(
 }
 
 /** A password from a file is read again at each new connection. */
-function passwordOf(given: string | undefined, env: Sources["env"]): Connection["password"] {
+function passwordOf(given: string | undefined, env: Sources["env"]): Password | undefined {
   const file = env[`${settings.dbPassword.env}_FILE`];
   if (given === undefined || !file) return given;
   return rereading(file, given, (text) => text);
@@ -154,7 +158,7 @@ function rereading(file: string, first: string, read: (text: string) => string |
   let last = first;
   return () => {
     try {
-      last = read(readFileSync(file, "utf8").replace(/\r?\n$/, "")) || last;
+      last = read(readPlainFile(file).replace(/\r?\n$/, "")) || last;
     } catch {
       // It is being replaced.
     }
@@ -194,8 +198,8 @@ function connectionOf(variable: string, address: PostgresAddress, reading: Readi
   const target = asked ?? (others.length > 0 && !isReplica ? "read-write" : undefined);
   const database = address.database ?? fallback.database;
   const user = address.user ?? fallback.user;
-  const login = { host: isFolder(first.host) ? "localhost" : first.host, port: first.port, database, user };
-  const password = address.password ?? fallback.password ?? passwordFromFile(login, env);
+  const logins = hosts.map((host) => ({ ...host, database, user }));
+  const password = address.password ?? fallback.password ?? passwordFromFile(logins, env);
   const tls = tlsOf(variable, address, { fallback, hosts, reader });
   return {
     ...first,
@@ -210,11 +214,20 @@ function connectionOf(variable: string, address: PostgresAddress, reading: Readi
   };
 }
 
-/** The password in libpq's file, asked again at each new connection; undefined where it has none now. */
-function passwordFromFile(login: Parameters<typeof passwordFor>[1], env: Sources["env"]): Connection["password"] {
+/**
+ * The passwords in libpq's file, asked again at each new connection, where each host has its own; undefined where it has none
+ * now. While the file is being replaced, the last one holds.
+ */
+function passwordFromFile(logins: readonly Login[], env: Sources["env"]): Password | undefined {
   const file = env["PGPASSFILE"] || join(env["HOME"] || homedir(), ".pgpass");
-  const first = passwordFor(file, login);
-  return first === undefined ? undefined : () => passwordFor(file, login) ?? first;
+  const last = new Map<string, string>();
+  const read = (login: Login): string | undefined => {
+    const key = JSON.stringify([login.host, login.port, login.database, login.user]);
+    const password = passwordFor(file, login) ?? last.get(key);
+    if (password !== undefined) last.set(key, password);
+    return password;
+  };
+  return logins.some((login) => read(login) !== undefined) ? read : undefined;
 }
 
 function hostsOf(
@@ -246,7 +259,7 @@ function tlsOf(
   { parameters: given }: PostgresAddress,
   { fallback, hosts, reader }: { fallback: Fallback; hosts: Host[]; reader: SettingsReader },
 ): Tls | undefined {
-  const overNetwork = hosts.filter(({ host }) => !isFolder(host));
+  const overNetwork = hosts.filter(({ host }) => !isSocket(host));
   if (overNetwork.length === 0) return undefined;
   const asked = modeOf(variable, given.get("sslmode"), reader) ?? fallback.tls.mode;
   const isLocal = overNetwork.every(({ host }) => isLoopback(host));
@@ -278,9 +291,6 @@ function targetOf(variable: string, text: string | undefined, reader: SettingsRe
     reader.problem(variable, `has an unknown target_session_attrs; give one of ${targets.join(", ")}`);
   return known;
 }
-
-/** Whether a host is the folder of a Unix socket. */
-const isFolder = (host: string): boolean => host.startsWith("/");
 
 const mode = (known: Tls["mode"] | undefined): Partial<Tls> => (known ? { mode: known } : {});
 

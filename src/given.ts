@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { DeweyError } from "./errors.ts";
+import { NotAFile, readPlainFile } from "./plain-file.ts";
 import { Unfit, settings } from "./settings.ts";
 import type { Setting, SettingName } from "./settings.ts";
 
@@ -93,9 +93,10 @@ function givenText(
 /** A secret from its file, without the line end that editors add. An empty file counts as not set. */
 function secretFile(name: string, file: string, problems: string[]): string | undefined {
   try {
-    return readFileSync(file, "utf8").replace(/\r?\n$/, "") || undefined;
-  } catch {
-    problems.push(`${name} should be a readable file, not ${JSON.stringify(file)}`);
+    return readPlainFile(file).replace(/\r?\n$/, "") || undefined;
+  } catch (error) {
+    const kind = error instanceof NotAFile ? "regular file, which can be read again" : "readable file";
+    problems.push(`${name} should be a ${kind}, not ${JSON.stringify(file)}`);
     return undefined;
   }
 }

@@ -1,26 +1,22 @@
-import { readFileSync, statSync } from "node:fs";
-
-/** What a login is for. A host is `localhost` in the file for a Unix socket in the usual folder. */
-export interface Login {
-  host: string;
-  port: number;
-  database: string;
-  user: string;
-}
+import { statSync } from "node:fs";
+import { readPlainFile } from "./plain-file.ts";
+import { isSocket } from "./store/database/connection.ts";
+import type { Login } from "./store/database/connection.ts";
 
 /** Permissions of group and others, with which libpq does not trust the file either. */
 const OTHERS = 0o077;
 
 /**
  * The password for a login in a file of libpq's form (`~/.pgpass`): a line is `host:port:database:user:password`, where `*`
- * fits everything and a backslash escapes. Undefined where there is none, or where others may read the file.
+ * fits everything, a backslash escapes, and `localhost` stands for the folder of a Unix socket. Undefined where there is none,
+ * or where others may read the file.
  */
 export function passwordFor(file: string, login: Login): string | undefined {
   try {
     if ((statSync(file).mode & OTHERS) !== 0) return undefined;
-    for (const line of readFileSync(file, "utf8").split(/\r?\n/)) {
+    const wanted = [isSocket(login.host) ? "localhost" : login.host, `${login.port}`, login.database, login.user];
+    for (const line of readPlainFile(file).split(/\r?\n/)) {
       const [host, port, database, user, password] = line.startsWith("#") ? [] : fieldsOf(line);
-      const wanted = [login.host, `${login.port}`, login.database, login.user];
       const fits = [host, port, database, user].every((field, index) => field === "*" || field === wanted[index]);
       if (fits && password !== undefined) return password;
     }

@@ -36,6 +36,13 @@ function secretFile(name: string, content: string): string {
   return file;
 }
 
+/** The password for each host. */
+function passwords({ password, host, port, others = [], database, user }: PostgresConfig): (string | undefined)[] {
+  return [{ host, port }, ...others].map((each) =>
+    typeof password === "function" ? password({ ...each, database, user }) : password,
+  );
+}
+
 describe("the server's configuration", () => {
   test("defaults to the embedded PostgreSQL on loopback", () => {
     expect(serve({})).toMatchObject({
@@ -388,15 +395,37 @@ describe("the database's configuration", () => {
     });
     const file = secretFile("pgpass", "# of a team\nother:5432:*:*:no\ndb:*:lib:me:pa\\:ss\n*:*:*:*:any\n");
     chmodSync(file, 0o600);
-    const passwordAt = (url: string) => {
-      const { password } = serve({ PGPASSFILE: file, DEWEY_DATABASE_URL: url }).database as PostgresConfig;
-      return typeof password === "function" ? password() : password;
-    };
+    const passwordAt = (url: string) =>
+      passwords(serve({ PGPASSFILE: file, DEWEY_DATABASE_URL: url }).database as PostgresConfig)[0];
     expect(passwordAt("postgres://me@db/lib")).toBe("pa:ss");
     expect(passwordAt("postgres://me@db/else")).toBe("any");
     expect(passwordAt("postgres://me:own@db/lib")).toBe("own");
     chmodSync(file, 0o644);
     expect(passwordAt("postgres://me@db/lib")).toBeUndefined();
+  });
+
+  test("each of several hosts has its own password in libpq's file, and so has the replica", () => {
+    const file = secretFile("pgpass-of-hosts", "a:5432:lib:me:of a\nb:5433:lib:me:of b\nlocalhost:*:*:*:of here\n");
+    chmodSync(file, 0o600);
+    const urls = { PGPASSFILE: file, DEWEY_DATABASE_URL: "postgres://me@x,a,b:5433/lib?host=/run" };
+    expect(passwords(serve(urls).database as PostgresConfig)).toEqual([undefined, "of a", "of b", "of here"]);
+    const withReplica = (url: string) => serve({ ...urls, DEWEY_DATABASE_URL: "postgres://me@a/lib", DEWEY_DB_READ_URL: url });
+    expect(passwords(withReplica("postgres://b:5433").readReplica as PostgresConfig)).toEqual(["of b"]);
+    expect(passwords(withReplica("postgres://else").readReplica as PostgresConfig)).toEqual(["of a"]);
+    writeFileSync(file, "a:5432:lib:me:changed\n");
+    const { database } = serve({ PGPASSFILE: file, DEWEY_DATABASE_URL: "postgres://me@a/lib" });
+    rmSync(file);
+    expect(passwords(database as PostgresConfig)).toEqual(["changed"]);
+  });
+
+  test("a setting's file that is a pipe is refused at once, since reading it may never end", () => {
+    const pipe = join(folder, "pipe");
+    Bun.spawnSync(["mkfifo", pipe]);
+    for (const name of ["DEWEY_TOKEN_FILE", "DEWEY_DB_PASSWORD_FILE", "DEWEY_DATABASE_URL_FILE"])
+      expect(mistakes(() => serve({ [name]: pipe }))).toContain(`${name} should be a regular file`);
+    expect(mistakes(() => serve({ DEWEY_REDACT_PATTERNS: pipe }))).toContain("should be a JSON file");
+    const asked = serve({ PGPASSFILE: pipe, DEWEY_DATABASE_URL: "postgres://me@db/lib" }).database as PostgresConfig;
+    expect(asked.password).toBeUndefined();
   });
 
   test("a password in a file is that of the file as it is now", () => {
@@ -405,8 +434,8 @@ describe("the database's configuration", () => {
       ["DEWEY_DATABASE_URL_FILE", (password: string) => `postgres://me:${password}@db/lib`],
     ] as const) {
       const file = secretFile("rotated", content("before"));
-      const { password } = serve({ [name]: file }).database as PostgresConfig;
-      const now = () => (typeof password === "function" ? password() : password);
+      const config = serve({ [name]: file }).database as PostgresConfig;
+      const now = () => passwords(config)[0];
       expect(now()).toBe("before");
       writeFileSync(file, content("after"));
       expect(now()).toBe("after");

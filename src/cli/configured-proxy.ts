@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { foreignEnvironment } from "../config.ts";
 import type { ProxyConfig } from "../config.ts";
 import { DeweyError, asDeweyError } from "../errors.ts";
@@ -70,7 +69,7 @@ export function readUpstreams(config: ProxyConfig, env: Invocation["env"]): Upst
   if (configFile === undefined) return defaultUpstreams(context);
   let text: string;
   try {
-    text = readFileSync(configFile, "utf8");
+    text = readPlainFile(configFile);
   } catch (cause) {
     throw new DeweyError("invalid", `DEWEY_PROXY_CONFIG should be a readable file, not ${JSON.stringify(configFile)}`, {
       cause,

@@ -16,15 +16,24 @@ const HEALTH_DEADLINE_MS = 5000;
 /** What a server or proxy can be asked about itself. */
 export type Probe = "/healthz" | "/livez" | "/readyz";
 
-/** Requests `/healthz` of the server or proxy at a WebSocket address; undefined when nothing answers. */
+interface Asked {
+  token?: string | undefined;
+  probe?: Probe;
+  tls?: { rejectUnauthorized?: boolean };
+}
+
+/**
+ * Requests `/healthz` of the server or proxy at a WebSocket address; undefined when nothing answers. One that has a token
+ * tells more than its status only to those who send it.
+ */
 export async function askHealth(
   webSocketUrl: string,
-  tls: { rejectUnauthorized?: boolean } = {},
-  probe: Probe = "/healthz",
+  { token, probe = "/healthz", tls = {} }: Asked = {},
 ): Promise<Response | undefined> {
   try {
     const signal = AbortSignal.timeout(HEALTH_DEADLINE_MS);
-    return await fetch(httpAddress(webSocketUrl, probe), { signal, tls });
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    return await fetch(httpAddress(webSocketUrl, probe), { signal, tls, headers });
   } catch {
     return undefined;
   }
@@ -32,25 +41,27 @@ export async function askHealth(
 
 /**
  * Asks like `askHealth`. A server of this machine is found with TLS too, whatever name its certificate is for, because a health
- * check in its container knows only its port; nothing secret is sent.
+ * check in its container knows only its port; only one whose certificate is right gets the token.
  */
-export async function askProbe(webSocketUrl: string, probe: Probe): Promise<Response | undefined> {
-  const url = new URL(webSocketUrl);
-  if (!isLoopback(url.hostname)) return askHealth(webSocketUrl, {}, probe);
-  const plain = url.protocol === "ws:" ? await askHealth(webSocketUrl, {}, probe) : undefined;
-  url.protocol = "wss:";
-  return plain ?? askHealth(url.href, { rejectUnauthorized: false }, probe);
+export async function askProbe({ url, token }: Address, probe: Probe): Promise<Response | undefined> {
+  const answer = await askHealth(url, { token, probe });
+  if (answer !== undefined || !isLoopback(new URL(url).hostname)) return answer;
+  return askHealth(url.replace(/^ws:/, "wss:"), { probe, tls: { rejectUnauthorized: false } });
 }
 
 /**
  * The address and the health of the proxy at a port of this machine, with TLS or without: its settings may stand in its own
  * environment only. Undefined when none answers there.
  */
-export async function proxyAt(port: number): Promise<{ url: string; health: Json } | undefined> {
+export async function proxyAt(
+  port: number,
+  token: string | undefined,
+): Promise<{ url: string; health: Json } | undefined> {
   for (const scheme of ["ws", "wss"]) {
     const url = `${scheme}://localhost:${port}`;
-    // Its certificate may be for the name that other machines know it by; nothing secret is sent.
-    const said: unknown = await (await askHealth(url, { rejectUnauthorized: false }))?.json().catch(() => undefined);
+    // Its certificate may be for the name that other machines know it by; then it does not get the token.
+    const answer = (await askHealth(url, { token })) ?? (await askHealth(url, { tls: { rejectUnauthorized: false } }));
+    const said: unknown = await answer?.json().catch(() => undefined);
     if (isObject(said) && "recorder" in said) return { url, health: said };
   }
   return undefined;

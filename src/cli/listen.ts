@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import type { ListenConfig } from "../config.ts";
+import { readPlainFile } from "../plain-file.ts";
 
 /** The options that both listeners share. The files are read here, so that a bad one is reported at start. */
 export function listenOptions(config: ListenConfig) {
@@ -11,6 +11,6 @@ export function listenOptions(config: ListenConfig) {
     ...(config.token === undefined ? {} : { token: config.token }),
     ...(config.tls === undefined
       ? {}
-      : { tls: { cert: readFileSync(config.tls.certFile, "utf8"), key: readFileSync(config.tls.keyFile, "utf8") } }),
+      : { tls: { cert: readPlainFile(config.tls.certFile), key: readPlainFile(config.tls.keyFile) } }),
   };
 }

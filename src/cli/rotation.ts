@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { obeyed, serveConfig } from "../config.ts";
 import type { ServeConfig } from "../config.ts";
 import { DeweyError } from "../errors.ts";
 import { settings } from "../settings.ts";
 import type { Log } from "../log.ts";
+import { readPlainFile } from "../plain-file.ts";
 import { pause } from "../pause.ts";
 import type { Invocation } from "./command.ts";
 import { listenOptions } from "./listen.ts";
@@ -57,7 +57,7 @@ function contents(files: string[]): string {
   return JSON.stringify(
     files.map((file) => {
       try {
-        return readFileSync(file, "utf8");
+        return readPlainFile(file);
       } catch {
         return null;
       }

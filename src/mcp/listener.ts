@@ -13,7 +13,7 @@ import { SESSION_HEADER } from "../wire/headers.ts";
 import { HttpSessions } from "../wire/http-sessions.ts";
 import type { Link } from "../wire/link.ts";
 import { Port, upgrade } from "../wire/port.ts";
-import type { ListenOptions, PortOptions, Visit } from "../wire/port.ts";
+import type { Health, ListenOptions, PortOptions, Visit } from "../wire/port.ts";
 import { linkTransport } from "../wire/transport.ts";
 import { BackupRoutes } from "./backup-routes.ts";
 import { handleReindex } from "./reindex-route.ts";
@@ -102,7 +102,7 @@ export function startListener(options: ListenerOptions): Listener {
     ...options,
     metrics,
     health: () => health(options),
-    ready: () => (isDraining ? stoppingAnswer() : readiness(store)),
+    ready: () => (isDraining ? stopping : readiness(store)),
     isOpen: (request, url) => sessions.isOpen(request, url),
     admits: (request) => sessions.admits(request),
     // The page holds nothing of the store, and asks for the token itself.
@@ -276,40 +276,41 @@ async function handleMcp(
 }
 
 /** Whether clients should be sent here: the database takes writes. */
-async function readiness(store: Store): Promise<Response> {
+async function readiness(store: Store): Promise<Health> {
   try {
     await store.primary.check();
-    return Response.json({ status: "ready" });
+    return { isWell: true, brief: { status: "ready" } };
   } catch (thrown) {
-    return Response.json({ status: "unavailable", reason: asDeweyError(thrown).message }, { status: 503 });
+    return { isWell: false, brief: { status: "unavailable" }, rest: { reason: asDeweyError(thrown).message } };
   }
 }
 
+const STOPPING = { status: "stopping", reason: "Dewey is stopping; connect again in a moment" };
+const STOP_RETRY_SECONDS = 1;
+const stopping: Health = { isWell: false, brief: STOPPING, retryAfterSeconds: STOP_RETRY_SECONDS };
+
 function stoppingAnswer(): Response {
-  const reason = "Dewey is stopping; connect again in a moment";
-  return Response.json({ status: "stopping", reason }, { status: 503, headers: { "retry-after": "1" } });
+  return Response.json(STOPPING, { status: 503, headers: { "retry-after": `${STOP_RETRY_SECONDS}` } });
 }
 
-async function health(options: ListenerOptions): Promise<Response> {
+/** Whether the database is well also says that this is a server. */
+async function health(options: ListenerOptions): Promise<Health> {
   const { store, version } = options;
   try {
     const { database, version: postgres, timeline, ...rest } = await store.health();
-    return Response.json({
-      status: "ok",
-      version,
-      database: {
-        status: database,
-        version: postgres,
-        writable: true,
-        ...(timeline === undefined ? {} : { timeline }),
-      },
-      ...rest,
-    });
+    const known = { version: postgres, writable: true, ...(timeline === undefined ? {} : { timeline }) };
+    return {
+      isWell: true,
+      brief: { status: "ok", database: { status: database } },
+      rest: { version, database: { status: database, ...known }, ...rest },
+    };
   } catch (thrown) {
+    const database = { status: "unavailable" };
     const reason = asDeweyError(thrown).message;
-    return Response.json(
-      { status: "unavailable", version, database: { status: "unavailable", reason } },
-      { status: 503 },
-    );
+    return {
+      isWell: false,
+      brief: { status: "unavailable", database },
+      rest: { version, database: { ...database, reason } },
+    };
   }
 }

@@ -20,8 +20,12 @@ const MOST_CODES = 100;
 /** A body holds a token or a code. */
 const MOST_BODY_BYTES = 16 * 1024;
 const SECRET_BYTES = 32;
+/** Told to a connection whose session ended. */
+const ENDED = "the session ended";
 const PATH = "/session";
 const CODE_PATH = "/session/code";
+/** What the page only reads. */
+const READ_PATHS = new Set([PATH, SHARE_PATH, "/healthz"]);
 
 export interface PageSessionsOptions {
   /** The token that a session stands for; without one nobody needs a session. */
@@ -33,6 +37,7 @@ export interface PageSessionsOptions {
 
 interface PageSession {
   endsMs: number;
+  hasEnded: boolean;
   links: Set<Link>;
   timer: ReturnType<typeof setTimeout>;
 }
@@ -66,20 +71,24 @@ export class PageSessions {
     return pathname === PATH && (method === "POST" || method === "DELETE");
   }
 
-  /** Whether the request's cookie stands for the token: only for the page's connection, for shared files, and for asking about the session. */
+  /** Whether the request's cookie stands for the token: only for the page's connection, and for what the page reads beside it. */
   admits(request: Request): boolean {
     const { pathname } = new URL(request.url);
     const isSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
-    const isRead = request.method === "GET" && (pathname === PATH || pathname === SHARE_PATH);
+    const isRead = request.method === "GET" && READ_PATHS.has(pathname);
     const isOurs = isSocket ? pathname === "/mcp" : isRead;
     return isOurs && this.#sessionOf(request) !== undefined;
   }
 
-  /** A function that takes a link of this request and the promise of its end: it is closed when the request's session ends. */
+  /**
+   * A function that takes a link of this request and the promise of its end: it is closed when the request's session ends, or
+   * has ended while the link was opening.
+   */
   follower(request: Request): (link: Link, ended: Promise<void>) => void {
     const session = this.#sessionOf(request);
     return (link, ended) => {
       if (session === undefined) return;
+      if (session.hasEnded) return link.close(ENDED);
       session.links.add(link);
       void ended.finally(() => session.links.delete(link));
     };
@@ -148,16 +157,18 @@ export class PageSessions {
     const key = keyOf(secret);
     const timer = setTimeout(() => this.#end(key), SESSION_SECONDS * 1000);
     timer.unref();
-    this.#sessions.set(key, { endsMs: this.#now() + SESSION_SECONDS * 1000, links: new Set(), timer });
+    this.#sessions.set(key, { endsMs: this.#now() + SESSION_SECONDS * 1000, hasEnded: false, links: new Set(), timer });
     for (const oldest of this.#sessions.keys()) if (this.#sessions.size > MOST_SESSIONS) this.#end(oldest);
     return secret;
   }
 
   #end(key: string): void {
     const session = this.#sessions.get(key);
+    if (session === undefined) return;
     this.#sessions.delete(key);
-    clearTimeout(session?.timer);
-    for (const link of session?.links ?? []) link.close("the session ended");
+    session.hasEnded = true;
+    clearTimeout(session.timer);
+    for (const link of session.links) link.close(ENDED);
   }
 
   #sessionOf(request: Request): PageSession | undefined {

@@ -6,7 +6,7 @@ import { SESSION_HEADER } from "../wire/headers.ts";
 import { HttpSessions } from "../wire/http-sessions.ts";
 import type { Link } from "../wire/link.ts";
 import { Port, upgrade } from "../wire/port.ts";
-import type { ListenOptions, Visit } from "../wire/port.ts";
+import type { Health, ListenOptions, Visit } from "../wire/port.ts";
 import { HttpRelay } from "./relay/http-relay.ts";
 import type { SessionFacts } from "./spool/tap.ts";
 import { signIn, signInPath } from "./relay/oauth.ts";
@@ -27,7 +27,7 @@ export interface ProxyListenerOptions extends ListenOptions {
   /** The same for the event stream of an upstream behind HTTP. */
   sawStream: (name: string, reason: string | undefined) => void;
   /** The health; the proxy can relay while its status is "ok". */
-  health: () => { status: string } & Record<string, unknown>;
+  health: () => { status: string; recorder: { recording: boolean } } & Record<string, unknown>;
   metrics: Metrics;
 }
 
@@ -54,7 +54,7 @@ export class ProxyListener {
     this.#port = new Port({
       ...options,
       health: () => this.#health(),
-      ready: () => (this.#refuses ? Response.json({ status: "stopping" }, { status: 503 }) : this.#health()),
+      ready: () => (this.#refuses ? { isWell: false, brief: { status: "stopping" } } : this.#health()),
       route: (visit) => this.#route(visit),
     });
   }
@@ -126,9 +126,11 @@ export class ProxyListener {
     }
   }
 
-  #health(): Response {
-    const health = this.#options.health();
-    return Response.json(health, { status: health.status === "ok" ? 200 : 503 });
+  /** That it records, or not, also says that this is a proxy. */
+  #health(): Health {
+    const { status, ...rest } = this.#options.health();
+    const { recording } = rest.recorder;
+    return { isWell: status === "ok", brief: { status, recorder: { recording } }, rest };
   }
 
   /** The upstream that a request names. A removed one still serves the HTTP sessions that began with it. */

@@ -25,6 +25,17 @@ export interface ListenOptions {
   tls?: { cert: string; key: string };
 }
 
+/** How something is. It answers a probe with 200 when it is well, else with 503. */
+export interface Health {
+  isWell: boolean;
+  /** What everybody may know. */
+  brief: { status: string } & Record<string, unknown>;
+  /** The rest, which may name hosts and files, for those who may use the port. */
+  rest?: Record<string, unknown>;
+  /** When to ask again. */
+  retryAfterSeconds?: number;
+}
+
 /** A request that the guard has let pass. */
 export interface Visit {
   request: Request;
@@ -37,10 +48,10 @@ export interface PortOptions extends ListenOptions {
   log: Log;
   /** Answered on `/metrics`. */
   metrics: Metrics;
-  /** Answered on `/healthz`, where no token is needed. */
-  health(): Response | Promise<Response>;
-  /** Answered on `/readyz`, where no token is needed: whether new clients should be sent here. */
-  ready(): Response | Promise<Response>;
+  /** Answered on `/healthz`. */
+  health(): Health | Promise<Health>;
+  /** Answered on `/readyz`: whether new clients should be sent here. */
+  ready(): Health | Promise<Health>;
   /** Further requests that need no token. Default none. */
   isOpen?(request: Request, url: URL): boolean;
   /** As the guard's. */
@@ -160,11 +171,21 @@ export class Port {
     if (isPreflight(request)) return preflightAnswer(request);
     // The process runs, and its event loop turns.
     if (url.pathname === "/livez") return Response.json({ status: "alive" });
-    if (url.pathname === "/readyz") return this.#options.ready();
-    if (url.pathname === "/healthz") return this.#options.health();
+    if (url.pathname === "/readyz") return this.#report(request, this.#options.ready());
+    if (url.pathname === "/healthz") return this.#report(request, this.#options.health());
     if (url.pathname === "/metrics") return this.#options.metrics.response();
     const isWebSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
     return this.#options.route({ request, url, isWebSocket, server });
+  }
+
+  /** Probes need no token, and so without it they are told nothing that an attacker could use. */
+  async #report(request: Request, asked: Health | Promise<Health>): Promise<Response> {
+    const isUser = this.#guard(request) === undefined;
+    const { isWell, brief, rest, retryAfterSeconds } = await asked;
+    return Response.json(isUser ? { ...brief, ...rest } : brief, {
+      status: isWell ? 200 : 503,
+      headers: retryAfterSeconds === undefined ? {} : { "retry-after": `${retryAfterSeconds}` },
+    });
   }
 }
 

@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { html, jsonl, markdown } from "../../src/capture/export.ts";
 import { CODE_SECONDS, PageSessions, SESSION_SECONDS } from "../../src/mcp/page-sessions.ts";
 import { createRedactor } from "../../src/store/redact/redact.ts";
+import type { Link } from "../../src/wire/link.ts";
 import { testListener } from "../support/listener.ts";
 import { engines } from "../support/postgres.ts";
 import { Rpc } from "../support/rpc.ts";
@@ -136,11 +137,15 @@ describe("with a token", () => {
     expect(await handshake(guarded.httpUrl, { ...own(), cookie: `${name}=forged; ${cookie}` })).toBe(101);
   });
 
-  test("the cookie stands for nothing else than the page's connection", async () => {
+  test("the cookie stands for nothing else than the page's connection and what it reads", async () => {
     const headers = { ...own(), cookie: await cookieFor({ token: TOKEN }) };
     const ask = async (method: string, path: string) =>
       (await fetch(`${originOf(guarded)}${path}`, { method, headers })).status;
     expect(await ask("GET", "/session")).toBe(200);
+    const health = async (given: Record<string, string>) =>
+      (await fetch(`${originOf(guarded)}/healthz`, { headers: given })).json();
+    expect(await health(headers)).toHaveProperty("version");
+    expect(await health(own())).toEqual({ status: "ok", database: { status: "ok" } });
     for (const [method, path] of [
       ["GET", "/metrics"],
       ["POST", "/mcp"],
@@ -161,6 +166,22 @@ describe("with a token", () => {
     expect([left.status, left.headers.get("set-cookie")?.includes("Max-Age=0")]).toEqual([204, true]);
     await rpc.closed;
     expect(await handshake(guarded.httpUrl, { ...own(), cookie })).toBe(401);
+  });
+
+  test("signing out also closes a connection that was opening meanwhile", async () => {
+    const sessions = new PageSessions({ token: TOKEN, isTls: false });
+    const server = { timeout() {} } as never;
+    const text = JSON.stringify({ token: TOKEN });
+    const headers = { "content-length": `${text.length}` };
+    const url = "http://localhost:9020";
+    const given = await sessions.handle(new Request(`${url}/session`, { method: "POST", body: text, headers }), server);
+    const cookie = given?.headers.get("set-cookie")?.split(";")[0] ?? "";
+    const follow = sessions.follower(new Request(`${url}/mcp`, { headers: { cookie } }));
+    await sessions.handle(new Request(`${url}/session`, { method: "DELETE", headers: { cookie } }), server);
+    const closed: (string | undefined)[] = [];
+    const link = { close: (reason?: string) => void closed.push(reason) } as Link;
+    follow(link, new Promise(() => {}));
+    expect(closed).toEqual(["the session ended"]);
   });
 
   test("a code signs in once", async () => {

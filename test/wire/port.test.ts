@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createLog } from "../../src/log.ts";
 import { Metrics } from "../../src/metrics.ts";
 import { Port, upgrade } from "../../src/wire/port.ts";
-import type { PortOptions } from "../../src/wire/port.ts";
+import type { Health, PortOptions } from "../../src/wire/port.ts";
 
 const logged: string[] = [];
 const ports: Port[] = [];
@@ -22,8 +22,8 @@ function open(options: Partial<PortOptions> = {}): Port {
     token: "right",
     log: createLog({ level: "debug", format: "json", write: (line) => void logged.push(line) }),
     metrics: new Metrics(),
-    health: () => Response.json({ status: "ok" }),
-    ready: () => Response.json({ status: "ready" }),
+    health: () => ({ isWell: true, brief: { status: "ok" }, rest: { host: "db.example" } }),
+    ready: () => ({ isWell: true, brief: { status: "ready" } }),
     route: ({ url }) => new Response(`routed ${url.pathname}`),
     ...options,
   });
@@ -72,12 +72,27 @@ const ask = (port: Port, path: string, init: RequestInit = {}) => fetch(`http://
 
 describe("a port", () => {
   test("answers /healthz, /livez and /readyz without a token, and nothing else", async () => {
-    const port = open({ ready: () => Response.json({ status: "stopping" }, { status: 503 }) });
+    const port = open({ ready: () => ({ isWell: false, brief: { status: "stopping" }, retryAfterSeconds: 1 }) });
     expect(await (await ask(port, "/healthz")).json()).toEqual({ status: "ok" });
     expect(await (await ask(port, "/livez")).json()).toEqual({ status: "alive" });
-    expect((await ask(port, "/readyz")).status).toBe(503);
+    const ready = await ask(port, "/readyz");
+    expect([ready.status, ready.headers.get("retry-after")]).toEqual([503, "1"]);
     for (const path of ["/", "/metrics", "/healthz/more", "/livez/more"])
       expect((await ask(port, path)).status).toBe(401);
+  });
+
+  test("tells the whole health only to those who have the token, or need none", async () => {
+    const whole = { status: "ok", host: "db.example" };
+    const guarded = open({ admits: ({ headers }) => headers.get("cookie") === "mine" });
+    const health = async (port: Port, headers: Record<string, string>) =>
+      (await ask(port, "/healthz", { headers })).json();
+    expect(await health(guarded, {})).toEqual({ status: "ok" });
+    expect(await health(guarded, { authorization: "Bearer wrong" })).toEqual({ status: "ok" });
+    expect(await health(guarded, authorized.headers)).toEqual(whole);
+    const page = { cookie: "mine", "sec-fetch-site": "same-origin" };
+    expect(await health(guarded, page)).toEqual(whole);
+    expect(await health(guarded, { ...page, "sec-fetch-site": "none" })).toEqual({ status: "ok" });
+    expect(await health(open({ token: undefined as never }), {})).toEqual(whole);
   });
 
   test("takes another token from one request to the next", async () => {
@@ -91,7 +106,7 @@ describe("a port", () => {
     "shows another certificate to new connections, while open ones continue",
     async () => {
       const [first, second] = [certificate(), certificate()];
-      const answers = Promise.withResolvers<Response>();
+      const answers = Promise.withResolvers<Health>();
       const port = open({ tls: first, health: () => answers.promise });
       const trusting = (ca: string, path: string) =>
         fetch(`https://localhost:${port.number}${path}`, { ...authorized, tls: { ca }, keepalive: false });
@@ -104,7 +119,7 @@ describe("a port", () => {
       expect(trusting(first.cert, "/livez")).rejects.toThrow();
       expect(() => port.rotate({ token: "right", tls: { cert: "wrong", key: second.key } })).toThrow();
       expect(await (await trusting(second.cert, "/")).text()).toBe("routed /");
-      answers.resolve(Response.json({ status: "late" }));
+      answers.resolve({ isWell: true, brief: { status: "late" } });
       expect(await (await underWay).json()).toEqual({ status: "late" });
     },
   );

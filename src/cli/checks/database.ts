@@ -15,10 +15,12 @@ const nothing = createLog({ level: "error", format: "text", write: () => {} });
 
 /** Asks the server about its database. Without a server it connects directly: the database may be why none runs. */
 export async function database(invocation: Invocation): Promise<Finding> {
-  const health = await healthAt(clientConfig(invocation).url);
+  const health = await healthAt(clientConfig(invocation));
   const told = health?.["database"];
   if (isObject(told)) {
-    if (told["status"] !== "ok") return fault(`the server says: ${String(told["reason"])}`, "see the server's log");
+    const { reason = "its database is unavailable" } = told;
+    if (told["status"] !== "ok") return fault(`the server says: ${String(reason)}`, "see the server's log");
+    if (told["version"] === undefined) return ok("the server says that it works");
     const migrations = isObject(health?.["migrations"]) ? health["migrations"]["newest"] : undefined;
     return ok(`PostgreSQL ${String(told["version"])}, schema ${String(migrations)}`);
   }
@@ -39,7 +41,7 @@ export async function database(invocation: Invocation): Promise<Finding> {
 
 /** Checked like the database: a wrong replica keeps a server from starting. */
 export async function replica(invocation: Invocation): Promise<Finding> {
-  const told = (await healthAt(clientConfig(invocation).url))?.["replica"];
+  const told = (await healthAt(clientConfig(invocation)))?.["replica"];
   if (isObject(told)) return replicaFinding(told["status"] === "ok" ? undefined : String(told["reason"]));
   const { database: primary, readReplica } = serveConfig(invocation);
   if (readReplica === undefined || primary.kind === "embedded") return note("not used: DEWEY_DB_READ_URL is not set");
@@ -62,8 +64,8 @@ function replicaFinding(reason: string | undefined): Finding {
 }
 
 export async function search(invocation: Invocation): Promise<Finding> {
-  const told = (await healthAt(clientConfig(invocation).url))?.["search"];
-  if (!isObject(told)) return note("known only while a server runs");
+  const told = (await healthAt(clientConfig(invocation)))?.["search"];
+  if (!isObject(told)) return note("known only while a server runs, to those who have its token");
   const { language, reindexing, corrections } = told;
   const { searchLanguage } = serveConfig(invocation);
   if (searchLanguage !== undefined && searchLanguage !== language) {

@@ -1,5 +1,6 @@
 import type { Invocation } from "../command.ts";
 import { askHealth, proxyAt } from "../health.ts";
+import type { Address } from "../health.ts";
 import { proxyConfig } from "../../config.ts";
 import { isObject } from "../../wire/frame.ts";
 import type { Json } from "../../wire/frame.ts";
@@ -19,12 +20,13 @@ export const ok = (text: string): Finding => ({ state: "ok", text });
 export const note = (text: string): Finding => ({ state: "note", text });
 export const fault = (text: string, remedy: string): Finding => ({ state: "fault", text, remedy });
 
-/** The body of `/healthz`, healthy or not; undefined when nothing answers. */
-export async function healthAt(url: string): Promise<Json | undefined> {
-  const said: unknown = await (await askHealth(url))?.json().catch(() => undefined);
+/** The body of `/healthz`, healthy or not, which is brief without the token; undefined when nothing answers. */
+export async function healthAt({ url, token }: Address): Promise<Json | undefined> {
+  const said: unknown = await (await askHealth(url, { token }))?.json().catch(() => undefined);
   return isObject(said) ? said : undefined;
 }
 
 export async function proxyHealth(invocation: Invocation): Promise<Json | undefined> {
-  return (await proxyAt(proxyConfig(invocation).port))?.health;
+  const { port, token } = proxyConfig(invocation);
+  return (await proxyAt(port, token))?.health;
 }

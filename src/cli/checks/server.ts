@@ -56,7 +56,7 @@ export async function versions(invocation: Invocation): Promise<Finding> {
 export async function server(invocation: Invocation): Promise<Finding> {
   const { url, token } = clientConfig(invocation);
   const place = withoutSecrets(url);
-  const health = await healthAt(url);
+  const health = await healthAt({ url, token });
   const stranger = await notTheServer(url, health);
   if (stranger) return stranger;
   // Before the token: one that another user's server wants is not this user's to set.

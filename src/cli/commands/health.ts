@@ -11,7 +11,9 @@ export const health: Command = {
   summary: "prints the health of a server or proxy, and exits 0 if it is healthy",
   usage: ["dewey health [--live | --ready] [--url URL]"],
   examples: ["dewey health", "dewey health --url ws://localhost:9000"],
-  about: "Meant for health checks, including in images without curl. To ask a proxy: --url ws://localhost:9000",
+  about:
+      "Meant for health checks, including in images without curl. To ask a proxy: --url ws://localhost:9000. A server or " +
+      "proxy that has a token tells more than its status only to those who have it (DEWEY_TOKEN).",
   settings: obeyed.client,
   flags: {
     live: { summary: "ask only whether the process runs (/livez)" },
@@ -19,11 +21,11 @@ export const health: Command = {
   },
   operands: 0,
   async run(invocation) {
-    const { url } = clientConfig(invocation);
+    const { url, token } = clientConfig(invocation);
     const { live, ready } = invocation.flags;
     if (live === true && ready === true) throw usageError(health, "takes --live or --ready, not both");
     const probe: Probe = live === true ? "/livez" : ready === true ? "/readyz" : "/healthz";
-    const response = await askProbe(url, probe);
+    const response = await askProbe({ url, token }, probe);
     if (response === undefined) {
       throw new DeweyError(
         "unavailable",

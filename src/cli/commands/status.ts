@@ -24,7 +24,7 @@ export const status: Command = {
   async run(invocation) {
     const { url, token } = clientConfig(invocation);
     const { port } = proxyConfig(invocation);
-    const [server, proxy] = await Promise.all([healthOf(url), proxyAt(port)]);
+    const [server, proxy] = await Promise.all([healthOf({ url, token }), proxyAt(port, token)]);
     const proxyUrl = proxy?.url ?? `ws://localhost:${port}`;
     const store = server === undefined ? undefined : await countsOf({ url, token });
     if (invocation.flags["json"] === true) {
@@ -42,8 +42,8 @@ export const status: Command = {
 
 type Health = Record<string, unknown>;
 
-async function healthOf(url: string): Promise<Health | undefined> {
-  const response = await askHealth(url);
+async function healthOf({ url, token }: Address): Promise<Health | undefined> {
+  const response = await askHealth(url, { token });
   return (await response?.json().catch(() => ({}))) as Health | undefined;
 }
 

@@ -43,7 +43,7 @@ export const up: Command = {
     warnOfUnknownVariables(invocation.env, log);
     const at = (port: number) => `ws${config.tls ? "s" : ""}://localhost:${port}`;
     const known = await runningServer(at(config.port), config.token);
-    const relay = known === undefined ? undefined : await proxyAt(proxySettings.port);
+    const relay = known === undefined ? undefined : await proxyAt(proxySettings.port, config.token);
     if (known !== undefined && relay !== undefined) {
       print(`Dewey runs already; to stop it: dewey stop\n\n${welcome(known, relay.url, "elsewhere")}`);
       return 0;

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 
-/** What the server says of itself; it needs no sign-in. */
+/** What the server says of itself; without a sign-in, only its status. */
 export interface Health {
   status: string;
   version?: string;

@@ -4,14 +4,22 @@ export interface Host {
   port: number;
 }
 
+/** What a password is for. A host is as in `Host`. */
+export interface Login extends Host {
+  database: string;
+  user: string;
+}
+
+/** A function is asked at each new connection, so that a changed password needs no restart, and each host may have its own. */
+export type Password = string | ((login: Login) => string | undefined);
+
 /** How to reach a PostgreSQL. */
 export interface Connection extends Host {
   /** Further hosts, dialled in their order when the first does not serve. */
   others?: readonly Host[];
   database: string;
   user: string;
-  /** A function is asked at each new connection, so that a changed password needs no restart. */
-  password?: string | (() => string | undefined);
+  password?: Password;
   /** Absent for a connection without TLS. */
   tls?: Tls;
   /** Which server of several is meant; any by default. */

@@ -133,7 +133,7 @@ export class Dialler {
   }
 
   async #dialWay(host: Host, encrypts: boolean, options: DialOptions): Promise<Dialled> {
-    const password = secretOf(this.#connection);
+    const password = secretOf(this.#connection, host);
     if (!encrypts && password !== "") await this.#refuseCleartext(host);
     const isPooled = this.#isPooled;
     let isAccepted = false;
@@ -204,8 +204,8 @@ function isPoolerFound(error: unknown): boolean {
   return error instanceof PoolerFound || sqlState(error) === "08P01";
 }
 
-function secretOf({ password }: Connection): string {
-  return (typeof password === "function" ? password() : password) ?? "";
+function secretOf({ password, database, user }: Connection, host: Host): string {
+  return (typeof password === "function" ? password({ ...host, database, user }) : password) ?? "";
 }
 
 /** 57P03: the server is starting, or is stopping. */

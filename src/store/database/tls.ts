@@ -1,8 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { getCACertificates } from "node:tls";
 import type { SQL } from "bun";
+import { NotAFile, readPlainFile } from "../../plain-file.ts";
 import type { Tls } from "./connection.ts";
 
 /** TLS to the database failed. The message names what is wrong, and the remedy. */
@@ -43,9 +44,9 @@ function authorities(rootCert: string | undefined): string | string[] {
 
 function readPem(parameter: string, file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    return readPlainFile(file);
   } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? "unknown";
+    const reason = cause instanceof NotAFile ? "no regular file" : ((cause as NodeJS.ErrnoException).code ?? "unknown");
     throw new TlsFailure(`the file of ${parameter}, ${file}, cannot be read (${reason})`, { cause });
   }
 }

@@ -131,7 +131,7 @@ describe("DEWEY_SEARCH_LANGUAGE", () => {
     });
     ({ running: server, url } = await startServe(home.path, { ...secret, DEWEY_SEARCH_LANGUAGE: "german" }));
     expect(server.stderr()).toMatch(/"level":"warn".*dewey reindex.*DEWEY_SEARCH_LANGUAGE=english/);
-    const health = (await (await fetch(route("/healthz"))).json()) as { search: object };
+    const health = (await (await fetch(route("/healthz"), { headers })).json()) as { search: object };
     expect(health.search).toMatchObject({ language: "english" });
   });
 });
