@@ -15,7 +15,7 @@ const LOOK_INTERVAL_MS = 10_000;
 
 /**
  * Reads the files of the token, of the certificates and of the database's password again at SIGHUP, and when one has changed,
- * until the signal aborts. A mistake in them is logged, and what was read before stays. `config` is what the server runs with.
+ * until the signal aborts. A mistake in them is logged, and what was read before stays. `config` is what the server began with.
  */
 export async function keepRotating(
   running: RunningServer,
@@ -24,14 +24,16 @@ export async function keepRotating(
 ): Promise<void> {
   const files = secretFiles(config, invocation.env);
   let seen = contents(files);
+  let { token } = config;
   const rotate = () => {
     seen = contents(files);
     try {
       const read = serveConfig(invocation);
       // One that is being written is empty for a moment, and would count as not set: that must open the server to nobody.
-      if (config.token !== undefined && read.token === undefined)
+      if (token !== undefined && read.token === undefined)
         throw new DeweyError("invalid", `${settings.token.env}_FILE is empty; write the token into it`);
       running.rotate(listenOptions(read));
+      token = read.token;
       log.info("read the files of tokens, passwords and certificates again");
     } catch (error) {
       log.error("the files of tokens, passwords and certificates are wrong; what was read before stays", { error });

@@ -76,6 +76,22 @@ describe("dewey serve", () => {
     expect((await probe("--ready")).stdout).toBe('{"status":"ready"}\n');
   });
 
+  test("a token that came later stays when its file is emptied, too", async () => {
+    using home = temporaryHome();
+    const file = join(home.path, "token");
+    writeFileSync(file, "");
+    const { running, url } = await startServe(home.path, { DEWEY_TOKEN_FILE: file });
+    await using _ = running;
+    writeFileSync(file, "later\n");
+    running.process.kill("SIGHUP");
+    await running.until("stderr", /read the files of tokens/);
+    writeFileSync(file, "");
+    running.process.kill("SIGHUP");
+    await running.until("stderr", /DEWEY_TOKEN_FILE is empty/);
+    expect(Rpc.open(url)).rejects.toThrow();
+    (await Rpc.open(url, { headers: { authorization: "Bearer later" } })).close();
+  });
+
   test("loses no acknowledged message when it is killed, and leaves no PostgreSQL behind", async () => {
     using home = temporaryHome();
     const first = await startServe(home.path);
