@@ -13,7 +13,7 @@ const MAX_COMMAND_DISTANCE = 160;
 
 /** A short flag that takes a secret, and of which commands. */
 const shortFlags: Record<string, RegExp> = {
-  p: /\b(?:sshpass|mysql\w*|mariadb[\w-]*|login|mongo\w*|sqlplus|rabbitmqadmin|az|expect|unzip|7z|rar|unrar|plink|putty|pscp)\b/,
+  p: /\b(?:sshpass|psexec(?:\.exe)?|cqlsh|mysql\w*|mariadb[\w-]*|login|mongo\w*|sqlplus|rabbitmqadmin|az|expect|unzip|7z|rar|unrar|plink|putty|pscp)\b/,
   N: /\bssh-keygen\b/,
   A: /\bsnmp\w+/,
   X: /\bsnmp\w+/,
@@ -120,7 +120,7 @@ function userAndPassword(scan: Scan, end: number): void {
 /** Words behind which a password stands without a sign: in sentences, SQL and `.netrc`. By where the word begins. */
 export function passwordWord(scan: Scan, start: number): void {
   const { text } = scan;
-  const piece = text.slice(start, start + 60);
+  const piece = text.slice(start, start + 140);
   quotedBefore(scan, start);
   const call = /^password\((?=')/i.exec(piece);
   if (call !== null) {
@@ -130,7 +130,7 @@ export function passwordWord(scan: Scan, start: number): void {
     return;
   }
   const found =
-    /^(?:password|passwd|passphrase|passcode|pwd)(?:\s{1,4}(is|was|of|set to|to|for [\w.@-]{1,24} is)(?:\s{0,2}:)?)?\s{1,10}/i.exec(
+    /^(?:password|passwd|passphrase|passcode|pwd)(?:\s{1,4}(is|was|of|set to|to|for [\w.@-]{1,24} is|is generated for [\w.@-]{1,60}:)(?:\s{0,2}:)?)?\s{1,24}/i.exec(
       piece,
     );
   if (found === null) return;
@@ -147,8 +147,17 @@ export function passwordWord(scan: Scan, start: number): void {
     if (found[1] !== undefined || text[value.start - 1] === "'") judgeData(scan, PASSWORD, value);
     return;
   }
-  if (found[1] !== undefined && (isMixed(secret) || /[!@#$^&*]/.test(secret)) && secret.length >= 6)
-    judgeData(scan, PASSWORD, value);
+  if (found[1] === undefined && !isNamed(text, start, value, from)) return;
+  if ((isMixed(secret) || /[!@#$^&*]/.test(secret)) && secret.length >= 6) judgeData(scan, PASSWORD, value);
+}
+
+/** Whether the value behind a word for passwords is one: alone with its name on a line, or of a command or a login. */
+function isNamed(text: string, start: number, value: Value, from: number): boolean {
+  const before = text.slice(Math.max(0, start - MAX_COMMAND_DISTANCE), start);
+  if (/\b(?:with|using) $|\bnmcli\b[^\n]{1,100}$/.test(before)) return true;
+  const [, prefix] = /(?:^|\n)[ \t]{0,24}([\w.-]{0,60})$/.exec(before) ?? [];
+  if (prefix === undefined || !/^[ \t]*(?:\r?\n|$)/.test(text.slice(value.end, value.end + 40))) return false;
+  return prefix !== "" || /\t| {2}/.test(text.slice(from - 2, from));
 }
 
 /** `use "…" as the password`. */
@@ -168,7 +177,9 @@ export function identifiedBy(scan: Scan, start: number): void {
   if (!/\bidentified(?:\s+with\s+\S{1,60})?\s+$/i.test(text.slice(Math.max(0, start - 90), start))) return;
   const from = start + 2;
   const value = /\s/.test(text[from] ?? "") ? valueAfter(scan, from, 0) : undefined;
-  if (value?.isQuoted === true && text[value.start - 1] !== "`") judgeData(scan, PASSWORD, value);
+  if (value === undefined || text[value.start - 1] === "`") return;
+  if (value.isQuoted || isMixed(text.slice(value.start, Math.min(value.end, value.start + 300))))
+    judgeData(scan, PASSWORD, value);
 }
 
 /** `vault login …`, `npm config set …_authToken …` and `variable "db_password"`: commands whose next word is a secret. */
@@ -200,6 +211,11 @@ const positional: readonly RegExp[] = [
   /^(?:requirepass|masterauth) (?=(\S{4,100})(?:\s|$))/,
   /^rabbitmqctl (?:add_user|change_password) [\w.@-]{1,60} (?=(\S{4,100})(?:\s|$))/,
   /^htpasswd (?:-\w+ ){1,4}\S{1,100} [\w.@-]{1,60} (?=(\S{4,100})(?:\s|$))/,
+  /^AUTH (?:[\w-]{1,40} )?(?=((?=\S*\d)\S{6,100})(?:\s|$))/,
+  /^REG_SZ[ \t]{1,12}(?=(\S{4,100})(?:\s|$))/,
+  /^net user (?:\/\w+ )?[\w.\\-]{1,60} (?=([^\s/]{4,100})(?:\s|$))/,
+  /^wpa_passphrase \S{1,40} (?=(\S{8,63})(?:\s|$))/,
+  /^jdbc:oracle:thin:[\w$#]{1,60}\/(?=([^\s@/"']{4,100})@)/,
   /^echo (?:-\w )?["']?(?:[\w.-]{1,40}:)?(?=([^\s"'$:]{4,100})["']?\s{0,4}\|[^\n]{0,80}(?:chpasswd|--pass(?:word|wd)?-(?:on-)?stdin|sudo -S))/,
 ];
 
@@ -209,10 +225,13 @@ export function positionalPassword(scan: Scan, start: number): void {
   for (const form of positional) {
     const found = form.exec(piece);
     if (found?.[1] === undefined || found[1].startsWith("-")) continue;
+    // A value of the Windows registry stands behind its name and its type.
+    if (found[0].startsWith("REG_SZ") && !registryName.test(scan.text.slice(Math.max(0, start - 60), start))) continue;
     const from = start + found[0].length;
     judgeData(scan, PASSWORD, { start: from, end: from + found[1].length, isQuoted: true });
   }
 }
+const registryName = /(?:password|passwd|pwd|passphrase|secret)[ \t]{1,12}$/i;
 
 /** `send "…\r"`, of expect, behind a question for a password. */
 export function sentPassword(scan: Scan, start: number): void {

@@ -18,6 +18,13 @@ export class Cuts {
     if (end > start) this.#cuts.push({ start, end, kind });
   }
 
+  /** The same cuts at other bounds. */
+  moved(place: (start: number, end: number) => [number, number]): Cuts {
+    const moved = new Cuts();
+    for (const { start, end, kind } of this.#cuts) moved.add(...place(start, end), kind);
+    return moved;
+  }
+
   /** The text with a mark in place of each secret. Secrets that overlap are cut as one. */
   apply(text: string, found: Redactions): string {
     return this.#cuts.length === 0 ? text : this.applyWithin(text, 0, text.length, found);

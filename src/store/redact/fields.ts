@@ -4,6 +4,8 @@ import { NAMED } from "./cuts.ts";
 import { MAX_NAME_CHARACTERS, pairPart, secretName } from "./names.ts";
 import type { SecretName } from "./names.ts";
 import type { Scan, Value } from "./scan.ts";
+import { secretData } from "./kubernetes.ts";
+import { tableHead } from "./tables.ts";
 import { MAX_SPACES, bareEnd, isBlank, quotedValue, valueAfter } from "./value-bounds.ts";
 import { isMixed, isRandom, looksSecret } from "./values.ts";
 
@@ -36,11 +38,23 @@ export function field(scan: Scan, at: number): void {
   const name = isHalf(last.text) ? withWordsBefore(scan.text, last) : behindNumber(scan.text, last);
   const verdict = secretName(name.text);
   const part = verdict === undefined ? pairPart(name.text) : undefined;
-  if (verdict === undefined && part === undefined) return jsonWebKey(scan, at, name);
+  if (verdict === undefined && part === undefined) {
+    if (name.text === "data" || name.text === "stringData") return secretData(scan, at);
+    return jsonWebKey(scan, at, name);
+  }
   const value = valueAfter(scan, at + 1, scan.text.charCodeAt(at));
   if (value === undefined) return;
-  if (verdict !== undefined) judge(scan, verdict, value, name);
-  else if (part !== undefined) pair(scan, part, value, name);
+  if (verdict !== undefined) {
+    judge(scan, verdict, value, name);
+    const next = changed(scan.text, value);
+    if (next !== undefined) judge(scan, verdict, next, name);
+  } else if (part !== undefined) pair(scan, part, value, name);
+}
+
+/** `"old" -> "new"`: what a plan of Terraform changes a value to. */
+function changed(text: string, { end, isQuoted }: Value): Value | undefined {
+  if (!isQuoted || !text.startsWith(" -> ", end + 1)) return undefined;
+  return quotedValue(text, end + 5);
 }
 
 /** Words that name a secret only with the word before: `API key`, `pass phrase`. */
@@ -94,7 +108,8 @@ function judge(scan: Scan, name: SecretName, value: Value, field?: Name): void {
   // `a=a=a=…` is one value, of which each end would be judged.
   if (!value.isQuoted && value.start < scan.bare.end && (scan.bare.judged += 1) > MAX_JUDGED_PARTS) return;
   const isTight = field !== undefined && value.start - (field.start + field.text.length) <= 1;
-  const setting = { isQuoted: value.isQuoted, isTight, isData: isTight && isProperty(text, field, value) };
+  const isData = isTight && (isProperty(text, field, value) || isArgument(text, field, value));
+  const setting = { isQuoted: value.isQuoted, isTight, isData };
   if (text.startsWith("- ", value.start - 2) && text.lastIndexOf("\n", value.start) > (field?.start ?? value.start))
     return yamlList(scan, name, value.start - 2);
   if (looksSecret(text.slice(value.start, value.end), name, setting)) cuts.add(value.start, value.end, NAMED);
@@ -106,6 +121,12 @@ function judge(scan: Scan, name: SecretName, value: Value, field?: Name): void {
 function isProperty(text: string, name: Name, value: Value): boolean {
   if (!name.text.includes(".") || /^(?:this|self)\./.test(name.text) || text[value.start - 1] !== "=") return false;
   return /^[\n\r]?$/.test(text[name.start - 1] ?? "") && /^[\n\r]?$/.test(text[value.end] ?? "");
+}
+
+/** Whether a field is an argument of a command or a parameter: `--password=…`, `-Dpassword=…`, `&password=…`. */
+function isArgument(text: string, name: Name, value: Value): boolean {
+  if (text[value.start - 1] !== "=" || name.isQuoted) return false;
+  return /^(?:-{1,2}|[?&])$/.test(text.slice(name.start - 1, name.start)) || text.startsWith("--", name.start - 2);
 }
 
 /** Whether a field is a parameter of an address. */
@@ -146,9 +167,21 @@ function pair(scan: Scan, part: "name" | "value", value: Value, field: Name): vo
     return;
   }
   scan.pairName = { name, end: value.end };
+  const part = formPart(scan.text, value.end);
+  if (part !== undefined) return judgeData(scan, name, part);
   const before = scan.pairValue;
   if (before === undefined || before.end > field.start || field.start - before.end > MAX_PAIR_DISTANCE) return;
   if (!/[{}]/.test(scan.text.slice(before.end, field.start))) judgeData(scan, name, before);
+}
+
+/** The content of a part of a form, `name="password"`, which stands behind an empty line. */
+function formPart(text: string, end: number): Value | undefined {
+  const found = /^\\*"(?:(?:\r?\n|\\+r\\+n|\\+n)[\w-]{1,40}: [^\n\\]{1,80})?(?:\r?\n|\\+r\\+n|\\+n){2}(?=([^\s\\]{4,200}))/.exec(
+    text.slice(end, end + 400),
+  );
+  if (found?.[1] === undefined || found[1].startsWith("--")) return undefined;
+  const start = end + found[0].length;
+  return { start, end: start + found[1].length, isQuoted: true };
 }
 
 /** The value of a pair, an argument or a cell: never prose, and rarely code. */
@@ -167,7 +200,7 @@ export function judgeData(scan: Scan, name: SecretName, value: Value): void {
 
 /** `["x-api-key", "…"]`, `("password", "…")`, `"--password", "…"`: by the comma between them. */
 export function listPair(scan: Scan, comma: number): void {
-  if (!isQuote(scan.text.charCodeAt(comma - 1))) return;
+  if (!isQuote(scan.text.charCodeAt(comma - 1))) return tableHead(scan, comma, ",");
   const name = nameBefore(scan.text, comma);
   if (name === undefined || !name.isQuoted) return;
   const verdict = secretName(name.text.replace(/^-+/, ""));
@@ -240,6 +273,7 @@ export function keyword(scan: Scan, colon: number): void {
 
 /** `| password | … |`, a row of a table, by the sign between the cells. */
 export function cell(scan: Scan, bar: number): void {
+  tableHead(scan, bar, "|");
   const name = nameBefore(scan.text, bar);
   if (name === undefined) return;
   const verdict = secretName(name.text);
@@ -250,6 +284,26 @@ export function cell(scan: Scan, bar: number): void {
   judgeData(scan, verdict, { start, end: start + found[1].length, isQuoted: false });
 }
 
+/** Beginnings of functions that take a secret. */
+const takes = /^(?:set|with|use|add)_?(?=[A-Z_]|password|secret)/;
+
+/** `setPassword("…")`, `.password("…")`: a function that takes a secret, by its bracket. */
+export function called(scan: Scan, bracket: number): void {
+  const { text } = scan;
+  const mark = text.charCodeAt(bracket + 1);
+  if (!isQuote(mark) && mark !== 92) return;
+  const name = nameBefore(text, bracket);
+  if (name === undefined || text[bracket - 1] !== name.text.at(-1)) return;
+  const last = name.text.slice(name.text.lastIndexOf(".") + 1);
+  const taken = last.replace(takes, "");
+  if (taken === last && !(last.length < name.text.length || text[name.start - 1] === ".")) return;
+  const verdict = secretName(taken);
+  const value = verdict === undefined ? undefined : quotedValue(text, bracket + 1);
+  // One argument; `get("a", "b")` is a pair.
+  if (verdict !== undefined && value !== undefined && /^\\*["'`]\)/.test(text.slice(value.end, value.end + 9)))
+    judge(scan, verdict, value);
+}
+
 /** The name that ends before `at`, behind spaces, quotation marks and brackets. */
 function nameBefore(text: string, at: number): Name | undefined {
   let end = at;
@@ -257,6 +311,11 @@ function nameBefore(text: string, at: number): Name | undefined {
   while (end > spaces && isBlank(text.charCodeAt(end - 1))) end -= 1;
   // `AWS Secret Access Key [None]: …`, a question with its default.
   if (text.startsWith(" [None]", end - 7)) end -= 7;
+  // `NAME ||= …` and `NAME ??= …`.
+  if (/^(?:\|\||\?\?)$/.test(text.slice(end - 2, end))) {
+    end -= 2;
+    while (end > spaces && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  }
   // `NAME ?= …`, of make.
   if (text.charCodeAt(end - 1) === 63 && text.charCodeAt(end - 2) === 32) end -= 2;
   let isQuoted = false;
@@ -344,7 +403,8 @@ function container(scan: Scan, name: SecretName, start: number): void {
       at = end - 1;
     } else if (isAlnum(text.charCodeAt(at)) && /[\s,[]/.test(text[at - 1] ?? "")) {
       // In YAML the items of a list need no quotation marks.
-      const end = scan.runs.end(alphabets.credential, at);
+      let end = scan.runs.end(alphabets.credential, at);
+      while (/[!?#^&*]/.test(text[end] ?? "")) end += 1;
       if (/[\s,\]}]/.test(text[end] ?? "")) judge(scan, name, { start: at, end, isQuoted: false });
       at = Math.max(at, end - 1);
     }

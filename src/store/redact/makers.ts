@@ -115,6 +115,10 @@ export const knownMakers: readonly Maker[] = [
     "vcp_ vck_ vca_ vcr_": "alnum:40",
     "nfp_ nfc_ nfo_": "alnum:36",
     rnd_: "alnum:28",
+    aio_: "alnum:26",
+    odt_: "alnum:30",
+    CLOJARS_: "alnum:60",
+    "base64url.bearer.authorization.k8s.io.": "word:20",
     napi_: "alnum:50",
     mdb_sa_sk_: "word:30",
     tgp_v1_: "word:36",
@@ -283,6 +287,12 @@ export function passwordHash({ text, runs, cuts }: Scan, dollar: number): void {
   const body = withoutPunctuation(text, dollar, end) - dollar - begin[0].length;
   if (body >= (begin[0].startsWith("$2") ? 50 : 24))
     cuts.add(dollar, withoutPunctuation(text, dollar, end), "password hash");
+}
+
+/** `name:500:LM:NT:::`, a line of Windows' password hashes, by a colon in it. */
+export function windowsHash({ text, cuts }: Scan, colon: number): void {
+  if (text.charCodeAt(colon + 33) !== 58 || text.charCodeAt(colon + 66) !== 58) return;
+  if (/^:[\da-f]{32}:[\da-f]{32}:::/i.test(text.slice(colon, colon + 69))) cuts.add(colon + 1, colon + 66, "password hash");
 }
 
 /** `{SHA}…`, as in htpasswd and LDAP, by its brace. */

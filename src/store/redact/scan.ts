@@ -17,6 +17,11 @@ export class Scan {
   /** Ends of the parts that were read as lists of cookies, as lists or objects, and as keys. */
   cookiesEnd = 0;
   containerEnd = 0;
+  /** Ends of the last line that was read as the head of a table, and of the rows that were read. */
+  headEnd = 0;
+  tableEnd = 0;
+  /** Where the text says that it shows a Secret of Kubernetes; found when it is first asked. */
+  secretKinds: number[] | undefined;
   keyEnd = 0;
   /** The last bare value: where it was looked for from, where it ends, and how often a part of it was judged. */
   bare = { start: -1, end: -1, judged: 0 };

@@ -15,7 +15,8 @@ import {
 } from "./commands.ts";
 import { addressPassword, basic, bearer, webhook, webhooks } from "./credentials.ts";
 import type { Cuts } from "./cuts.ts";
-import { cell, element, field, keyword, listPair, parameter } from "./fields.ts";
+import { called, cell, element, field, keyword, listPair, parameter } from "./fields.ts";
+import { labels } from "./labels.ts";
 import {
   azureSecret,
   discordToken,
@@ -26,9 +27,12 @@ import {
   schemeHash,
   telegramToken,
   twilioToken,
+  windowsHash,
 } from "./makers.ts";
 import { PrivateKeys } from "./private-keys.ts";
 import { Scan } from "./scan.ts";
+import { copy, insertion } from "./tables.ts";
+import { Uncoloured } from "./terminal-text.ts";
 
 /** Looks at a word that begins with `prefix`. */
 interface WordRule {
@@ -58,12 +62,14 @@ const rules: WordRule[] = [
   { prefix: "pass", anyCase: true, find: passwordWord },
   { prefix: "pwd", anyCase: true, find: passwordWord },
   { prefix: "by", anyCase: true, find: identifiedBy },
+  { prefix: "insert ", anyCase: true, find: insertion },
+  { prefix: "COPY ", anyCase: false, find: copy },
   { prefix: "config set", anyCase: false, find: secretCommand },
   { prefix: "set", anyCase: false, find: secretCommand },
   { prefix: "secret", anyCase: false, find: secretCommand },
   { prefix: "secret ", anyCase: false, find: deviceSecret },
   { prefix: "community ", anyCase: false, find: deviceSecret },
-  ...["sqlplus ", "requirepass ", "masterauth ", "rabbitmqctl ", "htpasswd ", "echo "].map((prefix) => ({
+  ...["sqlplus ", "requirepass ", "masterauth ", "rabbitmqctl ", "htpasswd ", "echo ", "AUTH ", "REG_SZ ", "net user ", "wpa_passphrase ", "jdbc:oracle:thin:"].map((prefix) => ({
     prefix,
     anyCase: false,
     find: positionalPassword,
@@ -101,10 +107,15 @@ const signs = new Uint8Array(128);
 const WORD = 1;
 const SIGN = 2;
 for (let code = 0; code < 128; code++) if (isAlnum(code)) signs[code] = WORD;
-for (const sign of ":=,<-$~.{|") signs[sign.charCodeAt(0)] = SIGN;
+for (const sign of ":=,<-$~.{|(") signs[sign.charCodeAt(0)] = SIGN;
 
 /** Finds the secrets of a text, in time proportional to its length: each finder reads a bounded part, or remembers what it read. */
 export function findSecrets(text: string): Cuts {
+  const plain = Uncoloured.of(text);
+  return plain === undefined ? secretsIn(text) : plain.placed(secretsIn(plain.text));
+}
+
+function secretsIn(text: string): Cuts {
   const scan = new Scan(text);
   const keys = new PrivateKeys(scan);
   let isInWord = false;
@@ -121,6 +132,7 @@ export function findSecrets(text: string): Cuts {
     // A word begins behind the letter of an escape: `\nghp_…`; and behind the digits of one: `%3Dghp_…`.
     else if (code === 92) at += escaped(scan, at, keys);
   }
+  labels(scan);
   return scan.cuts;
 }
 
@@ -162,6 +174,7 @@ function atSign(scan: Scan, at: number, code: number, keys: PrivateKeys): void {
       field(scan, at);
       keyword(scan, at);
       pgpassLine(scan, at);
+      windowsHash(scan, at);
       break;
     case 61: // =
       field(scan, at);
@@ -190,6 +203,9 @@ function atSign(scan: Scan, at: number, code: number, keys: PrivateKeys): void {
       break;
     case 123: // {
       schemeHash(scan, at);
+      break;
+    case 40: // (
+      called(scan, at);
       break;
     case 124: // |
       cell(scan, at);

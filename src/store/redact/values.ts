@@ -42,6 +42,9 @@ const algorithm = /(?:^|[-_])(?:bcrypt|scrypt|argon2\w*|pbkdf2|sha\d*|md5|hmac|a
 const measured =
   /^\d+[+]?[-_ ]?(?:chars?|characters?|bytes?|bits?|digits?|s|ms|sec|seconds?|min|minutes?|h|hours?|d|days?|k|kb|mb|px|em|rem|%)$/i;
 
+/** A word and a number, as people choose them and code names nothing: `Walnut-402`. */
+const chosen = /^[A-Z][a-z]{2,20}[-_.]?\d{2,6}$/;
+
 /** Whether the value of a field is a secret, by what its name says and how it looks. */
 export function looksSecret(given: string, name: SecretName, setting: Setting): boolean {
   const value = given.length > MAX_JUDGED_CHARACTERS ? given.slice(0, MAX_JUDGED_CHARACTERS) : given;
@@ -104,6 +107,7 @@ function isChosen(value: string, name: SecretName, setting: Setting): boolean {
   }
   if (/^\d+$/.test(value)) return value.length >= (isPassword ? 4 : 6);
   if (isIdentifier(value) && !setting.isQuoted && !isData) {
+    if (chosen.test(value) && (isPassword || !setting.isTight)) return true;
     if (!isPassword) return /^[A-Za-z][a-z]{3,}\d{1,4}$/.test(value) && !setting.isTight;
     return isMixed(value) && !value.includes("_") && !isCamel(value);
   }
