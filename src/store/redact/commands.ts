@@ -130,7 +130,7 @@ export function passwordWord(scan: Scan, start: number): void {
     return;
   }
   const found =
-    /^(?:password|passwd|passphrase|passcode|pwd)(?:\s{1,4}(is|was|of|set to|to|for [\w.@-]{1,24} is|is generated for [\w.@-]{1,60}:)(?:\s{0,2}:)?)?\s{1,24}/i.exec(
+    /^(?:password|passwd|passphrase|passcode|pwd)(?:\s{1,4}(is generated for [\w.@-]{1,60}:|is|was|of|set to|to|for [\w.@-]{1,24} is)(?:\s{0,2}:)?)?\s{1,24}/i.exec(
       piece,
     );
   if (found === null) return;
@@ -213,6 +213,8 @@ const positional: readonly RegExp[] = [
   /^htpasswd (?:-\w+ ){1,4}\S{1,100} [\w.@-]{1,60} (?=(\S{4,100})(?:\s|$))/,
   /^AUTH (?:[\w-]{1,40} )?(?=((?=\S*\d)\S{6,100})(?:\s|$))/,
   /^REG_SZ[ \t]{1,12}(?=(\S{4,100})(?:\s|$))/,
+  /^net use (?:[A-Z*]: )?\\{2,4}\S{1,100} (?=([^\s/]\S{3,100})\s)/,
+  /^htpasswd (?:-\w+ ){0,3}-\w*n\w* (?:-\w+ ){0,3}[\w.@-]{1,60} (?=(\S{4,100})(?:\s|$))/,
   /^net user (?:\/\w+ )?[\w.\\-]{1,60} (?=([^\s/]{4,100})(?:\s|$))/,
   /^wpa_passphrase \S{1,40} (?=(\S{8,63})(?:\s|$))/,
   /^jdbc:oracle:thin:[\w$#]{1,60}\/(?=([^\s@/"']{4,100})@)/,

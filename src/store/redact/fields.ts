@@ -5,7 +5,6 @@ import { MAX_NAME_CHARACTERS, pairPart, secretName } from "./names.ts";
 import type { SecretName } from "./names.ts";
 import type { Scan, Value } from "./scan.ts";
 import { secretData } from "./kubernetes.ts";
-import { tableHead } from "./tables.ts";
 import { MAX_SPACES, bareEnd, isBlank, quotedValue, valueAfter } from "./value-bounds.ts";
 import { isMixed, isRandom, looksSecret } from "./values.ts";
 
@@ -43,7 +42,10 @@ export function field(scan: Scan, at: number): void {
     return jsonWebKey(scan, at, name);
   }
   const value = valueAfter(scan, at + 1, scan.text.charCodeAt(at));
-  if (value === undefined) return;
+  if (value === undefined) {
+    if (verdict?.isPlural === true) section(scan, verdict, at + 1);
+    return;
+  }
   if (verdict !== undefined) {
     judge(scan, verdict, value, name);
     const next = changed(scan.text, value);
@@ -55,6 +57,32 @@ export function field(scan: Scan, at: number): void {
 function changed(text: string, { end, isQuoted }: Value): Value | undefined {
   if (!isQuoted || !text.startsWith(" -> ", end + 1)) return undefined;
   return quotedValue(text, end + 5);
+}
+
+/** `[api_keys]`, the head of a section whose fields are all secrets, by its bracket. */
+export function sectionHead(scan: Scan, bracket: number): void {
+  if (!/^[\n\r]?$/.test(scan.text[bracket - 1] ?? "")) return;
+  const found = /^\[([\w.-]{3,60})\](?=[ \t]{0,20}\r?\n)/.exec(scan.text.slice(bracket, bracket + 90));
+  const name = found?.[1] === undefined ? undefined : secretName(found[1]);
+  if (found !== null && name?.isPlural === true) section(scan, name, bracket + found[0].length);
+}
+
+/** Cuts the secrets of the lines `name: …` or `name = …` behind the plural of a secret's name, as far as they are indented alike. */
+function section(scan: Scan, name: SecretName, from: number): void {
+  const { text } = scan;
+  const indent = /^[ \t]{0,20}\r?\n([ \t]{0,40})(?=[\w"'])/.exec(text.slice(from, from + 70));
+  if (indent === null || from < scan.containerEnd) return;
+  let at = from + indent[0].length;
+  for (const limit = from + MAX_CONTAINER_CHARACTERS; at < limit; ) {
+    const line = /^["']?[\w.-]{1,80}["']?[ \t]{0,9}([:=])/.exec(text.slice(at, at + 100));
+    if (line === null) break;
+    const value = valueAfter(scan, at + line[0].length, 0);
+    if (value !== undefined && (value.isQuoted || !/[[{(]/.test(text[value.start] ?? ""))) judge(scan, name, value);
+    const newline = text.indexOf("\n", value?.end ?? at);
+    if (newline === -1 || newline > limit || !text.startsWith(indent[1] ?? "", newline + 1)) break;
+    at = newline + 1 + (indent[1]?.length ?? 0);
+  }
+  scan.containerEnd = Math.max(scan.containerEnd, at);
 }
 
 /** Words that name a secret only with the word before: `API key`, `pass phrase`. */
@@ -90,7 +118,7 @@ function jsonWebKey(scan: Scan, at: number, name: Name): void {
   if (
     value?.isQuoted !== true ||
     value.end - value.start < 32 ||
-    !/^[\w-]+$/.test(scan.text.slice(value.start, value.end))
+    !/^[\w+/=-]+$/.test(scan.text.slice(value.start, value.end))
   )
     return;
   const near = scan.text.slice(Math.max(0, name.start - MAX_KEY_DISTANCE), value.end + MAX_KEY_DISTANCE);
@@ -167,15 +195,25 @@ function pair(scan: Scan, part: "name" | "value", value: Value, field: Name): vo
     return;
   }
   scan.pairName = { name, end: value.end };
-  const part = formPart(scan.text, value.end);
-  if (part !== undefined) return judgeData(scan, name, part);
+  const content = formContent(scan.text, value.end) ?? elementContent(scan.text, value.end);
+  if (content !== undefined) return judgeData(scan, name, content);
   const before = scan.pairValue;
   if (before === undefined || before.end > field.start || field.start - before.end > MAX_PAIR_DISTANCE) return;
   if (!/[{}]/.test(scan.text.slice(before.end, field.start))) judgeData(scan, name, before);
 }
 
+/** The content of an element that its attribute names: `<string name="password">…</string>`. */
+function elementContent(text: string, end: number): Value | undefined {
+  const found = /^["'][^<>]{0,200}>\s{0,40}(?:<!\[CDATA\[)?(?=([^<>\s][^<>]{3,450}?)\s{0,40}(?:\]\]>\s{0,40})?<\/)/.exec(
+    text.slice(end, end + 800),
+  );
+  if (found?.[1] === undefined) return undefined;
+  const start = end + found[0].length;
+  return { start, end: start + found[1].length, isQuoted: true };
+}
+
 /** The content of a part of a form, `name="password"`, which stands behind an empty line. */
-function formPart(text: string, end: number): Value | undefined {
+function formContent(text: string, end: number): Value | undefined {
   const found = /^\\*"(?:(?:\r?\n|\\+r\\+n|\\+n)[\w-]{1,40}: [^\n\\]{1,80})?(?:\r?\n|\\+r\\+n|\\+n){2}(?=([^\s\\]{4,200}))/.exec(
     text.slice(end, end + 400),
   );
@@ -200,7 +238,7 @@ export function judgeData(scan: Scan, name: SecretName, value: Value): void {
 
 /** `["x-api-key", "…"]`, `("password", "…")`, `"--password", "…"`: by the comma between them. */
 export function listPair(scan: Scan, comma: number): void {
-  if (!isQuote(scan.text.charCodeAt(comma - 1))) return tableHead(scan, comma, ",");
+  if (!isQuote(scan.text.charCodeAt(comma - 1))) return;
   const name = nameBefore(scan.text, comma);
   if (name === undefined || !name.isQuoted) return;
   const verdict = secretName(name.text.replace(/^-+/, ""));
@@ -273,7 +311,6 @@ export function keyword(scan: Scan, colon: number): void {
 
 /** `| password | … |`, a row of a table, by the sign between the cells. */
 export function cell(scan: Scan, bar: number): void {
-  tableHead(scan, bar, "|");
   const name = nameBefore(scan.text, bar);
   if (name === undefined) return;
   const verdict = secretName(name.text);
@@ -330,8 +367,10 @@ function nameBefore(text: string, at: number): Name | undefined {
   while (start < end && !isAlnum(text.charCodeAt(start)) && text.charCodeAt(start) !== 95) start += 1;
   if (end === start) return undefined;
   const before = text.charCodeAt(start - 1);
-  // The last part of a path or of a resource's name, `arn:aws:…:secret:…`, is no name.
-  if ((isQuoted && before === 47) || (before === 58 && isAlnum(text.charCodeAt(start - 2)) && !isVariable(text, start)))
+  // The last part of a path or of a resource's name, `arn:aws:…:secret:…`, is no name; behind a file's name in what grep
+  // prints it is.
+  if (isQuoted && before === 47) return undefined;
+  if (before === 58 && isAlnum(text.charCodeAt(start - 2)) && text[at] !== "=" && !isBehindPlace(text, start))
     return undefined;
   // After a backslash, `n` and `t` end a line; they are no part of the name.
   if (before === 92 && /[nrt]/.test(text[start] ?? "") && end - start > 2) start += 1;
@@ -348,9 +387,9 @@ function isClosing(code: number): boolean {
   return code === 92 || code === 93 || code === 63 || code === 33 || code === 42 || code === 41;
 }
 
-/** `$env:NAME`, of PowerShell. */
-function isVariable(text: string, start: number): boolean {
-  return text.startsWith("$env:", start - 5) || text.startsWith("$Env:", start - 5);
+/** `$env:NAME`, of PowerShell, and `.env:14:NAME`, of grep. */
+function isBehindPlace(text: string, start: number): boolean {
+  return /\$[eE]nv:$|:\d{1,6}:$/.test(text.slice(Math.max(0, start - 8), start));
 }
 
 /** In `password: string = "…"` the name stands before the type. */

@@ -289,6 +289,15 @@ export function passwordHash({ text, runs, cuts }: Scan, dollar: number): void {
     cuts.add(dollar, withoutPunctuation(text, dollar, end), "password hash");
 }
 
+/** `pbkdf2_sha256$260000$salt$…`, of Django, Werkzeug and PostgreSQL, by where it begins. */
+export function storedHash({ text, cuts }: Scan, start: number): void {
+  const found =
+    /^(?:pbkdf2[_:]sha\d{1,3}[$:]\d{1,9}|scrypt:\d{1,9}:\d{1,3}:\d{1,3}|SCRAM-SHA-256\$\d{1,9}:[\w+/=]{8,100})\$(?:[^$\s"']{1,100}\$)?[\w+/=:]{24,300}/.exec(
+      text.slice(start, start + 600),
+    );
+  if (found !== null) cuts.add(start, start + found[0].length, "password hash");
+}
+
 /** `name:500:LM:NT:::`, a line of Windows' password hashes, by a colon in it. */
 export function windowsHash({ text, cuts }: Scan, colon: number): void {
   if (text.charCodeAt(colon + 33) !== 58 || text.charCodeAt(colon + 66) !== 58) return;

@@ -78,7 +78,7 @@ const pairValues = set("value Value val Val content contents default v string st
 
 /** A fast check: nearly no name has one of these. */
 const stem =
-  /pass|pwd|pw|psk|wort|mot|phrase|word|secret|key|token|auth|cred|cookie|sess|sid|jwt|pin|cv[vc]|otp|code|bearer|pat|sas|signature|sign|salt|honeycomb/i;
+  /pass|pwd|pw|psk|wort|senha|contras|wacht|losen|hasl|hesl|parol|salas|jelsz|adgang|sifre|verif|login|mot|phrase|word|secret|key|token|auth|cred|cookie|sess|sid|jwt|pin|cv[vc]|otp|code|bearer|pat|sas|signature|sign|salt|honeycomb/i;
 
 function judged(name: string): SecretKind | undefined {
   if (!stem.test(name)) return undefined;
@@ -149,6 +149,8 @@ function ofToken(last: string, before: string, whole: string, words: number): Se
 }
 
 function ofOther(last: string, before: string, whole: string, name: string): SecretKind | undefined {
+  if (whole === "rediscliauth") return "password";
+  if (whole === "codeverifier" || whole.endsWith("sonarlogin")) return "key";
   if (last === "authorization") return "authorization";
   if (last === "cookie" || last === "cookies") return "cookie";
   if (last === "auth") return "basic";

@@ -21,6 +21,8 @@ const lineEnds = /\r?\n|(?:\\+r)?\\+n|\\+r/g;
 const anotherKey = /-{4,5} ?BEGIN /g;
 const longRuns = /[A-Za-z0-9+/=]{16,}/g;
 const emptyOrHeader = /^[^A-Za-z]*(?:(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset): [^]*)?$/;
+/** File and line before each line, as grep prints them. */
+const filePlace = /^[\w./-]{1,200}?[-:]\d{1,6}[-:]/;
 const shortEnd = /^[^A-Za-z]*[A-Za-z0-9+/]{1,64}={0,2}\W{0,6}$/;
 
 /** The next match of a global expression in a text, which is looked for again only behind it. */
@@ -104,13 +106,15 @@ export class PrivateKeys {
     let body = 0;
     for (let at = from, count = 0; at < limit && count <= lines; count++) {
       const next = this.#lineEnds.after(at);
-      const line = text.slice(at, Math.min(next.start, limit, at + MAX_LINE_CHARACTERS));
+      const whole = text.slice(at, Math.min(next.start, limit, at + MAX_LINE_CHARACTERS));
+      const place = filePlace.exec(whole)?.[0].length ?? 0;
+      const line = whole.slice(place);
       const characters = keyCharacters(line);
       if (characters > 0) {
         body += characters;
-        end = at + lastRunEnd(line);
+        end = at + place + lastRunEnd(line);
       } else if (body > 0 && shortEnd.test(line) && line.trim() !== "") {
-        end = at + lastRunEnd(line);
+        end = at + place + lastRunEnd(line);
         break;
       } else if (at > from && !emptyOrHeader.test(line)) break;
       if (next.start === next.end) break;

@@ -15,7 +15,7 @@ import {
 } from "./commands.ts";
 import { addressPassword, basic, bearer, webhook, webhooks } from "./credentials.ts";
 import type { Cuts } from "./cuts.ts";
-import { called, cell, element, field, keyword, listPair, parameter } from "./fields.ts";
+import { called, cell, element, field, keyword, listPair, parameter, sectionHead } from "./fields.ts";
 import { labels } from "./labels.ts";
 import {
   azureSecret,
@@ -25,13 +25,14 @@ import {
   makerEnd,
   passwordHash,
   schemeHash,
+  storedHash,
   telegramToken,
   twilioToken,
   windowsHash,
 } from "./makers.ts";
 import { PrivateKeys } from "./private-keys.ts";
 import { Scan } from "./scan.ts";
-import { copy, insertion } from "./tables.ts";
+import { copy, insertion, tableHead } from "./tables.ts";
 import { Uncoloured } from "./terminal-text.ts";
 
 /** Looks at a word that begins with `prefix`. */
@@ -69,7 +70,7 @@ const rules: WordRule[] = [
   { prefix: "secret", anyCase: false, find: secretCommand },
   { prefix: "secret ", anyCase: false, find: deviceSecret },
   { prefix: "community ", anyCase: false, find: deviceSecret },
-  ...["sqlplus ", "requirepass ", "masterauth ", "rabbitmqctl ", "htpasswd ", "echo ", "AUTH ", "REG_SZ ", "net user ", "wpa_passphrase ", "jdbc:oracle:thin:"].map((prefix) => ({
+  ...["sqlplus ", "requirepass ", "masterauth ", "rabbitmqctl ", "htpasswd ", "echo ", "AUTH ", "REG_SZ ", "net user ", "net use ", "wpa_passphrase ", "jdbc:oracle:thin:"].map((prefix) => ({
     prefix,
     anyCase: false,
     find: positionalPassword,
@@ -85,6 +86,9 @@ const rules: WordRule[] = [
   { prefix: "auth ", anyCase: false, find: loginCommand },
   { prefix: "add-authtoken ", anyCase: false, find: loginCommand },
   { prefix: "authtoken ", anyCase: false, find: loginCommand },
+  { prefix: "pbkdf2", anyCase: false, find: storedHash },
+  { prefix: "scrypt:", anyCase: false, find: storedHash },
+  { prefix: "SCRAM-SHA-256$", anyCase: false, find: storedHash },
   { prefix: "AC", anyCase: false, find: twilioToken },
   { prefix: "ConvertTo-SecureString", anyCase: false, find: secureString },
   { prefix: "variable ", anyCase: false, find: variableBlock },
@@ -107,7 +111,7 @@ const signs = new Uint8Array(128);
 const WORD = 1;
 const SIGN = 2;
 for (let code = 0; code < 128; code++) if (isAlnum(code)) signs[code] = WORD;
-for (const sign of ":=,<-$~.{|(") signs[sign.charCodeAt(0)] = SIGN;
+for (const sign of ":=,<-$~.{|([") signs[sign.charCodeAt(0)] = SIGN;
 
 /** Finds the secrets of a text, in time proportional to its length: each finder reads a bounded part, or remembers what it read. */
 export function findSecrets(text: string): Cuts {
@@ -181,6 +185,7 @@ function atSign(scan: Scan, at: number, code: number, keys: PrivateKeys): void {
       parameter(scan, at);
       break;
     case 44: // ,
+      tableHead(scan, at, ",");
       listPair(scan, at);
       break;
     case 60: // <
@@ -207,7 +212,11 @@ function atSign(scan: Scan, at: number, code: number, keys: PrivateKeys): void {
     case 40: // (
       called(scan, at);
       break;
+    case 91: // [
+      sectionHead(scan, at);
+      break;
     case 124: // |
+      tableHead(scan, at, "|");
       cell(scan, at);
       break;
   }
