@@ -5,7 +5,7 @@ import { judgeData } from "./fields.ts";
 import { MAX_NAME_CHARACTERS, secretName } from "./names.ts";
 import type { SecretName } from "./names.ts";
 import type { Scan, Value } from "./scan.ts";
-import { isMixed, isRandom } from "./values.ts";
+import { isChosenWord, isMixed, isRandom } from "./values.ts";
 import { valueAfter } from "./value-bounds.ts";
 
 /** How far before a flag its command's name is looked for. */
@@ -17,7 +17,7 @@ const shortFlags: Record<string, RegExp> = {
   N: /\bssh-keygen\b/,
   A: /\bsnmp\w+/,
   X: /\bsnmp\w+/,
-  P: /\b(?:mosquitto_\w+|sqlcmd|bcp|tsql|zip|unzip|smbmap|isql|mongo\w*)\b/,
+  P: /\b(?:ipmitool|mosquitto_\w+|sqlcmd|bcp|tsql|zip|unzip|smbmap|isql|mongo\w*)\b/,
   a: /\b(?:redis-cli|http|https|xh|memcached)\b/,
   b: /\b(?:curl)\b/,
   w: /\b(?:ldap\w+|openconnect|slappasswd|vncpasswd)\b/,
@@ -75,7 +75,7 @@ function shortFlag(scan: Scan, start: number, at: number): boolean {
   const { text } = scan;
   const letter = text[at] ?? "";
   const line = text.slice(Math.max(0, start - MAX_COMMAND_DISTANCE), start).replace(/^[^]*\n(?!\s*(?:- |["']))/, "");
-  if (shortFlags[letter]?.test(line) !== true) return false;
+  if (shortFlags[letter]?.test(line) !== true) return besideUser(scan, line, at);
   const isAttached = isNameCharacter(text.charCodeAt(at + 1)) || /^["'][^"',\s]/.test(text.slice(at + 1, at + 3));
   const name = letter === "t" ? TOKEN : PASSWORD;
   if (isAttached && (letter === "b" || /\b(?:login|sshpass\b.*\bssh)\b/.test(line))) return true;
@@ -95,6 +95,16 @@ function shortFlag(scan: Scan, start: number, at: number): boolean {
   return true;
 }
 
+/** `-u NAME -p VALUE`, of any command: a flag for a password stands behind the one for its user. */
+function besideUser(scan: Scan, line: string, at: number): boolean {
+  if (!/^[pPw]$/.test(scan.text[at] ?? "") || !/\s(?:-[uU]|--user(?:name)?)[ =][\w.@\\"'-]{1,60}\s/.test(line)) return false;
+  const value = argument(scan, at + 1);
+  if (value === undefined || !isMixed(scan.text.slice(value.start, Math.min(value.end, value.start + 100)))) return false;
+  if (/[/:]/.test(scan.text.slice(value.start, value.end))) return false;
+  judgeData(scan, PASSWORD, value);
+  return true;
+}
+
 function cookieFlag(scan: Scan, end: number): void {
   const value = argument(scan, end);
   if (value !== undefined) cookies(scan, value.start, value.end);
@@ -105,7 +115,8 @@ function userAndPassword(scan: Scan, end: number): void {
   const value = argument(scan, end) ?? (scan.text[end] === "=" ? valueAfter(scan, end + 1, 61) : undefined);
   if (value === undefined) return;
   const pair = scan.text.slice(value.start, Math.min(value.end, value.start + 600));
-  const found = /^[\w.@\\-]{0,100}[:%](?!\/\/)/.exec(pair);
+  const isList = /\blftp\b[^\n]*$/.test(scan.text.slice(Math.max(0, end - MAX_COMMAND_DISTANCE), end));
+  const found = (isList ? /^[\w.@\\-]{1,100},/ : /^[\w.@\\-]{0,100}[:%](?!\/\/)/).exec(pair);
   const password = pair.slice(found?.[0].length ?? 0);
   if (
     found === null ||
@@ -122,6 +133,7 @@ export function passwordWord(scan: Scan, start: number): void {
   const { text } = scan;
   const piece = text.slice(start, start + 140);
   quotedBefore(scan, start);
+  if (onNextLine(scan, start)) return;
   const call = /^password\((?=')/i.exec(piece);
   if (call !== null) {
     const value = valueAfter(scan, start + call[0].length, 0);
@@ -144,17 +156,29 @@ export function passwordWord(scan: Scan, start: number): void {
   if (isNetrc) return judgeData(scan, PASSWORD, { ...value, isQuoted: true });
   if (value.isQuoted) {
     if (/\s/.test(secret) || secret.length < 4) return;
-    if (found[1] !== undefined || text[value.start - 1] === "'") judgeData(scan, PASSWORD, value);
+    const isMeant = isMixed(secret) && /\b(?:the|new|with|use|using|your|temporary|default|initial|root|admin) $/i.test(text.slice(Math.max(0, start - 12), start));
+    if (found[1] !== undefined || text[value.start - 1] === "'" || isMeant) judgeData(scan, PASSWORD, value);
     return;
   }
   if (found[1] === undefined && !isNamed(text, start, value, from)) return;
   if ((isMixed(secret) || /[!@#$^&*]/.test(secret)) && secret.length >= 6) judgeData(scan, PASSWORD, value);
 }
 
+/** `Use the following password to proceed:`, and the password alone on the next line. */
+function onNextLine({ text, cuts }: Scan, start: number): boolean {
+  const found = /^pass(?:word|phrase|code)\b[^\n:]{0,100}:[ \t]{0,9}(?:\r?\n|\\{1,3}n){1,3}[ \t]{0,24}(?=([^\s\\]{6,100})[ \t]{0,9}(?:\r?\n|\\|$))/i.exec(
+    text.slice(start, start + 280),
+  );
+  const secret = found?.[1] ?? "";
+  if (found === null || !isMixed(secret) || /[:=(){}<>[\]/"'`,;]/.test(secret)) return false;
+  cuts.add(start + found[0].length, start + found[0].length + secret.length, NAMED);
+  return true;
+}
+
 /** Whether the value behind a word for passwords is one: alone with its name on a line, or of a command or a login. */
 function isNamed(text: string, start: number, value: Value, from: number): boolean {
   const before = text.slice(Math.max(0, start - MAX_COMMAND_DISTANCE), start);
-  if (/\b(?:with|using) $|\bnmcli\b[^\n]{1,100}$/.test(before)) return true;
+  if (/(?:\b(?:with|using|and)|,) $|\bnmcli\b[^\n]{1,100}$/.test(before)) return true;
   const [, prefix] = /(?:^|\n)[ \t]{0,24}([\w.-]{0,60})$/.exec(before) ?? [];
   if (prefix === undefined || !/^[ \t]*(?:\r?\n|$)/.test(text.slice(value.end, value.end + 40))) return false;
   return prefix !== "" || /\t| {2}/.test(text.slice(from - 2, from));
@@ -166,7 +190,8 @@ function quotedBefore(scan: Scan, start: number): void {
   const found = /["'`](\S{6,60})["'`] (?:as|for) (?:the |your |my |its )?(?:[\w-]{1,12} )?$/.exec(
     scan.text.slice(from, start),
   );
-  if (found?.[1] === undefined || !isMixed(found[1]) || !/[^\w.-]|[a-z][A-Z].*\d|\d.*[a-z]/.test(found[1])) return;
+  if (found?.[1] === undefined || !isMixed(found[1])) return;
+  if (!isChosenWord(found[1]) && !/[^\w.-]|[a-z][A-Z].*\d|\d.*[a-z]/.test(found[1])) return;
   const at = from + found.index + 1;
   judgeData(scan, PASSWORD, { start: at, end: at + found[1].length, isQuoted: true });
 }
@@ -186,7 +211,7 @@ export function identifiedBy(scan: Scan, start: number): void {
 export function secretCommand(scan: Scan, start: number): void {
   const { text } = scan;
   const config =
-    /^(?:config set|set|export|setenv|setx|ENV|ARG|define|secret set|secrets put)\s{1,4}(?:-{1,2}[a-zA-Z-]{1,12} ){0,2}["']?([\w./:@-]{3,120})["']?\s{1,4}(?:--?(?:body|value|data|b|v)[ =])?/.exec(
+    /^(?:config set|set|export|setenv|setx|Set-Item|ENV|ARG|define|secret set|secrets put)\s{1,4}(?:-{1,2}[a-zA-Z-]{1,12} ){0,2}(?:Env:)?["']?([\w./:@-]{3,120})["']?\s{1,4}(?:--?(?:body|value|data|b|v)[ =])?/.exec(
       text.slice(start, start + 190),
     );
   if (config?.[1] === undefined) return;
@@ -218,7 +243,9 @@ const positional: readonly RegExp[] = [
   /^net user (?:\/\w+ )?[\w.\\-]{1,60} (?=([^\s/]{4,100})(?:\s|$))/,
   /^wpa_passphrase \S{1,40} (?=(\S{8,63})(?:\s|$))/,
   /^jdbc:oracle:thin:[\w$#]{1,60}\/(?=([^\s@/"']{4,100})@)/,
-  /^echo (?:-\w )?["']?(?:[\w.-]{1,40}:)?(?=([^\s"'$:]{4,100})["']?\s{0,4}\|[^\n]{0,80}(?:chpasswd|--pass(?:word|wd)?-(?:on-)?stdin|sudo -S))/,
+  /^user [\w.-]{1,60} on (?:\S{1,20} ){0,4}>(?=(\S{4,100})(?:\s|$))/,
+  /^(?:PSK|XAUTH|EAP) "(?=([^"\s]{4,100})")/,
+  /^echo (?:-\w )?["']?(?:[\w.-]{1,40}:)?(?=([^\s"'$:]{4,100})["']?\s{0,4}\|[^\n]{0,80}(?:chpasswd|\|\s{0,4}passwd\b|--pass(?:word|wd)?-(?:on-)?stdin|sudo -S))/,
 ];
 
 /** `requirepass …`, `rabbitmqctl add_user NAME …`, `echo … | chpasswd`: by where the command begins. */
@@ -234,6 +261,16 @@ export function positionalPassword(scan: Scan, start: number): void {
   }
 }
 const registryName = /(?:password|passwd|pwd|passphrase|secret)[ \t]{1,12}$/i;
+
+/** `--password-command 'echo …'`, `--password-file=<(echo …)`: by where `echo` begins. */
+export function echoedPassword(scan: Scan, start: number): void {
+  const { text } = scan;
+  const found = /^echo (?:-n )?(?=([^\s"'()$]{4,100})["')])/.exec(text.slice(start, start + 115));
+  if (found?.[1] === undefined || !/pass(?:word|wd|phrase)?[\w-]{0,12}[= ](?:["']|<\()$/.test(text.slice(Math.max(0, start - 40), start)))
+    return;
+  const from = start + found[0].length;
+  judgeData(scan, PASSWORD, { start: from, end: from + found[1].length, isQuoted: true });
+}
 
 /** `send "…\r"`, of expect, behind a question for a password. */
 export function sentPassword(scan: Scan, start: number): void {
@@ -261,11 +298,11 @@ export function loginCommand(scan: Scan, start: number): void {
 export function deviceSecret(scan: Scan, start: number): void {
   const { text } = scan;
   const before = text.slice(Math.max(0, start - MAX_COMMAND_DISTANCE), start).replace(/^[^]*\n/, "");
-  const found = /^(?:secret [05789] |community |user:\S{1,60} )(?=([^\s"']{4,100})(?:\s|$))/.exec(
+  const found = /^(?:(?:secret|password) [05789] |community |user:\S{1,60} )(?=([^\s"']{4,100})(?:\s|$))/.exec(
     text.slice(start, start + 180),
   );
   if (found?.[1] === undefined) return;
-  const isDevice = found[0].startsWith("secret")
+  const isDevice = /^(?:secret|password)/.test(found[0])
     ? /^\s*(?:enable|username)\b/.test(before)
     : found[0].startsWith("community")
       ? /\bsnmp-server $/.test(before)

@@ -34,6 +34,8 @@ interface Name {
 export function field(scan: Scan, at: number): void {
   const last = nameBefore(scan.text, at);
   if (last === undefined) return;
+  // What `go test` says of a test that passed.
+  if (last.text === "PASS" && scan.text.startsWith("--- ", last.start - 4)) return;
   const name = isHalf(last.text) ? withWordsBefore(scan.text, last) : behindNumber(scan.text, last);
   const verdict = secretName(name.text);
   const part = verdict === undefined ? pairPart(name.text) : undefined;
@@ -48,15 +50,25 @@ export function field(scan: Scan, at: number): void {
   }
   if (verdict !== undefined) {
     judge(scan, verdict, value, name);
-    const next = changed(scan.text, value);
+    const next = changed(scan.text, value) ?? otherwise(scan.text, value);
     if (next !== undefined) judge(scan, verdict, next, name);
-  } else if (part !== undefined) pair(scan, part, value, name);
+  } else if (part !== undefined) {
+    jsonWebKey(scan, at, name);
+    pair(scan, part, value, name);
+  }
 }
 
 /** `"old" -> "new"`: what a plan of Terraform changes a value to. */
 function changed(text: string, { end, isQuoted }: Value): Value | undefined {
   if (!isQuoted || !text.startsWith(" -> ", end + 1)) return undefined;
   return quotedValue(text, end + 5);
+}
+
+/** `process.env.PASSWORD || "…"`: the value that holds where another is not set. */
+function otherwise(text: string, { start, isQuoted }: Value): Value | undefined {
+  if (isQuoted) return undefined;
+  const found = /^[^\n]{1,100}?(?:\|\||\?\?|\bor)\s{1,4}(?=["'`])/.exec(text.slice(start, start + 120));
+  return found === null ? undefined : quotedValue(text, start + found[0].length);
 }
 
 /** `[api_keys]`, the head of a section whose fields are all secrets, by its bracket. */
@@ -132,6 +144,8 @@ function judge(scan: Scan, name: SecretName, value: Value, field?: Name): void {
   if (name.kind === "cookie")
     return cookies(scan, value.start, value.isQuoted ? value.end : headerEnd(scan, value.start));
   if (name.kind === "authorization") return authorization(scan, value);
+  const inner = field === undefined ? undefined : behindUser(text, field, value);
+  if (inner !== undefined) return judgeData(scan, { ...name, kind: "password" }, inner);
   if (!value.isQuoted && /[[{(]/.test(text[value.start] ?? "")) return container(scan, name, value.start);
   // `a=a=a=…` is one value, of which each end would be judged.
   if (!value.isQuoted && value.start < scan.bare.end && (scan.bare.judged += 1) > MAX_JUDGED_PARTS) return;
@@ -143,6 +157,15 @@ function judge(scan: Scan, name: SecretName, value: Value, field?: Name): void {
   if (looksSecret(text.slice(value.start, value.end), name, setting)) cuts.add(value.start, value.end, NAMED);
   else if (isInAddress(text, field) && isRandom(text.slice(value.start, value.end)) && value.end - value.start >= 20)
     cuts.add(value.start, value.end, NAMED);
+}
+
+/** `credentials: anna:…`, `NEO4J_AUTH=neo4j/…`: the password behind its user. */
+function behindUser(text: string, field: Name, value: Value): Value | undefined {
+  if (!/cred(?:s|ential)|_AUTH$/i.test(field.text)) return undefined;
+  const found = /^[\w.@-]{1,60} ?[:/] ?(?!\/)(?=\S{4})/.exec(text.slice(value.start, Math.min(value.end, value.start + 80)));
+  if (found === null || /[/:]/.test(text.slice(value.start + found[0].length, value.end))) return undefined;
+  const start = value.start + found[0].length;
+  return isMixed(text.slice(start, value.end)) ? { ...value, start } : undefined;
 }
 
 /** Whether a field is a line of a file of properties: `signing.password=…`. */
@@ -281,12 +304,25 @@ function elementValue(scan: Scan, tag: string, from: number): void {
     from - known.end < MAX_PAIR_DISTANCE &&
     from > known.end;
   const name = isPair ? known.name : secretName(tag);
-  if (name === undefined) return nameElement(scan, tag, from);
+  if (name === undefined) return besideElement(scan, tag, from) ? undefined : nameElement(scan, tag, from);
   const piece = scan.text.slice(from, from + 700);
   const found = /^[^<>]{0,200}>\s*(?:<!\[CDATA\[)?([^<>\s][^<>]{0,450}?)\s*(?:\]\]>\s*)?<\//.exec(piece);
   if (found?.[1] === undefined) return;
   const start = from + found[0].indexOf(found[1], found[0].indexOf(">") + 1);
   judgeData(scan, name, { start, end: start + found[1].length, isQuoted: true });
+}
+
+/** `<td>Password</td><td>…</td>`, cells side by side. */
+function besideElement(scan: Scan, tag: string, from: number): boolean {
+  if (!/^(?:td|th|dt|b|strong|label)$/i.test(tag)) return false;
+  const found = /^[^<>]{0,60}>\s{0,20}([\w .-]{2,40}?):?\s{0,20}<\/\w{1,6}>\s{0,40}<(?:td|dd|code|span)[^<>]{0,60}>\s{0,20}(?:<code>)?(?=([^<>\s]{4,100})\s{0,20}<\/)/i.exec(
+    scan.text.slice(from, from + 420),
+  );
+  const name = found?.[1] === undefined ? undefined : secretName(found[1]);
+  if (found?.[2] === undefined || name === undefined || !isMixed(found[2])) return false;
+  const start = from + found[0].length;
+  judgeData(scan, name, { start, end: start + found[2].length, isQuoted: true });
+  return true;
 }
 
 /** `<key>password</key>` names what the next element holds, as in lists of properties. */
@@ -315,8 +351,10 @@ export function cell(scan: Scan, bar: number): void {
   if (name === undefined) return;
   const verdict = secretName(name.text);
   if (verdict === undefined) return;
-  const found = /^[ \t]{0,24}[`"']?([^\s|`"']{4,300})[`"']?[ \t]{0,40}\|/.exec(scan.text.slice(bar + 1, bar + 400));
+  const found = /^[ \t]{0,24}[`"']?([^\s|`"']{4,300})[`"']?[ \t]{0,40}(\||\r?\n|$)/.exec(scan.text.slice(bar + 1, bar + 400));
   if (found?.[1] === undefined || !isMixed(found[1])) return;
+  // Without a bar behind it, only what stands behind the first word of a line: a command may be piped.
+  if (found[2] !== "|" && !/(?:^|\n)[ \t]{0,9}$/.test(scan.text.slice(Math.max(0, name.start - 10), name.start))) return;
   const start = bar + 1 + found[0].indexOf(found[1]);
   judgeData(scan, verdict, { start, end: start + found[1].length, isQuoted: false });
 }

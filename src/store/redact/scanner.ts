@@ -1,6 +1,8 @@
 import { isAlnum } from "./alphabets.ts";
+import { sentCode, signingIn, typing } from "./calls.ts";
 import {
   deviceSecret,
+  echoedPassword,
   flag,
   gradlePassword,
   identifiedBy,
@@ -65,16 +67,25 @@ const rules: WordRule[] = [
   { prefix: "by", anyCase: true, find: identifiedBy },
   { prefix: "insert ", anyCase: true, find: insertion },
   { prefix: "COPY ", anyCase: false, find: copy },
+  ...["fill(", "type(", "send_keys(", "sendKeys(", "setValue(", "set_value("].map((prefix) => ({
+    prefix,
+    anyCase: false,
+    find: typing,
+  })),
+  { prefix: "code ", anyCase: false, find: sentCode },
+  { prefix: "Set-Item", anyCase: false, find: secretCommand },
+  { prefix: "password ", anyCase: false, find: deviceSecret },
   { prefix: "config set", anyCase: false, find: secretCommand },
   { prefix: "set", anyCase: false, find: secretCommand },
   { prefix: "secret", anyCase: false, find: secretCommand },
   { prefix: "secret ", anyCase: false, find: deviceSecret },
   { prefix: "community ", anyCase: false, find: deviceSecret },
-  ...["sqlplus ", "requirepass ", "masterauth ", "rabbitmqctl ", "htpasswd ", "echo ", "AUTH ", "REG_SZ ", "net user ", "net use ", "wpa_passphrase ", "jdbc:oracle:thin:"].map((prefix) => ({
+  ...["sqlplus ", "requirepass ", "masterauth ", "rabbitmqctl ", "htpasswd ", "echo ", "AUTH ", "REG_SZ ", "net user ", "net use ", "user ", "PSK ", "XAUTH ", "EAP ", "wpa_passphrase ", "jdbc:oracle:thin:"].map((prefix) => ({
     prefix,
     anyCase: false,
     find: positionalPassword,
   })),
+  { prefix: "echo ", anyCase: false, find: echoedPassword },
   { prefix: "send ", anyCase: false, find: sentPassword },
   { prefix: "define ", anyCase: false, find: secretCommand },
   { prefix: "user:", anyCase: false, find: deviceSecret },
@@ -119,7 +130,14 @@ export function findSecrets(text: string): Cuts {
   return plain === undefined ? secretsIn(text) : plain.placed(secretsIn(plain.text));
 }
 
-function secretsIn(text: string): Cuts {
+/** Signs that stand for one of ASCII, in texts of the same length: lines around tables, and the colon of wide letters. */
+const otherForms = /[│┃：＝]/;
+function inAscii(text: string): string {
+  return otherForms.test(text) ? text.replaceAll(/[│┃]/g, "|").replaceAll("：", ":").replaceAll("＝", "=") : text;
+}
+
+function secretsIn(given: string): Cuts {
+  const text = inAscii(given);
   const scan = new Scan(text);
   const keys = new PrivateKeys(scan);
   let isInWord = false;
@@ -211,6 +229,7 @@ function atSign(scan: Scan, at: number, code: number, keys: PrivateKeys): void {
       break;
     case 40: // (
       called(scan, at);
+      signingIn(scan, at);
       break;
     case 91: // [
       sectionHead(scan, at);

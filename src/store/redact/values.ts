@@ -43,7 +43,11 @@ const measured =
   /^\d+[+]?[-_ ]?(?:chars?|characters?|bytes?|bits?|digits?|s|ms|sec|seconds?|min|minutes?|h|hours?|d|days?|k|kb|mb|px|em|rem|%)$/i;
 
 /** A word and a number, as people choose them and code names nothing: `Walnut-402`. */
-const chosen = /^[A-Z][a-z]{2,20}[-_.]?\d{2,6}$/;
+const chosen = /^[A-Z][a-z]{2,20}[-_.]?\d{2,6}[!?]?$/;
+
+export function isChosenWord(value: string): boolean {
+  return chosen.test(value);
+}
 
 /** Whether the value of a field is a secret, by what its name says and how it looks. */
 export function looksSecret(given: string, name: SecretName, setting: Setting): boolean {

@@ -1,0 +1,62 @@
+import { NAMED } from "./cuts.ts";
+import { judgeData } from "./fields.ts";
+import { secretName } from "./names.ts";
+import type { SecretName } from "./names.ts";
+import type { Scan } from "./scan.ts";
+import { quotedValue } from "./value-bounds.ts";
+import { isChosenWord, isMixed } from "./values.ts";
+
+// Secrets among the arguments of functions, which have no name in the text.
+
+const PASSWORD: SecretName = { kind: "password", isVariable: false, isPlural: false };
+/** Most arguments that are looked at, and the part of a line before a call. */
+const MAX_ARGUMENTS = 6;
+const MAX_BEFORE_CHARACTERS = 120;
+/** Functions that take a name and a password, in this order. */
+const signsIn = /(?:log_?in|sign_?in|authenticate|get_?connection|PDO|credentials?|basic_?auth|httpbasicauth|\bauth=?|connect)$/i;
+/** Signs of an address, a path, a query or a sentence, which no argument has that is a password by its place only. */
+const otherArgument = /[\s/\\:=<>{}()[\],]|^[\w.-]+@|\.\w{2,5}$/;
+
+/** `login("anna", "…")`, `auth=("anna", "…")`: by the bracket. */
+export function signingIn(scan: Scan, bracket: number): void {
+  const { text } = scan;
+  if (!signsIn.test(text.slice(Math.max(0, bracket - 24), bracket))) return;
+  let at = bracket + 1;
+  for (let index = 0; index < MAX_ARGUMENTS; index++) {
+    const value = quotedValue(text, at);
+    const end = value === undefined ? (/^\s{0,9}\$?[\w.]{1,60}/.exec(text.slice(at, at + 70))?.[0].length ?? 0) + at : value.end + 1;
+    if (end === at) return;
+    if (value !== undefined && index > 0 && isPassword(text.slice(value.start, Math.min(value.end, value.start + 100))))
+      judgeData(scan, PASSWORD, value);
+    const comma = /^\\?\s{0,9},\s{0,40}/.exec(text.slice(end, end + 60));
+    if (comma === null) return;
+    at = end + comma[0].length;
+  }
+}
+
+function isPassword(argument: string): boolean {
+  if (argument.length < 6 || otherArgument.test(argument)) return false;
+  return isChosenWord(argument) || (isMixed(argument) && /[A-Z!@#$%^&*?+]/.test(argument));
+}
+
+/** `getByLabel("Password").fill("…")`: text that is typed into a field that the line names, by where the function's name begins. */
+export function typing(scan: Scan, start: number): void {
+  const { text } = scan;
+  const call = /^(?:fill|type|send_keys|sendKeys|setValue|set_value|clear_and_type)\((?=["'`\\])/.exec(text.slice(start, start + 20));
+  if (call === null || text[start - 1] !== ".") return;
+  const before = text.slice(Math.max(0, start - MAX_BEFORE_CHARACTERS), start).replace(/^[^]*\n/, "");
+  const name = /([A-Za-z][\w-]{2,40})["'`\])\\]{1,8}\.$/.exec(before)?.[1];
+  const verdict = name === undefined ? undefined : secretName(name);
+  const value = verdict === undefined ? undefined : quotedValue(text, start + call[0].length);
+  if (verdict !== undefined && value !== undefined) judgeData(scan, verdict, value);
+}
+
+/** `Your verification code is 123456`, by where `code` begins. */
+export function sentCode(scan: Scan, start: number): void {
+  const { text } = scan;
+  const found = /^code (?:is|was):? {0,2}(?=(\d{4,8})\b)/.exec(text.slice(start, start + 30));
+  const before = text.slice(Math.max(0, start - 24), start);
+  if (found?.[1] === undefined || !/(?:verification|security|sign-?in|login|one-?time|auth\w*|2fa|mfa|otp|confirmation)[ -]$/i.test(before))
+    return;
+  scan.cuts.add(start + found[0].length, start + found[0].length + found[1].length, NAMED);
+}
