@@ -13,7 +13,7 @@ const PASSWORD: SecretName = { kind: "password", isVariable: false, isPlural: fa
 const MAX_ARGUMENTS = 6;
 const MAX_BEFORE_CHARACTERS = 120;
 /** Functions that take a name and a password, in this order. */
-const signsIn = /(?:log_?in|sign_?in|authenticate|get_?connection|PDO|credentials?|basic_?auth|httpbasicauth|\bauth=?|connect)$/i;
+const signsIn = /(?:wifi\w{0,9}\.begin|log_?in|sign_?in|authenticate|get_?connection|PDO|credentials?|basic_?auth|httpbasicauth|\bauth=?|connect)$/i;
 /** Signs of an address, a path, a query or a sentence, which no argument has that is a password by its place only. */
 const otherArgument = /[\s/\\:=<>{}()[\],]|^[\w.-]+@|\.\w{2,5}$/;
 

@@ -6,7 +6,7 @@ import { MAX_NAME_CHARACTERS, secretName } from "./names.ts";
 import type { SecretName } from "./names.ts";
 import type { Scan, Value } from "./scan.ts";
 import { isChosenWord, isMixed, isRandom } from "./values.ts";
-import { valueAfter } from "./value-bounds.ts";
+import { quotedValue, valueAfter } from "./value-bounds.ts";
 
 /** How far before a flag its command's name is looked for. */
 const MAX_COMMAND_DISTANCE = 160;
@@ -18,7 +18,7 @@ const shortFlags: Record<string, RegExp> = {
   A: /\bsnmp\w+/,
   X: /\bsnmp\w+/,
   P: /\b(?:ipmitool|mosquitto_\w+|sqlcmd|bcp|tsql|zip|unzip|smbmap|isql|mongo\w*)\b/,
-  a: /\b(?:redis-cli|http|https|xh|memcached)\b/,
+  a: /\b(?:(?:redis|valkey|keydb)-cli|http|https|xh|memcached)\b/,
   b: /\b(?:curl)\b/,
   w: /\b(?:ldap\w+|openconnect|slappasswd|vncpasswd)\b/,
   k: /\b(?:openssl|zabbix\w*|gpg)\b/,
@@ -45,12 +45,22 @@ export function flag(scan: Scan, start: number): void {
   const isShort = from === start + 1 && (end === from + 1 || /^[pPa]/.test(name));
   if (isShort && shortFlag(scan, start, from)) return;
   if (name === "cookie") return cookieFlag(scan, end);
-  if (name.length < 3 || text[end] === "=") return;
+  if (name === "value") return namedValue(scan, start, end);
+  if ((name.length < 3 && name !== "pw") || text[end] === "=") return;
   const verdict = secretName(name);
   if (verdict === undefined) return;
   const value = argument(scan, end);
   if (value === undefined || isSentence(scan, start, value)) return;
   judgeData(scan, verdict.kind === "token" || verdict.kind === "weak" ? TOKEN : verdict, value);
+}
+
+/** `--name /app/api_key --value …`: a flag names what the other one holds. */
+function namedValue(scan: Scan, start: number, end: number): void {
+  const before = scan.text.slice(Math.max(0, start - MAX_COMMAND_DISTANCE), start);
+  const named = /--(?:name|key|parameter|variable)[ =]["']?[\w./-]*?([\w.-]{2,60})["']? [^\n]{0,60}$/.exec(before)?.[1];
+  const verdict = named === undefined ? undefined : secretName(named);
+  const value = verdict === undefined ? undefined : argument(scan, end);
+  if (verdict !== undefined && value !== undefined) judgeData(scan, verdict, value);
 }
 
 /** The argument behind a flag: after a space, or in a list after its quotation mark, a comma and another one. */
@@ -116,7 +126,9 @@ function userAndPassword(scan: Scan, end: number): void {
   if (value === undefined) return;
   const pair = scan.text.slice(value.start, Math.min(value.end, value.start + 600));
   const isList = /\blftp\b[^\n]*$/.test(scan.text.slice(Math.max(0, end - MAX_COMMAND_DISTANCE), end));
-  const found = (isList ? /^[\w.@\\-]{1,100},/ : /^[\w.@\\-]{0,100}[:%](?!\/\/)/).exec(pair);
+  const found = (isList ? /^[\w.@\\-]{1,100},/ : /^[\w.@\\/-]{0,100}[:%](?!\/\/)/).exec(pair);
+  const second = value.isQuoted && scan.text[value.end + 1] === ":" ? quotedValue(scan.text, value.end + 2) : undefined;
+  if (second !== undefined) return judgeData(scan, PASSWORD, second);
   const password = pair.slice(found?.[0].length ?? 0);
   if (
     found === null ||
@@ -142,7 +154,7 @@ export function passwordWord(scan: Scan, start: number): void {
     return;
   }
   const found =
-    /^(?:password|passwd|passphrase|passcode|pwd)(?:\s{1,4}(is generated for [\w.@-]{1,60}:|is|was|of|set to|to|for [\w.@-]{1,24} is)(?:\s{0,2}:)?)?\s{1,24}/i.exec(
+    /^(?:password|passwort|passwd|passphrase|passcode|pwd)(?:\s{1,4}(lautet|ist|is generated for [\w.@-]{1,60}:|is|was|of|set to|to|for [\w.@-]{1,24} is)(?:\s{0,2}:)?)?\s{1,24}/i.exec(
       piece,
     );
   if (found === null) return;
@@ -164,11 +176,16 @@ export function passwordWord(scan: Scan, start: number): void {
   if ((isMixed(secret) || /[!@#$^&*]/.test(secret)) && secret.length >= 6) judgeData(scan, PASSWORD, value);
 }
 
-/** `Use the following password to proceed:`, and the password alone on the next line. */
+/** `Use the following password to proceed:`, and the password alone on the next line; also as the next item of a reply of Redis. */
 function onNextLine({ text, cuts }: Scan, start: number): boolean {
   const found = /^pass(?:word|phrase|code)\b[^\n:]{0,100}:[ \t]{0,9}(?:\r?\n|\\{1,3}n){1,3}[ \t]{0,24}(?=([^\s\\]{6,100})[ \t]{0,9}(?:\r?\n|\\|$))/i.exec(
     text.slice(start, start + 280),
   );
+  const item = /^pass[\w-]{0,40}"\r?\n\s{0,9}\d{1,6}\) "(?=([^"\n]{4,100})")/i.exec(text.slice(start, start + 170));
+  if (item?.[1] !== undefined) {
+    cuts.add(start + item[0].length, start + item[0].length + item[1].length, NAMED);
+    return true;
+  }
   const secret = found?.[1] ?? "";
   if (found === null || !isMixed(secret) || /[:=(){}<>[\]/"'`,;]/.test(secret)) return false;
   cuts.add(start + found[0].length, start + found[0].length + secret.length, NAMED);
@@ -211,7 +228,7 @@ export function identifiedBy(scan: Scan, start: number): void {
 export function secretCommand(scan: Scan, start: number): void {
   const { text } = scan;
   const config =
-    /^(?:config set|set|export|setenv|setx|Set-Item|ENV|ARG|define|secret set|secrets put)\s{1,4}(?:-{1,2}[a-zA-Z-]{1,12} ){0,2}(?:Env:)?["']?([\w./:@-]{3,120})["']?\s{1,4}(?:--?(?:body|value|data|b|v)[ =])?/.exec(
+    /^(?:config set|set|export|setenv|setx|Set-Item|setq|ENV|ARG|define|secret set|secrets put)\s{1,4}(?:-{1,2}[a-zA-Z-]{1,12} ){0,2}(?:Env:)?["']?([\w./:@-]{3,120})["']?\s{1,4}(?:--?(?:body|value|data|b|v)[ =])?/.exec(
       text.slice(start, start + 190),
     );
   if (config?.[1] === undefined) return;
@@ -233,7 +250,7 @@ export function gradlePassword(scan: Scan, start: number): void {
 /** Commands that take a password behind others: what stands before it, and how they begin. */
 const positional: readonly RegExp[] = [
   /^sqlplus (?:-\w+ ){0,4}[\w$#]{1,60}\/(?=([^\s@/"']{4,100})(?:@|\s|$))/,
-  /^(?:requirepass|masterauth) (?=(\S{4,100})(?:\s|$))/,
+  /^(?:requirepass|masterauth|bindpw|rootpw) (?=(\S{4,100})(?:\s|$))/,
   /^rabbitmqctl (?:add_user|change_password) [\w.@-]{1,60} (?=(\S{4,100})(?:\s|$))/,
   /^htpasswd (?:-\w+ ){1,4}\S{1,100} [\w.@-]{1,60} (?=(\S{4,100})(?:\s|$))/,
   /^AUTH (?:[\w-]{1,40} )?(?=((?=\S*\d)\S{6,100})(?:\s|$))/,
@@ -244,7 +261,7 @@ const positional: readonly RegExp[] = [
   /^wpa_passphrase \S{1,40} (?=(\S{8,63})(?:\s|$))/,
   /^jdbc:oracle:thin:[\w$#]{1,60}\/(?=([^\s@/"']{4,100})@)/,
   /^user [\w.-]{1,60} on (?:\S{1,20} ){0,4}>(?=(\S{4,100})(?:\s|$))/,
-  /^(?:PSK|XAUTH|EAP) "(?=([^"\s]{4,100})")/,
+  /^(?:PSK|XAUTH|EAP) "(?=([^"\s]{8,100})")/,
   /^echo (?:-\w )?["']?(?:[\w.-]{1,40}:)?(?=([^\s"'$:]{4,100})["']?\s{0,4}\|[^\n]{0,80}(?:chpasswd|\|\s{0,4}passwd\b|--pass(?:word|wd)?-(?:on-)?stdin|sudo -S))/,
 ];
 

@@ -35,6 +35,16 @@ export function addressPassword({ text, cuts }: Scan, colon: number): void {
   cuts.add(from + sign + 1, from + at, "password in URL");
 }
 
+/** `user:password@tcp(host:3306)/name`, an address of Go's drivers, by its bracket. */
+export function databaseAddress({ text, cuts }: Scan, bracket: number): void {
+  if (!text.startsWith("@tcp", bracket - 4) && !text.startsWith("@unix", bracket - 5)) return;
+  const before = text.slice(Math.max(0, bracket - 160), bracket);
+  const found = /(?:^|[\s"'`=/])[\w.-]{1,60}:([^\s"'`]{1,90})@(?:tcp|unix)$/.exec(before);
+  if (found?.[1] === undefined || standIn.test(found[1]) || /^[{$<*%[]/.test(found[1])) return;
+  const end = text.lastIndexOf("@", bracket);
+  cuts.add(end - found[1].length, end, "password in URL");
+}
+
 /** Addresses whose path is the secret: what they begin with, and which part of the path follows. */
 export const webhooks: readonly { prefix: string; secret: RegExp }[] = [
   { prefix: "hooks.slack.com/", secret: /^(?:services|workflows|triggers)\/([\w/-]{20,200})/ },

@@ -30,8 +30,8 @@ interface Name {
   isQuoted: boolean;
 }
 
-/** Looks at the field whose name ends before the sign at `at` (`:` or `=`), and cuts its value if it is a secret. */
-export function field(scan: Scan, at: number): void {
+/** Looks at the field whose name ends before the sign at `at` (`:` or `=`), and cuts its value, behind it, if it is a secret. */
+export function field(scan: Scan, at: number, behind = at + 1): void {
   const last = nameBefore(scan.text, at);
   if (last === undefined) return;
   // What `go test` says of a test that passed.
@@ -43,9 +43,9 @@ export function field(scan: Scan, at: number): void {
     if (name.text === "data" || name.text === "stringData") return secretData(scan, at);
     return jsonWebKey(scan, at, name);
   }
-  const value = valueAfter(scan, at + 1, scan.text.charCodeAt(at));
+  const value = valueAfter(scan, behind, scan.text.charCodeAt(at));
   if (value === undefined) {
-    if (verdict?.isPlural === true) section(scan, verdict, at + 1);
+    if (verdict?.isPlural === true) section(scan, verdict, behind);
     return;
   }
   if (verdict !== undefined) {
@@ -237,7 +237,7 @@ function elementContent(text: string, end: number): Value | undefined {
 
 /** The content of a part of a form, `name="password"`, which stands behind an empty line. */
 function formContent(text: string, end: number): Value | undefined {
-  const found = /^\\*"(?:(?:\r?\n|\\+r\\+n|\\+n)[\w-]{1,40}: [^\n\\]{1,80})?(?:\r?\n|\\+r\\+n|\\+n){2}(?=([^\s\\]{4,200}))/.exec(
+  const found = /^\\*"(?:(?:\r?\n|\\+r\\+n|\\+n)[\w-]{1,40}: [^\n\\]{1,80})?(?:\r?\n|\\+r\\+n|\\+n){2}(?=([^\s\\]{4,200})(?:[\r\n\\]|$))/.exec(
     text.slice(end, end + 400),
   );
   if (found?.[1] === undefined || found[1].startsWith("--")) return undefined;

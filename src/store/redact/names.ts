@@ -29,7 +29,7 @@ const qualifiers = set(
   "base value plain plaintext raw prod production dev development staging stage test testing live old new current default primary secondary main backup encoded confirm confirmation again repeat string str text data env b64 base64 v1 v2 v3 eu us",
 );
 const passwords = set(
-  "password passwords passwd passphrase passphrases passcode pwd psk passin passout passwort kennwort motdepasse senha contrasena contrasenya wachtwoord losenord haslo heslo parola salasana jelszo adgangskode passord sifre userpass passkey mypassword sshpass pswd passw storepass keypass srcstorepass deststorepass",
+  "password passwords passwd passphrase passphrases passcode pwd psk passin passout passwort kennwort motdepasse senha contrasena contrasenya wachtwoord losenord haslo heslo parola salasana jelszo adgangskode passord sifre userpass passkey mypassword sshpass pswd passw storepass keypass requirepass masterauth bindpw rootpw srcstorepass deststorepass",
 );
 const passwordEnds = /(?:password|passwd|passphrase|pwd)s?$/;
 const secrets = set("secret secrets seckey apisecret clientsecret appsecret credential credentials creds");

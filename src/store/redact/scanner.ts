@@ -15,7 +15,7 @@ import {
   secureString,
   variableBlock,
 } from "./commands.ts";
-import { addressPassword, basic, bearer, webhook, webhooks } from "./credentials.ts";
+import { addressPassword, basic, bearer, databaseAddress, webhook, webhooks } from "./credentials.ts";
 import type { Cuts } from "./cuts.ts";
 import { called, cell, element, field, keyword, listPair, parameter, sectionHead } from "./fields.ts";
 import { labels } from "./labels.ts";
@@ -73,6 +73,7 @@ const rules: WordRule[] = [
     find: typing,
   })),
   { prefix: "code ", anyCase: false, find: sentCode },
+  { prefix: "setq ", anyCase: false, find: secretCommand },
   { prefix: "Set-Item", anyCase: false, find: secretCommand },
   { prefix: "password ", anyCase: false, find: deviceSecret },
   { prefix: "config set", anyCase: false, find: secretCommand },
@@ -80,7 +81,7 @@ const rules: WordRule[] = [
   { prefix: "secret", anyCase: false, find: secretCommand },
   { prefix: "secret ", anyCase: false, find: deviceSecret },
   { prefix: "community ", anyCase: false, find: deviceSecret },
-  ...["sqlplus ", "requirepass ", "masterauth ", "rabbitmqctl ", "htpasswd ", "echo ", "AUTH ", "REG_SZ ", "net user ", "net use ", "user ", "PSK ", "XAUTH ", "EAP ", "wpa_passphrase ", "jdbc:oracle:thin:"].map((prefix) => ({
+  ...["sqlplus ", "requirepass ", "masterauth ", "bindpw ", "rootpw ", "rabbitmqctl ", "htpasswd ", "echo ", "AUTH ", "REG_SZ ", "net user ", "net use ", "user ", "PSK ", "XAUTH ", "EAP ", "wpa_passphrase ", "jdbc:oracle:thin:"].map((prefix) => ({
     prefix,
     anyCase: false,
     find: positionalPassword,
@@ -207,7 +208,8 @@ function atSign(scan: Scan, at: number, code: number, keys: PrivateKeys): void {
       listPair(scan, at);
       break;
     case 60: // <
-      element(scan, at);
+      if (text.startsWith("<- ", at)) field(scan, at, at + 2);
+      else element(scan, at);
       break;
     case 45: // -
       if (beginsArgument(text, at)) flag(scan, at);
@@ -230,6 +232,7 @@ function atSign(scan: Scan, at: number, code: number, keys: PrivateKeys): void {
     case 40: // (
       called(scan, at);
       signingIn(scan, at);
+      databaseAddress(scan, at);
       break;
     case 91: // [
       sectionHead(scan, at);

@@ -15,7 +15,7 @@ const headStem = /pass|pwd|secret|token|key|pin|cred|auth/i;
 /** What may stand in a cell of a head. */
 const headName = /^[\w .:/-]{1,40}$/;
 /** Lines between the head and the rows, and around them. */
-const border = /^[\s|+:=-]{3,}$/;
+const border = /^[\s|+:=\-─━═┌┬┐├┼┤└┴┘╞╪╡]{3,}$/;
 
 interface Column {
   index: number;

@@ -45,6 +45,9 @@ const measured =
 /** A word and a number, as people choose them and code names nothing: `Walnut-402`. */
 const chosen = /^[A-Z][a-z]{2,20}[-_.]?\d{2,6}[!?]?$/;
 
+/** A variable with the value: `password = password2`. */
+const ownName = /^[a-z_]*(?:password|passwd|passphrase|pass|pwd|pw|secret|token|key)_?v?\d{0,2}$/i;
+
 export function isChosenWord(value: string): boolean {
   return chosen.test(value);
 }
@@ -111,6 +114,7 @@ function isChosen(value: string, name: SecretName, setting: Setting): boolean {
   }
   if (/^\d+$/.test(value)) return value.length >= (isPassword ? 4 : 6);
   if (isIdentifier(value) && !setting.isQuoted && !isData) {
+    if (ownName.test(value)) return false;
     if (chosen.test(value) && (isPassword || !setting.isTight)) return true;
     if (!isPassword) return /^[A-Za-z][a-z]{3,}\d{1,4}$/.test(value) && !setting.isTight;
     return isMixed(value) && !value.includes("_") && !isCamel(value);
