@@ -146,7 +146,7 @@ export function passwordWord(scan: Scan, start: number): void {
   const piece = text.slice(start, start + 140);
   quotedBefore(scan, start);
   if (onNextLine(scan, start)) return;
-  const call = /^password\((?=')/i.exec(piece);
+  const call = /^password(?: for \S{1,80} = |\()(?=')/i.exec(piece);
   if (call !== null) {
     const value = valueAfter(scan, start + call[0].length, 0);
     if (value !== undefined && isMixed(text.slice(value.start, Math.min(value.end, value.start + 300))))
@@ -154,7 +154,7 @@ export function passwordWord(scan: Scan, start: number): void {
     return;
   }
   const found =
-    /^(?:password|passwort|passwd|passphrase|passcode|pwd)(?:\s{1,4}(lautet|ist|is generated for [\w.@-]{1,60}:|is|was|of|set to|to|for [\w.@-]{1,24} is)(?:\s{0,2}:)?)?\s{1,24}/i.exec(
+    /^(?:password|passwort|passwd|passphrase|passcode|pwd)(?:\s{1,4}(lautet|ist|is generated for [\w.@-]{1,60}:|\.{3,40}|is|was|of|set to|to|for [\w.@-]{1,24} is)(?:\s{0,2}:)?)?\s{1,24}/i.exec(
       piece,
     );
   if (found === null) return;
@@ -250,7 +250,7 @@ export function gradlePassword(scan: Scan, start: number): void {
 /** Commands that take a password behind others: what stands before it, and how they begin. */
 const positional: readonly RegExp[] = [
   /^sqlplus (?:-\w+ ){0,4}[\w$#]{1,60}\/(?=([^\s@/"']{4,100})(?:@|\s|$))/,
-  /^(?:requirepass|masterauth|bindpw|rootpw) (?=(\S{4,100})(?:\s|$))/,
+  /^(?:requirepass|masterauth|bindpw|rootpw) (?:--\w{1,12} )?(?=(\S{4,100})(?:\s|$))/,
   /^rabbitmqctl (?:add_user|change_password) [\w.@-]{1,60} (?=(\S{4,100})(?:\s|$))/,
   /^htpasswd (?:-\w+ ){1,4}\S{1,100} [\w.@-]{1,60} (?=(\S{4,100})(?:\s|$))/,
   /^AUTH (?:[\w-]{1,40} )?(?=((?=\S*\d)\S{6,100})(?:\s|$))/,
@@ -320,7 +320,7 @@ export function deviceSecret(scan: Scan, start: number): void {
   );
   if (found?.[1] === undefined) return;
   const isDevice = /^(?:secret|password)/.test(found[0])
-    ? /^\s*(?:enable|username)\b/.test(before)
+    ? /^\s*(?:enable|username|ppp|line|tacacs|radius|neighbor)\b/.test(before)
     : found[0].startsWith("community")
       ? /\bsnmp-server $/.test(before)
       : /\bnet use\b.*\/$/i.test(before);

@@ -21,7 +21,7 @@ const MAX_PAIR_DISTANCE = 200;
 
 /** Length of the longest type below. */
 const MAX_TYPE_CHARACTERS = 11;
-const types = new Set(["string", "str", "String", "any", "char", "text", "std::string", "SecretStr"]);
+const types = new Set(["string", "str", "String", "any", "char", "text", "std::string", "SecretStr", "Final", "Text", "bytes"]);
 
 /** A field's name: its text, and where it begins. */
 interface Name {
@@ -46,6 +46,9 @@ export function field(scan: Scan, at: number, behind = at + 1): void {
   const value = valueAfter(scan, behind, scan.text.charCodeAt(at));
   if (value === undefined) {
     if (verdict?.isPlural === true) section(scan, verdict, behind);
+    // Its value may be one of the fields below: `DbPassword:`, `Type: String`, `Default: …`.
+    else if (verdict !== undefined && /^[ \t]{0,9}\r?\n/.test(scan.text.slice(behind, behind + 12)))
+      scan.pairName = { name: verdict, end: behind, isAbove: true };
     return;
   }
   if (verdict !== undefined) {
@@ -210,6 +213,7 @@ function pair(scan: Scan, part: "name" | "value", value: Value, field: Name): vo
     const known = scan.pairName;
     if (known === undefined || field.start - known.end > MAX_PAIR_DISTANCE || field.start < known.end) return;
     if (/[{}]/.test(scan.text.slice(known.end, field.start))) return;
+    if (known.isAbove === true && !isMixed(scan.text.slice(value.start, Math.min(value.end, value.start + 300)))) return;
     return judgeData(scan, known.name, value);
   }
   const name = secretName(scan.text.slice(value.start, Math.min(value.end, value.start + MAX_NAME_CHARACTERS + 1)));
@@ -386,6 +390,8 @@ function nameBefore(text: string, at: number): Name | undefined {
   while (end > spaces && isBlank(text.charCodeAt(end - 1))) end -= 1;
   // `AWS Secret Access Key [None]: …`, a question with its default.
   if (text.startsWith(" [None]", end - 7)) end -= 7;
+  // `Password (for the first login): …`
+  if (text.charCodeAt(end - 1) === 41) end -= /(?<=\w) \([^()\n]{1,60}\)$/.exec(text.slice(Math.max(0, end - 80), end))?.[0].length ?? 0;
   // `NAME ||= …` and `NAME ??= …`.
   if (/^(?:\|\||\?\?)$/.test(text.slice(end - 2, end))) {
     end -= 2;
@@ -433,7 +439,7 @@ function isBehindPlace(text: string, start: number): boolean {
 /** In `password: string = "…"` the name stands before the type. */
 function behindType(text: string, name: Name): Name | undefined {
   if (name.text.length > MAX_TYPE_CHARACTERS || !types.has(name.text)) return name;
-  const before = /([\w$]{2,60})[?!]?:\s?&?(?:'static )?(?:Optional\[)?$/.exec(
+  const before = /(?:\b(?:param|var|const) |(?=[\w$]{2,60}[?!]?:))([\w$]{2,60})(?:[?!]?:\s?&?(?:'static )?(?:Optional\[|Final\[)?| )$/.exec(
     text.slice(Math.max(0, name.start - MAX_NAME_CHARACTERS), name.start),
   );
   return before?.[1] === undefined ? name : { ...name, text: before[1] };

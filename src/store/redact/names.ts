@@ -74,7 +74,7 @@ export function pairPart(name: string): "name" | "value" | undefined {
   return pairValues.has(name) ? "value" : undefined;
 }
 const pairNames = set("name Name key Key field Field header Header variable param parameter id k n");
-const pairValues = set("value Value val Val content contents default v string stringValue");
+const pairValues = set("value Value val Val content contents Default default v string stringValue");
 
 /** A fast check: nearly no name has one of these. */
 const stem =
@@ -88,6 +88,7 @@ function judged(name: string): SecretKind | undefined {
   if (last === undefined) return undefined;
   const before = words.at(-2) ?? "";
   const whole = words.join("");
+  if (before === "key" && words.at(-3) === "public") return undefined;
   return (
     ofPassword(last, before, words.length) ??
     ofSecret(last, before) ??

@@ -28,7 +28,7 @@ export class Scan {
   /** Where the last run ends of which each maker's prefix was judged. */
   readonly makerEnds = new Map<object, number>();
   /** The last field `name` whose value names a secret: `{"name": "password", "value": "…"}`. */
-  pairName: { name: SecretName; end: number } | undefined;
+  pairName: { name: SecretName; end: number; isAbove?: boolean } | undefined;
   /** The last field `value`, for pairs that give it first. */
   pairValue: Value | undefined;
 

@@ -72,6 +72,7 @@ const rules: WordRule[] = [
     anyCase: false,
     find: typing,
   })),
+  { prefix: "fill_in ", anyCase: false, find: typing },
   { prefix: "code ", anyCase: false, find: sentCode },
   { prefix: "setq ", anyCase: false, find: secretCommand },
   { prefix: "Set-Item", anyCase: false, find: secretCommand },
@@ -123,7 +124,7 @@ const signs = new Uint8Array(128);
 const WORD = 1;
 const SIGN = 2;
 for (let code = 0; code < 128; code++) if (isAlnum(code)) signs[code] = WORD;
-for (const sign of ":=,<-$~.{|([") signs[sign.charCodeAt(0)] = SIGN;
+for (const sign of ":=,<-$~.{|([;\t") signs[sign.charCodeAt(0)] = SIGN;
 
 /** Finds the secrets of a text, in time proportional to its length: each finder reads a bounded part, or remembers what it read. */
 export function findSecrets(text: string): Cuts {
@@ -209,6 +210,7 @@ function atSign(scan: Scan, at: number, code: number, keys: PrivateKeys): void {
       break;
     case 60: // <
       if (text.startsWith("<- ", at)) field(scan, at, at + 2);
+      else if (text.startsWith("<<< ", at)) field(scan, at, at + 3);
       else element(scan, at);
       break;
     case 45: // -
@@ -233,6 +235,12 @@ function atSign(scan: Scan, at: number, code: number, keys: PrivateKeys): void {
       called(scan, at);
       signingIn(scan, at);
       databaseAddress(scan, at);
+      break;
+    case 59: // ;
+      tableHead(scan, at, ";");
+      break;
+    case 9: // a tab
+      if (/[^\s]/.test(text[at - 1] ?? " ")) tableHead(scan, at, "\t");
       break;
     case 91: // [
       sectionHead(scan, at);

@@ -10,12 +10,14 @@ import { isMixed } from "./values.ts";
 const MAX_HEAD_CHARACTERS = 2000;
 const MAX_ROW_CHARACTERS = 20_000;
 /** A fast check of a line: names and separators only, and one that may be a secret's. */
-const headLine = /^[\w .:/|,"'`\t\r-]+$/;
+const headLine = /^[\w .:/|,;"'`\t\r-]+$/;
 const headStem = /pass|pwd|secret|token|key|pin|cred|auth/i;
 /** What may stand in a cell of a head. */
 const headName = /^[\w .:/-]{1,40}$/;
 /** Lines between the head and the rows, and around them. */
 const border = /^[\s|+:=\-─━═┌┬┐├┼┤└┴┘╞╪╡]{3,}$/;
+
+type Separator = "|" | "," | ";" | "\t";
 
 interface Column {
   index: number;
@@ -29,8 +31,8 @@ interface Cell {
   isQuoted: boolean;
 }
 
-/** Cuts the columns under the names of secrets, when this separator, `|` or `,`, is the first in the head of a table. */
-export function tableHead(scan: Scan, at: number, separator: "|" | ","): void {
+/** Cuts the columns under the names of secrets, when this separator is the first in the head of a table. */
+export function tableHead(scan: Scan, at: number, separator: Separator): void {
   const { text } = scan;
   if (at < scan.headEnd || at < scan.tableEnd) return;
   const start = text.lastIndexOf("\n", at) + 1;
@@ -86,7 +88,7 @@ function secretColumns(names: readonly string[]): Column[] {
 function rows(
   scan: Scan,
   from: number,
-  { columns, count, separator }: { columns: Column[]; count: number; separator: "|" | "," | "\t" },
+  { columns, count, separator }: { columns: Column[]; count: number; separator: Separator },
 ): void {
   const { text } = scan;
   let at = from;
@@ -123,7 +125,7 @@ function cellsOf(text: string, { start, end }: { start: number; end: number }, s
     } else if (at === end || sign === separator) {
       cells.push(trimmed(text, from, at));
       from = at + 1;
-    } else if (separator === "," && sign === '"') quote = sign;
+    } else if ((separator === "," || separator === ";") && sign === '"') quote = sign;
   }
   if (separator !== "|") return cells;
   const isAround = (cell: Cell | undefined) => cell !== undefined && cell.start === cell.end;

@@ -39,12 +39,12 @@ function behindLineEnd(text: string, at: number): number {
 
 /** Quotation marks of JSON in JSON have backslashes before them: one, three, seven. */
 const quotedStart =
-  /^(?:[bBfFnNrRuU@$]{0,2}|(?:Some|String|str|SecretStr|Secret|bytes|Buffer\.from|from|to_owned|sensitive|SecretString::new|SecretString|String::from)\()((?:\\{1,7})?)(?:("""|'''|["'`]))/;
+  /^(?:<<|[bBfFnNrRuU@$]{0,2}|(?:Some|String|str|SecretStr|Secret|bytes|Buffer\.from|from|to_owned|sensitive|SecretString::new|SecretString|String::from)\()((?:\\{1,7})?)(?:("""|'''|["'`]))/;
 
 /** The value in the quotation marks at `at`; undefined where none are, or none close it. */
 export function quotedValue(text: string, at: number): Value | undefined {
   const first = text[at] ?? "";
-  if (!/["'`\\bBfFnNrRuU@$SsCt]/.test(first)) return undefined;
+  if (!/["'`\\bBfFnNrRuU@$SsCt<]/.test(first)) return undefined;
   const found = quotedStart.exec(text.slice(at, at + 30));
   if (found === null) return undefined;
   const start = at + found[0].length;
