@@ -20,9 +20,17 @@ const otherArgument = /[\s/\\:=<>{}()[\],]|^[\w.-]+@|\.\w{2,5}$/;
 /** Functions whose first argument is a password. */
 const takesPassword = /(?:(?:check|verify|hash|compare|validate|make|encrypt)_?passw(?:or)?d|bcrypt\.(?:hash|compare|hashpw|checkpw)(?:Sync)?|argon2\.(?:hash|verify))$/i;
 
+/** How the names of both end: a fast check, since brackets are frequent. */
+const endings = new Set("in te on do al ls th h= ct er up rd wd sh re pw nc fy".split(" ").map(placeOfPair));
+
+function placeOfPair(pair: string): number {
+  return (pair.charCodeAt(0) | 32) * 256 + (pair.charCodeAt(1) | 32);
+}
+
 /** `login("anna", "…")`, `auth=("anna", "…")`, `checkPassword("…")`: by the bracket. */
 export function signingIn(scan: Scan, bracket: number): void {
   const { text } = scan;
+  if (!endings.has((text.charCodeAt(bracket - 2) | 32) * 256 + (text.charCodeAt(bracket - 1) | 32))) return;
   const before = text.slice(Math.max(0, bracket - 24), bracket);
   const first = takesPassword.test(before) ? 0 : 1;
   if (first === 1 && !signsIn.test(before)) return;

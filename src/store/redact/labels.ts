@@ -27,11 +27,16 @@ const words = [
 ] as const;
 /** The sign behind the word, also the wide one, and the value. */
 const value = /^["'*`]{0,3}\s{0,4}[:：=]\s{0,9}["'`]?(?=([^\s"'`<>]{4,100}))/;
-const beyondLatin = /[^\0-\x7f]/;
+/** A letter of each word that stands in few other texts: a fast check. */
+const letters = new RegExp(`[${words.map(lastLetterBeyondAscii).join("")}]`, "iu");
+
+function lastLetterBeyondAscii(word: string): string {
+  return /[^\0-\x7f](?=[\0-\x7f]*$)/u.exec(word)?.[0] ?? "";
+}
 
 /** Cuts passwords behind their name in other languages. Each word is looked for in one pass. */
 export function labels({ text, cuts }: Scan): void {
-  if (!beyondLatin.test(text)) return;
+  if (!letters.test(text)) return;
   for (const word of words) {
     for (const form of new Set([word, capitalized(word), word.toUpperCase()]))
       for (let at = text.indexOf(form); at !== -1; at = text.indexOf(form, at + form.length)) {

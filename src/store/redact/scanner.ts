@@ -237,10 +237,10 @@ function atSign(scan: Scan, at: number, code: number, keys: PrivateKeys): void {
       databaseAddress(scan, at);
       break;
     case 59: // ;
-      tableHead(scan, at, ";");
+      if (isAlnum(text.charCodeAt(at + 1))) tableHead(scan, at, ";");
       break;
     case 9: // a tab
-      if (/[^\s]/.test(text[at - 1] ?? " ")) tableHead(scan, at, "\t");
+      if (isAlnum(text.charCodeAt(at - 1)) && isAlnum(text.charCodeAt(at + 1))) tableHead(scan, at, "\t");
       break;
     case 91: // [
       sectionHead(scan, at);
