@@ -409,7 +409,8 @@ describe("the database's configuration", () => {
     chmodSync(file, 0o600);
     const urls = { PGPASSFILE: file, DEWEY_DATABASE_URL: "postgres://me@x,a,b:5433/lib?host=/run" };
     expect(passwords(serve(urls).database as PostgresConfig)).toEqual([undefined, "of a", "of b", "of here"]);
-    const withReplica = (url: string) => serve({ ...urls, DEWEY_DATABASE_URL: "postgres://me@a/lib", DEWEY_DB_READ_URL: url });
+    const withReplica = (url: string) =>
+      serve({ ...urls, DEWEY_DATABASE_URL: "postgres://me@a/lib", DEWEY_DB_READ_URL: url });
     expect(passwords(withReplica("postgres://b:5433").readReplica as PostgresConfig)).toEqual(["of b"]);
     expect(passwords(withReplica("postgres://else").readReplica as PostgresConfig)).toEqual(["of a"]);
     writeFileSync(file, "a:5432:lib:me:changed\n");

@@ -3,6 +3,7 @@ import type { ProxyConfig } from "../config.ts";
 import { DeweyError, asDeweyError } from "../errors.ts";
 import { stderrLog } from "../log.ts";
 import type { Log, LogLevel } from "../log.ts";
+import { readPlainFile } from "../plain-file.ts";
 import { startProxy } from "../proxy/proxy.ts";
 import type { Proxy } from "../proxy/proxy.ts";
 import { defaultUpstreams, parseUpstreams } from "../proxy/relay/upstreams.ts";

@@ -43,28 +43,35 @@ describe("a probe", () => {
   test("asks the route that is meant", async () => {
     using server = Bun.serve({ port: 0, fetch: answer });
     for (const probe of ["/healthz", "/livez", "/readyz"] as const)
-      expect(await (await askProbe({ url: `ws://localhost:${server.port}`, token: undefined }, probe))?.text()).toBe(probe);
+      expect(await (await askProbe({ url: `ws://localhost:${server.port}`, token: undefined }, probe))?.text()).toBe(
+        probe,
+      );
     expect(await askProbe({ url: `ws://localhost:${freePort()}`, token: undefined }, "/livez")).toBeUndefined();
   });
 
   test.skipIf(Bun.which("openssl") === null)("finds a server of this machine with TLS, by either address", async () => {
     using server = Bun.serve({ port: 0, tls: certificate(), fetch: answer });
     for (const scheme of ["ws", "wss"])
-      expect(await (await askProbe({ url: `${scheme}://localhost:${server.port}`, token: undefined }, "/readyz"))?.text()).toBe("/readyz");
+      expect(
+        await (await askProbe({ url: `${scheme}://localhost:${server.port}`, token: undefined }, "/readyz"))?.text(),
+      ).toBe("/readyz");
   });
 
-  test.skipIf(Bun.which("openssl") === null)("shows the token only to a server that has the right certificate", async () => {
-    const shown: (string | null)[] = [];
-    const fetch = (request: Request) => {
-      shown.push(request.headers.get("authorization"));
-      return Response.json(health);
-    };
-    using plain = Bun.serve({ port: 0, fetch });
-    using strange = Bun.serve({ port: 0, tls: certificate(), fetch });
-    await askProbe({ url: `ws://localhost:${plain.port}`, token: "secret" }, "/healthz");
-    await proxyAt(Number(plain.port), "secret");
-    await askProbe({ url: `wss://localhost:${strange.port}`, token: "secret" }, "/healthz");
-    await proxyAt(Number(strange.port), "secret");
-    expect(shown).toEqual(["Bearer secret", "Bearer secret", null, null]);
-  });
+  test.skipIf(Bun.which("openssl") === null)(
+    "shows the token only to a server that has the right certificate",
+    async () => {
+      const shown: (string | null)[] = [];
+      const fetch = (request: Request) => {
+        shown.push(request.headers.get("authorization"));
+        return Response.json(health);
+      };
+      using plain = Bun.serve({ port: 0, fetch });
+      using strange = Bun.serve({ port: 0, tls: certificate(), fetch });
+      await askProbe({ url: `ws://localhost:${plain.port}`, token: "secret" }, "/healthz");
+      await proxyAt(Number(plain.port), "secret");
+      await askProbe({ url: `wss://localhost:${strange.port}`, token: "secret" }, "/healthz");
+      await proxyAt(Number(strange.port), "secret");
+      expect(shown).toEqual(["Bearer secret", "Bearer secret", null, null]);
+    },
+  );
 });

@@ -12,8 +12,8 @@ export const health: Command = {
   usage: ["dewey health [--live | --ready] [--url URL]"],
   examples: ["dewey health", "dewey health --url ws://localhost:9000"],
   about:
-      "Meant for health checks, including in images without curl. To ask a proxy: --url ws://localhost:9000. A server or " +
-      "proxy that has a token tells more than its status only to those who have it (DEWEY_TOKEN).",
+    "Meant for health checks, including in images without curl. To ask a proxy: --url ws://localhost:9000. A server or " +
+    "proxy that has a token tells more than its status only to those who have it (DEWEY_TOKEN).",
   settings: obeyed.client,
   flags: {
     live: { summary: "ask only whether the process runs (/livez)" },

@@ -13,12 +13,14 @@ const PASSWORD: SecretName = { kind: "password", isVariable: false, isPlural: fa
 const MAX_ARGUMENTS = 6;
 const MAX_BEFORE_CHARACTERS = 120;
 /** Functions that take a name and a password, in this order. */
-const signsIn = /(?:wifi\w{0,9}\.begin|create_?user|add_?user|register|sign_?up|log_?in|sign_?in|authenticate|get_?connection|PDO|credentials?|basic_?auth|httpbasicauth|\bauth=?|connect)$/i;
+const signsIn =
+  /(?:wifi\w{0,9}\.begin|create_?user|add_?user|register|sign_?up|log_?in|sign_?in|authenticate|get_?connection|PDO|credentials?|basic_?auth|httpbasicauth|\bauth=?|connect)$/i;
 /** Signs of an address, a path, a query or a sentence, which no argument has that is a password by its place only. */
 const otherArgument = /[\s/\\:=<>{}()[\],]|^[\w.-]+@|\.\w{2,5}$/;
 
 /** Functions whose first argument is a password. */
-const takesPassword = /(?:(?:check|verify|hash|compare|validate|make|encrypt)_?passw(?:or)?d|bcrypt\.(?:hash|compare|hashpw|checkpw)(?:Sync)?|argon2\.(?:hash|verify))$/i;
+const takesPassword =
+  /(?:(?:check|verify|hash|compare|validate|make|encrypt)_?passw(?:or)?d|bcrypt\.(?:hash|compare|hashpw|checkpw)(?:Sync)?|argon2\.(?:hash|verify))$/i;
 
 /** How the names of both end: a fast check, since brackets are frequent. */
 const endings = new Set("in te on do al ls th h= ct er up rd wd sh re pw nc fy".split(" ").map(placeOfPair));
@@ -37,9 +39,16 @@ export function signingIn(scan: Scan, bracket: number): void {
   let at = bracket + 1;
   for (let index = 0; index < MAX_ARGUMENTS; index++) {
     const value = quotedValue(text, at);
-    const end = value === undefined ? (/^\s{0,9}\$?[\w.]{1,60}/.exec(text.slice(at, at + 70))?.[0].length ?? 0) + at : value.end + 1;
+    const end =
+      value === undefined
+        ? (/^\s{0,9}\$?[\w.]{1,60}/.exec(text.slice(at, at + 70))?.[0].length ?? 0) + at
+        : value.end + 1;
     if (end === at) return;
-    if (value !== undefined && index >= first && isPassword(text.slice(value.start, Math.min(value.end, value.start + 100))))
+    if (
+      value !== undefined &&
+      index >= first &&
+      isPassword(text.slice(value.start, Math.min(value.end, value.start + 100)))
+    )
       judgeData(scan, PASSWORD, value);
     const comma = /^\\?\s{0,9},\s{0,40}/.exec(text.slice(end, end + 60));
     if (comma === null) return;
@@ -57,7 +66,9 @@ export function typing(scan: Scan, start: number): void {
   const { text } = scan;
   const filled = /^fill_in\(? ?["']([^"']{2,40})["'], with: (?=["'])/.exec(text.slice(start, start + 80));
   if (filled?.[1] !== undefined) return named(scan, filled[1], start + filled[0].length);
-  const call = /^(?:fill|type|send_keys|sendKeys|setValue|set_value|clear_and_type)\((?=["'`\\])/.exec(text.slice(start, start + 20));
+  const call = /^(?:fill|type|send_keys|sendKeys|setValue|set_value|clear_and_type)\((?=["'`\\])/.exec(
+    text.slice(start, start + 20),
+  );
   if (call === null || text[start - 1] !== ".") return;
   const before = text.slice(Math.max(0, start - MAX_BEFORE_CHARACTERS), start).replace(/^[^]*\n/, "");
   const name = /([A-Za-z][\w-]{2,40})["'`\])\\]{1,8}\.$/.exec(before)?.[1];
@@ -75,7 +86,10 @@ export function sentCode(scan: Scan, start: number): void {
   const { text } = scan;
   const found = /^code (?:is|was):? {0,2}(?=(\d{4,8})\b)/.exec(text.slice(start, start + 30));
   const before = text.slice(Math.max(0, start - 24), start);
-  if (found?.[1] === undefined || !/(?:verification|security|sign-?in|login|one-?time|auth\w*|2fa|mfa|otp|confirmation)[ -]$/i.test(before))
+  if (
+    found?.[1] === undefined ||
+    !/(?:verification|security|sign-?in|login|one-?time|auth\w*|2fa|mfa|otp|confirmation)[ -]$/i.test(before)
+  )
     return;
   scan.cuts.add(start + found[0].length, start + found[0].length + found[1].length, NAMED);
 }

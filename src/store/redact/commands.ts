@@ -107,9 +107,11 @@ function shortFlag(scan: Scan, start: number, at: number): boolean {
 
 /** `-u NAME -p VALUE`, of any command: a flag for a password stands behind the one for its user. */
 function besideUser(scan: Scan, line: string, at: number): boolean {
-  if (!/^[pPw]$/.test(scan.text[at] ?? "") || !/\s(?:-[uU]|--user(?:name)?)[ =][\w.@\\"'-]{1,60}\s/.test(line)) return false;
+  if (!/^[pPw]$/.test(scan.text[at] ?? "") || !/\s(?:-[uU]|--user(?:name)?)[ =][\w.@\\"'-]{1,60}\s/.test(line))
+    return false;
   const value = argument(scan, at + 1);
-  if (value === undefined || !isMixed(scan.text.slice(value.start, Math.min(value.end, value.start + 100)))) return false;
+  if (value === undefined || !isMixed(scan.text.slice(value.start, Math.min(value.end, value.start + 100))))
+    return false;
   if (/[/:]/.test(scan.text.slice(value.start, value.end))) return false;
   judgeData(scan, PASSWORD, value);
   return true;
@@ -168,7 +170,11 @@ export function passwordWord(scan: Scan, start: number): void {
   if (isNetrc) return judgeData(scan, PASSWORD, { ...value, isQuoted: true });
   if (value.isQuoted) {
     if (/\s/.test(secret) || secret.length < 4) return;
-    const isMeant = isMixed(secret) && /\b(?:the|new|with|use|using|your|temporary|default|initial|root|admin) $/i.test(text.slice(Math.max(0, start - 12), start));
+    const isMeant =
+      isMixed(secret) &&
+      /\b(?:the|new|with|use|using|your|temporary|default|initial|root|admin) $/i.test(
+        text.slice(Math.max(0, start - 12), start),
+      );
     if (found[1] !== undefined || text[value.start - 1] === "'" || isMeant) judgeData(scan, PASSWORD, value);
     return;
   }
@@ -178,9 +184,10 @@ export function passwordWord(scan: Scan, start: number): void {
 
 /** `Use the following password to proceed:`, and the password alone on the next line; also as the next item of a reply of Redis. */
 function onNextLine({ text, cuts }: Scan, start: number): boolean {
-  const found = /^pass(?:word|phrase|code)\b[^\n:]{0,100}:[ \t]{0,9}(?:\r?\n|\\{1,3}n){1,3}[ \t]{0,24}(?=([^\s\\]{6,100})[ \t]{0,9}(?:\r?\n|\\|$))/i.exec(
-    text.slice(start, start + 280),
-  );
+  const found =
+    /^pass(?:word|phrase|code)\b[^\n:]{0,100}:[ \t]{0,9}(?:\r?\n|\\{1,3}n){1,3}[ \t]{0,24}(?=([^\s\\]{6,100})[ \t]{0,9}(?:\r?\n|\\|$))/i.exec(
+      text.slice(start, start + 280),
+    );
   const item = /^pass[\w-]{0,40}"\r?\n\s{0,9}\d{1,6}\) "(?=([^"\n]{4,100})")/i.exec(text.slice(start, start + 170));
   if (item?.[1] !== undefined) {
     cuts.add(start + item[0].length, start + item[0].length + item[1].length, NAMED);
@@ -283,7 +290,10 @@ const registryName = /(?:password|passwd|pwd|passphrase|secret)[ \t]{1,12}$/i;
 export function echoedPassword(scan: Scan, start: number): void {
   const { text } = scan;
   const found = /^echo (?:-n )?(?=([^\s"'()$]{4,100})["')])/.exec(text.slice(start, start + 115));
-  if (found?.[1] === undefined || !/pass(?:word|wd|phrase)?[\w-]{0,12}[= ](?:["']|<\()$/.test(text.slice(Math.max(0, start - 40), start)))
+  if (
+    found?.[1] === undefined ||
+    !/pass(?:word|wd|phrase)?[\w-]{0,12}[= ](?:["']|<\()$/.test(text.slice(Math.max(0, start - 40), start))
+  )
     return;
   const from = start + found[0].length;
   judgeData(scan, PASSWORD, { start: from, end: from + found[1].length, isQuoted: true });

@@ -100,8 +100,9 @@ export function authorization(scan: Scan, value: Value): void {
     /^(?:bearer|basic|token|key|apikey|api-key|bot|negotiate|ntlm|splunk|genie-?key|sso-key|ssws|hawk)[ =:]+/i.exec(
       beginning,
     );
-  const signature =
-    /^(?:AWS4-HMAC-SHA256[^\n]{0,360}?Signature=|Digest [^\n]{0,360}?response=")([\da-f]{32,})/.exec(beginning);
+  const signature = /^(?:AWS4-HMAC-SHA256[^\n]{0,360}?Signature=|Digest [^\n]{0,360}?response=")([\da-f]{32,})/.exec(
+    beginning,
+  );
   if (signature?.[1] !== undefined) {
     const at = value.start + signature[0].length - signature[1].length;
     scan.cuts.add(at, at + signature[1].length, "bearer token");

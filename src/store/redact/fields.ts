@@ -21,7 +21,19 @@ const MAX_PAIR_DISTANCE = 200;
 
 /** Length of the longest type below. */
 const MAX_TYPE_CHARACTERS = 11;
-const types = new Set(["string", "str", "String", "any", "char", "text", "std::string", "SecretStr", "Final", "Text", "bytes"]);
+const types = new Set([
+  "string",
+  "str",
+  "String",
+  "any",
+  "char",
+  "text",
+  "std::string",
+  "SecretStr",
+  "Final",
+  "Text",
+  "bytes",
+]);
 
 /** A field's name: its text, and where it begins. */
 interface Name {
@@ -88,7 +100,7 @@ function section(scan: Scan, name: SecretName, from: number): void {
   const indent = /^[ \t]{0,20}\r?\n([ \t]{0,40})(?=[\w"'])/.exec(text.slice(from, from + 70));
   if (indent === null || from < scan.containerEnd) return;
   let at = from + indent[0].length;
-  for (const limit = from + MAX_CONTAINER_CHARACTERS; at < limit; ) {
+  for (const limit = from + MAX_CONTAINER_CHARACTERS; at < limit;) {
     const line = /^["']?[\w.-]{1,80}["']?[ \t]{0,9}([:=])/.exec(text.slice(at, at + 100));
     if (line === null) break;
     const value = valueAfter(scan, at + line[0].length, 0);
@@ -165,7 +177,9 @@ function judge(scan: Scan, name: SecretName, value: Value, field?: Name): void {
 /** `credentials: anna:…`, `NEO4J_AUTH=neo4j/…`: the password behind its user. */
 function behindUser(text: string, field: Name, value: Value): Value | undefined {
   if (!/cred(?:s|ential)|_AUTH$/i.test(field.text)) return undefined;
-  const found = /^[\w.@-]{1,60} ?[:/] ?(?!\/)(?=\S{4})/.exec(text.slice(value.start, Math.min(value.end, value.start + 80)));
+  const found = /^[\w.@-]{1,60} ?[:/] ?(?!\/)(?=\S{4})/.exec(
+    text.slice(value.start, Math.min(value.end, value.start + 80)),
+  );
   if (found === null || /[/:]/.test(text.slice(value.start + found[0].length, value.end))) return undefined;
   const start = value.start + found[0].length;
   return isMixed(text.slice(start, value.end)) ? { ...value, start } : undefined;
@@ -213,7 +227,8 @@ function pair(scan: Scan, part: "name" | "value", value: Value, field: Name): vo
     const known = scan.pairName;
     if (known === undefined || field.start - known.end > MAX_PAIR_DISTANCE || field.start < known.end) return;
     if (/[{}]/.test(scan.text.slice(known.end, field.start))) return;
-    if (known.isAbove === true && !isMixed(scan.text.slice(value.start, Math.min(value.end, value.start + 300)))) return;
+    if (known.isAbove === true && !isMixed(scan.text.slice(value.start, Math.min(value.end, value.start + 300))))
+      return;
     return judgeData(scan, known.name, value);
   }
   const name = secretName(scan.text.slice(value.start, Math.min(value.end, value.start + MAX_NAME_CHARACTERS + 1)));
@@ -231,9 +246,10 @@ function pair(scan: Scan, part: "name" | "value", value: Value, field: Name): vo
 
 /** The content of an element that its attribute names: `<string name="password">…</string>`. */
 function elementContent(text: string, end: number): Value | undefined {
-  const found = /^["'][^<>]{0,200}>\s{0,40}(?:<!\[CDATA\[)?(?=([^<>\s][^<>]{3,450}?)\s{0,40}(?:\]\]>\s{0,40})?<\/)/.exec(
-    text.slice(end, end + 800),
-  );
+  const found =
+    /^["'][^<>]{0,200}>\s{0,40}(?:<!\[CDATA\[)?(?=([^<>\s][^<>]{3,450}?)\s{0,40}(?:\]\]>\s{0,40})?<\/)/.exec(
+      text.slice(end, end + 800),
+    );
   if (found?.[1] === undefined) return undefined;
   const start = end + found[0].length;
   return { start, end: start + found[1].length, isQuoted: true };
@@ -241,9 +257,10 @@ function elementContent(text: string, end: number): Value | undefined {
 
 /** The content of a part of a form, `name="password"`, which stands behind an empty line. */
 function formContent(text: string, end: number): Value | undefined {
-  const found = /^\\*"(?:(?:\r?\n|\\+r\\+n|\\+n)[\w-]{1,40}: [^\n\\]{1,80})?(?:\r?\n|\\+r\\+n|\\+n){2}(?=([^\s\\]{4,200})(?:[\r\n\\]|$))/.exec(
-    text.slice(end, end + 400),
-  );
+  const found =
+    /^\\*"(?:(?:\r?\n|\\+r\\+n|\\+n)[\w-]{1,40}: [^\n\\]{1,80})?(?:\r?\n|\\+r\\+n|\\+n){2}(?=([^\s\\]{4,200})(?:[\r\n\\]|$))/.exec(
+      text.slice(end, end + 400),
+    );
   if (found?.[1] === undefined || found[1].startsWith("--")) return undefined;
   const start = end + found[0].length;
   return { start, end: start + found[1].length, isQuoted: true };
@@ -319,9 +336,10 @@ function elementValue(scan: Scan, tag: string, from: number): void {
 /** `<td>Password</td><td>…</td>`, cells side by side. */
 function besideElement(scan: Scan, tag: string, from: number): boolean {
   if (!/^(?:td|th|dt|b|strong|label)$/i.test(tag)) return false;
-  const found = /^[^<>]{0,60}>\s{0,20}([\w .-]{2,40}?):?\s{0,20}<\/\w{1,6}>\s{0,40}<(?:td|dd|code|span)[^<>]{0,60}>\s{0,20}(?:<code>)?(?=([^<>\s]{4,100})\s{0,20}<\/)/i.exec(
-    scan.text.slice(from, from + 420),
-  );
+  const found =
+    /^[^<>]{0,60}>\s{0,20}([\w .-]{2,40}?):?\s{0,20}<\/\w{1,6}>\s{0,40}<(?:td|dd|code|span)[^<>]{0,60}>\s{0,20}(?:<code>)?(?=([^<>\s]{4,100})\s{0,20}<\/)/i.exec(
+      scan.text.slice(from, from + 420),
+    );
   const name = found?.[1] === undefined ? undefined : secretName(found[1]);
   if (found?.[2] === undefined || name === undefined || !isMixed(found[2])) return false;
   const start = from + found[0].length;
@@ -355,10 +373,13 @@ export function cell(scan: Scan, bar: number): void {
   if (name === undefined) return;
   const verdict = secretName(name.text);
   if (verdict === undefined) return;
-  const found = /^[ \t]{0,24}[`"']?([^\s|`"']{4,300})[`"']?[ \t]{0,40}(\||\r?\n|$)/.exec(scan.text.slice(bar + 1, bar + 400));
+  const found = /^[ \t]{0,24}[`"']?([^\s|`"']{4,300})[`"']?[ \t]{0,40}(\||\r?\n|$)/.exec(
+    scan.text.slice(bar + 1, bar + 400),
+  );
   if (found?.[1] === undefined || !isMixed(found[1])) return;
   // Without a bar behind it, only what stands behind the first word of a line: a command may be piped.
-  if (found[2] !== "|" && !/(?:^|\n)[ \t]{0,9}$/.test(scan.text.slice(Math.max(0, name.start - 10), name.start))) return;
+  if (found[2] !== "|" && !/(?:^|\n)[ \t]{0,9}$/.test(scan.text.slice(Math.max(0, name.start - 10), name.start)))
+    return;
   const start = bar + 1 + found[0].indexOf(found[1]);
   judgeData(scan, verdict, { start, end: start + found[1].length, isQuoted: false });
 }
@@ -391,7 +412,8 @@ function nameBefore(text: string, at: number): Name | undefined {
   // `AWS Secret Access Key [None]: …`, a question with its default.
   if (text.startsWith(" [None]", end - 7)) end -= 7;
   // `Password (for the first login): …`
-  if (text.charCodeAt(end - 1) === 41) end -= /(?<=\w) \([^()\n]{1,60}\)$/.exec(text.slice(Math.max(0, end - 80), end))?.[0].length ?? 0;
+  if (text.charCodeAt(end - 1) === 41)
+    end -= /(?<=\w) \([^()\n]{1,60}\)$/.exec(text.slice(Math.max(0, end - 80), end))?.[0].length ?? 0;
   // `NAME ||= …` and `NAME ??= …`.
   if (/^(?:\|\||\?\?)$/.test(text.slice(end - 2, end))) {
     end -= 2;
@@ -439,9 +461,10 @@ function isBehindPlace(text: string, start: number): boolean {
 /** In `password: string = "…"` the name stands before the type. */
 function behindType(text: string, name: Name): Name | undefined {
   if (name.text.length > MAX_TYPE_CHARACTERS || !types.has(name.text)) return name;
-  const before = /(?:\b(?:param|var|const) |(?=[\w$]{2,60}[?!]?:))([\w$]{2,60})(?:[?!]?:\s?&?(?:'static )?(?:Optional\[|Final\[)?| )$/.exec(
-    text.slice(Math.max(0, name.start - MAX_NAME_CHARACTERS), name.start),
-  );
+  const before =
+    /(?:\b(?:param|var|const) |(?=[\w$]{2,60}[?!]?:))([\w$]{2,60})(?:[?!]?:\s?&?(?:'static )?(?:Optional\[|Final\[)?| )$/.exec(
+      text.slice(Math.max(0, name.start - MAX_NAME_CHARACTERS), name.start),
+    );
   return before?.[1] === undefined ? name : { ...name, text: before[1] };
 }
 

@@ -69,5 +69,6 @@ function block(scan: Scan, from: number, indent: string): void {
 }
 
 function cut(scan: Scan, start: number, end: number): void {
-  if (end - start >= MIN_VALUE_CHARACTERS && !scan.text.startsWith("[redacted", start)) scan.cuts.add(start, end, NAMED);
+  if (end - start >= MIN_VALUE_CHARACTERS && !scan.text.startsWith("[redacted", start))
+    scan.cuts.add(start, end, NAMED);
 }

@@ -304,7 +304,8 @@ export function storedHash({ text, cuts }: Scan, start: number): void {
 /** `name:500:LM:NT:::`, a line of Windows' password hashes, by a colon in it. */
 export function windowsHash({ text, cuts }: Scan, colon: number): void {
   if (text.charCodeAt(colon + 33) !== 58 || text.charCodeAt(colon + 66) !== 58) return;
-  if (/^:[\da-f]{32}:[\da-f]{32}:::/i.test(text.slice(colon, colon + 69))) cuts.add(colon + 1, colon + 66, "password hash");
+  if (/^:[\da-f]{32}:[\da-f]{32}:::/i.test(text.slice(colon, colon + 69)))
+    cuts.add(colon + 1, colon + 66, "password hash");
 }
 
 /** `{SHA}…`, as in htpasswd and LDAP, by its brace. */

@@ -73,8 +73,7 @@ export function copy(scan: Scan, start: number): void {
   if (found?.[1] === undefined || start < scan.tableEnd) return;
   const names = found[1].split(",").map((each) => each.trim());
   const columns = secretColumns(names);
-  if (columns.length > 0)
-    rows(scan, start + found[0].length, { columns, count: names.length, separator: "\t" });
+  if (columns.length > 0) rows(scan, start + found[0].length, { columns, count: names.length, separator: "\t" });
 }
 
 function secretColumns(names: readonly string[]): Column[] {

@@ -23,7 +23,8 @@ export function valueAfter(scan: Scan, from: number, sign: number): Value | unde
   while (at < beforeSpaces + MAX_SPACES && isBlank(text.charCodeAt(at))) at += 1;
   if (sign === 58 || sign === 44 || sign === 61 || text[at] === "\\") at = behindLineEnd(text, at);
   // The tag of a text in YAML, the end of a bold name in Markdown, and a text as Go prints it.
-  at += /^(?:!!str |\*\* ?|\(string\) \(len=\d{1,5}\) |string\(\d{1,5}\) )/.exec(text.slice(at, at + 24))?.[0].length ?? 0;
+  at +=
+    /^(?:!!str |\*\* ?|\(string\) \(len=\d{1,5}\) |string\(\d{1,5}\) )/.exec(text.slice(at, at + 24))?.[0].length ?? 0;
   const value = quotedValue(text, at);
   if (value !== undefined || isComparison) return value;
   if (/[,;)\]}]/.test(text[at] ?? "")) return undefined;
@@ -33,7 +34,10 @@ export function valueAfter(scan: Scan, from: number, sign: number): Value | unde
 /** A value on the next line: in YAML behind `|` or `>`, in lists behind a comma, in shells behind a backslash. */
 function behindLineEnd(text: string, at: number): number {
   const found = /^(?:[|>][+-]?)?\\?\r?\n[ \t]{1,40}(?:- )?/.exec(text.slice(at, at + 60));
-  const block = found !== null && (/^[|>]|- $/.test(found[0]) || /^(?:["'`[]|string\(\d)/.test(text.slice(at + found[0].length, at + found[0].length + 9)));
+  const block =
+    found !== null &&
+    (/^[|>]|- $/.test(found[0]) ||
+      /^(?:["'`[]|string\(\d)/.test(text.slice(at + found[0].length, at + found[0].length + 9)));
   return block ? at + found[0].length : at;
 }
 

@@ -50,7 +50,8 @@ export function valuesFrom(seed: number): Values {
     url: (length) => of(LOWER + UPPER + DIGITS, 1) + of(`${LOWER + UPPER + DIGITS}-_`, length - 2) + of(LOWER, 1),
     base64,
     uuid: () => `${hex(8)}-${hex(4)}-4${hex(3)}-a${hex(3)}-${hex(12)}`,
-    strong: () => of(LOWER, 3) + of(UPPER, 3) + of(DIGITS, 3) + pick(["#", "!", "%", "+"]) + of(LOWER + UPPER + DIGITS, 6),
+    strong: () =>
+      of(LOWER, 3) + of(UPPER, 3) + of(DIGITS, 3) + pick(["#", "!", "%", "+"]) + of(LOWER + UPPER + DIGITS, 6),
     human: () => pick(PEOPLE) + pick(["", "-", "_"]) + of(DIGITS, 3) + pick(["", "!", "?"]),
     pem: (bytes) => (base64(bytes).match(/.{1,64}/g) ?? []).join("\n"),
     pick,
