@@ -4,7 +4,7 @@ import { secretName } from "./names.ts";
 import type { SecretName } from "./names.ts";
 import type { Scan } from "./scan.ts";
 import { quotedValue } from "./value-bounds.ts";
-import { isChosenWord, isMixed } from "./values.ts";
+import { isChosenWord, isMixed, isRandom } from "./values.ts";
 
 // Secrets among the arguments of functions, which have no name in the text.
 
@@ -58,7 +58,7 @@ export function signingIn(scan: Scan, bracket: number): void {
 
 function isPassword(argument: string): boolean {
   if (argument.length < 6 || otherArgument.test(argument)) return false;
-  return isChosenWord(argument) || (isMixed(argument) && /[A-Z!@#$%^&*?+]/.test(argument));
+  return isChosenWord(argument) || isRandom(argument) || (isMixed(argument) && /[!@#$%^&*?+]/.test(argument));
 }
 
 /** `getByLabel("Password").fill("…")`: text that is typed into a field that the line names, by where the function's name begins. */

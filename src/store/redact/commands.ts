@@ -292,7 +292,9 @@ export function echoedPassword(scan: Scan, start: number): void {
   const found = /^echo (?:-n )?(?=([^\s"'()$]{4,100})["')])/.exec(text.slice(start, start + 115));
   if (
     found?.[1] === undefined ||
-    !/pass(?:word|wd|phrase)?[\w-]{0,12}[= ](?:["']|<\()$/.test(text.slice(Math.max(0, start - 40), start))
+    !/(?:pass(?:word|wd|phrase)?|private-key|secret|token)[\w-]{0,12}[= ](?:["']|<\()$/.test(
+      text.slice(Math.max(0, start - 40), start),
+    )
   )
     return;
   const from = start + found[0].length;

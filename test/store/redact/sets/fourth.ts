@@ -57,11 +57,7 @@ export const fourthSecrets: readonly Shape[] = [
   ["code", (v) => v.human(), (s) => `params.put("password", "${s}");`],
   ["code", (v) => v.human(), (s) => `props.setProperty("password", "${s}");`],
   ["code", (v) => v.human(), (s) => `form.append("password", "${s}")`],
-  [
-    "code",
-    (v) => v.human(),
-    (s) => `new HttpBasicAuth("a", "${s}")`,
-  ],
+  ["code", (v) => v.human(), (s) => `new HttpBasicAuth("a", "${s}")`],
   ["code", (v) => v.human(), (s) => `smtp.login("a@x.org", "${s}")`],
   ["code", (v) => v.human(), (s) => `ftp.login("anna", "${s}")`],
   ["code", (v) => v.human(), (s) => `conn = pymysql.connect(host="h", user="a", passwd="${s}")`],

@@ -192,14 +192,7 @@ export const secondSecrets: readonly Shape[] = [
   ["config", (v) => v.human(), (s) => `<bean><property name="password"><value>${s}</value></property></bean>`],
   ["config", (v) => v.human(), (s) => `<user username="tomcat" password="${s}" roles="manager-gui"/>`],
   ["config", (v) => v.human(), (s) => `<entry key="mail.smtp.password">${s}</entry>`],
-  [
-    "config",
-    (v) => v.human(),
-    (s) =>
-      `<Parameter name="ApiSecret"><![CDATA[${s}]]></Parameter>`
-        .replace('name="ApiSecret"', "ApiSecret")
-        .replace("Parameter ", ""),
-  ],
+  ["config", (v) => v.human(), (s) => `<ApiSecret><![CDATA[${s}]]></ApiSecret>`],
   ["config", (v) => v.human(), (s) => `[mail]\nsmtp_user = a\nsmtp_password = ${s}`],
   ["config", (v) => v.human(), (s) => `[remote "x"]\n\turl = https://anna:${s}@git.local/r`],
   ["config", (v) => v.human(), (s) => `[global]\n   wins support = no\n   ldap admin password = ${s}`],
@@ -259,14 +252,7 @@ export const secondSecrets: readonly Shape[] = [
   ["code", (v) => v.human(), (s) => `builder.setAdminPassword("${s}");`],
   ["code", (v) => v.alnum(32), (s) => `stripe.api_key = '${s}'`],
   ["code", (v) => v.alnum(32), (s) => `Anthropic(api_key="${s}", timeout=3)`],
-  [
-    "code",
-    (v) => v.alnum(32),
-    (s) =>
-      `jwt.sign(payload, "${s}", { expiresIn: "1h" })`
-        .replace("jwt.sign(payload, ", "const jwtSecret = ")
-        .replace(", {", "; ({"),
-  ],
+  ["code", (v) => v.alnum(32), (s) => `const jwtSecret = "${s}"; sign({ expiresIn: "1h" })`],
   ["code", (v) => v.alnum(40), (s) => `let token = String::from("${s}");`],
   ["code", (v) => v.alnum(40), (s) => `req.Header.Set("Authorization", "Bearer ${s}")`],
   ["code", (v) => v.alnum(40), (s) => `request.addHeader("X-API-KEY", "${s}");`],

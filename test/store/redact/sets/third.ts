@@ -128,11 +128,7 @@ export const thirdSecrets: readonly Shape[] = [
   ["shell", (v) => v.human(), (s) => `DJANGO_SUPERUSER_PASSWORD=${s} python manage.py createsuperuser --noinput`],
   ["shell", (v) => v.human(), (s) => `wp user create a a@x.org --user_pass=${s}`],
   ["shell", (v) => v.human(), (s) => `occ user:add --password-from-env a; OC_PASS=${s}`],
-  [
-    "shell",
-    (v) => v.human(),
-    (s) => `smbpasswd ; SMB_PASSWORD='${s}'`,
-  ],
+  ["shell", (v) => v.human(), (s) => `smbpasswd ; SMB_PASSWORD='${s}'`],
   ["shell", (v) => v.human(), (s) => `openssl genrsa -aes256 -passout pass:${s} 2048`],
   ["shell", (v) => v.human(), (s) => `gpg --pinentry-mode loopback --passphrase '${s}' -c a`],
   ["shell", (v) => v.human(), (s) => `7z a -p'${s}' a.7z b`],
@@ -147,11 +143,7 @@ export const thirdSecrets: readonly Shape[] = [
   ["shell", (v) => v.human(), (s) => `crackmapexec smb host -u anna -p ${s}`],
   ["shell", (v) => v.human(), (s) => `$env:PGPASSWORD='${s}'; psql`],
   // What it sees.
-  [
-    "output",
-    (v) => v.human(),
-    (s) => `password for elastic is: ${s}`,
-  ],
+  ["output", (v) => v.human(), (s) => `password for elastic is: ${s}`],
   ["output", (v) => v.human(), (s) => `Admin user created. Username: admin Password: ${s}`],
   ["output", (v) => v.human(), (s) => `  username: admin\n  password: ${s}\n\nOpen http://localhost`],
   ["output", (v) => v.alnum(20), (s) => `Your new API key: ${s}${s}`],
@@ -180,11 +172,7 @@ export const thirdSecrets: readonly Shape[] = [
     (s) =>
       `┌──────────┬──────────┐\n│ user     │ password │\n├──────────┼──────────┤\n│ a        │ ${s} │\n└──────────┴──────────┘`,
   ],
-  [
-    "output",
-    (v) => v.human(),
-    (s) => `INSERT INTO accounts(login, password) VALUES('a', '${s}')`,
-  ],
+  ["output", (v) => v.human(), (s) => `INSERT INTO accounts(login, password) VALUES('a', '${s}')`],
   ["output", (v) => v.human(), (s) => `statement: ALTER USER a WITH ENCRYPTED PASSWORD '${s}'`],
   ["output", (v) => v.human(), (s) => `[ { _id: 1, name: 'a', password: '${s}' } ]`],
   ["output", (v) => v.human(), (s) => `1) "password"\n2) "${s}"`],
