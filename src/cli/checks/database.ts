@@ -18,11 +18,11 @@ export async function database(invocation: Invocation): Promise<Finding> {
   const health = await healthAt(clientConfig(invocation));
   const told = health?.["database"];
   if (isObject(told)) {
-    const { reason = "its database is unavailable" } = told;
-    if (told["status"] !== "ok") return fault(`the server says: ${String(reason)}`, "see the server's log");
-    if (told["version"] === undefined) return ok("the server says that it works");
+    const { status, reason = "its database is unavailable", version } = told;
+    if (status !== "ok") return fault(`the server says: ${String(reason)}`, "see the server's log");
+    if (typeof version !== "string") return ok("the server says that it works");
     const migrations = isObject(health?.["migrations"]) ? health["migrations"]["newest"] : undefined;
-    return ok(`PostgreSQL ${String(told["version"])}, schema ${String(migrations)}`);
+    return ok(`PostgreSQL ${version}, schema ${String(migrations)}`);
   }
   const { database: config } = serveConfig(invocation);
   if (config.kind === "embedded") return note("embedded; it runs while a server does");

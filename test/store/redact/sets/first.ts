@@ -262,13 +262,17 @@ export const firstSecrets: readonly Shape[] = [
     "key",
     (v) => v.pem(200),
     (s) =>
-      `${["-----BEGIN OPENSSH PRIVATE KEY-----", ...s.split("\n"), "-----END OPENSSH PRIVATE KEY-----"].map((line, at) => `${String(at + 1).padStart(6)}\t${line}`).join("\n")}`,
+      ["-----BEGIN OPENSSH PRIVATE KEY-----", ...s.split("\n"), "-----END OPENSSH PRIVATE KEY-----"]
+        .map((line, at) => `${String(at + 1).padStart(6)}\t${line}`)
+        .join("\n"),
   ],
   [
     "key",
     (v) => v.pem(200),
     (s) =>
-      `${["-----BEGIN EC PRIVATE KEY-----", ...s.split("\n"), "-----END EC PRIVATE KEY-----"].map((line, at) => `${String(at + 1).padStart(6)}→${line}`).join("\n")}`,
+      ["-----BEGIN EC PRIVATE KEY-----", ...s.split("\n"), "-----END EC PRIVATE KEY-----"]
+        .map((line, at) => `${String(at + 1).padStart(6)}→${line}`)
+        .join("\n"),
   ],
   [
     "key",
@@ -478,7 +482,7 @@ function makers(): Shape[] {
     ["PMAK-", (v) => `${v.hex(24)}-${v.hex(34)}`],
     ["tskey-auth-", (v) => `${v.alnum(12)}CNTRL-${v.alnum(32)}`],
     ["aio_", (v) => v.alnum(28)],
-    ["sha256" + "~", (v) => v.alnum(43)],
+    ["sha256~", (v) => v.alnum(43)],
     ["fm2_", (v) => v.base64(120)],
     ["CLOJARS_", (v) => v.lower(60)],
     ["EAAC", (v) => v.alnum(150)],
@@ -514,7 +518,7 @@ function makers(): Shape[] {
     ...shapes,
     ["maker", (v) => v.alnum(67), (s, v) => `the token ${v.alnum(14)}.atlasv1.${s} is new`],
     ["maker", (v) => v.url(34), (s, v) => `secret ${v.alnum(3)}8Q~${s}`],
-    ["maker", (v) => `${v.hex(32)}`, (s) => `${s}-us12`],
+    ["maker", (v) => v.hex(32), (s) => `${s}-us12`],
     ["maker", (v) => v.hex(32), (s) => `SK${s} belongs to Twilio`],
     ["maker", (v) => v.upper(16), (s) => `AKIA${s.replaceAll(/[0189]/g, "Q")}`],
   ];

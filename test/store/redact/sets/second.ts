@@ -372,7 +372,7 @@ export const secondSecrets: readonly Shape[] = [
   ],
   ["key", (v) => v.hex(64), (s) => `private_key = "0x${s}"`],
   ["key", (v) => v.hex(64), (s) => `PRIVATE_KEY=${s}`],
-  ["key", (v) => `${v.base64(64)}`, (s) => `"privateKey": "${s}"`],
+  ["key", (v) => v.base64(64), (s) => `"privateKey": "${s}"`],
   ["key", (v) => v.url(43), (s) => `{"crv":"Ed25519","d":"${s}","kty":"OKP","x":"abc"}`],
   ["hash", (v) => v.alnum(31), (s) => `| 1 | anna | $2a$10$abcdefghijklmnopqrstuv${s} |`],
   ["hash", (v) => v.alnum(86), (s) => `password_hash: "$6$rounds=5000$salt1234$${s}"`],
