@@ -1,7 +1,7 @@
 import type { Shape } from "./case.ts";
 import type { Values } from "./values.ts";
 
-/** The set of the last measurement: nothing was changed for it. */
+/** A fifth set, of the classes of secrets that people name most. */
 export const fifthSecrets: readonly Shape[] = [
   [
     "key",
