@@ -115,13 +115,17 @@ export const html: ExportFormat = {
     const kind = /^\w+$/.test(message.role) ? message.role : "other";
     const text = visible(message.content);
     if (!isTool(message) && message.role !== "system") {
-      return `<section class="${kind}"><h2>${head}</h2><div class="stored">${safeHtml(text)}</div></section>\n`;
+      const shown = text.length > MAX_FORMATTED_CHARACTERS ? `<pre>${escaped(text)}</pre>` : safeHtml(text);
+      return `<section class="${kind}"><h2>${head}</h2><div class="stored">${shown}</div></section>\n`;
     }
     return `<details class="${kind}"><summary>${head}</summary><pre class="stored">${escaped(text)}</pre></details>\n`;
   },
   endConversation: () => "</article>\n",
   end: () => "</body></html>\n",
 };
+
+/** Longer texts are shown as they are: a server that shares one holds everybody up while Markdown is read. */
+const MAX_FORMATTED_CHARACTERS = 1_000_000;
 
 const STYLE = [
   "body{font:16px/1.5 system-ui,sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}",

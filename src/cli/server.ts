@@ -36,7 +36,7 @@ export interface ServerOptions {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { config, log, version } = options;
   await using stack = new AsyncDisposableStack();
-  const [connection, { openStore, startListener, formats }] = await Promise.all([
+  const [connection, { openStore, Workshop, startListener, formats }] = await Promise.all([
     startDatabase(options, stack),
     loadParts(),
   ]);
@@ -65,14 +65,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   stack.defer(() => stopping.abort());
   const purge = setInterval(() => void purgeTrash(store, log), PURGE_INTERVAL_MS);
   stack.defer(() => clearInterval(purge));
+  // What is shared is cut even where nothing that is stored is.
+  const shareRedactor = createRedactor(config.redactPatterns, endedPatternWarning(log));
+  const workshop = new Workshop(shareRedactor, log);
+  stack.defer(() => workshop.close());
   const listener = startListener({
     store,
     log,
     version,
     contextWrites: config.contextWrites,
     tools: config.tools,
-    // What is shared is cut even where nothing that is stored is.
-    sharing: { formats, redactor: createRedactor(config.redactPatterns, endedPatternWarning(log)) },
+    sharing: { formats, workshop },
     ...listenOptions(config),
   });
   stack.defer(() => listener.stop());
@@ -99,12 +102,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
  */
 async function loadParts() {
   await Bun.sleep(0);
-  const [{ openStore }, { startListener }, { html, markdown, jsonl }] = await Promise.all([
+  const [{ openStore }, { Workshop }, { startListener }, { html, markdown, jsonl }] = await Promise.all([
     import("../store/store.ts"),
+    import("../store/workshop/workshop.ts"),
     import("../mcp/listener.ts"),
     import("../capture/export.ts"),
   ]);
-  return { openStore, startListener, formats: { html, markdown, json: jsonl } };
+  return { openStore, Workshop, startListener, formats: { html, markdown, json: jsonl } };
 }
 
 async function startDatabase(options: ServerOptions, stack: AsyncDisposableStack): Promise<Connection> {

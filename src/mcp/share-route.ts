@@ -2,9 +2,10 @@ import { z } from "zod";
 import { asDeweyError, DeweyError, httpStatus } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { ConversationPage } from "../store/page.ts";
-import { redactMessage, redactMetadata } from "../store/redact/redact.ts";
+import { redactMetadata } from "../store/redact/redact.ts";
 import type { Redactor } from "../store/redact/redact.ts";
 import type { Store } from "../store/store.ts";
+import type { Workshop } from "../store/workshop/workshop.ts";
 import { Stretch } from "../stretch.ts";
 import { UUID_PATTERN } from "../tools/fields.ts";
 
@@ -30,7 +31,7 @@ type FormatName = keyof typeof FORMATS;
 export interface Sharing {
   formats: Record<FormatName, ShareFormat>;
   /** Cuts secrets again: what was stored earlier, or without redaction, may hold some. */
-  redactor: Redactor;
+  workshop: Workshop;
 }
 
 /** Messages read at once. */
@@ -62,7 +63,7 @@ export async function handleShare(request: Request, store: Store, log: Log, shar
     const { value: first } = await pages.next();
     if (first === undefined) throw new DeweyError("internal", "the conversation has no first page");
     const { type, ending } = FORMATS[data.format];
-    const name = fileName(shared(first, sharing.redactor));
+    const name = fileName(shared(first, sharing.workshop.redactor));
     return new Response(textOf(first, pages, data, sharing), {
       headers: {
         "content-type": type,
@@ -99,16 +100,17 @@ function textOf(
   first: ConversationPage,
   rest: AsyncGenerator<ConversationPage, undefined>,
   { format, to = Infinity }: Asked,
-  { formats, redactor }: Sharing,
+  { formats, workshop }: Sharing,
 ): ReadableStream<Uint8Array> {
   const written = formats[format];
   const encoder = new TextEncoder();
-  const about = shared(first, redactor);
+  const about = shared(first, workshop.redactor);
   const stretch = new Stretch();
   const messages = async (page: ConversationPage) => {
     const texts: string[] = [];
     for (const message of page.messages.filter(({ turn }) => turn <= to)) {
-      texts.push(written.message(about, redactMessage(redactor, message)));
+      const { content, metadata } = await workshop.make("redacted", message);
+      texts.push(written.message(about, { ...message, content, metadata }));
       // A page may hold many megabytes, and others are served meanwhile.
       await stretch.rest();
     }

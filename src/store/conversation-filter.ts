@@ -34,6 +34,11 @@ export function listFilter(sql: SQL, narrowing: ConversationNarrowing, meant: Me
   return filter;
 }
 
+/** Whether a narrowing has conditions on messages. */
+export function isByMessages({ tool, kind, errors }: Narrowing): boolean {
+  return tool !== undefined || kind !== undefined || errors === true;
+}
+
 /** That one message meets all conditions on messages, if there are any. */
 function ofMessages(narrowing: Narrowing, meant: Meant): string[] {
   const conditions = messageConditions(narrowing, meant, literally, "conversation");

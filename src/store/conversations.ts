@@ -13,9 +13,9 @@ import type { Listed } from "./listing.ts";
 import type { Reads } from "./database/reads.ts";
 import { redactKey } from "./redact/redact.ts";
 import type { Workshop } from "./workshop/workshop.ts";
-import { listFilter, meetsNone } from "./conversation-filter.ts";
+import { isByMessages, listFilter, meetsNone } from "./conversation-filter.ts";
 import type { ConversationNarrowing } from "./conversation-filter.ts";
-import { meantBy } from "./narrowing.ts";
+import { byIndexes, meantBy } from "./narrowing.ts";
 import type { Unmatched } from "./narrowing.ts";
 import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, largestWhole } from "./reply.ts";
 import { MS_PER_DAY } from "../units.ts";
@@ -138,6 +138,7 @@ export class Conversations {
     return this.#reads.lookUp(async (sql) => {
       const meant = await meantBy(sql, narrowing);
       const filter = listFilter(sql, narrowing, meant);
+      if (isByMessages(narrowing)) await byIndexes(sql);
       const wanted = going === undefined ? filter : sql`${filter} and ${behind(sql, sort_by, going.after)}`;
       const found: ConversationSizeRow[] = await sql`
         select id, coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes,

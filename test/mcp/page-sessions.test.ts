@@ -3,15 +3,17 @@ import { connect } from "node:net";
 import { html, jsonl, markdown } from "../../src/capture/export.ts";
 import { CODE_SECONDS, PageSessions, SESSION_SECONDS } from "../../src/mcp/page-sessions.ts";
 import { createRedactor } from "../../src/store/redact/redact.ts";
+import { Workshop } from "../../src/store/workshop/workshop.ts";
 import type { Link } from "../../src/wire/link.ts";
 import { testListener } from "../support/listener.ts";
 import { engines } from "../support/postgres.ts";
+import { quiet } from "../support/quiet.ts";
 import { Rpc } from "../support/rpc.ts";
 
 // Every request goes over a real socket, with the headers that a browser sends.
 
 const TOKEN = "token-of-the-test";
-const sharing = { formats: { html, markdown, json: jsonl }, redactor: createRedactor() };
+const sharing = { formats: { html, markdown, json: jsonl }, workshop: new Workshop(createRedactor(), quiet) };
 const bearer = { authorization: `Bearer ${TOKEN}` };
 let guarded: Awaited<ReturnType<typeof testListener>>;
 let open: Awaited<ReturnType<typeof testListener>>;

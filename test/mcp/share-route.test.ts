@@ -4,11 +4,13 @@ import { stderrLog } from "../../src/log.ts";
 import { handleShare } from "../../src/mcp/share-route.ts";
 import { createRedactor, noRedactor } from "../../src/store/redact/redact.ts";
 import type { Redactor } from "../../src/store/redact/redact.ts";
+import { Workshop } from "../../src/store/workshop/workshop.ts";
 import { testListener } from "../support/listener.ts";
 import { engines } from "../support/postgres.ts";
+import { quiet } from "../support/quiet.ts";
 import { trueCases } from "../support/secrets.ts";
 
-const sharing = { formats: { html, markdown, json: jsonl }, redactor: createRedactor() };
+const sharing = { formats: { html, markdown, json: jsonl }, workshop: new Workshop(createRedactor(), quiet) };
 let served: Awaited<ReturnType<typeof testListener>>;
 let id: string;
 /** More than one page of a share. */
@@ -86,19 +88,19 @@ describe("sharing a conversation", () => {
     const ticking = setInterval(() => (turns += 1), 1);
     const seen: number[] = [];
     const slow: Redactor = {
-      ...sharing.redactor,
+      ...sharing.workshop.redactor,
       text(text, found) {
         if (text.startsWith("turn number")) {
           seen.push(turns);
           Bun.sleepSync(30);
         }
-        return sharing.redactor.text(text, found);
+        return sharing.workshop.redactor.text(text, found);
       },
     };
     const url = new URL(`/share?conversation_id=${id}&format=markdown&from=1&to=3`, served.httpUrl);
     const response = await handleShare(new Request(url.href), served.store, stderrLog("error"), {
       ...sharing,
-      redactor: slow,
+      workshop: new Workshop(slow, quiet),
     });
     await response.text();
     clearInterval(ticking);

@@ -2,16 +2,18 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { html, jsonl, markdown } from "../../src/capture/export.ts";
 import { createRedactor } from "../../src/store/redact/redact.ts";
+import { Workshop } from "../../src/store/workshop/workshop.ts";
 import { browserPath, fileBrowser } from "../support/browser.ts";
 import { testListener } from "../support/listener.ts";
 import { engines } from "../support/postgres.ts";
+import { quiet } from "../support/quiet.ts";
 import { until } from "../support/rpc.ts";
 import { answer, prompt, storeTalk } from "../support/talks.ts";
 
 // The views of the whole store: what is kept, calls, contexts, and what is shared.
 
 const DAY_MS = 86_400_000;
-const sharing = { formats: { html, markdown, json: jsonl }, redactor: createRedactor() };
+const sharing = { formats: { html, markdown, json: jsonl }, workshop: new Workshop(createRedactor(), quiet) };
 
 interface Given {
   tool: string;

@@ -11,6 +11,8 @@ const MAX_ASKED = 2000;
 
 /** Characters whose words are found at once, in a few milliseconds. */
 const PIECE_CHARACTERS = 10_000;
+/** Words that are looked at without a look at the clock. */
+const WORDS_AT_ONCE = 1000;
 
 /** A lexeme of the query and its weight. */
 export interface Sought {
@@ -39,13 +41,50 @@ export async function findMarks(
   const stretch = new Stretch();
   const words: Word[][] = [];
   for (const text of texts) words.push(await wordsOf(text, stretch));
+  const asked = await askedOf(words, sought, languages, stretch);
+  const known = await lexemesOf(sql, asked, sought, languages);
+  const marks: Mark[][] = [];
+  for (const each of words) {
+    const found: Mark[] = [];
+    for await (const some of inTurns(each, stretch))
+      for (const word of some) {
+        const mark = markOf(word, known);
+        if (mark !== undefined) found.push(mark);
+      }
+    marks.push(found.toSorted((a, b) => a.start - b.start));
+  }
+  return marks;
+}
+
+/** The different words that PostgreSQL is asked about, those that begin like a sought one before others. */
+async function askedOf(
+  words: Word[][],
+  sought: Sought[],
+  languages: readonly string[],
+  stretch: Stretch,
+): Promise<string[]> {
   const mayBe = likeOneOf(sought);
-  const different = new Set(words.flatMap((each) => each.map((word) => word.text)));
-  const alike = [...different].filter(mayBe);
   const areBeginnings = languages.every((language) => language === BEGINNING_STEMS);
-  const asked = areBeginnings ? alike : [...new Set([...alike, ...different])];
-  const known = await lexemesOf(sql, asked.slice(0, MAX_ASKED), sought, languages);
-  return words.map((each) => each.flatMap((word) => markOf(word, known)).toSorted((a, b) => a.start - b.start));
+  const seen = new Set<string>();
+  const [alike, others]: [string[], string[]] = [[], []];
+  for (const each of words)
+    for await (const some of inTurns(each, stretch))
+      for (const { text } of some) {
+        if (seen.has(text)) continue;
+        seen.add(text);
+        if (mayBe(text)) alike.push(text);
+        else if (!areBeginnings && others.length < MAX_ASKED) others.push(text);
+        if (alike.length === MAX_ASKED) return alike;
+      }
+  return [...alike, ...others].slice(0, MAX_ASKED);
+}
+
+/** The words of a text some at a time, with turns for others in between: a text of signs may have hundreds of thousands. */
+async function* inTurns(words: readonly Word[], stretch: Stretch): AsyncGenerator<Word[]> {
+  for (let from = 0; from < words.length; from += WORDS_AT_ONCE) {
+    yield words.slice(from, from + WORDS_AT_ONCE);
+    await stretch.rest();
+  }
 }
 
 /** The words of a text, piece by piece, so that a long text keeps nobody waiting. */
@@ -67,12 +106,12 @@ function cutBefore(text: string, from: number, end: number): number {
   return /[\udc00-\udfff]/.test(text[end] ?? "") ? end - 1 : end;
 }
 
-function markOf(word: Word, known: Map<string, Sought>): Mark[] {
+function markOf(word: Word, known: Map<string, Sought>): Mark | undefined {
   const found = known.get(word.text);
-  if (!found) return [];
+  if (!found) return undefined;
   // Of a pair of characters, the one that is sought.
   const end = isUnspaced(found.lexeme) ? word.start + found.lexeme.length : word.end;
-  return [{ start: word.start, end, sought: found }];
+  return { start: word.start, end, sought: found };
 }
 
 /** A stem is a prefix of its word except for its last letter (`happi`, `happy`), or the last two if short (`die`, `dying`). */
@@ -80,12 +119,7 @@ function likeOneOf(sought: Sought[]): (word: string) => boolean {
   const beginnings = sought.map(({ lexeme }) =>
     lexeme.slice(0, Math.max(1, lexeme.length - (lexeme.length > 3 ? 1 : 2))),
   );
-  const known = new Map<string, boolean>();
-  return (word) => {
-    const answer = known.get(word) ?? beginnings.some((beginning) => word.startsWith(beginning));
-    known.set(word, answer);
-    return answer;
-  };
+  return (word) => beginnings.some((beginning) => word.startsWith(beginning));
 }
 
 async function lexemesOf(

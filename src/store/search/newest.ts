@@ -1,5 +1,6 @@
 import type { SQL } from "bun";
 import { one } from "../database/one.ts";
+import { byIndexes } from "../narrowing.ts";
 import { EXACT_TOTAL_LIMIT } from "../reply.ts";
 import type { Filter, Ranked } from "./rank.ts";
 import type { Total } from "./total.ts";
@@ -17,14 +18,6 @@ export async function findNewest(
     filter.values,
   );
   return rows.map(({ id }) => ({ id, score: 0 }));
-}
-
-/**
- * Keeps the rest of the transaction from reading the whole table. For a filter that many messages pass, the planner would: it
- * takes them to be spread evenly, and the limit to be reached soon.
- */
-async function byIndexes(sql: SQL): Promise<void> {
-  await sql`select set_config('enable_seqscan', 'off', true)`;
 }
 
 /** Counts them, up to the limit of exact totals. */

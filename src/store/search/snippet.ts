@@ -11,6 +11,8 @@ const WHOLE_CHARACTERS = 2 * FRAGMENT_CHARACTERS;
 const SHARE_BEFORE = 1 / 4;
 /** Limit on moving a cut to the end of a word. */
 const MAX_WORD_CHARACTERS = 30;
+/** Weights are told apart to so many parts of one. */
+const WORTH_OF_ONE = 1_000_000;
 
 /** A part of a text; UTF-16 positions. */
 interface Range {
@@ -104,17 +106,22 @@ function fragments(text: string, marks: Mark[]): Range[] {
 function bestWindow(marks: Mark[], characters: number): (Range & { marks: Mark[] }) | undefined {
   const counts = new Map<Sought, number>();
   let best = { index: 0, next: 0, worth: 0 };
-  let next = 0;
+  let [next, worth] = [0, 0];
   for (const [index, first] of marks.entries()) {
     for (let mark = marks[next]; mark && mark.end <= first.start + characters; mark = marks[next]) {
-      counts.set(mark.sought, (counts.get(mark.sought) ?? 0) + 1);
+      const count = counts.get(mark.sought) ?? 0;
+      counts.set(mark.sought, count + 1);
+      if (count === 0) worth += worthOf(mark.sought);
       next += 1;
     }
-    const worth = worthOf(counts);
     if (worth > best.worth) best = { index, next, worth };
     // A mark that is longer than a window is in none.
     if (next === index) next += 1;
-    else release(counts, first.sought);
+    else {
+      const left = (counts.get(first.sought) ?? 0) - 1;
+      counts.set(first.sought, left);
+      if (left === 0) worth -= worthOf(first.sought);
+    }
   }
   if (best.worth === 0) return undefined;
   const within = marks.slice(best.index, best.next);
@@ -125,16 +132,9 @@ function bestWindow(marks: Mark[], characters: number): (Range & { marks: Mark[]
   };
 }
 
-function worthOf(counts: Map<Sought, number>): number {
-  let worth = 0;
-  for (const { weight } of counts.keys()) worth += weight;
-  return worth;
-}
-
-function release(counts: Map<Sought, number>, sought: Sought): void {
-  const left = (counts.get(sought) ?? 0) - 1;
-  if (left > 0) counts.set(sought, left);
-  else counts.delete(sought);
+/** A whole number, so that what is added and taken away again leaves nothing behind. */
+function worthOf({ weight }: Sought): number {
+  return Math.round(weight * WORTH_OF_ONE);
 }
 
 /** Adds the range, its marks between asterisks. Marks that touch or are separated by signs only are joined. */

@@ -12,7 +12,8 @@ export interface Opening {
 
 export interface Order {
   name: WorkName;
-  given: unknown[];
+  /** The values, or their JSON. */
+  given: unknown[] | string;
 }
 
 /** What has become of a work, and the patterns that were ended meanwhile. */
@@ -40,7 +41,8 @@ self.addEventListener("message", (event: MessageEvent<Opening | Order>) => {
 function replyTo(redactor: Redactor, { name, given }: Order): Reply {
   ended = [];
   try {
-    return { made: make(redactor, name, given as Given<WorkName>), ended };
+    const values: unknown = typeof given === "string" ? JSON.parse(given) : given;
+    return { made: make(redactor, name, values as Given<WorkName>), ended };
   } catch (error) {
     return { failure: error instanceof Error ? error.message : String(error), ended };
   }

@@ -7,12 +7,14 @@ import { redactMessage, redactMetadata } from "../redact/redact.ts";
 import type { Redactor } from "../redact/redact.ts";
 import { preparedResult } from "../result-row.ts";
 
-/** What is made of values before they are stored. Each takes time linear in its values, and nothing but them. */
+/** What is made of values before they are stored or shared. Each takes time linear in its values, and nothing but them. */
 const works = {
   row: newRow,
   result: preparedResult,
   metadata: (redactor: Redactor, given: Metadata | null | undefined) =>
     storableMetadata(redactMetadata(redactor, given)),
+  redacted: (redactor: Redactor, message: { content: string; metadata: Metadata | null }) =>
+    redactMessage(redactor, message),
   /** The hashes that a stored content may have: a pattern may have been added since, so that what is cut now was stored whole. */
   hashes: (redactor: Redactor, message: NewMessage) =>
     [message.content, redactMessage(redactor, message).content].map((text) => {

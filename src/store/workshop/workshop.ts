@@ -9,6 +9,8 @@ import type { Given, Made, WorkName } from "./works.ts";
 const LIGHT_CHARACTERS = 50_000;
 /** What a number, a list or an object counts for besides its texts. */
 const VALUE_CHARACTERS = 20;
+/** Values with more parts are handed over as JSON: cloning a million of them takes more than a second, five times as long. */
+const MAX_CLONED_PARTS = 1000;
 /**
  * Characters that may wait for the thread. Callers behind them are refused, and repeat their call: nothing that waits for
  * so long would be answered before its caller's deadline.
@@ -63,9 +65,10 @@ export class Workshop {
   make<Name extends WorkName>(name: Name, ...given: Given<Name>): Made<Name> | Promise<Made<Name>> {
     if (!isHeavy(given)) return make(this.redactor, name, given);
     if (this.#waitingCharacters > MAX_WAITING_CHARACTERS) throw busy();
-    const characters = charactersIn(given);
+    const order = { name, given: hasManyParts(given) ? JSON.stringify(given) : given };
+    const characters = typeof order.given === "string" ? order.given.length : charactersIn(given);
     const settle = Promise.withResolvers<unknown>();
-    this.#waiting.push({ order: { name, given }, characters, deaths: 0, settle });
+    this.#waiting.push({ order, characters, deaths: 0, settle });
     this.#waitingCharacters += characters;
     this.#next();
     return settle.promise as Promise<Made<Name>>;
@@ -162,6 +165,19 @@ export class Workshop {
 /** Whether values hold more text than is read in a moment. */
 export function isHeavy(given: unknown): boolean {
   return charactersIn(given, LIGHT_CHARACTERS) > LIGHT_CHARACTERS;
+}
+
+function hasManyParts(given: unknown): boolean {
+  const left = [given];
+  for (let count = 1; left.length > 0;) {
+    const value = left.pop();
+    if (value === null || typeof value !== "object") continue;
+    const parts: unknown[] = Array.isArray(value) ? value : Object.values(value);
+    count += parts.length;
+    if (count > MAX_CLONED_PARTS) return true;
+    for (const part of parts) left.push(part);
+  }
+  return false;
 }
 
 /** Characters in values; counts no further once there are more than `most`. */

@@ -70,6 +70,31 @@ test("small values take no thread, and wide or nested ones are judged by all the
   }
 });
 
+test("values of many parts are handed over as JSON, which takes a tenth of the time of a copy, and texts as they are", async () => {
+  const orders: unknown[] = [];
+  using workshop = Object.assign(
+    new Workshop(createRedactor(), quiet, () => {
+      const thread = new Worker(program, { ref: false });
+      const post = thread.postMessage.bind(thread);
+      return Object.assign(thread, {
+        postMessage(order: { given?: unknown }) {
+          if ("given" in order) orders.push(order.given);
+          post(order);
+        },
+      });
+    }),
+    { [Symbol.dispose]: () => workshop.close() },
+  );
+  const wide = Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`key ${index}\0\ud800`, { index }]));
+  const made = await workshop.make("metadata", wide);
+  expect(made).toEqual(make(workshop.redactor, "metadata", [wide]));
+  const message = messageOf("a".repeat(60_000));
+  expect(await workshop.make("row", conversation, message, false)).toEqual(
+    make(workshop.redactor, "row", [conversation, message, false]),
+  );
+  expect(orders).toEqual([JSON.stringify([wide]), [conversation, message, false]]);
+});
+
 test("the event loop turns while a large text is prepared", async () => {
   using made = withThreads();
   // The thread is started first, so that only the work is measured.
