@@ -85,6 +85,11 @@ export interface SourcePlace {
 
 /** Understands one kind of source, a row (or a JSON document) at a time. */
 export interface SourceReader {
+  /**
+   * The files beside its own that it has looked at, once everything is read. Absent when what it makes may depend on more than
+   * the content of files, or on any.
+   */
+  readonly consulted?: readonly string[];
   take(row: string): Captured[];
   /** Returns what was held back until more was known. */
   end(): Captured[];

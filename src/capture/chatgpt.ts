@@ -14,6 +14,7 @@ const CHATGPT = "chatgpt";
  * that were edited stand beside each other; all are kept, in the tree's order, and those that were left are marked.
  */
 class ChatGptReader extends RowReader {
+  readonly consulted: readonly string[] = [];
   protected override readRow(row: Json): Captured[] {
     const { mapping, id, conversation_id, title, create_time, current_node, ...rest } = row;
     if (!isObject(mapping)) return [];

@@ -17,28 +17,35 @@ const MAX_REMEMBERED = 4;
 /** The calls that started the agents of the sessions that were last asked for. */
 const remembered = new Map<string, Map<string, string>>();
 
-/** What Claude Code writes beside a sub-agent's transcript, else what its session's transcript says of it. */
-export function agentFactsBeside(path: string, place: Place): AgentFacts {
+/**
+ * What Claude Code writes beside a sub-agent's transcript, else what its session's transcript says of it. Files that were looked
+ * for are added to `consulted`.
+ */
+export function agentFactsBeside(path: string, place: Place, consulted: Set<string>): AgentFacts {
+  const beside = path.replace(/\.jsonl$/, ".meta.json");
+  consulted.add(beside);
   try {
-    const facts: unknown = JSON.parse(readFileSync(path.replace(/\.jsonl$/, ".meta.json"), "utf8"));
+    const facts: unknown = JSON.parse(readFileSync(beside, "utf8"));
     if (isObject(facts) && facts["toolUseId"] !== undefined) return facts;
-    return { ...(isObject(facts) ? facts : {}), ...callOf(path, place) };
+    return { ...(isObject(facts) ? facts : {}), ...callOf(path, place, consulted) };
   } catch {
-    return callOf(path, place);
+    return callOf(path, place, consulted);
   }
 }
 
-function callOf(path: string, { session, agent }: Place): AgentFacts {
-  const transcript = sessionFile(path, session);
+function callOf(path: string, { session, agent }: Place, consulted: Set<string>): AgentFacts {
+  const transcript = sessionFile(path, session, consulted);
   const toolUseId = transcript === undefined ? undefined : callsIn(transcript).get(agent ?? "");
   return toolUseId === undefined ? {} : { toolUseId };
 }
 
-function sessionFile(path: string, session: string): string | undefined {
+function sessionFile(path: string, session: string, consulted: Set<string>): string | undefined {
   let folder = dirname(path);
   for (let level = 0; level < MAX_LEVELS; level += 1, folder = dirname(folder)) {
     const candidate = join(folder, `${session}.jsonl`);
-    if (candidate !== path && existsSync(candidate)) return candidate;
+    if (candidate === path) continue;
+    consulted.add(candidate);
+    if (existsSync(candidate)) return candidate;
   }
   return undefined;
 }

@@ -57,6 +57,7 @@ export class ClaudeCodeReader extends RowReader {
   readonly #roots = new Map<string, string>();
   /** Titles of sessions by the last row that they had; those of this file are told when the row comes. */
   readonly #summaries = new Map<string, string>();
+  readonly #consulted = new Set<string>();
   #session: string;
   /** The first rows, until one names the session. */
   #nameless: { row: Json; text: string }[] | undefined = [];
@@ -65,6 +66,10 @@ export class ClaudeCodeReader extends RowReader {
     super();
     this.#options = options;
     this.#session = options.session;
+  }
+
+  get consulted(): string[] {
+    return [...this.#consulted];
   }
 
   protected override readRow(row: Json, text: string): Captured[] {
@@ -208,7 +213,7 @@ export class ClaudeCodeReader extends RowReader {
     conversation.lastTime ??= firstTime;
     const { place } = thread;
     const { path, agent } = this.#options;
-    const facts = agent ?? (path === undefined || place.agent === undefined ? {} : agentFactsBeside(path, place));
+    const facts = agent ?? this.#agentFacts(place, path);
     const told = isText(placed["parent_tool_use_id"]) ? { toolUseId: placed["parent_tool_use_id"] } : {};
     conversation.held = [];
     const begun = beginPlace(place, placed, firstTalk(held) ?? firstTime, { ...facts, ...told });
@@ -218,6 +223,10 @@ export class ClaudeCodeReader extends RowReader {
       begun.kind === "conversation" && isCopy ? { ...begun, ifNeeded: true } : begun,
       ...held.map((each) => withTime(each, firstTime)),
     ];
+  }
+
+  #agentFacts(place: Place, path: string | undefined): AgentFacts {
+    return path === undefined || place.agent === undefined ? {} : agentFactsBeside(path, place, this.#consulted);
   }
 }
 

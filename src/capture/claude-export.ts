@@ -17,6 +17,7 @@ const ROOT = "00000000-0000-4000-8000-000000000000";
  * and memories.
  */
 class ClaudeExportReader extends RowReader {
+  readonly consulted: readonly string[] = [];
   protected override readRow(row: Json): Captured[] {
     if (Array.isArray(row["chat_messages"])) return conversation(row, row["chat_messages"].filter(isObject));
     if (Array.isArray(row["docs"])) return project(row, row["docs"].filter(isObject));

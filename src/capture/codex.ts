@@ -38,6 +38,7 @@ const turnEnd = /^(?:task_complete|turn_complete|turn_aborted)$/;
  * before. What a fork repeats of its parent is named as the parent's, so that it is recognised.
  */
 class CodexReader extends RowReader {
+  readonly consulted: readonly string[] = [];
   readonly #file: string;
   readonly #fileTime: string | undefined;
   readonly #items = new CodexItems();

@@ -58,7 +58,7 @@ export class Deliverer {
     this.#options = options;
     this.#importer = new Importer({
       call: (tool, args) => this.#call(tool, args),
-      onRefused: (place, reason) => options.log.error("the store refuses a message", { ...place, reason }),
+      onRefused: (place, { message: reason }) => options.log.error("the store refuses a message", { ...place, reason }),
     });
   }
 

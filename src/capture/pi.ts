@@ -25,6 +25,7 @@ const tokenNames = {
  * parents since the second version, so branches that were left are known.
  */
 class PiReader extends RowReader {
+  readonly consulted: readonly string[] = [];
   readonly #file: SourceFile;
   readonly #branches = new Branches();
   #talk: Talk | undefined;

@@ -26,6 +26,7 @@ const tokenNames = {
  * their parents, so branches that were left are known.
  */
 class QwenReader extends RowReader {
+  readonly consulted: readonly string[] = [];
   readonly #file: SourceFile;
   readonly #branches = new Branches();
   #talk: Talk | undefined;

@@ -45,23 +45,27 @@ export async function* sourcesIn(path: string): AsyncGenerator<Source> {
   }
 }
 
-/** The contents of a source, recognised by their own marks. Returns false when no kind knows them. */
-export async function* piecesOf(source: Source): AsyncGenerator<CapturedRow, boolean> {
+/** What is known of a source once it is read; false when no kind knows it. */
+export type SourceEnd = Pick<SourceReader, "consulted"> | false;
+
+/** The contents of a source, recognised by their own marks. */
+export async function* piecesOf(source: Source): AsyncGenerator<CapturedRow, SourceEnd> {
   if (source.path !== undefined && (await beginsWith(source.path, SQLITE_MAGIC)))
     return yield* databasePieces(source.path, await fileOf(source));
   const { beginning: bytes, rest } = await split(source.open(), HEAD_BYTES);
   if (isSpool(bytes)) {
     yield* spoolPieces(rest);
-    return true;
+    return {};
   }
   const { beginning, rest: text } = await split(decodedText(rest), HEAD_BYTES);
   const file = await fileOf(source);
   const known = recognised(headOf(beginning, file));
   if (known === undefined) return false;
-  if (known.form === "beside") return true;
+  if (known.form === "beside") return {};
   const rows = typeof known.form === "string" ? lines(text) : objects(text, known.form.depth);
-  yield* readPieces(rows, known.kind.reader(file));
-  return true;
+  const reader = known.kind.reader(file);
+  yield* readPieces(rows, reader);
+  return reader;
 }
 
 /** The pieces that a reader makes of rows, and what it has held back at their end. */
@@ -75,8 +79,8 @@ async function* readPieces(rows: AsyncIterable<SourceRow>, reader: SourceReader)
   if (captured.length > 0) yield { captured, number, end };
 }
 
-/** The contents of a database. Returns false when no kind knows its tables. */
-async function* databasePieces(path: string, file: SourceFile): AsyncGenerator<CapturedRow, boolean> {
+/** The contents of a database, when a kind knows its tables. */
+async function* databasePieces(path: string, file: SourceFile): AsyncGenerator<CapturedRow, SourceEnd> {
   await using snapshot = await openSnapshot(path);
   const { database } = snapshot;
   const tables = tablesOf(database);
@@ -89,7 +93,7 @@ async function* databasePieces(path: string, file: SourceFile): AsyncGenerator<C
   }
   const reason = "was written to while it was read; import it again";
   if (await snapshot.hasChanged()) yield { captured: [{ kind: "broken", reason }], number, end: 0 };
-  return true;
+  return {};
 }
 
 function isOf({ tables: needed }: DatabaseKind, tables: Map<string, Set<string>>): boolean {

@@ -1,11 +1,13 @@
 import { statSync, watch } from "node:fs";
 import type { FSWatcher, Stats } from "node:fs";
 import { join } from "node:path";
+import { Backoff } from "../backoff.ts";
 import { asDeweyError } from "../errors.ts";
+import type { DeweyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { pause } from "../pause.ts";
 import type { Json } from "../wire/frame.ts";
-import type { CapturedRow } from "./captured.ts";
+import type { CapturedRow, SourcePlace } from "./captured.ts";
 import { filesAt, isCandidate, reasonOf } from "./files.ts";
 import { FollowedFile } from "./follow.ts";
 import { placesAt } from "./home.ts";
@@ -30,6 +32,9 @@ const ENDED_MS = 600_000;
 const MAX_OPEN_FILES = 100;
 /** Longest pause after a file. As long as reading took, so that the server's other callers get half of its time. */
 const MAX_PAUSE_MS = 1000;
+/** Pauses before a file is read again that the server failed to store, doubled each time: the fault may be gone, or not. */
+const FIRST_RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 3_600_000;
 
 export interface WatcherOptions {
   /** Folders and files in which clients leave their sessions, `*` standing for any name. They need not exist yet. */
@@ -61,6 +66,11 @@ export class Watcher {
   readonly #databases = new Map<string, WatchedDatabase>();
   /** Reasons that were logged, so that each is logged once for a file. */
   readonly #told = new Map<string, string>();
+  /** Files that the server failed to store, and those among them that rest before they are read again. */
+  readonly #failing = new Map<string, Backoff>();
+  readonly #resting = new Set<string>();
+  /** The server's fault at a message of the file that is being read. */
+  #fault: DeweyError | undefined;
   #isAwake = false;
   #onWake: (() => void) | undefined;
   #stored = 0;
@@ -70,7 +80,7 @@ export class Watcher {
     this.#places = new PlaceWatch(options.folders, () => this.#lookForPlaces());
     this.#importer = new Importer({
       call: options.call,
-      onRefused: (place, reason) => options.log.error("the store refuses a message", { ...place, reason }),
+      onRefused: (place, error) => this.#refused(place, error),
     });
   }
 
@@ -152,6 +162,7 @@ export class Watcher {
     }
     state.keepOnly(new Set(seen.keys()));
     for (const path of this.#open.keys()) if (!seen.has(path)) this.#open.delete(path);
+    for (const path of this.#failing.keys()) if (!seen.has(path)) this.#failing.delete(path);
     for (const [path] of [...seen].toSorted(([, a], [, b]) => b - a)) this.#changed.add(path);
   }
 
@@ -225,24 +236,54 @@ export class Watcher {
       const startedMs = performance.now();
       this.#changed.delete(path);
       try {
-        if (!(await this.#read(path))) continue;
+        if (this.#resting.has(path) || !(await this.#read(path))) continue;
+        this.#failing.delete(path);
       } catch (thrown) {
         const error = asDeweyError(thrown);
         if (stopping.aborted) return;
         if (error.code === "unauthorized" || error.code === "unavailable") throw error;
         this.#tell(path, error.code === "internal" ? reasonOf(thrown) : error.message);
-        // Read from where its rows were last stored: those of this time may not have been.
-        this.#open.delete(path);
+        this.#retry(path);
       }
       await pause(Math.min(performance.now() - startedMs, MAX_PAUSE_MS), stopping);
     }
     await this.#importer.finish();
+    if (this.#fault !== undefined) log.error("the server failed at a title", { reason: this.#fault.message });
+    this.#fault = undefined;
     if (this.#importer.stored > this.#stored) log.info("stored", { messages: this.#importer.stored - this.#stored });
     this.#stored = this.#importer.stored;
   }
 
+  /** What the server refuses for good is left out; at its own fault, the file is read again. */
+  #refused(place: SourcePlace, error: DeweyError): void {
+    if (error.code === "internal") this.#fault ??= error;
+    else this.#options.log.error("the store refuses a message", { ...place, reason: error.message });
+  }
+
+  /** Has a file read again after a while, from where its rows were last stored: those of this time may not have been. */
+  #retry(path: string): void {
+    this.#open.delete(path);
+    const backoff = this.#failing.get(path) ?? new Backoff({ firstMs: FIRST_RETRY_MS, longestMs: LONGEST_RETRY_MS });
+    this.#failing.set(path, backoff);
+    this.#resting.add(path);
+    const again = () => {
+      this.#resting.delete(path);
+      this.#wake(path);
+    };
+    setTimeout(again, backoff.next()).unref();
+  }
+
+  /** Stores everything that was read of a file. Throws the server's fault when something is not stored for that. */
+  async #flush(): Promise<void> {
+    await this.#importer.flush();
+    const fault = this.#fault;
+    this.#fault = undefined;
+    if (fault !== undefined) throw fault;
+  }
+
   /** Reads what is new in a file. Returns whether there was anything to do. */
   async #read(path: string): Promise<boolean> {
+    this.#fault = undefined;
     const database = this.#databases.get(path);
     if (database !== undefined) return this.#readDatabase(path, database);
     const stats = statOf(path);
@@ -257,7 +298,7 @@ export class Watcher {
     // Its last line has no end, and will have none.
     if (hasEnded && file.reached.end < stats.size) return this.#readWhole(path, stats);
     if (hasEnded) await this.#end(path);
-    await this.#importer.flush();
+    await this.#flush();
     if (!this.#options.stopping.aborted) this.#options.state.set(path, { ...facts(stats), ...file.reached, hasEnded });
     return true;
   }
@@ -283,7 +324,7 @@ export class Watcher {
     const rest = this.#open.get(path)?.rest();
     this.#open.delete(path);
     if (rest !== undefined) await this.#piece(path, rest);
-    await this.#importer.flush();
+    await this.#flush();
   }
 
   /** Reads a file that does not grow by lines, or one that no kind of source knows, when its writer leaves it alone. */
@@ -295,7 +336,7 @@ export class Watcher {
       return false;
     }
     for await (const source of sourcesIn(path)) await this.#take(source.name, piecesOf(source));
-    await this.#importer.flush();
+    await this.#flush();
     if (!stopping.aborted) state.set(path, { ...facts(stats), end: 0, number: 0, mark: "", hasEnded: true });
     return true;
   }
@@ -311,7 +352,7 @@ export class Watcher {
           if (database.isNew(piece.captured)) await this.#piece(path, piece);
           if (stopping.aborted) return false;
         }
-      await this.#importer.flush();
+      await this.#flush();
       state.set(path, { ...facts, end: 0, number: 0, mark: "", hasEnded: true });
       return true;
     });

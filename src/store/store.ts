@@ -9,6 +9,7 @@ import { Database } from "./database/database.ts";
 import type { DatabaseOptions } from "./database/database.ts";
 import { one } from "./database/one.ts";
 import type { PoolUse } from "./database/pool.ts";
+import { ImportedFiles } from "./imported-files.ts";
 import { Imports } from "./imports.ts";
 import { IndexSorter } from "./search/index-sorter.ts";
 import { LastSessions } from "./last-sessions.ts";
@@ -69,6 +70,7 @@ export interface Store {
   conversations: Conversations;
   messages: Messages;
   imports: Imports;
+  importedFiles: ImportedFiles;
   search: Search;
   reindexer: Reindexer;
   backfill: Backfill;
@@ -122,6 +124,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       conversations: new Conversations(database, reads, options.trashDays, workshop),
       messages,
       imports: new Imports(database, workshop, messages),
+      importedFiles: new ImportedFiles(database, workshop),
       search: new Search(database, reads, options.log, (key) => redactKey(redactor, key)),
       reindexer: new Reindexer(database, options.searchLanguage, sorter, options.log),
       backfill: new Backfill(database, options.log),

@@ -1,11 +1,16 @@
 import { z } from "zod";
-import { adds, content, metadata, moment, reads, role, uuid, whole } from "./fields.ts";
+import { adds, changes, content, metadata, moment, reads, role, uuid, whole } from "./fields.ts";
 import { defineTool } from "./tool.ts";
 
 // The tools by which Dewey's own programs store what other programs have written: imports, hooks and the watch.
 
 /** Messages of one call. */
 const MAX_MESSAGES = 10_000;
+/** Files of one call, and conversations of each. */
+const MAX_FILES = 1000;
+const MAX_CONVERSATIONS = 10_000;
+
+const digest = z.string().regex(/^[0-9a-f]{64}$/, "should be a SHA-256 in hexadecimal");
 
 export const importMessages = defineTool({
   name: "dewey_import_messages",
@@ -60,4 +65,39 @@ export const listKnownMessages = defineTool({
   annotations: reads,
   ownOnly: true,
   handle: (store, input) => store.imports.known(input),
+});
+
+export const listImportedFiles = defineTool({
+  name: "dewey_list_imported_files",
+  title: "List imported files",
+  description: "Tells which files are stored in full, and what they were then.",
+  input: z.strictObject({ files: z.array(digest).max(MAX_FILES, `should contain at most ${MAX_FILES} files`) }),
+  output: z.object({ files: z.array(z.object({ file: z.string(), digest: z.string(), told: z.looseObject({}) })) }),
+  annotations: reads,
+  ownOnly: true,
+  handle: (store, input) => store.importedFiles.list(input),
+});
+
+export const noteImportedFiles = defineTool({
+  name: "dewey_note_imported_files",
+  title: "Note imported files",
+  description: "Notes that everything in files is stored, in conversations that are all there.",
+  input: z.strictObject({
+    files: z
+      .array(
+        z.strictObject({
+          file: digest,
+          digest,
+          conversations: z
+            .array(uuid())
+            .max(MAX_CONVERSATIONS, `should contain at most ${MAX_CONVERSATIONS} conversations`),
+          told: metadata(),
+        }),
+      )
+      .max(MAX_FILES, `should contain at most ${MAX_FILES} files`),
+  }),
+  output: z.object({ noted: z.int() }),
+  annotations: changes,
+  ownOnly: true,
+  handle: (store, input) => store.importedFiles.note(input),
 });

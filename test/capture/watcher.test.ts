@@ -146,6 +146,45 @@ describe("the watch over sessions", () => {
     expect(watch.sent).toEqual(["first", "second", "third"]);
   });
 
+  test("tries again what the server failed to store for a fault of its own, and loses nothing else meanwhile", async () => {
+    using here = place();
+    const server = recordingServer();
+    let faults = 0;
+    const call = async (tool: string, args: Json): Promise<Json> => {
+      const isPoison = JSON.stringify(args["messages"] ?? []).includes("poison");
+      if (tool !== "dewey_import_messages" || !isPoison || faults === 3) return server.call(tool, args);
+      faults += 1;
+      throw new DeweyError("internal", "a fault");
+    };
+    here.write("one.jsonl", row("one", "before") + row("one", "poison") + row("one", "behind"));
+    here.write("two.jsonl", row("two", "other"));
+    const watch = watching(here.folder, here.state, { ...server, call });
+    await until("the poison", () => watch.sent.includes("poison"));
+    expect(new Set(watch.sent)).toEqual(new Set(["before", "poison", "behind", "other"]));
+    expect(watch.told).toEqual([expect.stringContaining("a fault")]);
+    // What was refused in the end is not read again.
+    const sent = watch.sent.length;
+    here.write("two.jsonl", row("two", "later"));
+    await until("the later row", () => watch.sent.includes("later"));
+    expect(watch.sent).toHaveLength(sent + 1);
+  });
+
+  test("leaves out what the server refuses for good", async () => {
+    using here = place();
+    const server = recordingServer();
+    const call = async (tool: string, args: Json): Promise<Json> => {
+      if (tool === "dewey_import_messages" && JSON.stringify(args["messages"]).includes("poison"))
+        throw new DeweyError("invalid", "no such thing");
+      return server.call(tool, args);
+    };
+    here.write("one.jsonl", row("one", "before") + row("one", "poison") + row("one", "behind"));
+    const watch = watching(here.folder, here.state, { ...server, call });
+    await until("the row behind", () => watch.sent.includes("behind"));
+    here.write("one.jsonl", row("one", "later"));
+    await until("the later row", () => watch.sent.includes("later"));
+    expect(watch.sent).toEqual(["before", "behind", "later"]);
+  });
+
   test("reads after a restart only what was added meanwhile", async () => {
     using here = place();
     for (const name of ["one", "two", "three"]) here.write(`${name}.jsonl`, row(name, `${name} before`));

@@ -27,8 +27,8 @@ export const tables = [
   "fiedler_results",
 ] as const;
 
-/** Tables that are rebuilt automatically from the others. */
-export const derivedTables = ["dewey_vocabulary", "dewey_vocabulary_progress"] as const;
+/** Tables that are rebuilt automatically, from the others or by the next import. */
+export const derivedTables = ["dewey_vocabulary", "dewey_vocabulary_progress", "imported_files"] as const;
 
 /** Not backed up: a transaction's number is valid only in its own cluster. Recovered rows get the recovery's. */
 const LOCAL_COLUMN = "stored_in";

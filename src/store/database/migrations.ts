@@ -17,6 +17,7 @@ import searchForm from "../../../sql/0016_search_form.sql" with { type: "text" }
 import lastSessions from "../../../sql/0017_last_sessions.sql" with { type: "text" };
 import filters from "../../../sql/0018_filters.sql" with { type: "text" };
 import formerMessages from "../../../sql/0019_former_messages.sql" with { type: "text" };
+import importedFiles from "../../../sql/0023_imported_files.sql" with { type: "text" };
 import { DeweyError } from "../../errors.ts";
 import type { SQL, TransactionSQL } from "bun";
 import type { Database } from "./database.ts";
@@ -52,6 +53,7 @@ export const migrations: readonly Migration[] = [
   { name: "0017_last_sessions", sql: lastSessions },
   { name: "0018_filters", sql: filters },
   { name: "0019_former_messages", sql: formerMessages },
+  { name: "0023_imported_files", sql: importedFiles },
 ];
 
 /** Key of the advisory lock for migrations; any number, the same in every Dewey. */

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { appendFileSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, mkdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { binary, run, start, startServe } from "../../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../../support/home.ts";
@@ -151,6 +151,37 @@ describe("dewey import", () => {
     expect(await contents(id)).toEqual([]);
     await rpc.tool("dewey_restore_conversation", { conversation_id: id });
     expect(await contents(id)).toEqual(["one", "two"]);
+  });
+
+  test("reads no file again that is stored in full, until something has changed or was deleted for good", async () => {
+    const id = crypto.randomUUID();
+    const text = `${row(id, "1", "one")}${row(id, "2", "two", { type: "novelty" })}{"type":"user", torn\n`;
+    const path = file("whole.jsonl", text);
+    const asked = async () => {
+      const metrics = await (await fetch(new URL("/metrics", env["DEWEY_URL"]?.replace("ws:", "http:")))).text();
+      return Number(/^dewey_tool_calls_total\{tool="dewey_list_known_messages".*\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
+    };
+    const imported = async () => {
+      const before = await asked();
+      const { stdout, code } = await run(["import", "--json", path], env);
+      return { ...(JSON.parse(stdout) as object), code, isRead: (await asked()) > before };
+    };
+    const told = { files: 1, rows: 3, conversations: 1, unknown: { novelty: 1 }, broken: 1, code: 3 };
+    const faults = [{ source: path, row: 3, reason: expect.any(String) as string }];
+    expect(await imported()).toMatchObject({ ...told, messages: 2, known: 0, faults, isRead: true });
+    expect(await imported()).toMatchObject({ ...told, messages: 0, known: 2, faults, isRead: false });
+
+    const { atime, mtime } = statSync(path);
+    writeFileSync(path, text.replace('"two"', '"too"'));
+    utimesSync(path, atime, mtime);
+    expect(await imported()).toMatchObject({ ...told, messages: 1, known: 1, isRead: true });
+    expect(await contents(id)).toEqual(["one", "two", "too"]);
+
+    await rpc.tool("dewey_delete_conversation", { conversation_id: id });
+    expect(await imported()).toMatchObject({ ...told, messages: 0, known: 2, isRead: false });
+    await rpc.tool("dewey_delete_conversation", { conversation_id: id, force: true });
+    expect(await imported()).toMatchObject({ ...told, messages: 2, known: 0, isRead: true });
+    expect(await contents(id)).toEqual(["one", "too"]);
   });
 
   test("with --watch follows appended rows, partial ones included, and new files", async () => {
