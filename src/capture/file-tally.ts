@@ -7,7 +7,14 @@ const MAX_UNKNOWN_TYPES = 100;
 
 /** Counts what one file holds while it is read, and whether all of that is stored. */
 export class FileTally {
-  readonly account: FileAccount = { rows: 0, messages: 0, broken: 0, unknown: {}, faults: [] };
+  readonly account: FileAccount = {
+    rows: 0,
+    messages: 0,
+    broken: 0,
+    // Without a prototype: a row's type may be `constructor`.
+    unknown: Object.create(null) as Record<string, number>,
+    faults: [],
+  };
   readonly #look: FileLook | undefined;
   readonly #mostFaults: number;
   readonly #begun = new Set<string>();

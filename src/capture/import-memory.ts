@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { z } from "zod";
 import { asDeweyError } from "../errors.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
@@ -33,9 +34,20 @@ export interface ImportedFile {
   consulted: string[];
 }
 
-interface Remembered extends Pick<ImportedFile, "account" | "begun" | "consulted"> {
-  digest: string;
-}
+/** What the store remembers. Another build may have noted it in another shape; then the file is read. */
+const rememberedSchema = z.object({
+  digest: z.string(),
+  account: z.object({
+    rows: z.int(),
+    messages: z.int(),
+    broken: z.int(),
+    unknown: z.record(z.string(), z.int()),
+    faults: z.array(z.object({ source: z.string(), row: z.int(), reason: z.string() })),
+  }),
+  begun: z.array(z.string()),
+  consulted: z.array(z.string()),
+});
+type Remembered = z.output<typeof rememberedSchema>;
 
 /**
  * The files that the store has in full, so that they are not read again while they are unchanged to the last byte. The store
@@ -60,8 +72,8 @@ export class ImportMemory {
       for (const each of Array.isArray(reply?.["files"]) ? reply["files"] : []) {
         const { file, digest, told } = isObject(each) ? each : {};
         const path = names.get(String(file));
-        if (path !== undefined && typeof digest === "string" && isObject(told))
-          this.#remembered.set(path, { digest, ...(told as unknown as Omit<Remembered, "digest">) });
+        const remembered = rememberedSchema.safeParse({ digest, ...(isObject(told) ? told : {}) });
+        if (path !== undefined && remembered.success) this.#remembered.set(path, remembered.data);
       }
     }
   }

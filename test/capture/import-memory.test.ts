@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { appendFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { appendFileSync, mkdirSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { ImportMemory } from "../../src/capture/import-memory.ts";
 import type { ImportedFile } from "../../src/capture/import-memory.ts";
+import { piecesOf, sourcesIn } from "../../src/capture/sources.ts";
 import { DeweyError } from "../../src/errors.ts";
 import type { Json } from "../../src/wire/frame.ts";
 import { temporaryHome } from "../support/home.ts";
@@ -46,6 +47,34 @@ function place() {
     [Symbol.dispose]: () => home[Symbol.dispose](),
   };
 }
+
+/** What the reader of a file says that it has looked at besides. */
+async function consulted(path: string) {
+  for await (const source of sourcesIn(path)) {
+    const pieces = piecesOf(source);
+    for (let next = await pieces.next(); ; next = await pieces.next())
+      if (next.done) return next.value === false ? "unknown" : next.value.consulted;
+  }
+}
+
+describe("a reader", () => {
+  test("names the files that it has consulted, and names none where it may depend on more", async () => {
+    using home = temporaryHome();
+    const session = crypto.randomUUID();
+    const row = (more: object) =>
+      `${JSON.stringify({ type: "user", uuid: crypto.randomUUID(), sessionId: session, cwd: "/x", timestamp: "2026-01-01T00:00:00Z", message: { content: "a" }, ...more })}\n`;
+    const own = join(home.path, `${session}.jsonl`);
+    const agent = join(home.path, session, "subagents/agent-a1.jsonl");
+    mkdirSync(dirname(agent), { recursive: true });
+    writeFileSync(own, row({}));
+    writeFileSync(agent, row({ agentId: "a1", isSidechain: true }));
+    expect(await consulted(own)).toEqual([]);
+    expect(await consulted(agent)).toEqual(expect.arrayContaining([agent.replace(".jsonl", ".meta.json"), own]));
+    const history = join(home.path, "history.jsonl");
+    writeFileSync(history, `${JSON.stringify({ display: "a", project: "/x", timestamp: 1, sessionId: session })}\n`);
+    expect(await consulted(history)).toBeUndefined();
+  });
+});
 
 describe("the memory of an import", () => {
   test("knows a file that is unchanged, with what it held", async () => {
@@ -100,6 +129,14 @@ describe("the memory of an import", () => {
     utimesSync(fresh, new Date(), new Date());
     await here.imported(path, { consulted: [fresh] });
     expect(here.files.size).toBe(0);
+  });
+
+  test("knows nothing of a file that was noted in another shape", async () => {
+    using here = place();
+    const path = here.file("one.jsonl", "1\n");
+    await here.imported(path);
+    for (const [name, file] of here.files) here.files.set(name, { ...file, told: { account, begun: "a" } });
+    expect(await here.recalled(path)).toBeUndefined();
   });
 
   test("is given up with a server that has none, and fails with one that is away", async () => {
