@@ -49,12 +49,14 @@ function place() {
 }
 
 /** What the reader of a file says that it has looked at besides. */
-async function consulted(path: string) {
+async function consulted(path: string): Promise<readonly string[] | undefined> {
   for await (const source of sourcesIn(path)) {
     const pieces = piecesOf(source);
-    for (let next = await pieces.next(); ; next = await pieces.next())
-      if (next.done) return next.value === false ? "unknown" : next.value.consulted;
+    let next = await pieces.next();
+    while (!next.done) next = await pieces.next();
+    if (next.value !== false) return next.value.consulted;
   }
+  throw new Error("no kind of source knows the file");
 }
 
 describe("a reader", () => {
