@@ -5,8 +5,10 @@ import { parseCommandLine } from "../../src/cli/command.ts";
 import { commandNamed } from "../../src/cli/commands.ts";
 import { unknownVariables } from "../../src/config.ts";
 import { settings } from "../../src/settings.ts";
-import { binary, run, start } from "../support/binary.ts";
+import { binary, run, start, startServe } from "../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../support/home.ts";
+import { hasPython, notifySocket } from "../support/notify-socket.ts";
+import { until } from "../support/rpc.ts";
 
 const root = join(import.meta.dir, "../..");
 const read = (name: string) => readFileSync(join(root, name), "utf8");
@@ -71,13 +73,33 @@ describe("the units, the Dockerfile and the compose file", () => {
   test("run no server or proxy that takes clients without a token", () => {
     const compose = texts["compose.yaml"];
     const services = Object.values((Bun.YAML.parse(compose) as { services: Record<string, Service> }).services);
-    const ours = services.filter(({ image }) => image === "dewey");
+    const ours = services.filter(({ image }) => image === "dewey-slim");
     expect(ours).toHaveLength(2);
     for (const { environment, command } of ours) {
       expect(environment["DEWEY_TOKEN"]).toStartWith("${DEWEY_TOKEN:?");
       expect(command).not.toContain("--no-auth");
     }
     expect(texts.Dockerfile).not.toContain('"--no-auth"');
+  });
+
+  test("build the image that compose uses without an engine, and by default with one", () => {
+    const compose = Bun.YAML.parse(texts["compose.yaml"]) as {
+      services: Record<string, { build?: { target: string } }>;
+    };
+    for (const name of ["dewey", "proxy"]) expect(compose.services[name]?.build?.target).toBe("slim");
+    const stages = texts.Dockerfile.split(/^FROM /m).slice(1);
+    const slim = stages.find((stage) => / AS slim$/m.test(stage));
+    expect(slim).toContain("COPY --from=build-slim /dewey/dist/dewey-slim /usr/local/bin/dewey");
+    expect(stages.at(-1)).toContain("COPY --from=build /dewey/dist/dewey /usr/local/bin/dewey");
+  });
+
+  test("end after a wrong setting instead of starting again", async () => {
+    using home = temporaryHome();
+    for (const args of [["serve"], ["proxy"], ["watch"]]) {
+      const { code } = await run(args, { ...plainEnvironment(home.path), DEWEY_LOG_LEVEL: "nonsense" });
+      expect({ args, code }).toEqual({ args, code: 2 });
+    }
+    for (const text of [serveUnit, proxyUnit, watchUnit]) expect(text).toContain("\nRestartPreventExitStatus=2\n");
   });
 
   test("pass to the server only secrets that it reads from files", () => {
@@ -113,6 +135,17 @@ describe("Docker's files", () => {
 });
 
 describe("the server's unit", () => {
+  test.skipIf(!hasPython)("hears when the server serves, that it lives, and when it stops", async () => {
+    using home = temporaryHome();
+    await using socket = await notifySocket(home.path);
+    const watched = { NOTIFY_SOCKET: socket.path, WATCHDOG_USEC: "100000" };
+    const { running } = await startServe(home.path, watched);
+    await until("signs of life", () => socket.received().includes("WATCHDOG=1"));
+    expect(socket.received()[0]).toBe("READY=1");
+    expect(await running.stop()).toBe(0);
+    await until("the end", () => socket.received().at(-1) === "STOPPING=1");
+  });
+
   test("starts as systemd would start it on a machine without any secret", async () => {
     using home = temporaryHome();
     const folders = { S: join(home.path, "state"), d: join(home.path, "credentials") };

@@ -11,6 +11,7 @@ import { usageError } from "../command.ts";
 import { contextOf, readUpstreams, relayingLog, startConfiguredProxy } from "../configured-proxy.ts";
 import { deliverLeft } from "../hook-delivery.ts";
 import { ensureLocalServer } from "../local-server.ts";
+import { serviceManager } from "../service-manager.ts";
 import { aborted, warnOfUnknownVariables } from "../signals.ts";
 
 export const proxy: Command = {
@@ -45,10 +46,13 @@ export const proxy: Command = {
     if (isStdio) return recordStdio(invocation, config, log);
     const [operand] = [...invocation.operands, ...(invocation.rest ?? [])];
     if (operand !== undefined) throw usageError(proxy, `takes ${JSON.stringify(operand)} only with --stdio`);
+    const manager = await serviceManager(invocation.env, log);
     const running = startConfiguredProxy({ config, env: invocation.env, log, version: invocation.version });
     log.info("relaying", { url: running.url });
+    manager.ready();
     await aborted(invocation.stopping);
     log.info("stopping");
+    manager.stopping();
     await running.stop();
     return 0;
   },

@@ -11,6 +11,7 @@ import { dialWebSocket } from "../../wire/websocket.ts";
 import { startAttachedWatch } from "../attached-watch.ts";
 import { ensureLocalServer } from "../local-server.ts";
 import { keepRotating } from "../rotation.ts";
+import { serviceManager } from "../service-manager.ts";
 import type { RunningServer } from "../server.ts";
 import { aborted, warnOfUnknownVariables } from "../signals.ts";
 
@@ -42,6 +43,7 @@ export const serve: Command = {
     const log = stderrLog(config.logLevel);
     warnOfUnknownVariables(invocation.env, log);
     const idleExitMs = idleExit(invocation);
+    const manager = await serviceManager(invocation.env, log);
     const { startServer } = await import("../server.ts");
     const running = await startServer({
       config,
@@ -55,8 +57,10 @@ export const serve: Command = {
     const rotating = new AbortController();
     void keepRotating(running, invocation, { config, log, signal: rotating.signal });
     log.info("serving", { url: running.listener.url, database: databaseName(config) });
+    manager.ready();
     await Promise.race([aborted(invocation.stopping), idleExitMs === undefined ? forever : idle(running, idleExitMs)]);
     log.info("stopping");
+    manager.stopping();
     rotating.abort();
     await watching.disposeAsync();
     await running.stop();

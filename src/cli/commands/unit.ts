@@ -12,8 +12,8 @@ export const unit: Command = {
   ],
   examples: ["dewey unit serve | sudo tee /etc/systemd/system/dewey.service"],
   about: [
-    "The server's unit is a system unit; it reads /etc/dewey/serve.env, and the secrets /etc/dewey/token and",
-    "/etc/dewey/db-password if they exist. The proxy's unit is a user unit, because the servers that it starts need the",
+    "The server's unit is a system unit; it reads /etc/dewey/serve.env, and the secrets /etc/dewey/token,",
+    "/etc/dewey/database-url and /etc/dewey/db-password if they exist. The proxy's unit is a user unit, because the servers that it starts need the",
     "user's own environment; it reads ~/.config/dewey/proxy.env. The watch's unit is one, too, because the sessions lie in the",
     "user's home; it reads ~/.config/dewey/watch.env. The server runs as a user of its own, so all of them need the same",
     "token: in /etc/dewey/token, and as DEWEY_TOKEN in proxy.env and watch.env.",
@@ -42,7 +42,13 @@ function quoted(word: string): string {
 /**
  * SetCredential supplies an empty line (systemd accepts no empty text) for a missing file, so that the unit starts without
  * secrets. MemoryDenyWriteExecute is absent because the JavaScript runtime compiles at run time. KillMode=mixed signals only
- * Dewey, which stops its PostgreSQL itself. Restarts are unlimited: an hour without a database must not end the service.
+ * Dewey, which stops its PostgreSQL itself. Restarts are unlimited, because an hour without a database must not end the
+ * service; but after a wrong setting (exit code 2) another start fails as well.
+ *
+ * The service is started once it serves: a first start makes the database, and one after an upgrade migrates it, which has no
+ * time limit. From then on an event loop that does not turn for a minute is restarted; the longest turns take some seconds.
+ * Memory is limited to a share of the machine's, so that neither a small nor a large one needs another unit. If the kernel
+ * ends a process of PostgreSQL, Dewey restarts that by itself.
  */
 function serveUnit(command: string): string {
   return `[Unit]
@@ -52,20 +58,30 @@ Wants=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
-Type=exec
+Type=notify
+TimeoutStartSec=infinity
+WatchdogSec=60
 ExecStart=${command} serve
+ExecReload=/bin/kill -HUP $MAINPID
 Environment=DEWEY_DATA_DIR=%S/dewey
 Environment=DEWEY_TOKEN_FILE=%d/token
+Environment=DEWEY_DATABASE_URL_FILE=%d/database-url
 Environment=DEWEY_DB_PASSWORD_FILE=%d/db-password
 EnvironmentFile=-/etc/dewey/serve.env
 LoadCredential=token:/etc/dewey/token
 SetCredential=token:\\n
+LoadCredential=database-url:/etc/dewey/database-url
+SetCredential=database-url:\\n
 LoadCredential=db-password:/etc/dewey/db-password
 SetCredential=db-password:\\n
 Restart=on-failure
+RestartPreventExitStatus=2
 RestartSec=2
 KillMode=mixed
 TimeoutStopSec=30
+MemoryHigh=60%
+MemoryMax=75%
+OOMPolicy=continue
 
 DynamicUser=yes
 StateDirectory=dewey
@@ -100,21 +116,28 @@ WantedBy=multi-user.target
 `;
 }
 
-/** Deliberately almost unconfined: the servers behind the proxy are the user's own programs with unknown needs. */
+/**
+ * Deliberately almost unconfined: the servers behind the proxy are the user's own programs with unknown needs. They count
+ * towards its memory; if the kernel ends one of them, the proxy reports that and goes on.
+ */
 function proxyUnit(command: string): string {
   return `[Unit]
 Description=Dewey, the recorder between MCP clients and servers
 StartLimitIntervalSec=0
 
 [Service]
-Type=exec
+Type=notify
+WatchdogSec=60
 ExecStart=${command} proxy
 ExecReload=/bin/kill -HUP $MAINPID
 EnvironmentFile=-%E/dewey/proxy.env
 Restart=on-failure
+RestartPreventExitStatus=2
 RestartSec=2
 KillMode=mixed
 TimeoutStopSec=30
+MemoryMax=75%
+OOMPolicy=continue
 UMask=0077
 
 [Install]
@@ -122,7 +145,10 @@ WantedBy=default.target
 `;
 }
 
-/** It only reads the user's home, and writes into Dewey's own folder, which DEWEY_DATA_DIR may move. */
+/**
+ * It only reads the user's home, and writes into Dewey's own folder, which DEWEY_DATA_DIR may move. Transcripts of 100 MB take
+ * some hundred megabytes while they are read.
+ */
 function watchUnit(command: string): string {
   return `[Unit]
 Description=Dewey, the watch over the sessions of agents
@@ -133,8 +159,11 @@ Type=exec
 ExecStart=${command} watch
 EnvironmentFile=-%E/dewey/watch.env
 Restart=on-failure
+RestartPreventExitStatus=2
 RestartSec=10
 TimeoutStopSec=30
+MemoryHigh=1G
+MemoryMax=2G
 Nice=10
 UMask=0077
 
