@@ -1,35 +1,43 @@
 import { rmSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { engineArchive, hostTarget, layEngine, targets } from "./engine.ts";
+import { engineArchive, hostTarget, layEngine, layNoEngine, targets } from "./engine.ts";
 import type { Target } from "./engine.ts";
 import { componentsOf } from "./components.ts";
 import { layPage } from "./page.ts";
 import { billOfMaterials, noticesText, SOURCE_NOTICES } from "./notices.ts";
 import { writeWhole } from "./whole-file.ts";
 
-// `bun run build [--target linux-x64|linux-arm64|darwin-x64|darwin-arm64]` makes the binary, by default for this machine.
+// `bun run build [--target linux-x64|linux-arm64|darwin-x64|darwin-arm64] [--no-engine]` makes the binary, by default for this
+// machine; without the engine it needs a PostgreSQL of its user's.
 
 const root = join(import.meta.dir, "../..");
 
 const { values } = parseArgs({
-  options: { target: { type: "string", default: `${process.platform}-${process.arch}` } },
+  options: {
+    target: { type: "string", default: `${process.platform}-${process.arch}` },
+    "no-engine": { type: "boolean", default: false },
+  },
 });
 const target = targets.find((each) => each === values.target);
 if (target === undefined) {
   console.error(`build: there is no target ${values.target}; choose one of: ${targets.join(", ")}`);
   process.exit(2);
 }
-await build(target);
+await build(target, !values["no-engine"]);
 
-async function build(target: Target): Promise<void> {
-  const archive = await engineArchive(target);
-  if (target === hostTarget) await layEngine();
+async function build(target: Target, withEngine: boolean): Promise<void> {
+  const archive = withEngine ? await engineArchive(target) : layNoEngine();
+  if (withEngine && target === hostTarget) await layEngine();
   await layPage();
-  const outfile = join(root, "dist", target === hostTarget ? "dewey" : `dewey-${target}`);
+  const suffix = [target === hostTarget ? [] : target, withEngine ? [] : "slim"]
+    .flat()
+    .map((each) => `-${each}`)
+    .join("");
+  const outfile = join(root, `dist/dewey${suffix}`);
   console.log(`Building ${relative(root, outfile)} …`);
-  const components = await componentsOf(target);
-  const notices = target === hostTarget ? SOURCE_NOTICES : SOURCE_NOTICES.replace(/\.txt$/, `-${target}.txt`);
+  const components = await componentsOf(target, withEngine);
+  const notices = SOURCE_NOTICES.replace(/\.txt$/, `${suffix}.txt`);
   writeWhole(notices, noticesText(components));
   // The names of chunks are hashes, so that those of earlier builds would accumulate.
   for (const map of new Bun.Glob("chunk-*.js.map").scanSync(dirname(outfile))) rmSync(join(dirname(outfile), map));

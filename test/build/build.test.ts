@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { engineArchive } from "../../src/build/engine.ts";
-import { binary } from "../support/binary.ts";
+import { engineArchive, hostTarget } from "../../src/build/engine.ts";
+import { binary, databaseAddress, start } from "../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../support/home.ts";
+import { engines, privateCluster } from "../support/postgres.ts";
 
 const root = join(import.meta.dir, "../..");
 
@@ -21,6 +22,27 @@ describe("bun run build", () => {
     const binary = readFileSync(join(root, `dist/dewey-${target}`));
     expect(binary.readUInt16LE(18)).toBe(machine);
     expect(binary.includes(readFileSync(await engineArchive(target)))).toBe(true);
+  });
+
+  test("builds without a PostgreSQL a binary that serves a database of its user's, and says what to do without one", async () => {
+    const { stdout, exitCode } = build("--no-engine");
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain("Built dist/dewey-slim");
+    const slim = join(root, "dist/dewey-slim");
+    const archive = statSync(await engineArchive(hostTarget!)).size;
+    expect(statSync(binary).size - statSync(slim).size).toBeGreaterThan(archive * 0.9);
+    using home = temporaryHome();
+    const env = plainEnvironment(home.path);
+    const alone = Bun.spawnSync([slim, "serve", "--port", "0"], { env });
+    expect(alone.exitCode).toBe(2);
+    expect(alone.stderr.toString()).toContain("set DEWEY_DATABASE_URL");
+    expect(Bun.spawnSync([slim, "licenses"], { env }).stdout.toString()).not.toContain(
+      "PostgreSQL Database Management",
+    );
+    await using cluster = await privateCluster(engines[0]!);
+    const DEWEY_DATABASE_URL = databaseAddress(cluster.connection);
+    await using running = start(["serve", "--port", "0"], { ...env, DEWEY_DATABASE_URL }, undefined, slim);
+    await running.until("stderr", /"event":"serving"/);
   });
 
   test("rejects an unknown platform and names the known ones", () => {

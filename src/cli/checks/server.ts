@@ -1,6 +1,6 @@
 import { clientConfig, proxyConfig, serveConfig, unknownVariables } from "../../config.ts";
 import { settings } from "../../settings.ts";
-import { ENGINE_VERSION } from "../../store/engine/engine.ts";
+import { ENGINE_VERSION, carriesEngine } from "../../store/engine/engine.ts";
 import { withoutSecrets } from "../../wire/address.ts";
 import { isObject } from "../../wire/frame.ts";
 import type { Json } from "../../wire/frame.ts";
@@ -50,7 +50,9 @@ export async function configuration(invocation: Invocation): Promise<Finding> {
 
 export async function versions(invocation: Invocation): Promise<Finding> {
   const platform = `${process.platform}-${process.arch}`;
-  return ok(`Dewey ${invocation.version}, carrying PostgreSQL ${ENGINE_VERSION}, on ${platform}`);
+  return ok(
+    `Dewey ${invocation.version}, ${carriesEngine() ? `carrying PostgreSQL ${ENGINE_VERSION}` : "without a PostgreSQL of its own"}, on ${platform}`,
+  );
 }
 
 export async function server(invocation: Invocation): Promise<Finding> {

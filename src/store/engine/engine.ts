@@ -53,6 +53,25 @@ export function placesIn(folder: string): EngineFolders {
 /** Environment of PostgreSQL's programs: nothing of ours, and messages in English. */
 export const engineEnvironment = { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" };
 
+/** Whether this binary carries an engine; one built with `--no-engine` does not. */
+export function carriesEngine(): boolean {
+  return statSync(archivePath).size > 0;
+}
+
+/** Throws `invalid` in a binary without an engine. */
+export function refuseWithoutEngine(): void {
+  if (carriesEngine()) return;
+  const remedy =
+    "set DEWEY_DATABASE_URL (or DEWEY_DB_HOST) to a PostgreSQL 15 or later, or use the full build of Dewey";
+  throw new DeweyError(
+    "invalid",
+    `this build of Dewey carries no PostgreSQL, and no database is configured; ${remedy}`,
+    {
+      field: "DEWEY_DATABASE_URL",
+    },
+  );
+}
+
 /** Makes a folder that the engine's user may enter. Throws `invalid` when it cannot be made or written to. */
 export function makeFolder(folder: string): void {
   try {
