@@ -7,6 +7,16 @@ export type ErrorCode =
   | "unavailable" // The database, an upstream or the server does not answer; a retry may help.
   | "internal"; // A bug in Dewey.
 
+/** Every kind, as in the table below. */
+export const errorCodes: readonly ErrorCode[] = [
+  "invalid",
+  "not_found",
+  "conflict",
+  "unauthorized",
+  "unavailable",
+  "internal",
+];
+
 /** The only error class. `field` names the input at fault; `message` includes the remedy. Neither ever holds a secret. */
 export class DeweyError extends Error {
   readonly code: ErrorCode;
@@ -41,8 +51,7 @@ export const exitCode = (code: ErrorCode): number => translations[code].exit;
 
 /** The error code for a JSON-RPC code; `internal` for one that is not in the table. */
 export function errorCodeOf(jsonRpc: unknown): ErrorCode {
-  const codes: ErrorCode[] = ["invalid", "not_found", "conflict", "unauthorized", "unavailable"];
-  return codes.find((code) => translations[code].jsonRpc === jsonRpc) ?? "internal";
+  return errorCodes.find((code) => translations[code].jsonRpc === jsonRpc) ?? "internal";
 }
 
 /** Wraps anything thrown in a DeweyError; `internal` unless it is one already. */

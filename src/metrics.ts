@@ -31,11 +31,13 @@ const DURATION_BOUNDS_SECONDS = [0.001, 0.0025, 0.01, 0.025, 0.1, 0.25, 1, 2.5, 
 export class Metrics {
   readonly #families: Family[] = [];
 
-  /** A counter that is kept here. Calling the result with labels returns a function that adds; frequent callers keep it. */
+  /**
+   * A counter that is kept here. Calling the result with labels returns a function that adds; frequent callers keep it. From
+   * then on the response has these labels, at zero: a counter that appears with its first event shows no increase.
+   */
   counter(name: string, help: string): (labels?: Labels) => (by: number) => void {
     const counts = new Map<string, { value: number }>();
-    const samples = () =>
-      [...counts].flatMap(([labels, { value }]): [string, number][] => (value > 0 ? [[labels, value]] : []));
+    const samples = () => [...counts].map(([labels, { value }]): [string, number] => [labels, value]);
     this.#families.push({ name, help, type: "counter", samples });
     return (labels = {}) => {
       const key = labelText(labels);
@@ -45,16 +47,16 @@ export class Metrics {
     };
   }
 
-  /** A histogram. Calling the result with labels returns a function that adds a duration in milliseconds. */
-  durations(name: string, help: string): (labels: Labels) => (ms: number) => void {
+  /** A histogram. Calling the result with labels, which then show at zero, returns a function that adds milliseconds. */
+  durations(name: string, help: string): (labels?: Labels) => (ms: number) => void {
     const series = new Map<string, Series>();
     this.#families.push({
       name,
       help,
       type: "histogram",
-      samples: () => [...series.values()].filter(({ counts }) => counts.some(Boolean)).flatMap(histogram),
+      samples: () => [...series.values()].flatMap(histogram),
     });
-    return (labels) => {
+    return (labels = {}) => {
       const key = labelText(labels);
       const one = series.get(key) ?? { labels, counts: [...DURATION_BOUNDS_SECONDS, Infinity].map(() => 0), sum: 0 };
       series.set(key, one);

@@ -41,6 +41,7 @@ export class Watchdog {
   #processor = process.cpuUsage();
   #turns = 0;
   #seconds = 0;
+  readonly #delayed: (ms: number) => void;
   readonly #timer: ReturnType<typeof setInterval>;
 
   constructor(log: Log, metrics?: Metrics) {
@@ -51,6 +52,11 @@ export class Watchdog {
       () => this.#turns,
     );
     metrics?.counted("dewey_event_loop_long_turn_seconds_total", "Duration of these turns.", () => this.#seconds);
+    this.#delayed =
+      metrics?.durations(
+        "dewey_event_loop_delay_seconds",
+        `By how much the event loop was late, looked at every ${TICK_MS} ms.`,
+      )() ?? (() => {});
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     this.#timer.unref();
   }
@@ -62,6 +68,7 @@ export class Watchdog {
   #tick(): void {
     const nowMs = performance.now();
     const tookMs = nowMs - this.#tickMs;
+    this.#delayed(Math.max(0, tookMs - TICK_MS));
     if (tookMs >= LONGEST_TURN_MS) this.#report(tookMs);
     this.#tickMs = nowMs;
     this.#processor = process.cpuUsage();

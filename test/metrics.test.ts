@@ -16,6 +16,7 @@ test("counters and gauges are rendered in Prometheus' text format, with any char
       "# TYPE dewey_calls_total counter",
       'dewey_calls_total{tool="a"} 3',
       'dewey_calls_total{tool="odd\\"\\\\\\n"} 1',
+      'dewey_calls_total{tool="not called yet"} 0',
       "# HELP dewey_open Open things.",
       "# TYPE dewey_open gauge",
       "dewey_open 7",

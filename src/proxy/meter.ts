@@ -25,6 +25,16 @@ export class Meter {
     );
   }
 
+  /** Shows an upstream's counters at zero before its first session. */
+  expect(upstream: string): void {
+    this.#sessions({ upstream });
+    for (const outcome of callOutcomes) this.#calls({ upstream, outcome });
+    for (const direction of ["up", "down"]) {
+      this.#frames({ upstream, direction });
+      this.#bytes({ upstream, direction });
+    }
+  }
+
   /** Requests in flight, over all sessions. */
   get openRequests(): number {
     return [...this.#watches].reduce((sum, watch) => sum + watch.size, 0);

@@ -51,6 +51,11 @@ export class Messages {
     this.#writer = new Writer(database, workshop, sorter);
   }
 
+  /** What this server has stored since its start. */
+  get stored(): { messages: number; bytes: number } {
+    return this.#writer.stored;
+  }
+
   /** Throws `not_found` for the conversation, `conflict` for a turn or an id that is taken. */
   async store(input: NewMessage & { conversation_id: string }): Promise<StoredMessage> {
     const [stored] = await this.#writer.append(input.conversation_id, [input], {

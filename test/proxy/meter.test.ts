@@ -32,9 +32,11 @@ test("a meter counts sessions, frames and bytes by upstream and direction, and c
     'dewey_proxy_sessions_total{upstream="b"} 1',
     'dewey_proxy_frames_total{upstream="a",direction="up"} 1',
     'dewey_proxy_frames_total{upstream="a",direction="down"} 1',
+    'dewey_proxy_frames_total{upstream="b",direction="up"} 0',
     'dewey_proxy_frames_total{upstream="b",direction="down"} 1',
     `dewey_proxy_frame_bytes_total{upstream="a",direction="up"} ${JSON.stringify(call(1)).length}`,
     'dewey_proxy_frame_bytes_total{upstream="a",direction="down"} 22',
+    'dewey_proxy_frame_bytes_total{upstream="b",direction="up"} 0',
     'dewey_proxy_frame_bytes_total{upstream="b",direction="down"} 2',
   ]);
   const ends = {

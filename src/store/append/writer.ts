@@ -2,7 +2,7 @@ import { asDeweyError } from "../../errors.ts";
 import type { SQL } from "bun";
 import { appendRows, extraMs, prepare, prepareInTurns, settle } from "./append.ts";
 import type { Append, AppendOptions, AppendOutcome, StoredMessage } from "./append.ts";
-import type { NewMessage } from "./row.ts";
+import type { AppendRow, NewMessage } from "./row.ts";
 import { translated } from "../database/database.ts";
 import type { Database } from "../database/database.ts";
 import type { IndexSorter } from "../search/index-sorter.ts";
@@ -60,6 +60,8 @@ interface UnderWay {
  * retried caller by caller.
  */
 export class Writer {
+  /** What was stored since the start: messages, and the bytes of their contents. */
+  readonly stored = { messages: 0, bytes: 0 };
   readonly #database: Database;
   readonly #workshop: Workshop;
   readonly #sorter: IndexSorter;
@@ -105,7 +107,9 @@ export class Writer {
 
   /** Appends within the caller's transaction, to a conversation created in it. */
   async appendWithin(sql: SQL, append: Append): Promise<StoredMessage[]> {
-    settle(append, await appendRows(sql, [append.rows]));
+    const outcomes = await appendRows(sql, [append.rows]);
+    settle(append, outcomes);
+    this.#count(append.rows, outcomes);
     this.#sorter.stored(append.characters);
     return append.settle.promise;
   }
@@ -218,10 +222,21 @@ export class Writer {
     }
     let next = 0;
     for (const append of group) {
-      settle(append, outcomes.slice(next, next + append.rows.length));
+      const own = outcomes.slice(next, next + append.rows.length);
+      settle(append, own);
+      this.#count(append.rows, own);
       next += append.rows.length;
     }
     this.#sorter.stored(characters);
+  }
+
+  /** Counts the rows that were new. */
+  #count(rows: AppendRow[], outcomes: AppendOutcome[]): void {
+    for (const [index, { content, contentExact }] of rows.entries()) {
+      if (outcomes[index]?.outcome !== "stored") continue;
+      this.stored.messages += 1;
+      this.stored.bytes += Buffer.byteLength(contentExact ?? content);
+    }
   }
 
   /** Retries a failed group caller by caller, unless the database is unavailable: then every caller is refused. */

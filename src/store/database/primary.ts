@@ -3,7 +3,7 @@ import { asDeweyError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { pause } from "../../pause.ts";
 import type { Database } from "./database.ts";
-import { ReadOnly, sqlState } from "./lost.ts";
+import { ReadOnly, isReadOnly, sqlState } from "./lost.ts";
 import { one } from "./one.ts";
 
 /** Interval between looks: how long reads may at most go to a server that has been replaced. */
@@ -18,6 +18,8 @@ export class Primary {
   readonly #database: Database;
   readonly #log: Log;
   #timeline: number | undefined;
+  #isUp = true;
+  #isWritable = true;
 
   constructor(database: Database, log: Log) {
     this.#database = database;
@@ -29,8 +31,30 @@ export class Primary {
     return this.#timeline;
   }
 
+  /** Whether the database answered at the last look. */
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** Whether it took writes then. */
+  get isWritable(): boolean {
+    return this.#isWritable;
+  }
+
   /** Throws `unavailable`, with the reason, while the database takes no writes. */
   async check(): Promise<void> {
+    this.#isUp = await this.#look().then(
+      () => true,
+      (error: unknown) => {
+        this.#isWritable = false;
+        this.#isUp = answered(error);
+        throw error;
+      },
+    );
+    this.#isWritable = true;
+  }
+
+  async #look(): Promise<void> {
     const timeline = await this.#database.retried(async (sql) => {
       await refuseReadOnly(sql);
       return timelineOf(sql);
@@ -43,15 +67,15 @@ export class Primary {
 
   /** Looks from time to time until the signal aborts, and logs when the database stops taking writes, or takes them again. */
   async keep(signal: AbortSignal): Promise<void> {
-    let isWritable = true;
+    let wasWritable = true;
     for (; !signal.aborted; await pause(WATCH_INTERVAL_MS, signal)) {
       try {
         await this.check();
-        if (!isWritable) this.#log.info("the database takes writes again");
-        isWritable = true;
+        if (!wasWritable) this.#log.info("the database takes writes again");
+        wasWritable = true;
       } catch (error) {
-        if (isWritable && !signal.aborted) this.#log.warn("the database takes no writes", { error });
-        isWritable = false;
+        if (wasWritable && !signal.aborted) this.#log.warn("the database takes no writes", { error });
+        wasWritable = false;
       }
     }
   }
@@ -76,6 +100,12 @@ export class Primary {
     });
     this.#database.renew();
   }
+}
+
+/** Whether a failed look was answered by a database, which refused: it is read-only, or its disk is full. */
+function answered(error: unknown): boolean {
+  const { cause } = asDeweyError(error);
+  return isReadOnly(cause) || /^53[12]00$/.test(sqlState(cause) ?? "");
 }
 
 async function refuseReadOnly(sql: SQL): Promise<void> {

@@ -7,6 +7,7 @@ import { Primary } from "../../../src/store/database/primary.ts";
 import { openStore } from "../../../src/store/store.ts";
 import { failure } from "../../support/failure.ts";
 import {
+  freeze,
   connect,
   debian,
   emptyDatabase,
@@ -240,4 +241,24 @@ test("a database where nothing is free for Dewey says so at the deadline", async
     code: "unavailable",
     message: expect.stringContaining("no free connection"),
   });
+});
+
+test("what the last look has seen is known: whether the database answers, and whether it takes writes", async () => {
+  await using cluster = await privateCluster(engine!);
+  await using store = await testStore(engine!, { connection: cluster.connection, deadlineMs: 1000 });
+  const seen = () => [store.primary.isUp, store.primary.isWritable];
+  await store.primary.check();
+  expect(seen()).toEqual([true, true]);
+  await using sql = connect(cluster.connection);
+  await sql`alter system set default_transaction_read_only = on`;
+  await sql`select pg_reload_conf()`;
+  const look = () => store.primary.check().catch(() => {});
+  await until("the refusal", async () => {
+    await look();
+    return !store.primary.isWritable;
+  });
+  expect(seen()).toEqual([true, false]);
+  using _frozen = await freeze(cluster);
+  await look();
+  expect(seen()).toEqual([false, false]);
 });
