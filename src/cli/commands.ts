@@ -26,6 +26,7 @@ const loaders: Record<string, () => Promise<Command>> = {
   restore: async () => (await import("./commands/restore.ts")).restore,
   context: async () => (await import("./commands/context.ts")).context,
   stats: async () => (await import("./commands/stats.ts")).stats,
+  audit: async () => (await import("./commands/audit.ts")).audit,
   import: async () => (await import("./commands/import.ts")).importCommand,
   watch: async () => (await import("./commands/watch.ts")).watch,
   backup: async () => (await import("./commands/backup.ts")).backup,

@@ -62,8 +62,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   void store.reindexer.keep(stopping.signal);
   void store.backfill.keep(stopping.signal);
   void store.primary.keep(stopping.signal);
+  void store.size.keep(stopping.signal);
   stack.defer(() => stopping.abort());
-  const purge = setInterval(() => void purgeTrash(store, log), PURGE_INTERVAL_MS);
+  const purge = setInterval(() => {
+    void purgeTrash(store, log);
+    void store.audit
+      .purge()
+      .catch((error: unknown) => log.warn("could not purge the audit; will try again", { error }));
+  }, PURGE_INTERVAL_MS);
   stack.defer(() => clearInterval(purge));
   // What is shared is cut even where nothing that is stored is.
   const shareRedactor = createRedactor(config.redactPatterns, endedPatternWarning(log));

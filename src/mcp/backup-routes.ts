@@ -1,8 +1,11 @@
 import type { Server as BunServer } from "bun";
 import { asDeweyError, DeweyError, httpStatus } from "../errors.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Recovered } from "../store/backup/backup.ts";
 import { doing } from "../watchdog.ts";
+import { unknownActor } from "../store/audit.ts";
+import type { AuditAction } from "../store/audit.ts";
 import type { Store } from "../store/store.ts";
 import { receive } from "../wire/body.ts";
 import { BackupDownload } from "./backup-download.ts";
@@ -58,11 +61,13 @@ export class BackupRoutes {
     server.timeout(request, 0);
     try {
       const { pathname, searchParams } = new URL(request.url);
-      if (pathname === "/backup") return await this.#backup(request);
+      if (pathname === "/backup")
+        return await this.#during("store.backup", request, server, () => this.#backup(request));
       if (pathname === "/recover") return this.#begin(searchParams.get("force") === "true");
       const recovery = this.#known(searchParams.get("id"));
       if (pathname === "/recover/part") return await this.#part(recovery, searchParams, request, server);
-      if (pathname === "/recover/finish") return await this.#finish(recovery);
+      if (pathname === "/recover/finish")
+        return await this.#during("store.recover", request, server, () => this.#finish(recovery));
       if (pathname === "/recover/undo") return await this.#undo();
       throw new DeweyError("not_found", "use /backup, /recover, /recover/part, /recover/finish or /recover/undo");
     } catch (thrown) {
@@ -70,6 +75,22 @@ export class BackupRoutes {
       if (error.code === "internal") this.#log.error("a backup or a recovery failed", { error });
       return Response.json({ error: error.message, code: error.code }, { status: httpStatus(error.code) });
     }
+  }
+
+  /** Acts that change no row, or replace the table of the audit itself: their rows cannot be in a transaction of theirs. */
+  #during<Result>(action: AuditAction, request: Request, server: BunServer<unknown>, work: () => Promise<Result>) {
+    const actor = { ...unknownActor, address: server.requestIP(request)?.address ?? null };
+    const noted = (outcome: "ok" | ErrorCode) => this.#store.audit.note({ action, actor }, outcome);
+    return work().then(
+      (result) => {
+        noted("ok");
+        return result;
+      },
+      (error: unknown) => {
+        noted(asDeweyError(error).code);
+        throw error;
+      },
+    );
   }
 
   async #backup(request: Request): Promise<Response> {

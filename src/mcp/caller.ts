@@ -1,8 +1,10 @@
-import type { Author } from "../store/context-history.ts";
+import type { Actor } from "../store/audit.ts";
 
 /** Who sent a request. */
 export interface Caller {
-  author: Author;
+  actor: Actor;
+  /** The request's JSON-RPC id. */
+  requestId: string | number | null;
   /** Aborts when the caller cancels the request or disconnects. */
   signal: AbortSignal;
   /** Whether its revision knows links to resources in results: 2025-06-18 or later. */
@@ -12,9 +14,13 @@ export interface Caller {
 /** Limit on the part of a client's name that is kept; clients may send anything. */
 const MAX_CLIENT_NAME_CHARACTERS = 200;
 
-/** The author of a client's changes. `session` is null for requests that belong to none. */
-export function authorOf(session: string | null, client: { name: string; version: string } | undefined): Author {
+/** Who a client is. `session` is null for requests that belong to none. */
+export function actorOf(
+  session: string | null,
+  client: { name: string; version: string } | undefined,
+  address: string | null,
+): Actor {
   const kept = (text: string | undefined) =>
     text?.slice(0, MAX_CLIENT_NAME_CHARACTERS).toWellFormed().replaceAll("\0", "\uFFFD") ?? null;
-  return { session, client_name: kept(client?.name), client_version: kept(client?.version) };
+  return { session, client_name: kept(client?.name), client_version: kept(client?.version), address };
 }

@@ -1,9 +1,12 @@
 import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/sdk/types.js";
 import { within } from "../deadline.ts";
-import { asDeweyError } from "../errors.ts";
+import { asDeweyError, errorCodes } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { Metrics } from "../metrics.ts";
+import { meterProcess } from "../process-metrics.ts";
+import { unknownActor } from "../store/audit.ts";
 import type { Store } from "../store/store.ts";
+import { tools } from "../tools/tools.ts";
 import { Watchdog } from "../watchdog.ts";
 import { receive } from "../wire/body.ts";
 import { isObject, viewFrame } from "../wire/frame.ts";
@@ -71,10 +74,15 @@ export function startListener(options: ListenerOptions): Listener {
   const offered = offeredTools(options.tools ?? "all");
   const links = new Set<Link>();
   const metrics = new Metrics();
+  meterProcess(metrics, version);
   const watchdog = new Watchdog(log, metrics);
   const calls = metrics.counter("dewey_tool_calls_total", "Tool calls, by tool and outcome.");
   metrics.gauge("dewey_clients", "Open WebSocket connections and HTTP sessions.", () => links.size + http.size);
   const durations = metrics.durations("dewey_tool_call_duration_seconds", "Durations of tool calls, by tool.");
+  for (const tool of tools.keys()) {
+    durations({ tool });
+    for (const outcome of ["ok", ...errorCodes]) calls({ tool, outcome });
+  }
   let underWay = 0;
   let isDraining = false;
   const onBegin = () => void (underWay += 1);
@@ -88,26 +96,35 @@ export function startListener(options: ListenerOptions): Listener {
   const serving = new Serving({ store, version, log, contextWrites, offered, onBegin, onCall, changes });
   const backups = new BackupRoutes(store, log);
   const page = new Page();
-  const sessions = new PageSessions({ token: options.token, isTls: options.tls !== undefined });
+  const sessions = new PageSessions({
+    token: options.token,
+    isTls: options.tls !== undefined,
+    signedIn: (address) => store.audit.note({ action: "page.sign_in", actor: { ...unknownActor, address } }, "ok"),
+  });
   const http = new HttpSessions({
     log,
     versions: SUPPORTED_PROTOCOL_VERSIONS,
-    opened: (link) => void serving.link(link),
+    opened: (link, _, address) => void serving.link(link, address),
   });
-  const opened = (link: Link) => {
+  const opened = (link: Link, address: string | undefined) => {
     links.add(link);
-    return serving.link(link).finally(() => links.delete(link));
+    return serving.link(link, address).finally(() => links.delete(link));
   };
-  const port = new Port({
+  const refused = (response: Response, { request, server }: Visit) => port.countRefusal(response, request, server);
+  const port: Port = new Port({
     ...options,
     metrics,
     health: () => health(options),
     ready: () => (isDraining ? stopping : readiness(store)),
     isOpen: (request, url) => sessions.isOpen(request, url),
     admits: (request) => sessions.admits(request),
+    refused: ({ status, address, count }) => {
+      const outcome = status === 401 ? "unauthorized" : "forbidden";
+      store.audit.note({ action: "request.refused", actor: { ...unknownActor, address } }, outcome, count);
+    },
     // The page holds nothing of the store, and asks for the token itself.
     withoutToken: (request, url) => (page.isFor(request, url) ? page.respond(request, url.pathname) : undefined),
-    route: router(options, { http, serving, backups, page, sessions, opened, isDraining: () => isDraining }),
+    route: router(options, { http, serving, backups, page, sessions, opened, isDraining: () => isDraining, refused }),
   });
   return {
     url: port.url,
@@ -135,6 +152,16 @@ export function startListener(options: ListenerOptions): Listener {
 }
 
 function meterDatabase(metrics: Metrics, store: Store): void {
+  metrics.gauge("dewey_database_up", "1 if the database answered when it was last looked at, else 0.", () =>
+    Number(store.primary.isUp),
+  );
+  metrics.gauge("dewey_database_writable", "1 if it took writes then, else 0.", () => Number(store.primary.isWritable));
+  metrics.gauge("dewey_database_size_bytes", "Room that the database takes on its disk.", () =>
+    store.size.bytes === undefined ? [] : [[{}, store.size.bytes]],
+  );
+  const { messages } = store;
+  metrics.counted("dewey_stored_messages_total", "Messages stored by this server.", () => messages.stored.messages);
+  metrics.counted("dewey_stored_bytes_total", "Bytes of their contents.", () => messages.stored.bytes);
   if (store.reads()) {
     metrics.counted("dewey_reads_total", "Searches, lists and reads, by the database that answered.", () =>
       Object.entries(store.reads() ?? {}).map(([database, count]) => [{ database }, count]),
@@ -178,11 +205,12 @@ class Serving {
     this.#subscriptions.stop();
   }
 
-  /** Serves the requests of a link. Resolves when it has closed. */
-  async link(link: Link): Promise<void> {
+  /** Serves the requests of a link from a network address. Resolves when it has closed. */
+  async link(link: Link, from: string | undefined): Promise<void> {
     const left = new AbortController();
-    const stateless = new StatelessLink(link, this.#stateless, this.#subscriptions);
-    const session: Session = { left: left.signal, takesLinks: false };
+    const address = from ?? null;
+    const stateless = new StatelessLink(link, this.#stateless, this.#subscriptions, address);
+    const session: Session = { left: left.signal, takesLinks: false, address };
     try {
       const server = await createMcpServer(this.#options, session);
       const closed = Promise.withResolvers<void>();
@@ -219,24 +247,27 @@ interface Routes {
   page: Page;
   sessions: PageSessions;
   /** Resolves when the link has closed. */
-  opened: (link: Link) => Promise<void>;
+  opened: (link: Link, address: string | undefined) => Promise<void>;
   isDraining: () => boolean;
+  /** Counts a refused attempt to sign in. */
+  refused: (response: Response, visit: Visit) => void;
 }
 
 function router(
   { store, log, sharing }: ListenerOptions,
-  { http, serving, backups, page, sessions, opened, isDraining }: Routes,
+  { http, serving, backups, page, sessions, opened, isDraining, refused }: Routes,
 ): PortOptions["route"] {
   return (visit) => {
     const { request, server } = visit;
     const { pathname } = visit.url;
+    const address = server.requestIP(request)?.address;
     if (isDraining() && !request.headers.has(SESSION_HEADER)) return stoppingAnswer();
     if (visit.isWebSocket && (pathname === "/" || pathname === "/mcp")) {
       const follow = sessions.follower(request);
-      return upgrade(visit, (link) => follow(link, opened(link)));
+      return upgrade(visit, (link) => follow(link, opened(link, address)));
     }
     if (pathname === "/mcp") return handleMcp(visit, serving.http, http);
-    if (pathname === "/contexts") return handleContextWrite(request, store, log);
+    if (pathname === "/contexts") return handleContextWrite(request, { store, log }, address);
     if (pathname === SHARE_PATH && sharing) {
       // The client's disk may be slow, and a file that ends early looks complete.
       server.timeout(request, 0);
@@ -248,18 +279,19 @@ function router(
       if (request.method !== "POST") return refusal(405, `use POST ${pathname}`, { allow: "POST" });
       return owner === "reindex" ? handleReindex(request, store, log) : backups.handle(request, server);
     }
-    return pageOrRefusal(page, sessions, visit);
+    return pageOrRefusal({ page, sessions, refused }, visit);
   };
 }
 
-async function pageOrRefusal(page: Page, sessions: PageSessions, visit: Visit): Promise<Response> {
+async function pageOrRefusal(
+  { page, sessions, refused }: Pick<Routes, "page" | "sessions" | "refused">,
+  visit: Visit,
+): Promise<Response> {
   const { request, url, server } = visit;
   const ways = "WebSocket on / and /mcp, Streamable HTTP on /mcp, GET /healthz, GET /metrics, or open / in a browser";
-  return (
-    (await sessions.handle(request, server)) ??
-    (await page.respond(request, url.pathname)) ??
-    refusal(404, `use ${ways}`)
-  );
+  const answer = await sessions.handle(request, server);
+  if (answer) refused(answer, visit);
+  return answer ?? (await page.respond(request, url.pathname)) ?? refusal(404, `use ${ways}`);
 }
 
 /** Each request says by itself to which era it belongs. */

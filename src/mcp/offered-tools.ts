@@ -27,6 +27,6 @@ export function offeredTools(choice: ToolChoice): ReadonlyMap<string, Tool> {
  * The tool that a caller asks for by name; undefined when there is none for it. Dewey's own programs may call every tool:
  * otherwise a choice of tools for models would end all recording. Any client can call itself so; a choice guards nothing.
  */
-export function toolFor(name: string, { author }: Caller, offered: ReadonlyMap<string, Tool>): Tool | undefined {
-  return offered.get(name) ?? (author.client_name === OWN_CLIENT ? tools.get(name) : undefined);
+export function toolFor(name: string, { actor }: Caller, offered: ReadonlyMap<string, Tool>): Tool | undefined {
+  return offered.get(name) ?? (actor.client_name === OWN_CLIENT ? tools.get(name) : undefined);
 }

@@ -31,6 +31,8 @@ export interface PageSessionsOptions {
   /** The token that a session stands for; without one nobody needs a session. */
   token: string | undefined;
   isTls: boolean;
+  /** Told of everyone who has signed in, by the browser's network address. */
+  signedIn?: (address: string | null) => void;
   /** Milliseconds; for tests. */
   now?: () => number;
 }
@@ -46,14 +48,16 @@ interface PageSession {
 export class PageSessions {
   #token: Buffer | undefined;
   readonly #isTls: boolean;
+  readonly #signedIn: NonNullable<PageSessionsOptions["signedIn"]>;
   readonly #now: () => number;
   readonly #sessions = new Map<string, PageSession>();
   /** When each code ends, by its hash. */
   readonly #codes = new Map<string, number>();
 
-  constructor({ token, isTls, now = () => performance.now() }: PageSessionsOptions) {
+  constructor({ token, isTls, signedIn = () => {}, now = () => performance.now() }: PageSessionsOptions) {
     this.#token = token === undefined ? undefined : digest(token);
     this.#isTls = isTls;
+    this.#signedIn = signedIn;
     this.#now = now;
   }
 
@@ -126,6 +130,7 @@ export class PageSessions {
           : "this code was used before or is too old; call dewey open again";
       return refusal(401, remedy);
     }
+    this.#signedIn(server.requestIP(request)?.address ?? null);
     const headers = { ...NOT_KEPT, "set-cookie": this.#cookie(request, this.#begin(), SESSION_SECONDS) };
     return new Response(null, { status: 204, headers });
   }

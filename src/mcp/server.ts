@@ -1,5 +1,5 @@
 import { Server } from "@modelcontextprotocol/sdk/server/index.js";
-import { authorOf } from "./caller.ts";
+import { actorOf } from "./caller.ts";
 import { instructions } from "./instructions.ts";
 import { RESOURCES_LIST, answerRequest, capabilities, handlesMethod } from "./requests.ts";
 import type { ResourceChanges } from "./resource-changes.ts";
@@ -18,6 +18,8 @@ export interface Session {
   left: AbortSignal;
   /** Whether the revision that the client asked for knows links to resources in results. */
   takesLinks: boolean;
+  /** The client's network address. */
+  address: string | null;
 }
 
 /**
@@ -44,10 +46,11 @@ export async function createMcpServer(options: McpServerOptions, session: Sessio
   };
   // Handles every method: with handlers set for them, the SDK would validate requests and results against its own schemas,
   // which takes a quarter of a call, and answer malformed parameters with -32603 instead of -32602.
-  server.fallbackRequestHandler = async ({ method, params }, { sessionId, signal }) => {
+  server.fallbackRequestHandler = async ({ method, params }, { sessionId, signal, requestId }) => {
     if (method === RESOURCES_LIST) watchResources();
     const caller = {
-      author: authorOf(sessionId ?? connection, server.getClientVersion()),
+      actor: actorOf(sessionId ?? connection, server.getClientVersion(), session.address),
+      requestId,
       signal,
       takesLinks: session.takesLinks,
     };

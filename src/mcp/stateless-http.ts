@@ -62,7 +62,9 @@ export class StatelessHttp {
     if (view.kind !== "request") return new Response(null, { status: 202 });
     // Bun would close a connection that is idle for long.
     server.timeout(request, 0);
-    return view.method === LISTEN ? this.#listen(request, view) : this.#answer(request, view);
+    return view.method === LISTEN
+      ? this.#listen(request, view)
+      : this.#answer(request, view, server.requestIP(request)?.address ?? null);
   }
 
   #refusal(headers: Headers, version: string | undefined, view: ValidView): Response | undefined {
@@ -80,8 +82,8 @@ export class StatelessHttp {
     return undefined;
   }
 
-  async #answer(request: Request, view: AskedRequest): Promise<Response> {
-    return json(200, await this.#stateless.answer(view, request.signal));
+  async #answer(request: Request, view: AskedRequest, address: string | null): Promise<Response> {
+    return json(200, await this.#stateless.answer(view, request.signal, address));
   }
 
   #listen(request: Request, view: AskedRequest): Response {

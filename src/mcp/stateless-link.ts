@@ -14,13 +14,15 @@ export class StatelessLink {
   readonly #link: Link;
   readonly #stateless: Stateless;
   readonly #subscriptions: Subscriptions;
+  readonly #address: string | null;
   /** What cancels each request in flight, by its key. */
   readonly #inFlight = new Map<string, () => void>();
 
-  constructor(link: Link, stateless: Stateless, subscriptions: Subscriptions) {
+  constructor(link: Link, stateless: Stateless, subscriptions: Subscriptions, address: string | null = null) {
     this.#link = link;
     this.#stateless = stateless;
     this.#subscriptions = subscriptions;
+    this.#address = address;
   }
 
   /** Takes a message of this revision, and returns false for any other. */
@@ -53,7 +55,7 @@ export class StatelessLink {
   async #answer(view: AskedRequest): Promise<void> {
     const abort = new AbortController();
     this.#inFlight.set(view.key, () => abort.abort());
-    const frame = await this.#stateless.answer(view, abort.signal);
+    const frame = await this.#stateless.answer(view, abort.signal, this.#address);
     // A cancelled request gets no response.
     if (abort.signal.aborted) return;
     this.#inFlight.delete(view.key);

@@ -1,4 +1,4 @@
-import { authorOf } from "./caller.ts";
+import { actorOf } from "./caller.ts";
 import { instructions } from "./instructions.ts";
 import {
   HEADER_MISMATCH,
@@ -91,10 +91,10 @@ export class Stateless {
     return method === DISCOVER || method === LISTEN || methodOf(method) !== undefined;
   }
 
-  /** The response to a request with a right envelope. Never throws. */
-  async answer(view: Request, signal: AbortSignal): Promise<string> {
+  /** The response to a request with a right envelope, from a network address. Never throws. */
+  async answer(view: Request, signal: AbortSignal, address: string | null = null): Promise<string> {
     try {
-      return this.result(view, await this.#resultOf(view, signal));
+      return this.result(view, await this.#resultOf(view, signal, address));
     } catch (thrown) {
       return errorResponse(view, jsonRpcError(thrown));
     }
@@ -111,7 +111,7 @@ export class Stateless {
     });
   }
 
-  async #resultOf(view: Request, signal: AbortSignal): Promise<Json> {
+  async #resultOf(view: Request, signal: AbortSignal, address: string | null): Promise<Json> {
     const { store, log, version } = this.#options;
     const { method, message } = view;
     if (method === DISCOVER) {
@@ -126,7 +126,12 @@ export class Stateless {
     const known = methodOf(method);
     if (!known) throw noMethod(method);
     const client = metaOf(message)[CLIENT];
-    const caller = { author: authorOf(null, isImplementation(client) ? client : undefined), signal, takesLinks: true };
+    const caller = {
+      actor: actorOf(null, isImplementation(client) ? client : undefined, address),
+      requestId: message["id"] as string | number,
+      signal,
+      takesLinks: true,
+    };
     return { ...(await answerRequest(method, message["params"], caller, this.#options)), ...known.cache };
   }
 }

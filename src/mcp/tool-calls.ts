@@ -3,6 +3,7 @@ import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import { z } from "zod";
 import { asDeweyError, DeweyError, jsonRpcCode } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { Actor } from "../store/audit.ts";
 import type { Store } from "../store/store.ts";
 import { setStartupContext } from "../tools/contexts.ts";
 import { anyObject } from "../tools/fields.ts";
@@ -12,6 +13,7 @@ import { callTool, tools } from "../tools/tools.ts";
 import { doing } from "../watchdog.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Caller } from "./caller.ts";
+import { logFailedCall } from "./failed-call.ts";
 import { jsonSchema } from "./json-schema.ts";
 import { toolFor } from "./offered-tools.ts";
 import { paramsOf, protocolError } from "./protocol-error.ts";
@@ -77,6 +79,7 @@ export async function callByName(params: unknown, caller: Caller, options: CallO
   const tool = toolFor(wanted, caller, options.offered);
   if (!tool) {
     const name = JSON.stringify(wanted);
+    noSuchTool(args, caller, options);
     throw protocolError(ErrorCode.InvalidParams, `there is no tool ${name}; tools/list returns the available ones`);
   }
   try {
@@ -86,7 +89,7 @@ export async function callByName(params: unknown, caller: Caller, options: CallO
     const links = caller.takesLinks ? linksOf(tool, found) : [];
     return { content: [{ type: "text", text: JSON.stringify(output) }, ...links], structuredContent: output };
   } catch (thrown) {
-    const { code, field, message } = told(thrown, tool, options.log);
+    const { code, field, message } = told(thrown, tool);
     const text = JSON.stringify({ error: { code, ...(field === undefined ? {} : { field }), message } });
     return { isError: true, content: [{ type: "text", text }] };
   }
@@ -111,29 +114,37 @@ export async function callDirectly(method: string, params: unknown, caller: Call
     // The SDK's type demands an object, but the wire carries any JSON: "no context" is null.
     return (tool.bare ? tool.bare(output) : output) as Record<string, unknown>;
   } catch (thrown) {
-    const { code, field, message } = told(thrown, tool, options.log);
+    const { code, field, message } = told(thrown, tool);
     throw protocolError(jsonRpcCode(code), message, { code, ...(field === undefined ? {} : { field }) });
   }
 }
 
-async function answer(tool: Tool, given: unknown, { author, signal }: Caller, options: CallOptions) {
-  const { store, onBegin, onCall } = options;
+async function answer(tool: Tool, given: unknown, caller: Caller, options: CallOptions) {
+  const { store, log, onBegin, onCall } = options;
+  const { actor, signal } = caller;
   onBegin();
   const startedMs = performance.now();
   try {
-    const args = tool.writesContexts ? permitted(tool, given, options.contextWrites) : given;
-    const output = await doing(tool.name, () => callTool(tool, store, args, author, signal));
+    const args = tool.writesContexts ? permitted(tool, given, { actor, options }) : given;
+    const output = await doing(tool.name, () => callTool(tool, store, args, actor, signal));
     onCall(tool.name, "ok", performance.now() - startedMs);
     return output;
   } catch (error) {
     onCall(tool.name, asDeweyError(error).code, performance.now() - startedMs);
+    logFailedCall(log, store, { tool, args: given, caller, thrown: error });
     throw error;
   }
 }
 
 /** The arguments of a call that changes what later sessions read as instruction. Throws `unauthorized` when it may not. */
-function permitted(tool: Tool, args: unknown, contextWrites: ContextWrites): unknown {
+function permitted(
+  tool: Tool,
+  args: unknown,
+  { actor, options }: { actor: Actor; options: Pick<CallOptions, "store" | "contextWrites"> },
+): unknown {
+  const { store, contextWrites } = options;
   if (contextWrites === "off") {
+    if (tool.writesContexts) store.audit.note({ action: tool.writesContexts, actor }, "unauthorized");
     const remedy = "a person can change them with: dewey context";
     throw new DeweyError(
       "unauthorized",
@@ -144,10 +155,14 @@ function permitted(tool: Tool, args: unknown, contextWrites: ContextWrites): unk
   return asksNothing && contextWrites === "inactive" ? { ...args, set_active: false } : args;
 }
 
-/** The error for the caller. An internal error is logged and its message withheld: it may quote other people's data. */
-function told(thrown: unknown, tool: Tool, log: Log): Pick<DeweyError, "code" | "field" | "message"> {
+function noSuchTool(args: unknown, caller: Caller, { store, log }: CallOptions): void {
+  const thrown = new DeweyError("invalid", "there is no tool of this name");
+  logFailedCall(log, store, { tool: undefined, args, caller, thrown });
+}
+
+/** The error for the caller. The message of an internal one is withheld: it may quote other people's data. */
+function told(thrown: unknown, tool: Tool): Pick<DeweyError, "code" | "field" | "message"> {
   const error = asDeweyError(thrown);
   if (error.code !== "internal") return error;
-  log.error("a tool failed", { tool: tool.name, error: error.message, stack: error.stack?.split("\n").slice(1, 4) });
   return { code: "internal", field: undefined, message: `${tool.name} failed inside Dewey; its log says more` };
 }

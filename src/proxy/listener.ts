@@ -7,6 +7,7 @@ import { HttpSessions } from "../wire/http-sessions.ts";
 import type { Link } from "../wire/link.ts";
 import { Port, upgrade } from "../wire/port.ts";
 import type { Health, ListenOptions, Visit } from "../wire/port.ts";
+import type { Refused } from "../wire/refusals.ts";
 import { HttpRelay } from "./relay/http-relay.ts";
 import type { SessionFacts } from "./spool/tap.ts";
 import { signIn, signInPath } from "./relay/oauth.ts";
@@ -29,6 +30,8 @@ export interface ProxyListenerOptions extends ListenOptions {
   /** The health; the proxy can relay while its status is "ok". */
   health: () => { status: string; recorder: { recording: boolean } } & Record<string, unknown>;
   metrics: Metrics;
+  /** Told of requests that were refused. */
+  refused: (refused: Refused) => void;
 }
 
 /** The store's limit on the keys that group conversations. */

@@ -1,6 +1,7 @@
 import { ToolClient } from "../tool-client.ts";
 import type { Log } from "../log.ts";
 import { Metrics } from "../metrics.ts";
+import { meterProcess } from "../process-metrics.ts";
 import { Watchdog } from "../watchdog.ts";
 import type { Link } from "../wire/link.ts";
 import { Claims } from "./spool/claims.ts";
@@ -62,8 +63,10 @@ export function startProxy(options: ProxyOptions): Proxy {
   const recorder = startRecorder(options);
   const states = new UpstreamStates();
   const metrics = new Metrics();
+  meterProcess(metrics, version);
   const watchdog = new Watchdog(log, metrics);
   const meter = new Meter(metrics);
+  for (const name of options.upstreams.byName.keys()) meter.expect(name);
   const open = new Set<RelayedSession>();
   const children = new Children();
   let { upstreams } = options;
@@ -83,6 +86,10 @@ export function startProxy(options: ProxyOptions): Proxy {
   const listener = new ProxyListener({
     ...options,
     upstreams: () => upstreams,
+    refused: ({ status, address, count }) => {
+      const outcome = status === 401 ? "unauthorized" : "forbidden";
+      log.info("audit", { action: "request.refused", outcome, address, count });
+    },
     sawUpstream: (name, reason) => states.saw(name, reason),
     sawStream: (name, reason) => states.sawStream(name, reason),
     metrics,
@@ -121,6 +128,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     url: listener.url,
     configure(changed) {
       upstreams = changed;
+      for (const name of changed.byName.keys()) meter.expect(name);
       configuration = readNow(changed);
       for (const session of open) void session.refresh();
     },

@@ -1,7 +1,9 @@
 import type { SQL } from "bun";
 import { withoutEnd } from "../ends.ts";
 import { DeweyError } from "../errors.ts";
-import { noteChange, readHistory, unknownAuthor } from "./context-history.ts";
+import { unknownActor } from "./audit.ts";
+import type { Act, Actor, Audit } from "./audit.ts";
+import { noteChange, readHistory } from "./context-history.ts";
 import type { Author, ContextHistory, HistoryRequest } from "./context-history.ts";
 import type { Database } from "./database/database.ts";
 import { one } from "./database/one.ts";
@@ -51,10 +53,12 @@ const MAX_CONTENT_BYTES = REPLY_BUDGET_BYTES - 2 * ROW_OVERHEAD_BYTES;
 export class Contexts {
   readonly #database: Database;
   readonly #redactor: Redactor;
+  readonly #audit: Audit;
 
-  constructor(database: Database, redactor: Redactor) {
+  constructor(database: Database, redactor: Redactor, audit: Audit) {
     this.#database = database;
     this.#redactor = redactor;
+    this.#audit = audit;
   }
 
   /**
@@ -86,16 +90,16 @@ export class Contexts {
   /** Creates a context or replaces its content. With `set_active` it replaces the active context. */
   async set(
     input: { name: string; content: string; set_active: boolean },
-    author: Author = unknownAuthor,
+    actor: Actor = unknownActor,
   ): Promise<Pick<StartupContext, "id" | "name" | "is_active" | "created_at">> {
-    const by = this.#redacted(author);
+    const by = this.#redacted(actor);
     const { set_active } = input;
     const name = redactKey(this.#redactor, input.name);
     if (Buffer.byteLength(input.content) > MAX_CONTENT_BYTES) {
       throw new DeweyError("invalid", `content should take at most ${MAX_CONTENT_BYTES} bytes`, { field: "content" });
     }
     const content = this.#redactor.text(input.content, {});
-    const row = await this.#changing(async (sql) => {
+    const row = await this.#changing({ action: "context.set", actor, target: name }, async (sql) => {
       const [before]: ContextRow[] = await sql`select * from startup_contexts where name = ${name}`;
       if (set_active && before?.is_active !== true) await deactivate(sql, by);
       const after = await one<Pick<ContextRow, "id" | "name" | "is_active" | "created_at">>(
@@ -115,12 +119,12 @@ export class Contexts {
   /** Ties a context to a folder, replacing any other; without a name, unties the folder. Throws `not_found`. */
   async tie(
     input: { folder: string; name?: string | undefined },
-    author: Author = unknownAuthor,
+    actor: Actor = unknownActor,
   ): Promise<{ folder: string; name: string | null }> {
-    const by = this.#redacted(author);
+    const by = this.#redacted(actor);
     const name = redactKey(this.#redactor, input.name);
     const folder = withoutSlashes(this.#redactor.text(input.folder, {}));
-    await this.#changing(async (sql) => {
+    await this.#changing({ action: "context.tie", actor, target: name }, async (sql) => {
       const [before]: { name: string }[] = await sql`select c.name from startup_context_folders f
         join startup_contexts c on c.id = f.context_id where f.folder = ${folder}`;
       if (before?.name === name) return;
@@ -163,11 +167,11 @@ export class Contexts {
   }
 
   /** Throws `not_found`, and `conflict` for the active one unless forced. */
-  async delete(input: { name: string; force: boolean }, author: Author = unknownAuthor): Promise<{ deleted: true }> {
-    const by = this.#redacted(author);
+  async delete(input: { name: string; force: boolean }, actor: Actor = unknownActor): Promise<{ deleted: true }> {
+    const by = this.#redacted(actor);
     const { force } = input;
     const name = redactKey(this.#redactor, input.name);
-    await this.#changing(async (sql) => {
+    await this.#changing({ action: "context.delete", actor, target: name }, async (sql) => {
       const [row]: { is_active: boolean }[] = await sql`select is_active from startup_contexts where name = ${name}`;
       if (!row) throw unknownContext(name);
       if (row.is_active && !force) {
@@ -189,11 +193,15 @@ export class Contexts {
     return { session: text(session), client_name: text(client_name), client_version: text(client_version) };
   }
 
-  #changing<Result>(work: (sql: SQL) => Promise<Result>): Promise<Result> {
-    return this.#database.transaction(async (sql) => {
-      await sql`select pg_advisory_xact_lock(${CHANGES_LOCK})`;
-      return work(sql);
-    });
+  #changing<Result>(act: Act, work: (sql: SQL) => Promise<Result>): Promise<Result> {
+    return this.#audit.during(act, (note) =>
+      this.#database.transaction(async (sql) => {
+        await sql`select pg_advisory_xact_lock(${CHANGES_LOCK})`;
+        const result = await work(sql);
+        await note(sql);
+        return result;
+      }),
+    );
   }
 }
 

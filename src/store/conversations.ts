@@ -1,5 +1,7 @@
 import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
+import { unknownActor } from "./audit.ts";
+import type { Actor, Audit, Note } from "./audit.ts";
 import { placeOf } from "./cursor.ts";
 import type { Database } from "./database/database.ts";
 import { exactMetadata, storableMetadata, storableText } from "./exact.ts";
@@ -81,12 +83,14 @@ export class Conversations {
   readonly #reads: Reads;
   readonly #trashDays: number;
   readonly #workshop: Workshop;
+  readonly #audit: Audit;
 
-  constructor(database: Database, reads: Reads, trashDays: number, workshop: Workshop) {
+  constructor(database: Database, reads: Reads, trashDays: number, workshop: Workshop, audit: Audit) {
     this.#database = database;
     this.#reads = reads;
     this.#workshop = workshop;
     this.#trashDays = trashDays;
+    this.#audit = audit;
   }
 
   /**
@@ -168,7 +172,10 @@ export class Conversations {
    * kept, without an error, when a higher source gave it; so is an origin that is itself a fork of this conversation.
    * Throws `not_found`.
    */
-  async update(input: ConversationUpdate): Promise<{ conversation_id: string } & ConversationFacts> {
+  async update(
+    input: ConversationUpdate,
+    actor: Actor = unknownActor,
+  ): Promise<{ conversation_id: string } & ConversationFacts> {
     const id = input.conversation_id?.toLowerCase() ?? (await this.#holding(input.of_message ?? {}));
     const title = input.title === undefined ? null : this.#storableTitle(input.title);
     const source = input.title_source ?? "person";
@@ -179,11 +186,12 @@ export class Conversations {
     const { parent_id = null, forked_from = null, starred = null } = input;
     const added = await this.#withoutSecrets(input.metadata);
     // One transaction, so that no reader sees a half, and a failure leaves none.
-    return this.#database.retried((pooled) =>
-      pooled.begin(async (sql) => {
-        if (added !== undefined) await addMetadata(sql, id, added);
-        // A title is prepared first: `c.title` of the right side is the row's earlier one.
-        const rows: ConversationFacts[] = await sql`
+    const change = (note: Note) =>
+      this.#database.retried((pooled) =>
+        pooled.begin(async (sql) => {
+          if (added !== undefined) await addMetadata(sql, id, added);
+          // A title is prepared first: `c.title` of the right side is the row's earlier one.
+          const rows: ConversationFacts[] = await sql`
           update conversations c set
             title = case when ${title}::text is null or c.title_source = any(${sql.array([...outranked], "TEXT")}) then c.title
               else ${title} end,
@@ -195,12 +203,17 @@ export class Conversations {
                 select from conversations o where o.id = ${forked_from}::uuid and (o.id = c.id or o.forked_from = c.id)
               ) then c.forked_from else coalesce(${forked_from}::uuid, c.forked_from) end, starred = coalesce(${starred}::boolean, c.starred)
           where c.id = ${id} returning ${factColumns(sql)}`;
-        const [row] = rows;
-        if (!row) throw notFound(id);
-        await markBranches(sql, id, input);
-        return { conversation_id: id, ...factsOf(row) };
-      }),
-    );
+          const [row] = rows;
+          if (!row) throw notFound(id);
+          await markBranches(sql, id, input);
+          await note(sql);
+          return { conversation_id: id, ...factsOf(row) };
+        }),
+      );
+    // What importers and the first prompt name is no person's act.
+    const isRenamed = title !== null && source === "person";
+    if (!isRenamed) return change(() => Promise.resolve());
+    return this.#audit.during({ action: "conversation.rename", actor, target: id }, change);
   }
 
   /** Metadata without its secrets, as it is read again. */
@@ -225,19 +238,23 @@ export class Conversations {
   }
 
   /** Moves to the trash, or with `force` deletes at once, even from the trash. Throws `not_found`. */
-  async delete(input: {
-    conversation_id: string;
-    force: boolean;
-  }): Promise<{ deleted: true; messages_deleted: number; restorable_until?: string }> {
+  async delete(
+    input: { conversation_id: string; force: boolean },
+    actor: Actor = unknownActor,
+  ): Promise<{ deleted: true; messages_deleted: number; restorable_until?: string }> {
     const id = input.conversation_id;
-    const rows: { message_count: number; deleted_at: Date }[] = await this.#database.transaction((sql) =>
-      input.force
-        ? sql`delete from conversations where id = ${id} returning message_count`
-        : sql`update conversations set deleted_at = now() where id = ${id} and deleted_at is null
-            returning message_count, deleted_at`,
+    const action = input.force ? "conversation.purge" : "conversation.delete";
+    const row = await this.#audit.during({ action, actor, target: id }, (note) =>
+      this.#database.transaction(async (sql) => {
+        const [found]: { message_count: number; deleted_at: Date }[] = input.force
+          ? await sql`delete from conversations where id = ${id} returning message_count`
+          : await sql`update conversations set deleted_at = now() where id = ${id} and deleted_at is null
+              returning message_count, deleted_at`;
+        if (!found) throw notFound(id);
+        await note(sql);
+        return found;
+      }),
     );
-    const [row] = rows;
-    if (!row) throw notFound(id);
     return {
       deleted: true,
       messages_deleted: row.message_count,
@@ -248,16 +265,23 @@ export class Conversations {
   }
 
   /** Restores from the trash. Does nothing for a conversation outside the trash. Throws `not_found`. */
-  async restore(input: { conversation_id: string }): Promise<{ restored: boolean; message_count: number }> {
+  async restore(
+    input: { conversation_id: string },
+    actor: Actor = unknownActor,
+  ): Promise<{ restored: boolean; message_count: number }> {
     const id = input.conversation_id;
-    const row = await this.#database.transaction(async (sql) => {
-      const [found]: { trashed: boolean; message_count: number }[] = await sql`
-        select deleted_at is not null as trashed, message_count
-        from conversations where id = ${id} for update`;
-      if (found?.trashed) await sql`update conversations set deleted_at = null where id = ${id}`;
-      return found;
-    });
-    if (!row) throw new DeweyError("not_found", `there is no conversation ${id}, in the trash or outside it`, field);
+    const row = await this.#audit.during({ action: "conversation.restore", actor, target: id }, (note) =>
+      this.#database.transaction(async (sql) => {
+        const [found]: { trashed: boolean; message_count: number }[] = await sql`
+          select deleted_at is not null as trashed, message_count
+          from conversations where id = ${id} for update`;
+        if (!found)
+          throw new DeweyError("not_found", `there is no conversation ${id}, in the trash or outside it`, field);
+        if (found.trashed) await sql`update conversations set deleted_at = null where id = ${id}`;
+        await note(sql);
+        return found;
+      }),
+    );
     return { restored: row.trashed, message_count: row.message_count };
   }
 

@@ -1,3 +1,4 @@
+import { Audit } from "./audit.ts";
 import { Backfill } from "./backfill.ts";
 import { recoverBackup, writeBackup } from "./backup/backup.ts";
 import type { Recovered } from "./backup/backup.ts";
@@ -17,6 +18,7 @@ import { Messages } from "./messages.ts";
 import { inspect } from "./database/inspection.ts";
 import { migrate } from "./database/migrations.ts";
 import { Primary } from "./database/primary.ts";
+import { DatabaseSize } from "./database/size.ts";
 import { Reads } from "./database/reads.ts";
 import type { ReadCounts } from "./database/reads.ts";
 import { redactKey } from "./redact/redact.ts";
@@ -80,12 +82,14 @@ export interface Store {
   tail: Tail;
   calls: Calls;
   stats: Stats;
+  audit: Audit;
   /** The whole store as an archive: a consistent snapshot. Throws `unavailable`. */
   backup(): Promise<ReadableStream<Uint8Array>>;
   /** Fills the store from an archive; a failure changes nothing. See `recoverBackup`. */
   recover(archive: AsyncIterable<Uint8Array>, options: { force: boolean }): Promise<Recovered>;
   /** Whether the database takes writes. */
   primary: Primary;
+  size: DatabaseSize;
   /** Throws `unavailable`, with the reason, while the database is away or takes no writes. */
   health(): Promise<StoreHealth>;
   /** Opens the connections anew, without failing the calls on them: the password may have changed. */
@@ -108,7 +112,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   let replica: Replica | undefined;
   try {
     await inspect(database, options.log);
-    const migrations = await migrate(database);
+    const migrations = await migrate(database, options.log);
     await database.warm();
     const prepareSearch = async () => {
       await prepareLanguage(database, options.searchLanguage, options.log);
@@ -120,20 +124,22 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const primary = new Primary(database, options.log);
     const sorter = new IndexSorter(database, options.log);
     const messages = new Messages(database, reads, workshop, sorter);
+    const audit = new Audit(database, redactor, options.log);
     return {
-      conversations: new Conversations(database, reads, options.trashDays, workshop),
+      conversations: new Conversations(database, reads, options.trashDays, workshop, audit),
       messages,
       imports: new Imports(database, workshop, messages),
       importedFiles: new ImportedFiles(database, workshop),
       search: new Search(database, reads, options.log, (key) => redactKey(redactor, key)),
       reindexer: new Reindexer(database, options.searchLanguage, sorter, options.log),
       backfill: new Backfill(database, options.log),
-      contexts: new Contexts(database, redactor),
+      contexts: new Contexts(database, redactor, audit),
       lastSessions: new LastSessions(reads, redactor),
       results: new Results(database, workshop),
       tail: new Tail(database, redactor),
       calls: new Calls(reads, redactor),
       stats: new Stats(reads),
+      audit,
       backup: () => writeBackup(database),
       async recover(archive, { force }) {
         const recovered = await recoverBackup(database, archive, force);
@@ -141,6 +147,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         return recovered;
       },
       primary,
+      size: new DatabaseSize(database, options.log),
       async health() {
         await primary.check();
         const { timeline } = primary;
@@ -164,6 +171,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       reads: () => (replica ? reads.counts() : undefined),
       close: async () => {
         workshop.close();
+        await audit.close();
         await Promise.all([database.close(), replica?.close()]);
       },
     };

@@ -67,8 +67,8 @@ export const setStartupContext = defineTool({
   }),
   output: z.object({ id: z.string(), name: z.string(), is_active: z.boolean(), created_at: time }),
   annotations: destroys,
-  writesContexts: true,
-  handle: (store, input, author) => store.contexts.set(input, author),
+  writesContexts: "context.set",
+  handle: (store, input, actor) => store.contexts.set(input, actor),
 });
 
 export const listStartupContexts = defineTool({
@@ -99,8 +99,8 @@ export const deleteStartupContext = defineTool({
   input: z.strictObject({ name, force: z.boolean().default(false) }),
   output: z.object({ deleted: z.literal(true) }),
   annotations: destroys,
-  writesContexts: true,
-  handle: (store, input, author) => store.contexts.delete(input, author),
+  writesContexts: "context.delete",
+  handle: (store, input, actor) => store.contexts.delete(input, actor),
 });
 
 export const tieStartupContext = defineTool({
@@ -112,8 +112,8 @@ export const tieStartupContext = defineTool({
   input: z.strictObject({ folder: key("the folder, as an absolute path"), name: name.optional() }),
   output: z.object({ folder: z.string(), name: z.string().nullable() }),
   annotations: destroys,
-  writesContexts: true,
-  handle: (store, input, author) => store.contexts.tie(input, author),
+  writesContexts: "context.tie",
+  handle: (store, input, actor) => store.contexts.tie(input, actor),
 });
 
 export const startupContextHistory = defineTool({

@@ -210,7 +210,7 @@ export const updateConversation = defineTool({
     }),
   output: shownBy(z.object({ conversation_id: z.string(), ...facts }), "as in dewey_get_conversation"),
   annotations: changes,
-  handle: (store, input) => store.conversations.update(input),
+  handle: (store, input, actor) => store.conversations.update(input, actor),
 });
 
 export const deleteConversation = defineTool({
@@ -225,7 +225,7 @@ export const deleteConversation = defineTool({
   }),
   output: z.object({ deleted: z.literal(true), messages_deleted: z.int(), restorable_until: time.optional() }),
   annotations: destroys,
-  handle: (store, input) => store.conversations.delete(input),
+  handle: (store, input, actor) => store.conversations.delete(input, actor),
 });
 
 export const restoreConversation = defineTool({
@@ -238,5 +238,5 @@ export const restoreConversation = defineTool({
     message_count: z.int(),
   }),
   annotations: changes,
-  handle: (store, input) => store.conversations.restore(input),
+  handle: (store, input, actor) => store.conversations.restore(input, actor),
 });

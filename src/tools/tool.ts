@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { Author } from "../store/context-history.ts";
+import type { Actor, AuditAction } from "../store/audit.ts";
 import type { Store } from "../store/store.ts";
 
 /** Hints for clients about a tool's effects (MCP's `ToolAnnotations`). */
@@ -21,14 +21,14 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
   annotations: ToolAnnotations;
   /** Whether the reply quotes stored text; MCP replies of such tools begin with `QUOTATION`. */
   quotes?: true;
-  /** Whether it changes what new sessions read as instruction; `DEWEY_CONTEXT_WRITES` decides who may call it. */
-  writesContexts?: true;
+  /** The act, when it changes what new sessions read as instruction; `DEWEY_CONTEXT_WRITES` decides who may do it. */
+  writesContexts?: AuditAction;
   /** Whether clients that load tools on demand should load this one at once. */
   alwaysLoaded?: true;
   /** Whether only Dewey's own programs call it; other clients are not offered it. */
   ownOnly?: true;
-  /** `author` is recorded with changes of contexts; `signal` aborts when the caller no longer waits. */
-  handle(store: Store, input: z.output<Input>, author: Author, signal: AbortSignal): Promise<z.input<Output>>;
+  /** `actor` is recorded with what it changes; `signal` aborts when the caller no longer waits. */
+  handle(store: Store, input: z.output<Input>, actor: Actor, signal: AbortSignal): Promise<z.input<Output>>;
   /** The conversations that the reply is about, best first, which clients can open as resources. */
   conversations?(output: z.input<Output>): { id: string; title: string | null }[];
   /** The result for callers that name the tool as the JSON-RPC method, where it differs from the output. */

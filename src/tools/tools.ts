@@ -1,6 +1,7 @@
 import { DeweyError } from "../errors.ts";
-import type { Author } from "../store/context-history.ts";
+import type { Actor } from "../store/audit.ts";
 import type { Store } from "../store/store.ts";
+import * as audit from "./audit.ts";
 import * as calls from "./calls.ts";
 import * as contexts from "./contexts.ts";
 import * as conversations from "./conversations.ts";
@@ -15,7 +16,7 @@ import type { Tool } from "./tool.ts";
 
 /** All tools by name. */
 export const tools: ReadonlyMap<string, Tool> = new Map(
-  [conversations, messages, imports, search, contexts, sessions, results, tail, calls, stats]
+  [conversations, messages, imports, search, contexts, sessions, results, tail, calls, stats, audit]
     .flatMap((noun): Tool[] => Object.values(noun))
     .map((tool) => [tool.name, tool]),
 );
@@ -25,7 +26,7 @@ export async function callTool(
   tool: Tool,
   store: Store,
   args: unknown,
-  author: Author,
+  actor: Actor,
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
   const parsed = tool.input.safeParse(args ?? {});
@@ -33,7 +34,7 @@ export async function callTool(
     const [issue] = parsed.error.issues;
     throw issue ? argumentError(issue) : new DeweyError("invalid", "the arguments are wrong");
   }
-  return tool.handle(store, parsed.data, author, signal);
+  return tool.handle(store, parsed.data, actor, signal);
 }
 
 type Issue = { code?: string | undefined; path: PropertyKey[]; message: string; keys?: string[]; input?: unknown };

@@ -35,8 +35,8 @@ const streamHeaders = {
 };
 
 export interface HttpSessionsOptions {
-  /** Called for a new session; the callee opens the link. */
-  opened(link: Link, request: Request): void;
+  /** Called for a new session, with the client's network address; the callee opens the link. */
+  opened(link: Link, request: Request, address: string | undefined): void;
   log: Log;
   /** The revisions that a request's header may name; a relay leaves the check to its upstream. */
   versions?: readonly string[];
@@ -64,7 +64,7 @@ export class HttpSessions {
     this.#options = options;
     if (options.takesLoneRequests === true)
       this.#lone = new LoneRequests({
-        open: (request) => this.#open(request),
+        open: (request) => this.#open(request, undefined),
         streamHeaders,
         discoverLimitMs: options.discoverLimitMs,
       });
@@ -162,14 +162,14 @@ export class HttpSessions {
         ? problem(400, id, METHOD_NOT_FOUND, "this server has no server/discover; initialize a session")
         : problem(400, id, INVALID_REQUEST, `a session is required: initialize one, then send its ${SESSION_HEADER}`);
     }
-    const session = this.#lone?.adopt(request, server) ?? this.#open(request);
+    const session = this.#lone?.adopt(request, server) ?? this.#open(request, server.requestIP(request)?.address);
     if (!session)
       return problem(503, id, SESSION_NOT_FOUND, "all sessions that there may be are in use; try again later");
     return answer(session, request, text, view);
   }
 
   /** Opens a link; undefined when there are too many and all are in use. */
-  #open(request: Request): HttpSessionLink | undefined {
+  #open(request: Request, address: string | undefined): HttpSessionLink | undefined {
     if (this.#sessions.size >= (this.#options.maxSessions ?? MAX_SESSIONS) && !this.#evict()) return undefined;
     const session = new HttpSessionLink({
       ended: () => {
@@ -179,7 +179,7 @@ export class HttpSessions {
       stallLimitMs: this.#options.stallLimitMs,
     });
     this.#sessions.set(session.id, session);
-    this.#options.opened(session, request);
+    this.#options.opened(session, request, address);
     return session;
   }
 

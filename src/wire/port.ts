@@ -9,6 +9,8 @@ import { createGuard, refusal } from "./guard.ts";
 import type { Guard } from "./guard.ts";
 import { BODY_IDLE_SECONDS } from "./limits.ts";
 import type { Link } from "./link.ts";
+import { Refusals } from "./refusals.ts";
+import type { Refused } from "./refusals.ts";
 import { acceptedWebSocket, selectSubprotocol } from "./websocket.ts";
 import type { Accepted } from "./websocket.ts";
 
@@ -58,6 +60,8 @@ export interface PortOptions extends ListenOptions {
   admits?(request: Request): boolean;
   /** Answers a request that lacks only the token, in place of the refusal, which stands where this is undefined. */
   withoutToken?(request: Request, url: URL): Promise<Response | undefined> | undefined;
+  /** Told of requests that were refused: they lack the token, or come from a page or for a host that may not. */
+  refused?(refused: Refused): void;
   /** Answers everything else; undefined for a request that was upgraded. */
   route(visit: Visit): Response | undefined | Promise<Response | undefined>;
 }
@@ -76,11 +80,19 @@ export class Port {
   #server: Server<Accepted>;
   /** Servers with an earlier certificate, whose connections are still open. */
   readonly #earlier: Server<Accepted>[] = [];
+  readonly #refusals: Refusals;
+  readonly #refusalCounts: Record<Refused["status"], (by: number) => void>;
 
   /** Throws `unavailable` when the address cannot be listened on. */
   constructor(options: PortOptions) {
     this.#options = options;
     this.#guard = createGuard(options);
+    this.#refusals = new Refusals((refused) => options.refused?.(refused));
+    const counter = options.metrics.counter(
+      "dewey_auth_refusals_total",
+      "Requests refused: 401 without the token, 403 from a page or for a host that is not allowed.",
+    );
+    this.#refusalCounts = { 401: counter({ status: "401" }), 403: counter({ status: "403" }) };
     this.#server = this.#listen(options.port, options.tls);
   }
 
@@ -129,7 +141,15 @@ export class Port {
 
   /** Closes every connection. */
   async close(): Promise<void> {
+    this.#refusals.stop();
     await Promise.all([...this.#earlier, this.#server].map((server) => server.stop(true)));
+  }
+
+  /** Counts a refusal by the guard, or by a route that knows whom it lets in. */
+  countRefusal({ status }: Response, request: Request, server: Server<unknown>): void {
+    if (status !== 401 && status !== 403) return;
+    this.#refusalCounts[status](1);
+    this.#refusals.count(status, server.requestIP(request)?.address);
   }
 
   #listen(port: number, tls: ListenOptions["tls"]): Server<Accepted> {
@@ -167,7 +187,11 @@ export class Port {
     const isOpen = PROBES.has(url.pathname) || (this.#options.isOpen?.(request, url) ?? false);
     const refused = this.#guard(request, { open: isOpen });
     // Not as an open request: that would be open to every route that answers this address.
-    if (refused) return (refused.status === 401 && this.#options.withoutToken?.(request, url)) || refused;
+    if (refused) {
+      const shown = refused.status === 401 ? this.#options.withoutToken?.(request, url) : undefined;
+      if (shown === undefined) this.countRefusal(refused, request, server);
+      return shown ?? refused;
+    }
     if (isPreflight(request)) return preflightAnswer(request);
     // The process runs, and its event loop turns.
     if (url.pathname === "/livez") return Response.json({ status: "alive" });

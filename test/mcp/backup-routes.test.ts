@@ -220,7 +220,7 @@ describe("a backup over HTTP", () => {
   });
 
   test("that the database does not answer makes room for the next", async () => {
-    const server = { timeout() {} } as unknown as Parameters<BackupRoutes["handle"]>[1];
+    const server = { timeout() {}, requestIP: () => null } as unknown as Parameters<BackupRoutes["handle"]>[1];
     const away = { ...store, backup: () => Promise.reject(new DeweyError("unavailable", "away")) };
     const failing = new BackupRoutes(away, log);
     for (let count = 0; count < 2; count += 1) {

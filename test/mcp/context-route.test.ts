@@ -25,7 +25,7 @@ describe("/contexts", () => {
       body: JSON.stringify(body),
       ...init,
     });
-    const response = await handleContextWrite(request, store, quiet);
+    const response = await handleContextWrite(request, { store, log: quiet });
     return { status: response.status, reply: (await response.json()) as Record<string, unknown> };
   };
 
@@ -49,6 +49,6 @@ describe("/contexts", () => {
       expect(await ask(body)).toMatchObject({ status: 400, reply: { code: "invalid" } });
     expect(await ask(set, { headers: { "content-type": "text/plain" } })).toMatchObject({ status: 400 });
     const get = new Request("http://localhost/contexts");
-    expect((await handleContextWrite(get, store, quiet)).status).toBe(400);
+    expect((await handleContextWrite(get, { store, log: quiet })).status).toBe(400);
   });
 });

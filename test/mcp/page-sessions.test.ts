@@ -217,7 +217,7 @@ describe("with a token", () => {
   test("a session and a code end with their time", async () => {
     let nowMs = 0;
     const sessions = new PageSessions({ token: TOKEN, isTls: true, now: () => nowMs });
-    const { server } = { server: { timeout() {} } as never };
+    const { server } = { server: { timeout() {}, requestIP: () => null } as never };
     const url = "https://localhost:9020/session";
     const post = (body: object) => {
       const text = JSON.stringify(body);

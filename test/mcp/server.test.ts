@@ -42,7 +42,7 @@ async function open(
       calls.push([tool, outcome]);
     },
   };
-  const server = await createMcpServer(options, { left: left.signal, takesLinks: true });
+  const server = await createMcpServer(options, { left: left.signal, takesLinks: true, address: "192.0.2.7" });
   let handlers: LinkHandlers | undefined;
   const sent: Json[] = [];
   const link: Link = {
@@ -290,12 +290,12 @@ describe("a session's MCP server", () => {
     expect([isError, content?.[0].text]).toEqual([true, JSON.stringify({ error: { code: "internal", message } })]);
     expect((await request("dewey_stats"))["error"]).toMatchObject({ code: -32_603, message });
     expect(JSON.stringify(sent)).not.toContain("secret");
-    const lines = logged.filter((line) => line.includes("a tool failed"));
+    const lines = logged.filter((line) => line.includes("a tool call failed"));
     expect(lines).toHaveLength(2);
     expect(JSON.parse(lines[0] ?? "")).toMatchObject({
       level: "error",
       tool: "dewey_stats",
-      error: "the secret reason",
+      cause: "the secret reason",
     });
     expect(calls).toEqual([
       ["dewey_stats", "internal"],

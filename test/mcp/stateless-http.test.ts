@@ -17,6 +17,7 @@ function startEndpoint(stored: object = {}) {
   const store = {
     contexts: { get: () => null, list: () => [] },
     conversations: { list: () => ({ conversations: [] }) },
+    audit: { shown: (actor: object) => actor },
     ...stored,
   } as unknown as Store;
   const changes = new ResourceChanges(store, quiet, 10);

@@ -15,7 +15,8 @@ type Json = Record<string, unknown>;
 
 /** A link whose other side is the test. */
 function open(stored: object = {}) {
-  const store = { contexts: { get: () => null, list: () => [] }, ...stored } as unknown as Store;
+  const audit = { shown: (actor: object) => actor };
+  const store = { contexts: { get: () => null, list: () => [] }, audit, ...stored } as unknown as Store;
   const changes = new ResourceChanges(store, quiet);
   const stateless = new Stateless({
     store,

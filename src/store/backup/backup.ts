@@ -5,7 +5,7 @@ import { DeweyError } from "../../errors.ts";
 import { MAX_PIECE_BYTES, damaged, foreign, packed, unpacked } from "./archive.ts";
 import type { ArchivePiece } from "./archive.ts";
 import type { Database } from "../database/database.ts";
-import { MIGRATION_LOCK, applyWithin, migrations } from "../database/migrations.ts";
+import { MIGRATION_LOCK, applyWithin, migrations, refuseNewerSchema } from "../database/migrations.ts";
 import { one } from "../database/one.ts";
 import { inSnapshot } from "../database/snapshot.ts";
 import { sqlState } from "../database/lost.ts";
@@ -25,6 +25,7 @@ export const tables = [
   "startup_context_history",
   "startup_context_folders",
   "fiedler_results",
+  "dewey_audit",
 ] as const;
 
 /** Tables that are rebuilt automatically, from the others or by the next import. */
@@ -35,6 +36,9 @@ const LOCAL_COLUMN = "stored_in";
 
 /** Tables of users' data, which must be empty before a recovery without `force`. */
 const precious = ["conversations", "startup_contexts", "startup_context_history", "fiedler_results"] as const;
+
+/** Where the store's own entries of the audit wait during a recovery. */
+const KEPT_AUDIT = "dewey_kept_audit";
 
 /** Name of the first piece of every backup. */
 export const MANIFEST = "manifest.json";
@@ -108,6 +112,7 @@ export async function* snapshot(database: Database): AsyncGenerator<ArchivePiece
     .exclusive((sql) =>
       inSnapshot(sql, async (within) => {
         await within.unsafe(COPY_SETTINGS);
+        await refuseNewerSchema(within);
         const manifest = await describe(within);
         await writer.write({ name: MANIFEST, bytes: Buffer.from(JSON.stringify(manifest, null, 2)) });
         for (const table of manifest.tables) await copyOut(within, table, (piece) => writer.write(piece));
@@ -211,8 +216,10 @@ export async function recoverPieces(
       // The vocabulary refresh and the reindexer lock the same tables in another order.
       await within`select pg_advisory_xact_lock(${VOCABULARY_LOCK})`;
       await within`select pg_advisory_xact_lock(${LANGUAGE_LOCK})`;
+      await refuseNewerSchema(within);
       if (!force) await refuseFull(within);
       await within.unsafe(COPY_SETTINGS);
+      const hasAudit = await setAuditAside(within);
       await dropSchema(within);
       const then = new Set(manifest.migrations);
       await applyWithin(
@@ -226,6 +233,7 @@ export async function recoverPieces(
         within,
         migrations.filter(({ name }) => !then.has(name)),
       );
+      if (hasAudit) await returnAudit(within);
       const warnings = await adoptLanguage(within);
       // Search weighs words by the statistics that ANALYZE collects.
       for (const { name } of manifest.tables) await within.unsafe(`analyze ${name}`);
@@ -284,6 +292,18 @@ async function refuseFull(sql: TransactionSQL): Promise<void> {
       { field: "force" },
     );
   }
+}
+
+/** Replacing a store is an act like others, so it does not erase what is known of the acts before. False for a new store. */
+async function setAuditAside(sql: TransactionSQL): Promise<boolean> {
+  const { exists } = await one<{ exists: boolean }>(sql`select to_regclass('dewey_audit') is not null as exists`);
+  if (exists) await sql.unsafe(`create temporary table ${KEPT_AUDIT} on commit drop as select * from dewey_audit`);
+  return exists;
+}
+
+/** Adds to the backup's entries those of this store. */
+async function returnAudit(sql: TransactionSQL): Promise<void> {
+  await sql.unsafe(`insert into dewey_audit select * from ${KEPT_AUDIT} on conflict (id) do nothing`);
 }
 
 /** Drops everything of Dewey's, and nothing else that the database may contain. */

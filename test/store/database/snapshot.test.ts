@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { SQL } from "bun";
+import { Audit } from "../../../src/store/audit.ts";
 import { Contexts } from "../../../src/store/contexts.ts";
 import { Conversations } from "../../../src/store/conversations.ts";
 import { Database } from "../../../src/store/database/database.ts";
@@ -98,11 +99,12 @@ function parts(database: Database) {
   const { redactor } = storeOptions({ host: "", port: 0, database: "", user: "" });
   const reads = new Reads(database, undefined);
   const workshop = new Workshop(redactor, quiet);
+  const audit = new Audit(database, redactor, quiet);
   return {
-    conversations: new Conversations(database, reads, 30, workshop),
+    conversations: new Conversations(database, reads, 30, workshop, audit),
     messages: new Messages(database, reads, workshop, new IndexSorter(database, quiet)),
     results: new Results(database, workshop),
-    contexts: new Contexts(database, redactor),
+    contexts: new Contexts(database, redactor, audit),
     search: new Search(database, reads, quiet, (key) => key),
     stats: new Stats(reads),
     tail: new Tail(database, redactor),
