@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SQL } from "bun";
@@ -45,7 +45,10 @@ export const debian: Engine | undefined = hasDebian
   ? { name: "Debian's PostgreSQL 15", start: startDebian }
   : undefined;
 
-export const engines: Engine[] = debian ? [embedded, debian] : [embedded];
+/** The file to which statements are recorded; then on the engine alone whose log can be read. */
+const statementsFile = process.env["DEWEY_TEST_STATEMENTS"];
+
+export const engines: Engine[] = debian ? (statementsFile === undefined ? [embedded, debian] : [debian]) : [embedded];
 
 /** A temporary folder that PostgreSQL's own user may traverse when the tests run as root. */
 export function temporaryFolder(): string {
@@ -152,8 +155,14 @@ async function startDebian(folder: string): Promise<Cluster> {
   const data = join(folder, "data");
   giveToPostgres(folder);
   runProgram("initdb", "-D", data, "-U", "dewey", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync");
-  return serveDebian(folder);
+  // Where statements are recorded, its log has each, and goes to the file that the variable names.
+  return statementsFile === undefined
+    ? serveDebian(folder)
+    : serveDebian(folder, STATEMENTS_LOGGED, (text) => appendFileSync(statementsFile, text));
 }
+
+/** Settings with which PostgreSQL logs every statement, without the values that it is given. */
+const STATEMENTS_LOGGED = ["log_min_duration_statement=0", "log_parameter_max_length=0", "log_line_prefix=@@@ "];
 
 /** PostgreSQL refuses to run as root, so it runs as `nobody`. */
 const postgresUser = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
