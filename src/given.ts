@@ -82,10 +82,10 @@ function givenText(
   // An empty variable counts as not set: compose files and systemd units pass unset variables that way.
   const variable = sources.env[row.env] || undefined;
   const file = row.secret ? sources.env[`${row.env}_FILE`] || undefined : undefined;
-  if (variable !== undefined && file !== undefined)
+  const content = file === undefined ? undefined : secretFile(`${row.env}_FILE`, file, problems);
+  if (variable !== undefined && content !== undefined)
     problems.push(`${row.env} and ${row.env}_FILE are both given; give one`);
   if (variable !== undefined) return { text: variable, source: row.env };
-  const content = file === undefined ? undefined : secretFile(`${row.env}_FILE`, file, problems);
   if (content !== undefined) return { text: content, source: `${row.env}_FILE` };
   return row.default === undefined ? undefined : { text: row.default, source: row.env };
 }

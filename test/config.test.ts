@@ -183,6 +183,11 @@ describe("the server's configuration", () => {
   test("refuses a secret given twice, and a missing file", () => {
     const token = secretFile("twice", "a");
     expect(mistakes(() => serve({ DEWEY_TOKEN: "a", DEWEY_TOKEN_FILE: token }))).toContain("give one");
+    // The unit names a file for each secret, and supplies an empty one where there is none.
+    const empty = secretFile("empty", "\n");
+    expect(serve({ DEWEY_TOKEN: "a", DEWEY_TOKEN_FILE: empty }).token).toBe("a");
+    const address = { DEWEY_DATABASE_URL: "postgres://me@127.0.0.1/lib", DEWEY_DATABASE_URL_FILE: empty };
+    expect(serve(address).database).toMatchObject({ kind: "server", host: "127.0.0.1" });
     expect(mistakes(() => serve({ DEWEY_TOKEN_FILE: join(folder, "missing") }))).toContain(
       "DEWEY_TOKEN_FILE should be a readable file",
     );
