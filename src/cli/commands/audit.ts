@@ -9,7 +9,7 @@ const DEFAULT_LIMIT = 50;
 
 export const audit = clientCommand({
   name: "audit",
-  summary: "lists who deleted, restored, renamed or changed what, who signed in and who was refused",
+  summary: "lists who changed or deleted what, and who was refused",
   usage: ["dewey audit [--action ACTION] [--since T] [--limit N] [--json]"],
   about: [
     "Latest first. What was deleted or written is not kept, only its id or name. WHO is the client as it names itself, FROM the",
