@@ -1,4 +1,5 @@
 import type { SQL, TransactionSQL } from "bun";
+import { within } from "../deadline.ts";
 import { asDeweyError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -74,6 +75,8 @@ const PURGED_AT_ONCE = 10_000;
 const MOST_WAITING = 1000;
 /** Entries that belong to no transaction are written together, soon after. */
 const WRITE_DELAY_MS = 500;
+/** A server that stops waits so long for a database that may be away; the log has the entries. */
+const CLOSE_LIMIT_MS = 2000;
 /** Pause after a failed write. */
 const RETRY_DELAY_MS = 10_000;
 /** Longest text of an entry; names and ids are shorter. */
@@ -185,8 +188,11 @@ export class Audit {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    await this.#writing;
-    if (this.#waiting.length > 0) await this.#write();
+    const rest = async () => {
+      await this.#writing;
+      if (this.#waiting.length > 0) await this.#write();
+    };
+    await within(CLOSE_LIMIT_MS, rest(), () => {});
   }
 
   #text(given: string): string {
