@@ -382,6 +382,24 @@ describe("dewey tail", () => {
   });
 });
 
+describe("dewey audit", () => {
+  test("shows who did what from where, as a table and as JSON, and names actions that there are", async () => {
+    const begun = await rpc.tool("dewey_begin_conversation");
+    const gone = String(begun["conversation_id"]);
+    expect((await dewey("rm", gone, "--force")).code).toBe(0);
+    const { stdout, code } = await dewey("audit", "--action", "conversation.purge", "--since", "1h");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^WHEN +ACTION +OUTCOME +WHO +FROM +WHAT\n/);
+    expect(stdout).toMatch(new RegExp(`conversation\\.purge +ok +dewey [\\d.]+ +127\\.0\\.0\\.1 +${gone}\n`));
+    const { entries } = JSON.parse((await dewey("audit", "--json")).stdout) as { entries: { target: string }[] };
+    expect(entries.map(({ target }) => target)).toContain(gone);
+    expect(await dewey("audit", "--action", "nothing")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("--action should be one of conversation.delete"),
+    });
+  });
+});
+
 describe("dewey stats", () => {
   test("draws the days and counts each tool's calls", async () => {
     const { stdout, code } = await dewey("stats", "--days", "5");
