@@ -172,7 +172,7 @@ describe("with a token", () => {
 
   test("signing out also closes a connection that was opening meanwhile", async () => {
     const sessions = new PageSessions({ token: TOKEN, isTls: false });
-    const server = { timeout() {} } as never;
+    const server = { timeout() {}, requestIP: () => null } as never;
     const text = JSON.stringify({ token: TOKEN });
     const headers = { "content-length": `${text.length}` };
     const url = "http://localhost:9020";
