@@ -368,6 +368,7 @@ describe("the recorder with a scripted store", () => {
       last_delivery: null,
       last_error: null,
       delivered_messages: 0,
+      redeliveries: 0,
       lost_frames: 0,
       lost_bytes: 0,
       damaged_bytes: 0,
