@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ToolClient } from "../../../src/tool-client.ts";
 import { createLog } from "../../../src/log.ts";
 import { Shipper } from "../../../src/proxy/delivery/shipper.ts";
 import type { ShipperOptions } from "../../../src/proxy/delivery/shipper.ts";
+import { Claims } from "../../../src/proxy/spool/claims.ts";
 import type { SessionOpen } from "../../../src/proxy/spool/entry.ts";
 import { Journal } from "../../../src/proxy/spool/journal.ts";
 import { stopClock } from "../../support/clock.ts";
@@ -133,15 +134,14 @@ describe("with a scripted store", () => {
     const gate = Promise.withResolvers<void>();
     store.answer = () => gate.promise;
     await clock.passUntil("the redelivery", () => first.health().redeliveries === 1, 100);
-    first.spool.journal?.release();
     await first.stop(0);
     store.answer = take;
 
     const second = recorder({ client: store });
     second.start();
     await clock.passUntil("an empty folder", () => readdirSync(folder.path).length === 0, 10);
-    expect(said()).toEqual([...before, ...before, "(no answer: the proxy ended before the session did)"].slice(0, said().length));
-    expect(said().length).toBeGreaterThanOrEqual(2 * before.length);
+    expect(said().slice(0, 6)).toEqual([...before, ...before]);
+    expect(said().slice(6)).toEqual(Array(3).fill("(no answer: the proxy ended before the session did)"));
     await second.stop(0);
   });
 
@@ -153,8 +153,8 @@ describe("with a scripted store", () => {
       const first = recorder({ client: store });
       await record(first, open, 1, "a");
       await clock.passUntil("the delivery", () => isDelivered(first));
+      // Like a killed process, which removes nothing.
       first.spool.journal?.release();
-      await first.stop(0);
       store.history = history;
       const second = recorder({ client: store });
       second.start();
@@ -175,13 +175,14 @@ describe("with a scripted store", () => {
     other.begin({ kind: "state", sessions: [] });
     other.keepFor("a-1");
     other.deliveredTo({ segment: 1, offset: 5 });
-    writeFileSync(join(folder.path, "claimed"), "");
+    new Claims(folder.path).claim("use");
     const kept = () => readFileSync(join(folder.path, `${other.owner}.kept`), "latin1");
     const before = kept();
     store.history = "a-2";
     await clock.pass(45_000, 100);
     expect([said(), kept(), segments()]).toEqual([["a", "a"], before, 2]);
     expect(mine.health().redeliveries).toBe(1);
+    expect(readdirSync(join(folder.path, "claims"))).toEqual(["use"]);
     await mine.stop(0);
     other.finish();
   });
