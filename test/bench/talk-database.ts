@@ -72,7 +72,7 @@ async function copyInto(sql: SQL, messages: number): Promise<void> {
   await writer.close();
 }
 
-/** A row in COPY's text format. The messages contain no tabs, line breaks or backslashes. */
+/** A row in COPY's text format. The messages contain no tabs or backslashes; their searchable form has line breaks. */
 function copyRow(number: number, message: TalkMessage): string {
   const { conversation, metadata } = message;
   const time = (ms: number) => new Date(ms).toISOString();
@@ -85,7 +85,7 @@ function copyRow(number: number, message: TalkMessage): string {
     message.turn,
     message.role,
     message.content,
-    searchable(message.content) ?? "\\N",
+    searchable(message.content)?.replaceAll("\n", "\\n") ?? "\\N",
     metadata === null ? "\\N" : JSON.stringify(metadata),
     time(message.timeMs),
   ];
