@@ -13,6 +13,8 @@ const NAMES = ["a", "b", "c"] as const;
 const TIMES = { ttl: 20, loop_wait: 2, retry_timeout: 3 };
 /** Polls of Patroni's API. */
 const POLL_MS = 200;
+/** A standby that is less behind than this streams. */
+const CLOSE_BYTES = 1_000_000;
 const SUPERUSER = { username: "postgres", password: "postgres" };
 
 export interface ClusterOptions {
@@ -28,10 +30,14 @@ interface Node {
   service: Service;
 }
 
+/** A node as Patroni sees it. */
 interface Member {
   name: string;
   role: string;
   state: string;
+  timeline?: number;
+  /** Bytes behind the leader; a word where it is unknown, absent for the leader. */
+  lag?: number | string;
 }
 
 /**
@@ -48,6 +54,7 @@ export class Cluster {
   readonly poolerAddress: Address;
   readonly #etcd: Service;
   readonly #subnet: string;
+  readonly #isSynchronous: boolean;
   #guard: Bun.Subprocess | undefined;
   #isKept = true;
 
@@ -55,6 +62,7 @@ export class Cluster {
     this.folder = mkdtempSync(join(tmpdir(), "dewey-ha-"));
     chmodSync(this.folder, 0o755);
     if (ordinaryUser) chownSync(this.folder, ordinaryUser.uid, ordinaryUser.gid);
+    this.#isSynchronous = isSynchronous;
     this.#subnet = `127.${random.integer(2, 250)}.${random.integer(0, 250)}`;
     this.nodes = NAMES.map((name, index) => this.#node(name, `${this.#subnet}.${index + 1}`, isSynchronous));
     this.balancerAddress = { host: `${this.#subnet}.20`, port: 5432 };
@@ -100,13 +108,17 @@ export class Cluster {
     });
   }
 
-  /** Resolves once one node leads and both others stream from it. */
+  /** Resolves once one node leads and both others follow it closely, one of them synchronously where that is asked for. */
   async whole(): Promise<void> {
     await until("a whole cluster", async () => {
       const members = await this.#members();
-      const streaming = members.filter(({ state }) => state === "streaming");
       await Bun.sleep(POLL_MS);
-      return members.some(({ role, state }) => role === "leader" && state === "running") && streaming.length === 2;
+      const leader = members.find(({ role, state }) => role === "leader" && state === "running");
+      const followers = members.filter(
+        ({ lag, timeline }) => typeof lag === "number" && lag < CLOSE_BYTES && timeline === leader?.timeline,
+      );
+      const isSafe = !this.#isSynchronous || members.some(({ role }) => role === "sync_standby");
+      return leader !== undefined && followers.length === 2 && isSafe;
     });
   }
 

@@ -30,7 +30,7 @@ export function table({ strikes, ...outcome }: Outcome): string {
 
 /** What went against Dewey's promises. What is acknowledged may be lost where no commit waits for a standby, but never a call. */
 export function brokenPromises(outcome: Outcome, isSynchronous: boolean): string[] {
-  const { missing, doubled, callsMissing, callsDoubled, ended } = outcome;
+  const { missing, doubled, callsMissing, callsDoubled, ended, failure } = outcome;
   const counted: [number, string][] = [
     [isSynchronous ? missing : 0, "acknowledged stores are missing"],
     [doubled, "stores are doubled"],
@@ -38,5 +38,6 @@ export function brokenPromises(outcome: Outcome, isSynchronous: boolean): string
     [callsDoubled, "recorded calls are doubled"],
     [ended.length, "processes of Dewey's ended"],
   ];
-  return counted.flatMap(([count, what]) => (count > 0 ? [`BROKEN: ${count} ${what}`] : []));
+  const broken = counted.flatMap(([count, what]) => (count > 0 ? [`BROKEN: ${count} ${what}`] : []));
+  return failure === undefined ? broken : [...broken, `BROKEN: ${failure}`];
 }

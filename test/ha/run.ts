@@ -53,24 +53,42 @@ export interface Outcome {
   redeliveries: number;
   /** Dewey's processes that ended before they were told to. */
   ended: string[];
+  /** Why the run ended early: for example, the service did not come back. */
+  failure: string | undefined;
   logs: string;
 }
+
+type Audited = Omit<Outcome, "strikes" | "failure" | "logs">;
+
+const NOTHING_AUDITED: Audited = {
+  acknowledged: 0,
+  missing: 0,
+  doubled: 0,
+  called: 0,
+  callsMissing: 0,
+  callsDoubled: 0,
+  redeliveries: 0,
+  ended: [],
+};
 
 /** Strikes a highly available PostgreSQL under Dewey's load, and compares what was acknowledged with what is stored. */
 export async function run(options: RunOptions): Promise<Outcome> {
   const random = new Random(options.seed);
   const cluster = new Cluster({ isSynchronous: options.isSynchronous, random });
   const site = new Site(cluster);
+  const strikes: StrikeSeen[] = [];
+  const ended = { strikes, failure: undefined, logs: cluster.folder };
   try {
     await cluster.start();
     options.say("the cluster is whole");
     await site.start();
-    const strikes: StrikeSeen[] = [];
     for (const kind of dealt(random, options.strikes)) {
       strikes.push(await struck(site, kind, random));
       options.say(lineOf(strikes.length, strikes.at(-1) as StrikeSeen));
     }
-    return { strikes, ...(await site.audit()), logs: cluster.folder };
+    return { ...ended, ...(await site.audit()) };
+  } catch (error) {
+    return { ...ended, ...NOTHING_AUDITED, failure: String(error) };
   } finally {
     await site.stop();
     await cluster.stop();
@@ -142,7 +160,7 @@ class Site {
   }
 
   /** Ends the clients, waits for the proxy's deliveries, and reads the database. */
-  async audit(): Promise<Omit<Outcome, "strikes" | "logs">> {
+  async audit(): Promise<Audited> {
     await Promise.all([...this.#writers, ...this.#callers].map((each) => each.stop()));
     const recorder = async () =>
       ((await (await fetch(`${this.#proxyUrl.replace("ws:", "http:")}healthz`)).json()) as Health).recorder;
@@ -168,7 +186,11 @@ class Site {
   }
 
   async stop(): Promise<void> {
-    for (const { running } of this.#services.toReversed()) await running.stop("SIGKILL");
+    for (const client of [...this.#writers, ...this.#callers]) client.abandon();
+    for (const { name, running } of this.#services.toReversed()) {
+      await running.stop("SIGKILL");
+      writeFileSync(join(this.cluster.folder, `${name}.log`), running.stderr());
+    }
     await this.#front?.stop();
     for (const cable of this.cables) cable.stop();
   }

@@ -26,7 +26,7 @@ export class Writer {
   readonly #name: string;
   readonly #client: ToolClient;
   #isStopped = false;
-  #askedMs: number | undefined;
+  #isAbandoned = false;
   readonly #done: Promise<void>;
 
   constructor(name: string, url: string) {
@@ -35,15 +35,15 @@ export class Writer {
     this.#done = this.#write();
   }
 
-  /** How long the call under way has been waiting. */
-  waitedMs(): number {
-    return this.#askedMs === undefined ? 0 : performance.now() - this.#askedMs;
-  }
-
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#done;
     await this.#client.close();
+  }
+
+  /** Gives up, whatever is under way. */
+  abandon(): void {
+    this.#isStopped = this.#isAbandoned = true;
   }
 
   async #write(): Promise<void> {
@@ -52,16 +52,15 @@ export class Writer {
     for (let number = 1; !this.#isStopped; number += 1) {
       const [id, content] = [Bun.randomUUIDv7(), `${this.#name}, message ${number}`];
       const askedMs = performance.now();
-      this.#askedMs = askedMs;
       await this.#insist("dewey_store_message", { conversation_id, message_id: id, role: "user", content });
-      this.#askedMs = undefined;
+      if (this.#isAbandoned) return;
       this.acknowledged.push({ id, content, askedMs, answeredMs: performance.now() });
       await Bun.sleep(PAUSE_MS);
     }
   }
 
   async #insist(tool: string, args: Record<string, unknown>): Promise<void> {
-    for (;;) {
+    while (!this.#isAbandoned) {
       try {
         await this.#client.call(tool, args);
         return;
@@ -98,10 +97,20 @@ export class Caller {
     this.#rpc.close();
   }
 
+  abandon(): void {
+    this.#isStopped = true;
+    this.#rpc.close();
+  }
+
   async #call(): Promise<void> {
     for (; !this.#isStopped; await Bun.sleep(PAUSE_MS)) {
       const text = Bun.randomUUIDv7();
-      await this.#rpc.tool("echo", { text });
+      try {
+        await this.#rpc.tool("echo", { text });
+      } catch (error) {
+        if (this.#isStopped) return;
+        throw error;
+      }
       this.answered.push(text);
     }
   }
