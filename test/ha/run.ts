@@ -19,6 +19,8 @@ const WRITERS = 8;
 const CALLERS = 2;
 /** Stores of each writer before a strike, and after it until the service counts as back. */
 const STEADY = 10;
+/** The balancer runs as another user than the clients, so they know their server by a token. */
+const TOKEN = "highly-available";
 /** Pause before a strike, so that the moments differ. */
 const BEFORE_MS = { least: 200, most: 2000 };
 
@@ -133,8 +135,8 @@ class Site {
     const b = await this.#serve("pooled", await this.#cable(poolerAddress));
     const front = await this.#balance(a, b);
     this.#proxyUrl = await this.#relay(front);
-    this.#writers = Array.from({ length: WRITERS }, (_, index) => new Writer(`writer ${index + 1}`, front));
-    for (let count = 0; count < CALLERS; count += 1) this.#callers.push(await Caller.open(this.#proxyUrl));
+    this.#writers = Array.from({ length: WRITERS }, (_, index) => new Writer(`writer ${index + 1}`, { url: front, token: TOKEN }));
+    for (let count = 0; count < CALLERS; count += 1) this.#callers.push(await Caller.open(this.#proxyUrl, TOKEN));
   }
 
   failed(): number {
@@ -206,6 +208,7 @@ class Site {
     const home = this.#home(name);
     const running = start(["serve", "--port", `${port}`, "--data-dir", join(home, "data")], {
       ...plainEnvironment(home),
+      DEWEY_TOKEN: TOKEN,
       DEWEY_DATABASE_URL: `postgres://dewey@127.0.0.1:${databasePort}/dewey`,
     });
     this.#services.push({ name: `the ${name} server`, running });
@@ -230,7 +233,7 @@ class Site {
     const config = join(home, "mcp.json");
     writeFileSync(config, JSON.stringify({ mcpServers: { echo: echoCommand } }));
     const args = ["--port", "0", "--config", config, "--url", front, "--data-dir", join(home, "data")];
-    const running = start(["proxy", ...args], plainEnvironment(home));
+    const running = start(["proxy", ...args], { ...plainEnvironment(home), DEWEY_TOKEN: TOKEN });
     this.#services.push({ name: "the proxy", running });
     const [, url = ""] = await running.until("stderr", /"event":"relaying","url":"([^"]+)"/);
     return url;

@@ -29,9 +29,9 @@ export class Writer {
   #isAbandoned = false;
   readonly #done: Promise<void>;
 
-  constructor(name: string, url: string) {
+  constructor(name: string, server: { url: string; token: string }) {
     this.#name = name;
-    this.#client = new ToolClient({ url, deadlineMs: DEADLINE_MS });
+    this.#client = new ToolClient({ ...server, deadlineMs: DEADLINE_MS });
     this.#done = this.#write();
   }
 
@@ -85,8 +85,8 @@ export class Caller {
     this.#done = this.#call();
   }
 
-  static async open(url: string): Promise<Caller> {
-    const rpc = await Rpc.open(`${url}?upstream=echo`);
+  static async open(url: string, token: string): Promise<Caller> {
+    const rpc = await Rpc.open(`${url}?upstream=echo`, { headers: { authorization: `Bearer ${token}` } });
     await rpc.initialize();
     return new Caller(rpc);
   }
