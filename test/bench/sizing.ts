@@ -122,7 +122,10 @@ async function measureLists(sql: SQL, rpc: Rpc): Promise<void> {
   const [first] = await sql`select session_id from conversations where session_id is not null limit 1`;
   const lists: [string, (index: number) => Promise<unknown>][] = [
     ["newest conversations", () => rpc.tool("dewey_list_conversations", { limit: 20 })],
-    ["a session's conversations", () => rpc.tool("dewey_list_conversations", { session_id: first.session_id, limit: 20 })],
+    [
+      "a session's conversations",
+      () => rpc.tool("dewey_list_conversations", { session_id: first.session_id, limit: 20 }),
+    ],
     ["a conversation", (index) => rpc.tool("dewey_get_conversation", { conversation_id: ids[index % ids.length]?.id })],
     ["recorded calls", () => rpc.tool("dewey_list_calls", { limit: 20 })],
     ["statistics", () => rpc.tool("dewey_stats", {})],
@@ -147,7 +150,11 @@ async function measureStores(url: string): Promise<void> {
       durationMs: STORING_MS,
       frame: (client, id) => storeFrame(conversationId(client), id),
     });
-    tell(`store: ${callers} callers`, rate, `messages a second, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms`);
+    tell(
+      `store: ${callers} callers`,
+      rate,
+      `messages a second, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms`,
+    );
   }
 }
 
@@ -166,12 +173,17 @@ async function measureBackup(): Promise<void> {
 function tellMemory(when: string, pid: number): void {
   const [server = 0, ...others] = familyOf(pid).map(proportionalMb);
   tell(`memory ${when}: Dewey`, server, "MB");
-  tell(`memory ${when}: PostgreSQL`, others.reduce((sum, each) => sum + each, 0), "MB");
+  tell(
+    `memory ${when}: PostgreSQL`,
+    others.reduce((sum, each) => sum + each, 0),
+    "MB",
+  );
 }
 
 function tellTimes(what: string, times: number[]): void {
   const sorted = times.toSorted((one, other) => one - other);
-  const at = (share: number) => (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0).toFixed(1);
+  const at = (share: number) =>
+    (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0).toFixed(1);
   console.log(`${what}: p50 ${at(0.5)} ms, p95 ${at(0.95)} ms, most ${at(1)} ms`);
 }
 

@@ -82,7 +82,12 @@ export class Cluster {
     this.pooler.start();
     await this.whole();
     await using sql = this.connect("postgres", "postgres");
-    await until("the primary behind HAProxy", () => sql`select`.then(() => true, () => false));
+    await until("the primary behind HAProxy", () =>
+      sql`select`.then(
+        () => true,
+        () => false,
+      ),
+    );
     await sql.unsafe("create role dewey login");
     await sql.unsafe("create database dewey owner dewey");
   }

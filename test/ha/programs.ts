@@ -45,14 +45,17 @@ export class Service {
   start(): void {
     const { env, log } = this.#options;
     // It must not outlive the run, even if that is killed.
-    this.#child = Bun.spawn(["setpriv", "--pdeathsig", "KILL", "sh", "-c", 'exec "$@" >>"$0" 2>&1', log, ...this.#command], {
-      env: { ...process.env, ...env },
-      cwd: "/",
-      stdin: "ignore",
-      stdout: "ignore",
-      stderr: "ignore",
-      ...ordinaryUser,
-    });
+    this.#child = Bun.spawn(
+      ["setpriv", "--pdeathsig", "KILL", "sh", "-c", 'exec "$@" >>"$0" 2>&1', log, ...this.#command],
+      {
+        env: { ...process.env, ...env },
+        cwd: "/",
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: "ignore",
+        ...ordinaryUser,
+      },
+    );
   }
 
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {

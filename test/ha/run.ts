@@ -135,7 +135,10 @@ class Site {
     const b = await this.#serve("pooled", await this.#cable(poolerAddress));
     const front = await this.#balance(a, b);
     this.#proxyUrl = await this.#relay(front);
-    this.#writers = Array.from({ length: WRITERS }, (_, index) => new Writer(`writer ${index + 1}`, { url: front, token: TOKEN }));
+    this.#writers = Array.from(
+      { length: WRITERS },
+      (_, index) => new Writer(`writer ${index + 1}`, { url: front, token: TOKEN }),
+    );
     for (let count = 0; count < CALLERS; count += 1) this.#callers.push(await Caller.open(this.#proxyUrl, TOKEN));
   }
 
@@ -223,7 +226,11 @@ class Site {
       log: join(this.cluster.folder, "front.log"),
     });
     this.#front.start();
-    const isReady = () => fetch(`http://127.0.0.1:${port}/readyz`).then(({ ok }) => ok, () => false);
+    const isReady = () =>
+      fetch(`http://127.0.0.1:${port}/readyz`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
     await until("a Dewey server behind HAProxy", isReady);
     return `ws://127.0.0.1:${port}/`;
   }

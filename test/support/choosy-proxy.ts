@@ -22,7 +22,9 @@ export function startChoosyProxy(to: Connection): { connection: Connection; refu
       const [setting] = /statement_timeout|options/.exec(bytes.toString("latin1")) ?? [];
       if (setting !== undefined) {
         refusals += 1;
-        return void from.end(refusal(`Feature not supported: RDS Proxy currently doesn't support the option ${setting}.`));
+        return void from.end(
+          refusal(`Feature not supported: RDS Proxy currently doesn't support the option ${setting}.`),
+        );
       }
       const upstream = connect(socketPath(to));
       open.add(upstream);

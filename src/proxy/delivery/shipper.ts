@@ -96,7 +96,12 @@ export class Shipper {
     const { client, folder, limits, sync, log } = options;
     this.#setAside = new SetAside(folder);
     this.#watch = new HistoryWatch({ client, onLook: (history, askedMs) => this.#looked(history, askedMs) });
-    this.#outbox = new Outbox({ client: this.#watch, setAside: this.#setAside, suspects: new Suspects(folder, limits.ageMs), log });
+    this.#outbox = new Outbox({
+      client: this.#watch,
+      setAside: this.#setAside,
+      suspects: new Suspects(folder, limits.ageMs),
+      log,
+    });
     this.spool = new Spool({
       folder,
       limits,
@@ -293,10 +298,12 @@ export class Shipper {
   }
 
   async #lookUntilAnswered(): Promise<void> {
-    const isAnswered = () => this.#watch.look().then(
-      () => true,
-      () => false,
-    );
-    while (!this.#isStopping && !(await isAnswered())) await Bun.sleep(this.#options.lookIntervalMs ?? LOOK_INTERVAL_MS);
+    const isAnswered = () =>
+      this.#watch.look().then(
+        () => true,
+        () => false,
+      );
+    while (!this.#isStopping && !(await isAnswered()))
+      await Bun.sleep(this.#options.lookIntervalMs ?? LOOK_INTERVAL_MS);
   }
 }

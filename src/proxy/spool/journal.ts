@@ -85,7 +85,8 @@ export class Journal {
     const kept = readKept(folder, owner);
     this.#history = kept?.history;
     this.#kept = kept && isBefore(kept.position, this.#start) ? kept.position : this.#start;
-    if (this.#kept.segment < first) this.#kept = first < this.#start.segment ? { segment: first, offset: 0 } : this.#start;
+    if (this.#kept.segment < first)
+      this.#kept = first < this.#start.segment ? { segment: first, offset: 0 } : this.#start;
     this.#removeBefore(this.#kept.segment);
     this.#measure();
   }
@@ -258,7 +259,8 @@ export class Journal {
   finish(): void {
     for (const segment of this.#segments.values()) segment.remove();
     this.#close();
-    for (const suffix of ["cursor", "kept", "lock"]) rmSync(join(this.#folder, `${this.owner}.${suffix}`), { force: true });
+    for (const suffix of ["cursor", "kept", "lock"])
+      rmSync(join(this.#folder, `${this.owner}.${suffix}`), { force: true });
   }
 
   /** Gives up the lock and leaves the rest to another process. */
