@@ -5,7 +5,7 @@ import type { SQL } from "bun";
 import { run, startServe } from "../support/binary.ts";
 import { plainEnvironment } from "../support/home.ts";
 import { connect } from "../support/postgres.ts";
-import { Rpc, until } from "../support/rpc.ts";
+import { Rpc } from "../support/rpc.ts";
 import { embeddedConnection } from "./support/dewey.ts";
 import { closedLoop } from "./support/load.ts";
 import { BYTES_PER_MB, familyOf, proportionalMb } from "./support/memory.ts";
@@ -107,7 +107,7 @@ async function measureSearch(sql: SQL, rpc: Rpc): Promise<void> {
   const queries = await makeQueries(sql, Number(values.queries));
   const ask = (query: (typeof queries)[number]) =>
     rpc.tool("dewey_search", { query: query.text, ...query.filters, limit: 10 });
-  const cold = await Promise.resolve(timed(() => ask(queries[0] as (typeof queries)[number])));
+  const cold = await timed(() => ask(queries[0] as (typeof queries)[number]));
   tell("search: the first after the start", cold, "ms");
   for (const query of queries) await ask(query);
   for (const kind of KINDS) {

@@ -14,24 +14,25 @@ export function startChoosyProxy(to: Connection): { connection: Connection; refu
   const server = createServer((from) => {
     open.add(from);
     from.on("error", () => {});
-    from.once("data", function first(bytes: Buffer) {
+    const first = (bytes: Buffer): void => {
       if (bytes.length === HEADER_BYTES && bytes.readUInt32BE(4) === SSL_REQUEST) {
         from.write("N");
-        return void from.once("data", first);
+        from.once("data", first);
+        return;
       }
       const [setting] = /statement_timeout|options/.exec(bytes.toString("latin1")) ?? [];
       if (setting !== undefined) {
         refusals += 1;
-        return void from.end(
-          refusal(`Feature not supported: RDS Proxy currently doesn't support the option ${setting}.`),
-        );
+        from.end(refusal(`Feature not supported: RDS Proxy currently doesn't support the option ${setting}.`));
+        return;
       }
       const upstream = connect(socketPath(to));
       open.add(upstream);
       upstream.on("error", () => from.destroy());
       upstream.write(bytes);
       from.pipe(upstream).pipe(from);
-    });
+    };
+    from.once("data", first);
   });
   server.listen(0, "127.0.0.1");
   const { port } = server.address() as AddressInfo;
