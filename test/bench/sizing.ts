@@ -15,7 +15,7 @@ import { loadTalk } from "./talk-database.ts";
 
 // `bun run bench:sizing --data FOLDER [--messages N]`: what a store of this many generated messages (`talk.ts`) needs and does:
 // search, stores, lists, a backup, disk and memory of the compiled binary. The figures of docs/sizing.md are its output. The
-// store stays in the folder and is used again; `--load` only fills it, which takes half an hour for ten million.
+// store stays in the folder and is used again; `--load` only fills it, which takes long for ten million.
 
 const { values } = parseArgs({
   options: {
