@@ -225,8 +225,8 @@ describe.skipIf(!debian)("with asynchronous replication", () => {
     for (const [index, name] of names.slice(15).entries()) await record(shipper, open, index + 16, name);
     await until("all of them", async () => (await stored().catch(() => [])).length === 20);
     await until("an empty queue", () => shipper.health().queued_bytes === 0);
-    // In their order, and none twice.
-    expect(await stored()).toEqual(names);
+    // None twice. What was lost may stand behind what the server itself has brought to the new primary before the look.
+    expect((await stored()).toSorted()).toEqual(names.toSorted());
     expect(shipper.health()).toMatchObject({ redeliveries: 1, set_aside: 0, dropped_records: 0 });
     await shipper.stop(0);
     await client.close();
