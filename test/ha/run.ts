@@ -32,7 +32,7 @@ export interface RunOptions {
 }
 
 /** One strike and what its clients saw. */
-export interface StrikeSeen {
+interface StrikeSeen {
   kind: string;
   /** Longest time in which no store of any writer was acknowledged. */
   gapMs: number;

@@ -5,7 +5,7 @@ import type { Random } from "../faults/random.ts";
 import type { Cluster, Node } from "./cluster.ts";
 
 /** What strikes have at hand. */
-export interface Struck {
+interface Struck {
   cluster: Cluster;
   /** The cables between the Dewey servers and their database. */
   cables: readonly { cut(): void; hold(): void; mend(): void }[];
@@ -26,7 +26,7 @@ const OUT_MS = { least: 1000, most: 6000 };
 const pauseOf = ({ random }: Struck, { least, most }: { least: number; most: number }) =>
   Bun.sleep(random.integer(least, most));
 
-export const kinds: readonly Kind[] = [
+const kinds: readonly Kind[] = [
   {
     name: "kill -9 of the primary's postmaster",
     strike: async ({ cluster }) => signal(postmasterOf(await cluster.leader()), "SIGKILL"),
