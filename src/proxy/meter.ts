@@ -83,6 +83,7 @@ export function meterRecorder(metrics: Metrics, health: () => RecorderHealth): v
     is.last_delivery === null ? 0 : Date.parse(is.last_delivery) / 1000,
   );
   counted("delivered_messages_total", "Messages delivered to the store.", (is) => is.delivered_messages);
+  counted("redeliveries_total", "Times that the last minutes were delivered again.", (is) => is.redeliveries);
   counted("lost_frames_total", "Frames relayed without being recorded.", (is) => is.lost_frames);
   counted("lost_frame_bytes_total", "Bytes of frames relayed without being recorded.", (is) => is.lost_bytes);
   counted("damaged_bytes_total", "Unreadable bytes in the spool.", (is) => is.damaged_bytes);

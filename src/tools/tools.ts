@@ -5,6 +5,7 @@ import * as audit from "./audit.ts";
 import * as calls from "./calls.ts";
 import * as contexts from "./contexts.ts";
 import * as conversations from "./conversations.ts";
+import * as database from "./database.ts";
 import * as imports from "./imports.ts";
 import * as messages from "./messages.ts";
 import * as results from "./results.ts";
@@ -16,7 +17,7 @@ import type { Tool } from "./tool.ts";
 
 /** All tools by name. */
 export const tools: ReadonlyMap<string, Tool> = new Map(
-  [conversations, messages, imports, search, contexts, sessions, results, tail, calls, stats, audit]
+  [conversations, messages, imports, search, contexts, sessions, results, tail, calls, stats, audit, database]
     .flatMap((noun): Tool[] => Object.values(noun))
     .map((tool) => [tool.name, tool]),
 );

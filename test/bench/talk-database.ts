@@ -7,8 +7,9 @@ import type { TalkMessage } from "./talk.ts";
 const ROWS_AT_ONCE = 5000;
 
 /**
- * Fills an empty database of Dewey's with generated messages, in the state after storing them one by one and an
- * autovacuum: tables in order of time, indexes complete, statistics up to date.
+ * Fills an empty database of Dewey's with generated messages, in the state after storing them one by one with ids and an
+ * autovacuum: tables in order of time, indexes complete, statistics up to date. The server's backfill gives the conversations
+ * their titles and times afterwards.
  */
 export async function loadTalk(sql: SQL, messages: number): Promise<void> {
   await sql.unsafe(`create unlogged table talk (number integer, id uuid, conversation_id uuid, session_id text,
@@ -26,13 +27,14 @@ export async function loadTalk(sql: SQL, messages: number): Promise<void> {
     );
     for (const { name } of indexes) await within.unsafe(`drop index ${name}`);
     await within.unsafe(`insert into messages
-        (id, conversation_id, turn_number, role, content, metadata, created_at, search)
+        (id, conversation_id, turn_number, role, content, metadata, created_at, sent_hash, search)
       select id, conversation_id, turn_number, role, content, metadata, created_at,
-        dewey_search_vector(coalesce(searchable, content))
+        sha256(convert_to(content, 'UTF8')), dewey_search_vector(coalesce(searchable, content))
       from talk order by number`);
     for (const { definition } of indexes) await within.unsafe(definition);
   });
   await sql.unsafe("drop table talk");
+  await sql.unsafe("update dewey_backfill set walked_to = null, is_done = false");
   for (const table of ["conversations", "messages"]) await sql.unsafe(`vacuum analyze ${table}`);
 }
 
@@ -70,7 +72,7 @@ async function copyInto(sql: SQL, messages: number): Promise<void> {
   await writer.close();
 }
 
-/** A row in COPY's text format. The messages contain no tabs, line breaks or backslashes. */
+/** A row in COPY's text format. The messages contain no tabs or backslashes; their searchable form has line breaks. */
 function copyRow(number: number, message: TalkMessage): string {
   const { conversation, metadata } = message;
   const time = (ms: number) => new Date(ms).toISOString();
@@ -83,7 +85,7 @@ function copyRow(number: number, message: TalkMessage): string {
     message.turn,
     message.role,
     message.content,
-    searchable(message.content) ?? "\\N",
+    searchable(message.content)?.replaceAll("\n", "\\n") ?? "\\N",
     metadata === null ? "\\N" : JSON.stringify(metadata),
     time(message.timeMs),
   ];

@@ -15,9 +15,9 @@ export class Forwarder {
   }
 
   /** Forwards connections to a free local port on to another port. */
-  static async to(port: number): Promise<Forwarder> {
+  static async to(port: number, host = "127.0.0.1"): Promise<Forwarder> {
     const listening = Promise.withResolvers<void>();
-    const server = createServer((from) => forwarder.#forward(from, port));
+    const server = createServer((from) => forwarder.#forward(from, port, host));
     server.listen(0, "127.0.0.1", () => listening.resolve());
     await listening.promise;
     const forwarder = new Forwarder(server);
@@ -52,13 +52,13 @@ export class Forwarder {
     this.#server.close();
   }
 
-  #forward(from: Socket, port: number): void {
+  #forward(from: Socket, port: number, host: string): void {
     if (this.#isCut) {
       from.on("error", () => {});
       from.resetAndDestroy();
       return;
     }
-    const to = connect(port, "127.0.0.1");
+    const to = connect(port, host);
     for (const [source, target] of [
       [from, to],
       [to, from],

@@ -4,7 +4,18 @@ import type { Connection } from "../../src/store/database/connection.ts";
 import { freePort } from "./ports.ts";
 import { giveToPostgres, temporaryFolder } from "./postgres.ts";
 
-export const hasPgBouncer = Bun.which("pgbouncer") !== null || Bun.which("/usr/sbin/pgbouncer") !== null;
+const program = Bun.which("pgbouncer") ?? Bun.which("/usr/sbin/pgbouncer");
+
+export const hasPgBouncer = program !== null;
+
+/** Whether it lets clients prepare statements in transaction mode, as versions from 1.21 on do. */
+export const knowsPreparedStatements = program !== null && versionOf(program) >= 121;
+
+/** 1.18 is 118. */
+function versionOf(path: string): number {
+  const [, major, minor] = /PgBouncer (\d+)\.(\d+)/.exec(Bun.spawnSync([path, "--version"]).stdout.toString()) ?? [];
+  return 100 * Number(major) + Number(minor);
+}
 
 /** A PgBouncer before a PostgreSQL; stopped when the block ends. `settings` are lines of its configuration. */
 export async function startPgBouncer(
@@ -30,8 +41,7 @@ export async function startPgBouncer(
   const asRoot = process.getuid?.() === 0;
   if (asRoot) for (const name of ["pgbouncer.ini", "users"]) chownSync(join(folder, name), 65_534, 65_534);
   // It must not outlive the tests, even if they are killed.
-  const program = Bun.which("pgbouncer") ?? "/usr/sbin/pgbouncer";
-  const child = Bun.spawn(["setpriv", "--pdeathsig", "TERM", program, join(folder, "pgbouncer.ini")], {
+  const child = Bun.spawn(["setpriv", "--pdeathsig", "TERM", program ?? "", join(folder, "pgbouncer.ini")], {
     cwd: "/",
     stdin: "ignore",
     stdout: "ignore",

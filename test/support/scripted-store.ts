@@ -22,10 +22,14 @@ export class ScriptedStore {
   readonly calls: StoreCall[] = [];
   readonly taken: StoreCall[] = [];
   answer: Answer = take;
+  /** The history of its database; a store without one does not know the question. */
+  history: string | undefined;
+  looks = 0;
   mostInFlight = 0;
   #inFlight = 0;
 
   async call(tool: string, args: Record<string, unknown>): Promise<Record<string, unknown>> {
+    if (tool === "dewey_identify_database") return this.#identify();
     const contents = ((args["messages"] ?? []) as { content: string }[]).map(({ content }) => content);
     const conversation = String(args["conversation_id"]);
     const call: StoreCall = { tool, conversation, contents, beganMs: performance.now(), endedMs: 0 };
@@ -41,6 +45,13 @@ export class ScriptedStore {
       call.endedMs = performance.now();
       this.#inFlight -= 1;
     }
+  }
+
+  #identify(): Record<string, unknown> {
+    this.looks += 1;
+    if (this.answer === away) throw new DeweyError("unavailable", "not now");
+    if (this.history === undefined) throw new DeweyError("invalid", "there is no such tool");
+    return { history: this.history };
   }
 
   contentsOf(conversation: string): string[] {

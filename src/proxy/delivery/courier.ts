@@ -2,6 +2,7 @@ import type { Log } from "../../log.ts";
 import { doing } from "../../watchdog.ts";
 import { encodeEntry } from "../spool/entry.ts";
 import type { Entry } from "../spool/entry.ts";
+import { isBefore } from "../spool/journal.ts";
 import type { Journal, Position } from "../spool/journal.ts";
 import type { Outbox } from "./outbox.ts";
 import { RecordBuilder } from "./record.ts";
@@ -22,24 +23,31 @@ export interface CourierOptions {
   journal: Journal;
   outbox: Outbox;
   log: Log;
+  /** Number of the journal's entries in segments before the one in which delivery begins. */
+  entriesBefore?: number;
   /** Called with the number of bytes that hold no readable entry. */
   onDamage: (bytes: number) => void;
 }
 
 /**
- * Reads one journal in order, hands its records to the outbox, and moves the journal's cursor as they are delivered. It
+ * Reads one journal in order, from where its delivery begins, hands its records to the outbox, and moves the journal's cursor as they are delivered. It
  * reads ahead of delivery as far as the outbox has room.
  */
 export class Courier {
   readonly #recorder: RecordBuilder;
   readonly #options: CourierOptions;
+  /** Entries before this position were delivered earlier, and are read again only for the state of their sessions. */
+  readonly #start: Position;
   #reading: Position;
-  #readEntries = 0;
+  #readEntries: number;
+  /** Numbers of entries before the segments that were read. */
+  readonly #entriesBefore = new Map<number, number>();
   #readTime = 0;
   #isReading = false;
+  #isRetired = false;
   /** Everything before this position is delivered. */
   #delivered: Position;
-  #deliveredEntries = 0;
+  #deliveredEntries: number;
   #isNoting = false;
   /** Entries with records in flight, in the order of the journal. */
   #oldest: Waypoint | undefined;
@@ -49,6 +57,9 @@ export class Courier {
   constructor(options: CourierOptions) {
     this.#options = options;
     const { start, lacksBeginning } = options.journal;
+    this.#readEntries = this.#deliveredEntries = options.entriesBefore ?? 0;
+    this.#entriesBefore.set(start.segment, this.#readEntries);
+    this.#start = start;
     this.#recorder = new RecordBuilder({ beginsAnew: lacksBeginning });
     this.#reading = { segment: start.segment, offset: 0 };
     this.#delivered = { ...start };
@@ -82,7 +93,7 @@ export class Courier {
   /** Reads about this many bytes, or to the end. One call at a time. */
   async read(mostBytes: number): Promise<void> {
     const { journal, outbox } = this.#options;
-    for (let left = mostBytes; left > 0 && !journal.isClosed;) {
+    for (let left = mostBytes; left > 0 && !this.#isOver;) {
       const segment = journal.segment(this.#reading.segment);
       if (segment && this.#reading.offset < segment.bytes) {
         this.#isReading = true;
@@ -91,7 +102,7 @@ export class Courier {
           if ("time" in each.entry) this.#readTime = each.entry.time;
           this.#take(this.#records(each.entry), "time" in each.entry ? each.entry.time : 0, each.end);
           if (outbox.isFull) await outbox.room();
-          if (journal.isClosed) return;
+          if (this.#isOver) return;
         }
         left -= piece.next - this.#reading.offset;
         this.#reading.offset = piece.next;
@@ -103,11 +114,29 @@ export class Courier {
       const next = journal.after(this.#reading.segment);
       if (next === undefined) return;
       this.#reading = { segment: next, offset: 0 };
+      this.#entriesBefore.set(next, this.#readEntries);
     }
+  }
+
+  /** Number of the journal's entries in segments before this one. */
+  entriesBefore(segment: number): number {
+    return this.#entriesBefore.get(segment) ?? 0;
+  }
+
+  /** Ends its work, since another courier begins at an earlier position: it moves the cursor no more. */
+  retire(): void {
+    this.#isRetired = true;
+    this.#oldest = this.#newest = undefined;
+    this.#empty.resolve();
+  }
+
+  get #isOver(): boolean {
+    return this.#isRetired || this.#options.journal.isClosed;
   }
 
   /** Closes the sessions that a dead process left open, and resolves when everything is delivered. */
   async finish(): Promise<void> {
+    if (this.#isRetired) return;
     for (const delivery of this.#recorder.abandon()) this.#send([delivery], Date.now(), { ...this.#reading });
     while (this.#oldest !== undefined) await this.#empty.promise;
   }
@@ -154,8 +183,7 @@ export class Courier {
   #take(deliveries: Delivery[], time: number, end: number): void {
     this.#readEntries += 1;
     const position = { segment: this.#reading.segment, offset: end };
-    // Delivered before; read again only for the state of its session.
-    if (isBefore(position, this.#options.journal.start)) return this.#deliver(position, this.#readEntries);
+    if (isBefore(position, this.#start)) return this.#deliver(position, this.#readEntries);
     if (deliveries.length === 0) return this.#extend(position);
     this.#send(deliveries, time, position);
   }
@@ -166,11 +194,11 @@ export class Courier {
     else this.#oldest = waypoint;
     this.#newest = waypoint;
     let waiting = deliveries.length;
-    for (const delivery of deliveries)
-      this.#options.outbox.put(delivery, () => {
-        waiting -= 1;
-        if (waiting === 0) this.#arrived(waypoint);
-      });
+    const settled = () => {
+      waiting -= 1;
+      if (waiting === 0 && !this.#isRetired) this.#arrived(waypoint);
+    };
+    for (const delivery of deliveries) this.#options.outbox.put(delivery, settled, this);
   }
 
   /** An entry without records counts as delivered together with the entries before it. */
@@ -204,11 +232,7 @@ export class Courier {
 
   #note(): void {
     this.#isNoting = false;
+    if (this.#isRetired) return;
     this.#options.journal.deliveredTo(this.#delivered);
   }
-}
-
-/** Whether a position is at or before another. */
-function isBefore(a: Position, b: Position): boolean {
-  return a.segment < b.segment || (a.segment === b.segment && a.offset <= b.offset);
 }

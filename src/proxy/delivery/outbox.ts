@@ -41,6 +41,8 @@ export interface OutboxOptions {
 /** A delivery in the outbox, and the callback for when it is settled: stored, set aside or dropped. */
 interface Parcel extends SizedDelivery {
   settled: () => void;
+  /** Who has put it here, and may withdraw it. */
+  sender: object | undefined;
 }
 
 /** The deliveries of one conversation, in order, with one call in flight at a time. */
@@ -66,6 +68,10 @@ interface Lane {
   suspects: number;
   /** Whether other calls were in flight during its last call. */
   isAccompanied: boolean;
+  /** Number of its first deliveries that are in flight. */
+  inFlight: number;
+  /** Whether these were withdrawn: then they are sent no second time. */
+  isWithdrawn: boolean;
 }
 
 /**
@@ -98,8 +104,8 @@ export class Outbox {
     this.#options = options;
   }
 
-  put(delivery: Delivery, settled: () => void): void {
-    const parcel = { delivery, characters: charactersOf(delivery), settled };
+  put(delivery: Delivery, settled: () => void, sender?: object): void {
+    const parcel = { delivery, characters: charactersOf(delivery), settled, sender };
     this.#characters += parcel.characters;
     this.#count += 1;
     const known = this.#lanes.get(delivery.conversation);
@@ -115,6 +121,21 @@ export class Outbox {
     this.#ready.push(lane);
     // Deferred to the end of this turn, so that deliveries put together go in one call.
     queueMicrotask(() => this.#pump());
+  }
+
+  /** Forgets what a sender has put here, unsettled. Calls in flight end, and are not repeated. */
+  withdraw(sender: object): void {
+    for (const lane of this.#lanes.values()) {
+      const kept = lane.parcels.splice(0, lane.inFlight);
+      lane.isWithdrawn ||= kept[0]?.sender === sender;
+      for (const parcel of lane.parcels) {
+        if (parcel.sender === sender) this.#forget(lane, parcel);
+        else kept.push(parcel);
+      }
+      lane.parcels = kept;
+      lane.suspects = Math.min(lane.suspects, kept.length);
+    }
+    this.#makeRoom();
   }
 
   get isFull(): boolean {
@@ -177,12 +198,26 @@ export class Outbox {
   async #send(lane: Lane): Promise<number> {
     const call = nextCall(lane.parcels, lane.suspects > 0 ? 1 : lane.most);
     if (!call) return 0;
+    lane.inFlight = call.deliveries;
     try {
       await doing("delivering records", () => this.#options.client.call(call.tool, call.args));
     } catch (thrown) {
-      return this.#isStopped ? 0 : this.#failed(lane, call, asDeweyError(thrown));
+      if (this.#isStopped) return 0;
+      return lane.isWithdrawn ? this.#dropWithdrawn(lane) : this.#failed(lane, call, asDeweyError(thrown));
+    } finally {
+      lane.inFlight = 0;
     }
+    lane.isWithdrawn = false;
     if (!this.#isStopped) this.#succeeded(lane, call);
+    return 0;
+  }
+
+  /** Forgets what was withdrawn during its call, which failed. */
+  #dropWithdrawn(lane: Lane): number {
+    lane.isWithdrawn = false;
+    for (const parcel of lane.parcels.splice(0, lane.inFlight)) this.#forget(lane, parcel);
+    lane.suspects = Math.min(lane.suspects, lane.parcels.length);
+    this.#makeRoom();
     return 0;
   }
 
@@ -291,11 +326,19 @@ export class Outbox {
     lane.suspects = Math.max(0, lane.suspects - call.deliveries);
     for (const parcel of lane.parcels.splice(0, call.deliveries)) {
       this.#options.suspects.forget(parcel.delivery);
-      lane.characters -= parcel.characters;
-      this.#characters -= parcel.characters;
-      this.#count -= 1;
+      this.#forget(lane, parcel);
       parcel.settled();
     }
+    this.#makeRoom();
+  }
+
+  #forget(lane: Lane, { characters }: Parcel): void {
+    lane.characters -= characters;
+    this.#characters -= characters;
+    this.#count -= 1;
+  }
+
+  #makeRoom(): void {
     if (this.isFull) return;
     this.#roomy.resolve();
     this.#roomy = Promise.withResolvers();
@@ -328,6 +371,8 @@ function newLane(conversation: string, parcel: Parcel): Lane {
     takenAtFailure: undefined,
     suspects: 0,
     isAccompanied: false,
+    inFlight: 0,
+    isWithdrawn: false,
   };
 }
 

@@ -1,7 +1,9 @@
 import type { ToolClient } from "../../tool-client.ts";
 import type { Log } from "../../log.ts";
 import { Courier } from "./courier.ts";
+import { HistoryWatch } from "./history-watch.ts";
 import { Journal } from "../spool/journal.ts";
+import { Keeping } from "./keeping.ts";
 import { Outbox } from "./outbox.ts";
 import { Pace } from "./pace.ts";
 import { SetAside } from "./set-aside.ts";
@@ -14,6 +16,11 @@ const FILLING_SHARE = 0.5;
 /** Interval between searches for journals of dead proxies, and the number delivered in parallel. */
 const ADOPT_INTERVAL_MS = 30_000;
 const MAX_ADOPTED = 4;
+/**
+ * Interval between looks at the database's history while delivered entries are kept. What a failover has lost is missing for
+ * about so long, unless a call fails in it.
+ */
+const LOOK_INTERVAL_MS = 10_000;
 /** Poll interval while a stopping proxy waits for its delivery. */
 const STOP_POLL_MS = 10;
 
@@ -24,6 +31,9 @@ export interface ShipperOptions {
   sync: boolean;
   client: Pick<ToolClient, "call">;
   log: Log;
+  /** How long delivered entries are kept, and the interval between looks; shorter in tests. */
+  keptMs?: number;
+  lookIntervalMs?: number;
 }
 
 /** The recorder's part of the health. */
@@ -39,6 +49,8 @@ export interface RecorderHealth {
   /** Why the last delivery failed; null if it succeeded. */
   last_error: string | null;
   delivered_messages: number;
+  /** How often what had been delivered last was delivered again, because the database had another history: after a failover. */
+  redeliveries: number;
   lost_frames: number;
   lost_bytes: number;
   /** Bytes of the spool that were unreadable. */
@@ -53,29 +65,43 @@ export interface RecorderHealth {
 /** A journal being delivered, and its number of entries. */
 interface Shipment {
   journal: Journal;
+  /** Replaced when the journal is delivered again. */
   courier: Courier;
+  keeping: Keeping;
   entries: () => number;
 }
 
-/** Delivers the spool to Dewey in order: this process's journal, and the journals that dead proxies left. */
+/**
+ * Delivers the spool to Dewey in order: this process's journal, and the journals that dead proxies left. What was delivered is
+ * kept for some minutes, and delivered once more after a failover, since a new primary may lack what was committed last.
+ */
 export class Shipper {
   readonly spool: Spool;
   readonly #options: ShipperOptions;
   readonly #outbox: Outbox;
   readonly #setAside: SetAside;
   readonly #pace: Pace;
+  readonly #watch: HistoryWatch;
   #own: Shipment | undefined;
   readonly #adopted = new Set<Shipment>();
   #isReading = false;
   #isStopping = false;
   #adoption: ReturnType<typeof setInterval> | undefined;
+  #looks: ReturnType<typeof setInterval> | undefined;
   #damagedBytes = 0;
+  #redeliveries = 0;
 
   constructor(options: ShipperOptions) {
     this.#options = options;
     const { client, folder, limits, sync, log } = options;
     this.#setAside = new SetAside(folder);
-    this.#outbox = new Outbox({ client, setAside: this.#setAside, suspects: new Suspects(folder, limits.ageMs), log });
+    this.#watch = new HistoryWatch({ client, onLook: (history, askedMs) => this.#looked(history, askedMs) });
+    this.#outbox = new Outbox({
+      client: this.#watch,
+      setAside: this.#setAside,
+      suspects: new Suspects(folder, limits.ageMs),
+      log,
+    });
     this.spool = new Spool({
       folder,
       limits,
@@ -91,9 +117,10 @@ export class Shipper {
     });
   }
 
-  /** Starts taking over the journals of dead proxies. */
+  /** Starts taking over the journals of dead proxies, and looking at the database's history. */
   start(): void {
     this.#adopt();
+    this.#looks = setInterval(() => this.#look(), this.#options.lookIntervalMs ?? LOOK_INTERVAL_MS);
     this.#adoption = setInterval(() => this.#adopt(), ADOPT_INTERVAL_MS);
   }
 
@@ -102,6 +129,7 @@ export class Shipper {
     this.#isStopping = true;
     this.#pace.stop();
     clearInterval(this.#adoption);
+    clearInterval(this.#looks);
     this.spool.close();
     const deadlineMs = performance.now() + graceMs;
     const isDone = () => this.#adopted.size === 0 && (this.#own?.courier.isDelivered ?? true);
@@ -126,6 +154,7 @@ export class Shipper {
       last_delivery: lastDelivery === undefined ? null : new Date(lastDelivery).toISOString(),
       last_error: lastError ?? null,
       delivered_messages: this.#outbox.delivered,
+      redeliveries: this.#redeliveries,
       lost_frames: this.spool.lostFrames,
       lost_bytes: this.spool.lostBytes,
       damaged_bytes: this.#damagedBytes,
@@ -152,14 +181,52 @@ export class Shipper {
   #appended(): void {
     const { journal } = this.spool;
     if (!journal) return;
-    this.#own ??= this.#shipment(journal, () => this.spool.entries);
+    if (!this.#own) {
+      this.#own = this.#shipment(journal, () => this.spool.entries);
+      journal.keepFor(this.#watch.history);
+    }
     void this.#read(this.#own);
   }
 
   #shipment(journal: Journal, entries: () => number): Shipment {
-    const { log } = this.#options;
+    const keeping = new Keeping(journal, this.#options.keptMs);
+    return { journal, courier: this.#courier(journal, 0), keeping, entries };
+  }
+
+  #courier(journal: Journal, entriesBefore: number): Courier {
     const onDamage = (bytes: number) => (this.#damagedBytes += bytes);
-    return { journal, courier: new Courier({ journal, outbox: this.#outbox, log, onDamage }), entries };
+    return new Courier({ journal, outbox: this.#outbox, log: this.#options.log, entriesBefore, onDamage });
+  }
+
+  /** Looks while something is kept. The failure of a look is nothing new: delivery reports it. */
+  #look(): void {
+    if (this.#shipments().some(({ journal }) => journal.isKeeping)) this.#watch.look().catch(() => {});
+    else this.#watch.doubt();
+  }
+
+  /** Takes the database's history. Returns whether something is delivered again. */
+  #looked(history: string | undefined, askedMs: number): boolean {
+    if (this.#isStopping) return false;
+    const lost = this.#shipments().filter(({ keeping }) => keeping.looked(history, askedMs));
+    for (const shipment of lost) this.#deliverAgain(shipment, history);
+    return lost.length > 0;
+  }
+
+  #deliverAgain(shipment: Shipment, history: string | undefined): void {
+    const { journal, courier } = shipment;
+    const before = journal.history;
+    courier.retire();
+    this.#outbox.withdraw(courier);
+    journal.rewind();
+    journal.keepFor(history);
+    shipment.courier = this.#courier(journal, courier.entriesBefore(journal.start.segment));
+    this.#redeliveries += 1;
+    const { owner, waitingBytes: bytes } = journal;
+    this.#options.log.warn(
+      "the database has another history, as after a failover; what was delivered last is delivered again",
+      { journal: owner, before, now: history, bytes },
+    );
+    if (shipment === this.#own) void this.#read(shipment);
   }
 
   /** Follows this process's journal, one reading at a time. */
@@ -174,13 +241,14 @@ export class Shipper {
    * Waits for the store after each reading, so that entries written in the meantime go together in the next one: many small
    * calls would take processor time from the relay.
    */
-  async #readToEnd({ courier, journal }: Shipment): Promise<void> {
+  async #readToEnd(shipment: Shipment): Promise<void> {
+    const { journal } = shipment;
     const sinceMs = Date.now();
     do {
-      const bytes = await this.#pace.turn(Math.max(sinceMs, courier.readTime));
-      await courier.read(bytes);
+      const bytes = await this.#pace.turn(Math.max(sinceMs, shipment.courier.readTime));
+      await shipment.courier.read(bytes);
       await this.#pace.settled();
-    } while (!courier.isAtEnd && !journal.isClosed);
+    } while (!shipment.courier.isAtEnd && !journal.isClosed);
   }
 
   /** Takes over journals of dead processes, a few at a time; the next round takes the rest. */
@@ -205,12 +273,37 @@ export class Shipper {
     const bytes = journal.waitingBytes;
     log.info("delivering a journal that an earlier proxy left", { journal: journal.owner, bytes });
     entries = await journal.count();
-    await this.#readToEnd(shipment);
-    await shipment.courier.finish();
+    shipment.courier = this.#courier(journal, await journal.count(journal.start.segment));
+    await this.#deliverWhole(shipment);
     if (this.#isStopping && !this.#adopted.has(shipment)) return;
     journal.finish();
     this.#adopted.delete(shipment);
     log.info("delivered a journal that an earlier proxy left", { journal: journal.owner, bytes });
     if (!this.#isStopping) this.#adopt();
+  }
+
+  /**
+   * Delivers a journal to its end, and looks afterwards whether that was to the history to which the rest went: the database may
+   * have failed over together with the journal's process.
+   */
+  async #deliverWhole(shipment: Shipment): Promise<void> {
+    let courier: Courier;
+    this.#watch.doubt();
+    do {
+      courier = shipment.courier;
+      await this.#readToEnd(shipment);
+      await courier.finish();
+      if (shipment.journal.isKeeping) await this.#lookUntilAnswered();
+    } while (shipment.courier !== courier && !shipment.journal.isClosed);
+  }
+
+  async #lookUntilAnswered(): Promise<void> {
+    const isAnswered = () =>
+      this.#watch.look().then(
+        () => true,
+        () => false,
+      );
+    while (!this.#isStopping && !(await isAnswered()))
+      await Bun.sleep(this.#options.lookIntervalMs ?? LOOK_INTERVAL_MS);
   }
 }

@@ -7,6 +7,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -16,11 +17,21 @@ import { encodeEntry } from "./entry.ts";
 import type { StateEntry } from "./entry.ts";
 import { Segment } from "./segment.ts";
 
-/** `OWNER-000001.spool`: a segment of one process. Beside it are `OWNER.lock` and `OWNER.cursor`. */
+/** `OWNER-000001.spool`: a segment of one process. Beside it are `OWNER.lock`, `OWNER.cursor` and `OWNER.kept`. */
 const SEGMENT_NAME = /^([0-9a-f-]{36})-(\d+)\.spool$/;
 const NUMBER_DIGITS = 6;
 /** Digits of each number in the cursor. Fixed, so that a write always overwrites the whole cursor. */
 const OFFSET_DIGITS = 15;
+/**
+ * Limit on whole segments that are kept after delivery: what a busy proxy records in the seconds or minutes by which a standby
+ * may lag behind.
+ */
+const KEPT_BYTES = 64 * 1024 * 1024;
+/**
+ * What a dead process has kept is of no use after this time: a conversation may have been deleted for good since, and would
+ * come back.
+ */
+const KEPT_LONGEST_MS = 24 * 3_600_000;
 
 /** A position in a journal. */
 export interface Position {
@@ -28,25 +39,34 @@ export interface Position {
   offset: number;
 }
 
+/** Whether a position is at or before another. */
+export function isBefore(a: Position, b: Position): boolean {
+  return a.segment < b.segment || (a.segment === b.segment && a.offset <= b.offset);
+}
+
 /**
- * Everything that one process writes to the spool: segments, numbered from 1 and removed once delivered, and a cursor up to
- * which the journal is delivered. The process holds the journal's lock while it lives. After that, the process that gets the
- * lock delivers the rest.
+ * Everything that one process writes to the spool: segments, numbered from 1, and a cursor up to which the journal is delivered.
+ * Segments are removed once delivered, or, where the history of the database is known that they were delivered to, some time
+ * later: the journal can then be rewound. The process holds the journal's lock while it lives. After that, the process that gets
+ * the lock delivers the rest.
  */
 export class Journal {
   readonly owner: string;
-  /** Position from which delivery continues. */
-  readonly start: Position;
+  #start: Position;
   /** Whether undelivered segments before the first one are missing. */
   readonly lacksBeginning: boolean;
   readonly #folder: string;
   readonly #lock: Lock;
   readonly #segments: Map<number, Segment>;
   #delivered: Position;
+  /** Everything before this position is removed, or will not be delivered again. */
+  #kept: Position;
+  /** The history of the database that the kept part was delivered to; undefined while nothing is kept. */
+  #history: string | undefined;
   /** Number of the current segment; 0 before the first. */
   #last: number;
-  /** Size of all segments but the last. */
-  #earlierBytes: number;
+  /** Size of all undelivered segments but the last. */
+  #earlierBytes = 0;
   #cursorFile: number | undefined;
   /** Whether the lock was given up. */
   isClosed = false;
@@ -59,11 +79,16 @@ export class Journal {
     const cursor = readCursor(join(folder, `${owner}.cursor`));
     const first = Math.min(...segments.keys(), Number.MAX_SAFE_INTEGER);
     this.lacksBeginning = segments.size > 0 && first > cursor.segment;
-    this.start = this.lacksBeginning ? { segment: first, offset: 0 } : cursor;
+    this.#start = this.lacksBeginning ? { segment: first, offset: 0 } : cursor;
     this.#last = Math.max(0, ...segments.keys());
-    this.#earlierBytes = [...segments].reduce((sum, [number, each]) => sum + (number < this.#last ? each.bytes : 0), 0);
-    this.#delivered = this.start;
-    this.#removeBefore(this.start.segment);
+    this.#delivered = this.#start;
+    const kept = readKept(folder, owner);
+    this.#history = kept?.history;
+    this.#kept = kept && isBefore(kept.position, this.#start) ? kept.position : this.#start;
+    if (this.#kept.segment < first)
+      this.#kept = first < this.#start.segment ? { segment: first, offset: 0 } : this.#start;
+    this.#removeBefore(this.#kept.segment);
+    this.#measure();
   }
 
   /** Creates this process's journal. Throws when the folder is not writable. */
@@ -114,6 +139,31 @@ export class Journal {
     return sum;
   }
 
+  /** Position from which delivery continues. */
+  get start(): Position {
+    return this.#start;
+  }
+
+  /** The history of the database that the kept part was delivered to. */
+  get history(): string | undefined {
+    return this.#history;
+  }
+
+  /** Position up to which everything is delivered. */
+  get delivered(): Position {
+    return this.#delivered;
+  }
+
+  /** Position from which delivered entries are kept. */
+  get kept(): Position {
+    return this.#kept;
+  }
+
+  /** Whether delivered entries are kept. */
+  get isKeeping(): boolean {
+    return !isBefore(this.#delivered, this.#kept);
+  }
+
   /** The segment that is written to, if there is one. */
   get current(): Segment | undefined {
     return this.#segments.get(this.#last);
@@ -140,16 +190,16 @@ export class Journal {
       segment.remove();
       throw error;
     }
-    this.#earlierBytes += this.current?.bytes ?? 0;
     this.#segments.set(number, segment);
     this.#last = number;
+    this.#measure();
     return segment;
   }
 
-  /** Counts its entries. */
-  async count(): Promise<number> {
+  /** Counts the entries of its segments, or of those before one. */
+  async count(before = Infinity): Promise<number> {
     let count = 0;
-    for (const segment of this.#segments.values()) count += await segment.count();
+    for (const [number, segment] of this.#segments) if (number < before) count += await segment.count();
     return count;
   }
 
@@ -158,19 +208,59 @@ export class Journal {
     return this.#earlierBytes + (this.current?.bytes ?? 0) - this.#delivered.offset;
   }
 
-  /** Notes that everything before a position is delivered: saves the cursor and removes whole segments. */
+  /** Notes that everything before a position is delivered: saves the cursor and removes whole segments that are not kept. */
   deliveredTo(position: Position): void {
     if (this.isClosed) return;
+    const { segment } = this.#delivered;
     this.#delivered = position;
     this.#writeCursor(position);
-    this.#removeBefore(position.segment);
+    if (segment !== position.segment) this.#measure();
+    if (this.#history === undefined) this.#kept = position;
+    while (this.#keptBytes() > KEPT_BYTES) this.#kept = { segment: this.#kept.segment + 1, offset: 0 };
+    this.#removeBefore(this.#kept.segment);
+  }
+
+  /**
+   * Names the history of the database to which everything is delivered from now on, and keeps what is delivered. Undefined where
+   * none is known: then nothing is kept.
+   */
+  keepFor(history: string | undefined): void {
+    if (this.isClosed) return;
+    this.#history = history;
+    if (history === undefined) this.dropKept();
+    this.#writeKept();
+  }
+
+  /** Lets go of what is kept before a position. */
+  releaseTo(position: Position): void {
+    if (this.isClosed || isBefore(position, this.#kept)) return;
+    this.#kept = isBefore(position, this.#delivered) ? position : this.#delivered;
+    this.#removeBefore(this.#kept.segment);
+    this.#writeKept();
+  }
+
+  /** Lets go of everything that is kept. Returns whether that frees space. */
+  dropKept(): boolean {
+    const frees = this.#kept.segment < this.#delivered.segment;
+    this.#kept = this.#delivered;
+    this.#removeBefore(this.#kept.segment);
+    return frees;
+  }
+
+  /** Counts what is kept as undelivered. The cursor says so too, so the next process goes on where this one ends. */
+  rewind(): void {
+    if (this.isClosed) return;
+    this.#start = this.#delivered = this.#kept;
+    this.#writeCursor(this.#delivered);
+    this.#measure();
   }
 
   /** Removes the journal, once everything is delivered. */
   finish(): void {
     for (const segment of this.#segments.values()) segment.remove();
     this.#close();
-    for (const suffix of ["cursor", "lock"]) rmSync(join(this.#folder, `${this.owner}.${suffix}`), { force: true });
+    for (const suffix of ["cursor", "kept", "lock"])
+      rmSync(join(this.#folder, `${this.owner}.${suffix}`), { force: true });
   }
 
   /** Gives up the lock and leaves the rest to another process. */
@@ -189,10 +279,24 @@ export class Journal {
   #removeBefore(first: number): void {
     for (const [number, segment] of this.#segments) {
       if (number >= first) break;
-      if (number < this.#last) this.#earlierBytes -= segment.bytes;
       this.#segments.delete(number);
       segment.remove();
     }
+  }
+
+  #measure(): void {
+    this.#earlierBytes = 0;
+    for (const [number, { bytes }] of this.#segments)
+      if (number >= this.#delivered.segment && number < this.#last) this.#earlierBytes += bytes;
+  }
+
+  /** Size of the whole segments that are kept. */
+  #keptBytes(): number {
+    if (this.#kept.segment >= this.#delivered.segment) return 0;
+    let sum = 0;
+    for (const [number, { bytes }] of this.#segments)
+      if (number >= this.#kept.segment && number < this.#delivered.segment) sum += bytes;
+    return sum;
   }
 
   /** Saves the cursor. If it is lost, delivered records are sent again, and the store recognises them. */
@@ -205,6 +309,18 @@ export class Journal {
         0o600,
       );
       writeSync(this.#cursorFile, text, 0);
+    } catch {
+      // For example on a full disk. The next write tries again.
+    }
+  }
+
+  /** Saves what is kept. If it is lost, the next process does not know that it could be delivered again. */
+  #writeKept(): void {
+    const file = join(this.#folder, `${this.owner}.kept`);
+    const { segment, offset } = this.#kept;
+    try {
+      if (this.#history === undefined) rmSync(file, { force: true });
+      else writeFileSync(file, `${segment} ${offset} ${this.#history}\n`, { mode: 0o600 });
     } catch {
       // For example on a full disk. The next write tries again.
     }
@@ -238,4 +354,19 @@ function readCursor(file: string): Position {
     // Not written yet.
   }
   return { segment: 1, offset: 0 };
+}
+
+/** Reads what a process has kept; undefined when that is nothing, or too old. */
+function readKept(folder: string, owner: string): { position: Position; history: string } | undefined {
+  try {
+    // The cursor is written with every delivery.
+    if (Date.now() - statSync(join(folder, `${owner}.cursor`)).mtimeMs > KEPT_LONGEST_MS) return undefined;
+    const text = readFileSync(join(folder, `${owner}.kept`), "latin1");
+    const [, segment, offset, history] = /^(\d+) (\d+) (\S+)\n$/.exec(text) ?? [];
+    if (history === undefined) return undefined;
+    return { position: { segment: Number(segment), offset: Number(offset) }, history };
+  } catch {
+    // Nothing was delivered, or it was not written.
+    return undefined;
+  }
 }

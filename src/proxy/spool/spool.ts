@@ -163,7 +163,7 @@ export class Spool {
       this.#encode(pending);
       const { bytes } = this.#buffer;
       this.#refuseBeyondLimits(bytes.length);
-      this.#segment().append(bytes);
+      this.#append(bytes);
       this.#wrote(pending);
       return true;
     } catch (error) {
@@ -171,6 +171,16 @@ export class Spool {
       return false;
     } finally {
       this.#buffer.clear();
+    }
+  }
+
+  /** Appends to the segment. When that fails, as on a full disk, what is kept of delivered entries makes room. */
+  #append(bytes: Uint8Array): void {
+    try {
+      this.#segment().append(bytes);
+    } catch (error) {
+      if (!this.#journal?.dropKept()) throw error;
+      this.#segment().append(bytes);
     }
   }
 

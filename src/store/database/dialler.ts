@@ -199,9 +199,9 @@ function ignores({ statement_timeout_ms }: Standing, { settings }: DialOptions):
   return asked !== undefined && Number(asked) !== statement_timeout_ms;
 }
 
-/** Poolers refuse the settings of a connection with 08P01, or pass over them. */
+/** Poolers refuse the settings of a connection with 08P01, Amazon's RDS Proxy with 0A000, or pass over them. */
 function isPoolerFound(error: unknown): boolean {
-  return error instanceof PoolerFound || sqlState(error) === "08P01";
+  return error instanceof PoolerFound || /^(08P01|0A000)$/.test(sqlState(error) ?? "");
 }
 
 function secretOf({ password, database, user }: Connection, host: Host): string {

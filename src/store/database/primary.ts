@@ -41,6 +41,17 @@ export class Primary {
     return this.#isWritable;
   }
 
+  /**
+   * Names the history in which commits end: the cluster and its timeline, which a failover or a recovery changes. Undefined
+   * where it cannot be known. Throws `unavailable` while the database takes no writes.
+   */
+  async history(): Promise<string | undefined> {
+    return this.#database.retried(async (sql) => {
+      await refuseReadOnly(sql);
+      return historyOf(sql);
+    });
+  }
+
   /** Throws `unavailable`, with the reason, while the database takes no writes. */
   async check(): Promise<void> {
     this.#isUp = await this.#look().then(
@@ -123,5 +134,21 @@ async function timelineOf(sql: SQL): Promise<number | undefined> {
   return asked.then(
     (row) => row.timeline,
     () => undefined,
+  );
+}
+
+/** SQLSTATEs of services that speak PostgreSQL's protocol and have no log, and of roles that may not look at it. */
+const UNKNOWABLE = /^(42501|42883|0A000)$/;
+
+async function historyOf(sql: SQL): Promise<string | undefined> {
+  const asked = one<{ history: string }>(
+    sql`select system_identifier || '-' || left(pg_walfile_name(pg_current_wal_lsn()), 8) as history from pg_control_system()`,
+  );
+  return asked.then(
+    (row) => row.history,
+    (error: unknown) => {
+      if (UNKNOWABLE.test(sqlState(error) ?? "")) return undefined;
+      throw error;
+    },
   );
 }

@@ -502,6 +502,53 @@ describe("a record that the store refuses", () => {
   });
 });
 
+describe("withdrawing", () => {
+  test("forgets what a sender has put, settles none of it, and leaves others' records", async () => {
+    const [mine, other] = [{}, {}];
+    let settled = 0;
+    store.answer = away;
+    for (const content of ["a", "b"]) outbox.put(message("one", content), () => (settled += 1), mine);
+    outbox.put(message("two", "c"), () => (settled += 1), other);
+    await clock.pass(50);
+    outbox.withdraw(mine);
+    store.answer = take;
+    await clock.passUntil("the other's", () => settled === 1);
+    await clock.pass(30_000, 100);
+    expect([store.contentsOf("one"), store.contentsOf("two"), settled]).toEqual([[], ["c"], 1]);
+    // The conversation goes on with its next record.
+    outbox.put(message("one", "d"), () => (settled += 1), other);
+    await clock.passUntil("the next", () => settled === 2);
+    expect(store.contentsOf("one")).toEqual(["d"]);
+  });
+
+  test("lets a call in flight end, and repeats it for nobody when it fails", async () => {
+    const mine = {};
+    const gate = Promise.withResolvers<void>();
+    store.answer = () => gate.promise;
+    outbox.put(message("one", "a"), () => {}, mine);
+    await clock.passUntil("the call", () => store.calls.length === 1);
+    outbox.withdraw(mine);
+    outbox.put(message("one", "b"), () => {}, {});
+    store.answer = take;
+    gate.reject(new DeweyError("invalid", "wrong"));
+    await clock.passUntil("the next", () => store.contentsOf("one").length === 1);
+    expect([store.contentsOf("one"), outbox.aside, outbox.isQuiet]).toEqual([["b"], 0, true]);
+  });
+
+  test("makes room", async () => {
+    const mine = {};
+    store.answer = away;
+    const large = "x".repeat(20_000_000);
+    for (const content of ["a", "b"]) outbox.put(message(content, content + large), () => {}, mine);
+    expect(outbox.isFull).toBe(true);
+    const room = outbox.room();
+    await clock.pass(50);
+    outbox.withdraw(mine);
+    await room;
+    expect(outbox.isFull).toBe(false);
+  });
+});
+
 test("over a real connection nothing is lost, whatever a faulty store replies", async () => {
   clock[Symbol.dispose]();
   const faults = ["unavailable", "internal", "garbage", "silence", "hang up"] as const;

@@ -1,4 +1,4 @@
-import { expect, spyOn, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import * as fs from "node:fs";
 import {
   closeSync,
@@ -9,6 +9,7 @@ import {
   readdirSync,
   statSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -221,4 +222,95 @@ test("the journals of hundreds of proxies are counted with one listing of the fo
   using listings = spyOn(fs, "readdirSync");
   expect(Journal.waitingBytes(folder.path, undefined)).toBe(owners * (2 * bytes.length - 10));
   expect(listings).toHaveBeenCalledTimes(1);
+});
+
+describe("what is kept after delivery", () => {
+  test("is none where no history of a database is known", () => {
+    using folder = spoolFolder();
+    const mine = filled(folder.path, 3);
+    mine.keepFor(undefined);
+    mine.deliveredTo({ segment: 3, offset: 10 });
+    expect([mine.isKeeping, mine.kept]).toEqual([false, { segment: 3, offset: 10 }]);
+    expect(named(folder.path, ".spool")).toHaveLength(1);
+    expect(named(folder.path, ".kept")).toEqual([]);
+    mine.finish();
+  });
+
+  test("counts as delivered until the journal is rewound, and as undelivered for the next owner then", async () => {
+    using folder = spoolFolder();
+    const mine = filled(folder.path, 3);
+    mine.deliveredTo({ segment: 1, offset: 10 });
+    mine.keepFor("a-1");
+    mine.deliveredTo({ segment: 3, offset: 20 });
+    const left = sizeOf(mine, 3) - 20;
+    expect([mine.isKeeping, mine.history, mine.waitingBytes]).toEqual([true, "a-1", left]);
+    expect(named(folder.path, ".spool")).toHaveLength(3);
+    expect(Journal.waitingBytes(folder.path, undefined)).toBe(left);
+    expect([await mine.count(), await mine.count(3)]).toEqual([2 + 3 + 4, 2 + 3]);
+
+    mine.rewind();
+    const all = sizeOf(mine, 1, 2, 3) - 10;
+    expect([mine.start, mine.isKeeping, mine.waitingBytes]).toEqual([{ segment: 1, offset: 10 }, false, all]);
+    mine.release();
+    expect(Journal.waitingBytes(folder.path, undefined)).toBe(all);
+    const found = Journal.adopt(folder.path, mine.owner);
+    expect(found).toMatchObject({ start: { segment: 1, offset: 10 }, history: "a-1", waitingBytes: all });
+    found?.finish();
+    expect(readdirSync(folder.path)).toEqual([]);
+  });
+
+  test("is known to the next owner, unless it is too old", () => {
+    for (const hours of [23, 25]) {
+      using folder = spoolFolder();
+      const mine = filled(folder.path, 3);
+      mine.keepFor("a-1");
+      mine.deliveredTo({ segment: 3, offset: 20 });
+      mine.release();
+      const then = Date.now() / 1000 - hours * 3600;
+      utimesSync(join(folder.path, `${mine.owner}.cursor`), then, then);
+      const found = Journal.adopt(folder.path, mine.owner);
+      expect(found?.start).toEqual({ segment: 3, offset: 20 });
+      expect(found?.kept).toEqual(hours === 23 ? { segment: 1, offset: 0 } : { segment: 3, offset: 20 });
+      expect(named(folder.path, ".spool")).toHaveLength(hours === 23 ? 3 : 1);
+      found?.finish();
+    }
+  });
+
+  test("is let go of up to a position, never further than delivery, and never taken back", () => {
+    using folder = spoolFolder();
+    const mine = filled(folder.path, 3);
+    mine.keepFor("a-1");
+    mine.deliveredTo({ segment: 2, offset: 20 });
+    mine.releaseTo({ segment: 2, offset: 10 });
+    expect([mine.kept, mine.isKeeping, mine.segment(1)]).toEqual([{ segment: 2, offset: 10 }, true, undefined]);
+    mine.releaseTo({ segment: 1, offset: 10 });
+    expect(mine.kept).toEqual({ segment: 2, offset: 10 });
+    mine.releaseTo({ segment: 3, offset: 10 });
+    expect([mine.kept, mine.isKeeping]).toEqual([{ segment: 2, offset: 20 }, false]);
+    mine.finish();
+  });
+
+  test("takes at most 64 MB of disk", () => {
+    using folder = spoolFolder();
+    const mine = Journal.create(folder.path);
+    mine.keepFor("a-1");
+    const megabytes = 15;
+    for (let number = 1; number <= 7; number++) mine.begin(nothing).append(Buffer.alloc(megabytes * 1024 * 1024));
+    mine.deliveredTo({ segment: 7, offset: 1 });
+    expect(mine.kept).toEqual({ segment: 3, offset: 0 });
+    expect(named(folder.path, ".spool")).toHaveLength(5);
+    mine.finish();
+  });
+
+  test("gives way when the disk is full", () => {
+    using folder = spoolFolder();
+    const mine = filled(folder.path, 2);
+    mine.keepFor("a-1");
+    mine.deliveredTo({ segment: 1, offset: 20 });
+    expect([mine.dropKept(), mine.isKeeping]).toEqual([false, false]);
+    mine.deliveredTo({ segment: 2, offset: 20 });
+    expect([mine.dropKept(), mine.isKeeping]).toEqual([true, false]);
+    expect(named(folder.path, ".spool")).toHaveLength(1);
+    mine.finish();
+  });
 });

@@ -15,7 +15,8 @@ import {
 } from "../../support/postgres.ts";
 import type { Engine } from "../../support/postgres.ts";
 import { startStandby } from "../../support/replica.ts";
-import { hasPgBouncer, startPgBouncer } from "../../support/pgbouncer.ts";
+import { startChoosyProxy } from "../../support/choosy-proxy.ts";
+import { hasPgBouncer, knowsPreparedStatements, startPgBouncer } from "../../support/pgbouncer.ts";
 
 if (!hasPgBouncer) console.warn("poolers are not tested: pgbouncer is not here");
 
@@ -34,7 +35,15 @@ describe.skipIf(!hasPgBouncer)("behind PgBouncer", () => {
     ["in session mode", ["pool_mode = session", "default_pool_size = 20"]],
     ["in transaction mode", ["pool_mode = transaction", "default_pool_size = 3"]],
     ["in transaction mode, passing over settings", ["pool_mode = transaction", "default_pool_size = 3", IGNORED]],
-  ])("%s", (_, settings) => {
+    ...(knowsPreparedStatements
+      ? [
+          [
+            "in transaction mode, with prepared statements",
+            ["pool_mode = transaction", "default_pool_size = 3", "max_prepared_statements = 100"],
+          ] as [string, string[]],
+        ]
+      : []),
+  ] as [string, string[]][])("%s", (_, settings) => {
     test("the whole store works, and nothing is left in a session", async () => {
       const direct = await emptyDatabase(engine!);
       await using pooler = await startPgBouncer(direct, settings);
@@ -95,6 +104,21 @@ describe.skipIf(!hasPgBouncer)("behind PgBouncer", () => {
       message: expect.stringContaining("DEWEY_DB_READ_URL must lead to the replica itself"),
     });
   });
+});
+
+test("a proxy that refuses settings as unsupported, as Amazon's RDS Proxy does, is found out too", async () => {
+  const direct = await emptyDatabase(engine!);
+  using proxy = startChoosyProxy(direct);
+  await using store = await testStore(engine!, { connection: proxy.connection });
+  const { conversation_id } = await store.conversations.begin({});
+  await store.messages.store({ conversation_id, role: "user", content: "heron" });
+  expect((await store.search.find({ query: "heron", limit: 1, offset: 0 })).total).toBe(1);
+  expect(proxy.refused()).toBeGreaterThan(0);
+  await using database = Object.assign(new Database(storeOptions(proxy.connection)), {
+    [Symbol.asyncDispose]: () => database.close(),
+  });
+  expect(await database.retried(limits)).toMatchObject({ statement: "9s", kept: 0 });
+  expect(database.isPooled).toBe(true);
 });
 
 test("a direct connection is not taken for one through a pooler", async () => {
