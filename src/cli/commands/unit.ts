@@ -1,6 +1,7 @@
 import { DeweyError } from "../../errors.ts";
 import type { Command } from "../command.ts";
 import { selfCommand } from "../self.ts";
+import { units } from "../units.ts";
 
 export const unit: Command = {
   name: "unit",
@@ -23,7 +24,7 @@ export const unit: Command = {
   operands: 1,
   run({ operands, print }) {
     const [kind] = operands;
-    const unitOf = kind !== undefined && Object.hasOwn(units, kind) ? units[kind] : undefined;
+    const unitOf = Object.entries(units).find(([name]) => name === kind)?.[1];
     if (unitOf === undefined)
       throw new DeweyError("invalid", "dewey unit needs the name of a service: dewey unit serve, proxy or watch");
     print(unitOf(selfCommand().map(quoted).join(" ")));
@@ -31,114 +32,8 @@ export const unit: Command = {
   },
 };
 
-const units: Record<string, (command: string) => string> = { serve: serveUnit, proxy: proxyUnit, watch: watchUnit };
-
 /** Quotes a word for systemd, which splits at spaces and expands `%` and `$`. */
 function quoted(word: string): string {
   const escaped = word.replaceAll("%", "%%").replaceAll("$", "$$$$");
   return /[\s"'\\]/.test(escaped) ? JSON.stringify(escaped) : escaped;
-}
-
-/**
- * SetCredential supplies an empty line (systemd accepts no empty text) for a missing file, so that the unit starts without
- * secrets. MemoryDenyWriteExecute is absent because the JavaScript runtime compiles at run time. KillMode=mixed signals only
- * Dewey, which stops its PostgreSQL itself. Restarts are unlimited: an hour without a database must not end the service.
- */
-function serveUnit(command: string): string {
-  return `[Unit]
-Description=Dewey, the librarian of MCP conversations
-After=network-online.target postgresql.service
-Wants=network-online.target
-StartLimitIntervalSec=0
-
-[Service]
-Type=exec
-ExecStart=${command} serve
-Environment=DEWEY_DATA_DIR=%S/dewey
-Environment=DEWEY_TOKEN_FILE=%d/token
-Environment=DEWEY_DB_PASSWORD_FILE=%d/db-password
-EnvironmentFile=-/etc/dewey/serve.env
-LoadCredential=token:/etc/dewey/token
-SetCredential=token:\\n
-LoadCredential=db-password:/etc/dewey/db-password
-SetCredential=db-password:\\n
-Restart=on-failure
-RestartSec=2
-KillMode=mixed
-TimeoutStopSec=30
-
-DynamicUser=yes
-StateDirectory=dewey
-StateDirectoryMode=0700
-UMask=0077
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-AmbientCapabilities=
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-RemoveIPC=yes
-LockPersonality=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
-
-[Install]
-WantedBy=multi-user.target
-`;
-}
-
-/** Deliberately almost unconfined: the servers behind the proxy are the user's own programs with unknown needs. */
-function proxyUnit(command: string): string {
-  return `[Unit]
-Description=Dewey, the recorder between MCP clients and servers
-StartLimitIntervalSec=0
-
-[Service]
-Type=exec
-ExecStart=${command} proxy
-ExecReload=/bin/kill -HUP $MAINPID
-EnvironmentFile=-%E/dewey/proxy.env
-Restart=on-failure
-RestartSec=2
-KillMode=mixed
-TimeoutStopSec=30
-UMask=0077
-
-[Install]
-WantedBy=default.target
-`;
-}
-
-/** It only reads the user's home, and writes into Dewey's own folder, which DEWEY_DATA_DIR may move. */
-function watchUnit(command: string): string {
-  return `[Unit]
-Description=Dewey, the watch over the sessions of agents
-StartLimitIntervalSec=0
-
-[Service]
-Type=exec
-ExecStart=${command} watch
-EnvironmentFile=-%E/dewey/watch.env
-Restart=on-failure
-RestartSec=10
-TimeoutStopSec=30
-Nice=10
-UMask=0077
-
-[Install]
-WantedBy=default.target
-`;
 }
