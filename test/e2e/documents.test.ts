@@ -1,0 +1,50 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { binary, startServe } from "../support/binary.ts";
+import { blockLines, documents } from "../support/documents.ts";
+import { plainEnvironment, temporaryHome } from "../support/home.ts";
+import { Rpc } from "../support/rpc.ts";
+
+// Every command of Dewey's that a document shows to be copied is run, in an empty home, against a server with one conversation.
+
+/** These run until they are stopped, or reach beyond this machine; their forms are checked with all others. */
+const RUN_ON = /^dewey (up|serve|proxy|watch|tail|demo|open|upgrade)\b/;
+
+const shown = documents()
+  .filter(({ path }) => path === "README.md" || path.startsWith("docs/"))
+  .flatMap(({ path, text }) => [...blockLines(text, "sh"), ...blockLines(text, "console")].map((line) => ({ path, line })))
+  .map(({ path, line }) => ({ path, line: line.replace(/^\$ /, "").replace(/\s+#.*$/, "") }))
+  // What stands behind a pipe is another program, which may need another user's rights.
+  .map(({ path, line }) => ({ path, line: line.split(" | ")[0] ?? "" }))
+  .filter(({ line }) => line.startsWith("dewey ") && !RUN_ON.test(line));
+
+test("the commands that the documents show to be copied work", async () => {
+  using home = temporaryHome();
+  const { running, url } = await startServe(home.path);
+  await using _ = running;
+  const rpc = await Rpc.open(url);
+  await rpc.initialize();
+  const { conversation_id } = await rpc.tool("dewey_begin_conversation", { metadata: { title: "The greenhouse" } });
+  const content = "The hinge of the greenhouse is rusty.";
+  await rpc.tool("dewey_store_message", { conversation_id, role: "user", content });
+  rpc.close();
+  const env = { ...plainEnvironment(home.path), DEWEY_URL: url, DEWEY_DATA_DIR: join(home.path, "data"), PAGER: "" };
+  Bun.spawnSync(["mkdir", "-p", join(home.path, ".config/systemd/user"), join(home.path, "bin")]);
+  Bun.spawnSync(["ln", "-s", binary, join(home.path, "bin/dewey")]);
+  expect(shown.length).toBeGreaterThan(10);
+  for (const { path, line } of shown) {
+    const child = Bun.spawn(["/bin/sh", "-c", line], {
+      cwd: home.path,
+      env: { ...env, PATH: `${join(home.path, "bin")}:${env["PATH"]}` },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const [stdout, stderr, code] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+      child.exited,
+    ]);
+    expect({ path, line, code, said: code === 0 ? "" : stdout + stderr }).toEqual({ path, line, code: 0, said: "" });
+  }
+});
