@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { hostTarget } from "../../src/build/engine.ts";
@@ -25,10 +25,8 @@ const { version } = packageJson;
 
 const claude = await claudeCode();
 if (claude === undefined) throw new Error("the journey needs Claude Code, which could not be installed");
-const packages = ["dewey-mcp", `dewey-mcp-${hostTarget}`].map((name) => packagePath(name));
-
 using home = temporaryHome();
-const registry = await startNpmRegistry(packages);
+const registry = await startNpmRegistry(packed());
 const model = startModel((told) =>
   told === "toolu_shell"
     ? [say("The greenhouse stays shut: the hinge is rusty.")]
@@ -95,10 +93,13 @@ function environment(): Record<string, string> {
   };
 }
 
-function packagePath(name: string): string {
-  const path = join(root, "dist/release", version, `${name}-${version}.tgz`);
-  if (!existsSync(path)) throw new Error(`${path} is missing: make it with bun run release --target ${hostTarget}`);
-  return path;
+/** The paths of the packed packages for this machine, as a release has them. */
+function packed(): string[] {
+  const release = ["src/build/release/release.ts", "--repository", "https://example.org/dewey", "--target", `${hostTarget}`];
+  const { exitCode } = Bun.spawnSync([process.execPath, ...release], { cwd: root, stdout: "ignore", stderr: "inherit" });
+  if (exitCode !== 0) throw new Error("bun run release failed");
+  const names = ["dewey-mcp", `dewey-mcp-${hostTarget}`];
+  return names.map((name) => join(root, "dist/release", version, `${name}-${version}.tgz`));
 }
 
 /** Runs one of the person's commands, and prints what it said. Throws when it fails. */
