@@ -26,7 +26,7 @@ const { version } = packageJson;
 const claude = await claudeCode();
 if (claude === undefined) throw new Error("the journey needs Claude Code, which could not be installed");
 using home = temporaryHome();
-const registry = await startNpmRegistry(packed());
+await using registry = await startNpmRegistry(packed());
 const model = startModel((told) =>
   told === "toolu_shell"
     ? [say("The greenhouse stays shut: the hinge is rusty.")]
@@ -59,7 +59,7 @@ try {
   log("what the session said is found");
   if ((await up.stop("SIGINT")) !== 0) throw new Error("dewey up did not end well");
 } finally {
-  await Promise.all([registry.stop(), model.stop()]);
+  await model.stop();
 }
 const seconds = (performance.now() - begun) / 1000;
 console.log(`\n${seconds.toFixed(1)} seconds of ${MAX_SECONDS}, ${commands} commands of ${MAX_COMMANDS}`);

@@ -5,7 +5,7 @@ import { basename } from "node:path";
 /** A registry of npm that knows the packages of some files only, and answers 404 for any other. */
 export interface NpmRegistry {
   url: string;
-  stop(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Serves packed packages (`.tgz`) as the registry would that they were published to. */
@@ -25,7 +25,7 @@ export async function startNpmRegistry(files: string[]): Promise<NpmRegistry> {
       return Response.json({ name, "dist-tags": { latest: version }, versions: { [version]: { ...manifest, dist } } });
     },
   });
-  return { url: `http://127.0.0.1:${server.port}/`, stop: () => server.stop(true) };
+  return { url: `http://127.0.0.1:${server.port}/`, [Symbol.asyncDispose]: () => server.stop(true) };
 }
 
 async function packed(file: string) {

@@ -13,6 +13,7 @@ const { version } = packageJson;
 const folder = join(root, "dist/release", version);
 const repository = "https://example.org/ana/dewey";
 const isDebian = existsSync("/usr/bin/dpkg-deb");
+const packages = ["dewey-mcp", `dewey-mcp-${hostTarget}`].map((name) => join(folder, `${name}-${version}.tgz`));
 
 function ran(command: string[], cwd = folder, env: Record<string, string> = plainEnvironment("/nonexistent")) {
   const { exitCode, stdout, stderr } = Bun.spawnSync(command, { cwd, env, stdout: "pipe", stderr: "pipe" });
@@ -48,21 +49,28 @@ describe.skipIf(hostTarget?.startsWith("linux") !== true || !isDebian)("bun run 
     const bin = join(home.path, "bin");
     mkdirSync(bin);
     for (const name of ["node", "npm", "sh", "env"]) symlinkSync(Bun.which(name) ?? "", join(bin, name));
-    const packages = ["dewey-mcp", `dewey-mcp-${hostTarget}`].map((name) => join(folder, `${name}-${version}.tgz`));
-    const registry = await startNpmRegistry(packages);
+    await using registry = await startNpmRegistry(packages);
     const env = {
       ...plainEnvironment(home.path),
       PATH: bin,
       npm_config_registry: registry.url,
       npm_config_prefix: join(home.path, "npm"),
     };
-    try {
-      const install = Bun.spawn([join(bin, "npm"), "install", "--global", "dewey-mcp"], { env, cwd: home.path });
-      expect(await install.exited).toBe(0);
-    } finally {
-      await registry.stop();
-    }
+    const install = Bun.spawn([join(bin, "npm"), "install", "--global", "dewey-mcp"], { env, cwd: home.path });
+    expect(await install.exited).toBe(0);
     expect(ran([join(home.path, "npm/bin/dewey"), "--version"], home.path, env)).toBe(`dewey ${version}\n`);
+  });
+
+  test("lays packages that npx runs, which is told when a client's files name the program", async () => {
+    using home = temporaryHome();
+    await using registry = await startNpmRegistry(packages);
+    const env = { ...plainEnvironment(home.path), npm_config_registry: registry.url };
+    const npx = ["npx", "--yes", "dewey-mcp", "connect", "claude-code", "--url", "ws://127.0.0.1:1"];
+    const child = Bun.spawn(npx, { env, cwd: home.path, stdout: "pipe", stderr: "pipe" });
+    const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+    expect({ code: await child.exited, stderr }).toMatchObject({ code: 0 });
+    expect(stdout).toContain("For good: npm install --global dewey-mcp, and connect again.");
+    expect(readFileSync(join(home.path, ".claude.json"), "utf8")).toContain("/_npx/");
   });
 
   test("lays a Debian package with the program, its units and completions", () => {
