@@ -16,16 +16,20 @@ const texts = new Map(all.map(({ path, text }) => [path, text]));
 const commands = new Map((await allCommands()).map((command) => [command.name, command]));
 
 /** For users, who are told nothing of the inside; elsewhere commands of other programs and former names may be named. */
-const forUsers = all.filter(({ path }) => path === "README.md" || (path.startsWith("docs/") && path !== "docs/decisions.md"));
+const forUsers = all.filter(
+  ({ path }) => path === "README.md" || (path.startsWith("docs/") && path !== "docs/decisions.md"),
+);
 /** For developers. */
-const forDevelopers = all.filter(({ path }) => ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/decisions.md"].includes(path));
+const forDevelopers = all.filter(({ path }) =>
+  ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/decisions.md"].includes(path),
+);
 /** Pages of the repository on GitHub, which no file stands for. */
-const PAGES_OF_GITHUB = ["../../releases/latest"];
+const PAGES_OF_GITHUB = new Set(["../../releases/latest"]);
 
 /** The links of a document that lead nowhere, given the other documents. */
 function brokenLinks(path: string, text: string): string[] {
   return linkTargets(text).filter((target) => {
-    if (/^(https?|mailto):/.test(target) || PAGES_OF_GITHUB.includes(target)) return false;
+    if (/^(https?|mailto):/.test(target) || PAGES_OF_GITHUB.has(target)) return false;
     const [file = "", anchor] = target.split("#");
     const place = file === "" ? path : normalize(join(dirname(path), file));
     if (!existsSync(join(root, place))) return true;
@@ -47,10 +51,10 @@ function fault(line: string): string | undefined {
   if (name === "" || name.startsWith("--") || name === "help" || /^[A-Z…]/.test(name)) return undefined;
   const command = commands.get(name);
   if (command === undefined) return `${line}: there is no command ${name}`;
-  const known = ["json", "help", ...Object.keys(flagsOf(command))];
+  const known = new Set(["json", "help", ...Object.keys(flagsOf(command))]);
   const flags = words.filter((word) => /^\[?--\w/.test(word)).map((word) => word.replace(/^\[?--([\w-]+).*$/, "$1"));
   // `--stdio` and the like belong to commands that take other forms.
-  const unknown = flags.filter((flag) => !known.includes(flag));
+  const unknown = flags.filter((flag) => !known.has(flag));
   return unknown.length > 0 ? `${line}: there is no flag --${unknown.join(", --")}` : undefined;
 }
 
@@ -75,7 +79,9 @@ describe("what users read", () => {
     test(`${path} names commands and flags that there are`, () => {
       expect(commandLines(text).map(fault).filter(Boolean)).toEqual([]);
       const flags = codeSpans(text).flatMap((span) => /^--([a-z][\w-]*)/.exec(span)?.[1] ?? []);
-      const known = new Set(["password", ...[...commands.values()].flatMap((each) => Object.keys(flagsOf(each)))]);
+      // Flags of other programs that the documents speak of.
+      const others = ["password", "cli"];
+      const known = new Set([...others, ...[...commands.values()].flatMap((each) => Object.keys(flagsOf(each)))]);
       expect(flags.filter((flag) => !known.has(flag))).toEqual([]);
     });
 
@@ -96,8 +102,8 @@ describe("what users read", () => {
 
   test("names every command, and every tool that clients are offered", () => {
     const text = forUsers.map((each) => each.text).join("\n");
-    const internal = ["hook"];
-    expect([...commands.keys()].filter((name) => !internal.includes(name) && !text.includes(`dewey ${name}`))).toEqual([]);
+    // `dewey hook` is for clients only.
+    expect([...commands.keys()].filter((name) => name !== "hook" && !text.includes(`dewey ${name}`))).toEqual([]);
     const offered = [...tools.values()].filter((tool) => tool.ownOnly !== true).map(({ name }) => name);
     expect(offered.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
   });

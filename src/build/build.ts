@@ -28,7 +28,8 @@ async function build(target: Target, repository: string | undefined): Promise<vo
   if (target === hostTarget) await layEngine();
   await layPage();
   const own = target === hostTarget ? "dewey" : `dewey-${target}`;
-  const outfile = repository === undefined ? join(root, "dist", own) : join(root, "dist/release/build", `dewey-${target}`);
+  const outfile =
+    repository === undefined ? join(root, "dist", own) : join(root, "dist/release/build", `dewey-${target}`);
   console.log(`Building ${relative(root, outfile)} …`);
   const components = await componentsOf(target);
   const notices = noticesFile(target, repository === undefined ? undefined : outfile);

@@ -1,5 +1,9 @@
 /** The text of each service's unit, for the command that starts Dewey there. */
-export const units: Record<"serve" | "proxy" | "watch", (command: string) => string> = { serve: serveUnit, proxy: proxyUnit, watch: watchUnit };
+export const units: Record<"serve" | "proxy" | "watch", (command: string) => string> = {
+  serve: serveUnit,
+  proxy: proxyUnit,
+  watch: watchUnit,
+};
 
 /**
  * SetCredential supplies an empty line (systemd accepts no empty text) for a missing file, so that the unit starts without

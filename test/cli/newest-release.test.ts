@@ -11,7 +11,9 @@ function redirects(to: Record<string, string>): { ask: Ask; asked: string[] } {
   const ask: Ask = (url, { method, redirect }) => {
     asked.push(`${method} ${redirect} ${url}`);
     const location = to[url];
-    return Promise.resolve(new Response(null, location === undefined ? { status: 404 } : { status: 302, headers: { location } }));
+    return Promise.resolve(
+      new Response(null, location === undefined ? { status: 404 } : { status: 302, headers: { location } }),
+    );
   };
   return { ask, asked };
 }

@@ -12,7 +12,9 @@ const RUN_ON = /^dewey (up|serve|proxy|watch|tail|demo|open|upgrade)\b/;
 
 const shown = documents()
   .filter(({ path }) => path === "README.md" || path.startsWith("docs/"))
-  .flatMap(({ path, text }) => [...blockLines(text, "sh"), ...blockLines(text, "console")].map((line) => ({ path, line })))
+  .flatMap(({ path, text }) =>
+    [...blockLines(text, "sh"), ...blockLines(text, "console")].map((line) => ({ path, line })),
+  )
   .map(({ path, line }) => ({ path, line: line.replace(/^\$ /, "").replace(/\s+#.*$/, "") }))
   // What stands behind a pipe is another program, which may need another user's rights.
   .map(({ path, line }) => ({ path, line: line.split(" | ")[0] ?? "" }))
@@ -28,14 +30,16 @@ test("the commands that the documents show to be copied work", async () => {
   const content = "The hinge of the greenhouse is rusty.";
   await rpc.tool("dewey_store_message", { conversation_id, role: "user", content });
   rpc.close();
-  const env = { ...plainEnvironment(home.path), DEWEY_URL: url, DEWEY_DATA_DIR: join(home.path, "data"), PAGER: "" };
+  const plain = plainEnvironment(home.path);
+  const PATH = `${join(home.path, "bin")}:${plain["PATH"]}`;
+  const env = { ...plain, PATH, DEWEY_URL: url, DEWEY_DATA_DIR: join(home.path, "data"), PAGER: "" };
   Bun.spawnSync(["mkdir", "-p", join(home.path, ".config/systemd/user"), join(home.path, "bin")]);
   Bun.spawnSync(["ln", "-s", binary, join(home.path, "bin/dewey")]);
   expect(shown.length).toBeGreaterThan(10);
   for (const { path, line } of shown) {
     const child = Bun.spawn(["/bin/sh", "-c", line], {
       cwd: home.path,
-      env: { ...env, PATH: `${join(home.path, "bin")}:${env["PATH"]}` },
+      env,
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",

@@ -95,8 +95,18 @@ function environment(): Record<string, string> {
 
 /** The paths of the packed packages for this machine, as a release has them. */
 function packed(): string[] {
-  const release = ["src/build/release/release.ts", "--repository", "https://example.org/dewey", "--target", `${hostTarget}`];
-  const { exitCode } = Bun.spawnSync([process.execPath, ...release], { cwd: root, stdout: "ignore", stderr: "inherit" });
+  const release = [
+    "src/build/release/release.ts",
+    "--repository",
+    "https://example.org/dewey",
+    "--target",
+    `${hostTarget}`,
+  ];
+  const { exitCode } = Bun.spawnSync([process.execPath, ...release], {
+    cwd: root,
+    stdout: "ignore",
+    stderr: "inherit",
+  });
   if (exitCode !== 0) throw new Error("bun run release failed");
   const names = ["dewey-mcp", `dewey-mcp-${hostTarget}`];
   return names.map((name) => join(root, "dist/release", version, `${name}-${version}.tgz`));

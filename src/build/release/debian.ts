@@ -35,7 +35,9 @@ export function layDebian(release: Release, { target, binary, notices }: Built):
     "usr/share/bash-completion/completions/dewey": { bytes: completions("bash") },
     "usr/share/zsh/vendor-completions/_dewey": { bytes: completions("zsh") },
     "usr/share/fish/vendor_completions.d/dewey.fish": { bytes: completions("fish") },
-    "usr/share/doc/dewey/copyright": { bytes: `${readFileSync(join(root, "LICENSE"), "utf8")}\n${readFileSync(notices, "utf8")}` },
+    "usr/share/doc/dewey/copyright": {
+      bytes: `${readFileSync(join(root, "LICENSE"), "utf8")}\n${readFileSync(notices, "utf8")}`,
+    },
     "usr/share/doc/dewey/changelog.gz": { bytes: Bun.gzipSync(readFileSync(join(root, "CHANGELOG.md"))) },
   };
   build(files, join(release.folder, `dewey_${release.version}_${architecture}.deb`), release.seconds);
@@ -75,8 +77,14 @@ Description: keeps what people and AI agents say and do, and finds it again
 `;
   return {
     "DEBIAN/control": { bytes: text },
-    "DEBIAN/postinst": { bytes: script('[ "$1" = configure ]', RELOAD, "systemctl try-restart dewey.service || true"), isExecutable: true },
-    "DEBIAN/prerm": { bytes: script('[ "$1" = remove ]', "systemctl disable --now dewey.service || true"), isExecutable: true },
+    "DEBIAN/postinst": {
+      bytes: script('[ "$1" = configure ]', RELOAD, "systemctl try-restart dewey.service || true"),
+      isExecutable: true,
+    },
+    "DEBIAN/prerm": {
+      bytes: script('[ "$1" = remove ]', "systemctl disable --now dewey.service || true"),
+      isExecutable: true,
+    },
     // What is stored belongs to people, and stays also when the package is purged.
     "DEBIAN/postrm": { bytes: script("true", RELOAD), isExecutable: true },
   };

@@ -17,12 +17,12 @@ export function layNpm(release: Release, targets: readonly Target[]): void {
   const manifest = {
     ...common(release),
     name: NPM_PACKAGE,
-    bin: { dewey: "dewey.cjs" },
+    bin: { dewey: "dewey.mjs" },
     engines: { node: ">=18" },
     optionalDependencies: Object.fromEntries(targets.map((target) => [platformName(target), release.version])),
   };
   lay(release, NPM_PACKAGE, manifest, [
-    { name: "dewey.cjs", content: readFileSync(join(import.meta.dir, "npm-launcher.cjs")), isExecutable: true },
+    { name: "dewey.mjs", content: Buffer.from(launcher()), isExecutable: true },
     { name: "README.md", content: readFileSync(join(root, "README.md")) },
     { name: "LICENSE", content: readFileSync(join(root, "LICENSE")) },
   ]);
@@ -43,6 +43,12 @@ export function layNpmPlatform(release: Release, { target, binary, notices }: Bu
     { name: "LICENSE", content: readFileSync(join(root, "LICENSE")) },
     { name: "NOTICES.txt", content: readFileSync(notices) },
   ]);
+}
+
+/** The program that Node runs: `npm-launcher.ts` without its types. */
+export function launcher(): string {
+  const source = readFileSync(join(import.meta.dir, "npm-launcher.ts"), "utf8");
+  return `#!/usr/bin/env node\n${new Bun.Transpiler({ loader: "ts", target: "node" }).transformSync(source)}`;
 }
 
 const platformName = (target: Target): string => `${NPM_PACKAGE}-${target}`;

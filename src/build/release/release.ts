@@ -60,7 +60,9 @@ function release(repository: string, wanted: readonly Target[]): void {
   if (wanted.length === targets.length) writeFileSync(join(folder, "dewey.rb"), formula(it, archives));
   writeFileSync(join(folder, "SHA256SUMS"), sums(folder));
   console.log(`\nLaid in ${relative(root, folder)}:\n${sums(folder)}`);
-  console.log(`To publish it:\n  git tag --sign v${version} --message "Dewey ${version}"\n  git push origin v${version}`);
+  console.log(
+    `To publish it:\n  git tag --sign v${version} --message "Dewey ${version}"\n  git push origin v${version}`,
+  );
 }
 
 /** A binary apart from `dist/dewey`, which the tests use: only a release's knows where newer releases are. */

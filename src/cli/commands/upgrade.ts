@@ -27,7 +27,8 @@ export const upgrade: Command = {
     const { kind, upgrade: remedy } = installationOf(process.execPath, releases);
     const newest = repository === undefined ? undefined : await newestRelease(repository);
     const isNewer = newest !== undefined && Bun.semver.order(newest, version) > 0;
-    if (flags["json"] === true) print(jsonText({ version, newest: newest ?? null, newer: isNewer, installed: kind, remedy }));
+    if (flags["json"] === true)
+      print(jsonText({ version, newest: newest ?? null, newer: isNewer, installed: kind, remedy }));
     else print(`${said(version, newest, isNewer, remedy)}\n`);
     return flags["check"] === true && isNewer ? 1 : 0;
   },

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { launcher } from "../../../src/build/release/npm.ts";
 import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import { startProgram } from "../../support/running.ts";
 
-const launcher = join(import.meta.dir, "../../../src/build/release/npm-launcher.cjs");
 const platform = `dewey-mcp-${process.platform}-${process.arch}`;
 const node = Bun.which("node");
 
@@ -12,15 +12,15 @@ const node = Bun.which("node");
 function lay(folder: string, program: string | undefined, platforms = [platform]): string {
   const place = join(folder, "node_modules/dewey-mcp");
   mkdirSync(place, { recursive: true });
-  cpSync(launcher, join(place, "dewey.cjs"));
+  writeFileSync(join(place, "dewey.mjs"), launcher());
   const optionalDependencies = Object.fromEntries(platforms.map((name) => [name, "1.0.0"]));
   const manifest = { name: "dewey-mcp", version: "1.0.0", optionalDependencies };
   writeFileSync(join(place, "package.json"), JSON.stringify(manifest));
-  if (program === undefined) return join(place, "dewey.cjs");
+  if (program === undefined) return join(place, "dewey.mjs");
   const bin = join(folder, "node_modules", platform, "bin");
   mkdirSync(bin, { recursive: true });
   writeFileSync(join(bin, "dewey"), `#!/bin/sh\n${program}\n`, { mode: 0o755 });
-  return join(place, "dewey.cjs");
+  return join(place, "dewey.mjs");
 }
 
 describe.skipIf(node === null)("the program of the package on npm", () => {
@@ -34,15 +34,18 @@ describe.skipIf(node === null)("the program of the package on npm", () => {
     expect(running.stdout()).toBe("got search a b\n");
   });
 
-  test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)("passes %s on, and ends with what it ends with", async (signal) => {
-    using home = temporaryHome();
-    const name = signal.slice("SIG".length);
-    const program = `trap 'echo stopped; exit 7' ${name}; echo ready; while :; do sleep 0.05; done`;
-    await using running = launch(lay(home.path, program), home.path);
-    await running.until("stdout", /ready/);
-    expect(await running.stop(signal)).toBe(7);
-    expect(running.stdout()).toContain("stopped");
-  });
+  test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
+    "passes %s on, and ends with what it ends with",
+    async (signal) => {
+      using home = temporaryHome();
+      const name = signal.slice("SIG".length);
+      const program = `trap 'echo stopped; exit 7' ${name}; echo ready; while :; do sleep 0.05; done`;
+      await using running = launch(lay(home.path, program), home.path);
+      await running.until("stdout", /ready/);
+      expect(await running.stop(signal)).toBe(7);
+      expect(running.stdout()).toContain("stopped");
+    },
+  );
 
   test("says which package is missing, or that there is none for this platform", async () => {
     using home = temporaryHome();
@@ -51,6 +54,8 @@ describe.skipIf(node === null)("the program of the package on npm", () => {
     expect(without.stderr()).toContain(`its package ${platform} is not installed`);
     await using foreign = launch(lay(home.path, undefined, ["dewey-mcp-plan9-x64"]), home.path);
     expect(await foreign.process.exited).toBe(1);
-    expect(foreign.stderr()).toContain(`there is none for ${process.platform}-${process.arch}; there are dewey-mcp-plan9-x64`);
+    expect(foreign.stderr()).toContain(
+      `there is none for ${process.platform}-${process.arch}; there are dewey-mcp-plan9-x64`,
+    );
   });
 });

@@ -23,14 +23,25 @@ function ran(command: string[], cwd = folder, env: Record<string, string> = plai
 
 describe.skipIf(hostTarget?.startsWith("linux") !== true || !isDebian)("bun run release", () => {
   beforeAll(() => {
-    const command = [process.execPath, "src/build/release/release.ts", "--repository", repository, "--target", `${hostTarget}`];
+    const command = [
+      process.execPath,
+      "src/build/release/release.ts",
+      "--repository",
+      repository,
+      "--target",
+      `${hostTarget}`,
+    ];
     expect(ran(command, root, process.env as Record<string, string>)).toContain(`git tag --sign v${version}`);
   });
 
   test("lays every file with its sum", () => {
     expect(ran(["sha256sum", "--check", "--quiet", "SHA256SUMS"])).toBe("");
     const listed = readFileSync(join(folder, "SHA256SUMS"), "utf8").split("\n").filter(Boolean);
-    expect(listed.map((line) => line.split("  ")[1])).toEqual(readdirSync(folder).filter((name) => name !== "SHA256SUMS").toSorted());
+    expect(listed.map((line) => line.split("  ")[1])).toEqual(
+      readdirSync(folder)
+        .filter((name) => name !== "SHA256SUMS")
+        .toSorted(),
+    );
     expect(listed).toHaveLength(isDebian ? 6 : 5);
   });
 
