@@ -6,7 +6,7 @@ import { allCommands } from "../src/cli/commands.ts";
 import { flagsOf } from "../src/cli/command.ts";
 import { unknownVariables } from "../src/config.ts";
 import { tools } from "../src/tools/tools.ts";
-import { anchors, blockLines, codeSpans, documents, linkTargets } from "./support/documents.ts";
+import { anchors, codeSpans, documents, linkTargets, shownCommands } from "./support/documents.ts";
 
 // What the documents name exists: files, headings, commands, flags, variables, tools, scripts.
 
@@ -39,8 +39,7 @@ function brokenLinks(path: string, text: string): string[] {
 
 /** The command lines of Dewey in a document. */
 const commandLines = (text: string) =>
-  [...codeSpans(text), ...blockLines(text, "sh"), ...blockLines(text, "")]
-    .map((line) => line.replace(/^\$ /, "").replace(/\s+#.*$/, ""))
+  [...codeSpans(text), ...shownCommands(text)]
     .filter((line) => /^(?:[A-Z_]+=\S+ )*dewey( |$)/.test(line))
     .map((line) => line.slice(line.indexOf("dewey")));
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { binary, startServe } from "../support/binary.ts";
-import { blockLines, documents } from "../support/documents.ts";
+import { documents, shownCommands } from "../support/documents.ts";
 import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import { Rpc } from "../support/rpc.ts";
 
@@ -12,10 +12,7 @@ const RUN_ON = /^dewey (up|serve|proxy|watch|tail|demo|open|upgrade)\b/;
 
 const shown = documents()
   .filter(({ path }) => path === "README.md" || path.startsWith("docs/"))
-  .flatMap(({ path, text }) =>
-    [...blockLines(text, "sh"), ...blockLines(text, "console")].map((line) => ({ path, line })),
-  )
-  .map(({ path, line }) => ({ path, line: line.replace(/^\$ /, "").replace(/\s+#.*$/, "") }))
+  .flatMap(({ path, text }) => shownCommands(text).map((line) => ({ path, line })))
   // What stands behind a pipe is another program, which may need another user's rights.
   .map(({ path, line }) => ({ path, line: line.split(" | ")[0] ?? "" }))
   .filter(({ line }) => line.startsWith("dewey ") && !RUN_ON.test(line));

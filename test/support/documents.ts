@@ -22,9 +22,15 @@ export function codeSpans(text: string): string[] {
 }
 
 /** The lines of the fenced blocks of a language. */
-export function blockLines(text: string, language: string): string[] {
+function blockLines(text: string, language: string): string[] {
   const blocks = text.matchAll(/^```(\w*)\n(.*?)^```$/gms);
   return [...blocks].filter(([, named]) => named === language).flatMap(([, , inside]) => (inside ?? "").split("\n"));
+}
+
+/** The commands that fenced blocks show to be copied; what a `console` prints stands among them, without a `$`. */
+export function shownCommands(text: string): string[] {
+  const typed = blockLines(text, "console").filter((line) => line.startsWith("$ "));
+  return [...blockLines(text, "sh"), ...typed].map((line) => line.replace(/^\$ /, "").replace(/\s+#.*$/, ""));
 }
 
 /** The targets of links and pictures. */

@@ -2,9 +2,11 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { basename, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import packageJson from "../../../package.json" with { type: "json" };
-import { targets } from "../engine.ts";
+import { layEngine, targets } from "../engine.ts";
 import type { Target } from "../engine.ts";
 import { runCommand } from "../command.ts";
+import { layNotices } from "../notices.ts";
+import { layPage } from "../page.ts";
 import { layArchive } from "./archive.ts";
 import { section } from "./changelog.ts";
 import { layDebian } from "./debian.ts";
@@ -33,12 +35,12 @@ if (unknown !== undefined) {
   console.error(`release: there is no target ${unknown}; choose of: ${targets.join(", ")}`);
   process.exit(2);
 }
-release(
+await release(
   values.repository,
   targets.filter((each) => values.target.includes(each)),
 );
 
-function release(repository: string, wanted: readonly Target[]): void {
+async function release(repository: string, wanted: readonly Target[]): Promise<void> {
   // The modes of folders in packages must not depend on the person.
   process.umask(0o022);
   const { version } = packageJson;
@@ -47,6 +49,8 @@ function release(repository: string, wanted: readonly Target[]): void {
   const it: Release = { version, repository, seconds: Date.parse(`${date}T00:00:00Z`) / 1000, folder };
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
+  // The completions come from the source, which imports these.
+  await Promise.all([layEngine(), layNotices(), layPage()]);
   for (const target of wanted) {
     const built = binaryFor(target, repository);
     layArchive(it, built);
