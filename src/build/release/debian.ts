@@ -52,7 +52,7 @@ function build(files: Files, outfile: string, seconds: number): void {
       writeFileSync(join(folder, name), bytes);
       chmodSync(join(folder, name), isExecutable ? 0o755 : 0o644);
     }
-    const command = ["dpkg-deb", "-Zgzip", "--root-owner-group", "--build", folder, outfile];
+    const command = ["dpkg-deb", "-Zgzip", "-z6", "--root-owner-group", "--build", folder, outfile];
     // It gives every file that is newer this time, and its own headers too.
     const env = { ...process.env, SOURCE_DATE_EPOCH: `${seconds}` };
     const { exitCode, stderr } = Bun.spawnSync(command, { env, stdout: "ignore", stderr: "pipe" });
