@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { hostTarget } from "../../src/build/engine.ts";
@@ -55,7 +55,7 @@ try {
   const search = ["search", "greenhouse", "hinge"];
   commands += 1;
   log(`$ dewey ${search.join(" ")}`);
-  print(await found("dewey", search, "the hinge is rusty"));
+  print(await found("dewey", search, "is rusty"));
   log("what the session said is found");
   if ((await up.stop("SIGINT")) !== 0) throw new Error("dewey up did not end well");
 } finally {
@@ -81,6 +81,8 @@ function environment(): Record<string, string> {
     ...runEnvironment(),
     PATH: `${join(home.path, "npm/bin")}:${bin}`,
     HOME: home.path,
+    // Root's data folder is another one.
+    XDG_DATA_HOME: join(home.path, ".local/share"),
     npm_config_prefix: join(home.path, "npm"),
     npm_config_registry: registry.url,
     npm_config_update_notifier: "false",
@@ -93,23 +95,13 @@ function environment(): Record<string, string> {
   };
 }
 
-/** The paths of the packed packages for this machine, as a release has them. */
+/** The paths of the packed packages for this machine. */
 function packed(): string[] {
-  const release = [
-    "src/build/release/release.ts",
-    "--repository",
-    "https://example.org/dewey",
-    "--target",
-    `${hostTarget}`,
-  ];
-  const { exitCode } = Bun.spawnSync([process.execPath, ...release], {
-    cwd: root,
-    stdout: "ignore",
-    stderr: "inherit",
-  });
-  if (exitCode !== 0) throw new Error("bun run release failed");
   const names = ["dewey-mcp", `dewey-mcp-${hostTarget}`];
-  return names.map((name) => join(root, "dist/release", version, `${name}-${version}.tgz`));
+  const paths = names.map((name) => join(root, "dist/release", version, `${name}-${version}.tgz`));
+  const missing = paths.find((path) => !existsSync(path));
+  if (missing !== undefined) throw new Error(`${missing} is missing: make it with bun run release`);
+  return paths;
 }
 
 /** Runs one of the person's commands, and prints what it said. Throws when it fails. */

@@ -11,7 +11,7 @@ const root = join(import.meta.dir, "../../..");
 const architectures: Partial<Record<Built["target"], string>> = { "linux-x64": "amd64", "linux-arm64": "arm64" };
 
 /** The oldest C library that has every symbol that Bun and PostgreSQL ask for. */
-const LIBC_VERSION = "2.28";
+const LIBC_VERSION = "2.27";
 
 /** Where the package puts the program. */
 const PROGRAM = "/usr/bin/dewey";
