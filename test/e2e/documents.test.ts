@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { randomUUID } from "node:crypto";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { binary, startServe } from "../support/binary.ts";
 import { documents, shownCommands } from "../support/documents.ts";
@@ -30,8 +32,15 @@ test("the commands that the documents show to be copied work", async () => {
   const plain = plainEnvironment(home.path);
   const PATH = `${join(home.path, "bin")}:${plain["PATH"]}`;
   const env = { ...plain, PATH, DEWEY_URL: url, DEWEY_DATA_DIR: join(home.path, "data"), PAGER: "" };
-  Bun.spawnSync(["mkdir", "-p", join(home.path, ".config/systemd/user"), join(home.path, "bin")]);
-  Bun.spawnSync(["ln", "-s", binary, join(home.path, "bin/dewey")]);
+  for (const folder of [".config/systemd/user", "bin"]) mkdirSync(join(home.path, folder), { recursive: true });
+  symlinkSync(binary, join(home.path, "bin/dewey"));
+  // `dewey import` fails where there is no session of any agent.
+  const session = { type: "user", uuid: randomUUID(), sessionId: randomUUID(), timestamp: "2026-11-29T10:00:00.000Z" };
+  mkdirSync(join(home.path, ".claude/projects/garden"), { recursive: true });
+  writeFileSync(
+    join(home.path, ".claude/projects/garden", `${session.sessionId}.jsonl`),
+    `${JSON.stringify({ ...session, message: { role: "user", content: "Oil the hinge." } })}\n`,
+  );
   expect(shown.length).toBeGreaterThan(10);
   for (const { path, line } of shown) {
     const child = Bun.spawn(["/bin/sh", "-c", line], {
