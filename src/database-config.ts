@@ -50,8 +50,11 @@ const parameters = [
 /** Folders where PostgreSQL's packages place its socket. */
 const SOCKET_FOLDERS = ["/run/postgresql", "/tmp"];
 const DEFAULT_PORT = "5432";
-/** The database host of the prototype's installation. */
-const FIRST_HOST = "irina";
+/** The database where an address names none. */
+const DEFAULT_DATABASE = "dewey";
+/** Host and database of the prototype's installation: still the defaults beside DEWEY_DB_HOST or DEWEY_DB_PASSWORD. */
+const FORMER_HOST = "irina";
+const FORMER_DATABASE = "winni";
 
 /** What a part of the address is when the address does not give it. */
 interface Fallback {
@@ -81,7 +84,7 @@ export function databaseConfig(
     return { kind: "server", ...fromUrl("DEWEY_DATABASE_URL", values.databaseUrl, { fallback, env, reader }) };
   }
   if (values.dbHost === undefined && values.dbPassword === undefined) return { kind: "embedded" };
-  const address: PostgresAddress = { hosts: hostList(values.dbHost ?? FIRST_HOST), parameters: new Map() };
+  const address: PostgresAddress = { hosts: hostList(values.dbHost ?? FORMER_HOST), parameters: new Map() };
   return { kind: "server", ...connectionOf("DEWEY_DB_HOST", address, { fallback, env, reader }) };
 }
 
@@ -131,7 +134,7 @@ function fallbackFrom(
   return {
     hosts: () => (PGHOST ? hostsOf("PGHOST", hostList(PGHOST), port, reader) : socketFolder(port)),
     port,
-    database: values.dbName ?? (env["PGDATABASE"] || "winni"),
+    database: values.dbName ?? (env["PGDATABASE"] || (values.databaseUrl ? DEFAULT_DATABASE : FORMER_DATABASE)),
     user: values.dbUser ?? (env["PGUSER"] || "dewey"),
     password: passwordOf(values.dbPassword, env) ?? (env["PGPASSWORD"] || undefined),
     tls: {
@@ -190,7 +193,7 @@ function connectionOf(variable: string, address: PostgresAddress, reading: Readi
     address.hosts.length === 0
       ? fallback.hosts()
       : hostsOf(variable, address.hosts, address.parameters.get("port") ?? fallback.port, reader);
-  const [first = { host: FIRST_HOST, port: Number(DEFAULT_PORT) }, ...others] = hosts;
+  const [first = { host: FORMER_HOST, port: Number(DEFAULT_PORT) }, ...others] = hosts;
   const asked = targetOf(variable, address.parameters.get("target_session_attrs"), reader) ?? fallback.target;
   if (!isReplica && asked !== undefined && !["any", "read-write", "primary"].includes(asked))
     reader.problem(variable, `has target_session_attrs=${asked}, but Dewey writes; give read-write`);

@@ -285,8 +285,7 @@ export const settings = {
   dbHost: optional({
     env: "DEWEY_DB_HOST",
     value: "HOST",
-    summary:
-      "host of a PostgreSQL to use instead of the embedded one, or several, separated by commas (irina when only a password is given)",
+    summary: "host of a PostgreSQL to use instead of the embedded one, or several, separated by commas",
     parse: named("a host"),
   }),
   dbPort: optional({
@@ -298,7 +297,8 @@ export const settings = {
   dbName: optional({
     env: "DEWEY_DB_NAME",
     value: "NAME",
-    summary: "its database (default: PGDATABASE, or winni)",
+    summary:
+      "its database (default: PGDATABASE; else dewey for an address, and winni, as in earlier versions, for DEWEY_DB_HOST)",
     parse: named("a name"),
   }),
   dbUser: optional({

@@ -239,7 +239,7 @@ describe("the database's configuration", () => {
     });
   });
 
-  test("an address is parsed, and its missing parts have the same defaults", () => {
+  test("an address is parsed, and its missing parts have defaults", () => {
     expect(serve({ DEWEY_DATABASE_URL: "postgres://me:p%40ss@db:5433/lib?sslmode=require" }).database).toEqual({
       kind: "server",
       host: "db",
@@ -251,7 +251,7 @@ describe("the database's configuration", () => {
     });
     expect(serve({ DEWEY_DATABASE_URL: "postgresql://db", DEWEY_DB_PASSWORD: "p" }).database).toMatchObject({
       port: 5432,
-      database: "winni",
+      database: "dewey",
       user: "dewey",
       password: "p",
       tls: { mode: "verify-full" },

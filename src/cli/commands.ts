@@ -38,6 +38,7 @@ const loaders: Record<string, () => Promise<Command>> = {
   health: async () => (await import("./commands/health.ts")).health,
   completions: async () => (await import("./commands/completions.ts")).completionsOf(allCommands),
   licenses: async () => (await import("./commands/licenses.ts")).licenses,
+  upgrade: async () => (await import("./commands/upgrade.ts")).upgrade,
   unit: async () => (await import("./commands/unit.ts")).unit,
 };
 

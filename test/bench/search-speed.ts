@@ -91,7 +91,7 @@ async function fill(home: string, size: number, withPrototype: boolean): Promise
 }
 
 function embeddedIn(home: string) {
-  return { host: join(home, "data/postgres/socket"), port: 5432, database: "winni", user: "dewey" };
+  return { host: join(home, "data/postgres/socket"), port: 5432, database: "dewey", user: "dewey" };
 }
 
 /**

@@ -2,7 +2,8 @@ import { join } from "node:path";
 import type { Connection } from "../../src/store/database/connection.ts";
 import { staleness } from "./freshness.ts";
 import { plainEnvironment } from "./home.ts";
-import { PATIENCE_MS } from "./patience.ts";
+import { startProgram } from "./running.ts";
+import type { Running } from "./running.ts";
 
 const root = join(import.meta.dir, "../..");
 
@@ -13,42 +14,11 @@ export const binary = join(root, "dist/dewey");
 const complaint = staleness(binary, [join(root, "src"), join(root, "sql")]);
 if (complaint !== undefined) throw new Error(complaint);
 
-export interface Running {
-  process: Bun.Subprocess<"ignore", "pipe", "pipe">;
-  /** All output so far. */
-  stdout(): string;
-  stderr(): string;
-  /** Waits until the output so far matches and returns the match. Throws when the process exits first. */
-  until(stream: "stdout" | "stderr", pattern: RegExp): Promise<RegExpExecArray>;
-  /** Signals it to stop and resolves to its exit code. */
-  stop(signal?: NodeJS.Signals): Promise<number>;
-  [Symbol.asyncDispose](): Promise<void>;
-}
+export type { Running } from "./running.ts";
 
 /** Starts the binary, or another program instead. */
 export function start(args: string[], env: Record<string, string>, cwd?: string, program = binary): Running {
-  const child = Bun.spawn([program, ...args], {
-    env,
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    ...(cwd === undefined ? {} : { cwd }),
-  });
-  const outputs = { stdout: collect(child.stdout), stderr: collect(child.stderr) };
-  const running: Running = {
-    process: child,
-    stdout: () => outputs.stdout.text,
-    stderr: () => outputs.stderr.text,
-    until: (stream, pattern) => untilMatch(child, outputs[stream], pattern, outputs.stderr),
-    async stop(signal = "SIGTERM") {
-      child.kill(signal);
-      return child.exited;
-    },
-    async [Symbol.asyncDispose]() {
-      if (child.exitCode === null && child.signalCode === null) await running.stop();
-    },
-  };
-  return running;
+  return startProgram(program, args, env, cwd);
 }
 
 /** Runs the binary until it exits. */
@@ -75,49 +45,4 @@ export async function startServe(home: string, env: Record<string, string> = {},
 /** The `DEWEY_DATABASE_URL` of a database behind a Unix socket, where PostgreSQL asks for no password. */
 export function databaseAddress({ host, user, database }: Connection, password = "none"): string {
   return `postgres://${user}:${password}@${encodeURIComponent(host)}/${database}`;
-}
-
-interface Collected {
-  text: string;
-  changed: Promise<void>;
-}
-
-function collect(stream: ReadableStream<Uint8Array>): Collected {
-  let wake = () => {};
-  const next = () => new Promise<void>((resolve) => (wake = resolve));
-  const collected: Collected = { text: "", changed: next() };
-  void (async () => {
-    const decoder = new TextDecoder();
-    for await (const chunk of stream) {
-      collected.text += decoder.decode(chunk, { stream: true });
-      const woken = wake;
-      collected.changed = next();
-      woken();
-    }
-    const woken = wake;
-    // The stream has ended: without this, later waits would spin on a settled promise.
-    collected.changed = new Promise(() => {});
-    woken();
-  })();
-  return collected;
-}
-
-async function untilMatch(
-  child: Bun.Subprocess,
-  output: Collected,
-  pattern: RegExp,
-  errors: Collected,
-): Promise<RegExpExecArray> {
-  const deadline = Bun.sleep(PATIENCE_MS).then(() => "deadline" as const);
-  for (;;) {
-    const match = pattern.exec(output.text);
-    if (match) return match;
-    const happened = await Promise.race([output.changed, child.exited.then(() => "exited" as const), deadline]);
-    if (happened === undefined) continue;
-    const last = pattern.exec(output.text);
-    if (last) return last;
-    throw new Error(
-      `the process ${happened === "exited" ? "exited" : "still runs"} without printing ${pattern}:\n${errors.text}`,
-    );
-  }
 }

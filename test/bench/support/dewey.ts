@@ -3,7 +3,7 @@ import type { Connection } from "../../../src/store/database/connection.ts";
 
 /** The embedded PostgreSQL of the `dewey serve` with its data in this home. */
 export function embeddedConnection(home: string): Connection {
-  return { host: join(home, "data/postgres/socket"), port: 5432, user: "dewey", database: "winni" };
+  return { host: join(home, "data/postgres/socket"), port: 5432, user: "dewey", database: "dewey" };
 }
 
 /** A frame that calls a tool. */

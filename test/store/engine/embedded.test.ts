@@ -59,11 +59,24 @@ describe("the embedded PostgreSQL", () => {
       fsync: "on",
       synchronous_commit: "on",
       max_wal_size: "256MB",
-      datname: "winni",
+      datname: "dewey",
       datlocprovider: "b",
       datlocale: "C.UTF-8",
       encoding: "UTF8",
     });
+  });
+
+  test("goes on with the database of a cluster that 0.1 made", async () => {
+    using folder = temporary();
+    {
+      await using dewey = await running(folder.path);
+      await using sql = connect({ ...dewey.connection, database: "postgres" });
+      await sql`alter database dewey rename to winni`;
+    }
+    rmSync(join(placesIn(folder.path).cluster, "dewey-database"));
+    await using dewey = await running(folder.path);
+    await using sql = connect(dewey.connection);
+    expect((await sql`select current_database() as name`)[0].name).toBe("winni");
   });
 
   test("has buffers of the size of its data, within an eighth of the memory", () => {
