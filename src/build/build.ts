@@ -64,7 +64,9 @@ async function build(target: Target, withEngine: boolean, repository: string | u
 
 /** `dist/dewey`, with the platform if that is another one, and `slim` without the engine; a release's binary lies apart. */
 function outputFile(target: Target, withEngine: boolean, isRelease: boolean): string {
-  const name = ["dewey", isRelease || target !== hostTarget ? [target] : [], withEngine ? [] : ["slim"]].flat().join("-");
+  const name = ["dewey", isRelease || target !== hostTarget ? [target] : [], withEngine ? [] : ["slim"]]
+    .flat()
+    .join("-");
   return join(root, isRelease ? "dist/release/build" : "dist", name);
 }
 
