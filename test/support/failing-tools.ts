@@ -10,6 +10,8 @@ export interface ToolCall {
 export interface FailingTools {
   /** Whether a call fails now; none does to begin with. */
   fails: (call: ToolCall) => boolean;
+  /** Whether a call is never answered; to begin with, each is. */
+  holds: (call: ToolCall) => boolean;
   /** How many calls have failed. */
   count: number;
 }
@@ -25,12 +27,14 @@ export const FAILURE = "the database is away";
 
 /** Stands between the page and the server, and answers the calls that are to fail as the server does when its database is away. */
 export async function failingTools(page: Page): Promise<FailingTools> {
-  const failing: FailingTools = { fails: () => false, count: 0 };
+  const failing: FailingTools = { fails: () => false, holds: () => false, count: 0 };
   await page.routeWebSocket(/\/mcp$/, (socket) => {
     const server = socket.connectToServer();
     socket.onMessage((text) => {
       const { id, method, params } = JSON.parse(String(text)) as Frame;
-      if (method !== "tools/call" || params === undefined || !failing.fails(params)) {
+      const call = method === "tools/call" ? params : undefined;
+      if (call !== undefined && failing.holds(call)) return;
+      if (call === undefined || !failing.fails(call)) {
         server.send(text);
         return;
       }

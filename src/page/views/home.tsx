@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { connection } from "../client/dewey.ts";
 import { useHealth } from "../client/health.ts";
 import { useReply } from "../client/reply.ts";
@@ -34,10 +34,7 @@ function Home() {
     stats.again();
     list.again();
   };
-  useEffect(() => {
-    const timer = setInterval(() => document.hidden || again(), REFRESH_MS);
-    return () => clearInterval(timer);
-  }, []);
+  useRefresh(again);
   const error = stats.error ?? list.error;
   return (
     <Frame title="Home">
@@ -66,6 +63,14 @@ function Home() {
       )}
     </Frame>
   );
+}
+
+/** Asks again and again while somebody looks. */
+function useRefresh(again: () => void): void {
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || again(), REFRESH_MS);
+    return () => clearInterval(timer);
+  }, []);
 }
 
 function chartLabel({ days }: Stats): string {
@@ -157,10 +162,18 @@ function Counts({ title, values, query, nameOf = String }: CountsProps) {
 /** Asked at once, and the earlier answer stays until the next. */
 const AT_ONCE = { delayMs: 0 };
 
+/** To the minute, so that asking again within it is the same question. */
+function liveSince(): string {
+  return new Date(Math.floor((Date.now() - LIVE_MS) / MINUTE_MS) * MINUTE_MS).toISOString();
+}
+
 function Now() {
-  // To the minute, so that asking again within it is the same question.
-  const start_date = new Date(Math.floor((Date.now() - LIVE_MS) / MINUTE_MS) * MINUTE_MS).toISOString();
+  const [start_date, setStart] = useState(liveSince);
   const { value, error, again } = useReply("dewey_list_conversations", { start_date, limit: MOST_ROWS }, AT_ONCE);
+  useRefresh(() => {
+    setStart(liveSince());
+    again();
+  });
   return (
     <section class="panel">
       <h2>Going on now</h2>
