@@ -71,7 +71,7 @@ function TalkFacts({ facts, count }: Pick<TalkHeadProps, "facts" | "count">) {
       )}
       {client !== null && <span>{visible(client)}</span>}
       {branch !== null && (
-        <span class="one-line">
+        <span class="one-line talk-branch">
           <Icon name="fork" /> <bdi>{visible(branch)}</bdi>
         </span>
       )}
