@@ -15,7 +15,7 @@ import { loadTalk } from "./talk-database.ts";
 // messages. Fails when a bar is missed. `--messages N` sets the number of messages, `--data FOLDER` keeps the database there for
 // another run.
 
-const ROUNDS = 20;
+const ROUNDS = 10;
 /** Queries of each kind that are typed, letter by letter. */
 const TYPED = 4;
 /** Letters of a query that are typed; a person reads hits before the seventh word. */

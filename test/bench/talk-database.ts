@@ -70,7 +70,7 @@ async function copyInto(sql: SQL, messages: number, laterMs: number): Promise<vo
   await writer.close();
 }
 
-/** A row in COPY's text format. The messages contain no tabs, line breaks or backslashes. */
+/** A row in COPY's text format. The messages contain no tabs or backslashes, and only what is searched has line breaks. */
 function copyRow(number: number, message: TalkMessage, laterMs: number): string {
   const { conversation, metadata } = message;
   const time = (ms: number) => new Date(ms + laterMs).toISOString();
@@ -83,7 +83,7 @@ function copyRow(number: number, message: TalkMessage, laterMs: number): string 
     message.turn,
     message.role,
     message.content,
-    searchable(message.content) ?? "\\N",
+    searchable(message.content)?.replaceAll("\n", "\\n") ?? "\\N",
     metadata === null ? "\\N" : JSON.stringify(metadata),
     time(message.timeMs),
   ];
