@@ -103,6 +103,28 @@ describe.skipIf(browserPath === null)("when a call fails", () => {
     await page.getByText("The rest could not be read").waitFor({ state: "detached" });
   });
 
+  test("an action on several says for which it failed, does the others, and takes back only these", async () => {
+    const { page, failing } = await opened("/conversations?folder=/many", () => false);
+    const row = (name: string) =>
+      page.locator(".list-row").filter({ has: page.getByRole("link", { name, exact: true }) });
+    const choose = (name: string) => page.getByRole("checkbox", { name: `Choose ${name}`, exact: true });
+    for (const name of ["Many 129", "Many 128", "Many 127"]) {
+      await row(name).hover();
+      await choose(name).check();
+    }
+    const id = await row("Many 128").getAttribute("data-id");
+    failing.fails = ({ name, arguments: { conversation_id } }) =>
+      name === "dewey_delete_conversation" && conversation_id === id;
+    await page.keyboard.press("#");
+    await page.getByText(`Moved to the trash: 2 conversations. Failed for “Many 128”: ${FAILURE}`).waitFor();
+    await row("Many 129").waitFor({ state: "detached" });
+    expect(await choose("Many 128").isChecked()).toBe(true);
+    await page.getByRole("button", { name: "Undo" }).click();
+    await row("Many 129").waitFor();
+    await row("Many 127").waitFor();
+    expect(failing.count).toBe(1);
+  });
+
   test("a context that could not be saved keeps what was written, on leaving the view, too", async () => {
     await served.listener.store.contexts.set({ name: "rules", content: "Be brief.", set_active: false }, author);
     const { page, failing } = await opened("/context/rules", () => false);

@@ -129,6 +129,18 @@ describe.skipIf(browserPath === null)("on the page", () => {
     await page.getByText("Nothing holds these words").waitFor();
   });
 
+  test("a search counts its hits by who spoke, folder and client, and is narrowed by them", async () => {
+    const page = await browsing.open(`${origin}/search?q=marmalade`);
+    const filters = page.getByRole("navigation", { name: "Filters" });
+    await filters.getByRole("link", { name: /^shop 3$/ }).waitFor();
+    await filters.getByRole("link", { name: /^You 5$/ }).waitFor();
+    expect(await filters.getByRole("link", { name: /^Results/ }).count()).toBe(0);
+    await filters.getByRole("link", { name: /^gemini 2$/ }).click();
+    await page.getByText("2 hits").waitFor();
+    await filters.getByRole("link", { name: /^shop 1$/ }).waitFor();
+    await filters.getByRole("link", { name: /^codex 3$/ }).waitFor();
+  });
+
   test("calls, edits, output and thinking unfold to what they are", async () => {
     const page = await browsing.open(`${origin}/conversation/${tab}`);
     const turn = (number: number) => page.locator(`article[data-turn='${number}']`);

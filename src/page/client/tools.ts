@@ -32,7 +32,7 @@ export interface Tools {
 }
 
 /** Who speaks in a message. */
-export type Role = "user" | "assistant" | "system" | "tool";
+type Role = "user" | "assistant" | "system" | "tool";
 
 export type ToolName = keyof Tools;
 
