@@ -54,9 +54,12 @@ function nameOf(event: KeyboardEvent): string | undefined {
   if (event.altKey) return undefined;
   if (event.ctrlKey || event.metaKey) return event.key.toLowerCase() === "k" ? "mod+k" : undefined;
   const { target } = event;
-  if (target instanceof Element && target.closest("input, textarea, select, [contenteditable], dialog") !== null)
-    return undefined;
+  if (!(target instanceof Element)) return event.key;
+  if (target.closest(TAKES_KEYS) !== null) return undefined;
   // Enter and the space bar press what has the focus.
-  const isPressing = target instanceof Element && target.closest("button, a, summary") !== null;
+  const isPressing = target.closest("button, a, summary, input") !== null;
   return isPressing && (event.key === "Enter" || event.key === " ") ? undefined : event.key;
 }
+
+/** What takes keys itself; a checkbox takes none but the space bar. */
+const TAKES_KEYS = "input:not([type=checkbox]), textarea, select, [contenteditable], dialog[open]";

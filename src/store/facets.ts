@@ -1,7 +1,7 @@
 import type { SQL } from "bun";
 
-/** A value of a facet, and the number of conversations that have it. */
-interface FacetValue {
+/** A value of a facet, and the number of what has it. */
+export interface FacetValue {
   value: string;
   count: number;
 }
@@ -13,7 +13,7 @@ export interface Facets {
 }
 
 /** Values of each facet: more than a person reads. */
-const MOST_VALUES = 40;
+export const MOST_VALUES = 40;
 
 /**
  * Counts the values of each facet among the conversations that meet the other conditions: `filter(name)` is the filter

@@ -9,6 +9,7 @@ import {
   contentLength,
   cursor,
   destroys,
+  facetValues,
   key,
   limit,
   messageIds,
@@ -43,8 +44,6 @@ const facts = {
   forked_from: z.string().nullable(),
   starred: z.boolean(),
 };
-
-const facetValues = z.array(z.object({ value: z.string(), count: z.int() }));
 
 const messageView = z.object({
   id: z.string(),

@@ -209,6 +209,8 @@ export const unmatched = z
     ),
   )
   .optional();
+/** Values of a facet, the commonest first. */
+export const facetValues = z.array(z.object({ value: z.string(), count: z.int() }));
 export const anyMetadata = z.record(z.string(), z.unknown()).nullable();
 /** Size of metadata that was left out as too large for the reply. */
 export const metadataBytes = z.int().optional();

@@ -6,6 +6,7 @@ import {
   anyMetadata,
   metadataFilter,
   contentLength,
+  facetValues,
   beginsBeforeItEnds,
   BEGINS_AFTER_ITS_END,
   key,
@@ -68,6 +69,8 @@ const repeated = z.object({
   also: z.array(z.object({ message_id: z.string(), conversation_id: z.string(), turn: z.int() })),
 });
 
+const facets = { client: facetValues, folder: facetValues, role: facetValues };
+
 const nearTurn = z.object({
   message_id: z.string(),
   turn: z.int(),
@@ -101,6 +104,7 @@ export const search = defineTool({
         .max(MAX_CONTEXT, `should be from 0 to ${MAX_CONTEXT}`)
         .optional()
         .describe("turns around a hit"),
+      facets: z.boolean().optional(),
       full: z.boolean().optional().describe("whole, for programs"),
       limit,
       offset,
@@ -145,6 +149,7 @@ export const search = defineTool({
       .array(shownBy(z.object({ from: z.string(), to: z.string() }), "from, to"))
       .optional()
       .describe("unknown words"),
+    facets: shownBy(z.object(facets).partial(), "counts by client, folder and role").optional(),
     unmatched,
     next_cursor: nextCursor,
   }),

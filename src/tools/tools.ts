@@ -18,7 +18,7 @@ import type { Tool } from "./tool.ts";
 /** All tools by name. */
 export const tools: ReadonlyMap<string, Tool> = new Map(
   [conversations, messages, imports, search, contexts, sessions, results, tail, calls, stats, audit, database]
-    .flatMap((noun): Tool[] => Object.values(noun))
+    .flatMap((noun) => Object.values<Tool>(noun))
     .map((tool) => [tool.name, tool]),
 );
 

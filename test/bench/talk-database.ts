@@ -1,6 +1,6 @@
 import type { SQL } from "bun";
 import { searchable } from "../../src/store/search/text.ts";
-import { talk } from "./talk.ts";
+import { LAST_TIME_MS, talk } from "./talk.ts";
 import type { TalkMessage } from "./talk.ts";
 
 /** Rows per chunk of COPY. */
@@ -8,13 +8,13 @@ const ROWS_AT_ONCE = 5000;
 
 /**
  * Fills an empty database of Dewey's with generated messages, in the state after storing them one by one with ids and an
- * autovacuum: tables in order of time, indexes complete, statistics up to date. The server's backfill gives the conversations
- * their titles and times afterwards.
+ * autovacuum: tables in order of time, indexes complete, statistics up to date. The last message is of `lastMs`. The server's
+ * backfill gives the conversations their titles and times afterwards.
  */
-export async function loadTalk(sql: SQL, messages: number): Promise<void> {
+export async function loadTalk(sql: SQL, messages: number, lastMs = LAST_TIME_MS): Promise<void> {
   await sql.unsafe(`create unlogged table talk (number integer, id uuid, conversation_id uuid, session_id text,
     begun_at timestamptz, turn_number integer, role text, content text, searchable text, metadata jsonb, created_at timestamptz)`);
-  await copyInto(sql, messages);
+  await copyInto(sql, messages, lastMs - LAST_TIME_MS);
   await sql.begin(async (within) => {
     // All references are valid, so foreign keys need no check row by row.
     await within.unsafe("set local session_replication_role = replica; set local maintenance_work_mem = '1GB'");
@@ -56,13 +56,13 @@ export async function loadPrototype(sql: SQL): Promise<void> {
   for (const table of ["conversations", "messages"]) await sql.unsafe(`vacuum analyze prototype.${table}`);
 }
 
-async function copyInto(sql: SQL, messages: number): Promise<void> {
+async function copyInto(sql: SQL, messages: number, laterMs: number): Promise<void> {
   const copy = sql`copy talk from stdin`.writable();
   const writer = copy.getWriter();
   let rows: string[] = [];
   let number = 0;
   for (const message of talk(messages)) {
-    rows.push(copyRow(number, message));
+    rows.push(copyRow(number, message, laterMs));
     number += 1;
     if (rows.length < ROWS_AT_ONCE) continue;
     await writer.write(rows.join(""));
@@ -73,9 +73,9 @@ async function copyInto(sql: SQL, messages: number): Promise<void> {
 }
 
 /** A row in COPY's text format. The messages contain no tabs or backslashes; their searchable form has line breaks. */
-function copyRow(number: number, message: TalkMessage): string {
+function copyRow(number: number, message: TalkMessage, laterMs: number): string {
   const { conversation, metadata } = message;
-  const time = (ms: number) => new Date(ms).toISOString();
+  const time = (ms: number) => new Date(ms + laterMs).toISOString();
   const values = [
     number,
     message.id,

@@ -41,7 +41,8 @@ const SESSIONS_PER_CONVERSATION = 0.2;
 const UNIQUE_SHARE = 0.1;
 const QUESTION_SHARE = 0.15;
 const FIRST_TIME_MS = Date.UTC(2024, 0, 1);
-const LAST_TIME_MS = Date.UTC(2026, 0, 1);
+/** About when the last message was said. */
+export const LAST_TIME_MS = Date.UTC(2026, 0, 1);
 
 export interface TalkConversation {
   id: string;

@@ -129,6 +129,18 @@ describe.skipIf(browserPath === null)("on the page", () => {
     await page.getByText("Nothing holds these words").waitFor();
   });
 
+  test("a search counts its hits by who spoke, folder and client, and is narrowed by them", async () => {
+    const page = await browsing.open(`${origin}/search?q=marmalade`);
+    const filters = page.getByRole("navigation", { name: "Filters" });
+    await filters.getByRole("link", { name: /^shop 3$/ }).waitFor();
+    await filters.getByRole("link", { name: /^You 5$/ }).waitFor();
+    expect(await filters.getByRole("link", { name: /^Results/ }).count()).toBe(0);
+    await filters.getByRole("link", { name: /^gemini 2$/ }).click();
+    await page.getByText("2 hits").waitFor();
+    await filters.getByRole("link", { name: /^shop 1$/ }).waitFor();
+    await filters.getByRole("link", { name: /^codex 3$/ }).waitFor();
+  });
+
   test("calls, edits, output and thinking unfold to what they are", async () => {
     const page = await browsing.open(`${origin}/conversation/${tab}`);
     const turn = (number: number) => page.locator(`article[data-turn='${number}']`);
@@ -163,18 +175,44 @@ describe.skipIf(browserPath === null)("on the page", () => {
     await page.getByText(/^1 of \d/).waitFor();
   });
 
-  test("everything is reached by the keyboard alone", async () => {
+  test("keys go to the view again in the moment that a dialog is left", async () => {
     const page = await browsing.open(`${origin}/conversations`);
     await row(page, "Remember the tab").waitFor();
-    await page.keyboard.press("?");
+    for (const [key, name] of [
+      ["?", "Keys"],
+      ["Control+k", "Commands"],
+    ] as const) {
+      await page.keyboard.press(key);
+      await page.getByRole("dialog", { name }).waitFor();
+      // All at once, as a person's fingers do; nothing waits for the dialog.
+      await Promise.all(["Escape", "g", "s"].map((each) => page.keyboard.press(each)));
+      await page.getByRole("searchbox", { name: "Search" }).waitFor();
+      await Promise.all(["Escape", "g", "l"].map((each) => page.keyboard.press(each)));
+      await row(page, "Remember the tab").waitFor();
+    }
+  });
+
+  test("the list of keys, opened from the commands, stays until it is closed", async () => {
+    const page = await browsing.open(`${origin}/conversations`);
+    await row(page, "Remember the tab").waitFor();
+    await page.keyboard.press("Control+k");
+    await page.keyboard.type("show the keys");
+    await page.keyboard.press("Enter");
     const keys = page.getByRole("dialog", { name: "Keys" });
     await keys.getByText("Go to Search").waitFor();
+    // The dialog that was closed tells of it in a task of its own.
+    await page.evaluate("new Promise((later) => setTimeout(later))");
+    await page.keyboard.press("g");
+    await page.keyboard.press("s");
+    expect(await keys.isVisible()).toBe(true);
     await page.keyboard.press("Escape");
-    // Until the dialog has closed, keys are its own.
-    await keys.waitFor({ state: "detached" });
     await page.keyboard.press("g");
     await page.keyboard.press("s");
     await page.getByRole("searchbox", { name: "Search" }).waitFor();
+  });
+
+  test("a hit is found, opened and left by the keyboard alone", async () => {
+    const page = await browsing.open(`${origin}/search`);
     await page.keyboard.type("zeppelin");
     await page.locator(".hit").waitFor();
     await page.keyboard.press("Enter");
@@ -185,8 +223,20 @@ describe.skipIf(browserPath === null)("on the page", () => {
     await page.keyboard.press("g");
     await page.keyboard.press("l");
     await row(page, "Remember the tab").waitFor();
+  });
+
+  test("conversations are chosen by keys, whatever has the focus, and opened by a command", async () => {
+    const page = await browsing.open(`${origin}/conversations`);
+    await row(page, "Remember the tab").waitFor();
     await page.keyboard.press("j");
     await page.keyboard.press("x");
+    await page.getByText("1 conversation chosen").waitFor();
+    await page.locator(".list-row .choose").first().focus();
+    await page.keyboard.press("j");
+    await page.keyboard.press("x");
+    await page.getByText("2 conversations chosen").waitFor();
+    await page.locator(".list-row .choose").first().focus();
+    await page.keyboard.press("Space");
     await page.getByText("1 conversation chosen").waitFor();
     await page.keyboard.press("Control+k");
     await page.keyboard.type("remember the");

@@ -20,6 +20,14 @@ describe("Markdown", () => {
     expect(markdownHtml("**bold** <b>not</b>")).toBe("<p><strong>bold</strong> &lt;b&gt;not&lt;/b&gt;</p>\n");
   });
 
+  test("shows hidden characters by name, in text, in code and in addresses, and lets joiners do their work", () => {
+    expect(markdownHtml("a\u202Eb `c\u200Bd`")).toBe("<p>a&lt;U+202E&gt;b <code>c&lt;U+200B&gt;d</code></p>\n");
+    expect(markdownHtml("\u202Eat the beginning")).toContain("&lt;U+202E&gt;at");
+    expect(markdownHtml("```\n\u001b[31mred\n```")).toContain("␛[31mred");
+    expect(markdownHtml("[a](https://x.test/\u202Eb)")).not.toContain("\u202E");
+    expect(markdownHtml("می‌خواهم 👩‍💻")).toBe("<p>می‌خواهم 👩‍💻</p>\n");
+  });
+
   test("loads no picture: its address is a link", () => {
     expect(markdownHtml("![a](https://x.test/a.png)")).toBe('<p><a href="https://x.test/a.png">a</a></p>\n');
   });

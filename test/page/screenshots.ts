@@ -36,7 +36,7 @@ const shots: Shot[] = [
     ready: ".list-row",
     act: (page) => opened(page, "The order form loses"),
   },
-  { name: "search", path: "/search?q=pickup+day", ready: ".hit mark" },
+  { name: "search", path: "/search?q=pickup+day", ready: ".facet-count" },
   { name: "live", path: "/live", ready: ".live-item" },
   { name: "calls", path: "/calls", ready: ".calls-time" },
   { name: "session", path: "/calls?upstream=orders", ready: ".calls-time", act: waterfall },

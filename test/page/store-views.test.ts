@@ -4,6 +4,7 @@ import { html, jsonl, markdown } from "../../src/capture/export.ts";
 import { createRedactor } from "../../src/store/redact/redact.ts";
 import { Workshop } from "../../src/store/workshop/workshop.ts";
 import { browserPath, fileBrowser } from "../support/browser.ts";
+import { failingTools } from "../support/failing-tools.ts";
 import { testListener } from "../support/listener.ts";
 import { engines } from "../support/postgres.ts";
 import { quiet } from "../support/quiet.ts";
@@ -93,6 +94,25 @@ describe.skipIf(browserPath === null)("on the page", () => {
       await page.locator(".list-row").filter({ hasText: "Share me" }).waitFor();
       expect(new URL(page.url()).searchParams.get("folder")).toBe("/home/ada/bakery");
     });
+
+    test("keeps what goes on while it asks for the next minute", async () => {
+      const page = await browsing.open("about:blank");
+      const failing = await failingTools(page);
+      await page.clock.install();
+      await page.goto(`${origin}/`);
+      const now = page.locator(".panel").filter({ hasText: "Going on now" });
+      await now.getByRole("link", { name: "Share me" }).waitFor();
+      const minute = { isAsked: false };
+      failing.holds = ({ name, arguments: { start_date, client } }) => {
+        if (name !== "dewey_list_conversations" || client !== undefined || start_date === undefined) return false;
+        minute.isAsked = true;
+        return true;
+      };
+      await page.clock.fastForward(61_000);
+      await page.clock.resume();
+      await until("the next minute's question", () => minute.isAsked);
+      expect(await now.getByRole("link", { name: "Share me" }).count()).toBe(1);
+    });
   });
 
   describe("calls", () => {
@@ -125,6 +145,16 @@ describe.skipIf(browserPath === null)("on the page", () => {
       const rows = page.locator(".calls tbody tr:has(.calls-bar)");
       await rows.first().waitFor();
       expect(await rows.first().textContent()).toContain("print");
+    });
+
+    test("are stepped through by keys, past the folded percentiles", async () => {
+      const page = await browsing.open(`${origin}/calls?upstream=orders`);
+      const links = page.locator(".calls tbody tr:has(.calls-bar) .call-link");
+      await links.first().waitFor();
+      for (const key of ["j", "j", "k"]) await page.keyboard.press(key);
+      expect(await links.first().evaluate((link) => link.matches(":focus"))).toBe(true);
+      await page.keyboard.press("Enter");
+      await page.getByRole("region", { name: "The call" }).waitFor();
     });
 
     test("open with arguments and result, in which nothing runs", async () => {

@@ -22,6 +22,11 @@ export class CallError extends Error {
   }
 }
 
+/** Whatever was thrown, as a `CallError`. */
+export function callError(thrown: unknown): CallError {
+  return thrown instanceof CallError ? thrown : new CallError("internal", String(thrown));
+}
+
 export interface CallOptions {
   /** Aborting it cancels the call at the server. */
   signal?: AbortSignal | undefined;

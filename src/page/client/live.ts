@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
-import { CallError } from "./connection.ts";
+import { CallError, callError } from "./connection.ts";
 import { call } from "./dewey.ts";
-import type { Message, NewMessage } from "./replies.ts";
+import type { Message, NewMessage, NewMessages } from "./replies.ts";
 
 /** A new turn is to be seen within a second of its commit, at a few small queries a second while somebody looks. */
 const POLL_MS = 250;
@@ -16,7 +16,8 @@ const FIRST_TURNS_OF_ONE = 40;
 const PAGE = 100;
 
 /** A message with the title of its conversation. */
-export interface LiveMessage extends NewMessage {
+export interface LiveMessage extends Message {
+  conversation_id: string;
   title: string | null;
 }
 
@@ -25,6 +26,7 @@ export class Live {
   readonly #conversation: string | undefined;
   readonly #left = new AbortController();
   readonly #titles = new Map<string, string | null>();
+  #cursor: string | undefined;
   readonly messages = signal<LiveMessage[]>([]);
   readonly error = signal<CallError | undefined>(undefined);
   readonly isBegun = signal(false);
@@ -38,23 +40,29 @@ export class Live {
     this.#left.abort();
   }
 
+  /** Goes on after an error, where it was. */
+  again(): void {
+    this.error.value = undefined;
+    void this.#follow();
+  }
+
   async #follow(): Promise<void> {
     const { signal: left } = this.#left;
     const narrowing = this.#conversation === undefined ? {} : { conversation_id: this.#conversation };
     try {
       // The place to follow from comes first, so that nothing stored meanwhile is missed; what came twice is dropped.
-      let { cursor } = await call("dewey_new_messages", narrowing, { signal: left });
-      await this.#add(await this.#latest());
+      this.#cursor ??= (await call("dewey_new_messages", narrowing, { signal: left })).cursor;
+      if (!this.isBegun.value) await this.#add(await this.#latest());
       this.isBegun.value = true;
       while (!left.aborted) {
-        const reply = await call("dewey_new_messages", { ...narrowing, cursor, limit: PAGE }, { signal: left });
-        cursor = reply.cursor;
+        const args = { ...narrowing, cursor: this.#cursor, limit: PAGE };
+        const reply: NewMessages = await call("dewey_new_messages", args, { signal: left });
         await this.#add(reply.messages);
+        this.#cursor = reply.cursor;
         if (!reply.more) await pause(document.hidden ? HIDDEN_POLL_MS : POLL_MS, left);
       }
     } catch (error) {
-      if (left.aborted) return;
-      this.error.value = error instanceof CallError ? error : new CallError("internal", String(error));
+      if (!left.aborted) this.error.value = callError(error);
     }
   }
 
@@ -93,7 +101,10 @@ export class Live {
     const known = new Set(this.messages.value.map(({ id }) => id));
     const added = arrived
       .filter(({ id }) => !known.has(id))
-      .map((each) => ({ ...withKind(each), title: this.#titles.get(each.conversation_id) ?? null }));
+      .map((each): LiveMessage => {
+        const { conversation_id } = each;
+        return { ...withKind(each), conversation_id, title: this.#titles.get(conversation_id) ?? null };
+      });
     // In the order in which they came; those of the beginning by their time.
     const all = this.isBegun.value
       ? added
@@ -118,10 +129,9 @@ export class Live {
 }
 
 /** New messages do not name their kind beside their metadata. */
-function withKind(message: NewMessage): NewMessage {
+function withKind(message: NewMessage | Message): Message {
   const kind = message.metadata?.["kind"];
-  const { kind: own } = message satisfies Message;
-  return own === undefined && typeof kind === "string" ? { ...message, kind } : message;
+  return !("kind" in message) && typeof kind === "string" ? { ...message, kind } : message;
 }
 
 function pause(ms: number, left: AbortSignal): Promise<void> {

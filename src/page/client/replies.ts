@@ -1,5 +1,4 @@
-// What Dewey's tools reply, as far as the page shows it. The tools' own schemas are in src/tools; tests hold these against
-// a real server.
+// What Dewey's tools reply, as far as the page shows it. A test holds these types beside the tools' own schemas in src/tools.
 
 /** What people look for a conversation by. */
 interface Facts {
@@ -104,6 +103,7 @@ export interface SearchHit {
 export interface SearchReply extends Page {
   results: SearchHit[];
   corrected?: { from: string; to: string }[];
+  facets?: Partial<Record<"client" | "folder" | "role", FacetValue[]>>;
 }
 
 /** How a tool's calls went. */
@@ -178,8 +178,11 @@ export interface ContextHistory extends Page {
   versions: ContextVersion[];
 }
 
-/** A message of any conversation. */
-export interface NewMessage extends Message {
+/** A message of any conversation. It names its kind in its metadata only. */
+export interface NewMessage extends Omit<
+  Message,
+  "kind" | "bookkeeping" | "abandoned" | "next_content_offset" | "metadata_bytes"
+> {
   conversation_id: string;
   session_id: string | null;
 }

@@ -1,11 +1,16 @@
 import { useEffect, useState } from "preact/hooks";
-import { CallError } from "./connection.ts";
+import { callError } from "./connection.ts";
+import type { CallError } from "./connection.ts";
 import { call } from "./dewey.ts";
-import type { ToolName, Tools } from "./dewey.ts";
+import type { ToolName, Tools } from "./tools.ts";
 
-/** A reply on its way to a view. While it is awaited, one that was given to the same question before stays, as `isOld`. */
+/**
+ * A reply on its way to a view. While it is awaited, one that was given to the same question before stays, as `isOld`; when
+ * asking again fails, it stays beside the error.
+ */
 export interface Awaited<Value> {
   value: Value | undefined;
+  /** Why the latest try failed. */
   error: CallError | undefined;
   isOld: boolean;
   /** Asks again. */
@@ -33,22 +38,22 @@ function keep(key: string, value: unknown): void {
   }
 }
 
-/** How a question is asked that a person is still typing. */
-export interface Typing {
+/** How a question is asked that changes while it is shown, such as with each letter that a person types. */
+export interface Changing {
   /** Waits before asking. */
   delayMs: number;
 }
 
-/** Calls a reading tool with these arguments, and anew whenever they change. An outdated call is cancelled. */
+/** Calls a reading tool with these arguments, and again whenever they change. An outdated call is cancelled. */
 export function useReply<Name extends ToolName>(
   tool: Name,
   args: Tools[Name]["takes"] | undefined,
-  /** While a person types, the reply to the earlier letters stays until the next. */
-  typing?: Typing,
+  /** With this, the reply to the earlier question stays until the next. */
+  changing?: Changing,
 ): Awaited<Tools[Name]["gives"]> {
   type Value = Tools[Name]["gives"];
   const key = args === undefined ? "" : `${tool} ${JSON.stringify(args)}`;
-  const [got, setGot] = useState<{ key: string; value?: Value; error?: CallError }>({ key: "" });
+  const [got, setGot] = useState<{ key: string; value?: Value | undefined; error?: CallError }>({ key: "" });
   const [round, setRound] = useState(0);
   useEffect(() => {
     if (args === undefined) return;
@@ -60,20 +65,27 @@ export function useReply<Name extends ToolName>(
         setGot({ key, value });
       } catch (error) {
         if (left.signal.aborted) return;
-        setGot({ key, error: error instanceof CallError ? error : new CallError("internal", String(error)) });
+        setGot({ key, value: kept.get(key) as Value | undefined, error: callError(error) });
       }
     };
-    const timer = setTimeout(() => void ask(), typing?.delayMs ?? 0);
+    const timer = setTimeout(() => void ask(), changing?.delayMs ?? 0);
     return () => {
       clearTimeout(timer);
       left.abort();
     };
   }, [key, round]);
-  const again = () => setRound((last) => last + 1);
-  if (got.key === key && key !== "") return { value: got.value, error: got.error, isOld: false, again };
+  const again = () => {
+    // A view that shows nothing but the error shows that it is being tried.
+    setGot((last) => (last.value === undefined ? { key: last.key } : last));
+    setRound((last) => last + 1);
+  };
+  if (got.key === key && key !== "") {
+    const isOld = got.value === undefined && got.error === undefined;
+    return { value: got.value, error: got.error, isOld, again };
+  }
   const known = kept.get(key) as Value | undefined;
   return {
-    value: known ?? (key === "" || typing === undefined ? undefined : got.value),
+    value: known ?? (key === "" || changing === undefined ? undefined : got.value),
     error: undefined,
     isOld: true,
     again,

@@ -1,8 +1,9 @@
 import { signal } from "@preact/signals";
-import { CallError } from "./connection.ts";
+import { callError } from "./connection.ts";
+import type { CallError } from "./connection.ts";
 import { call } from "./dewey.ts";
-import type { ReadArguments } from "./dewey.ts";
 import type { Conversation, Message, OutlinePrompt } from "./replies.ts";
+import type { ReadArguments } from "./tools.ts";
 import { Turns } from "./turns.ts";
 
 /** Messages asked for at once. */
@@ -14,25 +15,28 @@ const MOST_KEPT = 3000;
 export class Talk {
   readonly id: string;
   readonly #everything: boolean;
+  readonly #turn: number | undefined;
   readonly #left = new AbortController();
   readonly #messages = new Map<number, Message>();
   /** Its facts and its outline; undefined until they are here. */
   readonly facts = signal<Conversation | undefined>(undefined);
   readonly turns = signal(new Turns([]));
   readonly prompts = signal<OutlinePrompt[]>([]);
+  /** Why the latest reading failed. */
   readonly error = signal<CallError | undefined>(undefined);
   /** Grows with each arrival of messages. */
   readonly arrivals = signal(0);
   #wanted: [first: number, last: number] = [0, BLOCK_ROWS - 1];
   #isLoading = false;
   #isExtending = false;
-  readonly #stretches: [first: number, last: number][] = [];
+  #stretches: [first: number, last: number][] = [];
 
   /** With `everything`, bookkeeping and abandoned branches belong to it. */
   constructor(id: string, { everything, turn }: { everything: boolean; turn: number | undefined }) {
     this.id = id;
     this.#everything = everything;
-    void this.#begin(turn);
+    this.#turn = turn;
+    void this.#begin();
   }
 
   /** The message of a turn, if it is here. */
@@ -57,12 +61,21 @@ export class Talk {
   }
 
   /** Reads the outline, and beside it the messages at the turn, so that the first look needs one round trip. */
-  async #begin(turn: number | undefined): Promise<void> {
+  async #begin(): Promise<void> {
+    const after = Math.max(0, (this.#turn ?? 1) - 1);
+    this.#stretches = [];
+    this.prompts.value = [];
     try {
-      await Promise.all([this.#readOutline(undefined), this.#readFrom(Math.max(0, (turn ?? 1) - 1), BLOCK_ROWS)]);
+      await Promise.all([this.#readOutline(undefined), this.#readFrom(after, BLOCK_ROWS)]);
     } catch (error) {
       this.#failed(error);
     }
+  }
+
+  /** Tries again what could not be read. */
+  async again(): Promise<void> {
+    this.error.value = undefined;
+    await (this.facts.value === undefined ? this.#begin() : Promise.all([this.extend(), this.#load()]));
   }
 
   /** Reads what was stored since the outline was read. */
@@ -78,7 +91,7 @@ export class Talk {
     }
   }
 
-  /** Reads a message of which only the beginning is here. */
+  /** Reads a message of which only the beginning is here. Throws a `CallError`. */
   async readWhole(turn: number): Promise<void> {
     const { messages } = await this.#read({ turn, full: true });
     for (const message of messages) this.#messages.set(message.turn, message);
@@ -147,6 +160,6 @@ export class Talk {
 
   #failed(error: unknown): void {
     if (this.#left.signal.aborted) return;
-    this.error.value = error instanceof CallError ? error : new CallError("internal", String(error));
+    this.error.value = callError(error);
   }
 }

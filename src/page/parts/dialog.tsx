@@ -13,11 +13,20 @@ interface DialogProps {
 /** A dialog over the page; the browser keeps the focus in it and closes it by Escape. */
 export function Dialog({ label, class: name = "", onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const latest = useRef(onClose);
+  latest.current = onClose;
   useLayoutEffect(() => {
     const element = dialog.current;
     const before = document.activeElement;
+    const closed = () => latest.current();
+    // `close` comes some time after the dialog has closed, and until then the focus is in what nobody sees; `cancel` comes
+    // with the key.
+    element?.addEventListener("cancel", closed);
+    element?.addEventListener("close", closed);
     element?.showModal();
     return () => {
+      // This `close` would arrive when another dialog may have opened in its place, and close that one.
+      element?.removeEventListener("close", closed);
       element?.close();
       if (before instanceof HTMLElement) before.focus({ preventScroll: true });
     };
@@ -27,7 +36,7 @@ export function Dialog({ label, class: name = "", onClose, children }: DialogPro
     if (event.target === dialog.current) onClose();
   };
   return (
-    <dialog class={`dialog ${name}`} ref={dialog} aria-label={label} onClose={onClose} onClick={clicked}>
+    <dialog class={`dialog ${name}`} ref={dialog} aria-label={label} onClick={clicked}>
       <div class="dialog-body">{children}</div>
     </dialog>
   );

@@ -29,7 +29,7 @@ export function Facet({ title, values, chosen, hrefOf, nameOf = String }: FacetP
       key={value}
       href={hrefOf(value === chosen ? undefined : value)}
       isChosen={value === chosen}
-      title={value}
+      title={visible(value)}
     >
       <bdi class="one-line">{visible(nameOf(value))}</bdi>
       {count > 0 && <span class="facet-count numeric">{grouped(count)}</span>}

@@ -1,4 +1,5 @@
 import { Marked } from "marked";
+import { visible } from "../../visible.ts";
 
 /** Longer texts are shown as they are: nobody writes so much Markdown, and its rules are not linear in everything. */
 const LONGEST_MARKDOWN = 20_000;
@@ -24,11 +25,17 @@ const marked = new Marked({
   },
 });
 
-/** The HTML of a text, not yet made safe; undefined for what the parser should not or cannot take. */
+/**
+ * The HTML of a text with its hidden characters named, not yet made safe; undefined for what the parser should not or cannot
+ * take.
+ */
 export function markdownHtml(text: string): string | undefined {
-  if (text.length > LONGEST_MARKDOWN || nestedTooDeeply.test(text) || hasLongRun(text)) return undefined;
+  if (text.length > LONGEST_MARKDOWN) return undefined;
+  // A name such as `<U+202E>` is no tag and no address in Markdown, and stays as it is.
+  const shown = visible(text);
+  if (shown.length > LONGEST_MARKDOWN || nestedTooDeeply.test(shown) || hasLongRun(shown)) return undefined;
   try {
-    return marked.parse(text, { async: false });
+    return marked.parse(shown, { async: false });
   } catch {
     return undefined;
   }

@@ -1,3 +1,5 @@
+import { visible } from "../../visible.ts";
+
 // A search tells where the matches are in a hit's snippet, between double asterisks; other asterisks are the text's own.
 
 /** A snippet, and where its matching words are in it, in code points without their asterisks. */
@@ -22,7 +24,7 @@ export function snippetPieces({ snippet, snippet_matches: matches }: MarkedText)
   return [...pieces, { text: letters.slice(from).join(""), isMatch: false }];
 }
 
-/** The words that a snippet marks, in lower case. */
+/** The words that a snippet marks, as the page shows them, in lower case. */
 export function markedWords(hit: MarkedText): string[] {
-  return snippetPieces(hit).flatMap(({ text, isMatch }) => (isMatch ? [text.toLowerCase()] : []));
+  return snippetPieces(hit).flatMap(({ text, isMatch }) => (isMatch ? [visible(text).toLowerCase()] : []));
 }

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { visible } from "../../visible.ts";
 
 /** Grey lines where a list will stand. */
 export function Loading({ rows = 8 }: { rows?: number }) {
@@ -21,19 +22,35 @@ export function Notice({ title, children }: { title: string; children?: Componen
   );
 }
 
-/** A call that failed, and the way to try again. */
-export function Failure({ error, again }: { error: Error; again?: (() => void) | undefined }) {
+interface FailureProps {
+  error: Error;
+  /** Tries again. */
+  again(): void;
+}
+
+/** In place of what could not be read: why, and the way to try again. */
+export function Failure({ error, again }: FailureProps) {
   return (
     <div class="notice" role="alert">
       <p class="notice-title">This could not be read</p>
       <p class="notice-text" dir="auto">
-        {error.message}
+        {visible(error.message)}
       </p>
-      {again !== undefined && (
-        <button type="button" class="button" onClick={again}>
-          Try again
-        </button>
-      )}
+      <button type="button" class="button" onClick={again}>
+        Try again
+      </button>
+    </div>
+  );
+}
+
+/** Above what was read before, when not all of it could be read again. */
+export function Outdated({ error, again }: FailureProps) {
+  return (
+    <div class="outdated" role="alert">
+      <p dir="auto">This may be out of date: {visible(error.message)}</p>
+      <button type="button" class="button" onClick={again}>
+        Try again
+      </button>
     </div>
   );
 }

@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { visible } from "../../visible.ts";
 
 interface Toast {
   text: string;
@@ -31,7 +32,7 @@ export function Toasts() {
     <div class="toasts" role="status">
       {toast !== undefined && (
         <div class="toast">
-          <span dir="auto">{toast.text}</span>
+          <span dir="auto">{visible(toast.text)}</span>
           {toast.undo !== undefined && (
             <button type="button" class="button" onClick={undo}>
               Undo

@@ -41,7 +41,9 @@ type Kinds = Pick<Message, "kind" | "role" | "metadata">;
 function formOf({ kind, role, metadata }: Kinds): TurnForm {
   if (kind === "thinking" || kind === "reasoning") return "thinking";
   if (kind === "tool_result" || role === "tool") return "result";
-  if (kind === "tool_use" || typeof metadata?.["tool"] === "string") return "tool";
+  if (kind === "tool_use") return "tool";
+  // The recorder names no kind: a call's answer, in the role of who gave it, has an outcome.
+  if (typeof metadata?.["tool"] === "string") return typeof metadata["outcome"] === "string" ? "result" : "tool";
   if (role === "system") return "note";
   return role === "user" ? "prompt" : "answer";
 }

@@ -1,5 +1,6 @@
 import { Component } from "preact";
 import { useState } from "preact/hooks";
+import { visible } from "../../visible.ts";
 import type { Message } from "../client/replies.ts";
 import { CallBody } from "./call-body.tsx";
 import { CopyButton } from "./copy-button.tsx";
@@ -139,7 +140,7 @@ function Others({ message }: { message: Message }) {
     <ul class="others">
       {lines.map((line, index) => (
         <li key={index}>
-          <bdi>{line}</bdi>
+          <bdi>{visible(line)}</bdi>
         </li>
       ))}
     </ul>

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "../client/dewey.ts";
 import { useReply } from "../client/reply.ts";
 import type { ContextSummary, ContextVersion } from "../client/replies.ts";
@@ -8,11 +8,12 @@ import { EditDiff } from "../parts/edit-diff.tsx";
 import { Frame } from "../parts/frame.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { folderName } from "../parts/place.ts";
-import { Failure, Loading, Notice } from "../parts/states.tsx";
+import { Failure, Loading, Notice, Outdated } from "../parts/states.tsx";
 import { Time, counted } from "../parts/time.tsx";
 import { say } from "../parts/toast.tsx";
 import { address, go, withQuery } from "../route.ts";
 import type { Route } from "../route.ts";
+import { visible } from "../../visible.ts";
 import type { View } from "../view.ts";
 
 export const contextsView: View = {
@@ -34,7 +35,8 @@ function Contexts({ route: { segments } }: { route: Route }) {
       head={<Head name={name} context={known} onNew={() => setIsNaming(true)} />}
       aside={list.value === undefined ? undefined : <Names contexts={contexts} chosen={name} />}
     >
-      {list.error !== undefined ? (
+      {list.error !== undefined && list.value !== undefined && <Outdated error={list.error} again={list.again} />}
+      {list.value === undefined && list.error !== undefined ? (
         <Failure error={list.error} again={list.again} />
       ) : list.value === undefined ? (
         <Loading />
@@ -72,7 +74,7 @@ function Head({ name, context, onNew }: HeadProps) {
   return (
     <>
       <h1 class="one-line" dir="auto">
-        {name ?? "Contexts"}
+        {visible(name ?? "Contexts")}
       </h1>
       {context?.is_active && <span class="badge badge-good">active</span>}
       {name === undefined && (
@@ -89,7 +91,7 @@ function Names({ contexts, chosen }: { contexts: readonly ContextSummary[]; chos
     <nav aria-label="Contexts" class="facet">
       {contexts.map(({ name, is_active }) => (
         <a key={name} class="facet-link" href={addressOf(name)} aria-current={name === chosen ? "true" : undefined}>
-          <bdi class="one-line">{name}</bdi>
+          <bdi class="one-line">{visible(name)}</bdi>
           {is_active && <span class="facet-count">active</span>}
         </a>
       ))}
@@ -121,11 +123,11 @@ function List({ contexts }: { contexts: readonly ContextSummary[] }) {
         {contexts.map(({ name, is_active, folders = [], updated_at }) => (
           <li class="list-row context-row" key={name}>
             <a class="list-title" href={addressOf(name)}>
-              <bdi class="one-line">{name}</bdi>
+              <bdi class="one-line">{visible(name)}</bdi>
             </a>
             {is_active && <span class="badge badge-good">active</span>}
             {folders.length > 0 && (
-              <bdi class="one-line quiet" title={folders.join("\n")}>
+              <bdi class="one-line quiet" title={visible(folders.join("\n"))}>
                 {folders.map(folderName).join(", ")}
               </bdi>
             )}
@@ -162,24 +164,32 @@ async function change(work: () => Promise<unknown>, again: () => void): Promise<
 const CHANGES = { changes: true };
 
 function Context({ name, context, again: listAgain }: ContextProps) {
-  const reply = useReply("dewey_get_startup_context", context === undefined ? undefined : { name });
-  const history = useReply("dewey_startup_context_history", context === undefined ? undefined : { name, limit: 50 });
+  const isWritten = context !== undefined;
+  const reply = useReply("dewey_get_startup_context", isWritten ? { name } : undefined);
+  const history = useReply("dewey_startup_context_history", isWritten ? { name, limit: 50 } : undefined);
   const again = () => {
     listAgain();
     reply.again();
     history.again();
   };
-  const stored = reply.value?.context?.content;
-  if (reply.error !== undefined) return <Failure error={reply.error} again={again} />;
-  if (context !== undefined && stored === undefined) return <Loading />;
+  const stored = isWritten ? reply.value?.context?.content : "";
+  // Once a person can write, nothing takes the field away.
+  const latest = useRef(stored);
+  latest.current = stored ?? latest.current;
+  if (latest.current === undefined)
+    return reply.error === undefined ? <Loading /> : <Failure error={reply.error} again={again} />;
+  const failure = reply.error ?? history.error;
   return (
-    <div class="scroller" tabIndex={0} role="region" aria-label="The context">
-      <div class="context">
-        <Editor name={name} context={context} stored={stored ?? ""} again={again} />
-        {context !== undefined && <Folders name={name} folders={context.folders ?? []} again={again} />}
-        {history.value !== undefined && <History name={name} versions={history.value.versions} />}
+    <>
+      {failure !== undefined && <Outdated error={failure} again={again} />}
+      <div class="scroller" tabIndex={0} role="region" aria-label="The context">
+        <div class="context">
+          <Editor name={name} context={context} stored={latest.current} again={again} />
+          {isWritten && <Folders name={name} folders={context.folders ?? []} again={again} />}
+          {history.value !== undefined && <History name={name} versions={history.value.versions} />}
+        </div>
       </div>
-    </div>
+    </>
   );
 }
 
@@ -187,21 +197,38 @@ interface EditorProps extends ContextProps {
   stored: string;
 }
 
-function Editor({ name, context, stored, again }: EditorProps) {
-  const [text, setText] = useState(stored);
-  const [base, setBase] = useState(stored);
-  // What somebody else wrote meanwhile replaces the text, unless a person has begun to change it.
+/** What a person has written and not saved, by the context's name: leaving the view, or being signed out, does not lose it. */
+const drafts = new Map<string, string>();
+
+/** Asks a person who closes the page with something unsaved in it. */
+function useUnsaved(isUnsaved: boolean): void {
   useEffect(() => {
-    if (text === base) setText(stored);
-    setBase(stored);
-  }, [stored]);
+    if (!isUnsaved) return;
+    const leaving = (event: Event) => event.preventDefault();
+    addEventListener("beforeunload", leaving);
+    return () => removeEventListener("beforeunload", leaving);
+  }, [isUnsaved]);
+}
+
+function Editor({ name, context, stored, again }: EditorProps) {
+  const [draft, setDraft] = useState(drafts.get(name));
+  const text = draft ?? stored;
+  const write = (words: string) => {
+    if (words === stored) drafts.delete(name);
+    else drafts.set(name, words);
+    setDraft(drafts.get(name));
+  };
+  // What somebody else wrote meanwhile replaces the text, unless a person has begun to change it.
+  useEffect(() => write(draft ?? stored), [stored]);
   const isChanged = text !== stored;
+  useUnsaved(isChanged);
   const save = (set_active: boolean) =>
     change(() => call("dewey_set_startup_context", { name, content: text, set_active }, CHANGES), again);
   const remove = async () => {
     const wasActive = context?.is_active ?? false;
     const isDone = await change(() => call("dewey_delete_startup_context", { name, force: wasActive }, CHANGES), again);
     if (!isDone) return;
+    drafts.delete(name);
     go(address("context"));
     const restore = () => call("dewey_set_startup_context", { name, content: stored, set_active: wasActive }, CHANGES);
     say(`Deleted “${name}”`, () => void change(restore, again));
@@ -220,7 +247,7 @@ function Editor({ name, context, stored, again }: EditorProps) {
         dir="auto"
         rows={10}
         value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
+        onInput={(event) => write(event.currentTarget.value)}
         onKeyDown={saved}
       />
       <div class="context-actions">
@@ -239,7 +266,7 @@ function Editor({ name, context, stored, again }: EditorProps) {
           </button>
         )}
         {isChanged && context !== undefined && (
-          <button type="button" class="button" onClick={() => setText(stored)}>
+          <button type="button" class="button" onClick={() => write(stored)}>
             Take back
           </button>
         )}
@@ -270,11 +297,11 @@ function Folders({ name, folders, again }: { name: string; folders: readonly str
       <ul class="ties">
         {folders.map((folder) => (
           <li key={folder}>
-            <bdi>{folder}</bdi>
+            <bdi>{visible(folder)}</bdi>
             <button
               type="button"
               class="icon-button"
-              aria-label={`Untie ${folder}`}
+              aria-label={`Untie ${visible(folder)}`}
               title="Untie"
               onClick={() => void tie(folder, undefined)}
             >
@@ -314,9 +341,9 @@ function History({ name, versions }: { name: string; versions: readonly ContextV
               aria-current={each.version === shown ? "true" : undefined}
             >
               <span class="numeric quiet">{each.version}</span>
-              <span>{saidOf(each)}</span>
+              <span>{visible(saidOf(each))}</span>
               <span class="quiet one-line">
-                {each.client_name !== null && <bdi>{each.client_name}</bdi>} <Time at={each.changed_at} />
+                {each.client_name !== null && <bdi>{visible(each.client_name)}</bdi>} <Time at={each.changed_at} />
               </span>
             </a>
             {each.version === shown && <Changes name={name} version={each.version} />}
@@ -338,7 +365,9 @@ function Changes({ name, version }: { name: string; version: number }) {
   const before = useReply("dewey_startup_context_history", version > 1 ? { name, version: version - 1 } : undefined);
   const [now] = after.value?.versions ?? [];
   const [earlier] = before.value?.versions ?? [];
-  if (after.error !== undefined) return <Failure error={after.error} again={after.again} />;
+  // Only so many versions are kept: the first of them follows upon none.
+  const failed = [after, before].find(({ error }) => error !== undefined && error.code !== "not_found");
+  if (failed?.error !== undefined) return <Failure error={failed.error} again={failed.again} />;
   if (now === undefined || (version > 1 && before.value === undefined && before.error === undefined))
     return <Loading rows={2} />;
   const [old, text] = [version > 1 ? (earlier?.content ?? "") : "", now.content ?? ""];

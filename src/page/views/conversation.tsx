@@ -1,5 +1,5 @@
-import { visible } from "../../visible.ts";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { CallError } from "../client/connection.ts";
 import { call, connection } from "../client/dewey.ts";
 import { useReply } from "../client/reply.ts";
 import type { Conversation as Facts } from "../client/replies.ts";
@@ -9,13 +9,12 @@ import { Ask } from "../parts/dialog.tsx";
 import { FindBar } from "../parts/find-bar.tsx";
 import { markFound } from "../parts/found.ts";
 import { Frame } from "../parts/frame.tsx";
-import { Icon } from "../parts/icon.tsx";
-import { markedWords } from "../parts/snippet.ts";
-import { Outline } from "../parts/outline.tsx";
-import { folderName, titleOf } from "../parts/place.ts";
+import { titleOf } from "../parts/place.ts";
 import { ShareDialog } from "../parts/share-dialog.tsx";
-import { Failure, Loading, Notice } from "../parts/states.tsx";
-import { Time, counted } from "../parts/time.tsx";
+import { markedWords } from "../parts/snippet.ts";
+import { Failure, Loading, Notice, Outdated } from "../parts/states.tsx";
+import { TalkAside } from "../parts/talk-aside.tsx";
+import { TalkHead } from "../parts/talk-head.tsx";
 import { say } from "../parts/toast.tsx";
 import { Turn } from "../parts/turn.tsx";
 import { about } from "../parts/turn-facts.ts";
@@ -47,11 +46,12 @@ function Conversation({ route }: { route: Route }) {
   return (
     <Frame
       title={title}
-      head={facts === undefined ? undefined : <Head talk={talk} facts={facts} title={title} />}
-      aside={facts === undefined ? undefined : <Aside talk={talk} facts={facts} top={top} />}
+      head={facts === undefined ? undefined : <Head talk={talk} facts={facts} />}
+      aside={facts === undefined ? undefined : <TalkAside facts={facts} prompts={talk.prompts.value} top={top} />}
     >
-      {error !== undefined ? (
-        <Failure error={error} />
+      {error !== undefined && facts !== undefined && <Outdated error={error} again={() => void talk.again()} />}
+      {error !== undefined && facts === undefined ? (
+        <Failure error={error} again={() => void talk.again()} />
       ) : facts === undefined ? (
         <Loading />
       ) : talk.turns.value.count === 0 ? (
@@ -115,7 +115,7 @@ function Turns({ talk, turn, find, onTop }: TurnsProps) {
     () => (number: number, isOpen: boolean) => setOpened((last) => new Map(last).set(number, !isOpen)),
     [],
   );
-  const readWhole = useMemo(() => (number: number) => void talk.readWhole(number), [talk]);
+  const readWhole = useMemo(() => (number: number) => void talk.readWhole(number).catch(failed), [talk]);
   const current = () => turn ?? topTurn.current;
   const stepTo = (row: number) => {
     const number = turns.turnAt(Math.max(0, Math.min(row, turns.count - 1)));
@@ -232,7 +232,7 @@ function useFound(id: string, find: string): Found {
   }, [value, isOld, query]);
 }
 
-function Head({ talk, facts, title }: { talk: Talk; facts: Facts; title: string }) {
+function Head({ talk, facts }: { talk: Talk; facts: Facts }) {
   const [isAsking, setIsAsking] = useState(false);
   const [isSharing, setIsSharing] = useState(false);
   const change = async (args: { title?: string; starred?: boolean }) => {
@@ -240,77 +240,29 @@ function Head({ talk, facts, title }: { talk: Talk; facts: Facts; title: string 
       await call("dewey_update_conversation", { conversation_id: talk.id, ...args }, { changes: true });
       talk.changed(args);
     } catch (error) {
-      say(error instanceof Error ? error.message : String(error));
+      failed(error);
     }
   };
   const star = () => void change({ starred: !facts.starred });
-  const remove = async () => {
-    const target = { conversation_id: talk.id };
-    try {
-      await call("dewey_delete_conversation", target, { changes: true });
-      go(address("conversations"));
-      say(`Moved to the trash: “${title}”`, () => {
-        void call("dewey_restore_conversation", target, { changes: true }).then(() =>
-          go(address(`conversation/${talk.id}`)),
-        );
-      });
-    } catch (error) {
-      say(error instanceof Error ? error.message : String(error));
-    }
-  };
+  const rename = () => setIsAsking(true);
+  const share = () => setIsSharing(true);
+  const remove = () => void moveToTrash(talk.id, titleOf(facts));
   useKeys([
     { keys: "s", title: "Star or unstar", run: star },
-    { keys: "e", title: "Rename", run: () => setIsAsking(true) },
-    { keys: "S", title: "Share", run: () => setIsSharing(true) },
-    { keys: "#", title: "Move to the trash", run: () => void remove() },
+    { keys: "e", title: "Rename", run: rename },
+    { keys: "S", title: "Share", run: share },
+    { keys: "#", title: "Move to the trash", run: remove },
   ]);
   return (
     <>
-      <div class="talk-head">
-        <h1 class="one-line" dir="auto" title={title}>
-          {title}
-        </h1>
-        <TalkFacts talk={talk} facts={facts} />
-      </div>
-      <div class="head-actions">
-        <button
-          type="button"
-          class="icon-button star"
-          aria-pressed={facts.starred}
-          aria-label="Star"
-          title="Star (s)"
-          onClick={star}
-        >
-          <Icon name="star" isFilled={facts.starred} />
-        </button>
-        <button
-          type="button"
-          class="icon-button"
-          aria-label="Rename"
-          title="Rename (e)"
-          onClick={() => setIsAsking(true)}
-        >
-          <Icon name="pencil" />
-        </button>
-        <button
-          type="button"
-          class="icon-button"
-          aria-label="Share"
-          title="Share (S)"
-          onClick={() => setIsSharing(true)}
-        >
-          <Icon name="share" />
-        </button>
-        <button
-          type="button"
-          class="icon-button"
-          aria-label="Move to the trash"
-          title="Move to the trash (#)"
-          onClick={() => void remove()}
-        >
-          <Icon name="trash" />
-        </button>
-      </div>
+      <TalkHead
+        facts={facts}
+        count={talk.turns.value.count}
+        onStar={star}
+        onRename={rename}
+        onShare={share}
+        onTrash={remove}
+      />
       {isSharing && (
         <ShareDialog
           last={talk.turns.value.last ?? 1}
@@ -331,69 +283,25 @@ function Head({ talk, facts, title }: { talk: Talk; facts: Facts; title: string 
   );
 }
 
-function TalkFacts({ talk, facts }: { talk: Talk; facts: Facts }) {
-  const { folder, client, branch, created_at } = facts;
-  return (
-    <p class="talk-facts quiet">
-      {folder !== null && (
-        <bdi title={folder} class="one-line">
-          {folderName(folder)}
-        </bdi>
-      )}
-      {client !== null && <span>{visible(client)}</span>}
-      {branch !== null && (
-        <span class="one-line">
-          <Icon name="fork" /> <bdi>{visible(branch)}</bdi>
-        </span>
-      )}
-      <Time at={created_at} />
-      <span class="numeric">{counted(talk.turns.value.count, "turn")}</span>
-    </p>
-  );
+/** Moves a conversation to the trash, leaves it, and offers the way back. */
+async function moveToTrash(conversation_id: string, title: string): Promise<void> {
+  const changes = { changes: true };
+  const restore = async () => {
+    await call("dewey_restore_conversation", { conversation_id }, changes);
+    go(address(`conversation/${conversation_id}`));
+  };
+  try {
+    await call("dewey_delete_conversation", { conversation_id }, changes);
+    go(address("conversations"));
+    say(`Moved to the trash: “${title}”`, () => void restore().catch(failed));
+  } catch (error) {
+    failed(error);
+  }
 }
 
-function Aside({ talk, facts, top }: { talk: Talk; facts: Facts; top: number }) {
-  const { parent_id, forked_from, related = [] } = facts;
-  const everything = new URLSearchParams(location.search).has("all");
-  return (
-    <div class="talk-aside">
-      {(parent_id !== null || forked_from !== null || related.length > 0) && (
-        <section class="facet related">
-          <h2>Related</h2>
-          {parent_id !== null && <Link id={parent_id} text="The agent that started this one" />}
-          {forked_from !== null && <Link id={forked_from} text="The conversation that this one continues" />}
-          {related.map((each) => (
-            <Link
-              key={each.id}
-              id={each.id}
-              text={`${each.relation === "fork" ? "Fork" : "Sub-agent"}: ${titleOf(each)}`}
-            />
-          ))}
-        </section>
-      )}
-      <Outline
-        prompts={talk.prompts.value}
-        top={top}
-        hrefOf={(turn) => address(`conversation/${talk.id}`, { turn, all: everything })}
-      />
-      <a
-        class="facet-link"
-        href={withQuery({ all: !everything })}
-        title="Branches that were left, and what programs noted for themselves"
-        aria-current={everything ? "true" : undefined}
-      >
-        Show what is hidden
-      </a>
-    </div>
-  );
-}
-
-function Link({ id, text }: { id: string; text: string }) {
-  return (
-    <a class="facet-link" href={address(`conversation/${id}`)} title={text}>
-      <bdi class="one-line">{text}</bdi>
-    </a>
-  );
+/** Says what could not be done; what a person has left needs nothing said. */
+function failed(error: unknown): void {
+  if (error instanceof CallError) say(error.message);
 }
 
 function wholeNumber(text: string | null): number | undefined {

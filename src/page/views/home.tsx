@@ -1,15 +1,17 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { connection } from "../client/dewey.ts";
 import { useHealth } from "../client/health.ts";
 import { useReply } from "../client/reply.ts";
 import type { ConversationSummary, FacetValue, Stats } from "../client/replies.ts";
 import { DayChart } from "../parts/day-chart.tsx";
 import { Frame } from "../parts/frame.tsx";
-import { folderName, periodStart } from "../parts/place.ts";
-import { Failure, Loading, Notice } from "../parts/states.tsx";
+import { NothingKept } from "../parts/nothing-kept.tsx";
+import { folderName, periodStart, titleOf } from "../parts/place.ts";
+import { Failure, Loading, Outdated } from "../parts/states.tsx";
 import { Time, bytes, counted, grouped } from "../parts/time.tsx";
 import { address } from "../route.ts";
+import { visible } from "../../visible.ts";
 import type { View } from "../view.ts";
 
 export const homeView: View = { name: "home", entry: { title: "Home", icon: "home", key: "h" }, Show: Home };
@@ -28,28 +30,21 @@ function Home() {
   const { timeZone: time_zone } = new Intl.DateTimeFormat().resolvedOptions();
   const stats = useReply("dewey_stats", { days: DAYS, time_zone });
   const list = useReply("dewey_list_conversations", { facets: true, limit: 1 });
-  useEffect(() => {
-    const timer = setInterval(() => document.hidden || (stats.again(), list.again()), REFRESH_MS);
-    return () => clearInterval(timer);
-  }, []);
+  const again = () => {
+    stats.again();
+    list.again();
+  };
+  useRefresh(again);
   const error = stats.error ?? list.error;
   return (
     <Frame title="Home">
+      {error !== undefined && stats.value !== undefined && <Outdated error={error} again={again} />}
       {error !== undefined && stats.value === undefined ? (
-        <Failure
-          error={error}
-          again={() => {
-            stats.again();
-            list.again();
-          }}
-        />
+        <Failure error={error} again={again} />
       ) : stats.value === undefined ? (
         <Loading />
       ) : stats.value.conversations === 0 ? (
-        <Notice title="Nothing is kept yet">
-          <code>dewey import</code> brings the sessions of your agents, and <code>dewey connect</code> keeps the next
-          ones.
-        </Notice>
+        <NothingKept />
       ) : (
         <div class="scroller" tabIndex={0} role="region" aria-label="What is kept">
           <div class="home">
@@ -68,6 +63,14 @@ function Home() {
       )}
     </Frame>
   );
+}
+
+/** Asks again and again while somebody looks. */
+function useRefresh(again: () => void): void {
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || again(), REFRESH_MS);
+    return () => clearInterval(timer);
+  }, []);
 }
 
 function chartLabel({ days }: Stats): string {
@@ -139,8 +142,8 @@ function Counts({ title, values, query, nameOf = String }: CountsProps) {
       <ul class="counts">
         {values.slice(0, MOST_ROWS).map(({ value, count }) => (
           <li key={value}>
-            <a class="count" href={address("conversations", { [query]: value })} title={value}>
-              <bdi class="one-line">{nameOf(value)}</bdi>
+            <a class="count" href={address("conversations", { [query]: value })} title={visible(value)}>
+              <bdi class="one-line">{visible(nameOf(value))}</bdi>
               <span class="numeric quiet">{grouped(count)}</span>
               <span class="count-bar" style={{ width: `${(count / most) * 100}%` }} aria-hidden="true" />
             </a>
@@ -156,19 +159,31 @@ function Counts({ title, values, query, nameOf = String }: CountsProps) {
   );
 }
 
+/** Asked at once, and the earlier answer stays until the next. */
+const AT_ONCE = { delayMs: 0 };
+
+/** To the minute, so that asking again within it is the same question. */
+function liveSince(): string {
+  return new Date(Math.floor((Date.now() - LIVE_MS) / MINUTE_MS) * MINUTE_MS).toISOString();
+}
+
 function Now() {
-  // To the minute, so that asking again within it is the same question.
-  const start_date = new Date(Math.floor((Date.now() - LIVE_MS) / MINUTE_MS) * MINUTE_MS).toISOString();
-  const { value } = useReply("dewey_list_conversations", { start_date, limit: MOST_ROWS });
-  const now = value?.conversations ?? [];
+  const [start_date, setStart] = useState(liveSince);
+  const { value, error, again } = useReply("dewey_list_conversations", { start_date, limit: MOST_ROWS }, AT_ONCE);
+  useRefresh(() => {
+    setStart(liveSince());
+    again();
+  });
   return (
     <section class="panel">
       <h2>Going on now</h2>
-      {now.length === 0 ? (
+      {value === undefined ? (
+        <Unread error={error} again={again} />
+      ) : value.conversations.length === 0 ? (
         <p class="quiet">Nothing was said in the last ten minutes.</p>
       ) : (
         <ul class="counts">
-          {now.map((each) => (
+          {value.conversations.map((each) => (
             <NowRow key={each.id} conversation={each} />
           ))}
         </ul>
@@ -180,12 +195,25 @@ function Now() {
   );
 }
 
+/** In a panel, in place of what is not here yet or could not be read. */
+function Unread({ error, again }: { error: Error | undefined; again: () => void }) {
+  if (error === undefined) return <p class="quiet">…</p>;
+  return (
+    <div class="panel-failed" role="alert">
+      <p dir="auto">{visible(error.message)}</p>
+      <button type="button" class="button" onClick={again}>
+        Try again
+      </button>
+    </div>
+  );
+}
+
 function NowRow({ conversation }: { conversation: ConversationSummary }) {
-  const { id, title, updated_at } = conversation;
+  const { id, updated_at } = conversation;
   return (
     <li>
       <a class="count" href={address("live", { conversation: id })}>
-        <bdi class="one-line">{title ?? "Without a title"}</bdi>
+        <bdi class="one-line">{titleOf(conversation)}</bdi>
         <span class="numeric quiet">
           <Time at={updated_at} />
         </span>
@@ -236,7 +264,7 @@ function Line({ name, isWell, children }: { name: string; isWell?: boolean; chil
   return (
     <li class="health-line">
       <span class="health-dot" data-well={isWell || undefined} aria-hidden="true" />
-      <bdi class="one-line">{name}</bdi>
+      <bdi class="one-line">{visible(name)}</bdi>
       <span class="quiet numeric">{children}</span>
     </li>
   );

@@ -1,20 +1,27 @@
-import { visible } from "../../visible.ts";
 import { useRef, useState } from "preact/hooks";
+import type { Action } from "../action.ts";
+import { doToAll } from "../client/bulk.ts";
+import type { Outcome } from "../client/bulk.ts";
+import { callError } from "../client/connection.ts";
 import { call } from "../client/dewey.ts";
 import { usePages } from "../client/pages.ts";
+import type { Rest } from "../client/pages.ts";
 import type { ConversationList, ConversationSummary } from "../client/replies.ts";
 import { useKeys } from "../keys.ts";
+import { ChoiceBar } from "../parts/choice-bar.tsx";
+import { ConversationRow } from "../parts/conversation-row.tsx";
 import { Ask } from "../parts/dialog.tsx";
-import { Facet, FacetLink } from "../parts/facets.tsx";
 import { Frame } from "../parts/frame.tsx";
-import { Icon } from "../parts/icon.tsx";
-import { PERIODS, folderName, periodStart, titleOf } from "../parts/place.ts";
+import { ListFilters } from "../parts/list-filters.tsx";
 import { MoreRows } from "../parts/more-rows.tsx";
+import { NothingKept } from "../parts/nothing-kept.tsx";
+import { periodStart, titleOf } from "../parts/place.ts";
 import { useScrollPlace } from "../parts/scroll-place.ts";
-import { Failure, Loading, Notice } from "../parts/states.tsx";
-import { Time, counted, grouped } from "../parts/time.tsx";
+import { Failure, Loading, Notice, Outdated } from "../parts/states.tsx";
+import { step } from "../parts/step.ts";
+import { counted } from "../parts/time.tsx";
 import { say } from "../parts/toast.tsx";
-import { address, withQuery } from "../route.ts";
+import { address } from "../route.ts";
 import type { Route } from "../route.ts";
 import type { View } from "../view.ts";
 
@@ -59,10 +66,11 @@ function List({ route: { query } }: { route: Route }) {
   return (
     <Frame
       title={inTrash ? "Trash" : "Conversations"}
-      aside={<Facets query={query} facets={facets.current} />}
+      aside={<ListFilters query={query} facets={facets.current} />}
       head={<Head list={first} gone={listed.length - all.length} inTrash={inTrash} />}
     >
-      {list.error !== undefined && all.length === 0 ? (
+      {list.error !== undefined && first !== undefined && <Outdated error={list.error} again={list.again} />}
+      {first === undefined && list.error !== undefined ? (
         <Failure error={list.error} again={list.again} />
       ) : first === undefined ? (
         <Loading />
@@ -73,7 +81,7 @@ function List({ route: { query } }: { route: Route }) {
           <NothingKept />
         )
       ) : (
-        <Rows key={key} all={all} note={note} inTrash={inTrash} isOld={list.isOld} more={list.more} />
+        <Rows key={key} all={all} note={note} inTrash={inTrash} isOld={list.isOld} rest={list.rest} />
       )}
     </Frame>
   );
@@ -98,50 +106,6 @@ function Head({ list, gone, inTrash }: HeadProps) {
   );
 }
 
-function Facets({ query, facets }: { query: URLSearchParams; facets: ConversationList["facets"] }) {
-  const chosen = (name: string) => query.get(name) ?? undefined;
-  const link = (name: string) => (value: string | undefined) => withQuery({ [name]: value });
-  const isChosen = (name: string) => query.has(name);
-  const toggle = (name: string) =>
-    withQuery({ [name]: !isChosen(name), ...(name === "trash" ? { starred: undefined } : {}) });
-  const periods = PERIODS.map(({ value }) => ({ value, count: 0 }));
-  return (
-    <nav aria-label="Filters">
-      <section class="facet">
-        <FacetLink href={toggle("starred")} isChosen={isChosen("starred")}>
-          <Icon name="star" /> Favourites
-        </FacetLink>
-        <FacetLink href={toggle("trash")} isChosen={isChosen("trash")}>
-          <Icon name="trash" /> Trash
-        </FacetLink>
-      </section>
-      <Facet
-        title="Folder"
-        values={facets?.folder ?? []}
-        chosen={chosen("folder")}
-        hrefOf={link("folder")}
-        nameOf={folderName}
-      />
-      <Facet title="Client" values={facets?.client ?? []} chosen={chosen("client")} hrefOf={link("client")} />
-      <Facet
-        title="Last message"
-        values={periods}
-        chosen={chosen("period")}
-        hrefOf={link("period")}
-        nameOf={(value) => PERIODS.find((each) => each.value === value)?.name ?? value}
-      />
-    </nav>
-  );
-}
-
-function NothingKept() {
-  return (
-    <Notice title="Nothing is kept yet">
-      <code>dewey import</code> brings the sessions of your agents, and <code>dewey connect</code> keeps the next ones.
-    </Notice>
-  );
-}
-
 function NothingFound({ inTrash }: { inTrash: boolean }) {
   return (
     <Notice title={inTrash ? "The trash is empty" : "No conversation meets these filters"}>
@@ -159,10 +123,10 @@ interface RowsProps {
   note(rows: ConversationSummary[], change: Change): void;
   inTrash: boolean;
   isOld: boolean;
-  more: (() => void) | undefined;
+  rest: Rest;
 }
 
-function Rows({ all, note, inTrash, isOld, more }: RowsProps) {
+function Rows({ all, note, inTrash, isOld, rest }: RowsProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [renamed, setRenamed] = useState<ConversationSummary>();
@@ -176,36 +140,36 @@ function Rows({ all, note, inTrash, isOld, more }: RowsProps) {
     const own = focused();
     return chosen.size > 0 ? all.filter(({ id }) => chosen.has(id)) : own === undefined ? [] : [own];
   };
-  const act = async (what: Action, rows: ConversationSummary[]) => {
+  const act = async (asked: Action, rows: ConversationSummary[]) => {
     if (rows.length === 0) return;
-    try {
-      await change(what, rows);
-    } catch (error) {
-      failed(error);
-      return;
-    }
-    setChosen(new Set());
-    if (what === "star") {
-      note(rows, { starred: rows.some((each) => !each.starred) });
-      say(done(what, rows));
-      return;
-    }
-    note(rows, { isGone: true });
+    // Starring a mixed choice stars all of it.
+    const what = asked === "star" && rows.every(({ starred }) => starred) ? "unstar" : asked;
+    const outcome = await doToAll(what, rows);
+    const { done } = outcome;
+    // What failed stays chosen, so that it can be tried again.
+    setChosen((last) => without(last, done));
+    const moves = what === "trash" || what === "restore";
+    note(done, moves ? { isGone: true } : { starred: what === "star" });
+    say(told(what, outcome), moves && done.length > 0 ? () => void takeBack(what, done) : undefined);
+  };
+  const takeBack = async (what: "trash" | "restore", rows: ConversationSummary[]) => {
     const back = what === "trash" ? "restore" : "trash";
-    say(done(what, rows), () => void change(back, rows).then(() => note(rows, { isGone: false }), failed));
+    const outcome = await doToAll(back, rows);
+    note(outcome.done, { isGone: false });
+    if (outcome.failed.length > 0) say(told(back, outcome));
   };
   const rename = async (row: ConversationSummary, title: string) => {
     try {
       await call("dewey_update_conversation", { conversation_id: row.id, title }, { changes: true });
       note([row], { title });
     } catch (error) {
-      failed(error);
+      say(callError(error).message);
     }
   };
   const onTargets = (what: Action) => () => void act(what, targets());
   useKeys([
-    { keys: "j", title: "Next", run: () => step(scroller.current, 1) },
-    { keys: "k", title: "Previous", run: () => step(scroller.current, -1) },
+    { keys: "j", title: "Next", run: () => step(scroller.current, ".list-title", 1) },
+    { keys: "k", title: "Previous", run: () => step(scroller.current, ".list-title", -1) },
     { keys: "x", title: "Choose", run: () => choose(focused()?.id ?? "") },
     { keys: "Escape", title: "Choose none", run: () => setChosen(new Set()) },
     ...(inTrash
@@ -219,7 +183,7 @@ function Rows({ all, note, inTrash, isOld, more }: RowsProps) {
   return (
     <>
       {chosen.size > 0 && (
-        <Actions
+        <ChoiceBar
           count={chosen.size}
           inTrash={inTrash}
           act={(what) => onTargets(what)()}
@@ -229,7 +193,7 @@ function Rows({ all, note, inTrash, isOld, more }: RowsProps) {
       <div class="scroller" ref={scroller} data-old={isOld || undefined}>
         <ul class="rows" aria-label="Conversations">
           {all.map((each) => (
-            <Row
+            <ConversationRow
               key={each.id}
               conversation={each}
               inTrash={inTrash}
@@ -240,7 +204,7 @@ function Rows({ all, note, inTrash, isOld, more }: RowsProps) {
             />
           ))}
         </ul>
-        <MoreRows more={more} />
+        <MoreRows {...rest} />
       </div>
       {renamed !== undefined && (
         <Ask
@@ -255,28 +219,26 @@ function Rows({ all, note, inTrash, isOld, more }: RowsProps) {
   );
 }
 
-type Action = "star" | "trash" | "restore";
+/** Conversations that a message names; of more, it tells the number. */
+const MOST_NAMED = 3;
 
-/** Does one thing to several conversations. */
-async function change(what: Action, rows: ConversationSummary[]): Promise<void> {
-  // Starring a mixed choice stars all of it.
-  const starred = rows.some((each) => !each.starred);
-  for (const { id: conversation_id } of rows) {
-    if (what === "star") await call("dewey_update_conversation", { conversation_id, starred }, { changes: true });
-    else if (what === "trash") await call("dewey_delete_conversation", { conversation_id }, { changes: true });
-    else await call("dewey_restore_conversation", { conversation_id }, { changes: true });
-  }
+/** `“One”, “Two” and 4 others`. */
+function named(rows: readonly ConversationSummary[]): string {
+  const names = rows.slice(0, MOST_NAMED).map((row) => `“${titleOf(row)}”`);
+  const others = rows.length - names.length;
+  const last = others > 0 ? counted(others, "other") : names.length > 1 ? names.pop() : undefined;
+  return last === undefined ? names.join(", ") : `${names.join(", ")} and ${last}`;
 }
 
-function failed(error: unknown): void {
-  say(error instanceof Error ? error.message : String(error));
-}
+const DONE = { star: "Starred", unstar: "Unstarred", trash: "Moved to the trash:", restore: "Restored" };
 
-function done(what: Action, rows: ConversationSummary[]): string {
-  const [row] = rows;
-  const which = rows.length === 1 && row ? `“${titleOf(row)}”` : counted(rows.length, "conversation");
-  const verbs = { star: row?.starred ? "Unstarred" : "Starred", trash: "Moved to the trash:", restore: "Restored" };
-  return `${verbs[what]} ${which}`;
+/** What was done, and for which it failed. */
+function told(what: Action, { done, failed }: Outcome): string {
+  const which = done.length === 1 ? named(done) : counted(done.length, "conversation");
+  const parts = done.length > 0 ? [`${DONE[what]} ${which}`] : [];
+  const [first] = failed;
+  if (first !== undefined) parts.push(`Failed for ${named(failed.map(({ row }) => row))}: ${first.error.message}`);
+  return parts.join(". ");
 }
 
 function toggled(set: ReadonlySet<string>, id: string): ReadonlySet<string> {
@@ -285,122 +247,6 @@ function toggled(set: ReadonlySet<string>, id: string): ReadonlySet<string> {
   return next;
 }
 
-/** Moves the focus to the next or the previous row. */
-function step(list: HTMLElement | null, by: 1 | -1): void {
-  const links = [...(list?.querySelectorAll<HTMLElement>(".list-title") ?? [])];
-  const at = links.findIndex((each) => each.closest("[data-id]")?.contains(document.activeElement));
-  const next = at === -1 ? (by === 1 ? 0 : links.length - 1) : Math.max(0, Math.min(at + by, links.length - 1));
-  links[next]?.focus();
-}
-
-interface ActionsProps {
-  count: number;
-  inTrash: boolean;
-  act(what: Action): void;
-  none(): void;
-}
-
-function Actions({ count, inTrash, act, none }: ActionsProps) {
-  return (
-    <div class="actions" role="toolbar" aria-label="For the chosen conversations">
-      <span class="numeric">{counted(count, "conversation")} chosen</span>
-      {inTrash ? (
-        <button type="button" class="button" onClick={() => act("restore")}>
-          <Icon name="restore" /> Restore
-        </button>
-      ) : (
-        <>
-          <button type="button" class="button" onClick={() => act("star")}>
-            <Icon name="star" /> Star
-          </button>
-          <button type="button" class="button" onClick={() => act("trash")}>
-            <Icon name="trash" /> Move to the trash
-          </button>
-        </>
-      )}
-      <button type="button" class="icon-button" aria-label="Choose none" onClick={none}>
-        <Icon name="close" />
-      </button>
-    </div>
-  );
-}
-
-interface RowProps {
-  conversation: ConversationSummary;
-  inTrash: boolean;
-  isChosen: boolean;
-  choose(): void;
-  act(what: Action): void;
-  rename(): void;
-}
-
-function Row({ conversation, inTrash, isChosen, choose, act, rename }: RowProps) {
-  const { id, title, client, folder, message_count, updated_at, starred, parent_id } = conversation;
-  const name = titleOf(conversation);
-  return (
-    <li class="list-row" data-id={id} data-chosen={isChosen || undefined}>
-      <input type="checkbox" class="choose" checked={isChosen} aria-label={`Choose ${name}`} onChange={choose} />
-      {!inTrash && (
-        <button
-          type="button"
-          class="icon-button star"
-          aria-pressed={starred}
-          aria-label={`Star ${name}`}
-          onClick={() => act("star")}
-        >
-          <Icon name="star" isFilled={starred} />
-        </button>
-      )}
-      {inTrash ? (
-        <span class="list-title">
-          <bdi class="one-line">{name}</bdi>
-        </span>
-      ) : (
-        <a class="list-title" href={address(`conversation/${id}`)}>
-          <bdi class={title === null ? "one-line quiet" : "one-line"}>{name}</bdi>
-        </a>
-      )}
-      {parent_id !== null && <span class="badge">sub-agent</span>}
-      <span class="list-facts quiet">
-        <bdi class="one-line list-folder" title={folder ?? undefined}>
-          {folder === null ? "" : folderName(folder)}
-        </bdi>
-        <span class="one-line list-client">{client === null ? "" : visible(client)}</span>
-        <span class="numeric list-count" title={counted(message_count, "message")}>
-          {grouped(message_count)}
-        </span>
-        <span class="list-time numeric">
-          <Time at={updated_at} />
-        </span>
-      </span>
-      <span class="list-actions">
-        {inTrash ? (
-          <button
-            type="button"
-            class="icon-button"
-            aria-label={`Restore ${name}`}
-            title="Restore"
-            onClick={() => act("restore")}
-          >
-            <Icon name="restore" />
-          </button>
-        ) : (
-          <>
-            <button type="button" class="icon-button" aria-label={`Rename ${name}`} title="Rename" onClick={rename}>
-              <Icon name="pencil" />
-            </button>
-            <button
-              type="button"
-              class="icon-button"
-              aria-label={`Move ${name} to the trash`}
-              title="Move to the trash"
-              onClick={() => act("trash")}
-            >
-              <Icon name="trash" />
-            </button>
-          </>
-        )}
-      </span>
-    </li>
-  );
+function without(set: ReadonlySet<string>, rows: readonly ConversationSummary[]): ReadonlySet<string> {
+  return set.difference(new Set(rows.map(({ id }) => id)));
 }

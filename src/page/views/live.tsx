@@ -4,7 +4,8 @@ import type { LiveMessage } from "../client/live.ts";
 import { useKeys } from "../keys.ts";
 import { Frame } from "../parts/frame.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { Failure, Loading, Notice } from "../parts/states.tsx";
+import { titleOf } from "../parts/place.ts";
+import { Failure, Loading, Notice, Outdated } from "../parts/states.tsx";
 import { grouped } from "../parts/time.tsx";
 import { Turn } from "../parts/turn.tsx";
 import { address, go, withQuery } from "../route.ts";
@@ -28,8 +29,9 @@ function LiveTurns({ route: { query } }: { route: Route }) {
   const error = live.error.value;
   return (
     <Frame title="Live" head={<Head isFollowing={error === undefined} conversation={conversation} />}>
-      {error !== undefined ? (
-        <Failure error={error} />
+      {error !== undefined && live.isBegun.value && <Outdated error={error} again={() => live.again()} />}
+      {error !== undefined && !live.isBegun.value ? (
+        <Failure error={error} again={() => live.again()} />
       ) : !live.isBegun.value ? (
         <Loading />
       ) : messages.length === 0 ? (
@@ -134,7 +136,7 @@ function Where({ message }: { message: LiveMessage }) {
   return (
     <h2 class="live-where">
       <a class="one-line" href={address(`conversation/${message.conversation_id}`, { turn: message.turn })}>
-        <bdi>{message.title ?? "Without a title"}</bdi>
+        <bdi>{titleOf(message)}</bdi>
       </a>
       <a class="quiet" href={withQuery({ conversation: message.conversation_id })}>
         follow only this

@@ -1,21 +1,22 @@
-import { visible } from "../../visible.ts";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { usePages } from "../client/pages.ts";
 import { useReply } from "../client/reply.ts";
 import type { SearchHit, SearchReply } from "../client/replies.ts";
 import { useKeys } from "../keys.ts";
-import { Facet } from "../parts/facets.tsx";
 import { Frame } from "../parts/frame.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Marked } from "../parts/marked.tsx";
 import { MoreRows } from "../parts/more-rows.tsx";
-import { PERIODS, folderName, periodStart, titleOf } from "../parts/place.ts";
+import { folderName, periodStart, titleOf } from "../parts/place.ts";
 import { useScrollPlace } from "../parts/scroll-place.ts";
-import { Failure, Loading, Notice } from "../parts/states.tsx";
+import { ROLES, SearchFilters } from "../parts/search-filters.tsx";
+import { Failure, Loading, Notice, Outdated } from "../parts/states.tsx";
+import { step } from "../parts/step.ts";
 import { Time, counted } from "../parts/time.tsx";
 import { hitName } from "../parts/turn-facts.ts";
 import { address, go, withQuery } from "../route.ts";
 import type { Route } from "../route.ts";
+import { visible } from "../../visible.ts";
 import type { View } from "../view.ts";
 
 export const searchView: View = {
@@ -25,57 +26,57 @@ export const searchView: View = {
 };
 
 const PAGE_HITS = 30;
-/** A search begins when the person has not typed for this long: between two letters less passes. */
-const TYPING = { delayMs: 90 };
-const ROLES = [
-  { value: "user", count: 0 },
-  { value: "assistant", count: 0 },
-  { value: "tool", count: 0 },
-];
-const ROLE_NAMES: Record<string, string> = { user: "You", assistant: "Answers and calls", tool: "Results" };
+/** Letters that come at once, such as a pasted word, are one search; one that is outdated is cancelled in the database. */
+const TYPING = { delayMs: 40 };
+
+/** Hits are counted by their facets once the person rests: the hits themselves come first. */
+const COUNTING = { delayMs: 400 };
 
 function Search({ route: { query } }: { route: Route }) {
   const words = query.get("q") ?? "";
   const wanted = words.trim();
-  const reply = usePages(
-    "dewey_search",
+  const question =
     wanted === ""
       ? undefined
       : {
           query: wanted,
           client: query.get("client") ?? undefined,
           folder: query.get("folder") ?? undefined,
-          role: query.get("role") ?? undefined,
+          role: ROLES.find(({ value }) => value === query.get("role"))?.value,
           start_date: periodStart(query.get("period")),
-          limit: PAGE_HITS,
-        },
-    TYPING,
-  );
+        };
+  const reply = usePages("dewey_search", question && { ...question, limit: PAGE_HITS }, TYPING);
+  // Hits are counted of what a person has typed, and where conversations were held is known of all of them.
+  const places = useReply("dewey_list_conversations", { facets: true, limit: 1 });
+  const counts = useReply("dewey_search", question && { ...question, limit: 1, facets: true }, COUNTING);
   const [first] = reply.pages;
   const hits = reply.pages.flatMap(({ results }) => results);
   const list = useRef<HTMLDivElement>(null);
   useScrollPlace(list, hits.length > 0);
   useKeys([
-    { keys: "j", title: "Next", run: () => step(list.current, 1) },
-    { keys: "k", title: "Previous", run: () => step(list.current, -1) },
+    { keys: "j", title: "Next", run: () => step(list.current, ".hit-link", 1) },
+    { keys: "k", title: "Previous", run: () => step(list.current, ".hit-link", -1) },
   ]);
   return (
     <Frame
       title={wanted === "" ? "Search" : `${wanted} – Search`}
-      aside={<Facets query={query} />}
-      head={<Field words={words} isBusy={reply.isOld && wanted !== ""} onEnter={() => step(list.current, 1)} />}
+      aside={<SearchFilters query={query} counts={question && counts.value?.facets} places={places.value?.facets} />}
+      head={
+        <Field words={words} isBusy={reply.isOld && wanted !== ""} onEnter={() => step(list.current, ".hit-link", 1)} />
+      }
     >
+      {first !== undefined && reply.error !== undefined && <Outdated error={reply.error} again={reply.again} />}
       <div class="scroller" ref={list} data-old={(reply.isOld && hits.length > 0) || undefined}>
         {wanted === "" ? (
           <Hints />
-        ) : reply.error !== undefined && hits.length === 0 ? (
+        ) : first === undefined && reply.error !== undefined ? (
           <Failure error={reply.error} again={reply.again} />
         ) : first === undefined ? (
           <Loading />
         ) : (
           <Hits first={first} hits={hits} words={wanted} />
         )}
-        <MoreRows more={reply.more} />
+        <MoreRows {...reply.rest} />
       </div>
     </Frame>
   );
@@ -131,41 +132,6 @@ function Field({ words, isBusy, onEnter }: FieldProps) {
   );
 }
 
-function Facets({ query }: { query: URLSearchParams }) {
-  // Where conversations were held is known of all of them; counting the hits of each value would take a search of each.
-  const { value } = useReply("dewey_list_conversations", { facets: true, limit: 1 });
-  const chosen = (name: string) => query.get(name) ?? undefined;
-  const link = (name: string) => (value: string | undefined) => withQuery({ [name]: value });
-  const values = (name: "client" | "folder") => (value?.facets?.[name] ?? []).map((each) => ({ ...each, count: 0 }));
-  const periods = PERIODS.map((each) => ({ value: each.value, count: 0 }));
-  return (
-    <nav aria-label="Filters">
-      <Facet
-        title="Who"
-        values={ROLES}
-        chosen={chosen("role")}
-        hrefOf={link("role")}
-        nameOf={(role) => ROLE_NAMES[role] ?? role}
-      />
-      <Facet
-        title="When"
-        values={periods}
-        chosen={chosen("period")}
-        hrefOf={link("period")}
-        nameOf={(period) => PERIODS.find((each) => each.value === period)?.name ?? period}
-      />
-      <Facet
-        title="Folder"
-        values={values("folder")}
-        chosen={chosen("folder")}
-        hrefOf={link("folder")}
-        nameOf={folderName}
-      />
-      <Facet title="Client" values={values("client")} chosen={chosen("client")} hrefOf={link("client")} />
-    </nav>
-  );
-}
-
 function Hints() {
   return (
     <Notice title="Find what was said or done">
@@ -187,7 +153,7 @@ function Hits({ first, hits, words }: { first: SearchReply; hits: SearchHit[]; w
             {" for "}
             {corrected.map(({ from, to }) => (
               <span key={from}>
-                <b>{to}</b> in place of {from}{" "}
+                <b>{visible(to)}</b> in place of {visible(from)}{" "}
               </span>
             ))}
           </>
@@ -226,11 +192,4 @@ function Hit({ hit, words }: { hit: SearchHit; words: string }) {
       </a>
     </li>
   );
-}
-
-/** Moves the focus to the next or the previous hit. */
-function step(list: HTMLElement | null, by: 1 | -1): void {
-  const links = [...(list?.querySelectorAll<HTMLElement>(".hit-link") ?? [])];
-  const at = links.findIndex((each) => each === document.activeElement);
-  links[Math.max(0, Math.min(at + by, links.length - 1))]?.focus();
 }

@@ -10,6 +10,8 @@ import type { SearchPlace } from "./cursor.ts";
 import { boundAt } from "../../moment.ts";
 import type { Bound } from "../../moment.ts";
 import type { Unmatched } from "../narrowing.ts";
+import { readSearchFacets } from "./facets.ts";
+import type { SearchFacets } from "./facets.ts";
 import { currentSnapshot, filterOf, meetsNone } from "./filter.ts";
 import type { Narrowing } from "./filter.ts";
 import { readHits } from "./hits.ts";
@@ -43,6 +45,8 @@ export interface SearchRequest extends Omit<Narrowing, "start_date" | "end_date"
   cursor?: string | undefined;
   /** Turns on each side of a hit. */
   context?: number | undefined;
+  /** Also counts the hits by client, folder and role; on the first page. */
+  facets?: boolean | undefined;
   /** Lifts the reply's budget. */
   full?: boolean | undefined;
 }
@@ -55,6 +59,7 @@ export interface SearchReply {
   total_is_lower_bound?: true;
   /** Words that no message holds, and the ones that were searched instead. */
   corrected?: Correction[];
+  facets?: SearchFacets;
   /** When there is nothing: the filters that no message meets. */
   unmatched?: Unmatched[];
   /** Cursor of the next page; absent on the last. */
@@ -78,7 +83,7 @@ export class Search {
 
   /** Throws `invalid` for a cursor of another request. Aborting the signal cancels the search in the database. */
   async find(request: SearchRequest, signal?: AbortSignal): Promise<SearchReply> {
-    const { query: text, limit, offset, cursor, context = 0, full = false, ...given } = request;
+    const { query: text, limit, offset, cursor, context = 0, full = false, facets, ...given } = request;
     const { session_id, start_date, end_date } = given;
     const stored = session_id === undefined ? given : { ...given, session_id: this.#storedKey(session_id) };
     const asked = [text, stored];
@@ -106,6 +111,7 @@ export class Search {
         offset: place.offset,
         ...(place.isLowerBound ? { total_is_lower_bound: true } : {}),
         ...(await this.#corrected(sql, text, place, marker.shown)),
+        ...(facets && going === undefined ? await facetsIn(sql, query, place, narrowing) : {}),
         ...(place.total === 0 ? await unmatchedIn(sql, narrowing) : {}),
         ...(rest.length > 0 ? { next_cursor: encodeCursor(next, asked) } : {}),
       };
@@ -173,6 +179,20 @@ export class Search {
 interface Page {
   offset: number;
   limit: number;
+}
+
+/** Of a query without words nothing is counted. */
+async function facetsIn(
+  sql: SQL,
+  query: SearchQuery,
+  { basis, corrected }: SearchPlace,
+  narrowing: Parameters<typeof filterOf>[1],
+): Promise<Pick<SearchReply, "facets">> {
+  if (basis.words.length === 0) return {};
+  // Of few words also those that occur only where the search is not narrowed to.
+  const asked = query.words.length <= MAX_WORDS ? query.words : [];
+  const lexemes = new Set([...asked, ...corrected.map(({ to }) => to), ...basis.words.map(({ lexeme }) => lexeme)]);
+  return { facets: await readSearchFacets(sql, [...lexemes], narrowing, query) };
 }
 
 async function unmatchedIn(
