@@ -58,9 +58,7 @@ export async function canCorrect(sql: SQL): Promise<boolean> {
 export async function correctionsOf(sql: SQL, unknown: string[], filter: Filter): Promise<Correction[]> {
   const typed = unknown.filter((word) => /^\p{L}{4,40}$/u.test(word)).slice(0, MAX_CORRECTED);
   if (typed.length === 0 || !(await canCorrect(sql))) return [];
-  const known: { word: string }[] = await sql`
-    select word from dewey_vocabulary where word = any(${sql.array(typed, "TEXT")})`;
-  const right = new Set(known.map(({ word }) => word));
+  const right = new Set(await spelledRight(sql, typed));
   await sql`select set_config('pg_trgm.similarity_threshold', ${String(LEAST_SIMILARITY)}, true)`;
   const corrections: Correction[] = [];
   for (const word of typed.filter((each) => !right.has(each))) {
@@ -75,6 +73,19 @@ export async function correctionsOf(sql: SQL, unknown: string[], filter: Filter)
     if (to !== undefined) corrections.push({ from: word, to });
   }
   return corrections;
+}
+
+/**
+ * Returns the words that the vocabulary or any message holds. After much was stored the vocabulary is behind, and a look at
+ * the index takes far less than a search for words that are spelled alike.
+ */
+async function spelledRight(sql: SQL, words: string[]): Promise<string[]> {
+  const queries = words.map((word) => anyOf([word]));
+  const right: { word: string }[] = await sql`
+    select word from unnest(${sql.array(words, "TEXT")}::text[], ${sql.array(queries, "TEXT")}::text[]) as typed (word, query)
+    where exists (select from dewey_vocabulary v where v.word = typed.word)
+      or exists (select from messages m where m.search @@ typed.query::tsquery)`;
+  return right.map(({ word }) => word);
 }
 
 async function commonest(sql: SQL, candidates: { word: string; errors: number }[], filter: Filter) {

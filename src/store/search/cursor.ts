@@ -32,6 +32,7 @@ export const placeSchema: z.ZodType<SearchPlace> = z.strictObject({
     words: z.array(z.strictObject({ lexeme: z.string(), count })),
     passing: z.number().min(0).max(1),
     since: z.array(count),
+    matches: count.optional(),
   }),
   languages: z.array(z.string()),
   total: count,

@@ -3,7 +3,7 @@ import { one } from "../database/one.ts";
 import { BOUNDS, chooseParts, partsStatement } from "./candidates.ts";
 import type { Bounds, CountedWord, Part } from "./candidates.ts";
 import { anyOf, inLabel, tsquery } from "./query.ts";
-import { REACH, isLong, ownScore, ownScoreIn, scoreTurns } from "./relevance.ts";
+import { MOST_NEAR_BYTES, REACH, byConversation, isLong, ownScore, ownScoreIn, scoreTurns } from "./relevance.ts";
 import type { QueryWords, ScoredTurn, Turn } from "./relevance.ts";
 import { MAX_COUNTED, timeOfNewest } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
@@ -23,6 +23,9 @@ const RANK_SCALE = 1.644934;
 
 /** A message's vector, read and unpacked once for all that is computed from it; it is stored apart from the row when it is long. */
 const UNPACKED = "(array[m.search])[1]";
+/** What a turn's score is computed from. */
+const ROW = `m.id, m.conversation_id, m.turn_number, m.created_at, m.role, octet_length(m.content) as bytes,
+  ${UNPACKED} as search`;
 
 /** Conditions on `messages m`, as trusted SQL with parameters for the caller's values. */
 export interface Filter {
@@ -65,10 +68,12 @@ export interface Ranked {
   repeated?: Repetition | undefined;
 }
 
-/** A turn as the statement returns it. */
+/** A hit as the statement returns it. */
 interface FoundTurn extends Turn {
-  /** Block, in the candidates' order by their own words, that its window belongs to. */
+  /** Block, in the candidates' order by their own words, that it belongs to. */
   block: number;
+  /** Whether it is one of the block's candidates. The others are near one of these. */
+  is_best: boolean;
   /** Number of hits in the blocks before. */
   passed: number;
   /** All repetitions, in one row: times, then the places, the newest first. */
@@ -91,6 +96,8 @@ export interface Basis {
   passing: number;
   /** Earliest time of each part of the candidates, in ms since 1970; 0 means no limit. */
   since: number[];
+  /** The number of matches in the scope, if that is known. */
+  matches?: number | undefined;
 }
 
 /** Determines how common the words are, on which the order depends, and which of their messages are ranked. */
@@ -103,7 +110,9 @@ export async function basisOf(
 ): Promise<Basis> {
   if (lexemes.length === 0) return { scoped: false, rows: 0, averageLength: 1, words: [], passing: 1, since: [] };
   const scoped = filter.scopeMessages !== undefined && filter.scopeMessages <= MAX_SCOPE_MESSAGES;
-  const counts = scoped ? await countScoped(sql, lexemes, filter) : await countEverywhere(sql, lexemes, statistics);
+  const { counts, matches } = scoped
+    ? await countScoped(sql, lexemes, filter)
+    : { counts: await countEverywhere(sql, lexemes, statistics), matches: undefined };
   const basis = {
     scoped,
     rows: Math.round(scoped ? (filter.scopeMessages ?? 0) : statistics.rows),
@@ -114,6 +123,7 @@ export async function basisOf(
       .toSorted((a, b) => a.count - b.count),
     passing: scoped ? 1 : await passingShare(sql, filter, statistics),
     since: [],
+    matches,
   };
   return {
     ...basis,
@@ -178,16 +188,18 @@ export async function rank(
   if (basis.words.length === 0) return [];
   const words = weigh(basis);
   const ranked = (columns: string) => candidates(columns, basis, filter, bounds);
-  const turns: FoundTurn[] = await sql.unsafe(turnsStatement(words, ranked, filter, page), filter.values);
-  const blocks = [...Map.groupBy(turns, (turn) => turn.block)].toSorted(([a], [b]) => a - b);
+  const hits: FoundTurn[] = await sql.unsafe(hitsStatement(words, ranked, page), filter.values);
+  const blocks = [...Map.groupBy(hits, (hit) => hit.block)].toSorted(([a], [b]) => a - b).map(([, block]) => block);
+  const neighbours = await neighboursOf(sql, hits, words, filter);
   const vectors = await vectorsOf(
     sql,
-    blocks.flatMap(([, block]) => bestLong(block, words)),
+    blocks.flatMap((block) => bestLong(block, words)),
   );
-  const repetitions = repetitionsIn(turns);
-  const start = page.offset - Math.min(...turns.map((turn) => turn.passed));
+  const repetitions = repetitionsIn(hits);
+  const start = page.offset - Math.min(...hits.map((hit) => hit.passed));
+  const turns = byConversation<Turn>([...neighbours, ...hits]);
   return blocks
-    .flatMap(([, block]) => best(scoreTurns(block, words, vectors)))
+    .flatMap((block) => best(scoreTurns(withWindows(block, turns), words, vectors)))
     .slice(start)
     .map(({ turn: { id }, score }) => ({ id, score, repeated: repetitions.get(id) }));
 }
@@ -198,7 +210,7 @@ function best(scored: ScoredTurn[]): ScoredTurn[] {
 
 /** The long hits of a block that are the best by the words of their whole texts. */
 function bestLong(block: Turn[], words: QueryWords): string[] {
-  const whole = block.filter((turn) => turn.is_hit && isLong(turn));
+  const whole = block.filter(isLong);
   const order = new Map(whole.map((turn) => [turn.id, ownScore(turn, words)]));
   return [...order]
     .toSorted(([a, x], [b, y]) => y - x || (a < b ? 1 : -1))
@@ -246,16 +258,16 @@ async function countEverywhere(sql: SQL, lexemes: string[], statistics: Statisti
 }
 
 /** Counts words within the scope: a name that is rare elsewhere may occur in every turn of a session. */
-async function countScoped(sql: SQL, lexemes: string[], filter: Filter): Promise<number[]> {
+function countScoped(sql: SQL, lexemes: string[], filter: Filter): Promise<{ counts: number[]; matches: number }> {
   const columns = lexemes.map((lexeme) => `count(*) filter (where m.search @@ ${tsquery(anyOf([lexeme]))})::integer`);
-  const { counts } = await one<{ counts: number[] }>(
+  return one<{ counts: number[]; matches: number }>(
     sql.unsafe(
-      `select array[${columns.join(", ")}] as counts from messages m
-        where ${holdsAny(lexemes)} and ${filter.condition}`,
+      `select array[${columns.join(", ")}] as counts, count(*)::integer as matches
+        from (select ${UNPACKED} as search from messages m where ${filter.condition} offset 0) as m
+        where ${holdsAny(lexemes)}`,
       filter.values,
     ),
   );
-  return counts;
 }
 
 function weigh({ words, rows }: Basis): QueryWords {
@@ -268,11 +280,11 @@ function weigh({ words, rows }: Basis): QueryWords {
 }
 
 /**
- * Within a session or a conversation each message is checked for the words. `is true` keeps PostgreSQL from using the search
- * index, whose cost grows with the messages that hold the words anywhere.
+ * Within a session or a conversation each message is checked for the words: the cost of the search index grows with the
+ * messages that hold the words anywhere.
  */
-export function holdsAny(lexemes: string[]): string {
-  return `(m.search @@ ${tsquery(anyOf(lexemes))}) is true`;
+function holdsAny(lexemes: string[]): string {
+  return `m.search @@ ${tsquery(anyOf(lexemes))}`;
 }
 
 /** Selects columns of the messages that are ranked. */
@@ -288,30 +300,24 @@ function candidates(
     where ${holdsAny(words.map(({ lexeme }) => lexeme))}`;
 }
 
-/**
- * Selects the blocks of candidates that a page lies in, each with its neighbours and the number of hits before it. The
- * lateral's `offset 0` makes PostgreSQL look up each window by the index. `in` finds out with a hash whether a turn is a hit;
- * a join compared each turn with every hit where the planner expected few.
- */
-function turnsStatement(
+/** Selects the hits of the blocks that a page lies in, with the number of hits before each block. */
+function hitsStatement(
   words: QueryWords,
   ranked: (columns: string) => string,
-  filter: Filter,
   { offset, limit }: { offset: number; limit: number },
 ): string {
-  const row = `m.id, m.conversation_id, m.turn_number, m.created_at, m.role, octet_length(m.content) as bytes,
-    ${UNPACKED} as search`;
-  const frequencies = words.lexemes.map(
-    (lexeme) => `${RANK_SCALE} * ts_rank('{1,1,1,1}', m.search, ${tsquery(anyOf([lexeme]))})`,
-  );
+  const columns = words.lexemes.map((_, index) => `f${index}`);
+  const seen = "id, conversation_id, turn_number, created_at, role, bytes, asks, label";
   return `with scored as (
-      select id, conversation_id, turn_number, created_at, role, bytes, ${labelWords(words)} as label,
-        ${frequencies.map((each, index) => `${each} as f${index}`).join(", ")}
-      from (${ranked(row)} offset 0) as m offset 0
+      select id, conversation_id, turn_number, created_at, role, bytes, ${asks} as asks, ${labelWords(words)} as label,
+        ${frequenciesOf(words)
+          .map((each, index) => `${each} as f${index}`)
+          .join(", ")}
+      from (${ranked(ROW)} offset 0) as m offset 0
     ),
-    ${copiesOf(`select id, conversation_id, turn_number, created_at, role, bytes, ${ownScoreIn(words)} as own from scored`)},
+    ${copiesOf(`select ${seen}, ${columns.join(", ")}, ${ownScoreIn(words)} as own from scored`)},
     placed as (
-      select conversation_id, turn_number, (row_number() over (
+      select ${seen}, ${columns.join(", ")}, (row_number() over (
         order by own desc, created_at desc, conversation_id, turn_number
       ) - 1) / ${RERANKED} as own_block from copies where copy = 1 or times < ${REPEATED}
     ),
@@ -325,18 +331,63 @@ function turnsStatement(
         select block, count(*) as size, sum(count(*)) over (order by block) - count(*) as passed from hits group by block
       ) as sized where passed < ${offset + limit} and passed + size > ${offset}
     )
-    select turn.*, blocks.block::integer, blocks.passed::integer,
-      (turn.conversation, turn.turn, blocks.block) in (select conversation_id, turn_number, block from hits) as is_hit,
-      case when row_number() over () = 1 then (${repetitions}) end as copies
-    from blocks join hits as best on best.own_block = blocks.block cross join lateral (
-      select m.id, m.conversation_id as conversation, m.turn_number as turn, extract(epoch from m.created_at)::float8 as time,
-        m.bytes, m.role, m.search @@ '''?'''::tsquery as asks, ${labelWords(words)} as label,
-        array[${frequencies.join(", ")}]::float8[] as frequencies
+    select id, conversation_id as conversation, turn_number as turn, extract(epoch from created_at)::float8 as time,
+      bytes, role, asks, label, array[${columns.join(", ")}]::float8[] as frequencies, true as is_hit,
+      own_block = block as is_best, block::integer, passed::integer, case when row_number() over () = 1 then (${repetitions}) end as copies
+    from hits join blocks using (block)`;
+}
+
+/** Reads the turns near the best that are no hits of these blocks themselves, but for long ones, which lend no weight. */
+function neighboursOf(sql: SQL, hits: FoundTurn[], words: QueryWords, { known }: Filter): Promise<Turn[]> {
+  const places = placesNear(hits);
+  if (places.length === 0) return Promise.resolve([]);
+  return sql.unsafe(
+    `select m.id, m.conversation, m.turn, m.time, m.bytes, m.role, m.asks, m.label, m.frequencies, false as is_hit
+    from unnest($1::uuid[], $2::integer[]) as near (conversation, turn) cross join lateral (
+      select m.id, m.conversation_id as conversation, m.turn_number as turn,
+        extract(epoch from m.created_at)::float8 as time, m.bytes, m.role, ${asks} as asks, ${labelWords(words)} as label,
+        array[${frequenciesOf(words).join(", ")}]::float8[] as frequencies
       from (
-        select ${row} from messages m where m.conversation_id = best.conversation_id
-          and m.turn_number between best.turn_number - ${REACH} and best.turn_number + ${REACH} and ${filter.known} offset 0
+        select ${ROW} from messages m where m.conversation_id = near.conversation
+          and m.turn_number = near.turn and octet_length(m.content) <= ${MOST_NEAR_BYTES} and ${known} offset 0
       ) as m offset 0
-    ) as turn`;
+    ) as m`,
+    [
+      sql.array(
+        places.map(({ conversation }) => conversation),
+        "UUID",
+      ),
+      sql.array(
+        places.map(({ turn }) => turn),
+        "INTEGER",
+      ),
+    ],
+  );
+}
+
+/** The hits of a block, and the turns near its best. What is a hit of another block only lends weight here. */
+function withWindows(block: FoundTurn[], turns: ReadonlyMap<string, ReadonlyMap<number, Turn>>): Turn[] {
+  const others = placesNear(block).flatMap(({ conversation, turn }) => turns.get(conversation)?.get(turn) ?? []);
+  const lending = others.filter(({ bytes }) => bytes <= MOST_NEAR_BYTES);
+  return [...block, ...lending.map((turn) => ({ ...turn, is_hit: false }))];
+}
+
+/** The places near the best of some hits at which there is none of these. */
+function placesNear(hits: FoundTurn[]): { conversation: string; turn: number }[] {
+  return [...byConversation(hits)].flatMap(([conversation, own]) => {
+    const near = new Set<number>();
+    for (const { turn, is_best } of own.values())
+      for (let other = turn - REACH; is_best && other <= turn + REACH; other += 1) if (!own.has(other)) near.add(other);
+    return [...near].map((turn) => ({ conversation, turn }));
+  });
+}
+
+/** Whether a turn ends with a question. */
+const asks = "m.search @@ '''?'''::tsquery";
+
+/** How often each word occurs, as far as `ts_rank` tells. */
+function frequenciesOf({ lexemes }: QueryWords): string[] {
+  return lexemes.map((each) => `${RANK_SCALE} * ts_rank('{1,1,1,1}', m.search, ${tsquery(anyOf([each]))})`);
 }
 
 /** Counts the query's words in the label. Few messages have a label with one, so that is asked first. */

@@ -26,6 +26,8 @@ const BYTES_PER_WORD = 6;
 /** Turns on each side that lend a turn weight, decreasing linearly with the distance. */
 export const REACH = 4;
 const WINDOW_WEIGHT = 0.6;
+/** Longer turns lend no weight: their words say little about what is near them, and unpacking their vectors takes long. */
+export const MOST_NEAR_BYTES = 6000;
 /** Score added for each query word in the label. */
 const LABEL_WEIGHT = 5;
 /** Share of a question's own score that is added to the turn after it. A long prompt is more than its last question. */
@@ -92,9 +94,9 @@ export function isLong({ bytes }: Turn): boolean {
  * judged by its rarest word alone, which some passage of it holds.
  */
 export function scoreTurns(turns: Turn[], words: QueryWords, vectors: ReadonlyMap<string, Uint8Array>): ScoredTurn[] {
-  const near = new Map(turns.map((turn) => [`${turn.conversation} ${turn.turn}`, turn]));
-  const neighbour = (turn: Turn, distance: number) => near.get(`${turn.conversation} ${turn.turn + distance}`);
-  const parts = new Map([...near.values()].map((turn) => [turn, ownParts(turn, words, vectors.get(turn.id))]));
+  const near = byConversation(turns);
+  const neighbour = (turn: Turn, distance: number) => near.get(turn.conversation)?.get(turn.turn + distance);
+  const parts = new Map(turns.map((turn) => [turn, ownParts(turn, words, vectors.get(turn.id))]));
   const conversations = bestOfConversations(parts);
   return [...parts].flatMap(([turn, own]) => {
     if (!turn.is_hit) return [];
@@ -110,11 +112,22 @@ export function scoreTurns(turns: Turn[], words: QueryWords, vectors: ReadonlyMa
   });
 }
 
+/** The turns of each conversation by their numbers. */
+export function byConversation<Each extends Turn>(turns: readonly Each[]): Map<string, Map<number, Each>> {
+  const conversations = new Map<string, Map<number, Each>>();
+  for (const turn of turns) {
+    const own = conversations.get(turn.conversation);
+    if (own) own.set(turn.turn, turn);
+    else conversations.set(turn.conversation, new Map([[turn.turn, turn]]));
+  }
+  return conversations;
+}
+
 /** What each word adds to a turn's own score, by its best passage. */
 function ownParts(turn: Turn, words: QueryWords, vector: Uint8Array | undefined): number[] {
   const { lexemes } = words;
   if (!isLong(turn)) return partsOf(turn, words, turn.frequencies);
-  if (vector) return partsOf(turn, words, bestCounts(turn, words, placesIn(vector, lexemes)));
+  if (vector && turn.is_hit) return partsOf(turn, words, bestCounts(turn, words, placesIn(vector, lexemes)));
   const rarest = turn.frequencies.findIndex((frequency) => frequency > 0);
   return partsOf(
     turn,
@@ -159,7 +172,7 @@ function windowScore(
   let length = 0;
   for (let distance = -REACH; distance <= REACH; distance += 1) {
     const near = neighbour(turn, distance);
-    if (!near) continue;
+    if (!near || (distance !== 0 && near.bytes > MOST_NEAR_BYTES)) continue;
     const words = wordsOf(near);
     const share = (1 - Math.abs(distance) / (REACH + 1)) * Math.sqrt(Math.min(1, PASSAGE_WORDS / words));
     length += share * Math.min(PASSAGE_WORDS, words);

@@ -2,7 +2,6 @@ import type { SQL } from "bun";
 import { one } from "../database/one.ts";
 import { EXACT_TOTAL_LIMIT } from "../reply.ts";
 import { anyOf, tsquery } from "./query.ts";
-import { holdsAny } from "./rank.ts";
 import type { Basis, Filter } from "./rank.ts";
 
 /** Without a filter, a word in this many messages exceeds the limit for certain, so nothing is counted. */
@@ -20,18 +19,19 @@ export interface Total {
 const countless: Total = { total: EXACT_TOTAL_LIMIT, isLowerBound: true };
 
 /** Counts all matches, up to the limit of exact totals. */
-export async function countMatches(sql: SQL, { words, scoped, passing }: Basis, filter: Filter): Promise<Total> {
+export async function countMatches(sql: SQL, { words, passing, matches }: Basis, filter: Filter): Promise<Total> {
   if (words.length === 0) return { total: 0, isLowerBound: false };
-  const known = scoped ? 0 : (words.at(-1)?.count ?? 0) * passing;
+  if (matches !== undefined) return { total: matches, isLowerBound: false };
+  const known = (words.at(-1)?.count ?? 0) * passing;
   const most = filter.values.length === 0 ? COUNTLESS_MESSAGES : COUNTLESS_FILTERED;
   // The statistics include the trash; all of it may be among the matches.
   if (known > most && known - (await messagesInTrash(sql)) > most) return countless;
   const lexemes = words.map(({ lexeme }) => lexeme);
-  const matches = scoped ? holdsAny(lexemes) : `m.search @@ ${tsquery(anyOf(lexemes))}`;
   const { total } = await one<{ total: number }>(
     sql.unsafe(
       `select count(*)::integer as total from (
-        select from messages m where ${matches} and ${filter.condition} limit ${EXACT_TOTAL_LIMIT + 1}) as counted`,
+        select from messages m where m.search @@ ${tsquery(anyOf(lexemes))} and ${filter.condition}
+          limit ${EXACT_TOTAL_LIMIT + 1}) as counted`,
       filter.values,
     ),
   );

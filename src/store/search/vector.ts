@@ -9,6 +9,8 @@ export interface Place {
 
 /** A position takes these bits of its number; its weight has the rest. */
 const POSITION_BITS = 0x3f_ff;
+/** The number of lexemes takes the bytes before. */
+const LEXEMES_FROM = 4;
 
 /**
  * Finds a query's words in a vector as `tsvectorsend` writes it: the number of lexemes, then each with a zero byte behind
@@ -17,18 +19,23 @@ const POSITION_BITS = 0x3f_ff;
  */
 export function placesIn(vector: Uint8Array, lexemes: readonly string[]): Place[] {
   const sought = soughtBytes(lexemes);
-  const view = new DataView(vector.buffer, vector.byteOffset, vector.byteLength);
+  // Few lexemes begin like a sought one; the others need not be compared.
+  const begins = new Uint8Array(256);
+  for (const { bytes } of sought) begins[bytes[0] ?? 0] = 1;
   const places: Place[] = [];
-  let at = 4;
-  for (let left = view.getInt32(0); left > 0; left -= 1) {
-    const end = vector.indexOf(0, at);
-    const count = view.getUint16(end + 1);
-    const positions = end + 3;
-    const word = sought.findIndex((each) => isLexeme(vector, at, end, each));
-    const found = word === -1 ? 0 : count;
-    for (let index = 0; index < found; index += 1)
-      places.push({ position: view.getUint16(positions + 2 * index) & POSITION_BITS, word });
-    at = positions + 2 * count;
+  let at = LEXEMES_FROM;
+  for (let left = numberOfLexemes(vector); left > 0; left -= 1) {
+    const start = at;
+    while (vector[at] !== 0) at += 1;
+    const count = numberAt(vector, at + 1);
+    const from = at + 3;
+    if (begins[vector[start] ?? 0] === 1) {
+      const end = at;
+      const word = sought.findIndex((each) => isLexeme(vector, start, end, each));
+      for (let index = 0; word !== -1 && index < count; index += 1)
+        places.push({ position: numberAt(vector, from + 2 * index) & POSITION_BITS, word });
+    }
+    at = from + 2 * count;
   }
   return places.toSorted((a, b) => a.position - b.position);
 }
@@ -49,4 +56,12 @@ function isLexeme(vector: Uint8Array, from: number, to: number, { bytes, isBegin
   if (isBeginning ? to - from < bytes.length : to - from !== bytes.length) return false;
   for (let index = 0; index < bytes.length; index += 1) if (vector[from + index] !== bytes[index]) return false;
   return true;
+}
+
+function numberOfLexemes(vector: Uint8Array): number {
+  return numberAt(vector, 0) * 0x1_00_00 + numberAt(vector, 2);
+}
+
+function numberAt(vector: Uint8Array, at: number): number {
+  return ((vector[at] ?? 0) << 8) | (vector[at + 1] ?? 0);
 }
