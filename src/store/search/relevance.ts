@@ -27,7 +27,7 @@ const BYTES_PER_WORD = 6;
 export const REACH = 4;
 const WINDOW_WEIGHT = 0.6;
 /** Longer turns lend no weight: their words say little about what is near them, and unpacking their vectors takes long. */
-export const MOST_NEAR_BYTES = 6000;
+export const MOST_NEAR_BYTES = 12_000;
 /** Score added for each query word in the label. */
 const LABEL_WEIGHT = 5;
 /** Share of a question's own score that is added to the turn after it. A long prompt is more than its last question. */

@@ -78,6 +78,14 @@ for (const engine of engines) {
       expect(await summary("saxofonist", { conversation_id })).toEqual({ found: [] });
     });
 
+    test("stay unchanged when a message elsewhere holds them, though the vocabulary is behind", async () => {
+      const { conversation_id } = await say("the marimba");
+      await store.search.vocabulary.refresh();
+      expect(await summary("marimbo", { conversation_id })).toMatchObject({ found: ["the marimba"] });
+      await say("a marimbo is no marimba");
+      expect(await summary("marimbo", { conversation_id })).toEqual({ found: [] });
+    });
+
     test("are corrected to words of new messages on any server, and not to those of deleted messages", async () => {
       await using other = await testStore(engine, { connection });
       const stopping = new AbortController();

@@ -43,6 +43,12 @@ describe("the score of a turn", () => {
     expect(answer({ ...question, bytes: 2000 }) - answer({ ...question, bytes: 2000, asks: false })).toBe(0);
   });
 
+  test("grows with the words of a turn near it, unless that is long", () => {
+    const near = (bytes: number, turn: number) => scoreOf({}, { turn, bytes, frequencies: [0, 2], is_hit: false });
+    expect(near(300, 2)).toBeGreaterThan(near(300, 50));
+    expect(near(50_000, 2)).toBe(near(50_000, 50));
+  });
+
   test("grows with what other turns of the conversation hold, however far away", () => {
     const near = scoreOf({}, { turn: 50, frequencies: [0, 2] });
     expect(near).toBeGreaterThan(scoreOf({}));
