@@ -376,8 +376,8 @@ function withWindows(block: FoundTurn[], turns: ReadonlyMap<string, ReadonlyMap<
 function placesNear(hits: FoundTurn[]): { conversation: string; turn: number }[] {
   return [...byConversation(hits)].flatMap(([conversation, own]) => {
     const near = new Set<number>();
-    for (const { turn, is_best } of own.values())
-      for (let other = turn - REACH; is_best && other <= turn + REACH; other += 1) if (!own.has(other)) near.add(other);
+    for (const { turn } of [...own.values()].filter(({ is_best }) => is_best))
+      for (let other = turn - REACH; other <= turn + REACH; other += 1) if (!own.has(other)) near.add(other);
     return [...near].map((turn) => ({ conversation, turn }));
   });
 }

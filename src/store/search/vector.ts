@@ -32,7 +32,8 @@ export function placesIn(vector: Uint8Array, lexemes: readonly string[]): Place[
     if (begins[vector[start] ?? 0] === 1) {
       const end = at;
       const word = sought.findIndex((each) => isLexeme(vector, start, end, each));
-      for (let index = 0; word !== -1 && index < count; index += 1)
+      const found = word === -1 ? 0 : count;
+      for (let index = 0; index < found; index += 1)
         places.push({ position: numberAt(vector, from + 2 * index) & POSITION_BITS, word });
     }
     at = from + 2 * count;
