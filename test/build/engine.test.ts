@@ -51,7 +51,7 @@ for (const target of ["linux-x64", "linux-arm64"] as const) {
 
 test("processes that need the archive at the same time pack it once, and all read it complete", async () => {
   using clone = temporaryHome();
-  for (const part of ["src/build", "src/lock.ts", "package.json"])
+  for (const part of ["src/build", "src/lock.ts", "src/errors.ts", "src/store/backup/tar.ts", "package.json"])
     cpSync(join(root, part), join(clone.path, part), { recursive: true });
   symlinkSync(join(root, "node_modules"), join(clone.path, "node_modules"));
   const place = "dist/engine/postgres.tar.zst";

@@ -35,7 +35,7 @@ function programPath(): string | undefined {
 }
 
 function run(path: string): void {
-  const child = spawn(path, process.argv.slice(2), { stdio: "inherit" });
+  // Listened to before the program starts: a signal in between would end this process alone and leave the program behind.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => {
       // A terminal's Ctrl-C has reached the program already, and a second one would end it at once.
@@ -43,6 +43,7 @@ function run(path: string): void {
       if (signal !== "SIGINT" || !isTerminal) child.kill(signal);
     });
   }
+  const child = spawn(path, process.argv.slice(2), { stdio: "inherit" });
   child.on("error", (error) => fail(`${path} of ${name} ${version} does not start (${error.message})`));
   child.on("exit", (code, signal) => {
     process.exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
