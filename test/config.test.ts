@@ -53,6 +53,7 @@ describe("the server's configuration", () => {
       maxConnections: 10,
       deadlineMs: 10_000,
       searchDeadlineMs: 5000,
+      embeddings: undefined,
       trashDays: 30,
       logLevel: "info",
       token: undefined,

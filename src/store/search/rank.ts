@@ -58,9 +58,18 @@ export interface Repetition {
   also: Copy[];
 }
 
+/** What finds messages: their words, what they mean, or each of these. */
+export type FoundBy = "words" | "meaning" | "both";
+
 export interface Ranked {
   id: string;
   score: number;
+  /** Share of the query's words that it holds, each weighed by its rarity. */
+  held?: number;
+  /** What found it, when it was looked for by meaning too. */
+  found_by?: FoundBy;
+  /** The passage that means the most like the query, when meaning found it; UTF-16 positions. */
+  meant?: { start: number; end: number };
   /** When several messages hold its text; it is the newest of them. */
   repeated?: Repetition | undefined;
 }
@@ -189,7 +198,13 @@ export async function rank(
   return blocks
     .flatMap(([, block]) => best(scoreTurns(block, words, vectors)))
     .slice(start)
-    .map(({ turn: { id }, score }) => ({ id, score, repeated: repetitions.get(id) }));
+    .map(({ turn, score }) => ({ id: turn.id, score, held: heldBy(turn, words), repeated: repetitions.get(turn.id) }));
+}
+
+function heldBy({ frequencies }: Turn, { weights }: QueryWords): number {
+  const all = weights.reduce((sum, weight) => sum + weight, 0);
+  const held = weights.reduce((sum, weight, index) => sum + ((frequencies[index] ?? 0) > 0 ? weight : 0), 0);
+  return all === 0 ? 0 : held / all;
 }
 
 function best(scored: ScoredTurn[]): ScoredTurn[] {
