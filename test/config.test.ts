@@ -106,6 +106,7 @@ describe("the server's configuration", () => {
       deadlineMs: 20_000,
       searchDeadlineMs: 7000,
       searchLanguage: "german",
+      embeddings: undefined,
       trashDays: 0,
       redact: false,
       redactPatterns: { "ticket number": /T-\d{6}/ },

@@ -1,5 +1,4 @@
 import { parseArgs } from "node:util";
-import type { SQL } from "bun";
 import { startEmbedded } from "../../src/store/engine/embedded.ts";
 import { SignIndex } from "../../src/store/meaning/sign-index.ts";
 import { signText, signsOf, stored } from "../../src/store/meaning/vectors.ts";
@@ -214,7 +213,7 @@ async function compareWays(): Promise<void> {
   const [model]: { id: string; dimensions: number }[] = await sql`select id, dimensions from dewey_meaning_models`;
   if (!model) throw new Error("there is no model");
   const index = new SignIndex(model);
-  await index.read((work) => work(sql as SQL));
+  await index.read((work) => work(sql));
   const inMemory = async (vector: Float32Array) => {
     await index.nearest(signsOf(vector), { count: CANDIDATES, upTo: Number.MAX_SAFE_INTEGER });
   };

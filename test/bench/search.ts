@@ -138,7 +138,8 @@ async function measure(what: string, isScoped: boolean): Promise<void> {
     const scope = isScoped ? { session_id: `${beside} ${conversation}` } : {};
     const reply = await dewey.tool("dewey_search", { query: question, limit: 20, ...scope, ...mode });
     latencies.push(performance.now() - startedMs);
-    if (reply["meaning"] !== undefined) throw new Error(`words only: ${String(reply["meaning"])}`);
+    const { meaning } = reply as { meaning?: string };
+    if (meaning !== undefined) throw new Error(`words only: ${meaning}`);
     const found = (reply["results"] as { message_id: string }[]).map((hit) => turnOf.get(hit.message_id) ?? "");
     const wanted = new Set(evidence.map((turn) => `${beside} ${conversation} ${turn}`));
     const needed = lang === undefined ? wanted.size : 1;

@@ -36,6 +36,8 @@ export type Behaviour =
  */
 export class TestEndpoint implements AsyncDisposable {
   behaviour: Behaviour = "answer";
+  /** Requests that it still answers, whatever its behaviour is. */
+  answersFirst = 0;
   /** Delays each answer. */
   delayMs = 0;
   dimensions = DIMENSIONS;
@@ -79,10 +81,10 @@ export class TestEndpoint implements AsyncDisposable {
     if (request.method === "GET") return Response.json({ object: "list", data: [{ id: "test-embed" }] });
     const body = (await request.json()) as { model: string; input: string[]; dimensions?: number };
     this.requests.push({ ...body, authorization: request.headers.get("authorization") });
-    const { behaviour } = this;
+    const behaviour = this.requests.length <= this.answersFirst ? "answer" : this.behaviour;
     if (this.delayMs > 0) await Bun.sleep(this.delayMs);
     if (behaviour === "hang") await this.#released.promise;
-    if (behaviour === "drop") return new Response(cutOff(), { headers: { "content-type": "application/json" } });
+    if (behaviour === "drop") return new Response('{"data": [', { headers: { "content-length": "1000" } });
     if (behaviour === "busy") return new Response("", { status: 429, headers: { "retry-after": this.retryAfter } });
     if (behaviour === "unauthorized") return Response.json({ error: "no such key: secret-key" }, { status: 401 });
     if (behaviour === "redirect") return Response.redirect("http://127.0.0.1:9/elsewhere");
@@ -90,11 +92,10 @@ export class TestEndpoint implements AsyncDisposable {
     if (behaviour === "huge") return new Response("[".repeat(100_000_000));
     if (behaviour === "refuse" || body.input.some(this.refuses))
       return Response.json({ error: "too long" }, { status: 400 });
-    return Response.json({ object: "list", model: body.model, data: this.#vectors(body) });
+    return Response.json({ object: "list", model: body.model, data: this.#vectors(body, behaviour) });
   }
 
-  #vectors({ input, dimensions = this.dimensions }: { input: string[]; dimensions?: number }) {
-    const { behaviour } = this;
+  #vectors({ input, dimensions = this.dimensions }: { input: string[]; dimensions?: number }, behaviour: Behaviour) {
     const sizes = behaviour === "short" ? dimensions - 1 : dimensions;
     const vectors = input.map((text, index) => ({ object: "embedding", index, embedding: vectorOf(text, sizes) }));
     const [first] = vectors;
@@ -102,15 +103,6 @@ export class TestEndpoint implements AsyncDisposable {
     if (behaviour === "zeros" && first) first.embedding = first.embedding.map(() => 0);
     return behaviour === "few" ? vectors.slice(1) : vectors;
   }
-}
-
-function cutOff(): ReadableStream {
-  return new ReadableStream({
-    start(controller) {
-      controller.enqueue('{"data": [');
-      controller.error(new Error("broken off"));
-    },
-  });
 }
 
 /** The vector of a text. */
@@ -128,7 +120,7 @@ export function vectorOf(text: string, dimensions = DIMENSIONS): number[] {
 
 /** Adds a piece in two dimensions, with signs, so that different pieces hardly ever look alike. */
 function add(vector: number[], piece: string): void {
-  const hash = BigInt(Bun.hash(piece));
+  const hash = Bun.hash(piece);
   for (const shift of [0n, 24n]) {
     const index = Number((hash >> shift) % BigInt(vector.length));
     vector[index] = (vector[index] ?? 0) + ((hash >> (shift + 20n)) % 2n === 0n ? 1 : -1);

@@ -115,7 +115,8 @@ async function bounded(response: Response, most: number): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   let held = 0;
   // Leaving the loop cancels the rest.
-  for await (const piece of response.body ?? []) {
+  const body: AsyncIterable<Uint8Array> | undefined = response.body ?? undefined;
+  for await (const piece of body ?? []) {
     held += piece.length;
     if (held > most) throw new EndpointFailure("wrong", "its answer is longer than its vectors can be");
     pieces.push(piece);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { array, assert, constantFrom, property } from "fast-check";
 import { PRINTED_CHARACTERS, SAID_CHARACTERS, passagesOf } from "../../../src/store/meaning/passages.ts";
 
 const shown = (text: string, role = "user") => passagesOf(text, role).map(({ start, end }) => text.slice(start, end));
@@ -49,9 +49,9 @@ describe("the passages of a message", () => {
   });
 
   test("whatever the text: passages are short, in order, without gaps but for spaces, and split no character", () => {
-    const pieces = fc.constantFrom("a", "word ", ". ", "\n", "\n\n", "😀", "。", "é", "x".repeat(300), " ".repeat(90));
-    fc.assert(
-      fc.property(fc.array(pieces, { maxLength: 80 }), (parts) => {
+    const pieces = constantFrom("a", "word ", ". ", "\n", "\n\n", "😀", "。", "é", "x".repeat(300), " ".repeat(90));
+    assert(
+      property(array(pieces, { maxLength: 80 }), (parts) => {
         const text = parts.join("");
         let covered = 0;
         for (const { start, end } of passagesOf(text, "user")) {
