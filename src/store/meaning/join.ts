@@ -6,13 +6,21 @@ export const JOINED_WORDS = 100;
 /** Messages found by meaning: what comes after is hardly meant. */
 export const JOINED_MEANT = 50;
 
-/** Added to both ranks: the larger, the less the first few stand out. */
-const RANK_OFFSET = 5;
-/** What a rank by meaning counts of one by words, by how much of the query the best hits hold. */
+/**
+ * Added to the ranks: the larger, the less the first few stand out. What words find first is mostly what was meant; which of
+ * the first few by meaning it is, says less.
+ */
+const WORDS_OFFSET = 2;
+const MEANT_OFFSET = 4;
+/**
+ * A rank by meaning counts as much as one by words where the best hits hold this share of the query's words, by their rarity:
+ * less where they hold more, and more where they hold less, within limits. Each value is from the middle of a plateau;
+ * test/bench tells what others gave.
+ */
+const EVEN_SHARE = 0.4;
 const LEAST_WEIGHT = 0.5;
-const MOST_WEIGHT = 1.5;
-const WELL_HELD = 0.3;
-/** Best hits whose words are looked at. */
+const MOST_WEIGHT = 2;
+/** Best hits by words whose share is looked at: the largest counts. */
 const LOOKED_AT = 3;
 
 /** An order of messages that can be read from any place. */
@@ -25,8 +33,8 @@ export interface Order {
 export type WordOrder = Order["page"];
 
 /**
- * Joins the messages that words and meaning have found; `added` are those that only meaning found. Ranks are joined rather than scores: words always find something, and
- * their scores say little of how well.
+ * Joins the messages that words and meaning have found; `added` are those that only meaning found. Ranks are joined rather
+ * than scores: words always find something, and their scores say little of how well.
  */
 export async function joined(words: WordOrder, meant: Meant[], known: number): Promise<Order & { added: number }> {
   const first = (await words({ offset: 0, limit: JOINED_WORDS })).slice(0, JOINED_WORDS);
@@ -40,7 +48,7 @@ export async function joined(words: WordOrder, meant: Meant[], known: number): P
     const needed = skipped + limit - shown.length + meant.length;
     const rest = (await words({ offset: JOINED_WORDS, limit: needed })).map((each, index) => ({
       ...each,
-      score: 1 / (RANK_OFFSET + 1 + JOINED_WORDS + index),
+      score: 1 / (WORDS_OFFSET + 1 + JOINED_WORDS + index),
       found_by: "words" as const,
     }));
     return [...shown, ...rest.filter(({ id }) => !inHead.has(id)).slice(skipped)];
@@ -55,6 +63,7 @@ export function meantOrder(meant: Meant[]): Order {
     score: each.likeness,
     found_by: "meaning" as const,
     meant: each,
+    repeated: each.repeated,
   }));
   return { page: async ({ offset, limit }) => ranked.slice(offset, offset + limit) };
 }
@@ -64,12 +73,16 @@ export function fused(words: Ranked[], meant: Meant[], known: number): Ranked[] 
   const weight = weightOf(words, known);
   const all = new Map<string, Ranked>();
   for (const [index, each] of words.entries())
-    all.set(each.id, { ...each, score: 1 / (RANK_OFFSET + 1 + index), found_by: "words" });
+    all.set(each.id, { ...each, score: 1 / (WORDS_OFFSET + 1 + index), found_by: "words" });
+  const copies = new Map(
+    words.flatMap(({ id, repeated }) => (repeated?.also ?? []).map((copy) => [copy.message_id, id])),
+  );
   for (const [index, each] of meant.entries()) {
-    const score = weight / (RANK_OFFSET + 1 + index);
-    const same = all.get(each.id);
-    if (same) all.set(each.id, { ...same, score: same.score + score, found_by: "both", meant: each });
-    else all.set(each.id, { id: each.id, score, found_by: "meaning", meant: each });
+    const score = weight / (MEANT_OFFSET + 1 + index);
+    const same = all.get(copies.get(each.id) ?? each.id);
+    if (same?.found_by === "both") continue;
+    if (same) all.set(same.id, { ...same, score: same.score + score, found_by: "both" });
+    else all.set(each.id, { id: each.id, score, found_by: "meaning", meant: each, repeated: each.repeated });
   }
   // The map holds those of words first, in their order, and sorting keeps it among equals.
   return [...all.values()].toSorted((a, b) => b.score - a.score);
@@ -77,5 +90,5 @@ export function fused(words: Ranked[], meant: Meant[], known: number): Ranked[] 
 
 function weightOf(words: Ranked[], known: number): number {
   const held = Math.max(0, ...words.slice(0, LOOKED_AT).map((each) => (each.held ?? 1) * known));
-  return MOST_WEIGHT - (MOST_WEIGHT - LEAST_WEIGHT) * Math.min(1, held / WELL_HELD);
+  return Math.min(MOST_WEIGHT, Math.max(LEAST_WEIGHT, EVEN_SHARE / held));
 }

@@ -13,7 +13,7 @@ const RERANKED = 100;
 /** Long turns of a block that are judged by their best passage; the vector of a text of 20 kB takes about 10 kB. */
 const MAX_PASSAGES = 100;
 /** Messages with the same text from which they are one hit. Two are two events, such as calls that a client repeated. */
-const REPEATED = 3;
+export const REPEATED = 3;
 /** Messages that are named besides a hit that have the same text. */
 export const MAX_COPIES_NAMED = 10;
 /** All matches in a session or a conversation of up to this size are ranked. */

@@ -88,6 +88,25 @@ for (const engine of engines) {
       expect(foundBy(await it.find("the car"))).toEqual([["an automobile again", "meaning"]]);
     });
 
+    test("the same text is one hit, from three copies on", async () => {
+      await using endpoint = new TestEndpoint();
+      await using it = await meaningStore(engine, endpoint);
+      for (const session_id of ["one", "two", "three"])
+        await it.store.messages.storeBulk({ session_id, messages: [user("an automobile in the yard")] });
+      await it.store.messages.storeBulk({
+        messages: [user("a physician in the yard"), user("a physician in the yard")],
+      });
+      await it.embed();
+      const { results } = await it.find("the vehicle", { mode: "meaning" });
+      expect(results.map(({ content, repeated }) => [content, repeated?.times, repeated?.also.length])).toEqual([
+        ["an automobile in the yard", 3, 2],
+        ["a physician in the yard", undefined, undefined],
+        ["a physician in the yard", undefined, undefined],
+      ]);
+      const [hit] = (await it.find("an automobile of mine")).results;
+      expect([hit?.content, hit?.found_by, hit?.repeated?.times]).toEqual(["an automobile in the yard", "both", 3]);
+    });
+
     test("a hit by meaning shows the passage that is meant", async () => {
       await using endpoint = new TestEndpoint();
       await using it = await meaningStore(engine, endpoint);
@@ -111,7 +130,7 @@ for (const engine of engines) {
       await it.store.messages.storeBulk({ messages });
       await it.embed();
       const whole = (await it.find("which car was it", { limit: 60 })).results.map((hit) => hit.message_id);
-      // All cars by their word, and of the automobiles those that are among the nearest.
+      // All cars by their word, and those of the automobiles that are among the nearest.
       expect(new Set(whole).size).toBe(50);
       const paged: string[] = [];
       let cursor: string | undefined;
