@@ -20,7 +20,7 @@ export interface Passage {
 }
 
 /** How many characters of a message of this role are embedded. */
-export function embeddedCharacters(role: string): number {
+function embeddedCharacters(role: string): number {
   return role === "tool" ? PRINTED_CHARACTERS : SAID_CHARACTERS;
 }
 

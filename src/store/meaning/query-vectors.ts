@@ -5,7 +5,7 @@ import type { Endpoint } from "./endpoint.ts";
 import type { Model } from "./models.ts";
 
 /** How long a search waits for its query's vector. A small model on a processor takes 20 to 100 ms, a provider 300. */
-export const QUERY_LIMIT_MS = 800;
+const QUERY_LIMIT_MS = 800;
 /** How long the endpoint may work on it for the searches after: a model that sleeps is loaded first. */
 const LATE_LIMIT_MS = 30_000;
 /** Queries that are remembered: 1 MB with 384 dimensions, 16 MB with 4,096. */

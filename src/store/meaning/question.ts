@@ -5,7 +5,7 @@ const LEAST_UNSPACED = 4;
 /** Signs within a word that make it a name of something: a path, a file, an address, a flag, an identifier. */
 const NAME_SIGNS = /[\d_/\\@#$=<>{}()[\]|~^&:]|\p{L}\.\p{L}|^-|\p{Ll}\p{Lu}/u;
 /** Characters of a query that are looked at, and embedded. */
-export const MAX_QUESTION_CHARACTERS = 2000;
+const MAX_QUESTION_CHARACTERS = 2000;
 
 /** What a query asks for by meaning. */
 export interface MeantQuestion {

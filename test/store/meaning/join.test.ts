@@ -8,7 +8,13 @@ const meant = (names: string[]): Meant[] =>
   names.map((id, index) => ({
     id,
     likeness: 0.9 - index / 100,
-    ...{ start: 0, end: 5, conversation: "c", turn: 1, role: "user", time: 0, bytes: 5 },
+    start: 0,
+    end: 5,
+    conversation: "c",
+    turn: 1,
+    role: "user",
+    time: 0,
+    bytes: 5,
   }));
 const ids = (ranked: Ranked[]) => ranked.map(({ id }) => id).join("");
 const numbered = (count: number, from = 0) => Array.from({ length: count }, (_, n) => `w${n + from}`);
