@@ -10,16 +10,16 @@ export const JOINED_MEANT = 50;
  * Added to the ranks: the larger, the less the first few stand out. What words find first is mostly what was meant; which of
  * the first few by meaning it is, says less.
  */
-const WORDS_OFFSET = 2;
+const WORDS_OFFSET = 1;
 const MEANT_OFFSET = 4;
 /**
  * A rank by meaning counts as much as one by words where the best hits hold this share of the query's words, by their rarity:
- * less where they hold more, and more where they hold less, within limits. Each value is from the middle of a plateau;
- * test/bench tells what others gave.
+ * less where they hold more, and more where they hold less, by the square of the ratio, within limits. test/bench tells what
+ * other values gave.
  */
 const EVEN_SHARE = 0.4;
 const LEAST_WEIGHT = 0.5;
-const MOST_WEIGHT = 2;
+const MOST_WEIGHT = 3;
 /** Best hits by words whose share is looked at: the largest counts. */
 const LOOKED_AT = 3;
 
@@ -90,5 +90,5 @@ export function fused(words: Ranked[], meant: Meant[], known: number): Ranked[] 
 
 function weightOf(words: Ranked[], known: number): number {
   const held = Math.max(0, ...words.slice(0, LOOKED_AT).map((each) => (each.held ?? 1) * known));
-  return Math.min(MOST_WEIGHT, Math.max(LEAST_WEIGHT, EVEN_SHARE / held));
+  return Math.min(MOST_WEIGHT, Math.max(LEAST_WEIGHT, (EVEN_SHARE / held) ** 2));
 }

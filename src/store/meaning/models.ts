@@ -148,10 +148,14 @@ export async function queueNew(sql: TransactionSQL, model: Model): Promise<numbe
   return queued;
 }
 
-/** The messages that transactions have stored since `dewey_meaning.seen`. */
+/**
+ * The messages that transactions have stored since `dewey_meaning.seen`, but those that have their vectors: one that is stored
+ * while all are queued is in that queue already.
+ */
 const NEW_MESSAGES = `select m.id, m.created_at from messages m
   where m.stored_in >= pg_snapshot_xmin(seen::pg_snapshot)::text::bigint and ${IS_EMBEDDED}
-    and not pg_visible_in_snapshot(m.stored_in::text::xid8, seen::pg_snapshot)`;
+    and not pg_visible_in_snapshot(m.stored_in::text::xid8, seen::pg_snapshot)
+    and not exists (select from dewey_meaning_passages p where p.message_id = m.id and p.model = dewey_meaning.model)`;
 
 /** The planner takes scanning the whole table for cheaper, since it does not know how few messages are new. */
 async function byIndexes(sql: TransactionSQL): Promise<void> {

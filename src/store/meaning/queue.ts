@@ -88,7 +88,11 @@ export async function keepVectors(
     );
   const kept = new Set(done.map(({ id }) => id));
   const rows = embedded.filter(({ id }) => kept.has(id)).flatMap(rowsOf);
-  if (rows.length > 0) await insert(sql, model, rows);
+  if (rows.length === 0) return 0;
+  // One that was queued again has some.
+  await sql`delete from dewey_meaning_passages
+    where model = ${model.id}::uuid and message_id = any(${sql.array([...kept], "UUID")}::uuid[])`;
+  await insert(sql, model, rows);
   return rows.length;
 }
 

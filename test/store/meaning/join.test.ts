@@ -34,8 +34,8 @@ describe("joining what words and meaning find", () => {
     const order = fused(words(["a", "b", "c", "d"]), meant(["d", "x"]), 1);
     expect(order.map(({ id, found_by }) => `${id} ${found_by}`)).toEqual([
       "a words",
-      "d both",
       "b words",
+      "d both",
       "c words",
       "x meaning",
     ]);

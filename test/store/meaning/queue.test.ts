@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { SQL } from "bun";
-import { embedWith } from "../../../src/store/meaning/models.ts";
+import { embedWith, queueNew } from "../../../src/store/meaning/models.ts";
 import { keepVectors, nextQueued } from "../../../src/store/meaning/queue.ts";
 import type { Embedded } from "../../../src/store/meaning/queue.ts";
 import { connect, emptyDatabase, engines, testStore } from "../../support/postgres.ts";
@@ -41,6 +41,25 @@ for (const engine of engines) {
         ["three", "10", [95, -127], (0.8 / 127).toFixed(5)],
       ]);
       expect((await nextQueued(sql, 10, [])).messages).toEqual([]);
+      await sql.close();
+    });
+
+    test("a message that is queued again keeps one set of vectors", async () => {
+      const connection = await emptyDatabase(engine);
+      await using store = await testStore(engine, { connection });
+      await store.messages.storeBulk({ messages: [{ role: "user", content: "one" }] });
+      const sql = connect(connection);
+      const model = await sql.begin((within) => embedWith(within, wanted));
+      // As if it had been stored after the look at all messages began, and before it ended.
+      await sql`update dewey_meaning set seen = '3:3:'`;
+      for (let round = 0; round < 2; round += 1) {
+        const read = await embedded(sql);
+        await sql.begin((within) => keepVectors(within, model, read, []));
+        expect(await sql.begin((within) => queueNew(within, model))).toBe(0);
+        await sql`insert into dewey_meaning_queue select id, created_at from messages`;
+      }
+      const rows: unknown[] = await sql`select from dewey_meaning_passages`;
+      expect(rows.length).toBe(1);
       await sql.close();
     });
 
