@@ -17,9 +17,9 @@ const MEANT_OFFSET = 4;
  * less where they hold more, and more where they hold less, by the square of the ratio, within limits. test/bench tells what
  * other values gave.
  */
-const EVEN_SHARE = 0.4;
+const EVEN_SHARE = 0.42;
 const LEAST_WEIGHT = 0.5;
-const MOST_WEIGHT = 3;
+const MOST_WEIGHT = 2.5;
 /** Best hits by words whose share is looked at: the largest counts. */
 const LOOKED_AT = 3;
 
