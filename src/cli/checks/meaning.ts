@@ -33,7 +33,7 @@ const neighbours = [
 
 /** Search by meaning: how far it is, or what would switch it on. */
 export async function meaning(invocation: Invocation): Promise<Finding> {
-  const health = await healthAt(clientConfig(invocation).url);
+  const health = await healthAt(clientConfig(invocation));
   const { embeddings } = serveConfig(invocation);
   const told = health?.["meaning"];
   if (isObject(told)) return ofServer(told, embeddings);

@@ -24,9 +24,9 @@ describe("joining what words and meaning find", () => {
     expect(ids(fused(words(["a", "b", "c"]), meant(["x", "y"]), 1)).slice(0, 2)).toBe("ab");
   });
 
-  test("puts first what only meaning finds where the best hits hold little of the query, or the query's words are unknown", () => {
+  test("puts among the first what only meaning finds, where the best hits hold little of the query, or the query's words are unknown", () => {
     const few = fused(words(["a", "b", "c"], 0.1), meant(["x", "y"]), 1);
-    expect(ids(few).slice(0, 2)).toBe("xa");
+    expect(ids(few)).toBe("axybc");
     expect(ids(fused(words(["a", "b", "c"]), meant(["x", "y"]), 0.1))).toBe(ids(few));
   });
 
