@@ -51,10 +51,6 @@ create table dewey_meaning_queue (
 );
 create index dewey_meaning_queue_newest on dewey_meaning_queue (created_at desc);
 
--- Finds the messages that transactions since a snapshot have stored. A block range index costs writers nothing: new
--- messages lie together, at the end of the table.
-create index messages_stored_in on messages using brin (stored_in) with (pages_per_range = 32, autosummarize = on);
-
 -- A message that says something else, or has another id, needs other vectors.
 create function dewey_meaning_changed() returns trigger language plpgsql as $$
 begin

@@ -4,7 +4,17 @@ import { pause } from "../../pause.ts";
 import type { Database } from "../database/database.ts";
 import { EndpointFailure } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { RENEW_MS, complete, embedWith, hold, letGo, queueNew, removeOthers, workFor } from "./models.ts";
+import {
+  RENEW_MS,
+  complete,
+  embedWith,
+  hold,
+  indexNewMessages,
+  letGo,
+  queueNew,
+  removeOthers,
+  workFor,
+} from "./models.ts";
 import type { Model } from "./models.ts";
 import { keepVectors, nextQueued } from "./queue.ts";
 import type { Embedded, Queued } from "./queue.ts";
@@ -151,6 +161,7 @@ export class Embedder {
     const { model, documentPrefix, queryPrefix, log } = this.#options;
     const [probe] = await this.#endpoint.embed(model, [PROBE], { limitMs: REQUEST_LIMIT_MS, signal });
     const dimensions = probe?.length ?? 0;
+    await this.#database.exclusive(indexNewMessages);
     const wanted = { name: model, dimensions, documentPrefix, queryPrefix };
     const begun = await this.#database.transaction((sql) => embedWith(sql, wanted), QUEUE_EXTRA_MS);
     log.info("embedding messages for search by meaning", { model, dimensions });

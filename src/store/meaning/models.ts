@@ -83,6 +83,20 @@ export async function letGo(sql: SQL, holder: string): Promise<void> {
 }
 
 /**
+ * Builds the index that finds the messages which transactions since a snapshot have stored, if it is missing: the server does,
+ * since a migration must not, and only where something is embedded. A block range index costs writers nothing: new messages
+ * lie together, at the end of the table. Outside of a transaction. One that a killed server left half-way is built anew.
+ */
+export async function indexNewMessages(sql: SQL): Promise<void> {
+  const [index]: { isValid: boolean }[] = await sql`
+    select indisvalid as "isValid" from pg_index where indexrelid = to_regclass('messages_stored_in')`;
+  if (index?.isValid) return;
+  if (index) await sql.unsafe("drop index concurrently if exists messages_stored_in");
+  await sql.unsafe(`create index concurrently if not exists messages_stored_in
+    on messages using brin (stored_in) with (pages_per_range = 32, autosummarize = on)`);
+}
+
+/**
  * Makes this model the one that is embedded, and queues every message that lacks its vectors. Takes as long as reading the
  * table of messages. Nothing changes when it is that already.
  */
