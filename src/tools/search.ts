@@ -139,7 +139,7 @@ export const search = defineTool({
         folder: z.string().nullable(),
         kind: messageKind,
         abandoned,
-        found_by: z.enum(["words", "meaning", "both"]).optional(),
+        found_by: shownBy(z.enum(["words", "meaning", "both"]), "as mode").optional(),
         repeated: shownBy(repeated, "hits that say the same").optional(),
       }),
     ),
@@ -152,7 +152,7 @@ export const search = defineTool({
       .optional()
       .describe("unknown words"),
     facets: shownBy(z.object(facets).partial(), "counts by client, folder and role").optional(),
-    meaning: z.enum(["away", "loading", "none"]).optional().describe("why words only"),
+    meaning: shownBy(z.enum(["away", "loading", "none"]), "why words only").optional(),
     unmatched,
     next_cursor: nextCursor,
   }),
