@@ -47,7 +47,7 @@ export const stats = defineTool({
         passages: z.int(),
         endpoint: z.enum(["ok", "away"]),
       }),
-      "model, passages, queued messages, endpoint",
+      "model, queued",
     ).optional(),
   }),
   annotations: reads,
