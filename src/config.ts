@@ -35,6 +35,8 @@ export interface ServeConfig extends ListenConfig {
   /** Undefined to keep the database's current language. */
   searchLanguage: string | undefined;
   trashDays: number;
+  /** Where vectors for search by meaning come from; undefined while it is off. */
+  embeddings: EmbeddingsConfig | undefined;
   redact: boolean;
   /** More kinds of secrets, by name. */
   redactPatterns: Record<string, RegExp>;
@@ -46,6 +48,16 @@ export interface ServeConfig extends ListenConfig {
   watch: boolean;
   dataDir: string;
   logLevel: LogLevel;
+}
+
+/** An embeddings endpoint; prefixes are undefined where the model's family decides. */
+export interface EmbeddingsConfig {
+  url: string;
+  model: string;
+  key: string | undefined;
+  dimensions: number | undefined;
+  queryPrefix: string | undefined;
+  documentPrefix: string | undefined;
 }
 
 /** The recorder's queue on disk. */
@@ -114,6 +126,14 @@ const BYTES_PER_MB = 1_000_000;
 
 const listening = ["token", "allowedOrigins", "allowedHosts", "tlsCert", "tlsKey"] as const;
 const common = ["dataDir", "logLevel"] as const;
+const embeddings = [
+  "embeddingsUrl",
+  "embeddingsModel",
+  "embeddingsKey",
+  "embeddingsDimensions",
+  "embeddingsQueryPrefix",
+  "embeddingsDocumentPrefix",
+] as const;
 
 /** The settings that each command obeys. Its help and the packaging checks are generated from these. */
 export const obeyed = {
@@ -129,6 +149,7 @@ export const obeyed = {
     "searchDeadlineSeconds",
     "searchLanguage",
     "trashDays",
+    ...embeddings,
     "redact",
     "redactPatterns",
     "contextWrites",
@@ -174,6 +195,7 @@ export function serveConfig(sources: Sources): ServeConfig {
       searchDeadlineMs: values.searchDeadlineSeconds * 1000,
       searchLanguage: values.searchLanguage,
       trashDays: values.trashDays,
+      embeddings: embeddingsConfig(values, reader),
       redact: values.redact === "on",
       redactPatterns: readPatterns(values.redactPatterns, reader),
       contextWrites: values.contextWrites,
@@ -292,6 +314,32 @@ function listenConfig(
   const tls = values.tlsCert && values.tlsKey ? { certFile: values.tlsCert, keyFile: values.tlsKey } : undefined;
   const { token, allowedOrigins, allowedHosts } = values;
   return { host, port, token, allowedOrigins, allowedHosts, tls };
+}
+
+/** The endpoint, when its address is given. The rest alone is most likely a mistake. */
+function embeddingsConfig(
+  values: Values<(typeof embeddings)[number]>,
+  reader: SettingsReader,
+): EmbeddingsConfig | undefined {
+  const { embeddingsUrl: url, embeddingsModel: model } = values;
+  if (url === undefined) {
+    const given = embeddings.find((name) => values[name] !== undefined);
+    if (given !== undefined)
+      reader.problem(settings[given].env, "belongs to DEWEY_EMBEDDINGS_URL; give both or neither");
+    return undefined;
+  }
+  if (model === undefined) {
+    reader.problem("DEWEY_EMBEDDINGS_MODEL", "is required with DEWEY_EMBEDDINGS_URL: the model that it should use");
+    return undefined;
+  }
+  return {
+    url,
+    model,
+    key: values.embeddingsKey,
+    dimensions: values.embeddingsDimensions,
+    queryPrefix: values.embeddingsQueryPrefix,
+    documentPrefix: values.embeddingsDocumentPrefix,
+  };
 }
 
 /** `{"ticket number": "T-\\d{6}"}`: each match is replaced by the name of its expression. */

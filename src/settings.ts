@@ -96,6 +96,15 @@ const upstreamUrl = checked(
   "should be an address such as https://example.org/mcp",
 );
 
+/** A key or a password in an address would be shown with it. */
+const embeddingsUrl = checked((value) => {
+  const url = URL.parse(value);
+  return /^https?:$/.test(url?.protocol ?? "") && !/[?#@]/.test(value);
+}, "should be an address such as http://localhost:11434/v1, without a password or what stands behind a question mark");
+
+/** An empty variable counts as not set, so that a prefix of nothing has a name. */
+const prefixText = (value: string): string => (value === "none" ? "" : value);
+
 function origins(value: string): string[] {
   const list = value
     .split(",")
@@ -388,6 +397,43 @@ export const settings = {
     summary: "days that a deleted conversation can be restored",
     default: "30",
     parse: integer(0, 36_500, "a number of days from 0 to 36500"),
+  }),
+  embeddingsUrl: optional({
+    env: "DEWEY_EMBEDDINGS_URL",
+    value: "URL",
+    summary: "address of an embeddings endpoint in OpenAI's form, which search by meaning uses; texts are sent there",
+    parse: embeddingsUrl,
+  }),
+  embeddingsModel: optional({
+    env: "DEWEY_EMBEDDINGS_MODEL",
+    value: "NAME",
+    summary: "its model, such as embeddinggemma",
+    parse: named("the name of a model"),
+  }),
+  embeddingsKey: optional({
+    env: "DEWEY_EMBEDDINGS_KEY",
+    value: "KEY",
+    summary: "its key, sent as a bearer token",
+    secret: true,
+    parse: checked((value) => /^[\x21-\x7e]+$/.test(value), "should be visible ASCII characters without spaces"),
+  }),
+  embeddingsDimensions: optional({
+    env: "DEWEY_EMBEDDINGS_DIMENSIONS",
+    value: "N",
+    summary: "dimensions to ask for, where the model can shorten its vectors",
+    parse: integer(16, 8192, "a number from 16 to 8192"),
+  }),
+  embeddingsQueryPrefix: optional({
+    env: "DEWEY_EMBEDDINGS_QUERY_PREFIX",
+    value: "TEXT",
+    summary: "what the model wants before a query, or none (default: known for e5, nomic, bge, Qwen3, EmbeddingGemma)",
+    parse: prefixText,
+  }),
+  embeddingsDocumentPrefix: optional({
+    env: "DEWEY_EMBEDDINGS_DOCUMENT_PREFIX",
+    value: "TEXT",
+    summary: "what the model wants before what is stored, or none (default: likewise)",
+    parse: prefixText,
   }),
   redact: defaulted({
     env: "DEWEY_REDACT",

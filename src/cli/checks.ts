@@ -2,6 +2,7 @@ import { clients, hooks } from "./checks/clients.ts";
 import { database, replica, search } from "./checks/database.ts";
 import { disk, engine } from "./checks/engine.ts";
 import type { Check } from "./checks/finding.ts";
+import { meaning } from "./checks/meaning.ts";
 import { spool, upstreams } from "./checks/proxy.ts";
 import { configuration, server, versions } from "./checks/server.ts";
 
@@ -13,6 +14,7 @@ export const checks: Record<string, Check> = {
   database,
   replica,
   search,
+  meaning,
   engine,
   disk,
   spool,

@@ -53,6 +53,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     searchDeadlineMs: config.searchDeadlineMs,
     searchLanguage: config.searchLanguage,
     trashDays: config.trashDays,
+    embeddings: config.embeddings,
     redactor: config.redact ? createRedactor(config.redactPatterns, endedPatternWarning(log)) : noRedactor,
     log,
   });
@@ -63,7 +64,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   void store.backfill.keep(stopping.signal);
   void store.primary.keep(stopping.signal);
   void store.size.keep(stopping.signal);
-  stack.defer(() => stopping.abort());
+  const meaning = store.meaning?.keep(stopping.signal);
+  stack.defer(async () => {
+    stopping.abort();
+    // Another server may embed at once.
+    await meaning;
+  });
+  if (config.embeddings) tellWhereTextsGo(config.embeddings.url, log);
   const purge = setInterval(() => {
     void purgeTrash(store, log);
     void store.audit
@@ -130,6 +137,13 @@ async function startDatabase(options: ServerOptions, stack: AsyncDisposableStack
   });
   stack.defer(() => embedded.stop());
   return embedded.connection;
+}
+
+/** What is stored and asked leaves this machine then. */
+function tellWhereTextsGo(url: string, log: Log): void {
+  const { hostname, origin } = new URL(url);
+  if (isLoopback(hostname)) return;
+  log.warn("texts of messages and queries are sent to another machine, to be embedded", { url: origin });
 }
 
 /** Locks the file by which this user's commands recognise the server. */

@@ -92,6 +92,7 @@ export function startListener(options: ListenerOptions): Listener {
     durations({ tool })(ms);
   };
   meterDatabase(metrics, store);
+  meterMeaning(metrics, store);
   const changes = new ResourceChanges(store, log, options.resourcePollMs);
   const serving = new Serving({ store, version, log, contextWrites, offered, onBegin, onCall, changes });
   const backups = new BackupRoutes(store, log);
@@ -149,6 +150,25 @@ export function startListener(options: ListenerOptions): Listener {
       changes.stop();
     },
   };
+}
+
+function meterMeaning(metrics: Metrics, { meaning }: Store): void {
+  if (!meaning) return;
+  const state = () => meaning.state();
+  const gauge = (name: string, help: string, read: () => number) => metrics.gauge(`dewey_meaning_${name}`, help, read);
+  gauge("endpoint_up", "Whether the embeddings endpoint gives vectors.", () => (state().endpoint === "ok" ? 1 : 0));
+  gauge("queued_messages", "Messages that still lack vectors, counted every ten seconds.", () => state().queued);
+  gauge("passages", "Passages that queries are compared with.", () => state().passages);
+  gauge("index_bytes", "Memory for comparing queries with passages.", () => state().index_bytes);
+  const counted = (name: string, help: string, read: () => number | [Record<string, string>, number][]) =>
+    metrics.counted(`dewey_meaning_${name}`, help, read);
+  counted("embedded_passages_total", "Passages that this server has embedded.", () => state().embedded.passages);
+  counted("embedded_messages_total", "Messages that this server has embedded.", () => state().embedded.messages);
+  counted("refused_messages_total", "Messages with texts that the endpoint refuses.", () => state().embedded.refused);
+  counted("failures_total", "Failures of the endpoint while embedding.", () => state().embedded.failures);
+  counted("queries_total", "Queries by how their vectors were found.", () =>
+    Object.entries(state().queries).map(([outcome, count]) => [{ outcome }, count]),
+  );
 }
 
 function meterDatabase(metrics: Metrics, store: Store): void {

@@ -14,6 +14,8 @@ import { ImportedFiles } from "./imported-files.ts";
 import { Imports } from "./imports.ts";
 import { IndexSorter } from "./search/index-sorter.ts";
 import { LastSessions } from "./last-sessions.ts";
+import { Meaning } from "./meaning/meaning.ts";
+import type { MeaningOptions, MeaningState } from "./meaning/meaning.ts";
 import { Messages } from "./messages.ts";
 import { inspect } from "./database/inspection.ts";
 import { migrate } from "./database/migrations.ts";
@@ -44,6 +46,8 @@ export interface StoreOptions extends DatabaseOptions {
   redactor: Redactor;
   /** Language of the stemmer, by its name in PostgreSQL; when absent, the database keeps its own. */
   searchLanguage?: string | undefined;
+  /** Where vectors for search by meaning come from; without it, only words are searched. */
+  embeddings?: MeaningOptions | undefined;
 }
 
 /** State of the database. */
@@ -61,6 +65,8 @@ interface StoreHealth {
     /** Progress of a rebuild of the search index, while it runs. */
     reindexing?: Pick<Reindexing, "earlier" | "walked" | "total">;
   };
+  /** Present when an embeddings endpoint is configured. */
+  meaning?: MeaningState;
   /** Present when a replica is configured. */
   replica?: ReplicaHealth;
   /** Numbers of texts on which an added redaction pattern was ended, by its name. Absent while there are none. */
@@ -74,6 +80,8 @@ export interface Store {
   imports: Imports;
   importedFiles: ImportedFiles;
   search: Search;
+  /** Search by meaning; undefined while it is off. */
+  meaning: Meaning | undefined;
   reindexer: Reindexer;
   backfill: Backfill;
   contexts: Contexts;
@@ -123,6 +131,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const reads = new Reads(database, replica);
     const primary = new Primary(database, options.log);
     const sorter = new IndexSorter(database, options.log);
+    const meaning = options.embeddings && new Meaning(database, options.embeddings, options.log);
     const messages = new Messages(database, reads, workshop, sorter);
     const audit = new Audit(database, redactor, options.log);
     return {
@@ -130,7 +139,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       messages,
       imports: new Imports(database, workshop, messages),
       importedFiles: new ImportedFiles(database, workshop),
-      search: new Search(database, reads, options.log, (key) => redactKey(redactor, key)),
+      search: new Search(database, reads, options.log, (key) => redactKey(redactor, key), meaning),
+      meaning,
       reindexer: new Reindexer(database, options.searchLanguage, sorter, options.log),
       backfill: new Backfill(database, options.log),
       contexts: new Contexts(database, redactor, audit),
@@ -159,7 +169,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
           const ended_redactions = Object.keys(ended).length === 0 ? {} : { ended_redactions: ended };
           const version = row.version.split(" ")[0] ?? "";
           const known = timeline === undefined ? {} : { timeline };
-          return { database: "ok", version, ...known, migrations, search, ...ended_redactions };
+          const told = meaning ? { meaning: meaning.state() } : {};
+          return { database: "ok", version, ...known, migrations, search, ...told, ...ended_redactions };
         });
         return replica ? { ...health, replica: await replica.health() } : health;
       },

@@ -105,6 +105,7 @@ export const search = defineTool({
         .optional()
         .describe("turns around a hit"),
       facets: z.boolean().optional(),
+      mode: z.enum(["words", "meaning", "both"], "should be words, meaning or both").optional(),
       full: z.boolean().optional().describe("whole, for programs"),
       limit,
       offset,
@@ -138,6 +139,7 @@ export const search = defineTool({
         folder: z.string().nullable(),
         kind: messageKind,
         abandoned,
+        found_by: shownBy(z.enum(["words", "meaning", "both"]), "as mode").optional(),
         repeated: shownBy(repeated, "hits that say the same").optional(),
       }),
     ),
@@ -150,6 +152,7 @@ export const search = defineTool({
       .optional()
       .describe("unknown words"),
     facets: shownBy(z.object(facets).partial(), "counts by client, folder and role").optional(),
+    meaning: shownBy(z.enum(["away", "loading", "none"]), "why words only").optional(),
     unmatched,
     next_cursor: nextCursor,
   }),

@@ -39,9 +39,25 @@ export const stats = defineTool({
         "source (proxy: the recorder), conversations, latest",
       ),
     ),
+    meaning: shownBy(
+      z.object({
+        model: z.string(),
+        complete: z.boolean(),
+        queued: z.int(),
+        passages: z.int(),
+        endpoint: z.enum(["ok", "away"]),
+      }),
+      "model, queued",
+    ).optional(),
   }),
   annotations: reads,
-  handle: (store, input) => store.stats.read(input),
+  async handle(store, input) {
+    const counted = await store.stats.read(input);
+    const meaning = store.meaning?.state();
+    if (!meaning) return counted;
+    const { model, complete, queued, passages, endpoint } = meaning;
+    return { ...counted, meaning: { model, complete, queued, passages, endpoint } };
+  },
 });
 
 /** Whether it is a name from the time zone database. PostgreSQL reads offsets such as +02:00 with the opposite sign. */

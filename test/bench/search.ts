@@ -1,4 +1,6 @@
+import { basename } from "node:path";
 import { parseArgs } from "node:util";
+import type { MeaningState } from "../../src/store/meaning/meaning.ts";
 import { startServe } from "../support/binary.ts";
 import { temporaryHome } from "../support/home.ts";
 import { Rpc } from "../support/rpc.ts";
@@ -9,11 +11,23 @@ import { toolResults } from "./support/real-files.ts";
 // question, evidence: [turn ids]}]}`; `speaker`, `role` and `kind` may be absent. A session becomes a conversation, and all
 // sessions of one pair share a session_id. Each question is asked with that session_id, and of the whole store.
 // `--beside FILE …` stores others beside it, and `--long N` that many tool results of about 21 kB, made of files of this
-// machine. Recall is the mean over the kinds of questions.
+// machine. Recall is the mean over the kinds of questions, and is shown for each kind, too, when there are several.
+// A FILE without conversations holds questions on those beside it, each with `corpus`, the first word of the other file's
+// name, and `lang`; any one of its turns counts as found. `--embeddings URL` searches by meaning too, with `--model NAME`,
+// once every message has its vectors; `--mode MODE` chooses what finds.
 
 interface Corpus {
-  conversations: { id: number; sessions: { turns: Turn[] }[] }[];
-  questions: { conversation: number; kind?: string; question: string; evidence: string[] }[];
+  conversations?: { id: number; sessions: { turns: Turn[] }[] }[];
+  questions: Question[];
+}
+
+interface Question {
+  conversation: number;
+  corpus?: string;
+  kind?: string;
+  lang?: string;
+  question: string;
+  evidence: string[];
 }
 
 interface Turn {
@@ -30,30 +44,62 @@ const RESULTS_A_CALL = 10;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { beside: { type: "string", multiple: true, default: [] }, long: { type: "string", default: "0" } },
+  options: {
+    beside: { type: "string", multiple: true, default: [] },
+    long: { type: "string", default: "0" },
+    embeddings: { type: "string" },
+    model: { type: "string", default: "all-minilm-l6-v2" },
+    mode: { type: "string" },
+  },
 });
 const [file] = positionals;
 if (file === undefined) {
-  console.error("usage: bun run bench:search FILE [--beside FILE …] [--long N]");
+  console.error(
+    "usage: bun run bench:search FILE [--beside FILE …] [--long N] [--embeddings URL [--model NAME]] [--mode MODE]",
+  );
   process.exit(2);
 }
 const corpus = (await Bun.file(file).json()) as Corpus;
 using home = temporaryHome();
-const { running, url } = await startServe(home.path);
+const embeddings = options.embeddings;
+const settings =
+  embeddings === undefined ? {} : { DEWEY_EMBEDDINGS_URL: embeddings, DEWEY_EMBEDDINGS_MODEL: options.model };
+const { running, url } = await startServe(home.path, settings);
 const dewey = await Rpc.open(url);
 await dewey.initialize();
 const turnOf = new Map<string, string>();
 await load(corpus, "asked");
-for (const [index, other] of options.beside.entries()) await load((await Bun.file(other).json()) as Corpus, `${index}`);
+for (const other of options.beside) await load((await Bun.file(other).json()) as Corpus, nameOf(other));
 await loadLong(Number(options.long));
+if (embeddings !== undefined) await allEmbedded();
 console.log(["asked of", "questions", ...CUTS.map((cut) => `recall@${cut}`), "nDCG@10", "p50 ms", "p95 ms"].join("\t"));
 await measure("a session", true);
 await measure("the whole store", false);
 dewey.close();
 await running.stop();
 
+/** The first word of a file's name. */
+function nameOf(path: string): string {
+  return /[a-z]+/.exec(basename(path))?.[0] ?? "";
+}
+
+/** Waits until every message has its vectors, and tells how fast that was. */
+async function allEmbedded(): Promise<void> {
+  const startedMs = performance.now();
+  for (;;) {
+    const health = (await (await fetch(`${url.replace("ws", "http")}/healthz`)).json()) as { meaning: MeaningState };
+    const { complete, passages, reason } = health.meaning;
+    if (complete) {
+      const seconds = (performance.now() - startedMs) / 1000;
+      return console.log(`embedded ${passages} passages, ${(passages / seconds).toFixed(1)} a second`);
+    }
+    if (reason !== undefined) console.error(reason);
+    await Bun.sleep(1000);
+  }
+}
+
 /** Stores a corpus, and remembers the turn of each message. */
-async function load({ conversations }: Corpus, name: string): Promise<void> {
+async function load({ conversations = [] }: Corpus, name: string): Promise<void> {
   for (const { id, sessions } of conversations) {
     for (const { turns } of sessions) {
       const { conversation_id } = await dewey.tool("dewey_begin_conversation", { session_id: `${name} ${id}` });
@@ -86,27 +132,40 @@ async function measure(what: string, isScoped: boolean): Promise<void> {
   const recalls = new Map<string, number[][]>();
   let gain = 0;
   const latencies: number[] = [];
-  for (const { conversation, kind = "", question, evidence } of corpus.questions) {
+  const mode = options.mode === undefined ? {} : { mode: options.mode };
+  for (const { conversation, corpus: beside = "asked", kind, lang, question, evidence } of corpus.questions) {
     const startedMs = performance.now();
-    const scope = isScoped ? { session_id: `asked ${conversation}` } : {};
-    const reply = await dewey.tool("dewey_search", { query: question, limit: 20, ...scope });
+    const scope = isScoped ? { session_id: `${beside} ${conversation}` } : {};
+    const reply = await dewey.tool("dewey_search", { query: question, limit: 20, ...scope, ...mode });
     latencies.push(performance.now() - startedMs);
+    const { meaning } = reply as { meaning?: string };
+    if (meaning !== undefined) throw new Error(`words only: ${meaning}`);
     const found = (reply["results"] as { message_id: string }[]).map((hit) => turnOf.get(hit.message_id) ?? "");
-    const wanted = new Set(evidence.map((turn) => `asked ${conversation} ${turn}`));
-    const recall = CUTS.map((cut) => found.slice(0, cut).filter((turn) => wanted.has(turn)).length / wanted.size);
-    recalls.set(kind, [...(recalls.get(kind) ?? []), recall]);
+    const wanted = new Set(evidence.map((turn) => `${beside} ${conversation} ${turn}`));
+    const needed = lang === undefined ? wanted.size : 1;
+    const recall = CUTS.map((cut) =>
+      Math.min(1, found.slice(0, cut).filter((turn) => wanted.has(turn)).length / needed),
+    );
+    const name = kind ?? lang ?? "";
+    recalls.set(name, [...(recalls.get(name) ?? []), recall]);
     gain +=
       discountedGain(found.slice(0, 10).map((turn) => wanted.has(turn))) /
       discountedGain(Array.from({ length: Math.min(10, wanted.size) }, () => true));
   }
   const mean = (of: number[]) => of.reduce((sum, each) => sum + each, 0) / of.length;
-  const ofKinds = CUTS.map((_, cut) =>
-    mean([...recalls.values()].map((all) => mean(all.map((each) => each[cut] ?? 0)))),
-  );
+  const means = (all: number[][]) => CUTS.map((_, cut) => mean(all.map((each) => each[cut] ?? 0)));
+  const kinds = [...recalls].map(([name, all]) => ({ name, count: all.length, figures: means(all) }));
+  const ofKinds = CUTS.map((_, cut) => mean(kinds.map(({ figures }) => figures[cut] ?? 0)));
   latencies.sort((a, b) => a - b);
   const at = (share: number) => latencies[Math.floor(latencies.length * share)]?.toFixed(1);
-  const figures = [...ofKinds, gain / corpus.questions.length].map((each) => each.toFixed(3));
-  console.log([what, corpus.questions.length, ...figures, at(0.5), at(0.95)].join("\t"));
+  const shown = (figures: number[]) => figures.map((each) => each.toFixed(3));
+  console.log(
+    [what, corpus.questions.length, ...shown([...ofKinds, gain / corpus.questions.length]), at(0.5), at(0.95)].join(
+      "\t",
+    ),
+  );
+  if (kinds.length > 1)
+    for (const { name, count, figures } of kinds) console.log([`  ${name}`, count, ...shown(figures)].join("\t"));
 }
 
 function discountedGain(relevant: boolean[]): number {

@@ -11,6 +11,8 @@ export interface Finding {
   text: string;
   /** How to fix a fault. */
   remedy?: string;
+  /** Lines to copy, such as settings. */
+  lines?: string[];
 }
 
 /** A check that throws reports a fault; the error's message includes the remedy. */

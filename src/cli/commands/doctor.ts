@@ -52,13 +52,19 @@ async function isTaken(out: Output, text: string): Promise<boolean> {
 
 const marks = { ok: ["good", "✓"], note: ["quiet", "·"], fault: ["bad", "✗"] } as const;
 
-function line(name: string, { state, text, remedy }: Finding, { paint, interactive, columns }: Terminal): string {
+function line(
+  name: string,
+  { state, text, remedy, lines: copied = [] }: Finding,
+  { paint, interactive, columns }: Terminal,
+): string {
   const [look, mark] = marks[state];
   const said = `${oneLine(text)}${remedy === undefined ? "" : `; ${remedy}`}`;
   const indent = `${mark} ${name.padEnd(NAME_CHARACTERS)}  `.length;
   // On a terminal a long line goes on below its beginning.
   const lines = interactive ? Bun.wrapAnsi(said, Math.max(LEAST_COLUMNS, columns - indent)).split("\n") : [said];
-  return `${paint(look, `${mark} ${name.padEnd(NAME_CHARACTERS)}`)}  ${lines.join(`\n${" ".repeat(indent)}`)}\n`;
+  // What is copied stays on lines of its own, however narrow the terminal is.
+  const all = [...lines, ...copied.map(oneLine)].join(`\n${" ".repeat(indent)}`);
+  return `${paint(look, `${mark} ${name.padEnd(NAME_CHARACTERS)}`)}  ${all}\n`;
 }
 
 /** Narrower columns break every word. */

@@ -22,6 +22,7 @@ import { oneLine, visible } from "../../visible.ts";
 
 const DEFAULT_LIMIT = 10;
 
+const MODES = ["words", "meaning", "both"] as const;
 const ROLES = ["user", "assistant", "system", "tool"] as const;
 
 export const search = clientCommand({
@@ -44,6 +45,7 @@ export const search = clientCommand({
     role: { value: "ROLE", summary: "only messages of this role: user, assistant, system or tool" },
     conversation: { value: "ID", summary: "only this conversation" },
     source: { value: "NAME", summary: "only messages of this source, such as proxy" },
+    mode: { value: "MODE", summary: "what finds messages: words, meaning or both (default, where meaning is on)" },
     bookkeeping: { summary: "also what programs noted for themselves" },
     metadata: { value: "JSON", summary: "only messages whose metadata contains this object" },
     limit: { value: "N", summary: `maximum number of messages (default ${DEFAULT_LIMIT})` },
@@ -57,7 +59,7 @@ export const search = clientCommand({
     const twice = Object.keys(written).find((field) => field in flags);
     if (twice !== undefined) throw usageError(search, `has ${flagOf(twice)} both as a flag and in the query`);
     const args = { query: words, ...flags, ...written };
-    if (words === "" && Object.keys(args).length === 1)
+    if (words === "" && Object.keys(args).filter((name) => name !== "mode").length === 1)
       throw usageError(search, "needs words to search for, or filters");
     const limit = limitFlag(search, invocation) ?? DEFAULT_LIMIT;
     const reply = await pages(limit, "results", (page) =>
@@ -65,6 +67,7 @@ export const search = clientCommand({
     );
     if (json) return out.write(jsonText(reply));
     for (const { from, to } of reply.corrected ?? []) await out.write(`${correction(from, to, terminal)}\n\n`);
+    if (reply.meaning !== undefined) await out.write(`${terminal.paint("quiet", WORDS_ONLY[reply.meaning])}\n\n`);
     for (const hit of reply.results) await out.write(drawn(hit, terminal));
     const why = reply.total === 0 ? nothingMeets(reply.unmatched, args, written) : undefined;
     if (why !== undefined) await out.write(`${terminal.prose(why)}\n\n`);
@@ -79,6 +82,7 @@ export const search = clientCommand({
 const fieldsOfFlags: Record<string, string> = {
   ...narrowingFields,
   "--role": "role",
+  "--mode": "mode",
   "--conversation": "conversation_id",
   "--source": "source",
   "--metadata": "metadata",
@@ -96,18 +100,26 @@ function flagOf(field: string): string {
 async function given(talk: Talk): Promise<Record<string, unknown>> {
   const { invocation } = talk;
   const role = choiceFlag(search, invocation, "role", ROLES);
+  const mode = choiceFlag(search, invocation, "mode", MODES);
   const [conversation, source, metadata] = ["conversation", "source", "metadata"].map((name) =>
     textFlag(invocation, name),
   );
   return {
     ...narrowingOf(invocation),
     ...(role === undefined ? {} : { role }),
+    ...(mode === undefined ? {} : { mode }),
     ...(conversation === undefined ? {} : { conversation_id: await conversationIdOf(talk, conversation) }),
     ...(source === undefined ? {} : { source }),
     ...(invocation.flags["bookkeeping"] === true ? { bookkeeping: true } : {}),
     ...(metadata === undefined ? {} : { metadata: parsedObject(metadata) }),
   };
 }
+
+const WORDS_ONLY = {
+  away: "Found by words only: the embeddings endpoint is away.",
+  loading: "Found by words only: the vectors of messages are being read.",
+  none: "Found by words only: no message has its vectors yet.",
+};
 
 /** Tells which word was searched for instead of one that no message contains. */
 function correction(from: string, to: string, { paint }: Terminal): string {
@@ -132,6 +144,7 @@ function drawn(hit: Hit, terminal: Terminal): string {
     paint("name", oneLine(hit.role)),
     localTime(hit.created_at),
     ...(hit.abandoned ? ["abandoned"] : []),
+    ...(hit.found_by === "meaning" ? ["by meaning"] : []),
     ...(hit.repeated ? [`said ${hit.repeated.times} times`] : []),
     ...(place === "" ? [] : [place]),
   ];

@@ -1,3 +1,4 @@
+import type { MeaningState } from "../../store/meaning/meaning.ts";
 import type { StatsReply } from "../../store/stats.ts";
 import { clientCommand, jsonText, numberFlag } from "../client-command.ts";
 import { bytesText, counted, table } from "../terminal.ts";
@@ -17,12 +18,13 @@ export const stats = clientCommand({
   async work({ call, out, terminal, json, invocation }) {
     const days = numberFlag({ name: "stats" }, invocation, "days") ?? DEFAULT_DAYS;
     const time_zone = new Intl.DateTimeFormat().resolvedOptions().timeZone;
-    const reply = await call<StatsReply>("dewey_stats", { days, time_zone }, { "--days": "days" });
+    const reply = await call<Reply>("dewey_stats", { days, time_zone }, { "--days": "days" });
     if (json) return out.write(jsonText(reply));
     const { paint } = terminal;
     const trash = reply.in_trash > 0 ? ` and ${reply.in_trash} in the trash` : "";
     await out.write(`${counted(reply.conversations, "conversation")}${trash}, ${counted(reply.messages, "message")}, `);
     await out.write(`${bytesText(reply.database_bytes)} on disk\n`);
+    if (reply.meaning) await out.write(`${meaningLine(reply.meaning)}\n`);
     const most = Math.max(...reply.days.map((each) => each.messages));
     const [first, last] = [reply.days[0]?.day, reply.days.at(-1)?.day];
     const recent = reply.days.reduce((sum, each) => sum + each.messages, 0);
@@ -45,6 +47,16 @@ export const stats = clientCommand({
     await out.write(`\n${table(terminal, ["TOOL", "CALLS", "ERRORS", "P50", "P95", ""], rows)}`);
   },
 });
+
+interface Reply extends StatsReply {
+  meaning?: Pick<MeaningState, "model" | "queued" | "passages" | "endpoint">;
+}
+
+function meaningLine({ model, queued, passages, endpoint }: NonNullable<Reply["meaning"]>): string {
+  const left = queued > 0 ? `, ${counted(queued, "message")} to go` : "";
+  const away = endpoint === "away" ? "; its endpoint is away" : "";
+  return `by meaning: ${counted(passages, "passage")} with ${oneLine(model)}${left}${away}`;
+}
 
 /** One bar per value; only zero gets the lowest bar. */
 function sparkline(values: number[]): string {

@@ -98,10 +98,14 @@ export interface SearchHit {
   kind?: string;
   metadata: Metadata | null;
   abandoned?: true;
+  /** Present when it was looked for by meaning too. */
+  found_by?: "words" | "meaning" | "both";
 }
 
 export interface SearchReply extends Page {
   results: SearchHit[];
+  /** Why only words were searched, where meaning should have been. */
+  meaning?: "away" | "loading" | "none";
   corrected?: { from: string; to: string }[];
   facets?: Partial<Record<"client" | "folder" | "role", FacetValue[]>>;
 }

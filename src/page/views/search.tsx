@@ -141,8 +141,14 @@ function Hints() {
   );
 }
 
+const WORDS_ONLY = {
+  away: "by words only: the embeddings endpoint is away",
+  loading: "by words only: the vectors are being read",
+  none: "by words only: nothing has its vectors yet",
+};
+
 function Hits({ first, hits, words }: { first: SearchReply; hits: SearchHit[]; words: string }) {
-  const { total, total_is_lower_bound, corrected } = first;
+  const { total, total_is_lower_bound, corrected, meaning } = first;
   return (
     <>
       <p class="search-total quiet" role="status">
@@ -158,6 +164,7 @@ function Hits({ first, hits, words }: { first: SearchReply; hits: SearchHit[]; w
             ))}
           </>
         )}
+        {meaning !== undefined && <> {WORDS_ONLY[meaning]}</>}
       </p>
       {hits.length === 0 ? (
         <Notice title="Nothing holds these words">Try fewer or other words, or fewer filters.</Notice>
@@ -187,7 +194,8 @@ function Hit({ hit, words }: { hit: SearchHit; words: string }) {
           </span>
         </span>
         <span class="hit-text" dir="auto">
-          <span class="badge">{hitName(hit)}</span> <Marked hit={hit} />
+          <span class="badge">{hitName(hit)}</span>{" "}
+          {hit.found_by === "meaning" && <span class="badge">by meaning</span>} <Marked hit={hit} />
         </span>
       </a>
     </li>

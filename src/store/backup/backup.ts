@@ -10,6 +10,7 @@ import { one } from "../database/one.ts";
 import { inSnapshot } from "../database/snapshot.ts";
 import { sqlState } from "../database/lost.ts";
 import { LANGUAGE_LOCK, adoptLanguage } from "../search/language.ts";
+import { MEANING_LOCK } from "../meaning/models.ts";
 import { VOCABULARY_LOCK } from "../search/vocabulary.ts";
 
 /** Every table, each after the tables that it references. A test compares the list with the schema. */
@@ -29,7 +30,15 @@ export const tables = [
 ] as const;
 
 /** Tables that are rebuilt automatically, from the others or by the next import. */
-export const derivedTables = ["dewey_vocabulary", "dewey_vocabulary_progress", "imported_files"] as const;
+export const derivedTables = [
+  "dewey_vocabulary",
+  "dewey_vocabulary_progress",
+  "dewey_meaning_passages",
+  "dewey_meaning_queue",
+  "dewey_meaning",
+  "dewey_meaning_models",
+  "imported_files",
+] as const;
 
 /** Not backed up: a transaction's number is valid only in its own cluster. Recovered rows get the recovery's. */
 const LOCAL_COLUMN = "stored_in";
@@ -216,6 +225,7 @@ export async function recoverPieces(
       // The vocabulary refresh and the reindexer lock the same tables in another order.
       await within`select pg_advisory_xact_lock(${VOCABULARY_LOCK})`;
       await within`select pg_advisory_xact_lock(${LANGUAGE_LOCK})`;
+      await within`select pg_advisory_xact_lock(${MEANING_LOCK})`;
       await refuseNewerSchema(within);
       if (!force) await refuseFull(within);
       await within.unsafe(COPY_SETTINGS);

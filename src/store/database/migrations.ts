@@ -18,6 +18,7 @@ import lastSessions from "../../../sql/0017_last_sessions.sql" with { type: "tex
 import filters from "../../../sql/0018_filters.sql" with { type: "text" };
 import formerMessages from "../../../sql/0019_former_messages.sql" with { type: "text" };
 import audit from "../../../sql/0020_audit.sql" with { type: "text" };
+import meaning from "../../../sql/0021_meaning.sql" with { type: "text" };
 import importedFiles from "../../../sql/0023_imported_files.sql" with { type: "text" };
 import { DeweyError } from "../../errors.ts";
 import type { SQL, TransactionSQL } from "bun";
@@ -80,6 +81,7 @@ export const migrations: readonly Migration[] = [
   { name: "0018_filters", sql: filters },
   { name: "0019_former_messages", sql: formerMessages },
   { name: "0020_audit", sql: audit, serves: "0019_former_messages" },
+  { name: "0021_meaning", sql: meaning, serves: "0019_former_messages" },
   { name: "0023_imported_files", sql: importedFiles, serves: "0019_former_messages" },
 ];
 

@@ -17,6 +17,8 @@ export interface SearchPlace {
   /** Words of the query that were searched in another spelling. */
   corrected: Correction[];
   offset: number;
+  /** When it was looked for by meaning too: the model, and the highest passage that was visible. */
+  meaning?: { model: string; upTo: number } | undefined;
   /** When it was first asked, in ms since 1970: what `3d` counts from. */
   now: number;
 }
@@ -39,5 +41,6 @@ export const placeSchema: z.ZodType<SearchPlace> = z.strictObject({
   isLowerBound: z.boolean(),
   corrected: z.array(z.strictObject({ from: z.string(), to: z.string() })),
   offset: count,
+  meaning: z.strictObject({ model: z.uuid(), upTo: count }).optional(),
   now: count,
 });

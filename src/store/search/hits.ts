@@ -5,10 +5,10 @@ import { exactMetadata, exactText } from "../exact.ts";
 import type { Metadata } from "../exact.ts";
 import { FULL_REPLY_BYTES, REPLY_BUDGET_BYTES, beginning, largestWhole } from "../reply.ts";
 import type { Mark } from "./marks.ts";
-import type { Ranked, Repetition } from "./rank.ts";
+import type { FoundBy, Ranked, Repetition } from "./rank.ts";
 import { MAX_COPIES_NAMED } from "./rank.ts";
 import type { Snippet } from "./snippet.ts";
-import { pieceAround, snippetOf } from "./snippet.ts";
+import { passageOf, pieceAround, pieceFrom, snippetOf } from "./snippet.ts";
 
 /** Limit on the characters per reply that are scanned for matches, which takes a twentieth of a second. */
 const SCANNED_CHARACTERS = 1_000_000;
@@ -72,6 +72,8 @@ export interface SearchHit {
   kind?: string;
   /** On a branch that the conversation has left. */
   abandoned?: true;
+  /** What found it; present when it was looked for by meaning too. */
+  found_by?: FoundBy;
   /** Present when several messages that match say the same: they are one hit, of the newest or best of them. */
   repeated?: Repetition;
 }
@@ -84,6 +86,9 @@ interface Match {
   role: string;
   rank: number;
   repeated: Repetition | undefined;
+  found_by: FoundBy | undefined;
+  /** The passage that only meaning found. */
+  meant: Ranked["meant"];
   /** Its index among the ranked. */
   place: number;
   content_bytes: number;
@@ -181,7 +186,8 @@ async function readMatches(sql: SQL, ranked: Ranked[], from: number, options: Hi
     ranked.map((each) => each.id),
     "UUID",
   );
-  type Sizes = Omit<Match, "text" | "whole" | "marks" | "snippet" | "near" | "rank" | "repeated" | "place">;
+  type Told = "rank" | "repeated" | "found_by" | "meant" | "place";
+  type Sizes = Omit<Match, "text" | "whole" | "marks" | "snippet" | "near" | Told>;
   const sizes: Sizes[] = await sql`
     select m.id, m.conversation_id, m.turn_number as turn, m.role,
       octet_length(coalesce(m.content_exact, m.content)) as content_bytes, length(m.content) as content_length,
@@ -198,13 +204,15 @@ async function readMatches(sql: SQL, ranked: Ranked[], from: number, options: Hi
   const near = await nearSizes(sql, ids, options.context);
   const found = new Map(texts.map(({ id, text }, index) => [id, { text, marks: marks[index] ?? [] }]));
   const sizeOf = new Map(sizes.map((size) => [size.id, size]));
-  return ranked.flatMap(({ id, score, repeated }, index) => {
+  return ranked.flatMap(({ id, score: rank, repeated, found_by, ...each }, index) => {
     const size = sizeOf.get(id);
     const text = found.get(id);
     if (!size || !text) return [];
     const whole = size.content_length <= read;
-    const snippet = snippetOf(text.text, text.marks);
-    return [{ ...size, ...text, whole, rank: score, repeated, place: from + index, snippet, near: near.get(id) ?? [] }];
+    const meant = found_by === "meaning" ? each.meant : undefined;
+    const snippet = meant ? passageOf(text.text, text.marks, meant) : snippetOf(text.text, text.marks);
+    const told = { rank, repeated, found_by, meant, place: from + index };
+    return [{ ...size, ...text, whole, ...told, snippet, near: near.get(id) ?? [] }];
   });
 }
 
@@ -345,6 +353,7 @@ function hit(row: HitRow, match: Match, most: number, sides: Pick<SearchHit, "be
     folder,
     ...(row.kind === null ? {} : { kind: row.kind }),
     ...(row.abandoned ? { abandoned: true } : {}),
+    ...(match.found_by ? { found_by: match.found_by } : {}),
     ...(repeated ? { repeated } : {}),
   };
 }
@@ -357,7 +366,9 @@ function contentOf(
 ): Pick<SearchHit, "content" | "content_length" | "content_offset"> {
   const text = exactText(match.text, contentExact);
   if (match.whole && match.content_bytes <= most) return { content: text };
-  const { start } = pieceAround(match.text, match.marks, most);
+  const { start } = match.meant
+    ? pieceFrom(match.text, match.meant.start, most)
+    : pieceAround(match.text, match.marks, most);
   const content = beginning(text.slice(start), most).text;
   const content_offset = Array.from(text.slice(0, start)).length;
   return { content, content_length: match.content_length, ...(content_offset > 0 ? { content_offset } : {}) };

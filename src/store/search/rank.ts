@@ -13,7 +13,7 @@ const RERANKED = 100;
 /** Long turns of a block that are judged by their best passage; the vector of a text of 20 kB takes about 10 kB. */
 const MAX_PASSAGES = 100;
 /** Messages with the same text from which they are one hit. Two are two events, such as calls that a client repeated. */
-const REPEATED = 3;
+export const REPEATED = 3;
 /** Messages that are named besides a hit that have the same text. */
 export const MAX_COPIES_NAMED = 10;
 /** All matches in a session or a conversation of up to this size are ranked. */
@@ -61,9 +61,18 @@ export interface Repetition {
   also: Copy[];
 }
 
+/** What finds messages: their words, what they mean, or each of these. */
+export type FoundBy = "words" | "meaning" | "both";
+
 export interface Ranked {
   id: string;
   score: number;
+  /** Share of the query's words that it holds, each weighed by its rarity. */
+  held?: number;
+  /** What found it, when it was looked for by meaning too. */
+  found_by?: FoundBy;
+  /** The passage that means the most like the query, when meaning found it; UTF-16 positions. */
+  meant?: { start: number; end: number };
   /** When several messages hold its text; it is the newest of them. */
   repeated?: Repetition | undefined;
 }
@@ -201,7 +210,13 @@ export async function rank(
   return blocks
     .flatMap((block) => best(scoreTurns(withWindows(block, turns), words, vectors)))
     .slice(start)
-    .map(({ turn: { id }, score }) => ({ id, score, repeated: repetitions.get(id) }));
+    .map(({ turn, score }) => ({ id: turn.id, score, held: heldBy(turn, words), repeated: repetitions.get(turn.id) }));
+}
+
+function heldBy({ frequencies }: Turn, { weights }: QueryWords): number {
+  const all = weights.reduce((sum, weight) => sum + weight, 0);
+  const held = weights.reduce((sum, weight, index) => sum + ((frequencies[index] ?? 0) > 0 ? weight : 0), 0);
+  return all === 0 ? 0 : held / all;
 }
 
 function best(scored: ScoredTurn[]): ScoredTurn[] {

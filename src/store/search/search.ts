@@ -1,8 +1,15 @@
 import type { SQL } from "bun";
+import { DeweyError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { encodeCursor, placeOf } from "../cursor.ts";
 import type { Database } from "../database/database.ts";
 import type { Reads } from "../database/reads.ts";
+import { JOINED_MEANT, joined, meantOrder } from "../meaning/join.ts";
+import type { Order, WordOrder } from "../meaning/join.ts";
+import { cannotGoOn, visiblePassages } from "../meaning/meaning.ts";
+import type { Asked, Lacking, Meaning } from "../meaning/meaning.ts";
+import { nearest } from "../meaning/nearest.ts";
+import { meantBy } from "../meaning/question.ts";
 import { correctionsOf } from "./corrections.ts";
 import type { Correction } from "./corrections.ts";
 import { placeSchema } from "./cursor.ts";
@@ -22,13 +29,15 @@ import { countNewest, findNewest } from "./newest.ts";
 import { parseQuery } from "./query.ts";
 import type { SearchQuery } from "./query.ts";
 import { basisOf, rank } from "./rank.ts";
-import type { Basis, Filter, Ranked } from "./rank.ts";
+import type { Basis, Filter, FoundBy, Ranked } from "./rank.ts";
 import { StatisticsCache } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
 import { countMatches } from "./total.ts";
 import type { Total } from "./total.ts";
 import { Vocabulary } from "./vocabulary.ts";
 
+/** Messages that are found by meaning alone. */
+const MAX_MEANT = 200;
 /** Limit on the words of a query that are searched; each is scored in every candidate. */
 const MAX_WORDS = 32;
 
@@ -49,6 +58,8 @@ export interface SearchRequest extends Omit<Narrowing, "start_date" | "end_date"
   facets?: boolean | undefined;
   /** Lifts the reply's budget. */
   full?: boolean | undefined;
+  /** What finds messages; both by default, where meaning is searched. */
+  mode?: FoundBy | undefined;
 }
 
 export interface SearchReply {
@@ -60,6 +71,8 @@ export interface SearchReply {
   /** Words that no message holds, and the ones that were searched instead. */
   corrected?: Correction[];
   facets?: SearchFacets;
+  /** Why only words were searched, where meaning should have been. */
+  meaning?: Lacking;
   /** When there is nothing: the filters that no message meets. */
   unmatched?: Unmatched[];
   /** Cursor of the next page; absent on the last. */
@@ -73,50 +86,79 @@ export class Search {
   readonly #statistics = new StatisticsCache();
 
   readonly #storedKey: (key: string) => string;
+  readonly #meaning: Meaning | undefined;
 
   /** `storedKey` is the form in which a `session_id` was stored. */
-  constructor(database: Database, reads: Reads, log: Log, storedKey: (key: string) => string) {
+  constructor(database: Database, reads: Reads, log: Log, storedKey: (key: string) => string, meaning?: Meaning) {
     this.#reads = reads;
     this.#storedKey = storedKey;
+    this.#meaning = meaning;
     this.vocabulary = new Vocabulary(database, log);
   }
 
   /** Throws `invalid` for a cursor of another request. Aborting the signal cancels the search in the database. */
   async find(request: SearchRequest, signal?: AbortSignal): Promise<SearchReply> {
-    const { query: text, limit, offset, cursor, context = 0, full = false, facets, ...given } = request;
+    const { query: text, limit, offset, cursor, context = 0, full = false, mode, facets, ...given } = request;
     const { session_id, start_date, end_date } = given;
     const stored = session_id === undefined ? given : { ...given, session_id: this.#storedKey(session_id) };
-    const asked = [text, stored];
+    const asked = [text, stored, ...(mode === undefined ? [] : [mode])];
     const going = placeOf({ cursor, offset }, asked, placeSchema);
     const now = new Date(going?.now ?? Date.now());
     const narrowing = { ...stored, start_date: boundAt(start_date, now), end_date: boundAt(end_date, now) };
+    const sought = await this.#soughtByMeaning(text, mode ?? "both", going);
     const search = async (sql: SQL, seen: string | undefined): Promise<SearchReply> => {
       const query = await parseQuery(sql, text);
       const filter = await filterOf(sql, narrowing, query, going?.snapshot ?? seen);
-      const place = await this.#place(sql, query, filter, going, { offset, snapshot: seen, now: now.getTime() });
+      const begun = await this.#place(sql, query, filter, going, { offset, snapshot: seen, now: now.getTime() });
+      const { order, meaning, total } = await ordered(sql, query, begun, { filter, narrowing, sought });
+      const place = { ...begun, meaning };
       const page = { offset: place.offset, limit: limit + 1 };
-      const ranked = await found(sql, query, place, filter, page);
+      const ranked = await order.page(page);
       const marker = isLiteral(query) ? literalMarker(query.literal) : wordMarker(sql, place);
       const { hits: results, read } = await readHits(sql, ranked, { mark: marker.mark, limit, context, full });
       const next = { ...place, offset: place.offset + read };
       // Hits that quote the same may have used up all that was ranked for this page.
       const isUsedUp = read === ranked.length && ranked.length > limit;
-      const rest = isUsedUp
-        ? await found(sql, query, place, filter, { offset: next.offset, limit: 1 })
-        : ranked.slice(read);
+      const rest = isUsedUp ? await order.page({ offset: next.offset, limit: 1 }) : ranked.slice(read);
       return {
         results,
-        total: place.total,
+        total,
         limit,
         offset: place.offset,
         ...(place.isLowerBound ? { total_is_lower_bound: true } : {}),
+        ...(typeof sought === "string" ? { meaning: sought } : {}),
         ...(await this.#corrected(sql, text, place, marker.shown)),
         ...(facets && going === undefined ? await facetsIn(sql, query, place, narrowing) : {}),
-        ...(place.total === 0 ? await unmatchedIn(sql, narrowing) : {}),
+        ...(total === 0 ? await unmatchedIn(sql, narrowing) : {}),
         ...(rest.length > 0 ? { next_cursor: encodeCursor(next, asked) } : {}),
       };
     };
     return this.#reads.search(search, signal);
+  }
+
+  /**
+   * What is looked for by meaning, or why it cannot be; undefined when it is not to be. Before the database is asked, so that
+   * no connection waits for the endpoint. Throws `unavailable` when a page, or the request, cannot do without.
+   */
+  async #soughtByMeaning(
+    text: string,
+    mode: FoundBy,
+    going: SearchPlace | undefined,
+  ): Promise<Sought | Lacking | undefined> {
+    if (mode === "words" || text.trim() === "" || (going && !going.meaning)) return undefined;
+    if (!this.#meaning) {
+      if (mode === "both") return undefined;
+      const message = "mode should be words: no embeddings endpoint is configured (DEWEY_EMBEDDINGS_URL)";
+      throw new DeweyError("invalid", message, { field: "mode" });
+    }
+    const question = meantBy(text) ?? (mode === "meaning" ? { text, isWord: false } : undefined);
+    if (!question) return undefined;
+    const asked = await this.#meaning.ask(question.text);
+    if (typeof asked !== "string") return { ...asked, mode, isWord: mode === "both" && question.isWord };
+    if (going) throw cannotGoOn();
+    if (mode === "meaning")
+      throw new DeweyError("unavailable", `${LACKING[asked]}; try again later, or use mode: words`);
+    return asked;
   }
 
   /** Returns the cursor's place, or the beginning. If the search languages have changed since, its words are parsed again. */
@@ -174,6 +216,47 @@ export class Search {
       })),
     };
   }
+}
+
+/** A query that is looked for by meaning. */
+interface Sought extends Asked {
+  mode: "meaning" | "both";
+  /** Whether meaning counts only when words find nothing. */
+  isWord: boolean;
+}
+
+const LACKING: Record<Lacking, string> = {
+  away: "the embeddings endpoint is away",
+  loading: "the vectors of messages are being read",
+  none: "no message has its vectors yet",
+};
+
+/** The order of a request's hits, and what its later pages must know of meaning. */
+async function ordered(
+  sql: SQL,
+  query: SearchQuery,
+  place: SearchPlace,
+  { filter, narrowing, sought }: { filter: Filter; narrowing: Narrowing; sought: Sought | Lacking | undefined },
+): Promise<{ order: Order; total: number; meaning: SearchPlace["meaning"] }> {
+  const words: WordOrder = (page) => found(sql, query, place, filter, page);
+  const isByWords = typeof sought !== "object" || (sought.isWord && place.total > 0);
+  if (isByWords) return { order: { page: words }, total: place.total, meaning: undefined };
+  const { model, mode } = sought;
+  const upTo = place.meaning?.model === model.id ? place.meaning.upTo : await visiblePassages(sql, sought);
+  const limit = mode === "meaning" ? MAX_MEANT : JOINED_MEANT;
+  const meant = await nearest(sql, { ...sought, upTo, filter, narrowing, limit });
+  const seen = { model: model.id, upTo };
+  if (mode === "meaning") return { order: meantOrder(meant), total: meant.length, meaning: seen };
+  const order = await joined(words, meant, knownShare(query, place.basis));
+  return { order, total: place.total + order.added, meaning: seen };
+}
+
+/** Share of the query's words, by their rarity, that any message holds. */
+function knownShare({ words }: SearchQuery, { words: known, rows }: Basis): number {
+  const rarity = (count: number) => Math.log(1 + (Math.max(rows, count) - count + 0.5) / (count + 0.5));
+  const held = known.reduce((sum, { count }) => sum + rarity(count), 0);
+  const unknown = words.filter((lexeme) => known.every((word) => word.lexeme !== lexeme)).length * rarity(0);
+  return held + unknown === 0 ? 0 : held / (held + unknown);
 }
 
 interface Page {

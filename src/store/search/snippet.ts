@@ -41,6 +41,15 @@ export function snippetOf(text: string, marks: Mark[]): Snippet {
   return shown.ended();
 }
 
+/** Shows a passage whole, with the marks in it. */
+export function passageOf(text: string, marks: Mark[], { start, end }: Range): Snippet {
+  const shown = new Line();
+  if (start > 0) shown.add("… ");
+  highlight(shown, text, { start: boundary(text, start), end: Math.min(end, text.length) }, marks);
+  if (end < text.length) shown.add(" …");
+  return shown.ended();
+}
+
 /** A line that is written piece by piece; spaces and line breaks that follow each other are one space. */
 class Line {
   #text = "";
@@ -79,6 +88,15 @@ export function pieceAround(text: string, marks: Mark[], bytes: number): { text:
   const start = boundary(text, Math.max(0, best.start - Math.floor(from.length * SHARE_BEFORE)));
   const piece = beginning(text.slice(start), bytes).text;
   return { text: piece, start };
+}
+
+/** Cuts at most `bytes` of a text from a place on, or from the beginning when that includes a quarter behind the place. */
+export function pieceFrom(text: string, place: number, bytes: number): { text: string; start: number } {
+  const from = beginning(text, bytes).text;
+  if (place <= from.length * (1 - SHARE_BEFORE)) return { text: from, start: 0 };
+  const start = Math.max(0, place - Math.floor(from.length * SHARE_BEFORE));
+  const whole = boundary(text, start);
+  return { text: beginning(text.slice(whole), bytes).text, start: whole };
 }
 
 function fragments(text: string, marks: Mark[]): Range[] {

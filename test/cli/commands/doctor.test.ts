@@ -36,6 +36,7 @@ describe("dewey doctor", () => {
       "database",
       "replica",
       "search",
+      "meaning",
       "engine",
       "disk",
       "spool",

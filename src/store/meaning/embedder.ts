@@ -1,0 +1,289 @@
+import { Backoff } from "../../backoff.ts";
+import type { Log } from "../../log.ts";
+import { pause } from "../../pause.ts";
+import type { Database } from "../database/database.ts";
+import { EndpointFailure } from "./endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
+import {
+  RENEW_MS,
+  complete,
+  embedWith,
+  hold,
+  indexNewMessages,
+  letGo,
+  queueNew,
+  removeOthers,
+  workFor,
+} from "./models.ts";
+import type { Model } from "./models.ts";
+import { keepVectors, nextQueued } from "./queue.ts";
+import type { Embedded, Queued } from "./queue.ts";
+
+/** Looks for new messages, and for a server that has died. */
+const INTERVAL_MS = 1000;
+/** Requests at a time: while the endpoint works on one, the vectors of the other are stored and its next texts are read. */
+const LANES = 2;
+/** Messages that a lane reads at once, as many as fill a request when they are short. */
+const MESSAGES_AT_ONCE = 64;
+/** Texts of a request. It begins with few and takes more while the endpoint is quick. */
+const FIRST_TEXTS = 8;
+const MOST_TEXTS = 64;
+/** A request that is answered sooner than this leaves room for more texts; one that takes longer delays queries. */
+const QUICK_MS = 250;
+const SLOW_MS = 750;
+/** A model that is loaded first, or a machine that is busy, may take so long. */
+const REQUEST_LIMIT_MS = 60_000;
+/** Pauses after failures. */
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 60_000;
+/** Reading the whole table of messages, when a model is embedded for the first time. */
+const QUEUE_EXTRA_MS = 600_000;
+/** A text that the endpoint refuses is cut in half this often before its message is passed over. */
+const MAX_HALVINGS = 3;
+/** Any text: its vector tells the model's dimensions, and whether the endpoint takes texts at all. */
+const PROBE = "dewey";
+
+/** What a server embeds with. */
+export interface EmbedderOptions {
+  model: string;
+  documentPrefix: string;
+  queryPrefix: string;
+  /** Resolves when no query waits for its vector: people wait for these. */
+  queriesAnswered(): Promise<void>;
+  log: Log;
+}
+
+/** How far embedding has come. */
+export interface EmbeddingProgress {
+  /** Whether this server does it. */
+  isHere: boolean;
+  /** Passages and messages that this server has embedded since it started. */
+  passages: number;
+  messages: number;
+  /** Messages that were passed over because the endpoint refuses their texts. */
+  refused: number;
+  failures: number;
+  /** Why the endpoint gave no vectors last, until it does again. */
+  failure?: string | undefined;
+}
+
+/**
+ * Makes the vectors of messages behind the callers' backs: the newest first, one server at a time, and on where it stopped.
+ * What it has read and not yet stored is lost with its process, and read again.
+ */
+export class Embedder {
+  readonly #database: Database;
+  readonly #endpoint: Endpoint;
+  readonly #options: EmbedderOptions;
+  readonly #id = crypto.randomUUID();
+  readonly #inFlight = new Set<string>();
+  readonly #backoff = new Backoff({ firstMs: FIRST_PAUSE_MS, longestMs: LONGEST_PAUSE_MS, jitter: Math.random });
+  readonly #progress: EmbeddingProgress = { isHere: false, passages: 0, messages: 0, refused: 0, failures: 0 };
+  #model: Model | undefined;
+  /** The snapshot at which there was nothing to do. */
+  #settledAt: string | undefined;
+  #texts = FIRST_TEXTS;
+
+  constructor(database: Database, endpoint: Endpoint, options: EmbedderOptions) {
+    this.#database = database;
+    this.#endpoint = endpoint;
+    this.#options = options;
+  }
+
+  get progress(): Readonly<EmbeddingProgress> {
+    return this.#progress;
+  }
+
+  /** Embeds whatever lacks vectors, until the signal aborts. */
+  async keep(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      let pauseMs = INTERVAL_MS;
+      try {
+        if (await this.#holds()) await this.#work(signal);
+      } catch (error) {
+        if (!signal.aborted) pauseMs = this.#failed(error);
+      }
+      await pause(pauseMs, signal);
+    }
+    if (this.#progress.isHere) await this.#database.retried((sql) => letGo(sql, this.#id)).catch(() => {});
+  }
+
+  /** Whether there is something to do, and no other server does it. */
+  async #holds(): Promise<boolean> {
+    const { now, isThere } = await this.#database.retried((sql) => workFor(sql, this.#settledAt));
+    this.#progress.isHere = false;
+    if (!isThere) {
+      this.#settledAt = now;
+      if (this.#model) return false;
+    }
+    const held = await this.#database.retried((sql) => hold(sql, this.#id));
+    this.#progress.isHere = held !== "elsewhere";
+    // Another server may have begun another model meanwhile.
+    if (held !== "again") this.#model = undefined;
+    return this.#progress.isHere;
+  }
+
+  /** Embeds until nothing is queued. */
+  async #work(signal: AbortSignal): Promise<void> {
+    const ended = new AbortController();
+    const renewing = this.#renew(AbortSignal.any([signal, ended.signal]), ended);
+    try {
+      const model = (this.#model ??= await this.#begin(signal));
+      await this.#database.transaction((sql) => queueNew(sql, model), QUEUE_EXTRA_MS);
+      const ending = AbortSignal.any([signal, ended.signal]);
+      const lanes = Array.from({ length: LANES }, () => this.#lane(model, ending));
+      const outcomes = await Promise.allSettled(lanes);
+      const failed = outcomes.find((outcome) => outcome.status === "rejected");
+      if (failed) throw failed.reason;
+      if (ending.aborted) return;
+      if (await this.#database.transaction((sql) => complete(sql, model)))
+        this.#options.log.info("every message has its vectors", { model: model.name });
+      while (!ending.aborted && (await this.#database.transaction((sql) => removeOthers(sql, model))));
+    } finally {
+      ended.abort();
+      await renewing;
+    }
+  }
+
+  /** Keeps the hold while requests are under way; ends the work when another server has it. */
+  async #renew(signal: AbortSignal, ended: AbortController): Promise<void> {
+    for (;;) {
+      await pause(RENEW_MS, signal);
+      if (signal.aborted) return;
+      // A failure ends the work when the work itself meets it.
+      const held = await this.#database.retried((sql) => hold(sql, this.#id)).catch(() => "again");
+      if (held !== "again") return ended.abort();
+    }
+  }
+
+  /** Asks the endpoint what the model's vectors are like, and makes it the one that is embedded. */
+  async #begin(signal: AbortSignal): Promise<Model> {
+    const { model, documentPrefix, queryPrefix, log } = this.#options;
+    const [probe] = await this.#endpoint.embed(model, [PROBE], { limitMs: REQUEST_LIMIT_MS, signal });
+    const dimensions = probe?.length ?? 0;
+    await this.#database.exclusive(indexNewMessages);
+    const wanted = { name: model, dimensions, documentPrefix, queryPrefix };
+    const begun = await this.#database.transaction((sql) => embedWith(sql, wanted), QUEUE_EXTRA_MS);
+    log.info("embedding messages for search by meaning", { model, dimensions });
+    return begun;
+  }
+
+  /** Embeds group by group until nothing is left for it. */
+  async #lane(model: Model, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const { messages, gone } = await this.#claim();
+      if (messages.length === 0 && gone.length === 0) return;
+      try {
+        const embedded: Embedded[] = await this.#embedAll(model, messages, signal);
+        if (signal.aborted) return;
+        const passages = await this.#database.transaction((sql) => keepVectors(sql, model, embedded, gone));
+        this.#progress.passages += passages;
+        this.#progress.messages += embedded.length;
+      } finally {
+        for (const { id } of messages) this.#inFlight.delete(id);
+      }
+    }
+  }
+
+  /** Reads the newest messages that no other lane works on, up to the texts of a request, at least one. */
+  async #claim(): Promise<{ messages: Queued[]; gone: string[] }> {
+    const read = await this.#database.retried((sql) => nextQueued(sql, MESSAGES_AT_ONCE, [...this.#inFlight]));
+    let texts = 0;
+    const messages = read.messages.filter(({ id, passages }, index) => {
+      texts += passages.length;
+      // The other lane may have read the same ones at the same time.
+      return !this.#inFlight.has(id) && (index === 0 || texts <= this.#texts);
+    });
+    for (const { id } of messages) this.#inFlight.add(id);
+    return { messages, gone: read.gone };
+  }
+
+  async #embedAll(model: Model, messages: Queued[], signal: AbortSignal): Promise<Embedded[]> {
+    const texts = messages.flatMap(({ text, passages }) => passages.map(({ start, end }) => text.slice(start, end)));
+    const vectors: (Float32Array | undefined)[] = [];
+    for (let at = 0; at < texts.length && !signal.aborted;) {
+      const part = texts.slice(at, at + this.#texts);
+      vectors.push(...(await this.#embedSome(model, part, signal)));
+      at += part.length;
+    }
+    let at = 0;
+    return messages.map((message) => {
+      const own = vectors.slice(at, (at += message.passages.length));
+      if (own.includes(undefined)) this.#progress.refused += 1;
+      return { ...message, vectors: own };
+    });
+  }
+
+  /** The vectors of some texts; undefined for one that the endpoint refuses even when it is short. */
+  async #embedSome(model: Model, texts: string[], signal: AbortSignal): Promise<(Float32Array | undefined)[]> {
+    await this.#options.queriesAnswered();
+    const startedMs = performance.now();
+    try {
+      const vectors = await this.#request(model, texts, signal);
+      const tookMs = performance.now() - startedMs;
+      if (tookMs < QUICK_MS && texts.length >= this.#texts) this.#texts = Math.min(MOST_TEXTS, 2 * this.#texts);
+      if (tookMs > SLOW_MS) this.#texts = Math.max(1, Math.floor(texts.length / 2));
+      return vectors;
+    } catch (error) {
+      if (!(error instanceof EndpointFailure) || error.kind !== "refused") throw error;
+      // It may refuse everything, by a wrong model or an empty account: then it is away.
+      await this.#probe(model, signal);
+      const alone: (Float32Array | undefined)[] = [];
+      for (const text of texts) alone.push(await this.#embedAlone(model, text, signal));
+      return alone;
+    }
+  }
+
+  async #embedAlone(model: Model, text: string, signal: AbortSignal): Promise<Float32Array | undefined> {
+    let said = text;
+    for (let halvings = 0; halvings <= MAX_HALVINGS; halvings += 1) {
+      try {
+        return (await this.#request(model, [said], signal))[0];
+      } catch (error) {
+        if (!(error instanceof EndpointFailure) || error.kind !== "refused") throw error;
+        said = said.slice(0, Math.ceil(said.length / 2)).toWellFormed();
+      }
+    }
+    await this.#probe(model, signal);
+    return undefined;
+  }
+
+  async #probe(model: Model, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#request(model, [PROBE], signal);
+    } catch (error) {
+      throw error instanceof EndpointFailure ? new EndpointFailure("away", error.message, error.retryAfterMs) : error;
+    }
+  }
+
+  async #request({ name, dimensions }: Model, texts: string[], signal: AbortSignal): Promise<Float32Array[]> {
+    const { documentPrefix } = this.#options;
+    // A cut may leave half of a character, which JSON of some servers refuses.
+    const input = texts.map((text) => documentPrefix + text.toWellFormed());
+    const vectors = await this.#endpoint.embed(name, input, { limitMs: REQUEST_LIMIT_MS, dimensions, signal });
+    this.#recovered();
+    return vectors;
+  }
+
+  #recovered(): void {
+    if (this.#progress.failure === undefined) return;
+    this.#progress.failure = undefined;
+    this.#backoff.reset();
+    this.#options.log.info("the embeddings endpoint answers again");
+  }
+
+  /** Notes a failure, and returns the pause before the next attempt. */
+  #failed(error: unknown): number {
+    const { log } = this.#options;
+    if (!(error instanceof EndpointFailure)) {
+      log.warn("messages could not be embedded; it will be retried", { error });
+      return this.#backoff.next();
+    }
+    this.#progress.failures += 1;
+    if (this.#progress.failure !== error.message)
+      log.warn("the embeddings endpoint gives no vectors; words alone are searched", { reason: error.message });
+    this.#progress.failure = error.message;
+    this.#texts = Math.max(1, Math.floor(this.#texts / 2));
+    return Math.max(error.retryAfterMs ?? 0, this.#backoff.next());
+  }
+}
