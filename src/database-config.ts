@@ -7,8 +7,9 @@ import { readPlainFile } from "./plain-file.ts";
 import { hostList, parsePostgresAddress, targets, tlsModes } from "./postgres-address.ts";
 import type { PostgresAddress } from "./postgres-address.ts";
 import { settings } from "./settings.ts";
-import { isSocket } from "./store/database/connection.ts";
-import type { Connection, Host, Login, Password, Target, Tls } from "./store/database/connection.ts";
+import { isSocket } from "./postgres-host.ts";
+import type { Host } from "./postgres-host.ts";
+import type { Connection, Login, Password, Target, Tls } from "./store/database/connection.ts";
 import { isLoopback } from "./loopback.ts";
 
 /** Address and account of a PostgreSQL database. */

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { readPlainFile } from "./plain-file.ts";
-import { isSocket } from "./store/database/connection.ts";
+import { isSocket } from "./postgres-host.ts";
 import type { Login } from "./store/database/connection.ts";
 
 /** Permissions of group and others, with which libpq does not trust the file either. */

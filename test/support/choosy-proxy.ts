@@ -1,7 +1,7 @@
 import { connect, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import type { Connection } from "../../src/store/database/connection.ts";
-import { socketPath } from "../../src/store/database/connection.ts";
+import { socketPath } from "../../src/postgres-host.ts";
 
 /** Length and code of PostgreSQL's messages before the login. */
 const HEADER_BYTES = 8;

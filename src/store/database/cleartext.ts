@@ -1,6 +1,7 @@
 import { connect } from "node:net";
 import { within } from "../../deadline.ts";
-import type { Connection, Host } from "./connection.ts";
+import type { Host } from "../../postgres-host.ts";
+import type { Connection } from "./connection.ts";
 
 /** Protocol 3.0, and the kinds of its messages that matter here. */
 const PROTOCOL = 196_608;

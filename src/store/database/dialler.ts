@@ -1,8 +1,9 @@
 import { SQL } from "bun";
 import { isLoopback } from "../../loopback.ts";
 import { wantsCleartextPassword } from "./cleartext.ts";
-import { hostText, isSocket, socketPath } from "./connection.ts";
-import type { Connection, Host, Target } from "./connection.ts";
+import { hostText, isSocket, socketPath } from "../../postgres-host.ts";
+import type { Host } from "../../postgres-host.ts";
+import type { Connection, Target } from "./connection.ts";
 import { isConnectionLost, sqlState } from "./lost.ts";
 import { one } from "./one.ts";
 import { throughPooler } from "./pooler.ts";

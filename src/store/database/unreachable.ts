@@ -2,8 +2,8 @@ import { lookup } from "node:dns/promises";
 import { existsSync } from "node:fs";
 import { connect } from "node:net";
 import { within } from "../../deadline.ts";
-import { hostText, isSocket, socketPath } from "./connection.ts";
-import type { Host } from "./connection.ts";
+import { hostText, isSocket, socketPath } from "../../postgres-host.ts";
+import type { Host } from "../../postgres-host.ts";
 
 /** How long the search for a reason may take; the caller waits for it. */
 const REASON_LIMIT_MS = 1000;
