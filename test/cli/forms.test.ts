@@ -127,6 +127,8 @@ const forms: Form[] = [
   },
   { args: ["search", "word", "--session", "SESSION"], reply: { total: 1, results: [{ role: "user" }] } },
   { args: ["show", "ID"], reply: { messages: [{ turn: 1, content: "a word" }] } },
+  { before: [["rm", "ID"]], args: ["audit", "--limit", "1"], reply: { entries: [expect.any(Object)], limit: 1 } },
+  { args: ["upgrade"], reply: { installed: "source", newest: null, newer: false } },
   { args: ["stats"], reply: { conversations: expect.any(Number), messages: expect.any(Number), tools: [] } },
   { args: ["rm", "ID"], reply: { deleted: true, messages_deleted: 1 } },
   { before: [["rm", "ID"]], args: ["restore", "ID"], reply: { restored: true } },
