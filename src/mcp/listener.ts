@@ -155,18 +155,37 @@ export function startListener(options: ListenerOptions): Listener {
 function meterMeaning(metrics: Metrics, { meaning }: Store): void {
   if (!meaning) return;
   const state = () => meaning.state();
-  const gauge = (name: string, help: string, read: () => number) => metrics.gauge(`dewey_meaning_${name}`, help, read);
-  gauge("endpoint_up", "Whether the embeddings endpoint gives vectors.", () => (state().endpoint === "ok" ? 1 : 0));
-  gauge("queued_messages", "Messages that still lack vectors, counted every ten seconds.", () => state().queued);
-  gauge("passages", "Passages that queries are compared with.", () => state().passages);
-  gauge("index_bytes", "Memory for comparing queries with passages.", () => state().index_bytes);
-  const counted = (name: string, help: string, read: () => number | [Record<string, string>, number][]) =>
-    metrics.counted(`dewey_meaning_${name}`, help, read);
-  counted("embedded_passages_total", "Passages that this server has embedded.", () => state().embedded.passages);
-  counted("embedded_messages_total", "Messages that this server has embedded.", () => state().embedded.messages);
-  counted("refused_messages_total", "Messages with texts that the endpoint refuses.", () => state().embedded.refused);
-  counted("failures_total", "Failures of the endpoint while embedding.", () => state().embedded.failures);
-  counted("queries_total", "Queries by how their vectors were found.", () =>
+  metrics.gauge("dewey_meaning_endpoint_up", "Whether the embeddings endpoint gives vectors.", () =>
+    state().endpoint === "ok" ? 1 : 0,
+  );
+  metrics.gauge(
+    "dewey_meaning_queued_messages",
+    "Messages that still lack vectors, counted every ten seconds.",
+    () => state().queued,
+  );
+  metrics.gauge("dewey_meaning_passages", "Passages that queries are compared with.", () => state().passages);
+  metrics.gauge("dewey_meaning_index_bytes", "Memory for comparing queries with passages.", () => state().index_bytes);
+  metrics.counted(
+    "dewey_meaning_embedded_passages_total",
+    "Passages that this server has embedded.",
+    () => state().embedded.passages,
+  );
+  metrics.counted(
+    "dewey_meaning_embedded_messages_total",
+    "Messages that this server has embedded.",
+    () => state().embedded.messages,
+  );
+  metrics.counted(
+    "dewey_meaning_refused_messages_total",
+    "Messages with texts that the endpoint refuses.",
+    () => state().embedded.refused,
+  );
+  metrics.counted(
+    "dewey_meaning_failures_total",
+    "Failures of the endpoint while embedding.",
+    () => state().embedded.failures,
+  );
+  metrics.counted("dewey_meaning_queries_total", "Queries by how their vectors were found.", () =>
     Object.entries(state().queries).map(([outcome, count]) => [{ outcome }, count]),
   );
 }
