@@ -26,5 +26,5 @@ test("/usr/bin/dewey is Debian's where dpkg lists it", () => {
 });
 
 test("a program that no release made is built again", () => {
-  expect(installationOf("/home/ana/dewey/dist/dewey", undefined, nothing).upgrade).toBe("git pull && bun run build");
+  expect(installationOf("/home/ana/dewey/out/dewey", undefined, nothing).upgrade).toBe("git pull && bun run build");
 });

@@ -167,8 +167,9 @@ class Site {
   /** Ends the clients, waits for the proxy's deliveries, and reads the database. */
   async audit(): Promise<Audited> {
     await Promise.all([...this.#writers, ...this.#callers].map((each) => each.stop()));
-    const recorder = async () =>
-      ((await (await fetch(`${this.#proxyUrl.replace("ws:", "http:")}healthz`)).json()) as Health).recorder;
+    const health = `${this.#proxyUrl.replace("ws:", "http:")}healthz`;
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const recorder = async () => ((await (await fetch(health, { headers })).json()) as Health).recorder;
     await until("the proxy's deliveries", async () => (await recorder()).queued_bytes === 0);
     const ended = this.#services.flatMap(({ name, running }) => (running.process.exitCode === null ? [] : [name]));
     const { redeliveries } = await recorder();

@@ -83,7 +83,7 @@ describe("the tools", () => {
       "dewey_tie_startup_context",
     ]);
     for (const name of named("readOnlyHint"))
-      expect(name).toMatch(/_(get|list|search|stats|new|last_sessions|startup_context_history)/);
+      expect(name).toMatch(/_(get|list|search|stats|new|identify|last_sessions|startup_context_history)/);
     expect([...tools.values()].filter(({ alwaysLoaded }) => alwaysLoaded).map(({ name }) => name)).toEqual([
       "dewey_search",
     ]);
