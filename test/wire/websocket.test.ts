@@ -290,6 +290,8 @@ describe("a link over WebSocket", () => {
     const paused = await until("the paused one", () => links[0]);
     const kept = listen(paused);
     paused.pause();
+    // The server may have accepted it before it knows.
+    await until("the paused one's client is open", () => held.readyState === WebSocket.OPEN);
     const much = "w".repeat(5_000_000);
     for (const text of [much, "waits"]) held.send(text);
     const dead = await Bun.connect({
