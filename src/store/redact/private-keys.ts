@@ -16,8 +16,11 @@ const NAME = "(?:[A-Z0-9]+ )*(?:PRIVATE KEY(?: BLOCK)?|OpenVPN Static key V1)";
 const begins = new RegExp(`-{4,5} ?BEGIN ${NAME} ?-{4,5}`, "y");
 const MARK_HYPHENS = 5;
 const ends = new RegExp(`-{4,5} ?END ${NAME} ?-{4,5}`, "g");
-/** Line ends, as they are or as JSON and code write them, however often it was quoted. */
-const lineEnds = /\r?\n|(?:\\+r)?\\+n|\\+r/g;
+/**
+ * Line ends, as they are or as JSON and code write them, however often it was quoted. A row of backslashes is read from its
+ * first one only: from each of them, a long row would take time in the square of its length.
+ */
+const lineEnds = /\r?\n|(?<!\\)\\+(?:r(?:\\+n)?|n)/g;
 const anotherKey = /-{4,5} ?BEGIN /g;
 const longRuns = /[A-Za-z0-9+/=]{16,}/g;
 const emptyOrHeader = /^[^A-Za-z]*(?:(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset): [^]*)?$/;
