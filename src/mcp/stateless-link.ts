@@ -1,4 +1,4 @@
-import { INVALID_REQUEST, isObject } from "../wire/frame.ts";
+import { INVALID_REQUEST, cancelledKey } from "../wire/frame.ts";
 import type { FrameView } from "../wire/frame.ts";
 import type { Link } from "../wire/link.ts";
 import { jsonRpcError, protocolError } from "./protocol-error.ts";
@@ -27,7 +27,8 @@ export class StatelessLink {
 
   /** Takes a message of this revision, and returns false for any other. */
   take(view: FrameView): boolean {
-    if (view.kind === "notification" && view.method === "notifications/cancelled") return this.#cancel(view.message);
+    const cancelled = cancelledKey(view);
+    if (cancelled !== undefined) return this.#cancel(cancelled);
     if (!claimsStateless(view)) return false;
     if (view.kind === "request") this.#ask(view);
     return true;
@@ -76,9 +77,7 @@ export class StatelessLink {
   }
 
   /** Cancels a request of this revision; returns false when the id is none of theirs. */
-  #cancel(message: Record<string, unknown>): boolean {
-    const { params } = message;
-    const key = JSON.stringify(isObject(params) ? params["requestId"] : undefined) ?? "";
+  #cancel(key: string): boolean {
     const cancel = this.#inFlight.get(key);
     this.#inFlight.delete(key);
     cancel?.();

@@ -1,5 +1,10 @@
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
-import { isJSONRPCRequest } from "@modelcontextprotocol/sdk/types.js";
+import {
+  isJSONRPCErrorResponse,
+  isJSONRPCNotification,
+  isJSONRPCRequest,
+  isJSONRPCResultResponse,
+} from "@modelcontextprotocol/sdk/types.js";
 import type { JSONRPCMessage, RequestId } from "@modelcontextprotocol/sdk/types.js";
 import { doing } from "../watchdog.ts";
 import { INVALID_REQUEST, PARSE_ERROR, errorFrame, viewFrame } from "./frame.ts";
@@ -65,10 +70,12 @@ function deliver(view: FrameView, receiver: Receiver): void {
       }
       break;
     case "response":
-      // For an answer to nothing, the SDK writes out all of it: 5 s when it is deep.
+      // For an answer to nothing, and for what it does not know, the SDK writes out all of it: seconds when it is deep.
       if (!asked.delete(view.id as RequestId)) return;
+      if (!isJSONRPCResultResponse(view.message) && !isJSONRPCErrorResponse(view.message)) return;
       break;
     case "notification":
+      if (!isJSONRPCNotification(view.message)) return;
       break;
   }
   // The SDK validates the rest against the method's schema when it handles the message.

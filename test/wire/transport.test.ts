@@ -43,6 +43,16 @@ test("messages pass both ways, a batch message by message; answers to nothing pa
   expect(heard).toEqual([request, notification, answer]);
 });
 
+test("what the SDK does not know does not reach it, since it would write out all of it", async () => {
+  const { transport, heard, sent, receive } = await connect();
+  await transport.send({ jsonrpc: "2.0", id: 1, method: "ping" });
+  const deep = `${"[".repeat(50_000)}${"]".repeat(50_000)}`;
+  receive(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"_meta":{"progressToken":${deep}}}}`);
+  receive(`{"jsonrpc":"2.0","method":"notifications/initialized","more":${deep}}`);
+  receive(`{"jsonrpc":"2.0","id":1,"result":{},"more":${deep}}`);
+  expect([heard, sent.length]).toEqual([[], 1]);
+});
+
 test("a message that is taken does not reach the SDK, alone or in a batch", async () => {
   const { heard, sent, receive } = await connect((view) => view.kind === "request" && view.method === "mine");
   const mine = { jsonrpc: "2.0", id: null, method: "mine" };
