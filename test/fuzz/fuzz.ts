@@ -15,11 +15,12 @@ const { values } = parseArgs({
 leaveNothing();
 
 console.log(`seed ${values.seed}`);
-const { totals, violations } = await run({
+const { totals, violations, heldTurns } = await run({
   seed: Number(values.seed),
   seconds: Number(values.seconds),
   say: (line) => console.log(`${new Date().toISOString().slice(11, 23)} ${line}`),
 });
 for (const [name, count] of Object.entries(totals)) console.log(`${name.padEnd(44)} ${count}`);
-console.log(violations.length === 0 ? "nothing was violated" : `${violations.length} violations`);
-process.exit(violations.length === 0 ? 0 : 1);
+const count = violations.length + heldTurns.length;
+console.log(count === 0 ? "nothing was violated" : `${count} violations`);
+process.exit(count === 0 ? 0 : 1);

@@ -23,8 +23,12 @@ export interface FuzzOptions {
 export interface FuzzResult {
   totals: Record<string, number>;
   violations: string[];
+  /** The watchdog's lines about turns that took a second of the processor's time, which no load of others explains. */
+  heldTurns: string[];
 }
 
+/** The longest turn of the event loop, in milliseconds of processor time. */
+const MOST_TURN_MS = 1000;
 /** Messages of a conversation before the next one begins. */
 const TURNS = 50;
 /** Violations that are worth reading; with more the run ends. */
@@ -274,5 +278,6 @@ export async function run({ seed, seconds, say }: FuzzOptions): Promise<FuzzResu
     log.split("\n").filter((line) => line.includes("a turn of")),
   );
   for (const line of turns) say(line);
-  return { totals: fuzz.totals, violations: violations() };
+  const heldTurns = turns.filter((line) => (JSON.parse(line) as { processor_ms: number }).processor_ms > MOST_TURN_MS);
+  return { totals: fuzz.totals, violations: violations(), heldTurns };
 }

@@ -1,5 +1,5 @@
 import type { Random } from "../faults/random.ts";
-import { chainOf, chains } from "../support/growth.ts";
+import { chainOf, chains, secretHeads } from "../support/growth.ts";
 
 type Json = Record<string, unknown>;
 
@@ -78,7 +78,8 @@ export class Texts {
 
   #part(characters: number): string {
     const shape = this.#random.next();
-    if (shape < 0.5) return chainOf(this.#of(chains), characters);
+    if (shape < 0.4) return chainOf(this.#of(chains), characters);
+    if (shape < 0.5) return this.#of(secretHeads) + chainOf(this.#of(chains), characters);
     const pieces: string[] = [];
     for (let length = 0; length < characters;) {
       const piece = this.#piece(shape);

@@ -8,6 +8,30 @@ const OTHERS = ["[a](", "![[", "<!--", "<a ", "```\n", "-_/.@", "a1-_b", "&amp",
 /** What hostile texts are made of: each is repeated until the text is long. */
 export const chains: string[] = [...WORDS.flatMap((word) => SIGNS.map((sign) => word + sign)), ...OTHERS];
 
+/** What a secret begins with, before a chain that does not end it. */
+export const secretHeads: string[] = [
+  "password",
+  "password=",
+  'password: "',
+  '"password": [',
+  '{"secret": {',
+  "--password ",
+  "Authorization: Bearer ",
+  "Cookie: a=",
+  "curl -u ",
+  "https://user:",
+  "-----BEGIN RSA PRIVATE KEY-----",
+  "-----BEGIN RSA PRIVATE KEY-----\n",
+  "Private-Lines: 99\n",
+  "kind: Secret\ndata:\n  a: ",
+  "| a | password |\n",
+  "insert into a (password) values ('",
+  "COPY a (password) FROM stdin;\n",
+  "<password>",
+  "secrets:\n  a: ",
+  "eyJhbGciOiJIUzI1NiJ9.",
+];
+
 /** A chain of so many characters. */
 export function chainOf(piece: string, characters: number): string {
   return piece.repeat(Math.ceil(characters / piece.length)).slice(0, characters);

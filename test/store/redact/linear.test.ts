@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { createRedactor } from "../../../src/store/redact/redact.ts";
+import { secretHeads } from "../../support/growth.ts";
 
 const redactor = createRedactor();
 /** A text of ten times the length may take this much longer: it would be a hundred times in quadratic time. */
@@ -158,29 +159,6 @@ const pieces = [
   ],
 ].flat();
 
-/** What a secret begins with, before a chain that does not end it. */
-const heads = [
-  "password",
-  "password=",
-  'password: "',
-  '"password": [',
-  '{"secret": {',
-  "--password ",
-  "Authorization: Bearer ",
-  "Cookie: a=",
-  "curl -u ",
-  "https://user:",
-  "-----BEGIN RSA PRIVATE KEY-----",
-  "-----BEGIN RSA PRIVATE KEY-----\n",
-  "Private-Lines: 99\n",
-  "kind: Secret\ndata:\n  a: ",
-  "| a | password |\n",
-  "insert into a (password) values ('",
-  "COPY a (password) FROM stdin;\n",
-  "<password>",
-  "secrets:\n  a: ",
-  "eyJhbGciOiJIUzI1NiJ9.",
-];
 const signs = [...new Set(pieces.filter((piece) => piece.length <= 3))];
 
 /** The chains whose time grows faster than their length. */
@@ -200,7 +178,7 @@ test("chains of every sign and word that begins something take time in proportio
 });
 
 test("so do chains of every sign behind what begins a secret", () => {
-  const chains = heads.flatMap((head) => signs.map((piece) => ({ head, piece })));
+  const chains = secretHeads.flatMap((head) => signs.map((piece) => ({ head, piece })));
   expect(steep(chains, [5000, 50_000])).toEqual([]);
 });
 
