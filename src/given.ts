@@ -1,6 +1,7 @@
 import { DeweyError } from "./errors.ts";
 import { NotAFile, readPlainFile } from "./plain-file.ts";
-import { Unfit, settings } from "./settings.ts";
+import { Unfit } from "./setting-values.ts";
+import { settings } from "./settings.ts";
 import type { Setting, SettingName } from "./settings.ts";
 
 // Reads settings from flags, the environment and files, and reports all mistakes at once.
