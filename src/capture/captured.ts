@@ -1,5 +1,5 @@
 import { hashedUuid } from "../uuid.ts";
-import { isObject } from "../wire/frame.ts";
+import { isDeeperThan, isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 
 /** A message as the store's bulk tool takes it. */
@@ -184,13 +184,45 @@ export function message(conversation: string, { id, former, role, kind, content,
  */
 const mayBeInexact = /[:[,]\s{0,20}-?(?:[\d.]{16,}|\d+\.\d*0|\d+(?:\.\d+)?[eE][+-]?\d+)(?:[\s,\]}]|$)/;
 
-/** A row as an object, or the reason why it is none. Numbers that JavaScript would write differently keep their digits. */
+/** What is nested deeper takes seconds to write as JSON, or exceeds JavaScript's stack. Clients write a dozen levels. */
+const MAX_ROW_LEVELS = 1000;
+const TOO_DEEP = "[nested too deeply to be written]";
+
+/**
+ * A row as an object, or the reason why it is none. Numbers that JavaScript would write differently keep their digits. Values
+ * nested deeper than `MAX_ROW_LEVELS` are named, so that the rest of their row is kept.
+ */
 export function parseRow(text: string): { row: Json } | { broken: Captured[] } {
   try {
-    const row: unknown = mayBeInexact.test(text) ? JSON.parse(text, exactNumber as Reviver) : JSON.parse(text);
-    return isObject(row) ? { row } : { broken: [{ kind: "broken", reason: "not an object" }] };
+    const row = parsed(text);
+    if (!isObject(row)) return { broken: [{ kind: "broken", reason: "not an object" }] };
+    // Each level takes two characters.
+    if (text.length > 2 * MAX_ROW_LEVELS && isDeeperThan(row, MAX_ROW_LEVELS)) cutDeep(row);
+    return { row };
   } catch (error) {
     return { broken: [{ kind: "broken", reason: error instanceof Error ? error.message : "not JSON" }] };
+  }
+}
+
+function parsed(text: string): unknown {
+  if (!mayBeInexact.test(text)) return JSON.parse(text);
+  try {
+    return JSON.parse(text, exactNumber as Reviver);
+  } catch (error) {
+    // Nested too deeply for a reviver.
+    if (error instanceof RangeError) return JSON.parse(text);
+    throw error;
+  }
+}
+
+/** Names what is nested too deeply in a row, level by level, since a function that calls itself would exceed the stack. */
+function cutDeep(row: Json): void {
+  const isNested = (value: unknown): value is Json => typeof value === "object" && value !== null;
+  let nested = [row];
+  for (let level = 1; level < MAX_ROW_LEVELS; level += 1)
+    nested = nested.flatMap((each) => Object.values(each).filter(isNested));
+  for (const each of nested) {
+    for (const [key, value] of Object.entries(each)) if (isNested(value)) each[key] = TOO_DEEP;
   }
 }
 
@@ -308,7 +340,7 @@ export function writtenJson(value: unknown): string {
   try {
     return JSON.stringify(value) ?? "";
   } catch {
-    return "[nested too deeply to be written]";
+    return TOO_DEEP;
   }
 }
 

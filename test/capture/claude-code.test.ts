@@ -196,10 +196,20 @@ describe("a transcript of Claude Code", () => {
   });
 
   test("that is nested too deeply to be written as JSON keeps its words", () => {
-    const levels = 100_000;
-    const row = `{"type":"user","uuid":"1","cwd":"/x","toolUseResult":${"[".repeat(levels)}${"]".repeat(levels)},"message":{"content":"said"}}`;
-    const reader = new ClaudeCodeReader({ session: "s" });
-    const [message] = messages([...reader.take(row), ...reader.end()]);
-    expect([message?.content, JSON.stringify(message?.metadata).includes("nested too deeply")]).toEqual(["said", true]);
+    for (const [levels, number] of [
+      [100_000, "1"],
+      [5000, "1.50"],
+    ]) {
+      const deep = "[".repeat(Number(levels)) + number + "]".repeat(Number(levels));
+      const rows = [
+        `{"type":"user","uuid":"1","cwd":"/x","toolUseResult":${deep},"message":{"content":"said"}}`,
+        `{"type":"user","uuid":"2","cwd":"/x","message":{"content":[{"type":"tool_result","tool_use_id":"t","content":${deep}},{"type":"text","text":"also said"}]}}`,
+      ];
+      const reader = new ClaudeCodeReader({ session: "s" });
+      const found = messages([...rows.flatMap((row) => reader.take(row)), ...reader.end()]);
+      expect(found.map(({ content }) => content)).toContain("said");
+      expect(found.map(({ content }) => content)).toContain("also said");
+      expect(JSON.stringify(found[0]?.metadata)).toContain("nested too deeply");
+    }
   });
 });
