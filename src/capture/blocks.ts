@@ -23,6 +23,8 @@ const MAX_BLOCK_DEPTH = 12;
 const SHOWN_HASH_CHARACTERS = 16;
 /** A shorter text is no picture. */
 const MIN_DATA_CHARACTERS = 200;
+/** A shorter text costs less than it would to look where it stands. */
+const MIN_REPEATED_CHARACTERS = 200;
 
 /** The call of a tool: its name, and each argument on a line of its own, as the proxy records calls. */
 export function toolCall(
@@ -109,9 +111,16 @@ function blockName(block: unknown): string {
   return `[${[block["type"] ?? block["content_type"] ?? "block", mediaType, size, hash].filter(isText).join(" ")}]`;
 }
 
-/** A value for metadata, as `shallow` makes it, with bytes as type, size and hash. */
-export function kept(value: unknown): unknown {
-  return shallow(value, 0, (text, isMedia) => (isMedia || isEncoded(text) ? factsOfBytes(text) : text));
+/**
+ * A value for metadata, as `shallow` makes it, with bytes as type, size and hash. A long text that is the message's content is
+ * not kept twice: clients write what a tool has printed as a block and as data.
+ */
+export function kept(value: unknown, content?: string): unknown {
+  const repeated = content !== undefined && content.length >= MIN_REPEATED_CHARACTERS ? content : undefined;
+  return shallow(value, 0, (text, isMedia) => {
+    if (text === repeated) return { same_as: "content" };
+    return isMedia || isEncoded(text) ? factsOfBytes(text) : text;
+  });
 }
 
 function isData(block: unknown): boolean {
