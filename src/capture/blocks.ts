@@ -111,16 +111,20 @@ function blockName(block: unknown): string {
   return `[${[block["type"] ?? block["content_type"] ?? "block", mediaType, size, hash].filter(isText).join(" ")}]`;
 }
 
-/**
- * A value for metadata, as `shallow` makes it, with bytes as type, size and hash. A long text that is the message's content is
- * not kept twice: clients write what a tool has printed as a block and as data.
- */
-export function kept(value: unknown, content?: string): unknown {
-  const repeated = content !== undefined && content.length >= MIN_REPEATED_CHARACTERS ? content : undefined;
-  return shallow(value, 0, (text, isMedia) => {
-    if (text === repeated) return { same_as: "content" };
-    return isMedia || isEncoded(text) ? factsOfBytes(text) : text;
-  });
+/** A value for metadata, as `shallow` makes it, with bytes as type, size and hash. */
+export function kept(value: unknown): unknown {
+  return shallow(value, 0, withoutBytes);
+}
+
+/** The same, where a long text that is the message's content is not kept again: clients write what a tool printed twice. */
+export function keptBeside(content: string, value: unknown): unknown {
+  if (content.length < MIN_REPEATED_CHARACTERS) return kept(value);
+  const repeated = { same_as: "content" };
+  return shallow(value, 0, (text, isMedia) => (text === content ? repeated : withoutBytes(text, isMedia)));
+}
+
+function withoutBytes(text: string, isMedia: boolean): unknown {
+  return isMedia || isEncoded(text) ? factsOfBytes(text) : text;
 }
 
 function isData(block: unknown): boolean {

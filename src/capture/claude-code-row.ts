@@ -1,6 +1,6 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { blocksOf, isText, kept, readable, textOf, toolCall, toolResult } from "./blocks.ts";
+import { blocksOf, isText, kept, keptBeside, readable, textOf, toolCall, toolResult } from "./blocks.ts";
 import { derivedId, message, shallow, stated, timeOf, writtenJson } from "./captured.ts";
 import type { Captured, Said } from "./captured.ts";
 import { sessionFacts } from "./claude-code-facts.ts";
@@ -205,7 +205,7 @@ function isRepeated(thread: Thread, name: string, block: Json): boolean {
 function restOf(row: Json, inner: Json, said: string): unknown {
   const { cwd: _, gitBranch: __, version: ___, timestamp: ____, ...rest } = row;
   const { content: _____, model: ______, ...about } = inner;
-  return kept({ ...rest, message: about }, said);
+  return keptBeside(said, { ...rest, message: about });
 }
 
 function blockRest(block: Json): Json {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
+import { Beside } from "./beside.ts";
 import { isText } from "./blocks.ts";
 import { Branches } from "./branches.ts";
 import { conversationId, timeOf } from "./captured.ts";
@@ -39,6 +40,8 @@ export interface ClaudeCodeOptions {
   session: string;
   /** The file, beside which facts about sub-agents lie. */
   path?: string | undefined;
+  /** What lies beside the file. */
+  beside?: Beside | undefined;
   /** The time of rows when none of them has one: the file's. */
   time?: string | undefined;
   agent?: AgentFacts | undefined;
@@ -57,7 +60,7 @@ export class ClaudeCodeReader extends RowReader {
   readonly #roots = new Map<string, string>();
   /** Titles of sessions by the last row that they had; those of this file are told when the row comes. */
   readonly #summaries = new Map<string, string>();
-  readonly #consulted = new Set<string>();
+  readonly #beside: Beside;
   #session: string;
   /** The first rows, until one names the session. */
   #nameless: { row: Json; text: string }[] | undefined = [];
@@ -66,10 +69,11 @@ export class ClaudeCodeReader extends RowReader {
     super();
     this.#options = options;
     this.#session = options.session;
+    this.#beside = options.beside ?? new Beside();
   }
 
   get consulted(): string[] {
-    return [...this.#consulted];
+    return [...this.#beside.consulted];
   }
 
   protected override readRow(row: Json, text: string): Captured[] {
@@ -226,7 +230,7 @@ export class ClaudeCodeReader extends RowReader {
   }
 
   #agentFacts(place: Place, path: string | undefined): AgentFacts {
-    return path === undefined || place.agent === undefined ? {} : agentFactsBeside(path, place, this.#consulted);
+    return path === undefined || place.agent === undefined ? {} : agentFactsBeside(path, place, this.#beside);
   }
 }
 
@@ -297,5 +301,5 @@ export const claudeCode: SourceKind = {
     const isCutRow = /^\s*\{/.test(cut) && /"sessionId":"/.test(cut) && !/"parts":\[/.test(cut);
     return isCutRow && /"type":"(?:user|assistant|system|summary)"/.test(cut) ? "lines" : undefined;
   },
-  reader: ({ path, stem, time }) => new ClaudeCodeReader({ session: stem, path, time }),
+  reader: ({ path, stem, time, beside }) => new ClaudeCodeReader({ session: stem, path, time, beside }),
 };

@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { decodeEntry } from "../proxy/spool/entry.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
+import { Beside } from "./beside.ts";
 import type { CapturedRow, SourceReader } from "./captured.ts";
 import { SQLITE_MAGIC, openSnapshot, tablesOf } from "./database.ts";
 import { decodedText, split } from "./encoding.ts";
@@ -45,8 +46,8 @@ export async function* sourcesIn(path: string): AsyncGenerator<Source> {
   }
 }
 
-/** What is known of a source once it is read; false when no kind knows it. */
-export type SourceEnd = Pick<SourceReader, "consulted"> | false;
+/** What is known of a source once it is read, with what could not be read beside it; false when no kind knows it. */
+export type SourceEnd = (Pick<SourceReader, "consulted"> & { unread?: ReadonlyMap<string, string> }) | false;
 
 /** The contents of a source, recognised by their own marks. */
 export async function* piecesOf(source: Source): AsyncGenerator<CapturedRow, SourceEnd> {
@@ -65,7 +66,8 @@ export async function* piecesOf(source: Source): AsyncGenerator<CapturedRow, Sou
   const rows = typeof known.form === "string" ? lines(text) : objects(text, known.form.depth);
   const reader = known.kind.reader(file);
   yield* readPieces(rows, reader);
-  return reader;
+  const { consulted } = reader;
+  return { ...(consulted && { consulted }), unread: file.beside.unread };
 }
 
 /** The pieces that a reader makes of rows, and what it has held back at their end. */
@@ -130,7 +132,8 @@ export async function lineReader(path: string): Promise<SourceReader | undefined
 async function fileOf({ name, path }: Pick<Source, "name" | "path">): Promise<SourceFile> {
   const plain = basename(name);
   const stem = plain.replace(/\.(?:gz|zst)$/, "").replace(/\.jsonl?$/, "");
-  return { name: plain, stem, path, time: path === undefined ? undefined : (await stat(path)).mtime.toISOString() };
+  const time = path === undefined ? undefined : (await stat(path)).mtime.toISOString();
+  return { name: plain, stem, path, time, beside: new Beside() };
 }
 
 function recognised(head: Head): { kind: SourceKind; form: Form } | undefined {

@@ -209,7 +209,8 @@ describe("what hooks have left", () => {
   test("stays and is tried again when the server fails to store it for a fault of its own, and stops nothing else", async () => {
     using told = talk();
     using other = talk();
-    const prompt = (of: typeof told) => of.events.find((event) => event["hook_event_name"] === "UserPromptSubmit") ?? {};
+    const prompt = (of: typeof told) =>
+      of.events.find((event) => event["hook_event_name"] === "UserPromptSubmit") ?? {};
     told.write(told.rows);
     told.writeAgent();
     other.write(other.rows);
