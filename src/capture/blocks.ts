@@ -78,7 +78,8 @@ export function readable(blocks: unknown[]): string {
 /** What a person can read in a block that is not text: a value that is no block is shown as JSON, with its digits. */
 function otherText(block: unknown): string {
   if (!isObject(block) || (block["type"] ?? block["content_type"]) === undefined) return writtenJson(block);
-  return isData(block) ? blockName(block) : wordsOf(block) || blockName(block);
+  const words = wordsOf(block);
+  return isData(block) ? [words, blockName(block)].filter(isText).join("\n") : words || blockName(block);
 }
 
 /** The words in a block of any type, in their order, a line each. Empty when it has none. */
@@ -99,6 +100,8 @@ function gather(value: unknown, words: string[], depth: number): void {
     for (const each of value) gather(each, words, depth + 1);
     return;
   }
+  // A document's text, where another has its bytes.
+  if ("type" in value && value.type === "text" && "data" in value) gather(value.data, words, depth + 1);
   for (const [key, each] of Object.entries(value)) if (!WORDLESS.test(key)) gather(each, words, depth + 1);
 }
 
@@ -140,6 +143,7 @@ interface DataFacts {
 /** The bytes that a block holds: of Claude's `source`, MCP's `data`, or a `data:` address. */
 function dataOf(block: Json): DataFacts | undefined {
   const source = isObject(block["source"]) ? block["source"] : block;
+  if (source["type"] === "text") return undefined;
   const image = isObject(block["image_url"]) ? block["image_url"]["url"] : block["image_url"];
   const mediaType = [source["media_type"], source["mimeType"], source["mime_type"]].find(isText);
   const isEncodedText = (each: unknown) => typeof each === "string" && (mediaType !== undefined || isEncoded(each));

@@ -280,23 +280,30 @@ function isClaudeCodeRow(row: Json): boolean {
   return hasSession && (isKnownNote(type) || ("parentUuid" in row && isText(row["version"])));
 }
 
-/** Whether a text is a session of Claude Code on the web as its API answers it: the rows of a transcript in an array. */
-function isWebSession(text: string): boolean {
-  const beginning = text.slice(0, WEB_HEAD_CHARACTERS);
-  if (!/^\s*\{\s*"(?:loglines|data|events)"\s*:\s*\[\s*\{/.test(beginning)) return false;
-  return (
-    /"type"\s*:\s*"(?:user|assistant|system)"/.test(beginning) && /"(?:sessionId|session_id|uuid)"\s*:/.test(beginning)
-  );
+/**
+ * How rows lie in a text that has them otherwise than a line each: in an array, as `--output-format json --verbose` prints them;
+ * in an array within an object, as the API of Claude Code on the web answers; or spread over lines.
+ */
+function spreadForm(text: string, rows: Json[]): { depth: 0 | 1 | 2 } | undefined {
+  const beginning = text.slice(0, SPREAD_HEAD_CHARACTERS);
+  const isTalk =
+    /"type"\s*:\s*"(?:user|assistant|system)"/.test(beginning) && /"(?:sessionId|session_id|uuid)"\s*:/.test(beginning);
+  if (!isTalk) return undefined;
+  if (/^\s*\{\s*"(?:loglines|data|events)"\s*:\s*\[\s*\{/.test(beginning)) return { depth: 2 };
+  if (rows.length > 0 || !/"message"\s*:\s*\{/.test(beginning) || !/"content"\s*:/.test(beginning)) return undefined;
+  if (/^\s*\[\s*\{/.test(beginning)) return { depth: 1 };
+  return /^\s*\{\s*\n/.test(beginning) ? { depth: 0 } : undefined;
 }
 
 /** How much of a text tells whether it is a session: its first rows do. */
-const WEB_HEAD_CHARACTERS = 100_000;
+const SPREAD_HEAD_CHARACTERS = 100_000;
 
 export const claudeCode: SourceKind = {
   name: "Claude Code",
   where: (home) => claudeFolders(home).map((folder) => join(folder, "projects")),
   form: ({ rows, cut, text }) => {
-    if (isWebSession(text)) return { depth: 2 };
+    const spread = spreadForm(text, rows);
+    if (spread !== undefined) return spread;
     if (rows.some(isClaudeCodeRow)) return "lines";
     const isCutRow = /^\s*\{/.test(cut) && /"sessionId":"/.test(cut) && !/"parts":\[/.test(cut);
     return isCutRow && /"type":"(?:user|assistant|system|summary)"/.test(cut) ? "lines" : undefined;

@@ -9,7 +9,7 @@ import type { CapturedRow, SourceReader } from "./captured.ts";
 import { SQLITE_MAGIC, openSnapshot, tablesOf } from "./database.ts";
 import { decodedText, split } from "./encoding.ts";
 import { zipCandidates } from "./files.ts";
-import { lines, objects, objectsIn } from "./rows.ts";
+import { lines, objects, objectsIn, tornIn } from "./rows.ts";
 import type { SourceRow } from "./rows.ts";
 import type { DatabaseKind, Form, Head, SourceFile, SourceKind } from "./source-kind.ts";
 import { databaseKinds, sourceKinds } from "./source-kinds.ts";
@@ -70,15 +70,24 @@ export async function* piecesOf(source: Source): AsyncGenerator<CapturedRow, Sou
   return { ...(consulted && { consulted }), unread: file.beside.unread };
 }
 
-/** The pieces that a reader makes of rows, and what it has held back at their end. */
+/** The pieces that a reader makes of rows, and what it has held back at their end, or where they cannot be read on. */
 async function* readPieces(rows: AsyncIterable<SourceRow>, reader: SourceReader): AsyncGenerator<CapturedRow> {
   let [number, end] = [0, 0];
-  for await (const row of rows) {
-    ({ number, end } = row);
-    yield { captured: readRow(reader, row), number, end };
+  let failure: { error: unknown } | undefined;
+  const left = rows[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await left.next().catch((error: unknown) => void (failure = { error }));
+      if (next === undefined || next.done === true) break;
+      ({ number, end } = next.value);
+      yield { captured: readRow(reader, next.value), number, end };
+    }
+    const captured = reader.end();
+    if (captured.length > 0) yield { captured, number, end };
+  } finally {
+    await left.return?.();
   }
-  const captured = reader.end();
-  if (captured.length > 0) yield { captured, number, end };
+  if (failure !== undefined) throw failure.error;
 }
 
 /** The contents of a database, when a kind knows its tables. */
@@ -110,14 +119,24 @@ function readOrTell(read: () => CapturedRow["captured"]): CapturedRow["captured"
   }
 }
 
-/** Reads a row; a line that holds several objects is read as several rows. */
+/** Reads a row; a line that holds several objects, or one behind the half of another, is read as several rows. */
 export function readRow(reader: SourceReader, row: SourceRow): CapturedRow["captured"] {
   if (row.text === undefined) return [{ kind: "broken", reason: "larger than anything that can be stored" }];
   const take = (text: string) => readOrTell(() => reader.take(text));
-  const captured = take(row.text);
-  const isBroken = captured.length === 1 && captured[0]?.kind === "broken";
-  const several = isBroken ? objectsIn(row.text) : undefined;
-  return several === undefined ? captured : several.flatMap(take);
+  // A crash leaves zeros where the file system had not written yet.
+  const text = row.text.startsWith("\0") ? row.text.replace(/^\0+/, "") : row.text;
+  if (text === "") return [];
+  const orTorn = (text: string) => {
+    const captured = take(text);
+    return (isBroken(captured) ? tornIn(text)?.flatMap(take) : undefined) ?? captured;
+  };
+  const captured = take(text);
+  const several = isBroken(captured) ? (objectsIn(text) ?? [text]) : undefined;
+  return several === undefined ? captured : several.flatMap(orTorn);
+}
+
+function isBroken(captured: CapturedRow["captured"]): boolean {
+  return captured.length === 1 && captured[0]?.kind === "broken";
 }
 
 /** A reader for the lines of a file that grows; undefined when it is no plain file of lines that is known, or not yet. */
