@@ -11,7 +11,7 @@ import type { SourceFile, SourceKind } from "./source-kind.ts";
 import { Talk, firstText, hasKeys, idsOf, objectsOf, tokensOf, idOf } from "./talk.ts";
 import type { Piece } from "./talk.ts";
 
-const GEMINI = "gemini";
+export const GEMINI = "gemini";
 /** The types that the versions of the client, and of what was made from it, give to an answer. */
 const answers = new Set<unknown>(["gemini", "model", "qwen", "assistant"]);
 /** The first versions of Qwen Code wrote the same files. */
