@@ -132,6 +132,17 @@ describe("an older session", () => {
   });
 });
 
+test("a picture that was drawn has the words that it was drawn by", async () => {
+  const call = {
+    type: "image_generation_call",
+    id: "ig_1",
+    status: "completed",
+    revised_prompt: "a LYNX",
+    result: "AAAA",
+  };
+  expect(await talk(item(call))).toEqual([["assistant", "tool_use", "image_generation\ndrawn: a LYNX"]]);
+});
+
 test("the output of `codex exec --json` is a session: answers, thoughts, commands, calls and failures", async () => {
   const item = (type: string, more: object, id: string) => ({ type: "item.completed", item: { id, type, ...more } });
   const rows = [
