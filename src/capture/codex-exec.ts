@@ -38,7 +38,7 @@ class CodexExecReader extends RowReader {
       output: "output_tokens",
       cache_read: "cached_input_tokens",
     });
-    const isNote = turns.test(String(type)) || /^item\./.test(String(type));
+    const isNote = turns.test(String(type)) || String(type).startsWith("item.");
     if (isNote) return [...begun, talk.note(String(type), "", { ...piece, tokens, bookkeeping: true })];
     return [...begun, ...talk.unknown(String(type), wordsOf(row), piece)];
   }

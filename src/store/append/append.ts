@@ -24,7 +24,7 @@ export interface AppendOptions {
 }
 
 /** What the parts of one call share. */
-export interface CallInParts {
+interface CallInParts {
   /** Characters of the parts so far: each waits for those before it. */
   characters: number;
   /** Whether a part was not stored: then those behind it are not stored either, so that the messages stay in order. */
