@@ -78,8 +78,10 @@ export function readable(blocks: unknown[]): string {
 /** What a person can read in a block that is not text: a value that is no block is shown as JSON, with its digits. */
 function otherText(block: unknown): string {
   if (!isObject(block) || (block["type"] ?? block["content_type"]) === undefined) return writtenJson(block);
-  const words = wordsOf(block);
-  return isData(block) ? [words, blockName(block)].filter(isText).join("\n") : words || blockName(block);
+  if (!isData(block)) return wordsOf(block) || blockName(block);
+  // A document's title and context; what names a picture is told beside it.
+  const words = block["type"] === "document" ? wordsOf(block) : "";
+  return [words, blockName(block)].filter(isText).join("\n");
 }
 
 /** The words in a block of any type, in their order, a line each. Empty when it has none. */

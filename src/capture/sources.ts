@@ -126,13 +126,14 @@ export function readRow(reader: SourceReader, row: SourceRow): CapturedRow["capt
   // A crash leaves zeros where the file system had not written yet.
   const text = row.text.startsWith("\0") ? row.text.replace(/^\0+/, "") : row.text;
   if (text === "") return [];
-  const orTorn = (text: string) => {
-    const captured = take(text);
-    return (isBroken(captured) ? tornIn(text)?.flatMap(take) : undefined) ?? captured;
-  };
   const captured = take(text);
-  const several = isBroken(captured) ? (objectsIn(text) ?? [text]) : undefined;
-  return several === undefined ? captured : several.flatMap(orTorn);
+  if (!isBroken(captured)) return captured;
+  const rows = objectsIn(text);
+  if (rows === undefined) return tornIn(text)?.flatMap(take) ?? captured;
+  return rows.flatMap((each) => {
+    const of = take(each);
+    return (isBroken(of) ? tornIn(each)?.flatMap(take) : undefined) ?? of;
+  });
 }
 
 function isBroken(captured: CapturedRow["captured"]): boolean {
