@@ -23,6 +23,8 @@ const MAX_BLOCK_DEPTH = 12;
 const SHOWN_HASH_CHARACTERS = 16;
 /** A shorter text is no picture. */
 const MIN_DATA_CHARACTERS = 200;
+/** A shorter text costs less than it would to look where it stands. */
+const MIN_REPEATED_CHARACTERS = 200;
 
 /** The call of a tool: its name, and each argument on a line of its own, as the proxy records calls. */
 export function toolCall(
@@ -76,7 +78,10 @@ export function readable(blocks: unknown[]): string {
 /** What a person can read in a block that is not text: a value that is no block is shown as JSON, with its digits. */
 function otherText(block: unknown): string {
   if (!isObject(block) || (block["type"] ?? block["content_type"]) === undefined) return writtenJson(block);
-  return isData(block) ? blockName(block) : wordsOf(block) || blockName(block);
+  if (!isData(block)) return wordsOf(block) || blockName(block);
+  // A document's title and context; what names a picture is told beside it.
+  const words = block["type"] === "document" ? wordsOf(block) : "";
+  return [words, blockName(block)].filter(isText).join("\n");
 }
 
 /** The words in a block of any type, in their order, a line each. Empty when it has none. */
@@ -97,6 +102,8 @@ function gather(value: unknown, words: string[], depth: number): void {
     for (const each of value) gather(each, words, depth + 1);
     return;
   }
+  // A document's text, where another has its bytes.
+  if ("type" in value && value.type === "text" && "data" in value) gather(value.data, words, depth + 1);
   for (const [key, each] of Object.entries(value)) if (!WORDLESS.test(key)) gather(each, words, depth + 1);
 }
 
@@ -111,7 +118,18 @@ function blockName(block: unknown): string {
 
 /** A value for metadata, as `shallow` makes it, with bytes as type, size and hash. */
 export function kept(value: unknown): unknown {
-  return shallow(value, 0, (text, isMedia) => (isMedia || isEncoded(text) ? factsOfBytes(text) : text));
+  return shallow(value, 0, withoutBytes);
+}
+
+/** The same, where a long text that is the message's content is not kept again: clients write what a tool printed twice. */
+export function keptBeside(content: string, value: unknown): unknown {
+  if (content.length < MIN_REPEATED_CHARACTERS) return kept(value);
+  const repeated = { same_as: "content" };
+  return shallow(value, 0, (text, isMedia) => (text === content ? repeated : withoutBytes(text, isMedia)));
+}
+
+function withoutBytes(text: string, isMedia: boolean): unknown {
+  return isMedia || isEncoded(text) ? factsOfBytes(text) : text;
 }
 
 function isData(block: unknown): boolean {
@@ -127,6 +145,7 @@ interface DataFacts {
 /** The bytes that a block holds: of Claude's `source`, MCP's `data`, or a `data:` address. */
 function dataOf(block: Json): DataFacts | undefined {
   const source = isObject(block["source"]) ? block["source"] : block;
+  if (source["type"] === "text") return undefined;
   const image = isObject(block["image_url"]) ? block["image_url"]["url"] : block["image_url"];
   const mediaType = [source["media_type"], source["mimeType"], source["mime_type"]].find(isText);
   const isEncodedText = (each: unknown) => typeof each === "string" && (mediaType !== undefined || isEncoded(each));

@@ -1,6 +1,7 @@
-import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { isObject } from "../wire/frame.ts";
+import type { Beside } from "./beside.ts";
 import type { AgentFacts, Place } from "./claude-code-facts.ts";
 
 /** How far above a sub-agent's file its session's is sought: `SESSION/subagents/workflows/NAME/`. */
@@ -18,34 +19,27 @@ const MAX_REMEMBERED = 4;
 const remembered = new Map<string, Map<string, string>>();
 
 /**
- * What Claude Code writes beside a sub-agent's transcript, else what its session's transcript says of it. Files that were looked
- * for are added to `consulted`.
+ * What Claude Code writes beside a sub-agent's transcript, else what its session's transcript says of it.
  */
-export function agentFactsBeside(path: string, place: Place, consulted: Set<string>): AgentFacts {
-  const beside = path.replace(/\.jsonl$/, ".meta.json");
-  consulted.add(beside);
-  try {
-    const facts: unknown = JSON.parse(readFileSync(beside, "utf8"));
-    if (isObject(facts) && facts["toolUseId"] !== undefined) return facts;
-    return { ...(isObject(facts) ? facts : {}), ...callOf(path, place, consulted) };
-  } catch {
-    return callOf(path, place, consulted);
-  }
+export function agentFactsBeside(path: string, place: Place, beside: Beside): AgentFacts {
+  const facts = beside.json(path.replace(/\.jsonl$/, ".meta.json"));
+  if (isObject(facts) && facts["toolUseId"] !== undefined) return facts;
+  return { ...(isObject(facts) ? facts : {}), ...callOf(path, place, beside) };
 }
 
-function callOf(path: string, { session, agent }: Place, consulted: Set<string>): AgentFacts {
-  const transcript = sessionFile(path, session, consulted);
-  const toolUseId = transcript === undefined ? undefined : callsIn(transcript).get(agent ?? "");
+function callOf(path: string, { session, agent }: Place, beside: Beside): AgentFacts {
+  const transcript = sessionFile(path, session, beside);
+  const calls = transcript === undefined ? undefined : beside.read(transcript, () => callsIn(transcript));
+  const toolUseId = calls?.get(agent ?? "");
   return toolUseId === undefined ? {} : { toolUseId };
 }
 
-function sessionFile(path: string, session: string, consulted: Set<string>): string | undefined {
+function sessionFile(path: string, session: string, beside: Beside): string | undefined {
   let folder = dirname(path);
   for (let level = 0; level < MAX_LEVELS; level += 1, folder = dirname(folder)) {
     const candidate = join(folder, `${session}.jsonl`);
     if (candidate === path) continue;
-    consulted.add(candidate);
-    if (existsSync(candidate)) return candidate;
+    if (beside.isThere(candidate)) return candidate;
   }
   return undefined;
 }

@@ -110,8 +110,8 @@ function attachment(thread: Thread, given: Json): Note {
 /** The client's own lines: what a person saw is shown, and the rest are notes. */
 function systemRow(row: Json): Note {
   const subtype = isText(row["subtype"]) ? row["subtype"] : "system";
-  const { content, error } = row;
-  const words = isText(content) ? content : isObject(error) || isText(error) ? wordsOf(error) : "";
+  const { content, error, hookErrors, stopReason } = row;
+  const words = isText(content) ? content : wordsOf([error, hookErrors, stopReason]);
   if (words === "")
     return { role: "system", kind: subtype, content: `[system ${subtype}]`, bookkeeping: true, metadata: {} };
   const kind = kindOfUserText(words);

@@ -1,6 +1,6 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { blocksOf, isText, kept, readable, textOf, toolCall, toolResult } from "./blocks.ts";
+import { blocksOf, isText, kept, keptBeside, readable, textOf, toolCall, toolResult } from "./blocks.ts";
 import { derivedId, message, shallow, stated, timeOf, writtenJson } from "./captured.ts";
 import type { Captured, Said } from "./captured.ts";
 import { sessionFacts } from "./claude-code-facts.ts";
@@ -38,7 +38,7 @@ export function rowMessages(thread: Thread, row: Json, text: string, hooks: Hook
     const metadata = {
       ...sessionFacts(row),
       ...made.metadata,
-      ...(index === 0 ? { row: restOf(row, inner) } : { row_uuid: rowId }),
+      ...(index === 0 ? { row: restOf(row, inner, content) } : { row_uuid: rowId }),
     };
     captured.push(message(thread.conversation, { id, former, role, kind, content, time, metadata }));
     if (!knownBlocks.has(String(block["type"])))
@@ -202,10 +202,10 @@ function isRepeated(thread: Thread, name: string, block: Json): boolean {
 }
 
 /** The fields of a row beside its content and those that have a name of their own in metadata. */
-function restOf(row: Json, inner: Json): unknown {
+function restOf(row: Json, inner: Json, said: string): unknown {
   const { cwd: _, gitBranch: __, version: ___, timestamp: ____, ...rest } = row;
   const { content: _____, model: ______, ...about } = inner;
-  return kept({ ...rest, message: about });
+  return keptBeside(said, { ...rest, message: about });
 }
 
 function blockRest(block: Json): Json {

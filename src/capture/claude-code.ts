@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
+import { Beside } from "./beside.ts";
 import { isText } from "./blocks.ts";
 import { Branches } from "./branches.ts";
 import { conversationId, timeOf } from "./captured.ts";
@@ -39,6 +40,8 @@ export interface ClaudeCodeOptions {
   session: string;
   /** The file, beside which facts about sub-agents lie. */
   path?: string | undefined;
+  /** What lies beside the file. */
+  beside?: Beside | undefined;
   /** The time of rows when none of them has one: the file's. */
   time?: string | undefined;
   agent?: AgentFacts | undefined;
@@ -57,7 +60,7 @@ export class ClaudeCodeReader extends RowReader {
   readonly #roots = new Map<string, string>();
   /** Titles of sessions by the last row that they had; those of this file are told when the row comes. */
   readonly #summaries = new Map<string, string>();
-  readonly #consulted = new Set<string>();
+  readonly #beside: Beside;
   #session: string;
   /** The first rows, until one names the session. */
   #nameless: { row: Json; text: string }[] | undefined = [];
@@ -66,10 +69,11 @@ export class ClaudeCodeReader extends RowReader {
     super();
     this.#options = options;
     this.#session = options.session;
+    this.#beside = options.beside ?? new Beside();
   }
 
   get consulted(): string[] {
-    return [...this.#consulted];
+    return [...this.#beside.consulted];
   }
 
   protected override readRow(row: Json, text: string): Captured[] {
@@ -226,7 +230,7 @@ export class ClaudeCodeReader extends RowReader {
   }
 
   #agentFacts(place: Place, path: string | undefined): AgentFacts {
-    return path === undefined || place.agent === undefined ? {} : agentFactsBeside(path, place, this.#consulted);
+    return path === undefined || place.agent === undefined ? {} : agentFactsBeside(path, place, this.#beside);
   }
 }
 
@@ -276,26 +280,33 @@ function isClaudeCodeRow(row: Json): boolean {
   return hasSession && (isKnownNote(type) || ("parentUuid" in row && isText(row["version"])));
 }
 
-/** Whether a text is a session of Claude Code on the web as its API answers it: the rows of a transcript in an array. */
-function isWebSession(text: string): boolean {
-  const beginning = text.slice(0, WEB_HEAD_CHARACTERS);
-  if (!/^\s*\{\s*"(?:loglines|data|events)"\s*:\s*\[\s*\{/.test(beginning)) return false;
-  return (
-    /"type"\s*:\s*"(?:user|assistant|system)"/.test(beginning) && /"(?:sessionId|session_id|uuid)"\s*:/.test(beginning)
-  );
+/**
+ * How rows lie in a text that has them otherwise than a line each: in an array, as `--output-format json --verbose` prints them;
+ * in an array within an object, as the API of Claude Code on the web answers; or spread over lines.
+ */
+function spreadForm(text: string, rows: Json[]): { depth: 0 | 1 | 2 } | undefined {
+  const beginning = text.slice(0, SPREAD_HEAD_CHARACTERS);
+  const isTalk =
+    /"type"\s*:\s*"(?:user|assistant|system)"/.test(beginning) && /"(?:sessionId|session_id|uuid)"\s*:/.test(beginning);
+  if (!isTalk) return undefined;
+  if (/^\s*\{\s*"(?:loglines|data|events)"\s*:\s*\[\s*\{/.test(beginning)) return { depth: 2 };
+  if (rows.length > 0 || !/"message"\s*:\s*\{/.test(beginning) || !/"content"\s*:/.test(beginning)) return undefined;
+  if (/^\s*\[\s*\{/.test(beginning)) return { depth: 1 };
+  return /^\s*\{\s*\n/.test(beginning) ? { depth: 0 } : undefined;
 }
 
 /** How much of a text tells whether it is a session: its first rows do. */
-const WEB_HEAD_CHARACTERS = 100_000;
+const SPREAD_HEAD_CHARACTERS = 100_000;
 
 export const claudeCode: SourceKind = {
   name: "Claude Code",
   where: (home) => claudeFolders(home).map((folder) => join(folder, "projects")),
   form: ({ rows, cut, text }) => {
-    if (isWebSession(text)) return { depth: 2 };
+    const spread = spreadForm(text, rows);
+    if (spread !== undefined) return spread;
     if (rows.some(isClaudeCodeRow)) return "lines";
     const isCutRow = /^\s*\{/.test(cut) && /"sessionId":"/.test(cut) && !/"parts":\[/.test(cut);
     return isCutRow && /"type":"(?:user|assistant|system|summary)"/.test(cut) ? "lines" : undefined;
   },
-  reader: ({ path, stem, time }) => new ClaudeCodeReader({ session: stem, path, time }),
+  reader: ({ path, stem, time, beside }) => new ClaudeCodeReader({ session: stem, path, time, beside }),
 };

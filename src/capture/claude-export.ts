@@ -90,7 +90,8 @@ function blockMessages(
     abandoned: current !== undefined && !current.has(uuid),
   };
   const row = kept({ uuid, attachments, files, files_v2, ...rest });
-  const made = pieces.map((piece) => pieceMessage(piece, role));
+  // Summaries stand behind the rest, so that the others keep their ids.
+  const made = [...pieces.map((piece) => pieceMessage(piece, role)), ...pieces.flatMap(summaryMessage)];
   if (names.length > 0) {
     const last = made.findLast((each) => each.kind === "prompt" || each.kind === "answer");
     const texts = names.join("\n\n");
@@ -130,13 +131,7 @@ function pieceMessage(blocks: Json[], role: "user" | "assistant"): Piece {
   const [first = {}] = blocks;
   const type = String(first["type"]);
   if (type === "thinking") {
-    const summaries = Array.isArray(first["summaries"]) ? first["summaries"].filter(isObject) : [];
-    const text =
-      said(first["thinking"]) ??
-      summaries
-        .map((each) => each["summary"])
-        .filter(isText)
-        .join("\n");
+    const text = said(first["thinking"]) ?? summariesOf(first);
     return { role: "assistant", kind: "thinking", content: text || "(thinking)", metadata: {} };
   }
   if (type === "tool_use") {
@@ -157,6 +152,17 @@ function pieceMessage(blocks: Json[], role: "user" | "assistant"): Piece {
     content: readable(blocks),
     metadata: others.length > 0 ? { blocks: others.map(kept) } : {},
   };
+}
+
+/** What Claude.ai shows of thinking until a person opens it. */
+function summaryMessage([first = {}]: Json[]): Piece[] {
+  const content = first["type"] === "thinking" && said(first["thinking"]) ? summariesOf(first) : "";
+  return content === "" ? [] : [{ role: "assistant", kind: "thinking-summary", content, metadata: {} }];
+}
+
+function summariesOf({ summaries }: Json): string {
+  const texts = Array.isArray(summaries) ? summaries.filter(isObject).map((each) => each["summary"]) : [];
+  return texts.filter(isText).join("\n");
 }
 
 /** Names of attached files, each with the text that was taken out of it. */

@@ -6,7 +6,7 @@ import { conversationId, timeOf } from "./captured.ts";
 import type { Captured } from "./captured.ts";
 import { RowReader } from "./row-reader.ts";
 import { messagesOf } from "./cline-sent.ts";
-import { CLINE, jsonAt } from "./cline.ts";
+import { CLINE } from "./cline.ts";
 import type { Head, SourceFile, SourceKind } from "./source-kind.ts";
 import { Talk, firstText, hasKeys, objectsOf } from "./talk.ts";
 
@@ -23,8 +23,8 @@ class SessionReader extends RowReader {
     const { sessionId, messages, agent } = row;
     const talk = new Talk(CLINE, firstText(sessionId) ?? this.#file.stem);
     const rows = objectsOf(messages);
-    const { path } = this.#file;
-    const about = path === undefined ? undefined : jsonAt(path.replace(/\.messages\.json$/, ".json"));
+    const { path, beside } = this.#file;
+    const about = path === undefined ? undefined : beside.json(path.replace(/\.messages\.json$/, ".json"));
     const facts = isObject(about) ? about : {};
     const metadata = isObject(facts["metadata"]) ? facts["metadata"] : {};
     const parent = firstText(facts["parentSessionId"], facts["parent_session_id"]);

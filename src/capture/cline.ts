@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
@@ -101,30 +101,21 @@ interface Task {
 }
 
 /** The task's own facts, in its folder or in the list of all tasks. */
-function taskOf({ path, stem }: SourceFile): Task {
+function taskOf({ path, stem, beside }: SourceFile): Task {
   if (path === undefined) return { source: CLINE, id: stem, history: {}, totals: undefined };
   const folder = dirname(path);
   const id = basename(folder);
   const extension = Object.entries(extensions).find(([name]) => path.includes(name));
-  const own = jsonAt(join(folder, "history_item.json"));
+  const own = beside.json(join(folder, "history_item.json"));
   const source = extension?.[1] ?? (isObject(own) ? ROO : CLINE);
-  const all = jsonAt(join(dirname(dirname(folder)), "state", "taskHistory.json"));
+  const all = beside.json(join(dirname(dirname(folder)), "state", "taskHistory.json"));
   const listed = objectsOf(all).find((each) => each["id"] === id);
   const history = isObject(own) ? own : (listed ?? {});
   return { source, id, history, totals: tokensOf(history, tokenNames) };
 }
 
-function sentBeside({ path }: SourceFile): Json[] {
-  return path === undefined ? [] : objectsOf(jsonAt(join(dirname(path), SENT)));
-}
-
-/** The content of a JSON file; undefined when it is missing or broken. */
-export function jsonAt(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, "utf8"));
-  } catch {
-    return undefined;
-  }
+function sentBeside({ path, beside }: SourceFile): Json[] {
+  return path === undefined ? [] : objectsOf(beside.json(join(dirname(path), SENT)));
 }
 
 function isShownRow(row: Json): boolean {

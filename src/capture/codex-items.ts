@@ -123,13 +123,17 @@ export class CodexItems {
   }
 
   #call(payload: Json, type: string, time: string | undefined): Item {
-    const { name, namespace, arguments: args, input, action, call_id, id, ...rest } = payload;
+    const { name, namespace, arguments: args, input, action, revised_prompt: drawn, call_id, id, ...rest } = payload;
     const plain = isText(name) ? name : type.replace(/_call$/, "");
     // The tools of a server stand in a namespace, mcp__SERVER, with which Claude Code names them too.
     const tool = isText(namespace) ? `${namespace}__${plain}` : plain;
     const toolUseId = [call_id, id].find(isText) ?? "";
     if (toolUseId !== "") this.#tools.set(toolUseId, { tool, time });
-    const call = toolCall(tool, toolUseId, decoded(args) ?? args ?? input ?? action);
+    const call = toolCall(
+      tool,
+      toolUseId,
+      decoded(args) ?? args ?? input ?? action ?? (isText(drawn) ? { drawn } : undefined),
+    );
     return {
       role: "assistant",
       kind: "tool_use",

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
@@ -171,10 +170,10 @@ function sessionInPath({ path, stem }: SourceFile): string | undefined {
 }
 
 /** The title of a session, from the few lines about it that Copilot keeps beside its events. */
-function titleBeside({ path, stem }: SourceFile): string | undefined {
+function titleBeside({ path, stem, beside }: SourceFile): string | undefined {
   if (path === undefined || stem !== "events") return undefined;
   try {
-    const about: unknown = Bun.YAML.parse(readFileSync(join(dirname(path), "workspace.yaml"), "utf8"));
+    const about: unknown = Bun.YAML.parse(beside.text(join(dirname(path), "workspace.yaml")) ?? "");
     return isObject(about) ? firstText(about["name"], about["summary"]) : undefined;
   } catch {
     return undefined;

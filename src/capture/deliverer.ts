@@ -6,6 +6,7 @@ import type { Log } from "../log.ts";
 import { pause } from "../pause.ts";
 import type { Json } from "../wire/frame.ts";
 import type { Captured, CapturedMessage } from "./captured.ts";
+import { Faults } from "./faults.ts";
 import { FollowedFile } from "./follow.ts";
 import type { EventPlace } from "./hook-messages.ts";
 import type { HookEvent, HookQueue } from "./hook-queue.ts";
@@ -41,6 +42,8 @@ export interface DelivererOptions {
 interface Followed {
   file: FollowedFile;
   taken: Set<string>;
+  /** The same file, to be read from its beginning. */
+  reopened(): FollowedFile;
 }
 
 /**
@@ -52,55 +55,79 @@ export class Deliverer {
   readonly #importer: Importer;
   readonly #transcripts = new Map<string, Followed>();
   readonly #durationsMs = new Map<string, number>();
+  /** What the server failed to store for a fault of its own: it rests, and is told again. */
+  readonly #faults: Faults;
   #awaySinceMs: number | undefined;
 
   constructor(options: DelivererOptions) {
     this.#options = options;
+    this.#faults = new Faults(options.log);
     this.#importer = new Importer({
       call: (tool, args) => this.#call(tool, args),
-      onRefused: (place, { message: reason }) => options.log.error("the store refuses a message", { ...place, reason }),
+      onRefused: (place, error) => {
+        if (error.code === "internal") this.#faults.note(place, error);
+        else options.log.error("the store refuses a message", { ...place, reason: error.message });
+      },
     });
   }
 
-  /** Works until nothing has come for a while. Throws `unavailable` when the server is away too long. */
+  /**
+   * Works until nothing has come for a while, and nothing rests that the server failed to store. Throws `unavailable` when the
+   * server is away too long; what it fails to store for as long is left to the next deliverer.
+   */
   async run(): Promise<void> {
+    const { queue, stopping, idleMs, patienceMs } = this.#options;
     let idleSinceMs = performance.now();
-    while (!this.#options.stopping.aborted && performance.now() - idleSinceMs < this.#options.idleMs) {
-      const waiting = this.#options.queue.waiting();
+    while (!stopping.aborted && performance.now() - idleSinceMs < idleMs) {
+      const waiting = queue.waiting();
+      let isBusy = false;
       // A transcript may hold the end of a tool use whose event comes later in the queue.
-      for (const name of waiting) this.#noteDuration(this.#options.queue.read(name));
+      for (const name of waiting) this.#noteDuration(queue.read(name));
       for (const name of waiting) {
-        if (this.#options.stopping.aborted) return;
-        await this.#deliver(name);
+        if (stopping.aborted) return;
+        isBusy = (await this.#deliver(name)) || isBusy;
       }
-      if (waiting.length > 0) idleSinceMs = performance.now();
-      else await this.#followAll();
-      await pause(POLL_INTERVAL_MS, this.#options.stopping);
+      if (!isBusy) await this.#followAll();
+      if (isBusy || this.#faults.areYoung(patienceMs)) idleSinceMs = performance.now();
+      await pause(POLL_INTERVAL_MS, stopping);
     }
   }
 
-  async #deliver(name: string): Promise<void> {
+  /** Returns false for an event that rests. */
+  async #deliver(name: string): Promise<boolean> {
     const { queue, log } = this.#options;
     try {
       const event = queue.read(name);
       if (event === undefined) throw new Error("it is no event");
-      const isTaken = await this.#take(event);
+      const source = hookSource(event.client);
+      const place = source.place(event.event);
+      if (place === undefined) throw new Error("it names no session");
+      const key = place.transcript ?? place.conversation;
+      if (this.#faults.isResting(key)) return false;
+      const isTaken = await this.#take(event, place, source);
       await this.#importer.flush();
-      if (!isTaken) return;
-      queue.remove(name);
+      if (!this.#settle(key) && isTaken) queue.remove(name);
     } catch (error) {
       if (asDeweyError(error).code === "unavailable") throw error;
       log.error("an event of a hook could not be delivered; it is put aside", { name, error });
       queue.setAside(name);
     }
+    return true;
+  }
+
+  /** Has what the server failed to store since the last time told again, from its beginning. Returns whether there was such. */
+  #settle(key: string): boolean {
+    const sources = this.#faults.settle(key);
+    for (const path of sources) {
+      const followed = this.#transcripts.get(path);
+      if (followed !== undefined) followed.file = followed.reopened();
+    }
+    return sources.length > 0;
   }
 
   /** Returns false when it was stopped while it waited for the transcript: the event is left to the next deliverer. */
-  async #take(event: HookEvent): Promise<boolean> {
+  async #take(event: HookEvent, place: EventPlace, source: HookSource): Promise<boolean> {
     const { stopping } = this.#options;
-    const source = hookSource(event.client);
-    const place = source.place(event.event);
-    if (place === undefined) throw new Error("it names no session");
     const followed = this.#transcript(place, source);
     const expected = await this.#expected(event, place, source, followed);
     const missing = () => expected.filter((message) => !followed?.taken.has(message.message_id));
@@ -163,7 +190,8 @@ export class Deliverer {
     if (known) return known;
     const hooks = { durationMs: (toolUseId: string) => this.#durationsMs.get(toolUseId) };
     const makeReader = source.reader && (() => Promise.resolve(source.reader?.(place, hooks)));
-    const followed = { file: new FollowedFile(transcript, makeReader), taken: new Set<string>() };
+    const reopened = () => new FollowedFile(transcript, makeReader);
+    const followed = { file: reopened(), taken: new Set<string>(), reopened };
     this.#transcripts.set(transcript, followed);
     return followed;
   }
@@ -197,7 +225,11 @@ export class Deliverer {
 
   /** What the client writes between hooks, and behind the last. */
   async #followAll(): Promise<void> {
-    for (const followed of this.#transcripts.values()) await this.#follow(followed);
+    for (const [path, followed] of this.#transcripts) {
+      if (this.#faults.isResting(path)) continue;
+      await this.#follow(followed);
+      this.#settle(path);
+    }
   }
 
   async #call(tool: string, args: Json): Promise<Json> {

@@ -1,4 +1,6 @@
-import { Readable } from "node:stream";
+import { once } from "node:events";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import { ZstdFrames } from "./zstd-frames.ts";
 
 /** How much of a stream tells its encoding. */
 const MARK_BYTES = 4;
@@ -29,14 +31,39 @@ function compressionOf(beginning: Buffer): Compression | undefined {
   return mark === "28b52ffd" ? "zstd" : undefined;
 }
 
+/**
+ * What a compressed stream holds, up to where it ends or is damaged: its error is thrown behind everything before it. A pipe would
+ * throw away what it has read ahead.
+ */
 async function* decompressed(stream: AsyncIterable<Uint8Array>, compression: Compression): AsyncGenerator<Uint8Array> {
-  const inflated = new DecompressionStream(compression);
-  const source = Readable.toWeb(Readable.from(stream)) as unknown as ReadableStream<Uint8Array<ArrayBuffer>>;
-  const reader = source.pipeThrough(inflated).getReader();
+  const inflating = compression === "gzip" ? createGunzip() : createZstdDecompress();
+  const frames = compression === "zstd" ? new ZstdFrames() : undefined;
+  let failure: Error | undefined;
+  inflating.on("error", (error: Error) => (failure ??= error));
+  /** Yields what comes until a piece of input is used up. */
+  async function* until(used: Promise<void>): AsyncGenerator<Uint8Array> {
+    let isUsed = false;
+    const ended = used.then(() => (isUsed = true));
+    for (;;) {
+      const chunk = inflating.read() as Buffer | null;
+      if (chunk !== null) yield chunk;
+      else if (isUsed || failure !== undefined) return;
+      else await Promise.race([ended, once(inflating, "readable").catch(() => {})]);
+    }
+  }
   try {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+    for await (const chunk of stream) {
+      frames?.push(chunk);
+      yield* until(new Promise((used) => inflating.write(chunk, () => used())));
+      if (failure !== undefined) throw failure;
+    }
+    const closed = once(inflating, "close").catch(() => {});
+    inflating.end();
+    yield* until(Promise.race([closed, once(inflating, "end").catch(() => {})]).then(() => {}));
+    if (frames?.isWhole === false) failure ??= new Error("unexpected end of file");
+    if (failure !== undefined) throw failure;
   } finally {
-    await reader.cancel().catch(() => {});
+    inflating.destroy();
   }
 }
 
@@ -69,25 +96,34 @@ async function* withoutMark(stream: AsyncIterable<Uint8Array>): AsyncGenerator<U
   }
 }
 
-/** The beginning of a stream, at least `bytes` long unless the stream is shorter, and a stream that still has it. */
+/**
+ * The beginning of a stream, at least `bytes` long unless the stream is shorter, and a stream that still has it. An error of the
+ * stream within its beginning is thrown behind that.
+ */
 export async function split(
   stream: AsyncIterable<Uint8Array>,
   bytes: number,
 ): Promise<{ beginning: Buffer; rest: AsyncIterable<Uint8Array> }> {
   const iterator = stream[Symbol.asyncIterator]();
   const chunks: Uint8Array[] = [];
-  let read = 0;
-  while (read < bytes) {
-    const next = await iterator.next();
-    if (next.done === true) break;
-    // A stream may reuse the memory of its chunks.
-    chunks.push(new Uint8Array(next.value));
-    read += next.value.length;
+  let failure: { error: unknown } | undefined;
+  try {
+    for (let read = 0; read < bytes;) {
+      const next = await iterator.next();
+      if (next.done === true) break;
+      // A stream may reuse the memory of its chunks.
+      chunks.push(new Uint8Array(next.value));
+      read += next.value.length;
+    }
+  } catch (error) {
+    if (chunks.length === 0) throw error;
+    failure = { error };
   }
   const beginning = Buffer.concat(chunks);
   async function* whole() {
     try {
       if (beginning.length > 0) yield beginning;
+      if (failure !== undefined) throw failure.error;
       yield* { [Symbol.asyncIterator]: () => iterator };
     } finally {
       await iterator.return?.();

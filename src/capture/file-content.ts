@@ -40,22 +40,29 @@ export async function isAsBefore({ path, bytes, modifiedMs }: FileLook): Promise
 /** Whether files that were consulted while another was read have not changed since that began. */
 export function wereAtRest(consulted: readonly string[], { atMs }: FileLook): boolean {
   return consulted.every((path) => {
-    const modifiedMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-    return modifiedMs < atMs - REST_MS;
+    try {
+      return (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) < atMs - REST_MS;
+    } catch {
+      return false;
+    }
   });
 }
 
 /**
  * SHA-256 (hexadecimal) of everything that decides what a file's reader makes of it: this build, the file's content and time,
- * and the content of the files that it consults, or that they are missing.
+ * and the content of the files that it consults, or that they are missing. Undefined when one of these cannot be read.
  */
 export async function contentDigest(
   { hash, modifiedMs }: FileLook,
   consulted: readonly string[],
   hashes: FileHashes,
-): Promise<string> {
+): Promise<string | undefined> {
   const parts = [buildName(), hash, `${modifiedMs}`];
-  for (const path of consulted) parts.push(path, await hashes.of(path));
+  try {
+    for (const path of consulted) parts.push(path, await hashes.of(path));
+  } catch {
+    return undefined;
+  }
   return Bun.SHA256.hash(JSON.stringify(parts), "hex");
 }
 

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
+import type { Beside } from "./beside.ts";
 import { isText, wordsOf } from "./blocks.ts";
 import { conversationId, timeOf } from "./captured.ts";
 import type { Captured } from "./captured.ts";
@@ -11,7 +11,7 @@ import type { SourceFile, SourceKind } from "./source-kind.ts";
 import { Talk, firstText, hasKeys, idsOf, objectsOf, tokensOf, idOf } from "./talk.ts";
 import type { Piece } from "./talk.ts";
 
-const GEMINI = "gemini";
+export const GEMINI = "gemini";
 /** The types that the versions of the client, and of what was made from it, give to an answer. */
 const answers = new Set<unknown>(["gemini", "model", "qwen", "assistant"]);
 /** The first versions of Qwen Code wrote the same files. */
@@ -84,7 +84,7 @@ class GeminiReader extends RowReader {
     // Sub-agents lie in a folder that is named as the session which started them.
     const parent = isSubagent && folder !== undefined ? conversationId(source, basename(folder)) : undefined;
     this.#begun = this.#talk.begin({
-      cwd: projectRoot(folder) ?? folders[0],
+      cwd: projectRoot(folder, this.#file.beside) ?? folders[0],
       parent,
       time: timeOf(row["startTime"]) ?? this.#file.time,
       more: { project_hash: row["projectHash"], ...(isSubagent ? { agent_id: session } : {}) },
@@ -182,14 +182,12 @@ function toolCallOf(talk: Talk, record: Json, piece: Piece): Captured[] {
 }
 
 /** The folder that a chat belongs to, which newer versions note beside the chats. */
-function projectRoot(chats: string | undefined): string | undefined {
+function projectRoot(chats: string | undefined, beside: Beside): string | undefined {
   if (chats === undefined) return undefined;
   for (const folder of [dirname(chats), dirname(dirname(chats))]) {
-    try {
-      return readFileSync(join(folder, ".project_root"), "utf8").trim();
-    } catch {
-      // Older versions note a hash only.
-    }
+    // Older versions note a hash only.
+    const root = beside.text(join(folder, ".project_root"))?.trim();
+    if (root !== undefined) return root;
   }
   return undefined;
 }
@@ -212,7 +210,7 @@ class GeminiLogReader extends RowReader {
     const folder = this.#file.path === undefined ? undefined : join(dirname(this.#file.path), "chats");
     const begun = this.#talks.has(session)
       ? []
-      : talk.beginUnlessKnown({ cwd: projectRoot(folder), time, more: { from: "history" } });
+      : talk.beginUnlessKnown({ cwd: projectRoot(folder, this.#file.beside), time, more: { from: "history" } });
     this.#talks.set(session, talk);
     const said = talk.prompt(idOf(message), { name: `log ${String(messageId)}`, time, row: rest });
     return [...begun, said];

@@ -98,6 +98,7 @@ export class ImportMemory {
         if (conversations.length > MAX_CONVERSATIONS || !wereAtRest(consulted, look)) continue;
         if (!(await isAsBefore(look).catch(() => false))) continue;
         const digest = await contentDigest(look, consulted, this.#hashes);
+        if (digest === undefined) continue;
         noted.push({ file: nameOf(look.path), digest, conversations, told: { account, begun, consulted } });
       }
       if (noted.length > 0) await this.#quietly("dewey_note_imported_files", { files: noted });

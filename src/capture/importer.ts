@@ -51,6 +51,8 @@ export class Importer {
   /** Messages that were there, and were not sent for that. */
   #known = 0;
   refused = 0;
+  /** Those among what was refused that the server failed to store for a fault of its own. */
+  failed = 0;
   /** Orchestration results and startup contexts that are in the store now, whether they were new or not. */
   results = 0;
   contexts = 0;
@@ -272,6 +274,7 @@ export class Importer {
     const error = asDeweyError(thrown);
     if (error.code === "unavailable" || error.code === "unauthorized") throw error;
     this.refused += 1;
+    if (error.code === "internal") this.failed += 1;
     this.#options.onRefused(place, error);
   }
 }

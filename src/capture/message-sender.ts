@@ -94,9 +94,10 @@ export class MessageSender {
       .call("dewey_list_known_messages", { conversation_id: conversation, messages })
       .catch((thrown: unknown) => {
         const error = asDeweyError(thrown);
-        if (error.code !== "invalid") throw error;
+        if (error.code !== "invalid" && error.code !== "internal") throw error;
       });
-    // A message that cannot be asked for, as in a changed export, is refused when it is sent.
+    // A message that cannot be asked for, as in a changed export, is refused when it is sent; and if the server fails to answer
+    // for a fault of its own, it knows a message again all the same.
     if (reply === undefined) return batch;
     const missing = new Set(Array.isArray(reply["missing"]) ? reply["missing"] : []);
     const known = batch.length - missing.size;

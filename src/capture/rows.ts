@@ -108,3 +108,32 @@ export function objectsIn(line: string): string[] | undefined {
   if (rest !== "") found.push(rest);
   return found.length > 1 ? found : undefined;
 }
+
+/** Places at which a whole row is sought behind a torn one. */
+const MAX_TORN_PLACES = 16;
+/** Where an object begins that is neither a value nor an element: before those stands a colon, a comma or a bracket. */
+const ROW_BEGINNING = /[^\s:,[]\{"/g;
+
+/**
+ * The two parts of a line in which a writer was stopped within a row and the next one went on behind it: half a row, and a whole
+ * one. Undefined for any other line.
+ */
+export function tornIn(line: string): string[] | undefined {
+  let place = 0;
+  for (const { index } of line.matchAll(ROW_BEGINNING)) {
+    place += 1;
+    if (place > MAX_TORN_PLACES) return undefined;
+    const rest = line.slice(index + 1);
+    if (isJson(rest)) return [line.slice(0, index + 1), rest];
+  }
+  return undefined;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,5 +1,6 @@
 import type { Database } from "bun:sqlite";
 import type { Json } from "../wire/frame.ts";
+import type { Beside } from "./beside.ts";
 import type { Captured, SourceReader } from "./captured.ts";
 import type { Home } from "./home.ts";
 
@@ -34,6 +35,8 @@ export interface SourceFile {
   path: string | undefined;
   /** When the file was last written, for rows without any time. ISO 8601. */
   time: string | undefined;
+  /** What lies beside it. */
+  beside: Beside;
 }
 
 /** A kind of source: how it is recognised, and what reads it. Each stands in a file of its own, and in `source-kinds.ts`. */

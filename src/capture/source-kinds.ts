@@ -5,11 +5,13 @@ import { claudeExport } from "./claude-export.ts";
 import { claudeHistory } from "./claude-history.ts";
 import { clineSession } from "./cline-session.ts";
 import { cline } from "./cline.ts";
+import { codexExec } from "./codex-exec.ts";
 import { codexHistory } from "./codex-history.ts";
 import { codex } from "./codex.ts";
 import { copilot } from "./copilot.ts";
 import { cursorDatabase, cursorTranscript } from "./cursor.ts";
 import { dewey } from "./dewey.ts";
+import { geminiCheckpoint } from "./gemini-checkpoint.ts";
 import { gemini, geminiLog } from "./gemini.ts";
 import { goose, gooseDatabase } from "./goose.ts";
 import { openCode, openCodeDatabase } from "./opencode.ts";
@@ -30,9 +32,11 @@ export const sourceKinds: readonly SourceKind[] = [
   claudeCode,
   codex,
   codexHistory,
+  codexExec,
   claudeHistory,
   gemini,
   geminiLog,
+  geminiCheckpoint,
   copilot,
   vsCodeChat,
   pi,

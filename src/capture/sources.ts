@@ -4,11 +4,12 @@ import { basename } from "node:path";
 import { decodeEntry } from "../proxy/spool/entry.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
+import { Beside } from "./beside.ts";
 import type { CapturedRow, SourceReader } from "./captured.ts";
 import { SQLITE_MAGIC, openSnapshot, tablesOf } from "./database.ts";
 import { decodedText, split } from "./encoding.ts";
 import { zipCandidates } from "./files.ts";
-import { lines, objects, objectsIn } from "./rows.ts";
+import { lines, objects, objectsIn, tornIn } from "./rows.ts";
 import type { SourceRow } from "./rows.ts";
 import type { DatabaseKind, Form, Head, SourceFile, SourceKind } from "./source-kind.ts";
 import { databaseKinds, sourceKinds } from "./source-kinds.ts";
@@ -45,8 +46,8 @@ export async function* sourcesIn(path: string): AsyncGenerator<Source> {
   }
 }
 
-/** What is known of a source once it is read; false when no kind knows it. */
-export type SourceEnd = Pick<SourceReader, "consulted"> | false;
+/** What is known of a source once it is read, with what could not be read beside it; false when no kind knows it. */
+export type SourceEnd = (Pick<SourceReader, "consulted"> & { unread?: ReadonlyMap<string, string> }) | false;
 
 /** The contents of a source, recognised by their own marks. */
 export async function* piecesOf(source: Source): AsyncGenerator<CapturedRow, SourceEnd> {
@@ -65,18 +66,28 @@ export async function* piecesOf(source: Source): AsyncGenerator<CapturedRow, Sou
   const rows = typeof known.form === "string" ? lines(text) : objects(text, known.form.depth);
   const reader = known.kind.reader(file);
   yield* readPieces(rows, reader);
-  return reader;
+  const { consulted } = reader;
+  return { ...(consulted && { consulted }), unread: file.beside.unread };
 }
 
-/** The pieces that a reader makes of rows, and what it has held back at their end. */
+/** The pieces that a reader makes of rows, and what it has held back at their end, or where they cannot be read on. */
 async function* readPieces(rows: AsyncIterable<SourceRow>, reader: SourceReader): AsyncGenerator<CapturedRow> {
   let [number, end] = [0, 0];
-  for await (const row of rows) {
-    ({ number, end } = row);
-    yield { captured: readRow(reader, row), number, end };
+  let failure: { error: unknown } | undefined;
+  const left = rows[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await left.next().catch((error: unknown) => void (failure = { error }));
+      if (next === undefined || next.done === true) break;
+      ({ number, end } = next.value);
+      yield { captured: readRow(reader, next.value), number, end };
+    }
+    const captured = reader.end();
+    if (captured.length > 0) yield { captured, number, end };
+  } finally {
+    await left.return?.();
   }
-  const captured = reader.end();
-  if (captured.length > 0) yield { captured, number, end };
+  if (failure !== undefined) throw failure.error;
 }
 
 /** The contents of a database, when a kind knows its tables. */
@@ -108,14 +119,25 @@ function readOrTell(read: () => CapturedRow["captured"]): CapturedRow["captured"
   }
 }
 
-/** Reads a row; a line that holds several objects is read as several rows. */
+/** Reads a row; a line that holds several objects, or one behind the half of another, is read as several rows. */
 export function readRow(reader: SourceReader, row: SourceRow): CapturedRow["captured"] {
   if (row.text === undefined) return [{ kind: "broken", reason: "larger than anything that can be stored" }];
   const take = (text: string) => readOrTell(() => reader.take(text));
-  const captured = take(row.text);
-  const isBroken = captured.length === 1 && captured[0]?.kind === "broken";
-  const several = isBroken ? objectsIn(row.text) : undefined;
-  return several === undefined ? captured : several.flatMap(take);
+  // A crash leaves zeros where the file system had not written yet.
+  const text = row.text.startsWith("\0") ? row.text.replace(/^\0+/, "") : row.text;
+  if (text === "") return [];
+  const captured = take(text);
+  if (!isBroken(captured)) return captured;
+  const rows = objectsIn(text);
+  if (rows === undefined) return tornIn(text)?.flatMap(take) ?? captured;
+  return rows.flatMap((each) => {
+    const of = take(each);
+    return (isBroken(of) ? tornIn(each)?.flatMap(take) : undefined) ?? of;
+  });
+}
+
+function isBroken(captured: CapturedRow["captured"]): boolean {
+  return captured.length === 1 && captured[0]?.kind === "broken";
 }
 
 /** A reader for the lines of a file that grows; undefined when it is no plain file of lines that is known, or not yet. */
@@ -130,7 +152,8 @@ export async function lineReader(path: string): Promise<SourceReader | undefined
 async function fileOf({ name, path }: Pick<Source, "name" | "path">): Promise<SourceFile> {
   const plain = basename(name);
   const stem = plain.replace(/\.(?:gz|zst)$/, "").replace(/\.jsonl?$/, "");
-  return { name: plain, stem, path, time: path === undefined ? undefined : (await stat(path)).mtime.toISOString() };
+  const time = path === undefined ? undefined : (await stat(path)).mtime.toISOString();
+  return { name: plain, stem, path, time, beside: new Beside() };
 }
 
 function recognised(head: Head): { kind: SourceKind; form: Form } | undefined {

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isObject } from "../wire/frame.ts";
@@ -239,10 +238,10 @@ function modelOf({ modelId }: Json): string | undefined {
 }
 
 /** The folder of a window, which the editor notes beside its chats. */
-function workspaceOf({ path }: SourceFile): string | undefined {
+function workspaceOf({ path, beside }: SourceFile): string | undefined {
   if (path === undefined) return undefined;
   try {
-    const about: unknown = JSON.parse(readFileSync(join(dirname(dirname(path)), "workspace.json"), "utf8"));
+    const about = beside.json(join(dirname(dirname(path)), "workspace.json"));
     const place = isObject(about) ? firstText(about["folder"], about["workspace"]) : undefined;
     return place?.startsWith("file://") ? fileURLToPath(place) : place;
   } catch {

@@ -17,8 +17,8 @@ import { counted } from "./terminal.ts";
 
 /** Extensions by which a folder is described in which nothing is known. */
 const MAX_TOLD_EXTENSIONS = 6;
-/** The exit code when everything that was read is stored, and something was not read. */
-const NOT_READ = 3;
+/** The exit code when something was not read, or the server failed to store it: another import may. */
+const NOT_STORED = 3;
 /** Files that are read at once: the store works on one conversation's messages in their order, and so on one at a time. */
 const LANES = 2;
 /** Interval at which --watch checks files, and retries a server that is down. */
@@ -57,8 +57,9 @@ export class ImportRun {
   }
 
   get exitCode(): number {
-    if (this.#importer.refused > 0) return 1;
-    return this.#report.isIncomplete ? NOT_READ : 0;
+    const { refused, failed } = this.#importer;
+    if (refused > failed) return 1;
+    return failed > 0 || this.#report.isIncomplete ? NOT_STORED : 0;
   }
 
   /** What was imported, for programs. */
@@ -73,7 +74,7 @@ export class ImportRun {
 
   /** Reads everything once. `named`: the user has named the paths, so that each file named must have a known format. */
   async all(paths: string[], named: boolean): Promise<void> {
-    const found = await Promise.all(paths.map(async (path) => ({ path, found: await filesAt(path) })));
+    const found = await Promise.all(paths.map(async (path) => ({ path, found: await foundAt(path) })));
     const files = found.flatMap((each) => each.found.files);
     this.#bar = new ProgressBar(files.reduce((sum, file) => sum + file.bytes, 0));
     try {
@@ -198,6 +199,7 @@ export class ImportRun {
         if (end === false) continue;
         isKnown = true;
         tally.consulted(end.consulted);
+        for (const [beside, reason] of end.unread ?? []) this.#report.notRead(beside, reason);
       }
     } catch (thrown) {
       tally.leaveOut();
@@ -292,6 +294,15 @@ export class ImportRun {
       }
       if (isSecond) await pause(WATCH_INTERVAL_MS, this.#talk.invocation.stopping);
     }
+  }
+}
+
+/** The files at a path; one that cannot be looked at stops no other. */
+async function foundAt(path: string): Promise<Found> {
+  try {
+    return await filesAt(path);
+  } catch (error) {
+    return { files: [], unread: [{ path, reason: reasonOf(error) }], others: new Map() };
   }
 }
 

@@ -8,7 +8,7 @@ import type { IndexSorter } from "./search/index-sorter.ts";
 import type { Reads } from "./database/reads.ts";
 import { redactKey } from "./redact/redact.ts";
 import { extraMs } from "./append/append.ts";
-import type { StoredMessage } from "./append/append.ts";
+import type { AppendOptions, StoredMessage } from "./append/append.ts";
 import type { NewMessage } from "./append/row.ts";
 import { Writer } from "./append/writer.ts";
 import type { Workshop } from "./workshop/workshop.ts";
@@ -69,7 +69,8 @@ export class Messages {
   /**
    * Stores all messages or none, into an existing conversation or a new one. Errors name `messages[3].…`. With `skip_known`,
    * messages whose ids the conversation has are skipped even if they differ, so that a source can be imported again. With
-   * `skip_copies`, those of other conversations are skipped too, and the reply names these and the messages that differ.
+   * `skip_copies`, those of other conversations are skipped too, and the reply names these and the messages that differ; a call
+   * that fails may then have stored the messages before the one at fault.
    */
   async storeBulk(input: {
     conversation_id?: string | undefined;
@@ -89,8 +90,20 @@ export class Messages {
         ? await this.#sift(conversationId, input.messages, input.skip_copies ?? false)
         : { messages: input.messages };
     const options = { single: false, followToTrash: input.follow_to_trash ?? false };
-    const stored = messages.length === 0 ? [] : await this.#writer.append(conversationId, messages, options);
+    const stored = await this.#appended(conversationId, messages, options, input.skip_copies === true);
     return bulkStored(conversationId, stored, passedOver);
+  }
+
+  /** Messages of an import are stored in parts: its copies are passed over, so that it may be repeated after a failure. */
+  async #appended(
+    conversationId: string,
+    messages: NewMessage[],
+    options: AppendOptions,
+    inParts: boolean,
+  ): Promise<StoredMessage[]> {
+    if (messages.length === 0) return [];
+    if (inParts) return this.#writer.appendInParts(conversationId, messages, options);
+    return this.#writer.append(conversationId, messages, options);
   }
 
   /** A page of a conversation in the order of its turns. Throws `not_found` for the conversation and the turn. */

@@ -83,7 +83,7 @@ describe("Claude.ai's export", () => {
         sender: "assistant",
         text: "ok This block is not supported on your current device yet. done",
         content: [
-          { type: "thinking", thinking: "THINK" },
+          { type: "thinking", thinking: "THINK", summaries: [{ summary: "SHORT" }] },
           { type: "text", text: "ok" },
           { type: "tool_use", name: "artifacts", input: { title: "ART", content: "BODY" } },
           { type: "tool_result", name: "artifacts", content: [{ type: "text", text: "RESULT" }] },
@@ -101,6 +101,7 @@ describe("Claude.ai's export", () => {
       ["assistant", "tool_use", "artifacts\ntitle: ART\ncontent: BODY"],
       ["tool", "tool_result", "RESULT"],
       ["assistant", "answer", "done"],
+      ["assistant", "thinking-summary", "SHORT"],
     ];
     expect(await said("conversations.json", [chat])).toEqual(messages);
     expect(await said("one.json", chat)).toEqual(messages);

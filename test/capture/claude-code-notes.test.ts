@@ -99,6 +99,52 @@ test("searches of the web, and blocks of unknown types, keep their words", async
   ]);
 });
 
+test("documents keep their text and title, and notes of the client every word that it shows", async () => {
+  const text = {
+    type: "document",
+    title: "TITLEONE",
+    source: { type: "text", media_type: "text/plain", data: "TEXTONE" },
+  };
+  const bytes = {
+    type: "document",
+    title: "TITLETWO",
+    source: { type: "base64", media_type: "application/pdf", data: "AAAA" },
+  };
+  const row = (type: string, more: object) => ({ type, uuid: crypto.randomUUID(), sessionId: "s", cwd: "/x", ...more });
+  const result = { type: "tool_result", tool_use_id: "toolu_1", content: [text, bytes] };
+  const rows = [
+    row("user", { message: { role: "user", content: [result] } }),
+    row("system", { subtype: "stop_hook_summary", hookErrors: ["HOOKERROR"], hookInfos: [{ command: "lint" }] }),
+  ];
+  const captured = (await captureFile("t.jsonl", jsonLines(...rows))) ?? [];
+  const contents = captured.flatMap((each) => (each.kind === "message" ? [each.message.content] : []));
+  expect(contents).toEqual([expect.stringMatching(/^TITLEONE\nTEXTONE|^TEXTONE\nTITLEONE/), "HOOKERROR"]);
+  expect(contents[0]).toMatch(/TITLETWO\n\[document application\/pdf 3 bytes sha256:/);
+});
+
+test("a transcript is read from an array, and from rows that are spread over lines", async () => {
+  const row = (text: string) => ({
+    type: "user",
+    uuid: crypto.randomUUID(),
+    sessionId: "s",
+    message: { role: "user", content: text },
+  });
+  const init = { type: "system", subtype: "init", session_id: "s", cwd: "/x" };
+  const rows = [init, row("one"), row("two")];
+  const forms = {
+    "an array": JSON.stringify(rows),
+    "an array over lines": JSON.stringify(rows, null, 2),
+    "rows over lines": rows.map((each) => JSON.stringify(each, null, 2)).join("\n"),
+  };
+  for (const [name, text] of Object.entries(forms)) {
+    const captured = (await captureFile("t.json", text)) ?? [];
+    const said = captured.flatMap((each) =>
+      each.kind === "message" && each.message.role === "user" ? [each.message.content] : [],
+    );
+    expect([name, said]).toEqual([name, ["one", "two"]]);
+  }
+});
+
 test("a call's arguments and a result that is no text keep the digits of large numbers", async () => {
   const call = JSON.stringify(answer("1", [{ type: "tool_use", id: "t", name: "get", input: { id: "$" } }]));
   const result = JSON.stringify(user("2", [{ type: "tool_result", tool_use_id: "t", content: { size: "$" } }]));

@@ -72,6 +72,25 @@ describe("a transcript of Claude Code", () => {
     });
   });
 
+  test("keeps what a tool printed once, though the row has it as a block and as data", () => {
+    const printed = "a line that was printed\n".repeat(20);
+    const result = { tool_use_id: "toolu_01", type: "tool_result", content: printed };
+    const row = (stdout: string) => ({
+      type: "user",
+      uuid: crypto.randomUUID(),
+      sessionId: session,
+      message: { role: "user", content: [result] },
+      toolUseResult: { stdout, stderr: "", lines: [printed] },
+    });
+    const [same] = messages(read([row(printed)]));
+    expect(same?.content).toBe(printed);
+    expect(same?.metadata).toMatchObject({
+      row: { toolUseResult: { stdout: { same_as: "content" }, stderr: "", lines: [{ same_as: "content" }] } },
+    });
+    const [other] = messages(read([row(`${printed}and more`)]));
+    expect(other?.metadata).toMatchObject({ row: { toolUseResult: { stdout: `${printed}and more` } } });
+  });
+
   test("gives every message the same id each time, and each its own", () => {
     const ids = messages(read(recorded(`${session}.jsonl`))).map((message) => message.message_id);
     expect(messages(read(recorded(`${session}.jsonl`))).map((message) => message.message_id)).toEqual(ids);

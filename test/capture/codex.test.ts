@@ -131,3 +131,55 @@ describe("an older session", () => {
     }
   });
 });
+
+test("a picture that was drawn has the words that it was drawn by", async () => {
+  const call = {
+    type: "image_generation_call",
+    id: "ig_1",
+    status: "completed",
+    revised_prompt: "a LYNX",
+    result: "AAAA",
+  };
+  expect(await talk(item(call))).toEqual([["assistant", "tool_use", "image_generation\ndrawn: a LYNX"]]);
+});
+
+test("the output of `codex exec --json` is a session: answers, thoughts, commands, calls and failures", async () => {
+  const item = (type: string, more: object, id: string) => ({ type: "item.completed", item: { id, type, ...more } });
+  const rows = [
+    { type: "thread.started", thread_id: crypto.randomUUID() },
+    { type: "turn.started" },
+    { type: "item.started", item: { id: "1", type: "command_execution", command: "ls LYNX", status: "in_progress" } },
+    item(
+      "command_execution",
+      { command: "ls LYNX", aggregated_output: "an OCELOT", exit_code: 2, status: "completed" },
+      "1",
+    ),
+    item("reasoning", { text: "of MARGAY" }, "2"),
+    item(
+      "mcp_tool_call",
+      { server: "s", tool: "t", arguments: { q: "PUMA" }, result: { content: [{ type: "text", text: "a SERVAL" }] } },
+      "3",
+    ),
+    item("agent_message", { text: "a CARACAL" }, "4"),
+    item("file_change", { changes: [{ path: "KODKOD.ts", kind: "update" }], status: "completed" }, "5"),
+    item("from_the_future", { text: "a COLOCOLO" }, "6"),
+    { type: "turn.failed", error: { message: "a JAGUAR" } },
+  ];
+  const captured = (await captureFile("out.jsonl", jsonLines(...rows))) ?? [];
+  const said = captured.flatMap((each) =>
+    each.kind === "message" && each.message.metadata?.["bookkeeping"] !== true
+      ? [[each.message.role, each.message.content]]
+      : [],
+  );
+  expect(said).toEqual([
+    ["assistant", "shell\ncommand: ls LYNX"],
+    ["tool", "an OCELOT"],
+    ["assistant", "of MARGAY"],
+    ["assistant", "mcp__s__t\nq: PUMA"],
+    ["tool", "a SERVAL"],
+    ["assistant", "a CARACAL"],
+    ["system", expect.stringContaining("KODKOD.ts")],
+    ["system", "a COLOCOLO"],
+    ["system", "a JAGUAR"],
+  ]);
+});

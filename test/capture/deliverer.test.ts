@@ -206,6 +206,50 @@ describe("what hooks have left", () => {
     expect(spoken(await read(told.session))).toEqual(whole);
   });
 
+  test("stays and is tried again when the server fails to store it for a fault of its own, and stops nothing else", async () => {
+    using told = talk();
+    using other = talk();
+    const prompt = (of: typeof told) =>
+      of.events.find((event) => event["hook_event_name"] === "UserPromptSubmit") ?? {};
+    told.write(told.rows);
+    told.writeAgent();
+    other.write(other.rows);
+    for (const event of told.events) told.queue.put(event);
+    told.queue.put({ ...prompt(told), session_id: other.session, transcript_path: other.transcript });
+    let faults = 0;
+    let isOtherThere = false;
+    const call = async (tool: string, args: Event) => {
+      const isPoison = JSON.stringify(args["messages"] ?? []).includes("Now bash.");
+      if (tool !== "dewey_import_messages" || args["conversation_id"] !== told.session || !isPoison || faults === 5)
+        return served.client.call(tool, args);
+      faults += 1;
+      isOtherThere ||= (await read(other.session)).length > 0;
+      throw new DeweyError("internal", "a fault");
+    };
+    await deliverer(told.queue, { call, idleMs: 1000 }).run();
+    expect(faults).toBe(5);
+    expect(isOtherThere).toBe(true);
+    const contents = spoken(await read(told.session)).map(String);
+    expect(contents.toSorted()).toEqual(whole.map(String).toSorted());
+    expect(told.queue.waiting()).toEqual([]);
+    expect(readdirSync(join(told.home.path, "hooks")).filter((name) => name.endsWith(".refused"))).toEqual([]);
+  });
+
+  test("without a transcript stays too when the server fails, and is left to the next deliverer in the end", async () => {
+    using told = talk();
+    const prompt = told.events.find((event) => event["hook_event_name"] === "UserPromptSubmit") ?? {};
+    told.queue.put({ ...prompt, transcript_path: undefined });
+    const fails = (tool: string, args: Event) =>
+      tool === "dewey_import_messages"
+        ? Promise.reject(new DeweyError("internal", "a fault"))
+        : served.client.call(tool, args);
+    await deliverer(told.queue, { call: fails, patienceMs: 1000 }).run();
+    expect(told.queue.waiting()).toHaveLength(1);
+    await deliverer(told.queue).run();
+    expect(told.queue.waiting()).toEqual([]);
+    expect(spoken(await read(told.session))).toEqual([["user", "please use echo"]]);
+  });
+
   test("is left to the next deliverer when this one is stopped while it waits for the transcript", async () => {
     using told = talk();
     const stopping = new AbortController();

@@ -141,3 +141,31 @@ test("a message that is written again later is told once, and what it has gained
   const [talk] = await told({ "c.jsonl": jsonLines(...rows) }, "c.jsonl");
   expect(talk?.said as unknown[]).toEqual([...said.slice(0, 3), ["user", "prompt", "other"], ...said.slice(3)]);
 });
+
+test("a chat that was saved under a name is read, with its calls and their results", async () => {
+  const rows = [
+    { role: "user", parts: [{ text: "look at PUMA" }] },
+    {
+      role: "model",
+      parts: [
+        { text: "Think of SERVAL", thought: true },
+        { text: "I read." },
+        { functionCall: { id: "1", name: "read_file", args: { path: "CARACAL.txt" } } },
+      ],
+    },
+    { role: "user", parts: [{ functionResponse: { id: "1", name: "read_file", response: { output: "a KODKOD" } } }] },
+  ];
+  const said = [
+    ["user", "prompt", "look at PUMA"],
+    ["assistant", "thinking", "Think of SERVAL"],
+    ["assistant", "answer", "I read."],
+    ["assistant", "tool_use", "read_file\npath: CARACAL.txt"],
+    ["tool", "tool_result", "a KODKOD"],
+  ];
+  for (const text of [JSON.stringify(rows), JSON.stringify(rows, null, 2), JSON.stringify({ history: rows })]) {
+    const name = "tmp/h/checkpoint-my%20tag.json";
+    const [talk] = await told({ [name]: text }, name);
+    expect(talk?.title).toBe("my tag");
+    expect(talk?.said).toEqual(said as never);
+  }
+});

@@ -33,6 +33,8 @@ test("every source says where it is, but for what people keep where they like", 
   const without = [...sourceKinds, ...databaseKinds].filter((kind) => kind.where === undefined);
   expect(without.map(({ name }) => name)).toEqual([
     "an export of Dewey",
+    "Codex's output with exec --json",
+    "Gemini CLI's saved chats",
     "Claude.ai's data export",
     "ChatGPT's data export",
   ]);

@@ -132,7 +132,7 @@ describe("the watch over sessions", () => {
     const call = async (tool: string, args: Json): Promise<Json> => {
       if (tool !== "dewey_list_known_messages") return server.call(tool, args);
       asked += 1;
-      if (asked === 2) throw new DeweyError("internal", "a fault");
+      if (asked === 2) throw new DeweyError("conflict", "a fault");
       // It is asked again only about a conversation of which it had something.
       return { ...(await server.call(tool, args)), former: true };
     };

@@ -305,7 +305,10 @@ export class Outbox {
     const { setAside, log } = this.#options;
     const { conversation } = lane;
     try {
-      setAside.add(call.tool, call.args, reason);
+      if (setAside.add(call.tool, call.args, reason)) {
+        log.error("the store refused a record; it was set aside", { conversation, reason, file: setAside.file });
+        this.aside += 1;
+      }
     } catch (error) {
       log.error("a refused record cannot be set aside; it will be retried", {
         conversation,
@@ -313,8 +316,6 @@ export class Outbox {
       });
       return LONGEST_PAUSE_MS;
     }
-    log.error("the store refused a record; it was set aside", { conversation, reason, file: setAside.file });
-    this.aside += 1;
     this.#settle(lane, call);
     return 0;
   }

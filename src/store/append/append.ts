@@ -19,6 +19,16 @@ export interface AppendOptions {
   single: boolean;
   /** Also store into a conversation in the trash, so that it is complete when restored. */
   followToTrash: boolean;
+  /** Of a call that is stored in parts: the place of the first message in it, and what its parts share. */
+  part?: { first: number; call: CallInParts } | undefined;
+}
+
+/** What the parts of one call share. */
+interface CallInParts {
+  /** Characters of the parts so far: each waits for those before it. */
+  characters: number;
+  /** Whether a part was not stored: then those behind it are not stored either, so that the messages stay in order. */
+  hasFailed: boolean;
 }
 
 /** A stored message's id, turn and time. */
@@ -33,6 +43,8 @@ export interface Append {
   conversation: string;
   rows: AppendRow[];
   characters: number;
+  /** What it shares with other parts of its call. */
+  call: CallInParts | undefined;
   /** The index of each message's row; a message that occurs twice in the call has one row. */
   rowOf: number[];
   /** Prefix of a message's fields in errors: "" for a single message, otherwise "messages[3].". */
@@ -88,9 +100,10 @@ class Preparation {
   readonly #places = new Map<string, number>();
 
   constructor(conversation: string, options: AppendOptions) {
-    const path = (index: number) => (options.single ? "" : `messages[${index}].`);
+    const { first, call } = options.part ?? { first: 0, call: undefined };
+    const path = (index: number) => (options.single ? "" : `messages[${first + index}].`);
     const settle = Promise.withResolvers<StoredMessage[]>();
-    this.append = { conversation: conversation.toLowerCase(), rows: [], characters: 0, rowOf: [], path, settle };
+    this.append = { conversation: conversation.toLowerCase(), rows: [], characters: 0, call, rowOf: [], path, settle };
     this.#followToTrash = options.followToTrash;
   }
 

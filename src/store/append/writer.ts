@@ -1,4 +1,4 @@
-import { asDeweyError } from "../../errors.ts";
+import { DeweyError, asDeweyError } from "../../errors.ts";
 import type { SQL } from "bun";
 import { appendRows, extraMs, prepare, prepareInTurns, settle } from "./append.ts";
 import type { Append, AppendOptions, AppendOutcome, StoredMessage } from "./append.ts";
@@ -33,6 +33,12 @@ const SLOW_GROUP_MS = 25;
 /** A call with more than this is converted over several turns of the event loop. */
 const MAX_MESSAGES_AT_ONCE = 300;
 const MAX_CHARACTERS_AT_ONCE = 200_000;
+
+/**
+ * Characters of contents in a part of an import's call. Smaller ones cost more commits, larger ones leave the database idle while
+ * the first is prepared.
+ */
+const MAX_PART_CHARACTERS = 300_000;
 
 /** When groups are sent. */
 export interface GroupTimes {
@@ -87,17 +93,46 @@ export class Writer {
   /** Appends to one conversation, all or nothing. */
   async append(conversationId: string, messages: NewMessage[], options: AppendOptions): Promise<StoredMessage[]> {
     const append = await this.#prepared(conversationId, messages, options);
+    const { call } = append;
+    if (call?.hasFailed === true) throw behindRefused();
     this.#waiting.push(append);
     // Sent at the end of this turn of the event loop, so that calls that arrive together share a group.
     if (!this.#isSending) queueMicrotask(() => this.#send());
     this.#isSending = true;
     // A group's deadline starts when it is sent; a caller's starts with its call.
-    const limitMs = this.#database.deadlineMs + extraMs(append.characters);
+    if (call !== undefined) call.characters += append.characters;
+    const limitMs = this.#database.deadlineMs + extraMs(call?.characters ?? append.characters);
     const timer = setTimeout(() => {
       this.#waiting = this.#waiting.filter((each) => each !== append);
       append.settle.reject(translated(new Late(limitMs)));
     }, limitMs);
     return append.settle.promise.finally(() => clearTimeout(timer));
+  }
+
+  /**
+   * The same in parts, which are stored one after the other: while the database stores one, the next is prepared. When a part is
+   * not stored, neither are those behind it, and the call throws.
+   */
+  async appendInParts(
+    conversationId: string,
+    messages: NewMessage[],
+    options: AppendOptions,
+  ): Promise<StoredMessage[]> {
+    const call = { characters: 0, hasFailed: false };
+    const stored = partsOf(messages).map(async ({ first, part }) => {
+      try {
+        return await this.append(conversationId, part, { ...options, part: { first, call } });
+      } catch (error) {
+        call.hasFailed = true;
+        throw error;
+      }
+    });
+    // Each is waited for: a caller that tries again must not overtake the rest.
+    const ends = await Promise.allSettled(stored);
+    return ends.flatMap((end) => {
+      if (end.status === "rejected") throw end.reason;
+      return end.value;
+    });
   }
 
   /** Prepares messages for `appendWithin`, before its transaction: large ones may wait for others. */
@@ -178,7 +213,8 @@ export class Writer {
   /**
    * The callers of the next group. Calls to one conversation keep their order: they wait while it is in flight, and behind
    * an earlier call that waits. No id occurs twice, because the database judges an id once per group. A call with its own
-   * turn numbers is the last of its conversation in the group, because later numbers depend on it.
+   * turn numbers is the last of its conversation in the group, because later numbers depend on it; and so is a part of a call,
+   * because those behind it depend on its being stored.
    */
   #takeGroup(): Append[] {
     const group: Append[] = [];
@@ -189,7 +225,11 @@ export class Writer {
     let rows = 0;
     let characters = 0;
     for (const append of this.#waiting) {
-      const { conversation } = append;
+      const { conversation, call } = append;
+      if (call?.hasFailed === true) {
+        append.settle.reject(behindRefused());
+        continue;
+      }
       const fits =
         rows + append.rows.length <= MAX_GROUP_ROWS && characters + append.characters <= MAX_GROUP_CHARACTERS;
       const numbered = append.rows.some((row) => row.turn !== null);
@@ -201,7 +241,7 @@ export class Writer {
       }
       group.push(append);
       going.add(conversation);
-      if (numbered) waiting.add(conversation);
+      if (numbered || call !== undefined) waiting.add(conversation);
       for (const row of append.rows) ids.add(row.id);
       rows += append.rows.length;
       characters += append.characters;
@@ -249,6 +289,25 @@ export class Writer {
     }
     for (const append of group) await this.#commit([append]);
   }
+}
+
+function behindRefused(): DeweyError {
+  return new DeweyError("conflict", "an earlier part of the call was not stored; send the messages one by one");
+}
+
+/** Consecutive messages, as many together as are prepared in a moment. */
+function partsOf(messages: NewMessage[]): { first: number; part: NewMessage[] }[] {
+  const parts: { first: number; part: NewMessage[] }[] = [];
+  let characters = Infinity;
+  for (const [first, message] of messages.entries()) {
+    const part = parts.at(-1)?.part;
+    if (part === undefined || characters >= MAX_PART_CHARACTERS) {
+      parts.push({ first, part: [message] });
+      characters = 0;
+    } else part.push(message);
+    characters += message.content.length;
+  }
+  return parts;
 }
 
 function rowsOf(appends: Append[]): number {

@@ -22,8 +22,12 @@ const otherArgument = /[\s/\\:=<>{}()[\],]|^[\w.-]+@|\.\w{2,5}$/;
 const takesPassword =
   /(?:(?:check|verify|hash|compare|validate|make|encrypt)_?passw(?:or)?d|bcrypt\.(?:hash|compare|hashpw|checkpw)(?:Sync)?|argon2\.(?:hash|verify))$/i;
 
-/** How the names of both end: a fast check, since brackets are frequent. */
-const endings = new Set("in te on do al ls th h= ct er up rd wd sh re pw nc fy".split(" ").map(placeOfPair));
+/** Makers of a wallet or an account, whose first argument is a private key. */
+const takesKey = /(?:Wallet|privateKeyToAccount|from_?(?:secret_?|private_?)?key|Account\.from_key|hexToAccount)$/i;
+const PRIVATE_KEY = /^(?:0x)?[\da-f]{64}$/i;
+
+/** How the names of all end: a fast check, since brackets are frequent. */
+const endings = new Set("in te on do al ls th h= ct er up rd wd sh re pw nc fy et nt ey".split(" ").map(placeOfPair));
 
 function placeOfPair(pair: string): number {
   return (pair.charCodeAt(0) | 32) * 256 + (pair.charCodeAt(1) | 32);
@@ -34,6 +38,7 @@ export function signingIn(scan: Scan, bracket: number): void {
   const { text } = scan;
   if (!endings.has((text.charCodeAt(bracket - 2) | 32) * 256 + (text.charCodeAt(bracket - 1) | 32))) return;
   const before = text.slice(Math.max(0, bracket - 24), bracket);
+  if (takesKey.test(before)) return privateKey(scan, bracket + 1);
   const first = takesPassword.test(before) ? 0 : 1;
   if (first === 1 && !signsIn.test(before)) return;
   let at = bracket + 1;
@@ -54,6 +59,12 @@ export function signingIn(scan: Scan, bracket: number): void {
     if (comma === null) return;
     at = end + comma[0].length;
   }
+}
+
+function privateKey(scan: Scan, at: number): void {
+  const value = quotedValue(scan.text, at);
+  if (value !== undefined && PRIVATE_KEY.test(scan.text.slice(value.start, Math.min(value.end, value.start + 70))))
+    scan.cuts.add(value.start, value.end, NAMED);
 }
 
 function isPassword(argument: string): boolean {

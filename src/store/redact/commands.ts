@@ -47,7 +47,7 @@ export function flag(scan: Scan, start: number): void {
   if (name === "cookie") return cookieFlag(scan, end);
   if (name === "value") return namedValue(scan, start, end);
   if ((name.length < 3 && name !== "pw") || text[end] === "=") return;
-  const verdict = secretName(name);
+  const verdict = secretName(name.replace(/^with-/, ""));
   if (verdict === undefined) return;
   const value = argument(scan, end);
   if (value === undefined || isSentence(scan, start, value)) return;
@@ -66,7 +66,7 @@ function namedValue(scan: Scan, start: number, end: number): void {
 /** The argument behind a flag: after a space, or in a list after its quotation mark, a comma and another one. */
 function argument(scan: Scan, end: number): Value | undefined {
   const { text } = scan;
-  const between = /^(?:\\*["']\s{0,20},\s{0,40}|["']?\s{1,20}(?:\\\s+)?(?:- )?)/.exec(text.slice(end, end + 80));
+  const between = /^(?:\\*["']\s{0,20},\s{0,40}|["']?\s{1,20}(?:\\\s+)?(?:- |<<< ?)?)/.exec(text.slice(end, end + 80));
   if (between === null) return undefined;
   const value = valueAfter(scan, end + between[0].length, 0);
   return value === undefined || (!value.isQuoted && text[value.start] === "-") ? undefined : value;
@@ -269,7 +269,7 @@ const positional: readonly RegExp[] = [
   /^jdbc:oracle:thin:[\w$#]{1,60}\/(?=([^\s@/"']{4,100})@)/,
   /^user [\w.-]{1,60} on (?:\S{1,20} ){0,4}>(?=(\S{4,100})(?:\s|$))/,
   /^(?:PSK|XAUTH|EAP) "(?=([^"\s]{8,100})")/,
-  /^echo (?:-\w )?["']?(?:[\w.-]{1,40}:)?(?=([^\s"'$:]{4,100})["']?\s{0,4}\|[^\n]{0,80}(?:chpasswd|\|\s{0,4}passwd\b|--pass(?:word|wd)?-(?:on-)?stdin|sudo -S))/,
+  /^echo (?:-\w )?["']?(?:[\w.-]{1,40}:)?(?=([^\s"'$:]{4,100})["']?\s{0,4}\|[^\n]{0,80}(?:chpasswd|\|\s{0,4}passwd\b|--pass(?:word|wd)?-(?:on-)?stdin|--(?:with-)?(?:api-)?(?:token|key)(?:-stdin)?\b|sudo -S))/,
 ];
 
 /** `requirepass …`, `rabbitmqctl add_user NAME …`, `echo … | chpasswd`: by where the command begins. */

@@ -23,6 +23,9 @@ const placeholderEnd = /(?:EXAMPLE|EXAMPLEKEY|\.\.\.)$|[xX*]{6}/;
 /** A call, a subscript or an access of a property: code that reads a value. */
 const code =
   /^(?:await |new |!?[A-Za-z_$][\w$]{0,60}(?:\??\.[A-Za-z_$][\w$]{0,60}){0,8}(?:[([{]|\?\.|::|->|\)|\|\||&&))/;
+/** A type of Rust, C or Go, or a choice between two values. */
+const typeOrChoice =
+  /^(?:[&*](?:'[a-z_]{1,20}(?:\s|$)|(?:mut|const|dyn|str|string|u8|bytes?|char)\b|\[|\()|!?[\w$.]{1,40}\?[\w$.]{1,40}[(.[])/;
 const codeEnd = /(?:[([{]|\)[;,.]?)$/;
 const property = /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+[.,;)]*$/;
 /** A regular expression in code. */
@@ -31,10 +34,11 @@ const path =
   /^(?:[~.]{0,2}(?:\/[\w.@-]+)+\/?|[A-Za-z]:\\.*|[\w-]+(?:\/[\w.-]+)+\.[a-z]{2,5}|[\w.-]+\.(?:pem|key|crt|cer|json|ya?ml|txt|env|ts|js|py|go|md|html|png|svg|toml|ini|cfg|conf|gpg|asc|p12|pfx|jks|sh))$/i;
 const url = /^[a-z][a-z\d+.-]{1,20}:\/\//i;
 const words = /^[A-Za-z]+(?:[-_. '][A-Za-z]+)*[.,;:!?)]*$/;
-const uuid = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
+/** Also behind a word, which names what it is the id of. */
+const uuid = /^(?:[a-z]{2,20}[-_:])?[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
 const date =
   /^\d{4}-\d\d-\d\d(?:[T ][\d:.Z+-]*)?$|^\d+(?:\.\d+){1,3}$|^v\d+(?:\.\d+)*$|^\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?$/;
-const digest = /^(?:sha\d+|md5|blake\w+)[:-]/i;
+const digest = /^(?:\w{1,10}:)?(?:sha\d+|md5|blake\w+)[:-]/i;
 /** Names of algorithms and forms, which mix letters and digits. */
 const technical =
   /^(?:sha|md|base|utf|aes|rs|hs|es|ps|ed|curve|oauth|ipv|http|pbkdf|argon|bcrypt|scrypt|x|v|p|s|ec|h|tls|ssl|blake|rsa|dsa|hmac|cost|rounds|iso|latin|ascii|utf|win|node|php|python|nt)\d{1,5}$/i;
@@ -94,6 +98,7 @@ function isOther(value: string, { isQuoted }: Setting): boolean {
   if (isQuoted) return false;
   return (
     code.test(value) ||
+    typeOrChoice.test(value) ||
     codeEnd.test(value) ||
     value.includes("=>") ||
     expression.test(value) ||

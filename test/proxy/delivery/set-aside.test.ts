@@ -24,6 +24,19 @@ test("records are set aside as JSON lines in a file that only its owner may read
   expect(setAside.isThere).toBe(false);
 });
 
+test("a record that is refused again, as after a failover, is set aside once", () => {
+  using folder = spoolFolder();
+  mkdirSync(folder.path);
+  const setAside = new SetAside(folder.path);
+  const added = ["one", "two", "one"].map((text) => setAside.add("a_tool", { text }, "the reason"));
+  expect(added).toEqual([true, true, false]);
+  const lines = readFileSync(setAside.file, "utf8").trim().split("\n");
+  expect(lines.map((line) => (JSON.parse(line) as { arguments: { text: string } }).arguments.text)).toEqual([
+    "one",
+    "two",
+  ]);
+});
+
 test("a record that cannot be set aside throws", () => {
   using folder = spoolFolder();
   expect(() => new SetAside(folder.path).add("a_tool", {}, "the reason")).toThrow("ENOENT");

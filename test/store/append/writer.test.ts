@@ -219,6 +219,34 @@ for (const engine of engines) {
       expect([bulk.first_turn, bulk.last_turn, single.turn_number]).toEqual([1, 1000, 1001]);
     });
 
+    test("of an import's call are stored in parts, in their order", async () => {
+      const [conversation_id = ""] = await beginMany(1);
+      const messages = Array.from({ length: 12 }, (_, index) => user(`${index} `.padEnd(120_000, "word ")));
+      const bulk = await store.messages.storeBulk({ conversation_id, messages, skip_copies: true });
+      expect(bulk).toMatchObject({ stored: 12, first_turn: 1, last_turn: 12 });
+      expect(await stored([conversation_id])).toEqual({ messages: 12, groups: 4 });
+      await using sql = connect(connection);
+      const rows: { place: number }[] = await sql`select split_part(content, ' ', 1)::integer as place from messages
+        where conversation_id = ${conversation_id} order by turn_number`;
+      expect(rows.map(({ place }) => place)).toEqual(messages.map((_, index) => index));
+    });
+
+    test("behind a part that is not stored are not stored either, and the error names the message at fault", async () => {
+      const [conversation_id = ""] = await beginMany(1);
+      await store.messages.store({ conversation_id, ...user("here"), turn_number: 8 });
+      const messages = Array.from({ length: 12 }, (_, index) => ({
+        ...user(`${index} `.padEnd(120_000, "word ")),
+        turn_number: index + 1,
+      }));
+      const call = store.messages.storeBulk({ conversation_id, messages, skip_copies: true });
+      expect(await failure(call)).toMatchObject({
+        code: "conflict",
+        message: expect.stringContaining("turn 8 is taken"),
+      });
+      // Two parts of three stand before that one; the last would have fitted.
+      expect(await stored([conversation_id])).toEqual({ messages: 7, groups: 3 });
+    });
+
     test("hold at most 4,000,000 characters, or one larger message", async () => {
       const together = async (...lengths: number[]) => {
         const ids = await beginMany(lengths.length);
