@@ -83,11 +83,15 @@ async function* upTo(all: Pages, last: number): Pages {
 }
 
 /** `unfolded` is the turn whose tool call is shown whole, or all of them. */
-async function draw({ out, terminal }: Talk, all: Pages, unfolded: number | "all" | undefined): Promise<void> {
+async function draw(
+  { out, terminal, invocation }: Talk,
+  all: Pages,
+  unfolded: number | "all" | undefined,
+): Promise<void> {
   let begun = false;
   const isWhole = (message: Message) => unfolded === "all" || message.turn === unfolded || !isToolCall(message);
   for await (const page of all) {
-    if (!begun) await out.write(beginning(page, terminal));
+    if (!begun) await out.write(beginning(page, terminal, invocation.typed("dewey show")));
     begun = true;
     for (const message of page.messages) {
       await out.write(isWhole(message) ? whole(message, terminal) : folded(message, terminal));
@@ -95,7 +99,8 @@ async function draw({ out, terminal }: Talk, all: Pages, unfolded: number | "all
   }
 }
 
-function beginning(page: ConversationPage, { paint }: Terminal): string {
+/** `show` is the command that shows another conversation. */
+function beginning(page: ConversationPage, { paint }: Terminal, show: string): string {
   const { title, ...rest } = page;
   const place = about({ ...rest, title: null });
   const heading = title === null ? `Conversation ${page.conversation_id}` : oneLine(title);
@@ -104,19 +109,19 @@ function beginning(page: ConversationPage, { paint }: Terminal): string {
     ...(title === null ? [] : [paint("quiet", page.conversation_id)]),
     ...(place === "" ? [] : [place]),
     paint("quiet", `begun ${localTime(page.created_at)}, last message ${localTime(page.updated_at)}`),
-    ...relations(page),
+    ...relations(page, show),
     "",
     "",
   ].join("\n");
 }
 
 /** The conversations that this one comes from, and those that come from it. */
-function relations({ parent_id, forked_from, related = [] }: ConversationPage): string[] {
+function relations({ parent_id, forked_from, related = [] }: ConversationPage, show: string): string[] {
   return [
-    ...(parent_id === null ? [] : [`sub-agent of dewey show ${parent_id}`]),
-    ...(forked_from === null ? [] : [`continues dewey show ${forked_from}`]),
+    ...(parent_id === null ? [] : [`sub-agent of ${show} ${parent_id}`]),
+    ...(forked_from === null ? [] : [`continues ${show} ${forked_from}`]),
     ...related.map(
-      ({ id, relation, title }) => `${relation}: dewey show ${id}${title === null ? "" : `  ${oneLine(title)}`}`,
+      ({ id, relation, title }) => `${relation}: ${show} ${id}${title === null ? "" : `  ${oneLine(title)}`}`,
     ),
   ];
 }
