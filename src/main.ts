@@ -49,8 +49,8 @@ async function help(args: string[]): Promise<number> {
   const { helpWidth, manual, overview } = await import("./cli/help.ts");
   const width = helpWidth(process.stdout.columns);
   const typed = await typing();
-  if (name === undefined) return print(typed(overview(await allCommands(), packageJson.version, width)));
-  return print(typed(manual(await knownCommand(name), width)));
+  if (name === undefined) return print(overview(await allCommands(), packageJson.version, { width, typed }));
+  return print(manual(await knownCommand(name), { width, typed }));
 }
 
 async function knownCommand(name: string): Promise<Command> {

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { typedAs, typedName } from "../../src/cli/typed.ts";
+import { binary } from "../support/binary.ts";
 import { temporaryHome } from "../support/home.ts";
 
 test("a program that is not on the PATH is called by its path, from where one is", () => {
@@ -29,4 +30,18 @@ test("commands in a text are told as they are typed, and nothing else", () => {
   );
   expect(typedAs("dewey", text)).toBe(text);
   expect(typedAs("'$&'", "dewey list")).toBe("'$&' list");
+});
+
+test("errors, help and doctor of a clone's program name it by its path", async () => {
+  using home = temporaryHome();
+  const told = async (...args: string[]) => {
+    const env = { PATH: "/usr/bin:/bin", HOME: home.path, DEWEY_URL: "ws://127.0.0.1:1" };
+    const cwd = join(import.meta.dir, "../..");
+    const child = Bun.spawn([binary, ...args], { env, cwd, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    const [out, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+    return out + errors;
+  };
+  expect(await told("list", "--nonsense")).toContain("see: ./dist/dewey help list");
+  expect(await told("help", "list")).toContain("\n  ./dist/dewey list");
+  expect(await told("doctor")).toContain("connect one with: ./dist/dewey connect claude-code");
 });

@@ -132,14 +132,14 @@ describe.skipIf(browserPath === null)("when a call fails", () => {
     await text.fill("Be brief and kind.");
     failing.fails = ({ name }) => name.includes("context");
     await page.getByRole("button", { name: "Save", exact: true }).click();
-    await page.getByText("This may be out of date").first().waitFor();
+    await page.getByText("This may be out of date").waitFor();
     expect(await text.inputValue()).toBe("Be brief and kind.");
     await page.getByRole("link", { name: "Home" }).click();
     await page.locator(".amounts").waitFor();
     await page.goBack();
-    await tryAgain(page).first().waitFor();
+    await tryAgain(page).waitFor();
     failing.fails = () => false;
-    await tryAgain(page).first().click();
+    await tryAgain(page).click();
     expect(await text.inputValue()).toBe("Be brief and kind.");
     await page.getByRole("button", { name: "Save", exact: true }).click();
     await page.getByText("2 changes").waitFor();

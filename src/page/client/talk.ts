@@ -9,7 +9,7 @@ import { Turns } from "./turns.ts";
 /** Messages asked for at once. */
 const BLOCK_ROWS = 60;
 /** Of the first ones, those before the turn that is opened: as many as are drawn above the window. */
-const ROWS_BEFORE = 15;
+const ROWS_BEFORE = 20;
 /** Messages kept; those farthest from the window are let go, since a conversation may have any number. */
 const MOST_KEPT = 3000;
 
@@ -57,7 +57,8 @@ export class Talk {
   readonly error = signal<CallError | undefined>(undefined);
   /** Grows with each arrival of messages. */
   readonly arrivals = signal(0);
-  #wanted: [first: number, last: number] = [0, BLOCK_ROWS - 1];
+  /** Rows that are drawn; none to begin with. */
+  #wanted: [first: number, last: number] = [0, -1];
   #isLoading = false;
   #isExtending = false;
   #stretches: [first: number, last: number][] = [];
@@ -100,13 +101,19 @@ export class Talk {
   }
 
   async #readFirst(): Promise<void> {
-    const part = await this.#readFrom(Math.max(0, (this.#turn ?? 1) - 1 - ROWS_BEFORE), BLOCK_ROWS);
+    // What is wanted meanwhile may be among these.
+    this.#isLoading = true;
+    const { messages, ...facts } = await this.#readFrom(
+      Math.max(0, (this.#turn ?? 1) - 1 - ROWS_BEFORE),
+      BLOCK_ROWS,
+    ).finally(() => (this.#isLoading = false));
     // Around a turn that is not there the outline tells what is.
-    if (this.isOutlined.value || !part.messages.some(({ turn }) => turn >= (this.#turn ?? 1))) return;
-    batch(() => {
-      this.facts.value ??= part;
-      this.turns.value = Turns.of(part.messages.map(({ turn }) => turn));
-    });
+    if (!this.isOutlined.value && messages.some(({ turn }) => turn >= (this.#turn ?? 1)))
+      batch(() => {
+        this.facts.value ??= { messages: [], ...facts };
+        this.turns.value = Turns.of(messages.map(({ turn }) => turn));
+      });
+    await this.#load();
   }
 
   /** Tries again what could not be read. */
