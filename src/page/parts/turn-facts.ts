@@ -68,7 +68,7 @@ function nameOf(form: TurnForm, { kind, metadata }: Kinds): string {
 }
 
 /** `server · tool` for the names that clients give to MCP's tools. */
-function plainTool(tool: string): string {
+export function plainTool(tool: string): string {
   const parts = /^mcp__(.{1,80}?)__(.+)$/.exec(tool);
   return visible(parts ? `${parts[1]} · ${parts[2]}` : tool);
 }

@@ -26,8 +26,8 @@ export const searchView: View = {
 };
 
 const PAGE_HITS = 30;
-/** Letters that come at once, such as a pasted word, are one search; one that is outdated is cancelled in the database. */
-const TYPING = { delayMs: 40 };
+/** Letters that come at once are one search, after the first; one that is outdated is cancelled in the database. */
+const TYPING = { delayMs: 40, isEager: true } as const;
 
 /** Hits are counted by their facets once the person rests: the hits themselves come first. */
 const COUNTING = { delayMs: 400 };
