@@ -173,5 +173,6 @@ function highlighted({ snippet, snippet_matches: matches }: Hit, terminal: Termi
     position = end + MARK.length;
   }
   const text = `${lit}${piece(position, letters.length)}`;
-  return Bun.wrapAnsi(text, Math.max(1, terminal.columns - 2)).replaceAll(/^/gm, "  ");
+  // Texts without spaces, such as Chinese ones, are broken as well, or the terminal would break them at its edge.
+  return Bun.wrapAnsi(text, Math.max(1, terminal.columns - 2), { hard: true }).replaceAll(/^/gm, "  ");
 }
