@@ -1,11 +1,18 @@
 import type { ComponentChildren, RefObject } from "preact";
 import { useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Turns } from "../client/turns.ts";
 import { Heights } from "./heights.ts";
 
 // A list of turns, of any length, of which only what is near the window is in the document. What holds still is the anchor: the row at
 // the top of the window and how far it is scrolled. Heights become known as rows are shown; the scroll position follows from
 // the anchor, so that nothing jumps when an estimate was wrong.
+
+/** Which turn is in which row: rows are numbered without gaps, and turns are not. */
+interface Rows {
+  readonly count: number;
+  turnAt(row: number): number | undefined;
+  /** The row of a turn, or of the nearest one before it. */
+  rowOf(turn: number): number;
+}
 
 /** What a parent may ask of the list. */
 export interface VirtualListHandle {
@@ -18,7 +25,7 @@ export interface VirtualListHandle {
 interface VirtualListProps {
   handle: RefObject<VirtualListHandle | null>;
   /** The turn of each row. When others come before or between them, what is seen stays in its place. */
-  turns: Turns;
+  turns: Rows;
   /** The row that is first at the top. */
   first: number;
   label: string;
@@ -147,7 +154,7 @@ export function VirtualList({ handle, turns, first, label, estimate, row, onRang
 }
 
 /** The row of a turn among others, if it is one of them. */
-function rowIn(turns: Turns, turn: number | undefined): number | undefined {
+function rowIn(turns: Rows, turn: number | undefined): number | undefined {
   if (turn === undefined) return undefined;
   const row = turns.rowOf(turn);
   return turns.turnAt(row) === turn ? row : undefined;
