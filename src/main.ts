@@ -12,7 +12,8 @@ async function main(args: string[]): Promise<number> {
   } catch (thrown) {
     const error = asDeweyError(thrown);
     const { visible } = await import("./visible.ts");
-    const message = `dewey: ${visible(error.message)}`;
+    const typed = await typing();
+    const message = `dewey: ${visible(typed(error.message))}`;
     const { isTTY, columns } = process.stderr;
     process.stderr.write(`${isTTY && columns > 0 ? Bun.wrapAnsi(message, columns, { trim: false }) : message}\n`);
     // A hook must not fail: exit code 2 makes Claude Code refuse the user's prompt.
@@ -27,12 +28,17 @@ async function dispatch(args: string[]): Promise<number> {
   if (name === "help") return help(rest.filter((arg) => arg !== "--help" && arg !== "-h"));
   if (asksForHelp(rest)) return help([name]);
   const command = await knownCommand(name);
-  const [{ parseCommandLine }, { visible }] = await Promise.all([import("./cli/command.ts"), import("./visible.ts")]);
+  const [{ parseCommandLine }, { visible }, typed] = await Promise.all([
+    import("./cli/command.ts"),
+    import("./visible.ts"),
+    typing(),
+  ]);
   return command.run({
     ...parseCommandLine(command, rest),
     env: process.env,
     version: packageJson.version,
     print: (text) => print(visible(text)),
+    typed,
     stopping: stopSignal(),
   });
 }
@@ -42,8 +48,9 @@ async function help(args: string[]): Promise<number> {
   if (extra !== undefined) throw new DeweyError("invalid", `dewey help takes one command; see: dewey --help`);
   const { helpWidth, manual, overview } = await import("./cli/help.ts");
   const width = helpWidth(process.stdout.columns);
-  if (name === undefined) return print(overview(await allCommands(), packageJson.version, width));
-  return print(manual(await knownCommand(name), width));
+  const typed = await typing();
+  if (name === undefined) return print(overview(await allCommands(), packageJson.version, { width, typed }));
+  return print(manual(await knownCommand(name), { width, typed }));
 }
 
 async function knownCommand(name: string): Promise<Command> {
@@ -59,6 +66,12 @@ async function knownCommand(name: string): Promise<Command> {
 function asksForHelp(args: string[]): boolean {
   const own = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
   return own.includes("--help") || own.includes("-h");
+}
+
+/** `Invocation.typed`. */
+async function typing(): Promise<(text: string) => string> {
+  const { typedAs, typedName, whereabouts } = await import("./cli/typed.ts");
+  return (text) => typedAs(typedName(whereabouts(process.env)), text);
 }
 
 function print(text: string): number {

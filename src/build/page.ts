@@ -8,6 +8,9 @@ import { writeWhole } from "./whole-file.ts";
 
 const root = join(import.meta.dir, "../..");
 const PAGE = join(root, "src/page");
+/** What runs first, and the views. */
+const START = "start.ts";
+const VIEWS = "main.tsx";
 /** The path that the source imports. */
 const SOURCE_BUNDLE = join(root, "dist/page/bundle.page");
 /** Where the port serves the bundled files. */
@@ -21,29 +24,41 @@ export async function layPage(): Promise<void> {
 
 /** The files of the page as JSON text: by name, the media type and the compressed contents in base64. */
 async function pageBundle(): Promise<string> {
-  const { outputs } = await bundle();
+  const { outputs, metafile } = await bundle();
   const files = await Promise.all(
     outputs.map(async (output) => [PUBLIC_PATH + basename(output.path), await compressed(output)] as const),
   );
-  const main = outputs.find(({ kind }) => kind === "entry-point");
-  const style = outputs.find(({ path }) => path.endsWith(".css"));
   const icon = await hashed("icon.svg", "image/svg+xml");
   files.push([icon.path, await compressed(icon.file)]);
+  const parts = Object.entries(metafile?.outputs ?? {});
+  const style = parts.find(([path]) => path.endsWith(".css"));
+  const script = (source: string) =>
+    parts.find(([path, { entryPoint }]) => path.endsWith(".js") && entryPoint?.endsWith(source));
   const names: Record<string, string> = { icon: icon.path };
-  for (const [placeholder, output] of Object.entries({ main, style })) {
-    if (output === undefined) throw new Error(`the bundle of the page has no ${placeholder}`);
-    names[placeholder] = PUBLIC_PATH + basename(output.path);
+  for (const [placeholder, part] of Object.entries({ start: script(START), main: script(VIEWS), style })) {
+    if (part === undefined) throw new Error(`the bundle of the page has no ${placeholder}`);
+    names[placeholder] = PUBLIC_PATH + basename(part[0]);
   }
+  // What both scripts share is fetched with them, and not once they are read.
+  const shared = new Set([script(START), script(VIEWS)].flatMap((part) => (part ? importsOf(part[1]) : [])));
+  names["shared"] = [...shared].map((path) => `<link rel="modulepreload" href="${path}" />`).join("\n    ");
   const template = await Bun.file(join(PAGE, "index.html")).text();
   const html = template.replaceAll(/%(\w+)%/g, (whole, name: string) => names[name] ?? whole);
   const index = await compressed(new Blob([html], { type: "text/html;charset=utf-8" }));
   return JSON.stringify(Object.fromEntries([["index.html", index], ...files]));
 }
 
+type Part = NonNullable<Bun.BuildOutput["metafile"]>["outputs"][string];
+
+/** Where the modules are served that a script imports at its beginning. */
+function importsOf({ imports }: Part): string[] {
+  return imports.flatMap(({ path, kind }) => (kind === "import-statement" ? [PUBLIC_PATH + basename(path)] : []));
+}
+
 /** Bundles the page. The metafile tells which packages it holds code of. */
 export async function bundle(): Promise<Bun.BuildOutput> {
   return Bun.build({
-    entrypoints: [join(PAGE, "main.tsx")],
+    entrypoints: [join(PAGE, START), join(PAGE, VIEWS)],
     root,
     target: "browser",
     format: "esm",

@@ -42,6 +42,8 @@ export interface Invocation {
   env: Record<string, string | undefined>;
   version: string;
   print: (text: string) => void;
+  /** A text of Dewey's own with the commands in it as a person types them here: see `typed.ts`. */
+  typed: (text: string) => string;
   /** Aborts when the process is asked to stop. */
   stopping: AbortSignal;
 }

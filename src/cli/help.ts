@@ -1,6 +1,6 @@
 import { settings } from "../settings.ts";
 import { flagsOf } from "./command.ts";
-import type { Command } from "./command.ts";
+import type { Command, Invocation } from "./command.ts";
 
 /** Longer lines of help are hard to read, however wide the terminal is. */
 const MAX_COLUMNS = 80;
@@ -14,8 +14,18 @@ export function helpWidth(columns: number | undefined): number {
 /** Terms longer than this stand on a line of their own, so that their explanations keep enough room. */
 const MAX_TERM_CHARACTERS = 28;
 
+/** How help is laid out, and what its hints call the program: see `typed.ts`. */
+interface HelpForm {
+  width?: number;
+  typed?: Invocation["typed"];
+}
+
 /** The output of `dewey --help`. */
-export function overview(commands: readonly Command[], version: string, width = MAX_COLUMNS): string {
+export function overview(
+  commands: readonly Command[],
+  version: string,
+  { width = MAX_COLUMNS, typed = String }: HelpForm = {},
+): string {
   const { wrapped, columns } = layout(width);
   return [
     ...wrapped(`dewey ${version}: keeps what AI clients and MCP servers say to each other, and finds it again.`),
@@ -24,13 +34,15 @@ export function overview(commands: readonly Command[], version: string, width = 
     "",
     ...columns(commands.map((command) => [command.name, command.summary])),
     "",
-    ...wrapped("dewey help COMMAND shows its flags, its variables and examples; dewey --version prints the version."),
+    ...wrapped(
+      typed("dewey help COMMAND shows its flags, its variables and examples; dewey --version prints the version."),
+    ),
     "",
   ].join("\n");
 }
 
 /** The output of `dewey help COMMAND`, generated from the tables that the command obeys. */
-export function manual(command: Command, width = MAX_COLUMNS): string {
+export function manual(command: Command, { width = MAX_COLUMNS, typed = String }: HelpForm = {}): string {
   const { wrapped, columns, usage } = layout(width);
   const flags = Object.entries(flagsOf(command)).map(([name, flag]): [string, string] => [
     `--${name}${flag.value === undefined ? "" : ` ${flag.value}`}`,
@@ -45,10 +57,10 @@ export function manual(command: Command, width = MAX_COLUMNS): string {
     ...wrapped(command.summary),
     "",
     ...command.usage.flatMap((form, index) => usage(form, index === 0)),
-    ...(command.about === undefined ? [] : ["", ...wrapped(command.about)]),
+    ...(command.about === undefined ? [] : ["", ...wrapped(typed(command.about))]),
     "",
     command.examples.length === 1 ? "example:" : "examples:",
-    ...command.examples.map((example) => `  ${example}`),
+    ...command.examples.map((example) => `  ${typed(example)}`),
     ...(flags.length > 0 ? ["", "flags:", ...columns(flags)] : []),
     ...(variables.length > 0 ? ["", "environment (a flag overrides its variable):", ...columns(variables)] : []),
     "",

@@ -1,3 +1,4 @@
+import type { Invocation } from "./command.ts";
 import type { FileAccount } from "../capture/import-memory.ts";
 import type { Importer } from "../capture/importer.ts";
 import { counted } from "./terminal.ts";
@@ -80,7 +81,10 @@ export class ImportReport {
   }
 
   /** For a person. */
-  summary({ stored, known, versions, conversations, refused, results, contexts }: Importer): string {
+  summary(
+    { stored, known, versions, conversations, refused, results, contexts }: Importer,
+    typed: Invocation["typed"],
+  ): string {
     const others = [
       ...(results > 0 ? [counted(results, "orchestration result")] : []),
       ...(contexts > 0 ? [counted(contexts, "startup context")] : []),
@@ -96,7 +100,9 @@ export class ImportReport {
       ...this.#passedOverLines(),
       ...(unknown === "" ? [] : [`Kept rows of unknown types: ${unknown}.`]),
       ...(faults > 0 ? [`${counted(faults, "fault")}:`] : []),
-      ...this.#faults.map(({ source, row, reason }) => `  ${source}${row === undefined ? "" : `:${row}`}: ${reason}`),
+      ...this.#faults.map(
+        ({ source, row, reason }) => `  ${source}${row === undefined ? "" : `:${row}`}: ${typed(reason)}`,
+      ),
       ...(faults > this.#faults.length ? [`  and ${faults - this.#faults.length} more`] : []),
       "",
     ].join("\n");

@@ -250,16 +250,16 @@ class Serving {
     const address = from ?? null;
     const stateless = new StatelessLink(link, this.#stateless, this.#subscriptions, address);
     const session: Session = { left: left.signal, takesLinks: false, address };
+    // Before the server of its session is there: a request that stands alone need not wait for that.
+    const transport = linkTransport(link, (view) => {
+      session.takesLinks ||= asksForLinks(view);
+      return stateless.take(view);
+    });
     try {
       const server = await createMcpServer(this.#options, session);
       const closed = Promise.withResolvers<void>();
       server.onclose = () => closed.resolve();
-      await server.connect(
-        linkTransport(link, (view) => {
-          session.takesLinks ||= asksForLinks(view);
-          return stateless.take(view);
-        }),
-      );
+      await server.connect(transport);
       await closed.promise;
     } catch (error) {
       this.#options.log.warn("a session could not be served", { error });

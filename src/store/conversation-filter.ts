@@ -41,9 +41,9 @@ export function isByMessages({ tool, kind, errors }: Narrowing): boolean {
 
 /** That one message meets all conditions on messages, if there are any. */
 function ofMessages(narrowing: Narrowing, meant: Meant): string[] {
-  const conditions = messageConditions(narrowing, meant, literally, "conversation");
-  if (conditions.length === 0) return [];
-  return [`exists (select from messages m where m.conversation_id = conversations.id and ${conditions.join(" and ")})`];
+  const { alone } = messageConditions(narrowing, meant, literally);
+  if (alone.length === 0) return [];
+  return [`exists (select from messages m where m.conversation_id = conversations.id and ${alone.join(" and ")})`];
 }
 
 /** The filters of a list that no conversation meets by itself. */

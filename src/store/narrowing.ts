@@ -183,25 +183,25 @@ function titled(title: string, value: Value): string {
     where words @@ (select string_agg(${prefix}, ' & ')::tsquery from ${words})`;
 }
 
-/**
- * Conditions on `messages m` for one of a conversation's messages. `by` says how messages of a tool are found: by the index
- * over words and metadata, or by that over tools and conversations.
- */
-export function messageConditions(
-  narrowing: Pick<Narrowing, "errors">,
-  meant: Meant,
-  value: Value,
-  by: "words" | "conversation",
-): string[] {
-  const tool = by === "words" ? holdsTool(meant.tool, value) : isAmong("tool", meant, value);
-  const failed = narrowing.errors === true ? [`m.metadata @> ${value(FAILED, "jsonb")}`] : [];
-  return [...tool, ...isAmong("kind", meant, value), ...failed];
+/** Conditions on `messages m` for one of a conversation's messages. */
+interface MessageConditions {
+  /** By the index over words and metadata, beside words. */
+  besideWords: string[];
+  /** By that over tools and conversations. */
+  alone: string[];
 }
 
-function holdsTool(names: string[] | undefined, value: Value): string[] {
-  if (names === undefined) return [];
-  const holds = (tool: string) => `m.metadata @> ${value(storableMetadata({ tool }).readable ?? "null", "jsonb")}`;
-  return [`(${names.map(holds).join(" or ")})`];
+/** Both forms hold the same values. */
+export function messageConditions(narrowing: Pick<Narrowing, "errors">, meant: Meant, value: Value): MessageConditions {
+  const failed = narrowing.errors === true ? [`m.metadata @> ${value(FAILED, "jsonb")}`] : [];
+  const others = [...isAmong("kind", meant, value), ...failed];
+  if (meant.tool === undefined) return { besideWords: others, alone: others };
+  const tools = meant.tool.map((tool) => value(storableMetadata({ tool }).readable ?? "null", "jsonb"));
+  const names = tools.map((tool) => `${tool} ->> 'tool'`);
+  return {
+    besideWords: [`(${tools.map((tool) => `m.metadata @> ${tool}`).join(" or ")})`, ...others],
+    alone: [`${facets.tool.expression} in (${names.join(", ")})`, ...others],
+  };
 }
 
 function isAmong(facet: FacetName, meant: Meant, value: Value): string[] {

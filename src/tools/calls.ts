@@ -33,7 +33,7 @@ export const listCalls = defineTool({
         "conversation_id, title, upstream, tool, started_at, duration_ms, outcome, turn, call_turn",
       ),
     ),
-    tools: shownBy(z.array(toolStats), "as in dewey_stats").optional(),
+    tools: shownBy(z.array(toolStats), "as in dewey_stats, latest 10,000").optional(),
     next_cursor: nextCursor,
   }),
   annotations: reads,

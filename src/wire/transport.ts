@@ -13,19 +13,20 @@ import type { Link } from "./link.ts";
 
 /**
  * The SDK's transport over a link. Invalid frames are answered with the errors of JSON-RPC, and the link stays open. `take`
- * is offered every message first, and returns whether it has dealt with it.
+ * is offered every message first, from now on, and returns whether it has dealt with it; the rest waits for `start`.
  */
 export function linkTransport(link: Link, take: (view: FrameView) => boolean = () => false): Transport {
   /** Ids of the requests sent over the link that are still unanswered. */
   const asked = new Set<RequestId>();
+  const early: FrameView[] = [];
+  let state: "early" | "started" | "closed" = "early";
   const transport: Transport = {
     start() {
-      link.open({
-        frame: (text) => deliver(viewFrame(text), { transport, link, asked, take }),
-        // The SDK has no backpressure: its frames are queued by the link, up to the link's own limit.
-        drained: () => {},
-        closed: () => transport.onclose?.(),
-      });
+      // The SDK listens for the close only now.
+      if (state === "closed") queueMicrotask(() => transport.onclose?.());
+      else state = "started";
+      for (const view of early.splice(0)) deliver(view, receiver);
+      link.resume();
       return Promise.resolve();
     },
     send(message) {
@@ -38,6 +39,24 @@ export function linkTransport(link: Link, take: (view: FrameView) => boolean = (
       return Promise.resolve();
     },
   };
+  const receiver = { transport, link, asked, take };
+  link.open({
+    frame(text) {
+      const view = viewFrame(text);
+      if (state !== "early") deliver(view, receiver);
+      else if (view.kind === "batch" || !take(view)) {
+        early.push(view);
+        // So that no more than one waits, but for what was on its way.
+        link.pause();
+      }
+    },
+    // The SDK has no backpressure: its frames are queued by the link, up to the link's own limit.
+    drained: () => {},
+    closed() {
+      state = "closed";
+      transport.onclose?.();
+    },
+  });
   return transport;
 }
 

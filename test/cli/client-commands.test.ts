@@ -194,8 +194,29 @@ describe("dewey show", () => {
     expect(code).toBe(0);
     expect(stdout).toStartWith(`# The plan Please mend the flaky test.\n${id}\na client · looked-at\n`);
     expect(stdout).toContain("\n\n# The plan\n\nPlease **mend** the `flaky` test.\n\n");
-    expect(stdout).toContain('▸ 2 · user · echo: echo { "message": "hi" } (4 lines)\n');
+    expect(stdout).toContain('▸ 2 · user · echo: { "message": "hi" } (4 lines)\n');
     expect(stdout).toContain("▸ 3 · assistant · echo · success · 12 ms: first line second line");
+  });
+
+  test("says what is thought, and folds output without its colours and the name of its tool", async () => {
+    const { conversation_id } = await rpc.tool("dewey_store_messages_bulk", {
+      messages: [
+        { role: "assistant", content: "Perhaps.", metadata: { kind: "thinking" } },
+        { role: "assistant", content: "Bash ls", metadata: { kind: "tool_use", tool: "Bash" } },
+        {
+          role: "tool",
+          content: "\u001b[31mred\u001b[0m\nmore",
+          metadata: { kind: "tool_result", tool: "Bash", outcome: "error", duration_ms: 61_000 },
+        },
+        { role: "tool", content: "Bashful", metadata: { tool: "Bash" } },
+      ],
+    });
+    const { stdout } = await dewey("show", String(conversation_id));
+    expect(stdout).toContain("## 1 · assistant · thinking  ");
+    expect(stdout).toContain("▸ 2 · assistant · Bash: ls\n");
+    expect(stdout).toContain("▸ 3 · tool · Bash · error · 1 min 1 s: red more (2 lines)\n");
+    expect(stdout).toContain("▸ 4 · tool · Bash: Bashful\n");
+    await rpc.tool("dewey_delete_conversation", { conversation_id, force: true });
   });
 
   test("unfolds tool calls with --unfold, and the turn of --turn", async () => {

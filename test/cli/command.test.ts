@@ -21,6 +21,7 @@ const invocation = (args: string[]): Invocation => ({
   env: {},
   version: "0",
   print: () => {},
+  typed: (text) => text,
   stopping: new AbortController().signal,
 });
 

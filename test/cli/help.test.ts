@@ -7,7 +7,7 @@ const commands = await allCommands();
 
 describe("help", () => {
   test("fits 80 columns", () => {
-    for (const text of [overview(commands, "10.10.10"), ...commands.map(manual)])
+    for (const text of [overview(commands, "10.10.10"), ...commands.map((command) => manual(command))])
       for (const line of text.split("\n")) expect(Bun.stringWidth(line), line).toBeLessThanOrEqual(80);
   });
 

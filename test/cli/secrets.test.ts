@@ -18,7 +18,8 @@ describe("a server's address with a password is shown without it", () => {
   test("by dewey health", async () => {
     const stopping = new AbortController().signal;
     const env = { DEWEY_URL: "ws://user:hidden@localhost:1" };
-    const run = health.run({ env, stopping, flags: {}, operands: [], rest: undefined, version: "0", print: () => {} });
+    const rest = { flags: {}, operands: [], rest: undefined, version: "0", print: () => {}, typed: String };
+    const run = health.run({ env, stopping, ...rest });
     expect(await failure(run)).toBe("nothing answers at ws://localhost:1/; start a server with: dewey serve");
   });
 

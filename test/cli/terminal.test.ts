@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { pages } from "../../src/cli/pages.ts";
-import { bytesText, counted, table } from "../../src/cli/terminal.ts";
+import { bytesText, counted, durationText, table } from "../../src/cli/terminal.ts";
 import type { Terminal } from "../../src/cli/terminal.ts";
 
 const plain: Terminal = {
@@ -13,6 +13,21 @@ const plain: Terminal = {
 };
 
 describe("a text that is shown", () => {
+  test("names durations as people do", () => {
+    expect([0.4, 12, 999, 1000, 1540, 59_940, 59_960, 61_000, 119_700, 7_200_000].map(durationText)).toEqual([
+      "0 ms",
+      "12 ms",
+      "999 ms",
+      "1 s",
+      "1.5 s",
+      "59.9 s",
+      "1 min",
+      "1 min 1 s",
+      "2 min",
+      "120 min",
+    ]);
+  });
+
   test("names counts and sizes as people do", () => {
     expect([counted(0, "message"), counted(1, "message"), counted(1234, "match", "matches")]).toEqual([
       "0 messages",

@@ -21,4 +21,11 @@ describe("the turns of a conversation", () => {
     expect([0, 5, 9, 13].map((turn) => turns.rowOf(turn))).toEqual([0, 2, 3, 6]);
     expect(new Turns([]).rowOf(3)).toBe(0);
   });
+
+  test("are made of turns that are known one by one", () => {
+    const few = Turns.of([4, 5, 6, 9, 11, 12]);
+    expect([0, 1, 2, 3, 4, 5].map((row) => few.turnAt(row))).toEqual([4, 5, 6, 9, 11, 12]);
+    expect(few.count).toBe(6);
+    expect(Turns.of([]).count).toBe(0);
+  });
 });

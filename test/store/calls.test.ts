@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { failure } from "../support/failure.ts";
-import { engines, testStore } from "../support/postgres.ts";
+import { connect, emptyDatabase, engines, testStore } from "../support/postgres.ts";
 
 const at = (seconds: number) => new Date(Date.UTC(2026, 0, 1, 12, 0, seconds)).toISOString();
 const call = (id: unknown, tool: string, seconds: number) => ({
@@ -103,6 +103,29 @@ for (const engine of engines) {
       const { next_cursor } = await store.calls.list({ limit: 1 });
       const other = store.calls.list({ limit: 1, tool: "same", cursor: next_cursor });
       expect(await failure(other)).toMatchObject({ code: "invalid", field: "cursor" });
+    });
+
+    test("are counted by tool up to the latest 10,000, and found when their tool is rare", async () => {
+      const connection = await emptyDatabase(engine);
+      await using store = await testStore(engine, { connection });
+      const { conversation_id } = await store.conversations.begin({ metadata: { upstream: "files" } });
+      await using sql = connect(connection);
+      await sql`insert into messages (conversation_id, turn_number, role, content, created_at, metadata)
+        select ${conversation_id}, n, 'tool', '', ${at(0)}::timestamptz + n * interval '1 ms', jsonb_build_object('tool',
+          case when n in (1, 9000) then 'seldom' else 'often' end, 'outcome', case when n <= 3 then 'error' else 'success' end)
+        from generate_series(1, 10003) n`;
+      const list = (input: object) => store.calls.list({ limit: 20, ...input });
+      const none = { p50_ms: null, p95_ms: null };
+      expect((await list({})).tools).toEqual([
+        { tool: "often", calls: 9999, errors: 0, ...none },
+        { tool: "seldom", calls: 1, errors: 0, ...none },
+      ]);
+      const seldom = await list({ tool: "seldom", upstream: "files" });
+      expect(seldom.calls.map(({ turn }) => turn)).toEqual([9000, 1]);
+      expect(seldom.tools).toEqual([{ tool: "seldom", calls: 2, errors: 1, ...none }]);
+      const failed = await list({ tool: "often", failed: true });
+      expect(failed.calls.map(({ turn }) => turn)).toEqual([3, 2]);
+      expect(failed.tools).toEqual([{ tool: "often", calls: 2, errors: 2, ...none }]);
     });
   });
 }

@@ -166,5 +166,27 @@ for (const engine of engines) {
       ]);
       expect(await search({ client: "codex" }, "nowhere")).not.toHaveProperty("unmatched");
     });
+
+    test("lets the planner know how many have each name", async () => {
+      const connection = await emptyDatabase(engine);
+      await (await testStore(engine, { connection })).close();
+      await using sql = connect(connection);
+      // An empty table that was looked at is taken to stay empty, and what stores messages would read through it.
+      const [table] = await sql`select reltuples from pg_class where oid = 'messages'::regclass`;
+      expect(table.reltuples).toBe(-1);
+      await sql`insert into conversations (client, branch, metadata)
+        select 'codex', 'main', '{"upstream": "files"}' from generate_series(1, 1000)`;
+      await sql`insert into messages (conversation_id, turn_number, role, content, metadata)
+        select id, 1, 'tool', '', '{"tool": "Bash"}' from conversations`;
+      await sql`analyze conversations, messages`;
+      const estimated = async (of: string) => {
+        const [row] = await sql.unsafe(`explain (format json) select from ${of}`);
+        return row["QUERY PLAN"][0].Plan["Plan Rows"];
+      };
+      expect(await estimated("conversations where left(client, 200) = 'codex'")).toBe(1000);
+      expect(await estimated("conversations where left(branch, 200) = 'main'")).toBe(1000);
+      expect(await estimated("conversations where left(metadata ->> 'upstream', 200) = 'files'")).toBe(1000);
+      expect(await estimated("messages where left(metadata ->> 'tool', 200) = 'Bash'")).toBe(1000);
+    });
   });
 }

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Connection } from "../../src/store/database/connection.ts";
 import { staleness } from "./freshness.ts";
 import { plainEnvironment } from "./home.ts";
@@ -16,14 +16,20 @@ if (complaint !== undefined) throw new Error(complaint);
 
 export type { Running } from "./running.ts";
 
+/** The environment with the binary on the PATH, last, as where it is installed: hints name it by its path otherwise. */
+export function withBinary(env: Record<string, string>): Record<string, string> {
+  const { PATH } = env;
+  return { ...env, PATH: PATH === undefined ? dirname(binary) : `${PATH}:${dirname(binary)}` };
+}
+
 /** Starts the binary, or another program instead. */
 export function start(args: string[], env: Record<string, string>, cwd?: string, program = binary): Running {
-  return startProgram(program, args, env, cwd);
+  return startProgram(program, args, withBinary(env), cwd);
 }
 
 /** Runs the binary until it exits. */
 export async function run(args: string[], env: Record<string, string>) {
-  const child = Bun.spawn([binary, ...args], { env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const child = Bun.spawn([binary, ...args], { env: withBinary(env), stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const [stdout, stderr, code] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),

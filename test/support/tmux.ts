@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { withBinary } from "./binary.ts";
 import { runEnvironment } from "./leftovers.ts";
 import { until } from "./rpc.ts";
 
@@ -38,7 +39,9 @@ export function openTerminal(command: string[], env: Record<string, string>, col
     if (child.exitCode !== 0) throw new Error(`tmux ${args[0]} failed: ${child.stderr.toString()}`);
     return child.stdout.toString();
   };
-  const variables = Object.entries({ LC_ALL: "C.UTF-8", ...env }).map(([name, value]) => `${name}=${value}`);
+  const variables = Object.entries({ LC_ALL: "C.UTF-8", ...withBinary(env) }).map(
+    ([name, value]) => `${name}=${value}`,
+  );
   // The shell traps Ctrl-C so that it outlives the command; the command receives it as usual.
   const inside = ["/bin/sh", "-c", 'trap : INT; "$@"; printf "[ended %s]" "$?"; exec sleep 1000', "sh", ...command];
   control(

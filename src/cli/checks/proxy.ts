@@ -60,9 +60,13 @@ async function eventsWithoutToken(invocation: Invocation, events: string[]): Pro
 }
 
 export async function upstreams(invocation: Invocation): Promise<Finding> {
-  const { byName, mistakes } = readUpstreams(proxyConfig(invocation), invocation.env);
+  const config = proxyConfig(invocation);
+  const { byName, mistakes } = readUpstreams(config, invocation.env);
   if (mistakes !== undefined) return fault(mistakes, "correct these entries, and reload the proxy (SIGHUP)");
   const health = await proxyHealth(invocation);
+  const found = (names: string) => (health ? ok(names) : note(`${names}; no proxy is running (dewey up runs one)`));
+  // Those that there are without a file are of no interest to a person who has named none.
+  if (config.configFile === undefined) return found("none is configured");
   const states = (Array.isArray(health?.["upstreams"]) ? health["upstreams"] : []).filter(isObject);
   const down = states.find((each) => each["state"] === "down");
   if (down) {
@@ -82,8 +86,7 @@ export async function upstreams(invocation: Invocation): Promise<Finding> {
       );
     }
   }
-  const names = [...byName.keys()].join(", ");
-  return health ? ok(names) : note(`${names}; no proxy is running (dewey up runs one)`);
+  return found([...byName.keys()].join(", "));
 }
 
 function filesIn(folder: string): string[] {

@@ -65,7 +65,12 @@ export const connect: Command = {
     const changes = plan.files.filter(({ file, text }) => text !== (file.text ?? ""));
     if (flags["print"] !== true) for (const change of changes) write(change);
     if (flags["json"] === true) print(jsonText(report(plan)));
-    else print(flags["print"] === true ? plan.files.map(drawn).join("\n") : told(kind, undoing(name, kind), plan));
+    else
+      print(
+        flags["print"] === true
+          ? plan.files.map(drawn).join("\n")
+          : told(kind, undoing(name, kind), plan, invocation.typed),
+      );
     return 0;
   },
 };
@@ -203,7 +208,7 @@ const isPassing = (): boolean => installationOf(process.execPath, undefined).kin
 
 const NPX_NOTICE = `npx keeps this program for a time only. For good: npm install --global ${NPM_PACKAGE}, and connect again.`;
 
-function told(kind: ClientKind, undo: string, plan: Plan): string {
+function told(kind: ClientKind, undo: string, plan: Plan, typed: Invocation["typed"]): string {
   const { files, proxied, direct, taken, conflicts } = plan;
   const changed = files.filter(({ file, text }) => text !== (file.text ?? ""));
   const lines = files.map((each) => {
@@ -220,9 +225,9 @@ function told(kind: ClientKind, undo: string, plan: Plan): string {
     `  Through the proxy: ${proxied.join(", ") || "no server"}.`,
     ...direct.map((server) => `  Direct: ${server.name}, which ${server.reason}.`),
     ...conflicts.map((conflict) => `  ${conflictText(conflict)}`),
-    ...kind.recording.map((line) => `  ${line}`),
+    ...kind.recording.map((line) => `  ${typed(line)}`),
     ...(isPassing() ? [`  ${NPX_NOTICE}`] : []),
-    `New sessions use this. To undo it: ${undo}`,
+    `New sessions use this. To undo it: ${typed(undo)}`,
     "",
   ].join("\n");
 }

@@ -57,12 +57,12 @@ const verbs: Record<string, (talk: Talk, name: string | undefined) => Promise<vo
   rm: remove,
 };
 
-async function listAll({ call, out, terminal, json }: Talk, name: string | undefined): Promise<void> {
+async function listAll({ call, out, terminal, json, invocation }: Talk, name: string | undefined): Promise<void> {
   if (name !== undefined) throw usageError(context, `list does not take a name`);
   const reply = await call<{ contexts: ListedContext[] }>("dewey_list_startup_contexts", {});
   if (json) return out.write(jsonText(reply));
   if (reply.contexts.length === 0) {
-    return out.write("There are no startup contexts; create one with: dewey context edit NAME\n");
+    return out.write(invocation.typed("There are no startup contexts; create one with: dewey context edit NAME\n"));
   }
   const rows = reply.contexts.map((each) => [
     oneLine(each.name),
@@ -111,7 +111,7 @@ async function edit({ call, out, json, invocation }: Talk, given: string | undef
       set_active: false,
     });
     edited.discard();
-    const hint = reply.is_active ? "" : `; tie it to a folder with: dewey context use ${name}`;
+    const hint = reply.is_active ? "" : `; tie it to a folder with: ${invocation.typed("dewey context use")} ${name}`;
     await out.write(json ? jsonText({ changed: true, ...reply }) : `${oneLine(name)} is stored${hint}\n`);
   } catch (error) {
     if (!(error instanceof DeweyError) || edited.place === undefined) throw error;
@@ -172,7 +172,7 @@ async function remove({ call, out, json, invocation }: Talk, given: string | und
   const name = wanted(given);
   const force = invocation.flags["force"] === true;
   const reply = await call("dewey_delete_startup_context", { name, force }, { "--force": "force" });
-  const hint = `its history is kept: dewey context history ${name}`;
+  const hint = `its history is kept: ${invocation.typed("dewey context history")} ${name}`;
   await out.write(json ? jsonText(reply) : `${oneLine(name)} is deleted; ${hint}\n`);
 }
 

@@ -31,8 +31,11 @@ export const doctor: Command = {
         state: "fault",
         text: asDeweyError(error).message,
       }));
-      findings.push({ name, ...finding });
-      if (!json && isRead) isRead = await isTaken(out, line(name, finding, terminal));
+      const { text, remedy, ...rest } = finding;
+      const { typed } = invocation;
+      const told = { ...rest, text: typed(text), ...(remedy === undefined ? {} : { remedy: typed(remedy) }) };
+      findings.push({ name, ...told });
+      if (!json && isRead) isRead = await isTaken(out, line(name, told, terminal));
     }
     if (json) await isTaken(out, jsonText({ checks: findings }));
     return findings.some((finding) => finding.state === "fault") ? 1 : 0;

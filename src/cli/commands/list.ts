@@ -35,7 +35,7 @@ export const list = clientCommand({
     if (json) return out.write(jsonText(reply));
     const ids = reply.conversations.map((each) => each.id);
     rememberListing(dataDir, ids);
-    if (ids.length === 0) return out.write(`${terminal.prose(nothingFound(reply, args))}\n`);
+    if (ids.length === 0) return out.write(`${terminal.prose(nothingFound(reply, args, invocation.typed))}\n`);
     await out.write(drawnListing(reply.conversations, terminal, `${sort}_at`));
     const more = reply.total_is_lower_bound ? "more than " : "";
     const shown = ids.length < reply.total ? `${ids.length} of ${more}` : "";
@@ -52,10 +52,10 @@ function narrowing(invocation: Invocation): Record<string, unknown> {
 }
 
 /** Names the filters that nothing meets, and what could have been meant. */
-function nothingFound(reply: ConversationList, args: Record<string, unknown>): string {
+function nothingFound(reply: ConversationList, args: Record<string, unknown>, typed: Invocation["typed"]): string {
   const place = args["in_trash"] === true ? " in the trash" : "";
   const none = `There are no ${args["starred"] === true ? "favourites" : "conversations"}${place}`;
   const why = nothingMeets(reply.unmatched, args);
   if (why !== undefined) return why;
-  return Object.keys(args).length > 1 || place !== "" ? `${none}.` : NOTHING_YET;
+  return Object.keys(args).length > 1 || place !== "" ? `${none}.` : typed(NOTHING_YET);
 }

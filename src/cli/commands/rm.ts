@@ -30,7 +30,7 @@ export const rm = clientCommand({
       const fate =
         reply.restorable_until === undefined
           ? "gone for good"
-          : `in the trash until ${localTime(reply.restorable_until)}; bring it back with: dewey restore ${id}`;
+          : `in the trash until ${localTime(reply.restorable_until)}; bring it back with: ${invocation.typed("dewey restore")} ${id}`;
       await out.write(json ? jsonText({ conversation_id: id, ...reply }) : `${id} (${messages}) is ${fate}\n`);
     }
   },

@@ -68,10 +68,12 @@ export const search = clientCommand({
     if (json) return out.write(jsonText(reply));
     for (const { from, to } of reply.corrected ?? []) await out.write(`${correction(from, to, terminal)}\n\n`);
     if (reply.meaning !== undefined) await out.write(`${terminal.paint("quiet", WORDS_ONLY[reply.meaning])}\n\n`);
-    for (const hit of reply.results) await out.write(drawn(hit, terminal));
+    const show = talk.invocation.typed("dewey show");
+    for (const hit of reply.results) await out.write(drawn(hit, terminal, show));
     const why = reply.total === 0 ? nothingMeets(reply.unmatched, args, written) : undefined;
     if (why !== undefined) await out.write(`${terminal.prose(why)}\n\n`);
-    if (reply.total === 0 && (await isEmpty(talk))) return out.write(`${terminal.prose(NOTHING_YET)}\n`);
+    if (reply.total === 0 && (await isEmpty(talk)))
+      return out.write(`${terminal.prose(talk.invocation.typed(NOTHING_YET))}\n`);
     const more = reply.total_is_lower_bound ? "more than " : "";
     const told = reply.results.reduce((sum, { repeated }) => sum + (repeated?.times ?? 1), 0);
     const shown = told < reply.total ? `${told} of ${more}` : "";
@@ -137,7 +139,8 @@ function parsedObject(text: string): unknown {
 type Hit = SearchReply["results"][number];
 
 /** A hit: role, time and conversation, then the words around the match. */
-function drawn(hit: Hit, terminal: Terminal): string {
+/** `show` is the command that shows a conversation. */
+function drawn(hit: Hit, terminal: Terminal, show: string): string {
   const { paint } = terminal;
   const place = about(hit);
   const head = [
@@ -148,7 +151,7 @@ function drawn(hit: Hit, terminal: Terminal): string {
     ...(hit.repeated ? [`said ${hit.repeated.times} times`] : []),
     ...(place === "" ? [] : [place]),
   ];
-  const where = `dewey show ${hit.conversation_id} --turn ${hit.turn}`;
+  const where = `${show} ${hit.conversation_id} --turn ${hit.turn}`;
   return `${terminal.fit(head.join("  "))}\n${highlighted(hit, terminal)}\n${paint("quiet", where)}\n\n`;
 }
 
@@ -170,5 +173,6 @@ function highlighted({ snippet, snippet_matches: matches }: Hit, terminal: Termi
     position = end + MARK.length;
   }
   const text = `${lit}${piece(position, letters.length)}`;
-  return Bun.wrapAnsi(text, Math.max(1, terminal.columns - 2)).replaceAll(/^/gm, "  ");
+  // Texts without spaces, such as Chinese ones, are broken as well, or the terminal would break them at its edge.
+  return Bun.wrapAnsi(text, Math.max(1, terminal.columns - 2), { hard: true }).replaceAll(/^/gm, "  ");
 }

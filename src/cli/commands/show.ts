@@ -5,7 +5,7 @@ import { usageError } from "../command.ts";
 import { about, pagesOf } from "../conversation.ts";
 import { conversationIdOf } from "../conversation-id.ts";
 import type { Pages } from "../conversation.ts";
-import { counted, localTime } from "../terminal.ts";
+import { counted, durationText, localTime } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
 import { oneLine, visible } from "../../visible.ts";
 
@@ -83,11 +83,15 @@ async function* upTo(all: Pages, last: number): Pages {
 }
 
 /** `unfolded` is the turn whose tool call is shown whole, or all of them. */
-async function draw({ out, terminal }: Talk, all: Pages, unfolded: number | "all" | undefined): Promise<void> {
+async function draw(
+  { out, terminal, invocation }: Talk,
+  all: Pages,
+  unfolded: number | "all" | undefined,
+): Promise<void> {
   let begun = false;
   const isWhole = (message: Message) => unfolded === "all" || message.turn === unfolded || !isToolCall(message);
   for await (const page of all) {
-    if (!begun) await out.write(beginning(page, terminal));
+    if (!begun) await out.write(beginning(page, terminal, invocation.typed("dewey show")));
     begun = true;
     for (const message of page.messages) {
       await out.write(isWhole(message) ? whole(message, terminal) : folded(message, terminal));
@@ -95,7 +99,8 @@ async function draw({ out, terminal }: Talk, all: Pages, unfolded: number | "all
   }
 }
 
-function beginning(page: ConversationPage, { paint }: Terminal): string {
+/** `show` is the command that shows another conversation. */
+function beginning(page: ConversationPage, { paint }: Terminal, show: string): string {
   const { title, ...rest } = page;
   const place = about({ ...rest, title: null });
   const heading = title === null ? `Conversation ${page.conversation_id}` : oneLine(title);
@@ -104,19 +109,19 @@ function beginning(page: ConversationPage, { paint }: Terminal): string {
     ...(title === null ? [] : [paint("quiet", page.conversation_id)]),
     ...(place === "" ? [] : [place]),
     paint("quiet", `begun ${localTime(page.created_at)}, last message ${localTime(page.updated_at)}`),
-    ...relations(page),
+    ...relations(page, show),
     "",
     "",
   ].join("\n");
 }
 
 /** The conversations that this one comes from, and those that come from it. */
-function relations({ parent_id, forked_from, related = [] }: ConversationPage): string[] {
+function relations({ parent_id, forked_from, related = [] }: ConversationPage, show: string): string[] {
   return [
-    ...(parent_id === null ? [] : [`sub-agent of dewey show ${parent_id}`]),
-    ...(forked_from === null ? [] : [`continues dewey show ${forked_from}`]),
+    ...(parent_id === null ? [] : [`sub-agent of ${show} ${parent_id}`]),
+    ...(forked_from === null ? [] : [`continues ${show} ${forked_from}`]),
     ...related.map(
-      ({ id, relation, title }) => `${relation}: dewey show ${id}${title === null ? "" : `  ${oneLine(title)}`}`,
+      ({ id, relation, title }) => `${relation}: ${show} ${id}${title === null ? "" : `  ${oneLine(title)}`}`,
     ),
   ];
 }
@@ -153,15 +158,23 @@ function otherParts({ content, metadata }: Message): string[] {
 }
 
 function folded(message: Message, terminal: Terminal): string {
-  const text = visible(message.content).trimEnd();
+  const text = visible(Bun.stripANSI(message.content)).trimEnd();
   const lines = text.split("\n").length;
   const facts = [`${message.turn}`, oneLine(message.role), ...toolFacts(message)].join(" · ");
   const parts = otherParts(message).length;
   const more = [...(lines > 1 ? [counted(lines, "line")] : []), ...(parts > 0 ? [counted(parts, "other part")] : [])];
   const rest = more.length > 0 ? ` (${more.join(", ")})` : "";
   const room = Bun.stringWidth(facts) + rest.length + 5;
-  const first = terminal.fit(oneLine(text.slice(0, FOLDED_CHARACTERS)), room);
+  const first = terminal.fit(oneLine(withoutName(text, message).slice(0, FOLDED_CHARACTERS)), room);
   return `${terminal.paint("quiet", "▸")} ${terminal.paint("name", facts)}: ${first}${terminal.paint("quiet", rest)}\n\n`;
+}
+
+/** The text of a call without the name of its tool, which stands before it already. */
+function withoutName(text: string, { metadata }: Message): string {
+  const { tool } = metadata ?? {};
+  if (typeof tool !== "string" || !text.startsWith(tool)) return text;
+  const rest = text.slice(tool.length);
+  return /^\s+\S/.test(rest) ? rest.trimStart() : text;
 }
 
 /** Of a hash, enough to tell parts apart. */
@@ -169,9 +182,14 @@ const SHOWN_HASH_CHARACTERS = 12;
 /** Maximum length of a folded text when no terminal limits it. */
 const FOLDED_CHARACTERS = 200;
 
-/** What sets a message apart from the talk that is shown by default. */
-function marks({ abandoned, bookkeeping }: Message): string[] {
-  return [...(abandoned ? ["abandoned"] : []), ...(bookkeeping ? ["bookkeeping"] : [])];
+/** What sets a message apart from what is said. */
+function marks({ kind, abandoned, bookkeeping }: Message): string[] {
+  const isThought = kind === "thinking" || kind === "reasoning";
+  return [
+    ...(isThought ? ["thinking"] : []),
+    ...(abandoned ? ["abandoned"] : []),
+    ...(bookkeeping ? ["bookkeeping"] : []),
+  ];
 }
 
 /** The tool's name, outcome and duration, as far as they are known. */
@@ -180,6 +198,6 @@ function toolFacts({ metadata }: Message): string[] {
   return [
     ...(typeof tool === "string" ? [oneLine(tool)] : []),
     ...(typeof outcome === "string" ? [oneLine(outcome)] : []),
-    ...(typeof durationMs === "number" ? [`${durationMs} ms`] : []),
+    ...(typeof durationMs === "number" ? [durationText(durationMs)] : []),
   ];
 }

@@ -32,8 +32,8 @@ export const status: Command = {
       invocation.print(jsonText({ ...found, proxy: { url: proxyUrl, health: proxy?.health ?? null } }));
     } else {
       const remedy = "; the next command that needs it starts it, or: dewey up";
-      invocation.print(line("server", withoutSecrets(url), server, remedy));
-      invocation.print(line("proxy", proxyUrl, proxy?.health, ""));
+      invocation.print(invocation.typed(line("server", withoutSecrets(url), server, remedy)));
+      invocation.print(invocation.typed(line("proxy", proxyUrl, proxy?.health, "")));
       if (store !== undefined) invocation.print(`store   ${amounts(store)}\n`);
     }
     return server === undefined ? NOT_RUNNING : 0;

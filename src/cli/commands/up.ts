@@ -4,14 +4,14 @@ import { isObject } from "../../wire/frame.ts";
 import { requireOwnServer } from "../../wire/owner.ts";
 import { obeyed, proxyConfig, serveConfig } from "../../config.ts";
 import { settings } from "../../settings.ts";
-import type { Command } from "../command.ts";
+import type { Command, Invocation } from "../command.ts";
 import { startAttachedWatch } from "../attached-watch.ts";
 import { relayingLog, startConfiguredProxy } from "../configured-proxy.ts";
 import { askHealth, proxyAt } from "../health.ts";
 import { aborted, warnOfUnknownVariables } from "../signals.ts";
 
-/** The width of a command in the list of what to do next, with the default address. */
-const STEP_CHARACTERS = 27;
+/** What a command does begins at most here in the list of what to do next, so that it fits beside the command. */
+const STEP_CHARACTERS = 40;
 
 const steps = {
   unpacking: "Unpacking the PostgreSQL that Dewey carries …",
@@ -35,7 +35,7 @@ export const up: Command = {
   flags: {},
   operands: 0,
   async run(invocation) {
-    const { print, version } = invocation;
+    const { print, typed, version } = invocation;
     const config = serveConfig(invocation);
     const proxySettings = proxyConfig(invocation);
     // Progress is printed to stdout in words; the log is for problems.
@@ -45,7 +45,8 @@ export const up: Command = {
     const known = await runningServer(at(config.port), config.token);
     const relay = known === undefined ? undefined : await proxyAt(proxySettings.port, config.token);
     if (known !== undefined && relay !== undefined) {
-      print(`Dewey runs already; to stop it: dewey stop\n\n${welcome(known, relay.url, "elsewhere")}`);
+      const runs = typed("Dewey runs already; to stop it: dewey stop");
+      print(`${runs}\n\n${welcome(known, relay.url, "elsewhere", typed)}`);
       return 0;
     }
     await using stack = new AsyncDisposableStack();
@@ -57,7 +58,7 @@ export const up: Command = {
     if (known === undefined) stack.use(startAttachedWatch(config, url, invocation.env, log));
     const watch = config.watch && known === undefined ? "here" : "elsewhere";
     const [joined, stops] = known === undefined ? ["", "everything"] : [JOINED, "the proxy"];
-    print(`${joined}${welcome(url, at(proxy.port), watch)}\nCtrl-C stops ${stops}.\n`);
+    print(`${typed(joined)}${welcome(url, at(proxy.port), watch, typed)}\nCtrl-C stops ${stops}.\n`);
 
     async function startedServer(): Promise<number> {
       const { startServer } = await import("../server.ts");
@@ -95,15 +96,18 @@ async function held(url: string, token: string | undefined): Promise<AsyncDispos
 }
 
 /** What to do next, and the addresses. */
-function welcome(serverUrl: string, proxyUrl: string, watch: "here" | "elsewhere"): string {
+function welcome(serverUrl: string, proxyUrl: string, watch: "here" | "elsewhere", typed: Invocation["typed"]): string {
   // Other commands know the default address by themselves.
   const address = serverUrl === settings.url.default ? "" : ` --url ${serverUrl}`;
+  const steps = [
+    [`dewey connect claude-code${address}`, "keeps its sessions from then on (or codex, gemini)"],
+    [`dewey import${address}`, "brings in the sessions of this machine"],
+    [`dewey search WORDS${address}`, "finds what was said"],
+  ].map(([command = "", does = ""]) => [typed(command), does] as const);
+  const width = Math.min(STEP_CHARACTERS, Math.max(...steps.map(([command]) => command.length)));
   return [
     "Ready. In another terminal:",
-    `  dewey connect claude-code${address}`.padEnd(STEP_CHARACTERS) +
-      "  keeps its sessions from then on (or codex, gemini)",
-    `  dewey import${address}`.padEnd(STEP_CHARACTERS) + "  brings in the sessions of this machine",
-    `  dewey search WORDS${address}`.padEnd(STEP_CHARACTERS) + "  finds what was said",
+    ...steps.map(([command, does]) => `  ${command.padEnd(width)}  ${does}`),
     "",
     `  server  ${serverUrl}  (also ${serverUrl.replace("ws", "http")}/mcp)`,
     `  proxy   ${proxyUrl}  (?upstream=NAME chooses the server behind it)`,

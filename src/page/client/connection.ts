@@ -1,8 +1,9 @@
 import { signal } from "@preact/signals";
 import type { ReadonlySignal } from "@preact/signals";
 
-// MCP over WebSocket to the server that the page came from. It connects again by itself, and a call that only reads is sent
-// again on the new connection, so that a server's restart is a pause and not an error.
+// MCP over WebSocket to the server that the page came from, by the revision without sessions: what is asked for first goes out
+// as soon as the connection is open. It connects again by itself, and a call that only reads is sent again on the new
+// connection, so that a server's restart is a pause and not an error.
 
 type Json = Record<string, unknown>;
 
@@ -44,11 +45,17 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-const PROTOCOL_VERSION = "2025-11-25";
+const META = "io.modelcontextprotocol/";
+/** What each request says of itself. */
+const ENVELOPE = {
+  [`${META}protocolVersion`]: "2026-07-28",
+  [`${META}clientInfo`]: { name: "dewey-page", version: "1" },
+  [`${META}clientCapabilities`]: {},
+};
 /** A server that restarts is back within seconds; waiting grows to this, so that an absent one costs nothing. */
 const LONGEST_WAIT_MS = 2000;
 const FIRST_WAIT_MS = 200;
-/** A connection that died silently is noticed by a ping without an answer. */
+/** A connection that died silently is noticed by a question without an answer. */
 const PING_INTERVAL_MS = 25_000;
 const PING_DEADLINE_MS = 10_000;
 
@@ -88,7 +95,7 @@ export class Connection {
       const waiting = this.#waiting.get(id);
       this.#waiting.delete(id);
       waiting?.reject(signal?.reason);
-      if (waiting?.isSent) this.#notify("notifications/cancelled", { requestId: id, reason: "no longer wanted" });
+      if (waiting?.isSent) this.#cancel(id);
     };
     signal?.addEventListener("abort", cancel);
     try {
@@ -114,41 +121,24 @@ export class Connection {
   #send(waiting: Waiting): void {
     waiting.isSent = true;
     const { id, method, params } = waiting;
-    this.#socket?.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+    this.#socket?.send(JSON.stringify({ jsonrpc: "2.0", id, method, params: { ...params, _meta: ENVELOPE } }));
   }
 
-  #notify(method: string, params: Json = {}): void {
-    this.#socket?.send(JSON.stringify({ jsonrpc: "2.0", method, params }));
+  #cancel(requestId: number): void {
+    const params = { requestId, reason: "no longer wanted", _meta: ENVELOPE };
+    this.#socket?.send(JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params }));
   }
 
   #connect(): void {
     clearTimeout(this.#retry);
     const socket = new WebSocket(this.#url, "mcp");
     this.#socket = socket;
-    socket.onopen = () => void this.#greet(socket);
+    socket.onopen = () => this.#opened();
     socket.onmessage = ({ data }: MessageEvent<unknown>) => this.#received(String(data));
     socket.onclose = () => this.#lost(socket);
   }
 
-  async #greet(socket: WebSocket): Promise<void> {
-    const hello = Promise.withResolvers<Json>();
-    const params = {
-      protocolVersion: PROTOCOL_VERSION,
-      capabilities: {},
-      clientInfo: { name: "dewey-page", version: "1" },
-    };
-    const id = this.#next;
-    this.#next += 1;
-    const waiting: Waiting = { id, method: "initialize", params, changes: true, isSent: true, ...hello };
-    this.#waiting.set(id, waiting);
-    this.#send(waiting);
-    try {
-      await hello.promise;
-    } catch {
-      socket.close();
-      return;
-    }
-    this.#notify("notifications/initialized");
+  #opened(): void {
     this.#isReady = true;
     this.#waitMs = FIRST_WAIT_MS;
     this.#state.value = "open";
@@ -200,7 +190,7 @@ export class Connection {
       // The close handshake would wait for the dead peer.
       this.#lost(socket);
     }, PING_DEADLINE_MS);
-    this.#request("ping", {}, true).then(
+    this.#request("server/discover", {}, true).then(
       () => clearTimeout(late),
       () => clearTimeout(late),
     );

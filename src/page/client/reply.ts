@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { callError } from "./connection.ts";
 import type { CallError } from "./connection.ts";
 import { call } from "./dewey.ts";
@@ -42,6 +42,8 @@ function keep(key: string, value: unknown): void {
 export interface Changing {
   /** Waits before asking. */
   delayMs: number;
+  /** Waits only when it has asked less than that before. */
+  isEager?: true;
 }
 
 /** Calls a reading tool with these arguments, and again whenever they change. An outdated call is cancelled. */
@@ -55,10 +57,13 @@ export function useReply<Name extends ToolName>(
   const key = args === undefined ? "" : `${tool} ${JSON.stringify(args)}`;
   const [got, setGot] = useState<{ key: string; value?: Value | undefined; error?: CallError }>({ key: "" });
   const [round, setRound] = useState(0);
-  useEffect(() => {
+  const askedMs = useRef(-Infinity);
+  // Not once the frame is drawn, which takes longer than many an answer.
+  useLayoutEffect(() => {
     if (args === undefined) return;
     const left = new AbortController();
     const ask = async () => {
+      askedMs.current = performance.now();
       try {
         const value = await call(tool, args, { signal: left.signal });
         keep(key, value);
@@ -68,7 +73,10 @@ export function useReply<Name extends ToolName>(
         setGot({ key, value: kept.get(key) as Value | undefined, error: callError(error) });
       }
     };
-    const timer = setTimeout(() => void ask(), changing?.delayMs ?? 0);
+    const { delayMs = 0, isEager = changing === undefined } = changing ?? {};
+    const hasRested = performance.now() - askedMs.current > delayMs;
+    const timer = isEager && hasRested ? undefined : setTimeout(() => void ask(), delayMs);
+    if (timer === undefined) void ask();
     return () => {
       clearTimeout(timer);
       left.abort();

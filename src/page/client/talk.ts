@@ -1,4 +1,4 @@
-import { signal } from "@preact/signals";
+import { batch, signal } from "@preact/signals";
 import { callError } from "./connection.ts";
 import type { CallError } from "./connection.ts";
 import { call } from "./dewey.ts";
@@ -8,8 +8,36 @@ import { Turns } from "./turns.ts";
 
 /** Messages asked for at once. */
 const BLOCK_ROWS = 60;
+/** Of the first ones, those before the turn that is opened: as many as are drawn above the window. */
+const ROWS_BEFORE = 20;
 /** Messages kept; those farthest from the window are let go, since a conversation may have any number. */
 const MOST_KEPT = 3000;
+
+/** A conversation that is wanted, at a turn. With `everything`, bookkeeping and abandoned branches belong to it. */
+export interface AskedTalk {
+  id: string;
+  everything: boolean;
+  turn: number | undefined;
+}
+
+/** What was begun before the view was there. */
+let begun: { asked: AskedTalk; talk: Talk } | undefined;
+
+/** Begins to read a conversation for the view that will show it. */
+export function beginTalk(asked: AskedTalk): void {
+  begun = { asked, talk: new Talk(asked) };
+}
+
+/** The conversation, as it was begun or anew. */
+export function talkOf(asked: AskedTalk): Talk {
+  const known = begun;
+  begun = undefined;
+  const isMeant =
+    known?.asked.id === asked.id && known.asked.everything === asked.everything && known.asked.turn === asked.turn;
+  if (known !== undefined && isMeant) return known.talk;
+  known?.talk.leave();
+  return new Talk(asked);
+}
 
 /** One conversation, of which only what is looked at is here. Signals tell of what arrives. */
 export class Talk {
@@ -18,21 +46,24 @@ export class Talk {
   readonly #turn: number | undefined;
   readonly #left = new AbortController();
   readonly #messages = new Map<number, Message>();
-  /** Its facts and its outline; undefined until they are here. */
+  /** Its facts; undefined until they are here. */
   readonly facts = signal<Conversation | undefined>(undefined);
+  /** Its turns: to begin with those around the one that is opened, and then all of them. */
   readonly turns = signal(new Turns([]));
+  /** Whether all turns and prompts are known. */
+  readonly isOutlined = signal(false);
   readonly prompts = signal<OutlinePrompt[]>([]);
   /** Why the latest reading failed. */
   readonly error = signal<CallError | undefined>(undefined);
   /** Grows with each arrival of messages. */
   readonly arrivals = signal(0);
-  #wanted: [first: number, last: number] = [0, BLOCK_ROWS - 1];
+  /** Rows that are drawn; none to begin with. */
+  #wanted: [first: number, last: number] = [0, -1];
   #isLoading = false;
   #isExtending = false;
   #stretches: [first: number, last: number][] = [];
 
-  /** With `everything`, bookkeeping and abandoned branches belong to it. */
-  constructor(id: string, { everything, turn }: { everything: boolean; turn: number | undefined }) {
+  constructor({ id, everything, turn }: AskedTalk) {
     this.id = id;
     this.#everything = everything;
     this.#turn = turn;
@@ -60,27 +91,40 @@ export class Talk {
     this.#left.abort();
   }
 
-  /** Reads the outline, and beside it the messages at the turn, so that the first look needs one round trip. */
+  /** Reads the messages at the turn, which are shown as soon as they are here, and beside them the outline. */
   async #begin(): Promise<void> {
-    const after = Math.max(0, (this.#turn ?? 1) - 1);
-    this.#stretches = [];
-    this.prompts.value = [];
     try {
-      await Promise.all([this.#readOutline(undefined), this.#readFrom(after, BLOCK_ROWS)]);
+      await Promise.all([this.#readOutline(undefined), this.#readFirst()]);
     } catch (error) {
       this.#failed(error);
     }
   }
 
+  async #readFirst(): Promise<void> {
+    // What is wanted meanwhile may be among these.
+    this.#isLoading = true;
+    const { messages, ...facts } = await this.#readFrom(
+      Math.max(0, (this.#turn ?? 1) - 1 - ROWS_BEFORE),
+      BLOCK_ROWS,
+    ).finally(() => (this.#isLoading = false));
+    // Around a turn that is not there the outline tells what is.
+    if (!this.isOutlined.value && messages.some(({ turn }) => turn >= (this.#turn ?? 1)))
+      batch(() => {
+        this.facts.value ??= { messages: [], ...facts };
+        this.turns.value = Turns.of(messages.map(({ turn }) => turn));
+      });
+    await this.#load();
+  }
+
   /** Tries again what could not be read. */
   async again(): Promise<void> {
     this.error.value = undefined;
-    await (this.facts.value === undefined ? this.#begin() : Promise.all([this.extend(), this.#load()]));
+    await (this.isOutlined.value ? Promise.all([this.extend(), this.#load()]) : this.#begin());
   }
 
   /** Reads what was stored since the outline was read. */
   async extend(): Promise<void> {
-    if (this.facts.value === undefined || this.#isExtending) return;
+    if (!this.isOutlined.value || this.#isExtending) return;
     this.#isExtending = true;
     try {
       await this.#readOutline(this.turns.value.last);
@@ -99,15 +143,24 @@ export class Talk {
   }
 
   async #readOutline(from: number | undefined): Promise<void> {
+    const prompts = from === undefined ? [] : [...this.prompts.value];
+    const stretches = from === undefined ? [] : [...this.#stretches];
+    let first: Conversation | undefined;
     let after = from;
     do {
       const part = await this.#read({ outline: true, full: true, after_turn: after });
-      this.#stretches.push(...(part.turns ?? []));
-      if (after === undefined) this.facts.value = part;
-      if (part.prompts?.length !== 0) this.prompts.value = [...this.prompts.value, ...(part.prompts ?? [])];
-      if (part.turns?.length !== 0) this.turns.value = new Turns(this.#stretches);
+      first ??= part;
+      stretches.push(...(part.turns ?? []));
+      prompts.push(...(part.prompts ?? []));
       after = part.next_after_turn;
     } while (after !== undefined);
+    batch(() => {
+      if (from === undefined) this.facts.value = first;
+      if (prompts.length !== this.prompts.value.length) this.prompts.value = prompts;
+      if (from === undefined || stretches.length !== this.#stretches.length) this.turns.value = new Turns(stretches);
+      this.#stretches = stretches;
+      this.isOutlined.value = true;
+    });
   }
 
   async #load(): Promise<void> {
@@ -138,11 +191,12 @@ export class Talk {
     return undefined;
   }
 
-  async #readFrom(after: number, limit: number): Promise<void> {
-    const { messages } = await this.#read({ after_turn: after, limit });
-    for (const message of messages) this.#messages.set(message.turn, message);
+  async #readFrom(after: number, limit: number): Promise<Conversation> {
+    const part = await this.#read({ after_turn: after, limit });
+    for (const message of part.messages) this.#messages.set(message.turn, message);
     this.#forget();
     this.arrivals.value += 1;
+    return part;
   }
 
   #read(args: Omit<ReadArguments, "conversation_id">) {

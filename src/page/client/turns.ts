@@ -10,6 +10,17 @@ export class Turns {
     }
   }
 
+  /** Of turns in their order. */
+  static of(turns: readonly number[]): Turns {
+    const stretches: [first: number, last: number][] = [];
+    for (const turn of turns) {
+      const latest = stretches.at(-1);
+      if (latest !== undefined && latest[1] === turn - 1) latest[1] = turn;
+      else stretches.push([turn, turn]);
+    }
+    return new Turns(stretches);
+  }
+
   get count(): number {
     return this.#count;
   }

@@ -2,6 +2,7 @@ import type { Call, CallList } from "../client/replies.ts";
 import { withQuery } from "../route.ts";
 import { Facet, FacetLink } from "./facets.tsx";
 import { PERIODS } from "./place.ts";
+import { plainTool } from "./turn-facts.ts";
 
 /** What calls can be narrowed to. */
 export function CallFilters({
@@ -37,7 +38,7 @@ export function CallFilters({
         chosen={chosen("upstream")}
         hrefOf={link("upstream")}
       />
-      <Facet title="Tool" values={tools} chosen={chosen("tool")} hrefOf={link("tool")} />
+      <Facet title="Tool" values={tools} chosen={chosen("tool")} hrefOf={link("tool")} nameOf={plainTool} />
       <Facet
         title="Period"
         values={PERIODS.map(({ value }) => ({ value, count: 0 }))}

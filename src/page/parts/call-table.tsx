@@ -1,6 +1,7 @@
 import type { Call } from "../client/replies.ts";
 import { visible } from "../../visible.ts";
 import { Time, duration } from "./time.tsx";
+import { plainTool } from "./turn-facts.ts";
 
 /** The name of a call in an address: its conversation and the turn of its result. */
 export function callName({ conversation_id, turn }: Pick<Call, "conversation_id" | "turn">): string {
@@ -57,7 +58,7 @@ export function CallTable({ calls, isWaterfall, chosen, hrefOf }: CallTableProps
                   href={hrefOf(call)}
                   aria-current={chosen.includes(name) ? "true" : undefined}
                 >
-                  <bdi>{visible(call.tool)}</bdi>
+                  <bdi title={visible(call.tool)}>{plainTool(call.tool)}</bdi>
                 </a>
               </td>
               <td class="calls-where quiet">

@@ -7,8 +7,8 @@ import { Time, counted } from "./time.tsx";
 
 interface TalkHeadProps {
   facts: Conversation;
-  /** How many turns are shown. */
-  count: number;
+  /** How many turns are shown; undefined until that is known. */
+  count: number | undefined;
   onStar(): void;
   onRename(): void;
   onShare(): void;
@@ -76,7 +76,7 @@ function TalkFacts({ facts, count }: Pick<TalkHeadProps, "facts" | "count">) {
         </span>
       )}
       <Time at={created_at} />
-      <span class="numeric">{counted(count, "turn")}</span>
+      {count !== undefined && <span class="numeric">{counted(count, "turn")}</span>}
     </p>
   );
 }

@@ -2,6 +2,7 @@ import { visible } from "../../visible.ts";
 import type { ToolStats } from "../client/replies.ts";
 import { withQuery } from "../route.ts";
 import { duration, grouped } from "./time.tsx";
+import { plainTool } from "./turn-facts.ts";
 
 /** How the calls of each tool went. */
 export function ToolTable({ tools, chosen }: { tools: readonly ToolStats[]; chosen: string | undefined }) {
@@ -25,7 +26,7 @@ export function ToolTable({ tools, chosen }: { tools: readonly ToolStats[]; chos
             <tr key={tool} data-chosen={tool === chosen || undefined}>
               <td>
                 <a class="call-link one-line" href={withQuery({ tool: tool === chosen ? undefined : tool })}>
-                  <bdi>{visible(tool)}</bdi>
+                  <bdi title={visible(tool)}>{plainTool(tool)}</bdi>
                 </a>
               </td>
               <td class="numeric calls-number">{grouped(calls)}</td>

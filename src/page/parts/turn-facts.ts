@@ -68,9 +68,27 @@ function nameOf(form: TurnForm, { kind, metadata }: Kinds): string {
 }
 
 /** `server · tool` for the names that clients give to MCP's tools. */
-function plainTool(tool: string): string {
+export function plainTool(tool: string): string {
   const parts = /^mcp__(.{1,80}?)__(.+)$/.exec(tool);
   return visible(parts ? `${parts[1]} · ${parts[2]}` : tool);
+}
+
+/** The height of a turn that nothing is known of yet, and of one that is folded to a line. */
+const UNKNOWN_HEIGHT_PX = 56;
+const FOLDED_HEIGHT_PX = 36;
+/** Of any other: of its head and space, of a line, and the characters in it. */
+const HEAD_HEIGHT_PX = 56;
+const LINE_HEIGHT_PX = 22;
+const LINE_CHARACTERS = 90;
+/** A turn that is higher fills the window anyway. */
+const MOST_LINES = 60;
+
+/** About how high a turn is drawn, so that a list that is opened draws no more rows than a window holds. */
+export function usualHeight(message: Message | undefined): number {
+  if (message === undefined) return UNKNOWN_HEIGHT_PX;
+  if (about(message).isFolded) return FOLDED_HEIGHT_PX;
+  const lines = Math.ceil(message.content.length / LINE_CHARACTERS);
+  return HEAD_HEIGHT_PX + LINE_HEIGHT_PX * Math.min(MOST_LINES, lines);
 }
 
 /** Characters of a folded turn that are looked at. */

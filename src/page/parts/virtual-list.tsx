@@ -2,9 +2,17 @@ import type { ComponentChildren, RefObject } from "preact";
 import { useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Heights } from "./heights.ts";
 
-// A list of any length of which only what is near the window is in the document. What holds still is the anchor: the row at
+// A list of turns, of any length, of which only what is near the window is in the document. What holds still is the anchor: the row at
 // the top of the window and how far it is scrolled. Heights become known as rows are shown; the scroll position follows from
 // the anchor, so that nothing jumps when an estimate was wrong.
+
+/** Which turn is in which row: rows are numbered without gaps, and turns are not. */
+interface Rows {
+  readonly count: number;
+  turnAt(row: number): number | undefined;
+  /** The row of a turn, or of the nearest one before it. */
+  rowOf(turn: number): number;
+}
 
 /** What a parent may ask of the list. */
 export interface VirtualListHandle {
@@ -16,10 +24,12 @@ export interface VirtualListHandle {
 
 interface VirtualListProps {
   handle: RefObject<VirtualListHandle | null>;
-  count: number;
+  /** The turn of each row. When others come before or between them, what is seen stays in its place. */
+  turns: Rows;
   /** The row that is first at the top. */
   first: number;
   label: string;
+  /** The height of a row that was never drawn. */
   estimate(index: number): number;
   row(index: number): ComponentChildren;
   /** Called with the rows that are rendered, and the one at the top of the window, whenever they change. */
@@ -32,7 +42,7 @@ interface Anchor {
   offset: number;
 }
 
-/** Rows are rendered this far beyond the window, so that a quick scroll meets no emptiness. */
+/** Rows are rendered this far beyond the window once it is drawn, so that a quick scroll meets no emptiness. */
 const BEYOND_PX = 900;
 /** Space above a row that was brought to the top. */
 const TOP_MARGIN_PX = 12;
@@ -40,35 +50,43 @@ const PADDING_PX = 24;
 /** So near to the end is the end. */
 const END_PX = 2;
 
-export function VirtualList({ handle, count, first, label, estimate, row, onRange }: VirtualListProps) {
+export function VirtualList({ handle, turns, first, label, estimate, row, onRange }: VirtualListProps) {
+  const { count } = turns;
   const scroller = useRef<HTMLDivElement>(null);
   const heights = useRef<Heights>(undefined);
   heights.current ??= new Heights(count, estimate);
-  if (heights.current.count !== count) {
-    const old = heights.current;
-    heights.current = old.resized(count, (index) => (index < old.count ? index : undefined), estimate);
+  const anchor = useRef<Anchor>({ index: first, offset: first === 0 ? -PADDING_PX : -TOP_MARGIN_PX });
+  const drawn = useRef(turns);
+  if (drawn.current !== turns) {
+    const old = drawn.current;
+    drawn.current = turns;
+    heights.current = heights.current.resized(count, (index) => rowIn(old, turns.turnAt(index)), estimate);
+    const { index, offset } = anchor.current;
+    anchor.current = { index: offset === Infinity ? count - 1 : turns.rowOf(old.turnAt(index) ?? 0), offset };
   }
   const known = heights.current;
-  const anchor = useRef<Anchor>({ index: first, offset: first === 0 ? -PADDING_PX : -TOP_MARGIN_PX });
   const [, redraw] = useState(0);
   const draw = () => redraw((round) => round + 1);
   const [windowHeight, setWindowHeight] = useState(() => innerHeight);
+  const [beyondPx, setBeyondPx] = useState(0);
+  // Effects run after the frame: the rows of the window are seen before others are drawn.
+  useEffect(() => setBeyondPx(BEYOND_PX), []);
 
   const topOf = ({ index, offset }: Anchor) =>
     Math.max(0, Math.min(known.startOf(index) + offset + PADDING_PX, known.total + 2 * PADDING_PX - windowHeight));
   const place = topOf(anchor.current);
-  const from = known.rowAt(Math.max(0, place - PADDING_PX - BEYOND_PX));
-  const to = Math.min(count - 1, known.rowAt(place - PADDING_PX + windowHeight + BEYOND_PX));
+  const from = known.rowAt(Math.max(0, place - PADDING_PX - beyondPx));
+  const to = Math.min(count - 1, known.rowAt(place - PADDING_PX + windowHeight + beyondPx));
   const top = known.rowAt(Math.max(0, place - PADDING_PX + TOP_MARGIN_PX + 1));
 
-  const rows = useMemo(() => new RowObserver(known, draw), []);
-  rows.heights = known;
+  const rows = useMemo(() => new RowObserver(draw), []);
+  rows.measure = (turn, height) => known.measure(turns.rowOf(turn), height);
   useLayoutEffect(() => {
     const element = scroller.current;
-    if (rows.takeChanges()) draw();
+    if (rows.measureFresh()) draw();
     else if (element !== null && Math.abs(element.scrollTop - place) >= 1) element.scrollTop = place;
   });
-  useEffect(() => onRange(from, to, top), [from, to, top, count]);
+  useEffect(() => onRange(from, to, top), [from, to, top, turns]);
 
   useEffect(() => () => rows.disconnect(), []);
   useEffect(() => {
@@ -116,32 +134,43 @@ export function VirtualList({ handle, count, first, label, estimate, row, onRang
   return (
     <div class="scroller" ref={scroller} onScroll={scrolled} tabIndex={0} role="feed" aria-label={label}>
       <div class="track" style={{ height: `${known.total + 2 * PADDING_PX}px` }}>
-        {indexes.map((index) => (
-          <div
-            key={index}
-            class="track-row"
-            data-index={index}
-            ref={rows.refOf(index)}
-            style={{ transform: `translateY(${known.startOf(index) + PADDING_PX}px)` }}
-          >
-            {row(index)}
-          </div>
-        ))}
+        {indexes.map((index) => {
+          const turn = turns.turnAt(index) ?? 0;
+          return (
+            <div
+              key={turn}
+              class="track-row"
+              data-row={turn}
+              ref={rows.refOf(turn)}
+              style={{ transform: `translateY(${known.startOf(index) + PADDING_PX}px)` }}
+            >
+              {row(index)}
+            </div>
+          );
+        })}
       </div>
     </div>
   );
 }
 
+/** The row of a turn among others, if it is one of them. */
+function rowIn(turns: Rows, turn: number | undefined): number | undefined {
+  if (turn === undefined) return undefined;
+  const row = turns.rowOf(turn);
+  return turns.turnAt(row) === turn ? row : undefined;
+}
+
 /** Measures the rows that are in the document. */
 class RowObserver {
-  heights: Heights;
+  /** Notes a turn's height; returns whether it differs from what was known. */
+  measure: (turn: number, height: number) => boolean = () => false;
   readonly #observer: ResizeObserver;
   readonly #elements = new Map<number, Element>();
   readonly #refs = new Map<number, (element: Element | null) => void>();
-  #isChanged = false;
+  /** Those that came into the document with this drawing. */
+  readonly #fresh = new Set<Element>();
 
-  constructor(heights: Heights, changed: () => void) {
-    this.heights = heights;
+  constructor(changed: () => void) {
     this.#observer = new ResizeObserver((entries) => {
       let isChanged = false;
       for (const { target } of entries) isChanged = this.#measure(target) || isChanged;
@@ -149,31 +178,35 @@ class RowObserver {
     });
   }
 
-  /** The same function for the same row, so that a row is observed once. */
-  refOf(index: number): (element: Element | null) => void {
-    const known = this.#refs.get(index);
+  /** The same function for the same turn, so that a row is observed once. */
+  refOf(turn: number): (element: Element | null) => void {
+    const known = this.#refs.get(turn);
     if (known) return known;
     const ref = (element: Element | null) => {
-      const old = this.#elements.get(index);
+      const old = this.#elements.get(turn);
       if (old !== undefined) this.#observer.unobserve(old);
+      if (old !== undefined) this.#fresh.delete(old);
       if (element === null) {
-        this.#elements.delete(index);
-        this.#refs.delete(index);
+        this.#elements.delete(turn);
+        this.#refs.delete(turn);
         return;
       }
-      this.#elements.set(index, element);
-      // At once, so that a row is in its place before it is seen.
-      this.#isChanged = this.#measure(element) || this.#isChanged;
+      this.#elements.set(turn, element);
+      this.#fresh.add(element);
       this.#observer.observe(element);
     };
-    this.#refs.set(index, ref);
+    this.#refs.set(turn, ref);
     return ref;
   }
 
-  /** Whether new rows turned out to have other heights than estimated, since the last call. */
-  takeChanges(): boolean {
-    const isChanged = this.#isChanged;
-    this.#isChanged = false;
+  /**
+   * Measures the rows that are new, before they are seen, and returns whether they have other heights than estimated. All at
+   * once, after the last of them is complete: the browser lays out the document anew for whatever is measured after a change.
+   */
+  measureFresh(): boolean {
+    let isChanged = false;
+    for (const element of this.#fresh) isChanged = this.#measure(element) || isChanged;
+    this.#fresh.clear();
     return isChanged;
   }
 
@@ -182,7 +215,6 @@ class RowObserver {
   }
 
   #measure(element: Element): boolean {
-    const index = Number(element.getAttribute("data-index"));
-    return this.heights.measure(index, element.getBoundingClientRect().height);
+    return this.measure(Number(element.getAttribute("data-row")), element.getBoundingClientRect().height);
   }
 }

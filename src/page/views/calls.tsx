@@ -110,6 +110,9 @@ function Calls({ route: { query } }: { route: Route }) {
   );
 }
 
+/** Calls that the server counts by tool; of more these are the latest. */
+const MOST_COUNTED = 10_000;
+
 /** Errors first, or the longest; a session in the order in which it happened, otherwise the latest first. */
 function inOrder(calls: Call[], order: string | undefined, isSession: boolean): Call[] {
   if (order === "duration") return calls.toSorted((a, b) => (b.duration_ms ?? 0) - (a.duration_ms ?? 0));
@@ -125,7 +128,8 @@ function Head({ list, query }: { list: CallList | undefined; query: URLSearchPar
     <>
       <h1>Calls</h1>
       <span class="quiet numeric one-line" role="status">
-        {tools !== undefined && `${counted(total, "call")}, ${grouped(errors)} failed`}
+        {tools !== undefined &&
+          `${total >= MOST_COUNTED ? "The latest " : ""}${counted(total, "call")}, ${grouped(errors)} failed`}
       </span>
       <nav class="orders" aria-label="Order">
         {ORDERS.map(({ value, name }) => (

@@ -1,17 +1,20 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
+import type { CallError } from "../client/connection.ts";
 import { call } from "../client/dewey.ts";
 import { useReply } from "../client/reply.ts";
-import type { ContextSummary, ContextVersion } from "../client/replies.ts";
+import type { ContextSummary } from "../client/replies.ts";
 import { useKeys } from "../keys.ts";
+import { ContextEditor } from "../parts/context-editor.tsx";
+import { ContextFolders } from "../parts/context-folders.tsx";
+import { ContextHistory } from "../parts/context-history.tsx";
 import { Ask } from "../parts/dialog.tsx";
 import { EditDiff } from "../parts/edit-diff.tsx";
 import { Frame } from "../parts/frame.tsx";
-import { Icon } from "../parts/icon.tsx";
 import { folderName } from "../parts/place.ts";
 import { Failure, Loading, Notice, Outdated } from "../parts/states.tsx";
-import { Time, counted } from "../parts/time.tsx";
+import { Time } from "../parts/time.tsx";
 import { say } from "../parts/toast.tsx";
-import { address, go, withQuery } from "../route.ts";
+import { address, go, route } from "../route.ts";
 import type { Route } from "../route.ts";
 import { visible } from "../../visible.ts";
 import type { View } from "../view.ts";
@@ -35,13 +38,15 @@ function Contexts({ route: { segments } }: { route: Route }) {
       head={<Head name={name} context={known} onNew={() => setIsNaming(true)} />}
       aside={list.value === undefined ? undefined : <Names contexts={contexts} chosen={name} />}
     >
-      {list.error !== undefined && list.value !== undefined && <Outdated error={list.error} again={list.again} />}
+      {list.error !== undefined && list.value !== undefined && name === undefined && (
+        <Outdated error={list.error} again={list.again} />
+      )}
       {list.value === undefined && list.error !== undefined ? (
         <Failure error={list.error} again={list.again} />
       ) : list.value === undefined ? (
         <Loading />
       ) : name !== undefined ? (
-        <Context key={name} name={name} context={known} again={list.again} />
+        <Context key={name} name={name} context={known} listError={list.error} again={list.again} />
       ) : contexts.length === 0 ? (
         <Nothing onNew={() => setIsNaming(true)} />
       ) : (
@@ -145,25 +150,12 @@ interface ContextProps {
   name: string;
   /** Undefined for one that is not written yet. */
   context: ContextSummary | undefined;
+  /** Why the list of contexts, which tells of this one, could not be read again. */
+  listError: CallError | undefined;
   again(): void;
 }
 
-/** Does a change, says what went wrong, and reads the list again. */
-async function change(work: () => Promise<unknown>, again: () => void): Promise<boolean> {
-  try {
-    await work();
-    return true;
-  } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
-    return false;
-  } finally {
-    again();
-  }
-}
-
-const CHANGES = { changes: true };
-
-function Context({ name, context, again: listAgain }: ContextProps) {
+function Context({ name, context, listError, again: listAgain }: ContextProps) {
   const isWritten = context !== undefined;
   const reply = useReply("dewey_get_startup_context", isWritten ? { name } : undefined);
   const history = useReply("dewey_startup_context_history", isWritten ? { name, limit: 50 } : undefined);
@@ -172,191 +164,58 @@ function Context({ name, context, again: listAgain }: ContextProps) {
     reply.again();
     history.again();
   };
+  const isActive = context?.is_active ?? false;
+  const save = (content: string, set_active: boolean) =>
+    change(() => call("dewey_set_startup_context", { name, content, set_active }, CHANGES), again);
+  const remove = async () => {
+    const content = latest.current ?? "";
+    const isDone = await change(() => call("dewey_delete_startup_context", { name, force: isActive }, CHANGES), again);
+    if (!isDone) return false;
+    go(address("context"));
+    say(`Deleted “${name}”`, () => void save(content, isActive));
+    return true;
+  };
+  const tie = (folder: string, to: string | undefined) =>
+    void change(() => call("dewey_tie_startup_context", { folder, name: to }, CHANGES), again);
   const stored = isWritten ? reply.value?.context?.content : "";
   // Once a person can write, nothing takes the field away.
   const latest = useRef(stored);
   latest.current = stored ?? latest.current;
   if (latest.current === undefined)
     return reply.error === undefined ? <Loading /> : <Failure error={reply.error} again={again} />;
-  const failure = reply.error ?? history.error;
+  const versions = history.value?.versions;
+  const shown = Number(route.value.query.get("version")) || versions?.[0]?.version;
+  // One notice, whatever failed: all is tried again together.
+  const failure = listError ?? reply.error ?? history.error;
   return (
     <>
       {failure !== undefined && <Outdated error={failure} again={again} />}
       <div class="scroller" tabIndex={0} role="region" aria-label="The context">
         <div class="context">
-          <Editor name={name} context={context} stored={latest.current} again={again} />
-          {isWritten && <Folders name={name} folders={context.folders ?? []} again={again} />}
-          {history.value !== undefined && <History name={name} versions={history.value.versions} />}
+          <ContextEditor
+            name={name}
+            stored={latest.current}
+            isWritten={isWritten}
+            isActive={isActive}
+            onSave={(text, isActive) => void save(text, isActive)}
+            onDelete={remove}
+          />
+          {isWritten && (
+            <ContextFolders
+              folders={context.folders ?? []}
+              onTie={(folder) => tie(folder, name)}
+              onUntie={(folder) => tie(folder, undefined)}
+            />
+          )}
+          {versions !== undefined && (
+            <ContextHistory versions={versions} shown={shown}>
+              {shown !== undefined && <Changes key={shown} name={name} version={shown} />}
+            </ContextHistory>
+          )}
         </div>
       </div>
     </>
   );
-}
-
-interface EditorProps extends ContextProps {
-  stored: string;
-}
-
-/** What a person has written and not saved, by the context's name: leaving the view, or being signed out, does not lose it. */
-const drafts = new Map<string, string>();
-
-/** Asks a person who closes the page with something unsaved in it. */
-function useUnsaved(isUnsaved: boolean): void {
-  useEffect(() => {
-    if (!isUnsaved) return;
-    const leaving = (event: Event) => event.preventDefault();
-    addEventListener("beforeunload", leaving);
-    return () => removeEventListener("beforeunload", leaving);
-  }, [isUnsaved]);
-}
-
-function Editor({ name, context, stored, again }: EditorProps) {
-  const [draft, setDraft] = useState(drafts.get(name));
-  const text = draft ?? stored;
-  const write = (words: string) => {
-    if (words === stored) drafts.delete(name);
-    else drafts.set(name, words);
-    setDraft(drafts.get(name));
-  };
-  // What somebody else wrote meanwhile replaces the text, unless a person has begun to change it.
-  useEffect(() => write(draft ?? stored), [stored]);
-  const isChanged = text !== stored;
-  useUnsaved(isChanged);
-  const save = (set_active: boolean) =>
-    change(() => call("dewey_set_startup_context", { name, content: text, set_active }, CHANGES), again);
-  const remove = async () => {
-    const wasActive = context?.is_active ?? false;
-    const isDone = await change(() => call("dewey_delete_startup_context", { name, force: wasActive }, CHANGES), again);
-    if (!isDone) return;
-    drafts.delete(name);
-    go(address("context"));
-    const restore = () => call("dewey_set_startup_context", { name, content: stored, set_active: wasActive }, CHANGES);
-    say(`Deleted “${name}”`, () => void change(restore, again));
-  };
-  const saved = (event: KeyboardEvent) => {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || !isChanged) return;
-    event.preventDefault();
-    void save(context?.is_active ?? false);
-  };
-  return (
-    <section aria-label="Text">
-      <textarea
-        class="field context-text"
-        aria-label="What a session should know when it begins"
-        placeholder="What a session should know when it begins"
-        dir="auto"
-        rows={10}
-        value={text}
-        onInput={(event) => write(event.currentTarget.value)}
-        onKeyDown={saved}
-      />
-      <div class="context-actions">
-        <button
-          type="button"
-          class="button primary"
-          disabled={!isChanged || text.trim() === ""}
-          title="Ctrl Enter"
-          onClick={() => void save(context?.is_active ?? false)}
-        >
-          Save
-        </button>
-        {context?.is_active !== true && (
-          <button type="button" class="button" disabled={text.trim() === ""} onClick={() => void save(true)}>
-            {isChanged ? "Save and activate" : "Activate"}
-          </button>
-        )}
-        {isChanged && context !== undefined && (
-          <button type="button" class="button" onClick={() => write(stored)}>
-            Take back
-          </button>
-        )}
-        {context !== undefined && (
-          <button
-            type="button"
-            class="icon-button head-end"
-            aria-label="Delete the context"
-            title="Delete"
-            onClick={() => void remove()}
-          >
-            <Icon name="trash" />
-          </button>
-        )}
-      </div>
-    </section>
-  );
-}
-
-function Folders({ name, folders, again }: { name: string; folders: readonly string[]; again: () => void }) {
-  const [isAsking, setIsAsking] = useState(false);
-  const tie = (folder: string, to: string | undefined) =>
-    change(() => call("dewey_tie_startup_context", { folder, name: to }, CHANGES), again);
-  return (
-    <section class="context-part" aria-label="Folders">
-      <h2>Folders</h2>
-      <p class="quiet">Sessions that begin in these folders, or below, read this context instead of the active one.</p>
-      <ul class="ties">
-        {folders.map((folder) => (
-          <li key={folder}>
-            <bdi>{visible(folder)}</bdi>
-            <button
-              type="button"
-              class="icon-button"
-              aria-label={`Untie ${visible(folder)}`}
-              title="Untie"
-              onClick={() => void tie(folder, undefined)}
-            >
-              <Icon name="close" />
-            </button>
-          </li>
-        ))}
-      </ul>
-      <button type="button" class="button" onClick={() => setIsAsking(true)}>
-        Tie to a folder
-      </button>
-      {isAsking && (
-        <Ask
-          label="The folder, as an absolute path"
-          action="Tie"
-          value=""
-          onClose={() => setIsAsking(false)}
-          onAnswer={(folder) => void tie(folder, name)}
-        />
-      )}
-    </section>
-  );
-}
-
-function History({ name, versions }: { name: string; versions: readonly ContextVersion[] }) {
-  const shown = Number(new URLSearchParams(location.search).get("version")) || versions[0]?.version;
-  return (
-    <section class="context-part versions" aria-label="History">
-      <h2>History</h2>
-      <p class="quiet">{counted(versions.length, "change")}, the latest first</p>
-      <ol class="version-list">
-        {versions.map((each) => (
-          <li key={each.version}>
-            <a
-              class="version"
-              href={withQuery({ version: each.version })}
-              aria-current={each.version === shown ? "true" : undefined}
-            >
-              <span class="numeric quiet">{each.version}</span>
-              <span>{visible(saidOf(each))}</span>
-              <span class="quiet one-line">
-                {each.client_name !== null && <bdi>{visible(each.client_name)}</bdi>} <Time at={each.changed_at} />
-              </span>
-            </a>
-            {each.version === shown && <Changes name={name} version={each.version} />}
-          </li>
-        ))}
-      </ol>
-    </section>
-  );
-}
-
-function saidOf({ change: what, folder, is_active }: ContextVersion): string {
-  if (folder !== null) return `${what} ${folder}`;
-  return is_active ? `${what}, active` : what;
 }
 
 /** What a version changed in the one before it. */
@@ -373,4 +232,19 @@ function Changes({ name, version }: { name: string; version: number }) {
   const [old, text] = [version > 1 ? (earlier?.content ?? "") : "", now.content ?? ""];
   if (old === text) return <p class="quiet version-same">The text stayed as it was.</p>;
   return <EditDiff before={`${old}\n`} after={`${text}\n`} />;
+}
+
+const CHANGES = { changes: true };
+
+/** Does a change, says what went wrong, and reads again what is shown. */
+async function change(work: () => Promise<unknown>, again: () => void): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+    return false;
+  } finally {
+    again();
+  }
 }

@@ -3,7 +3,8 @@ import { CallError } from "../client/connection.ts";
 import { call, connection } from "../client/dewey.ts";
 import { useReply } from "../client/reply.ts";
 import type { Conversation as Facts } from "../client/replies.ts";
-import { Talk } from "../client/talk.ts";
+import { talkOf } from "../client/talk.ts";
+import type { Talk } from "../client/talk.ts";
 import { useKeys } from "../keys.ts";
 import { Ask } from "../parts/dialog.tsx";
 import { FindBar } from "../parts/find-bar.tsx";
@@ -17,17 +18,16 @@ import { TalkAside } from "../parts/talk-aside.tsx";
 import { TalkHead } from "../parts/talk-head.tsx";
 import { say } from "../parts/toast.tsx";
 import { Turn } from "../parts/turn.tsx";
-import { about } from "../parts/turn-facts.ts";
+import { about, usualHeight } from "../parts/turn-facts.ts";
 import { VirtualList } from "../parts/virtual-list.tsx";
 import type { VirtualListHandle } from "../parts/virtual-list.tsx";
 import { address, go, keepPlace, keptPlace, withQuery } from "../route.ts";
 import type { Route } from "../route.ts";
+import { turnIn } from "../talk-address.ts";
 import type { View } from "../view.ts";
 
 export const conversationView: View = { name: "conversation", Show: Conversation };
 
-/** The height of a turn that nothing is known of yet. */
-const USUAL_HEIGHT_PX = 56;
 /** Hits of a search within the conversation: more than one steps through. */
 const MOST_FOUND = 100;
 const TYPING = { delayMs: 120 };
@@ -35,8 +35,8 @@ const TYPING = { delayMs: 120 };
 function Conversation({ route }: { route: Route }) {
   const [, id = ""] = route.segments;
   const everything = route.query.has("all");
-  const turn = wholeNumber(route.query.get("turn"));
-  const talk = useMemo(() => new Talk(id, { everything, turn: keptPlace("turn") ?? turn }), [id, everything]);
+  const turn = turnIn(route.query);
+  const talk = useMemo(() => talkOf({ id, everything, turn: keptPlace("turn") ?? turn }), [id, everything]);
   const [top, setTop] = useState(turn ?? 1);
   useEffect(() => () => talk.leave(), [talk]);
   useExtending(talk);
@@ -66,8 +66,10 @@ function Conversation({ route }: { route: Route }) {
 /** After the server was away, what was stored since is read. */
 function useExtending(talk: Talk): void {
   const state = connection.state.value;
+  const wasAway = useRef(false);
   useEffect(() => {
-    if (state === "open") void talk.extend();
+    if (state === "open" && wasAway.current) void talk.extend();
+    wasAway.current = state !== "open";
   }, [state]);
 }
 
@@ -193,10 +195,10 @@ function Turns({ talk, turn, find, onTop }: TurnsProps) {
       )}
       <VirtualList
         handle={list}
-        count={turns.count}
+        turns={turns}
         first={firstTurn === undefined ? 0 : turns.rowOf(firstTurn)}
         label="Turns"
-        estimate={() => USUAL_HEIGHT_PX}
+        estimate={(index) => usualHeight(talk.message(turns.turnAt(index) ?? 0))}
         row={row}
         onRange={(first, last, top) => {
           talk.want(first, last);
@@ -257,7 +259,7 @@ function Head({ talk, facts }: { talk: Talk; facts: Facts }) {
     <>
       <TalkHead
         facts={facts}
-        count={talk.turns.value.count}
+        count={talk.isOutlined.value ? talk.turns.value.count : undefined}
         onStar={star}
         onRename={rename}
         onShare={share}
@@ -302,8 +304,4 @@ async function moveToTrash(conversation_id: string, title: string): Promise<void
 /** Says what could not be done; what a person has left needs nothing said. */
 function failed(error: unknown): void {
   if (error instanceof CallError) say(error.message);
-}
-
-function wholeNumber(text: string | null): number | undefined {
-  return text !== null && /^\d{1,10}$/.test(text) ? Number(text) : undefined;
 }

@@ -26,8 +26,8 @@ export const searchView: View = {
 };
 
 const PAGE_HITS = 30;
-/** Letters that come at once, such as a pasted word, are one search; one that is outdated is cancelled in the database. */
-const TYPING = { delayMs: 40 };
+/** Letters that come at once are one search, after the first; one that is outdated is cancelled in the database. */
+const TYPING = { delayMs: 40, isEager: true } as const;
 
 /** Hits are counted by their facets once the person rests: the hits themselves come first. */
 const COUNTING = { delayMs: 400 };
@@ -48,8 +48,10 @@ function Search({ route: { query } }: { route: Route }) {
   const reply = usePages("dewey_search", question && { ...question, limit: PAGE_HITS }, TYPING);
   // Hits are counted of what a person has typed, and where conversations were held is known of all of them.
   const places = useReply("dewey_list_conversations", { facets: true, limit: 1 });
-  const counts = useReply("dewey_search", question && { ...question, limit: 1, facets: true }, COUNTING);
   const [first] = reply.pages;
+  const isCountless = !reply.isOld && first?.total_is_lower_bound === true;
+  const counting = question && !isCountless ? { ...question, limit: 1, facets: true } : undefined;
+  const counts = useReply("dewey_search", counting, COUNTING);
   const hits = reply.pages.flatMap(({ results }) => results);
   const list = useRef<HTMLDivElement>(null);
   useScrollPlace(list, hits.length > 0);

@@ -18,6 +18,13 @@ export const UNBOUNDED: Bounds = { candidates: Infinity, newest: Infinity, gathe
 /** Rarest words that are combined; there are two to this power combinations. */
 const MAX_CHOOSING = 5;
 
+/**
+ * Messages in the conversations of a scope, for each that matches anywhere, up to which the newest matches are found by those
+ * conversations. Beyond that the words find them, and each is checked for its conversation. Measured at a million messages: of
+ * a quarter of all, 22 ms of processor time against 60; of a tenth, 25 against 120.
+ */
+const IN_SCOPE_PER_MATCH = 10;
+
 /** A word of a query and the number of messages that hold it. */
 export interface CountedWord {
   lexeme: string;
@@ -32,6 +39,15 @@ export interface Part {
   share: number;
   /** The number of messages that are wanted: the newest, when no time limits them. */
   most: number;
+  /** The number of messages that match, whether they pass the filter or not. */
+  matching: number;
+}
+
+/** The conversations that a search is narrowed to by their facts. */
+export interface Scope {
+  /** Statement that selects their ids, to which conditions may be added. */
+  conversations: string;
+  messages: number;
 }
 
 /**
@@ -57,15 +73,20 @@ export function chooseParts(words: CountedWord[], rows: number, passing: number,
     taken.every((other) => other.mask === mask || (other.mask & mask) < other.mask),
   );
   const match = least.map(({ lexemes }) => `(${allOf(lexemes)})`).join(" | ");
-  const chosen = { match, share: Math.min(1, bounds.candidates / expected), most: bounds.candidates };
+  const chosen = {
+    match,
+    share: Math.min(1, bounds.candidates / expected),
+    most: bounds.candidates,
+    matching: expected / passing,
+  };
   if (taken.length === combinations.length && words.length <= MAX_CHOOSING) return [chosen];
-  const matching =
-    Math.min(
-      rows,
-      words.reduce((sum, { count }) => sum + count, 0),
-    ) * passing;
+  const matching = Math.min(
+    rows,
+    words.reduce((sum, { count }) => sum + count, 0),
+  );
   const others = `(${anyOf(words.map(({ lexeme }) => lexeme))}) & !(${match})`;
-  return [chosen, { match: others, share: Math.min(1, bounds.newest / matching), most: bounds.newest }];
+  const share = Math.min(1, bounds.newest / (matching * passing));
+  return [chosen, { match: others, share, most: bounds.newest, matching }];
 }
 
 /**
@@ -76,17 +97,23 @@ export function partsStatement(
   columns: string,
   parts: Part[],
   since: number[],
-  condition: string,
+  { sieve, scope }: { sieve: string; scope: Scope | undefined },
   gathered: number,
 ): string {
   return parts
-    .map(({ match, share, most }, index) => {
+    .map(({ match, share, most, matching }, index) => {
       const from = since[index] ?? 0;
-      const matching = `from messages m where m.search @@ ${tsquery(match)} and ${condition}`;
+      const query = tsquery(match);
+      const found = `from messages m where m.search @@ ${query} and ${sieve}`;
       if (from === 0 && share < 1)
-        return `(select ${columns} from (select m.* ${matching} order by m.created_at desc limit ${most}) as m)`;
-      const newer = from === 0 ? "" : ` and m.created_at >= to_timestamp(${from / 1000})`;
-      return `(select ${columns} ${matching}${newer} limit ${gathered})`;
+        return `(select ${columns} from (select m.* ${found} order by m.created_at desc limit ${most}) as m)`;
+      if (from === 0) return `(select ${columns} ${found} limit ${gathered})`;
+      const time = `to_timestamp(${from / 1000})`;
+      if (scope === undefined || scope.messages > IN_SCOPE_PER_MATCH * matching)
+        return `(select ${columns} ${found} and m.created_at >= ${time} limit ${gathered})`;
+      // A conversation's `updated_at` is the time of its last message. `is true` keeps the index over words out of it.
+      return `(select ${columns} from messages m where (m.search @@ ${query}) is true and ${sieve} and m.created_at >= ${time}
+        and m.conversation_id = any (array(${scope.conversations} and updated_at >= ${time})) limit ${gathered})`;
     })
     .join(" union all ");
 }

@@ -52,8 +52,8 @@ export async function filterOf(
     "not exists (select from conversations c where c.id = m.conversation_id and c.deleted_at is not null)",
     ...isTalk,
     ...(snapshot === undefined ? [] : [known]),
-    ...messageConditions(others, meant, value, "words"),
   ];
+  const ofMessages = messageConditions(others, meant, value);
   if (session_id !== undefined) {
     const ids = `select id from conversations where session_id = ${value(session_id, "text")}`;
     byIndex.push(`m.conversation_id = any (array(${ids}))`);
@@ -75,14 +75,20 @@ export async function filterOf(
   if (start_date !== undefined) conditions.push(`m.created_at >= ${value(start_date, "timestamptz")}`);
   if (end_date !== undefined) conditions.push(`m.created_at < ${value(end_date, "timestamptz")}`);
   for (const required of query.required) conditions.push(`m.search @@ ${value(required, "text")}::tsquery`);
-  const all = (more: string[], place: string) => [...conditions, ...more, ...(places.length > 0 ? [place] : [])];
+  const all = (more: string[], place: string) =>
+    [...conditions, ...more, ...(places.length > 0 ? [place] : [])].join(" and ");
+  const { besideWords, alone } = ofMessages;
+  // Words are required by the index over words and metadata, which then finds tools as well.
+  const byNames = query.required.length > 0 ? besideWords : alone;
   return {
-    condition: all(byIndex, isSmall ? byIds : byHash).join(" and "),
-    sieve: all(bySieve, byHash).join(" and "),
-    alone: all(byIndex, isSmall ? byIds : `m.conversation_id in (${ids})`).join(" and "),
+    condition: all([...besideWords, ...byIndex], isSmall ? byIds : byHash),
+    sieve: all([...besideWords, ...bySieve], byHash),
+    alone: all([...byNames, ...byIndex], isSmall ? byIds : `m.conversation_id in (${ids})`),
     known,
     values,
     scopeMessages,
+    scope:
+      places.length > 0 && scopeMessages !== undefined ? { conversations: ids, messages: scopeMessages } : undefined,
     from: start_date,
     until: end_date,
   };

@@ -1,7 +1,7 @@
 import type { SQL } from "bun";
 import { one } from "../database/one.ts";
 import { BOUNDS, chooseParts, partsStatement } from "./candidates.ts";
-import type { Bounds, CountedWord, Part } from "./candidates.ts";
+import type { Bounds, CountedWord, Part, Scope } from "./candidates.ts";
 import { anyOf, inLabel, tsquery } from "./query.ts";
 import { MOST_NEAR_BYTES, REACH, byConversation, isLong, ownScore, ownScoreIn, scoreTurns } from "./relevance.ts";
 import type { QueryWords, ScoredTurn, Turn } from "./relevance.ts";
@@ -42,6 +42,8 @@ export interface Filter {
   values: unknown[];
   /** Number of messages in the named session or conversation, if one is named. */
   scopeMessages: number | undefined;
+  /** The conversations that are narrowed to, when their facts are all that names them. */
+  scope: Scope | undefined;
   from: Date | undefined;
   until: Date | undefined;
 }
@@ -173,7 +175,7 @@ async function sinceWhen(
 }
 
 async function makesBlock(sql: SQL, part: Part, since: number, filter: Filter): Promise<boolean> {
-  const newest = partsStatement("m.id", [part], [since], filter.sieve, RERANKED);
+  const newest = partsStatement("m.id", [part], [since], filter, RERANKED);
   const { found } = await one<{ found: number }>(
     sql.unsafe(`select count(*)::integer as found from (${newest}) as newest`, filter.values),
   );
@@ -310,7 +312,7 @@ function candidates(
   bounds: Bounds,
 ): string {
   if (!scoped)
-    return partsStatement(columns, chooseParts(words, rows, passing, bounds), since, filter.sieve, bounds.gathered);
+    return partsStatement(columns, chooseParts(words, rows, passing, bounds), since, filter, bounds.gathered);
   return `select * from (select ${columns} from messages m where ${filter.condition} offset 0) as m
     where ${holdsAny(words.map(({ lexeme }) => lexeme))}`;
 }

@@ -264,14 +264,15 @@ interface Page {
   limit: number;
 }
 
-/** Of a query without words nothing is counted. */
+/** Of a query without words nothing is counted, and of more hits than are counted every facet is absent. */
 async function facetsIn(
   sql: SQL,
   query: SearchQuery,
-  { basis, corrected }: SearchPlace,
+  { basis, corrected, isLowerBound }: SearchPlace,
   narrowing: Parameters<typeof filterOf>[1],
 ): Promise<Pick<SearchReply, "facets">> {
   if (basis.words.length === 0) return {};
+  if (isLowerBound) return { facets: {} };
   // Of few words also those that occur only where the search is not narrowed to.
   const asked = query.words.length <= MAX_WORDS ? query.words : [];
   const lexemes = new Set([...asked, ...corrected.map(({ to }) => to), ...basis.words.map(({ lexeme }) => lexeme)]);

@@ -223,11 +223,14 @@ describe("dewey connect --project", () => {
 
   test("refuses when the name that it would write is not on the PATH, and changes nothing", async () => {
     using ada = person({ "p/.mcp.json": {} });
-    const env = { ...ada.env, PATH: dirname(process.execPath) };
-    expect(await inProject(ada, env, "connect", "claude-code", "--project")).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining("ln -s"),
+    const child = Bun.spawn([binary, "connect", "claude-code", "--project"], {
+      env: { ...ada.env, PATH: dirname(process.execPath) },
+      cwd: join(ada.path, "p"),
+      stdin: "ignore",
+      stderr: "pipe",
     });
+    expect(await new Response(child.stderr).text()).toContain("ln -s");
+    expect(await child.exited).toBe(2);
     expect(filesOf(ada)).toEqual([".mcp.json"]);
   });
 

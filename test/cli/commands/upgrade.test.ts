@@ -5,7 +5,8 @@ async function told(flags: Record<string, boolean>): Promise<{ code: number; tex
   let text = "";
   const print = (more: string) => void (text += more);
   const stopping = new AbortController().signal;
-  const code = await upgrade.run({ flags, operands: [], rest: undefined, env: {}, version: "1.2.3", print, stopping });
+  const rest = { operands: [], rest: undefined, env: {}, typed: String, stopping };
+  const code = await upgrade.run({ flags, version: "1.2.3", print, ...rest });
   return { code, text };
 }
 

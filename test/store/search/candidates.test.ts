@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { SQL } from "bun";
-import { BOUNDS, chooseParts } from "../../../src/store/search/candidates.ts";
+import { BOUNDS, chooseParts, partsStatement } from "../../../src/store/search/candidates.ts";
 import { filterOf } from "../../../src/store/search/filter.ts";
 import { parseQuery } from "../../../src/store/search/query.ts";
-import { basisOf, rank } from "../../../src/store/search/rank.ts";
+import { MAX_SCOPE_MESSAGES, basisOf, rank } from "../../../src/store/search/rank.ts";
 import { StatisticsCache } from "../../../src/store/search/statistics.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { connect, emptyDatabase, engines, testStore } from "../../support/postgres.ts";
@@ -13,12 +13,14 @@ const words = (...counts: number[]) => counts.map((count, index) => ({ lexeme: "
 
 describe("the candidates of a search", () => {
   test("are all matches when the words are rare", () => {
-    expect(chooseParts(words(3, 50), MILLION, 1, BOUNDS)).toEqual([{ match: "('a') | ('b')", share: 1, most: 2000 }]);
+    expect(chooseParts(words(3, 50), MILLION, 1, BOUNDS)).toEqual([
+      { match: "('a') | ('b')", share: 1, most: 2000, matching: expect.closeTo(53, 1) },
+    ]);
   });
 
   test("are messages with a rare word or several common ones, and the newest with any", () => {
     const [chosen, newest, ...more] = chooseParts(words(100, 20_000, 30_000), MILLION, 1, BOUNDS);
-    expect(chosen).toEqual({ match: "('a') | ('b' & 'c')", share: 1, most: 2000 });
+    expect(chosen).toMatchObject({ match: "('a') | ('b' & 'c')", share: 1, most: 2000 });
     expect(newest?.match).toBe("('a' | 'b' | 'c') & !(('a') | ('b' & 'c'))");
     expect(newest?.share).toBeCloseTo(BOUNDS.newest / 50_100);
     expect(more).toEqual([]);
@@ -26,14 +28,31 @@ describe("the candidates of a search", () => {
 
   test("are the newest when even the rarest combination has too many", () => {
     expect(chooseParts(words(100_000), MILLION, 1, BOUNDS)).toEqual([
-      { match: "('a')", share: BOUNDS.candidates / 100_000, most: 2000 },
+      { match: "('a')", share: BOUNDS.candidates / 100_000, most: 2000, matching: 100_000 },
     ]);
     const [pair] = chooseParts(words(100_000, 100_000), MILLION, 1, BOUNDS);
-    expect(pair).toEqual({ match: "('a' & 'b')", share: BOUNDS.candidates / 10_000, most: 2000 });
+    expect(pair).toEqual({
+      match: "('a' & 'b')",
+      share: BOUNDS.candidates / 10_000,
+      most: 2000,
+      matching: expect.closeTo(10_000),
+    });
   });
 
   test("are a larger share of the matches when a filter passes few of them", () => {
-    expect(chooseParts(words(100_000), MILLION, 0.01, BOUNDS)).toEqual([{ match: "('a')", share: 1, most: 2000 }]);
+    expect(chooseParts(words(100_000), MILLION, 0.01, BOUNDS)).toEqual([
+      { match: "('a')", share: 1, most: 2000, matching: 100_000 },
+    ]);
+  });
+
+  test("are found by the conversations of a scope unless it holds many messages for each match", () => {
+    const parts = chooseParts(words(100_000), MILLION, 0.1, BOUNDS);
+    const statement = (messages: number) => {
+      const scope = { conversations: "select id from conversations where client = 'a'", messages };
+      return partsStatement("m.id", parts, [1000], { sieve: "true", scope }, BOUNDS.gathered);
+    };
+    expect(statement(100_000)).toContain("where client = 'a' and updated_at >= to_timestamp(1)");
+    expect(statement(10_000_000)).not.toContain("updated_at");
   });
 
   test("are chosen by a short condition for a query of many words", () => {
@@ -59,7 +78,10 @@ for (const engine of engines) {
         metadata: { tool: index === 3 ? "seldom" : "often" },
       }));
       for (let start = 0; start < messages.length; start += 1000) {
-        await store.messages.storeBulk({ messages: messages.slice(start, start + 1000) });
+        await store.messages.storeBulk({
+          messages: messages.slice(start, start + 1000),
+          metadata: { client_name: start === 0 ? "codex" : "goose" },
+        });
       }
       await sql`analyze messages`;
     });
@@ -103,6 +125,24 @@ for (const engine of engines) {
       expect(found).toHaveLength(10);
       for (const number of found) expect(number).toBeLessThan(100);
       expect(await find("common", { tool: "seldom" })).toEqual([3]);
+    });
+
+    test("are the same by the conversations of a scope as by the words", async () => {
+      const query = await parseQuery(sql, "common");
+      const statistics = await new StatisticsCache().get(sql);
+      const filter = {
+        ...(await filterOf(sql, { client: "codex" }, query, undefined)),
+        scopeMessages: MAX_SCOPE_MESSAGES + 1,
+      };
+      const found = async (by: typeof filter) => {
+        const basis = await basisOf(sql, query.words, by, statistics, few);
+        // Within the scope's time, so that a time limits what is searched.
+        const since = basis.since.map(() => Date.UTC(2024, 0, 1) + 900 * 60_000);
+        return rank(sql, { ...basis, since }, by, { offset: 0, limit: 50 }, few);
+      };
+      const byConversations = await found(filter);
+      expect(byConversations.length).toBeGreaterThanOrEqual(50);
+      expect(byConversations).toEqual(await found({ ...filter, scope: undefined }));
     });
 
     test("are found by the role's index for a common word within a rare role", async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Store } from "../../../src/store/store.ts";
-import { engines, testStore } from "../../support/postgres.ts";
+import { connect, emptyDatabase, engines, testStore } from "../../support/postgres.ts";
 
 for (const engine of engines) {
   describe(`the facets of a search on ${engine.name}`, () => {
@@ -85,6 +85,20 @@ for (const engine of engines) {
       await store.messages.storeBulk({ messages });
       expect(await facets("damson")).toEqual({});
       expect(await facets("damson", { role: "user" })).toEqual({ client: [], folder: [] });
+    });
+
+    test("are absent when there are more hits than are counted", async () => {
+      const connection = await emptyDatabase(engine);
+      await using many = await testStore(engine, { connection });
+      const { conversation_id } = await many.conversations.begin({ metadata: { source: "codex" } });
+      await using sql = connect(connection);
+      await sql`insert into messages (conversation_id, turn_number, role, content, search)
+        select ${conversation_id}, n, 'user', 'countless', dewey_search_vector('countless') from generate_series(1, 10001) n`;
+      await sql`update conversations set message_count = 10001`;
+      const found = (client?: string) =>
+        many.search.find({ query: "countless", limit: 1, offset: 0, facets: true, client });
+      for (const client of [undefined, "codex"])
+        expect(await found(client)).toMatchObject({ total: 10_000, total_is_lower_bound: true, facets: {} });
     });
   });
 }

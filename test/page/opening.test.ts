@@ -1,0 +1,62 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import { browserPath, fileBrowser } from "../support/browser.ts";
+import { failingTools } from "../support/failing-tools.ts";
+import type { ToolCall } from "../support/failing-tools.ts";
+import { fileListener } from "../support/listener.ts";
+import { answer, prompt, storeTalk } from "../support/talks.ts";
+
+// What a conversation asks for when it is opened at a turn.
+
+const TURNS = 300;
+
+describe.skipIf(browserPath === null)("a conversation that is opened at a turn", () => {
+  const served = fileListener();
+  const browsing = fileBrowser();
+  let address: string;
+
+  beforeAll(async () => {
+    const { store, url } = served.listener;
+    const said = Array.from({ length: TURNS }, (_, index) =>
+      index % 2 === 0 ? prompt(`question ${index + 1}`) : answer(`answer ${index + 1}`),
+    );
+    const talk = await storeTalk(store, { title: "The opened one", said });
+    address = `${url.replace("ws:", "http:")}conversation/${talk}`;
+  });
+
+  const isOutline = (call: ToolCall) => call.arguments["outline"] === true;
+  /** The page at a turn, the calls that it has made, and what holds some of them. */
+  async function opened(turn: number, holds: (call: ToolCall) => boolean) {
+    const page = await browsing.open("about:blank");
+    const tools = await failingTools(page);
+    const calls: ToolCall[] = [];
+    tools.holds = (call) => {
+      calls.push(call);
+      return holds(call);
+    };
+    await page.goto(`${address}?turn=${turn}`);
+    return { page, calls };
+  }
+
+  test("shows it before its outline is there", async () => {
+    const { page, calls } = await opened(200, isOutline);
+    await page.locator("article[data-turn='200'][data-current]").getByText("answer 200").waitFor();
+    await page.getByRole("heading", { name: "The opened one" }).waitFor();
+    expect(calls.filter(isOutline)).toHaveLength(1);
+  });
+
+  test("keeps it in its place when the outline comes, and reads that once", async () => {
+    const { page, calls } = await opened(200, () => false);
+    const shown = page.locator("article[data-turn='200']");
+    await page.getByText(`${TURNS} turns`).waitFor();
+    const top = await shown.evaluate((article) => article.getBoundingClientRect().top);
+    const list = (await page.locator(".turns .scroller").boundingBox())?.y ?? 0;
+    expect(Math.abs(top - list)).toBeLessThan(30);
+    await page.keyboard.press("j");
+    await page.locator("article[data-turn='201'][data-current]").waitFor();
+    await page.keyboard.press("Shift+J");
+    await page.locator("article[data-turn='203'][data-current]").waitFor();
+    expect(calls.filter(isOutline)).toHaveLength(1);
+    // The turns around it came with it.
+    expect(calls.filter((call) => call.name === "dewey_get_conversation" && !isOutline(call))).toHaveLength(1);
+  });
+});
