@@ -54,7 +54,7 @@ export async function nearest(sql: SQL, question: Question): Promise<Meant[]> {
   const signs = signsOf(vector);
   let passages: Found[] = [];
   for (const count of CANDIDATES) {
-    const ids = await index.nearest(signs, { count, upTo, within });
+    const ids = await index.nearest(signs, { count, upTo, within, role: narrowing.role });
     passages = await readPassages(sql, question, ids);
     if (ids.length < count || new Set(passages.map(({ id }) => id)).size >= limit) return best(sql, passages, limit);
   }

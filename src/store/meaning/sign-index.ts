@@ -9,18 +9,32 @@ const BLOCK_PASSAGES = 65_536;
 const READ_AT_ONCE = 20_000;
 /** Memory for the signs of all passages: 4 million of 384 dimensions, 1.8 million of 1,024. */
 const MAX_BYTES = 256_000_000;
-/** Of an entry besides its signs: its id, and its conversation's number. */
-const ENTRY_BYTES = 12;
+/** Of an entry besides its signs: its id, and the numbers of its conversation and role. */
+const ENTRY_BYTES = 13;
 /** Passages that are compared between two looks at the time. */
 const COMPARED_AT_ONCE = 16_384;
-/** Bytes of a row as it is read: the id, the conversation, and the number of signs, before these. */
-const ROW_HEAD_BYTES = 8 + 16 + 4;
+/** Bytes of a row as it is read: the id, the conversation, the role, and the number of signs, before these. */
+const ROW_HEAD_BYTES = 8 + 16 + 2 + 4;
+/** The roles whose messages are embedded, numbered from 1. */
+const ROLES = ["user", "assistant", "tool"];
+/** Of passages that were stored before roles were: any may be theirs. */
+const ANY_ROLE = 0;
+const ROLES_TEXT = `{${ROLES.join(",")}}`;
 
 interface Block {
   ids: Float64Array;
   conversations: Uint32Array;
+  roles: Uint8Array;
   signs: Uint32Array;
   count: number;
+}
+
+/** What a search looks in, as numbers of the index. */
+interface Scope {
+  /** 1 at the number of each conversation to look in; absent, all. */
+  conversations: Uint8Array | undefined;
+  /** A role's number; `ANY_ROLE` for all. */
+  role: number;
 }
 
 /** Numbers of bits in each number of 16 bits. */
@@ -81,9 +95,11 @@ export class SignIndex {
     const after = this.#lastId;
     const { count, rows } = await one<{ count: number; rows: Uint8Array | null }>(sql`
       select count(*)::integer as count,
-        string_agg(int8send(id) || uuid_send(conversation_id) || varbit_send(signs), ''::bytea order by id) as rows
+        string_agg(int8send(id) || uuid_send(conversation_id)
+          || int2send(coalesce(array_position(${ROLES_TEXT}::text[], role), ${ANY_ROLE})::smallint) || varbit_send(signs),
+          ''::bytea order by id) as rows
       from (
-        select id, conversation_id, signs from dewey_meaning_passages
+        select id, conversation_id, role, signs from dewey_meaning_passages
         where id > ${after} and model = ${this.model}::uuid order by id limit ${READ_AT_ONCE}
       ) as next`);
     // Two searches may have read the same.
@@ -97,12 +113,14 @@ export class SignIndex {
       const bytes = Math.ceil(bits / 8);
       this.#lastId = Number(rows.readBigUInt64BE(at));
       const conversation = rows.toString("hex", at + 8, at + 24);
-      if (!this.#isFull) this.#addOne(conversation, rows.subarray(at + ROW_HEAD_BYTES, at + ROW_HEAD_BYTES + bytes));
+      const role = rows.readInt16BE(at + 24);
+      const signs = rows.subarray(at + ROW_HEAD_BYTES, at + ROW_HEAD_BYTES + bytes);
+      if (!this.#isFull) this.#addOne(conversation, role, signs);
       at += ROW_HEAD_BYTES + bytes;
     }
   }
 
-  #addOne(conversation: string, signs: Buffer): void {
+  #addOne(conversation: string, role: number, signs: Buffer): void {
     const block = this.#room();
     if (!block) return;
     const place = block.count;
@@ -110,6 +128,7 @@ export class SignIndex {
     let number = this.#conversations.get(conversation);
     if (number === undefined) this.#conversations.set(conversation, (number = this.#conversations.size));
     block.conversations[place] = number;
+    block.roles[place] = role;
     for (const [index, byte] of signs.entries()) {
       const word = place * this.#words + (index >> 2);
       block.signs[word] = (block.signs[word] ?? 0) | (byte << (24 - 8 * (index & 3)));
@@ -128,6 +147,7 @@ export class SignIndex {
     const block = {
       ids: new Float64Array(BLOCK_PASSAGES),
       conversations: new Uint32Array(BLOCK_PASSAGES),
+      roles: new Uint8Array(BLOCK_PASSAGES),
       signs: new Uint32Array(BLOCK_PASSAGES * this.#words),
       count: 0,
     };
@@ -137,13 +157,17 @@ export class SignIndex {
 
   /**
    * The ids of the passages, up to an id, whose signs are the most like the given ones: `count` of them and those that are as
-   * like as the last, within a few thousand. `within` are the conversations to look in; absent, all.
+   * like as the last, within a few thousand. `within` are the conversations to look in, and `role` the role of the messages;
+   * absent, all.
    */
   async nearest(
     signs: Uint32Array,
-    { count, upTo, within }: { count: number; upTo: number; within?: readonly string[] | undefined },
+    given: { count: number; upTo: number; within?: readonly string[] | undefined; role?: string | undefined },
   ): Promise<number[]> {
-    const wanted = within && this.#numbersOf(within);
+    const { count, upTo, within, role } = given;
+    // No passage has the number of a role that is not embedded.
+    const number = role === undefined ? ANY_ROLE : ROLES.indexOf(role) + 1 || ROLES.length + 1;
+    const scope = { conversations: within && this.#numbersOf(within), role: number };
     const distances = new Uint16Array(this.#size);
     const histogram = new Uint32Array(MAX_SIGNS + 2);
     const stretch = new Stretch();
@@ -152,7 +176,7 @@ export class SignIndex {
     for (const { block, count: held } of blocks) {
       for (let from = 0; from < held; from += COMPARED_AT_ONCE) {
         const to = Math.min(held, from + COMPARED_AT_ONCE);
-        this.#compare(block, from, to, signs, wanted, distances.subarray(at));
+        this.#compare(block, from, to, signs, scope, distances.subarray(at));
         for (let index = from; index < to; index += 1) {
           const distance = distances[at + index - from] ?? 0;
           histogram[distance] = (histogram[distance] ?? 0) + 1;
@@ -164,18 +188,19 @@ export class SignIndex {
     return chosen(blocks, distances, farthest(histogram, count), count, upTo);
   }
 
-  /** Writes the distances of a part of a block; those of other conversations are beyond all others. */
+  /** Writes the distances of a part of a block; those out of scope are beyond all others. */
   #compare(
-    { conversations, signs: stored }: Block,
+    { conversations, roles, signs: stored }: Block,
     from: number,
     to: number,
     signs: Uint32Array,
-    wanted: Uint8Array | undefined,
+    { conversations: wanted, role }: Scope,
     distances: Uint16Array,
   ): void {
     const words = this.#words;
     for (let place = from; place < to; place += 1) {
-      if (wanted && wanted[conversations[place]!] !== 1) {
+      const isOther = role !== ANY_ROLE && roles[place] !== role && roles[place] !== ANY_ROLE;
+      if (isOther || (wanted && wanted[conversations[place]!] !== 1)) {
         distances[place - from] = MAX_SIGNS + 1;
         continue;
       }
@@ -199,7 +224,7 @@ export class SignIndex {
   }
 }
 
-/** The distance within which `count` passages lie; those of other conversations never do. */
+/** The distance within which `count` passages lie; those out of scope never do. */
 function farthest(histogram: Uint32Array, count: number): number {
   let within = 0;
   for (let distance = 0; distance <= MAX_SIGNS; distance += 1) {
