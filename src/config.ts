@@ -5,7 +5,7 @@ import type { DatabaseConfig, PostgresConfig } from "./database-config.ts";
 import { reading } from "./given.ts";
 import type { SettingsReader, Sources, Values } from "./given.ts";
 import type { LogLevel } from "./log.ts";
-import { readPlainFile } from "./plain-file.ts";
+import { readPlainFile, rereading } from "./plain-file.ts";
 import { jsonTexts, settings } from "./settings.ts";
 import type { SettingName } from "./settings.ts";
 import { MS_PER_DAY } from "./units.ts";
@@ -54,7 +54,8 @@ export interface ServeConfig extends ListenConfig {
 export interface EmbeddingsConfig {
   url: string;
   model: string;
-  key: string | undefined;
+  /** One from a file is read again for each request. */
+  key: string | (() => string) | undefined;
   dimensions: number | undefined;
   queryPrefix: string | undefined;
   documentPrefix: string | undefined;
@@ -195,7 +196,7 @@ export function serveConfig(sources: Sources): ServeConfig {
       searchDeadlineMs: values.searchDeadlineSeconds * 1000,
       searchLanguage: values.searchLanguage,
       trashDays: values.trashDays,
-      embeddings: embeddingsConfig(values, reader),
+      embeddings: embeddingsConfig(values, sources.env, reader),
       redact: values.redact === "on",
       redactPatterns: readPatterns(values.redactPatterns, reader),
       contextWrites: values.contextWrites,
@@ -319,6 +320,7 @@ function listenConfig(
 /** The endpoint, when its address is given. The rest alone is most likely a mistake. */
 function embeddingsConfig(
   values: Values<(typeof embeddings)[number]>,
+  env: Sources["env"],
   reader: SettingsReader,
 ): EmbeddingsConfig | undefined {
   const { embeddingsUrl: url, embeddingsModel: model } = values;
@@ -335,11 +337,17 @@ function embeddingsConfig(
   return {
     url,
     model,
-    key: values.embeddingsKey,
+    key: embeddingsKey(values.embeddingsKey, env),
     dimensions: values.embeddingsDimensions,
     queryPrefix: values.embeddingsQueryPrefix,
     documentPrefix: values.embeddingsDocumentPrefix,
   };
+}
+
+function embeddingsKey(given: string | undefined, env: Sources["env"]): EmbeddingsConfig["key"] {
+  const { env: variable, parse } = settings.embeddingsKey;
+  const file = env[`${variable}_FILE`];
+  return given === undefined || !file ? given : rereading(file, given, parse);
 }
 
 /** `{"ticket number": "T-\\d{6}"}`: each match is replaced by the name of its expression. */

@@ -126,11 +126,13 @@ export class Embedder {
   /** Embeds until nothing is queued. */
   async #work(signal: AbortSignal): Promise<void> {
     const ended = new AbortController();
-    const renewing = this.#renew(AbortSignal.any([signal, ended.signal]), ended);
+    const ending = AbortSignal.any([signal, ended.signal]);
+    const renewing = this.#renew(ending, ended);
+    let queueing = Promise.resolve();
     try {
       const model = (this.#model ??= await this.#begin(signal));
-      await this.#database.transaction((sql) => queueNew(sql, model), QUEUE_EXTRA_MS);
-      const ending = AbortSignal.any([signal, ended.signal]);
+      await this.#queueNew(model);
+      queueing = this.#queueMore(model, ending);
       const lanes = Array.from({ length: LANES }, () => this.#lane(model, ending));
       const outcomes = await Promise.allSettled(lanes);
       const failed = outcomes.find((outcome) => outcome.status === "rejected");
@@ -141,7 +143,21 @@ export class Embedder {
       while (!ending.aborted && (await this.#database.transaction((sql) => removeOthers(sql, model))));
     } finally {
       ended.abort();
-      await renewing;
+      await Promise.all([renewing, queueing]);
+    }
+  }
+
+  async #queueNew(model: Model): Promise<void> {
+    await this.#database.transaction((sql) => queueNew(sql, model), QUEUE_EXTRA_MS);
+  }
+
+  /** Queues what is stored while others are embedded: the newest need not wait for what lies long. */
+  async #queueMore(model: Model, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await pause(INTERVAL_MS, signal);
+      if (signal.aborted) return;
+      // A failure ends the work when the work itself meets it.
+      await this.#queueNew(model).catch(() => {});
     }
   }
 
