@@ -345,9 +345,8 @@ function embeddingsConfig(
 }
 
 function embeddingsKey(given: string | undefined, env: Sources["env"]): EmbeddingsConfig["key"] {
-  const { env: variable, parse } = settings.embeddingsKey;
-  const file = env[`${variable}_FILE`];
-  return given === undefined || !file ? given : rereading(file, given, parse);
+  const file = env[`${settings.embeddingsKey.env}_FILE`];
+  return given === undefined || !file ? given : rereading(file, given, (text) => settings.embeddingsKey.parse(text));
 }
 
 /** `{"ticket number": "T-\\d{6}"}`: each match is replaced by the name of its expression. */
