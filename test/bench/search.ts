@@ -41,6 +41,8 @@ const CUTS = [1, 5, 10, 20] as const;
 const MESSAGES_A_CALL = 500;
 const RESULTS_A_SESSION = 150;
 const RESULTS_A_CALL = 10;
+/** What was stored last is queued, and the queue counted, within this time. */
+const SETTLED_MS = 15_000;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -86,15 +88,17 @@ function nameOf(path: string): string {
   return /[a-z]+/.exec(basename(path))?.[0] ?? "";
 }
 
-/** Waits until every message has its vectors, and tells how fast that was. */
+/** Waits until every message has its vectors, and no more come; tells how fast that was. */
 async function allEmbedded(): Promise<void> {
   const startedMs = performance.now();
+  let last = { passages: 0, atMs: startedMs };
   for (;;) {
     const health = (await (await fetch(`${url.replace("ws", "http")}/healthz`)).json()) as { meaning: MeaningState };
-    const { complete, passages, reason } = health.meaning;
-    if (complete) {
-      const seconds = (performance.now() - startedMs) / 1000;
-      return console.log(`embedded ${passages} passages, ${(passages / seconds).toFixed(1)} a second`);
+    const { complete, queued, passages, reason } = health.meaning;
+    if (passages > last.passages) last = { passages, atMs: performance.now() };
+    if (complete && queued === 0 && performance.now() - last.atMs > SETTLED_MS) {
+      const seconds = (last.atMs - startedMs) / 1000;
+      return console.log(`embedded ${passages} passages in ${seconds.toFixed(0)} s after they were stored`);
     }
     if (reason !== undefined) console.error(reason);
     await Bun.sleep(1000);
