@@ -41,8 +41,8 @@ const CUTS = [1, 5, 10, 20] as const;
 const MESSAGES_A_CALL = 500;
 const RESULTS_A_SESSION = 150;
 const RESULTS_A_CALL = 10;
-/** What was stored last is queued, and the queue counted, within this time. */
-const SETTLED_MS = 15_000;
+/** What was stored last is queued, the queue counted, and the statistics of words gathered by autovacuum, within this time. */
+const SETTLED_MS = 75_000;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
