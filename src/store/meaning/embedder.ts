@@ -21,7 +21,7 @@ import type { Embedded, Queued } from "./queue.ts";
 
 /** Looks for new messages, and for a server that has died. */
 const INTERVAL_MS = 1000;
-/** Requests at a time: while the endpoint works on one, the vectors of the other are stored and its next texts are read. */
+/** Requests at a time: an endpoint that has answered one finds the next. */
 const LANES = 2;
 /** Messages that a lane reads at once, as many as fill a request when they are short. */
 const MESSAGES_AT_ONCE = 64;
@@ -133,6 +133,8 @@ export class Embedder {
       const model = (this.#model ??= await this.#begin(signal));
       await this.#queueNew(model);
       queueing = this.#queueMore(model, ending);
+      // Those of an attempt that failed are read again.
+      this.#inFlight.clear();
       const lanes = Array.from({ length: LANES }, () => this.#lane(model, ending));
       const outcomes = await Promise.allSettled(lanes);
       const failed = outcomes.find((outcome) => outcome.status === "rejected");
@@ -184,21 +186,32 @@ export class Embedder {
     return begun;
   }
 
-  /** Embeds group by group until nothing is left for it. */
+  /**
+   * Embeds group by group until nothing is left for it. While the endpoint works on one, the one before is stored and the next
+   * is read, so that it does not wait for the database.
+   */
   async #lane(model: Model, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const { messages, gone } = await this.#claim();
-      if (messages.length === 0 && gone.length === 0) return;
-      try {
-        const embedded: Embedded[] = await this.#embedAll(model, messages, signal);
-        if (signal.aborted) return;
-        const passages = await this.#database.transaction((sql) => keepVectors(sql, model, embedded, gone));
-        this.#progress.passages += passages;
-        this.#progress.messages += embedded.length;
-      } finally {
-        for (const { id } of messages) this.#inFlight.delete(id);
+    let next = awaitedLater(this.#claim());
+    let stored = Promise.resolve();
+    try {
+      while (!signal.aborted) {
+        const { messages, gone } = await next;
+        if (messages.length === 0 && gone.length === 0) return await stored;
+        next = awaitedLater(this.#claim());
+        const embedded = await this.#embedAll(model, messages, signal);
+        await stored;
+        if (!signal.aborted) stored = awaitedLater(this.#store(model, embedded, gone));
       }
+    } finally {
+      await Promise.allSettled([next, stored]);
     }
+  }
+
+  async #store(model: Model, embedded: Embedded[], gone: string[]): Promise<void> {
+    const passages = await this.#database.transaction((sql) => keepVectors(sql, model, embedded, gone));
+    this.#progress.passages += passages;
+    this.#progress.messages += embedded.length;
+    for (const { id } of embedded) this.#inFlight.delete(id);
   }
 
   /** Reads the newest messages that no other lane works on, up to the texts of a request, at least one. */
@@ -302,4 +315,10 @@ export class Embedder {
     this.#texts = Math.max(1, Math.floor(this.#texts / 2));
     return Math.max(error.retryAfterMs ?? 0, this.#backoff.next());
   }
+}
+
+/** Of a promise that is awaited later, a failure before that is none that nobody hears of. */
+function awaitedLater<Result>(promise: Promise<Result>): Promise<Result> {
+  promise.catch(() => {});
+  return promise;
 }
