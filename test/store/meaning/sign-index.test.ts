@@ -18,7 +18,7 @@ async function fill(sql: SQL, model: Model, times: number): Promise<void> {
 }
 
 /** What an index finds next to ones: the messages' contents. */
-async function found(sql: SQL, index: SignIndex, given: { role?: string } = {}): Promise<string[]> {
+async function found(sql: SQL, index: SignIndex, given: { role?: string; within?: string[] } = {}): Promise<string[]> {
   const nearest = await index.nearest(signsOf(new Float32Array(8).fill(1)), { count: 2, upTo: 1000, ...given });
   const rows: { id: string; content: string }[] = await sql`
     select p.id::text, content from dewey_meaning_passages p join messages m on m.id = p.message_id`;
@@ -46,6 +46,28 @@ for (const engine of engines) {
       const read = new SignIndex(model);
       await read.read((work) => work(sql));
       expect(await found(sql, read, { role: "user" })).toEqual(["tool 4", "user 3"]);
+      await sql.close();
+    });
+
+    test("of some conversations are the same, whether these are walked or all are scanned", async () => {
+      const connection = await emptyDatabase(engine);
+      await using store = await testStore(engine, { connection });
+      const sql = connect(connection);
+      const ids: string[] = [];
+      for (let talk = 0; talk < 10; talk += 1) {
+        const messages = ["user", "tool", "user"].map((role, turn) => ({ role, content: `${talk} ${role} ${turn}` }));
+        ids.push((await store.messages.storeBulk({ messages })).conversation_id);
+      }
+      const model = await sql.begin((within) => embedWith(within, wanted));
+      await fill(sql, model, 1);
+      const index = new SignIndex(model);
+      await index.read((work) => work(sql));
+      const [, one = "", , other = ""] = ids;
+      expect(await found(sql, index, { within: [one] })).toEqual(["1 user 2", "1 tool 1"]);
+      expect(await found(sql, index, { within: [one], role: "user" })).toEqual(["1 user 2", "1 user 0"]);
+      const near = (await found(sql, index, { within: [one, other] })).toSorted();
+      expect(near).toEqual(["1 user 2", "3 user 2"]);
+      expect(await found(sql, index, { within: [crypto.randomUUID()] })).toEqual([]);
       await sql.close();
     });
 
