@@ -64,15 +64,14 @@ async function neighboursOf(
   const said = messages.filter(({ role }) => role !== PRINTS);
   const near = new Map<string, Near>();
   if (said.length === 0) return near;
-  const column = <Key extends keyof Alike>(key: Key, type: "UUID" | "INTEGER") =>
-    sql.array(
-      said.map((each) => each[key]),
-      type,
-    );
+  const ids = said.map(({ id }) => id);
+  const conversations = said.map(({ conversation }) => conversation);
+  const turns = said.map(({ turn }) => turn);
   const rows: { id: string; side: "before" | "after"; scale: number; vector: Uint8Array }[] = await sql`
     select g.id, side, p.scale, p.bytes as vector
-    from unnest(${column("id", "UUID")}::uuid[], ${column("conversation", "UUID")}::uuid[],
-      ${column("turn", "INTEGER")}::integer[]) as g (id, conversation, turn)
+    from unnest(
+      ${sql.array(ids, "UUID")}::uuid[], ${sql.array(conversations, "UUID")}::uuid[], ${sql.array(turns, "INTEGER")}::integer[]
+    ) as g (id, conversation, turn)
     cross join (values ('before', -1), ('after', 1)) as sides (side, step)
     join messages n on n.conversation_id = g.conversation and n.turn_number = g.turn + step and n.role <> ${PRINTS}
     cross join lateral (
