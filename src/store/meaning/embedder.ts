@@ -67,6 +67,12 @@ export interface EmbeddingProgress {
   failure?: string | undefined;
 }
 
+/** What a lane embeds next; `gone` are those in the queue that are not to be embedded. */
+interface Claim {
+  messages: Queued[];
+  gone: string[];
+}
+
 /**
  * Makes the vectors of messages behind the callers' backs: the newest first, one server at a time, and on where it stopped.
  * What it has read and not yet stored is lost with its process, and read again.
@@ -83,6 +89,7 @@ export class Embedder {
   /** The snapshot at which there was nothing to do. */
   #settledAt: string | undefined;
   #texts = FIRST_TEXTS;
+  #lastClaim = Promise.resolve();
 
   constructor(database: Database, endpoint: Endpoint, options: EmbedderOptions) {
     this.#database = database;
@@ -214,14 +221,23 @@ export class Embedder {
     for (const { id } of embedded) this.#inFlight.delete(id);
   }
 
-  /** Reads the newest messages that no other lane works on, up to the texts of a request, at least one. */
-  async #claim(): Promise<{ messages: Queued[]; gone: string[] }> {
+  /** Takes the newest messages that no other lane works on, up to the texts of a request, at least one. */
+  #claim(): Promise<Claim> {
+    // One after the other: two that read at the same time would read the same.
+    const claim = this.#lastClaim.then(() => this.#take());
+    this.#lastClaim = claim.then(
+      () => {},
+      () => {},
+    );
+    return claim;
+  }
+
+  async #take(): Promise<Claim> {
     const read = await this.#database.retried((sql) => nextQueued(sql, MESSAGES_AT_ONCE, [...this.#inFlight]));
     let texts = 0;
-    const messages = read.messages.filter(({ id, passages }, index) => {
+    const messages = read.messages.filter(({ passages }, index) => {
       texts += passages.length;
-      // The other lane may have read the same ones at the same time.
-      return !this.#inFlight.has(id) && (index === 0 || texts <= this.#texts);
+      return index === 0 || texts <= this.#texts;
     });
     for (const { id } of messages) this.#inFlight.add(id);
     return { messages, gone: read.gone };
