@@ -5,7 +5,7 @@ import type { DatabaseConfig, PostgresConfig } from "./database-config.ts";
 import { reading } from "./given.ts";
 import type { SettingsReader, Sources, Values } from "./given.ts";
 import type { LogLevel } from "./log.ts";
-import { readPlainFile } from "./plain-file.ts";
+import { readPlainFile, rereading } from "./plain-file.ts";
 import { jsonTexts } from "./setting-values.ts";
 import { settings } from "./settings.ts";
 import type { SettingName } from "./settings.ts";
@@ -55,7 +55,8 @@ export interface ServeConfig extends ListenConfig {
 export interface EmbeddingsConfig {
   url: string;
   model: string;
-  key: string | undefined;
+  /** One from a file is read again for each request. */
+  key: string | (() => string) | undefined;
   dimensions: number | undefined;
   queryPrefix: string | undefined;
   documentPrefix: string | undefined;
@@ -196,7 +197,7 @@ export function serveConfig(sources: Sources): ServeConfig {
       searchDeadlineMs: values.searchDeadlineSeconds * 1000,
       searchLanguage: values.searchLanguage,
       trashDays: values.trashDays,
-      embeddings: embeddingsConfig(values, reader),
+      embeddings: embeddingsConfig(values, sources.env, reader),
       redact: values.redact === "on",
       redactPatterns: readPatterns(values.redactPatterns, reader),
       contextWrites: values.contextWrites,
@@ -320,6 +321,7 @@ function listenConfig(
 /** The endpoint, when its address is given. The rest alone is most likely a mistake. */
 function embeddingsConfig(
   values: Values<(typeof embeddings)[number]>,
+  env: Sources["env"],
   reader: SettingsReader,
 ): EmbeddingsConfig | undefined {
   const { embeddingsUrl: url, embeddingsModel: model } = values;
@@ -336,11 +338,16 @@ function embeddingsConfig(
   return {
     url,
     model,
-    key: values.embeddingsKey,
+    key: embeddingsKey(values.embeddingsKey, env),
     dimensions: values.embeddingsDimensions,
     queryPrefix: values.embeddingsQueryPrefix,
     documentPrefix: values.embeddingsDocumentPrefix,
   };
+}
+
+function embeddingsKey(given: string | undefined, env: Sources["env"]): EmbeddingsConfig["key"] {
+  const file = env[`${settings.embeddingsKey.env}_FILE`];
+  return given === undefined || !file ? given : rereading(file, given, (text) => settings.embeddingsKey.parse(text));
 }
 
 /** `{"ticket number": "T-\\d{6}"}`: each match is replaced by the name of its expression. */

@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import type { SettingsReader, Sources, Values } from "./given.ts";
 import { passwordFor } from "./password-file.ts";
-import { readPlainFile } from "./plain-file.ts";
+import { rereading } from "./plain-file.ts";
 import { hostList, parsePostgresAddress, targets, tlsModes } from "./postgres-address.ts";
 import type { PostgresAddress } from "./postgres-address.ts";
 import { settings } from "./settings.ts";
@@ -155,19 +155,6 @@ function passwordOf(given: string | undefined, env: Sources["env"]): Password | 
   const file = env[`${settings.dbPassword.env}_FILE`];
   if (given === undefined || !file) return given;
   return rereading(file, given, (text) => text);
-}
-
-/** The value in a file, as it is now; the last one while the file cannot be read. */
-function rereading(file: string, first: string, read: (text: string) => string | undefined): () => string {
-  let last = first;
-  return () => {
-    try {
-      last = read(readPlainFile(file).replace(/\r?\n$/, "")) || last;
-    } catch {
-      // It is being replaced.
-    }
-    return last;
-  };
 }
 
 function fromUrl(variable: string, url: string, reading: Reading): PostgresConfig {

@@ -19,3 +19,16 @@ export function readPlainFile(path: string): string {
     closeSync(descriptor);
   }
 }
+
+/** The value in a file, without the line end that editors add, as it is now; the last one while it cannot be read. */
+export function rereading(file: string, first: string, read: (text: string) => string | undefined): () => string {
+  let last = first;
+  return () => {
+    try {
+      last = read(readPlainFile(file).replace(/\r?\n$/, "")) || last;
+    } catch {
+      // It is being replaced.
+    }
+    return last;
+  };
+}

@@ -452,6 +452,21 @@ describe("the database's configuration", () => {
     }
   });
 
+  test("an endpoint's key in a file is that of the file as it is now, when it is one", () => {
+    const file = secretFile("key", "before\n");
+    const url = { DEWEY_EMBEDDINGS_URL: "http://localhost:1/v1", DEWEY_EMBEDDINGS_MODEL: "m" };
+    const { embeddings } = serve({ ...url, DEWEY_EMBEDDINGS_KEY_FILE: file });
+    const now = () => (typeof embeddings?.key === "function" ? embeddings.key() : undefined);
+    expect(now()).toBe("before");
+    writeFileSync(file, "after\n");
+    expect(now()).toBe("after");
+    writeFileSync(file, "two words\n");
+    expect(now()).toBe("after");
+    rmSync(file);
+    expect(now()).toBe("after");
+    expect(serve({ ...url, DEWEY_EMBEDDINGS_KEY: "given" }).embeddings?.key).toBe("given");
+  });
+
   test("a minimum of connections above the maximum is refused", () => {
     expect(mistakes(() => serve({ DEWEY_DB_MIN_CONNECTIONS: "9", DEWEY_DB_MAX_CONNECTIONS: "3" }))).toContain(
       "DEWEY_DB_MIN_CONNECTIONS should not be more",

@@ -160,7 +160,7 @@ function meterMeaning(metrics: Metrics, { meaning }: Store): void {
   );
   metrics.gauge(
     "dewey_meaning_queued_messages",
-    "Messages that still lack vectors, counted every ten seconds.",
+    "Messages that still lack vectors, counted to 100,000 every ten seconds.",
     () => state().queued,
   );
   metrics.gauge("dewey_meaning_passages", "Passages that queries are compared with.", () => state().passages);

@@ -14,7 +14,7 @@ import { toolResults } from "./support/real-files.ts";
 // machine. Recall is the mean over the kinds of questions, and is shown for each kind, too, when there are several.
 // A FILE without conversations holds questions on those beside it, each with `corpus`, the first word of the other file's
 // name, and `lang`; any one of its turns counts as found. `--embeddings URL` searches by meaning too, with `--model NAME`,
-// once every message has its vectors; `--mode MODE` chooses what finds.
+// once every message has its vectors; `--mode MODE …` chooses what finds, and each is measured.
 
 interface Corpus {
   conversations?: { id: number; sessions: { turns: Turn[] }[] }[];
@@ -41,6 +41,8 @@ const CUTS = [1, 5, 10, 20] as const;
 const MESSAGES_A_CALL = 500;
 const RESULTS_A_SESSION = 150;
 const RESULTS_A_CALL = 10;
+/** What was stored last is queued, the queue counted, and the statistics of words gathered by autovacuum, within this time. */
+const SETTLED_MS = 75_000;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -49,13 +51,13 @@ const { values: options, positionals } = parseArgs({
     long: { type: "string", default: "0" },
     embeddings: { type: "string" },
     model: { type: "string", default: "all-minilm-l6-v2" },
-    mode: { type: "string" },
+    mode: { type: "string", multiple: true },
   },
 });
 const [file] = positionals;
 if (file === undefined) {
   console.error(
-    "usage: bun run bench:search FILE [--beside FILE …] [--long N] [--embeddings URL [--model NAME]] [--mode MODE]",
+    "usage: bun run bench:search FILE [--beside FILE …] [--long N] [--embeddings URL [--model NAME]] [--mode MODE …]",
   );
   process.exit(2);
 }
@@ -73,8 +75,11 @@ for (const other of options.beside) await load((await Bun.file(other).json()) as
 await loadLong(Number(options.long));
 if (embeddings !== undefined) await allEmbedded();
 console.log(["asked of", "questions", ...CUTS.map((cut) => `recall@${cut}`), "nDCG@10", "p50 ms", "p95 ms"].join("\t"));
-await measure("a session", true);
-await measure("the whole store", false);
+for (const mode of options.mode ?? [undefined]) {
+  const by = mode === undefined ? "" : ` by ${mode}`;
+  await measure(`a session${by}`, true, mode);
+  await measure(`the whole store${by}`, false, mode);
+}
 dewey.close();
 await running.stop();
 
@@ -83,15 +88,17 @@ function nameOf(path: string): string {
   return /[a-z]+/.exec(basename(path))?.[0] ?? "";
 }
 
-/** Waits until every message has its vectors, and tells how fast that was. */
+/** Waits until every message has its vectors, and no more come; tells how fast that was. */
 async function allEmbedded(): Promise<void> {
   const startedMs = performance.now();
+  let last = { passages: 0, atMs: startedMs };
   for (;;) {
     const health = (await (await fetch(`${url.replace("ws", "http")}/healthz`)).json()) as { meaning: MeaningState };
-    const { complete, passages, reason } = health.meaning;
-    if (complete) {
-      const seconds = (performance.now() - startedMs) / 1000;
-      return console.log(`embedded ${passages} passages, ${(passages / seconds).toFixed(1)} a second`);
+    const { complete, queued, passages, reason } = health.meaning;
+    if (passages > last.passages) last = { passages, atMs: performance.now() };
+    if (complete && queued === 0 && performance.now() - last.atMs > SETTLED_MS) {
+      const seconds = (last.atMs - startedMs) / 1000;
+      return console.log(`embedded ${passages} passages in ${seconds.toFixed(0)} s after they were stored`);
     }
     if (reason !== undefined) console.error(reason);
     await Bun.sleep(1000);
@@ -128,15 +135,15 @@ async function loadLong(count: number): Promise<void> {
   }
 }
 
-async function measure(what: string, isScoped: boolean): Promise<void> {
+async function measure(what: string, isScoped: boolean, mode: string | undefined): Promise<void> {
   const recalls = new Map<string, number[][]>();
   let gain = 0;
   const latencies: number[] = [];
-  const mode = options.mode === undefined ? {} : { mode: options.mode };
+  const how = mode === undefined ? {} : { mode };
   for (const { conversation, corpus: beside = "asked", kind, lang, question, evidence } of corpus.questions) {
     const startedMs = performance.now();
     const scope = isScoped ? { session_id: `${beside} ${conversation}` } : {};
-    const reply = await dewey.tool("dewey_search", { query: question, limit: 20, ...scope, ...mode });
+    const reply = await dewey.tool("dewey_search", { query: question, limit: 20, ...scope, ...how });
     latencies.push(performance.now() - startedMs);
     const { meaning } = reply as { meaning?: string };
     if (meaning !== undefined) throw new Error(`words only: ${meaning}`);

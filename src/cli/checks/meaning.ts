@@ -47,7 +47,8 @@ function ofServer(told: Json, config: EmbeddingsConfig | undefined): Finding {
   if (told["endpoint"] !== "ok")
     return fault(`words alone are searched: the embeddings endpoint: ${String(told["reason"])}`, REMEDY);
   const queued = Number(told["queued"]);
-  const left = queued > 0 ? `; ${queued} messages still lack vectors` : "";
+  const least = told["queued_is_lower_bound"] === true ? "at least " : "";
+  const left = queued > 0 ? `; ${least}${queued} messages still lack vectors` : "";
   const earlier = typeof told["asked"] === "string" ? `; queries are asked of ${told["asked"]} until then` : "";
   const place = told["remote"] === true ? `; ${leaves(config)}` : "";
   return ok(`${String(told["model"])}, ${String(told["passages"])} passages${left}${earlier}${place}`);

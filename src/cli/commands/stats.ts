@@ -49,11 +49,12 @@ export const stats = clientCommand({
 });
 
 interface Reply extends StatsReply {
-  meaning?: Pick<MeaningState, "model" | "queued" | "passages" | "endpoint">;
+  meaning?: Pick<MeaningState, "model" | "queued" | "queued_is_lower_bound" | "passages" | "endpoint">;
 }
 
-function meaningLine({ model, queued, passages, endpoint }: NonNullable<Reply["meaning"]>): string {
-  const left = queued > 0 ? `, ${counted(queued, "message")} to go` : "";
+function meaningLine({ model, passages, endpoint, ...state }: NonNullable<Reply["meaning"]>): string {
+  const least = state.queued_is_lower_bound ? "at least " : "";
+  const left = state.queued > 0 ? `, ${least}${counted(state.queued, "message")} to go` : "";
   const away = endpoint === "away" ? "; its endpoint is away" : "";
   return `by meaning: ${counted(passages, "passage")} with ${oneLine(model)}${left}${away}`;
 }

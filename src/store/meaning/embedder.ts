@@ -21,7 +21,7 @@ import type { Embedded, Queued } from "./queue.ts";
 
 /** Looks for new messages, and for a server that has died. */
 const INTERVAL_MS = 1000;
-/** Requests at a time: while the endpoint works on one, the vectors of the other are stored and its next texts are read. */
+/** Requests at a time: an endpoint that has answered one finds the next. */
 const LANES = 2;
 /** Messages that a lane reads at once, as many as fill a request when they are short. */
 const MESSAGES_AT_ONCE = 64;
@@ -67,6 +67,12 @@ export interface EmbeddingProgress {
   failure?: string | undefined;
 }
 
+/** What a lane embeds next; `gone` are those in the queue that are not to be embedded. */
+interface Claim {
+  messages: Queued[];
+  gone: string[];
+}
+
 /**
  * Makes the vectors of messages behind the callers' backs: the newest first, one server at a time, and on where it stopped.
  * What it has read and not yet stored is lost with its process, and read again.
@@ -83,6 +89,7 @@ export class Embedder {
   /** The snapshot at which there was nothing to do. */
   #settledAt: string | undefined;
   #texts = FIRST_TEXTS;
+  #lastClaim = Promise.resolve();
 
   constructor(database: Database, endpoint: Endpoint, options: EmbedderOptions) {
     this.#database = database;
@@ -126,11 +133,15 @@ export class Embedder {
   /** Embeds until nothing is queued. */
   async #work(signal: AbortSignal): Promise<void> {
     const ended = new AbortController();
-    const renewing = this.#renew(AbortSignal.any([signal, ended.signal]), ended);
+    const ending = AbortSignal.any([signal, ended.signal]);
+    const renewing = this.#renew(ending, ended);
+    let queueing = Promise.resolve();
     try {
       const model = (this.#model ??= await this.#begin(signal));
-      await this.#database.transaction((sql) => queueNew(sql, model), QUEUE_EXTRA_MS);
-      const ending = AbortSignal.any([signal, ended.signal]);
+      await this.#queueNew(model);
+      queueing = this.#queueMore(model, ending);
+      // Those of an attempt that failed are read again.
+      this.#inFlight.clear();
       const lanes = Array.from({ length: LANES }, () => this.#lane(model, ending));
       const outcomes = await Promise.allSettled(lanes);
       const failed = outcomes.find((outcome) => outcome.status === "rejected");
@@ -141,7 +152,21 @@ export class Embedder {
       while (!ending.aborted && (await this.#database.transaction((sql) => removeOthers(sql, model))));
     } finally {
       ended.abort();
-      await renewing;
+      await Promise.all([renewing, queueing]);
+    }
+  }
+
+  async #queueNew(model: Model): Promise<void> {
+    await this.#database.transaction((sql) => queueNew(sql, model), QUEUE_EXTRA_MS);
+  }
+
+  /** Queues what is stored while others are embedded: the newest need not wait for what lies long. */
+  async #queueMore(model: Model, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await pause(INTERVAL_MS, signal);
+      if (signal.aborted) return;
+      // A failure ends the work when the work itself meets it.
+      await this.#queueNew(model).catch(() => {});
     }
   }
 
@@ -168,31 +193,51 @@ export class Embedder {
     return begun;
   }
 
-  /** Embeds group by group until nothing is left for it. */
+  /**
+   * Embeds group by group until nothing is left for it. While the endpoint works on one, the one before is stored and the next
+   * is read, so that it does not wait for the database.
+   */
   async #lane(model: Model, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const { messages, gone } = await this.#claim();
-      if (messages.length === 0 && gone.length === 0) return;
-      try {
-        const embedded: Embedded[] = await this.#embedAll(model, messages, signal);
-        if (signal.aborted) return;
-        const passages = await this.#database.transaction((sql) => keepVectors(sql, model, embedded, gone));
-        this.#progress.passages += passages;
-        this.#progress.messages += embedded.length;
-      } finally {
-        for (const { id } of messages) this.#inFlight.delete(id);
+    let next = awaitedLater(this.#claim());
+    let stored = Promise.resolve();
+    try {
+      while (!signal.aborted) {
+        const { messages, gone } = await next;
+        if (messages.length === 0 && gone.length === 0) return await stored;
+        next = awaitedLater(this.#claim());
+        const embedded = await this.#embedAll(model, messages, signal);
+        await stored;
+        if (!signal.aborted) stored = awaitedLater(this.#store(model, embedded, gone));
       }
+    } finally {
+      await Promise.allSettled([next, stored]);
     }
   }
 
-  /** Reads the newest messages that no other lane works on, up to the texts of a request, at least one. */
-  async #claim(): Promise<{ messages: Queued[]; gone: string[] }> {
+  async #store(model: Model, embedded: Embedded[], gone: string[]): Promise<void> {
+    const passages = await this.#database.transaction((sql) => keepVectors(sql, model, embedded, gone));
+    this.#progress.passages += passages;
+    this.#progress.messages += embedded.length;
+    for (const { id } of embedded) this.#inFlight.delete(id);
+  }
+
+  /** Takes the newest messages that no other lane works on, up to the texts of a request, at least one. */
+  #claim(): Promise<Claim> {
+    // One after the other: two that read at the same time would read the same.
+    const claim = this.#lastClaim.then(() => this.#take());
+    this.#lastClaim = claim.then(
+      () => {},
+      () => {},
+    );
+    return claim;
+  }
+
+  async #take(): Promise<Claim> {
     const read = await this.#database.retried((sql) => nextQueued(sql, MESSAGES_AT_ONCE, [...this.#inFlight]));
     let texts = 0;
-    const messages = read.messages.filter(({ id, passages }, index) => {
+    const messages = read.messages.filter(({ passages }, index) => {
       texts += passages.length;
-      // The other lane may have read the same ones at the same time.
-      return !this.#inFlight.has(id) && (index === 0 || texts <= this.#texts);
+      return index === 0 || texts <= this.#texts;
     });
     for (const { id } of messages) this.#inFlight.add(id);
     return { messages, gone: read.gone };
@@ -286,4 +331,10 @@ export class Embedder {
     this.#texts = Math.max(1, Math.floor(this.#texts / 2));
     return Math.max(error.retryAfterMs ?? 0, this.#backoff.next());
   }
+}
+
+/** Of a promise that is awaited later, a failure before that is none that nobody hears of. */
+function awaitedLater<Result>(promise: Promise<Result>): Promise<Result> {
+  promise.catch(() => {});
+  return promise;
 }

@@ -4,7 +4,8 @@ import { unitVector } from "./vectors.ts";
 export interface EndpointOptions {
   /** The base, such as `http://localhost:11434/v1`; `/embeddings` is added. */
   url: string;
-  key?: string | undefined;
+  /** A function returns the one that is valid now. */
+  key?: string | (() => string) | undefined;
   /** Asked for, where the model can shorten its vectors. */
   dimensions?: number | undefined;
 }
@@ -68,7 +69,8 @@ export class Endpoint {
   }
 
   async #ask(model: string, input: string[], signal: AbortSignal): Promise<Response> {
-    const { key, dimensions } = this.#options;
+    const { dimensions } = this.#options;
+    const key = typeof this.#options.key === "function" ? this.#options.key() : this.#options.key;
     const response = await fetch(this.#url, {
       method: "POST",
       headers: {

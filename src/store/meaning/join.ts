@@ -11,15 +11,15 @@ export const JOINED_MEANT = 50;
  * the first few by meaning it is, says less.
  */
 const WORDS_OFFSET = 1;
-const MEANT_OFFSET = 4;
+const MEANT_OFFSET = 3;
 /**
  * A rank by meaning counts as much as one by words where the best hits hold this share of the query's words, by their rarity:
  * less where they hold more, and more where they hold less, by the square of the ratio, within limits. test/bench tells what
  * other values gave.
  */
-const EVEN_SHARE = 0.42;
-const LEAST_WEIGHT = 0.5;
-const MOST_WEIGHT = 2.5;
+const EVEN_SHARE = 0.4;
+const LEAST_WEIGHT = 0.75;
+const MOST_WEIGHT = 8;
 /** Best hits by words whose share is looked at: the largest counts. */
 const LOOKED_AT = 3;
 

@@ -17,8 +17,9 @@ import { SignIndex } from "./sign-index.ts";
 
 /** How often the model that queries are asked of, and new vectors, are looked for. */
 const LOOK_MS = 2000;
-/** How often the queue is counted, which reads an index of as many rows. */
+/** How often the queue is counted, and how far: reading more rows would take longer than anybody waits for a health check. */
 const COUNT_MS = 10_000;
+const MAX_COUNTED = 100_000;
 
 /** Where vectors come from. */
 export interface MeaningOptions extends EndpointOptions {
@@ -55,8 +56,9 @@ export interface MeaningState {
   dimensions?: number;
   /** Whether every message has its vectors, new ones excepted. */
   complete: boolean;
-  /** Messages that still lack vectors. */
+  /** Messages that still lack vectors; there may be more than are counted. */
   queued: number;
+  queued_is_lower_bound?: true;
   /** Passages that queries are compared with, and the memory that this takes. */
   passages: number;
   index_bytes: number;
@@ -114,7 +116,8 @@ export class Meaning {
     if (performance.now() - this.#countedMs >= COUNT_MS) {
       this.#countedMs = performance.now();
       const { queued } = await this.#database.retried((sql) =>
-        one<{ queued: number }>(sql`select count(*)::float8 as queued from dewey_meaning_queue`),
+        one<{ queued: number }>(sql`
+          select count(*)::float8 as queued from (select from dewey_meaning_queue limit ${MAX_COUNTED}) as counted`),
       );
       this.#queued = queued;
     }
@@ -149,6 +152,7 @@ export class Meaning {
       ...(ready ? { dimensions: ready.model.dimensions } : {}),
       complete: ready?.model.isComplete === true && ready.model.name === model,
       queued: this.#queued,
+      ...(this.#queued === MAX_COUNTED ? { queued_is_lower_bound: true } : {}),
       passages: use?.passages ?? 0,
       index_bytes: use?.bytes ?? 0,
       ...(use?.isFull ? { index_full: true } : {}),

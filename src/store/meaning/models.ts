@@ -46,14 +46,16 @@ export async function askedModel(sql: SQL): Promise<Model | undefined> {
 
 /**
  * Takes or renews the right to embed. Returns whether this server has it: `again` when no other had it since. Writes nothing
- * when another has it.
+ * when another has it: a lock on a row is written, too, so only a row that may be taken is locked.
  */
 export async function hold(sql: SQL, holder: string): Promise<"again" | "newly" | "elsewhere"> {
   const [before]: { holder: string | null }[] = await sql`
     update dewey_meaning now set holder = ${holder}::uuid,
       held_until = clock_timestamp() + make_interval(secs => ${HOLD_SECONDS})
-    from (select holder from dewey_meaning for update) before
-    where now.holder is null or now.holder = ${holder}::uuid or now.held_until < clock_timestamp()
+    from (
+      select holder from dewey_meaning
+      where holder is null or holder = ${holder}::uuid or held_until < clock_timestamp() for update
+    ) before
     returning before.holder`;
   if (!before) return "elsewhere";
   return before.holder === holder ? "again" : "newly";
@@ -192,8 +194,11 @@ export async function removeOthers(sql: TransactionSQL, model: Model): Promise<b
   await sql`select pg_advisory_xact_lock(${MEANING_LOCK})`;
   const { removed } = await one<{ removed: number }>(sql`
     with gone as (
-      delete from dewey_meaning_passages where id in (
-        select id from dewey_meaning_passages where model <> ${model.id} limit ${REMOVED_AT_ONCE}) returning id
+      delete from dewey_meaning_passages p using (
+        select each.model, each.id from dewey_meaning_models m cross join lateral (
+          select model, id from dewey_meaning_passages where model = m.id order by id limit ${REMOVED_AT_ONCE}
+        ) as each where m.id <> ${model.id} limit ${REMOVED_AT_ONCE}
+      ) as old where p.model = old.model and p.id = old.id returning p.id
     ) select count(*)::integer as removed from gone`);
   if (removed === REMOVED_AT_ONCE) return true;
   await sql`delete from dewey_meaning_models where id <> ${model.id}`;

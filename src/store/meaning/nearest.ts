@@ -2,6 +2,7 @@ import type { SQL } from "bun";
 import type { Narrowing } from "../search/filter.ts";
 import { MAX_COPIES_NAMED, REPEATED } from "../search/rank.ts";
 import type { Filter, Repetition } from "../search/rank.ts";
+import { inContext } from "./context.ts";
 import type { Model } from "./models.ts";
 import type { Passage } from "./passages.ts";
 import { conversationsIn } from "./scope.ts";
@@ -28,7 +29,7 @@ export interface Meant extends Passage {
   time: number;
   /** Bytes of its content. */
   bytes: number;
-  /** The cosine between the query and the passage. */
+  /** The cosine between the query and the passage, and in the order that is returned, with what was said around it. */
   likeness: number;
   /** When several of the messages found hold its text; it is the newest of them. */
   repeated?: Repetition | undefined;
@@ -47,19 +48,20 @@ export interface Question {
   limit: number;
 }
 
-/** Finds the messages whose passages mean the most like a query, each by its best passage, the best first. */
+/** Finds the messages that mean the most like a query, each by its best passage and what is near it, the best first. */
 export async function nearest(sql: SQL, question: Question): Promise<Meant[]> {
   const { index, vector, upTo, filter, narrowing, limit } = question;
   const within = await conversationsIn(sql, narrowing);
   const signs = signsOf(vector);
   let passages: Found[] = [];
   for (const count of CANDIDATES) {
-    const ids = await index.nearest(signs, { count, upTo, within });
+    const ids = await index.nearest(signs, { count, upTo, within, role: narrowing.role });
     passages = await readPassages(sql, question, ids);
-    if (ids.length < count || new Set(passages.map(({ id }) => id)).size >= limit) return best(sql, passages, limit);
+    if (ids.length < count || new Set(passages.map(({ id }) => id)).size >= limit) return best(sql, passages, question);
   }
   // A filter that few of the nearest pass is narrow, or what passes it means something else.
-  return best(sql, filter.values.length > 0 ? [...passages, ...(await readFiltered(sql, question))] : passages, limit);
+  const others = filter.values.length > 0 ? await readFiltered(sql, question) : [];
+  return best(sql, [...passages, ...others], question);
 }
 
 interface Found extends Meant {
@@ -106,13 +108,14 @@ function found({ scale, vector: kept, ...row }: Row, vector: Float32Array): Foun
   return { ...row, likeness: cosine(vector, { scale, bytes }) };
 }
 
-async function best(sql: SQL, passages: Found[], limit: number): Promise<Meant[]> {
+async function best(sql: SQL, passages: Found[], question: Question): Promise<Meant[]> {
   const order = passages.toSorted((a, b) => b.likeness - a.likeness || b.passage - a.passage);
   const messages = new Map<string, Meant>();
   for (const { passage: _, ...each } of order) {
     if (!messages.has(each.id)) messages.set(each.id, each);
   }
-  return (await withoutCopies(sql, [...messages.values()])).slice(0, limit);
+  const single = await withoutCopies(sql, [...messages.values()]);
+  return (await inContext(sql, single, question)).slice(0, question.limit);
 }
 
 /**

@@ -99,31 +99,35 @@ export async function keepVectors(
 interface Row extends Passage {
   message: string;
   conversation: string;
+  role: string;
   scale: number;
   signs: string;
   /** In hexadecimal: arrays of bytes are sent as text. */
   bytes: string;
 }
 
-function rowsOf({ id, conversation_id, passages, vectors }: Embedded): Row[] {
+function rowsOf({ id, conversation_id, role, passages, vectors }: Embedded): Row[] {
   return passages.flatMap((passage, index) => {
     const vector = vectors[index];
     if (!vector) return [];
     const { scale, bytes } = stored(vector);
     const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
-    return [{ ...passage, message: id, conversation: conversation_id, scale, signs: signText(vector), bytes: hex }];
+    const place = { ...passage, message: id, conversation: conversation_id, role };
+    return [{ ...place, scale, signs: signText(vector), bytes: hex }];
   });
 }
 
 async function insert(sql: TransactionSQL, model: Model, rows: Row[]): Promise<void> {
   const column = <Key extends keyof Row>(key: Key) => rows.map((row) => row[key]);
   await sql`
-    insert into dewey_meaning_passages (model, message_id, conversation_id, starts_at, ends_at, scale, signs, bytes)
-    select ${model.id}::uuid, message, conversation, starts_at, ends_at, scale, signs::bit varying, decode(bytes, 'hex')
+    insert into dewey_meaning_passages (model, message_id, conversation_id, role, starts_at, ends_at, scale, signs, bytes)
+    select ${model.id}::uuid, message, conversation, role, starts_at, ends_at, scale, signs::bit varying,
+      decode(bytes, 'hex')
     from unnest(
       ${sql.array(column("message"), "UUID")}::uuid[], ${sql.array(column("conversation"), "UUID")}::uuid[],
+      ${sql.array(column("role"), "TEXT")}::text[],
       ${sql.array(column("start"), "INTEGER")}::integer[], ${sql.array(column("end"), "INTEGER")}::integer[],
       ${sql.array(column("scale"), "DOUBLE PRECISION")}::float8[], ${sql.array(column("signs"), "TEXT")}::text[],
       ${sql.array(column("bytes"), "TEXT")}::text[]
-    ) as g (message, conversation, starts_at, ends_at, scale, signs, bytes)`;
+    ) as g (message, conversation, role, starts_at, ends_at, scale, signs, bytes)`;
 }

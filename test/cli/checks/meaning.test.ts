@@ -35,6 +35,8 @@ describe("the check of search by meaning", () => {
       state: "ok",
       text: "m, 12 passages; 3 messages still lack vectors",
     });
+    told["queued_is_lower_bound"] = true;
+    expect((await meaning(invocation(env))).text).toEndWith("; at least 3 messages still lack vectors");
     told["remote"] = true;
     const elsewhere = { DEWEY_EMBEDDINGS_URL: "https://api.example.org/v1", DEWEY_EMBEDDINGS_MODEL: "m" };
     expect((await meaning(invocation({ ...env, ...elsewhere }))).text).toEndWith(

@@ -72,6 +72,36 @@ for (const engine of engines) {
       expect(await contents("where was the car")).toEqual(["an automobile elsewhere"]);
     });
 
+    test("what was said around a message says what it means, but for what a tool printed", async () => {
+      await using endpoint = new TestEndpoint();
+      await using it = await meaningStore(engine, endpoint);
+      const talks = [
+        [user("which doctor was it"), { role: "assistant", content: "the one downstairs" }],
+        [user("where is the guitar"), { role: "tool", content: "the one downstairs" }],
+        [user("where is the guitar"), { role: "assistant", content: "the one downstairs" }, user("which guitar now")],
+      ];
+      for (const [index, messages] of talks.entries())
+        await it.store.messages.storeBulk({ session_id: `talk ${index}`, messages });
+      await it.embed();
+      const { results } = await it.find("some instrument", { mode: "meaning" });
+      const answers = results.filter(({ content }) => content === "the one downstairs");
+      expect(answers.map(({ session_id, role }) => `${session_id} ${role}`)).toEqual([
+        "talk 2 assistant",
+        "talk 1 tool",
+        "talk 0 assistant",
+      ]);
+    });
+
+    test("what a person said is before what others said alike", async () => {
+      await using endpoint = new TestEndpoint();
+      await using it = await meaningStore(engine, endpoint);
+      for (const role of ["assistant", "user", "tool"])
+        await it.store.messages.storeBulk({ messages: [{ role, content: "a car downstairs" }] });
+      await it.embed();
+      const { results } = await it.find("some automobile", { mode: "meaning" });
+      expect(results[0]?.role).toBe("user");
+    });
+
     test("a deleted message's vectors are gone at once, and a message that changes gets others", async () => {
       await using endpoint = new TestEndpoint();
       await using it = await meaningStore(engine, endpoint);

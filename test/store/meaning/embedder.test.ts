@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { hold } from "../../../src/store/meaning/models.ts";
 import { TestEndpoint } from "../../support/embeddings-endpoint.ts";
 import type { Behaviour } from "../../support/embeddings-endpoint.ts";
 import { embeddedTwice, foundBy, isEmbedded, meaningStore } from "../../support/meaning.ts";
@@ -71,6 +72,37 @@ for (const engine of engines) {
         (await it.find("some doctor")).results.some((hit) => hit.content === "a physician came"),
       );
       expect(foundBy(await it.find("some doctor"))[0]).toEqual(["a physician came", "meaning"]);
+    });
+
+    test("what is stored later does not wait for what lies long", async () => {
+      await using endpoint = new TestEndpoint();
+      await using it = await meaningStore(engine, endpoint);
+      const old = many(3000, "an old message");
+      for (let at = 0; at < old.length; at += 500)
+        await it.store.messages.storeBulk({ messages: old.slice(at, at + 500) });
+      // So slow that its requests stay small: the old ones take a minute.
+      endpoint.delayMs = 300;
+      await using running = keeping(it);
+      await until("the old ones are under way", async () => (await passages(it)) > 0);
+      await it.store.messages.storeBulk({ messages: [user("a new automobile")] });
+      await until("the new one is embedded", () => endpoint.texts.includes("a new automobile"));
+      expect((await it.sql`select from dewey_meaning_queue limit 1000`).length).toBe(1000);
+      await running.stop();
+    });
+
+    test("writes nothing while another server embeds", async () => {
+      await using endpoint = new TestEndpoint();
+      await using one = await meaningStore(engine, endpoint);
+      await one.store.messages.storeBulk({ messages: many(3) });
+      const [first, second] = [crypto.randomUUID(), crypto.randomUUID()];
+      expect(await hold(one.sql, first)).toBe("newly");
+      const row = () => one.sql`select xmin::text, xmax::text, ctid::text from dewey_meaning`;
+      const before: unknown[] = await row();
+      expect(await hold(one.sql, second)).toBe("elsewhere");
+      expect([...(await row())]).toEqual([...before]);
+      await one.sql`update dewey_meaning set held_until = now() - interval '1 second'`;
+      expect(await hold(one.sql, second)).toBe("newly");
+      expect(await hold(one.sql, second)).toBe("again");
     });
 
     test("writes nothing while there is nothing to do", async () => {

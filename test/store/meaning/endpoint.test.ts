@@ -36,6 +36,19 @@ describe("an embeddings endpoint", () => {
     expect(Math.hypot(...(two ?? []))).toBeCloseTo(1, 5);
   });
 
+  test("is told the key that is valid now", async () => {
+    await using server = new TestEndpoint();
+    let key = "first-key";
+    const endpoint = new Endpoint({ url: server.url, key: () => key });
+    await endpoint.embed("m", ["a car"], { limitMs: LIMIT_MS });
+    key = "second-key";
+    await endpoint.embed("m", ["a car"], { limitMs: LIMIT_MS });
+    expect(server.requests.map(({ authorization }) => authorization)).toEqual([
+      "Bearer first-key",
+      "Bearer second-key",
+    ]);
+  });
+
   test("returns each vector for its text, whatever their order in the answer", async () => {
     using server = Bun.serve({
       port: 0,

@@ -3,6 +3,8 @@ import type { SQL } from "bun";
 import { embedWith, queueNew } from "../../../src/store/meaning/models.ts";
 import { keepVectors, nextQueued } from "../../../src/store/meaning/queue.ts";
 import type { Embedded } from "../../../src/store/meaning/queue.ts";
+import { TestEndpoint } from "../../support/embeddings-endpoint.ts";
+import { meaningStore } from "../../support/meaning.ts";
 import { connect, emptyDatabase, engines, testStore } from "../../support/postgres.ts";
 
 const wanted = { name: "m", dimensions: 2, documentPrefix: "", queryPrefix: "" };
@@ -61,6 +63,16 @@ for (const engine of engines) {
       const rows: unknown[] = await sql`select from dewey_meaning_passages`;
       expect(rows.length).toBe(1);
       await sql.close();
+    });
+
+    test("is counted to a limit", async () => {
+      await using endpoint = new TestEndpoint();
+      await using it = await meaningStore(engine, endpoint);
+      const queue = (count: number) =>
+        it.sql`insert into dewey_meaning_queue select gen_random_uuid(), now() from generate_series(1, ${count})`;
+      await queue(100_010);
+      await it.meaning.look();
+      expect(it.meaning.state()).toMatchObject({ queued: 100_000, queued_is_lower_bound: true });
     });
 
     test("is filled anew for a model whose vectors messages lack, and not for one that has them", async () => {
