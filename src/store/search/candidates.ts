@@ -6,14 +6,22 @@ export interface Bounds {
   candidates: number;
   /** The newest messages with any of the words, in addition. */
   newest: number;
+  /** Long ones of them, where many are long: these hold the rarest combinations of words, and are the shortest among those. */
+  long: number;
   /** Limit on each of the two when more match than the statistics predict. */
   gathered: number;
 }
 
 /** Measured: test/bench shows what larger bounds would find and cost. */
-export const BOUNDS: Bounds = { candidates: 2000, newest: 200, gathered: 3000 };
+export const BOUNDS: Bounds = { candidates: 2000, newest: 200, long: 500, gathered: 3000 };
 /** Ranks every match, to measure what the bounds cost. */
-export const UNBOUNDED: Bounds = { candidates: Infinity, newest: Infinity, gathered: 1e9 };
+export const UNBOUNDED: Bounds = { candidates: Infinity, newest: Infinity, long: Infinity, gathered: 1e9 };
+
+/**
+ * Of long texts, those behind so many with the rarest combinations come last: each holds many words, so which ones tells more
+ * than its length.
+ */
+const EARLY_CANDIDATES = 700;
 
 /** Rarest words that are combined; there are two to this power combinations. */
 const MAX_CHOOSING = 5;
@@ -32,6 +40,8 @@ export interface Part {
   share: number;
   /** The number of messages that are wanted: the newest, when no time limits them. */
   most: number;
+  /** Whether it is worth less than the part before it, whatever the lengths. */
+  isLate?: boolean;
 }
 
 /**
@@ -41,9 +51,15 @@ export interface Part {
  * yields too many, only its newest messages are taken. The newest messages with any of the words are added, so that there
  * are hits even if the words never occur together.
  *
- * `passing` is the share of all messages that pass the filter.
+ * `passing` is the share of all messages that pass the filter. `isLong` says whether many texts are long.
  */
-export function chooseParts(words: CountedWord[], rows: number, passing: number, bounds: Bounds): Part[] {
+export function chooseParts(
+  words: CountedWord[],
+  rows: number,
+  passing: number,
+  bounds: Bounds,
+  isLong = false,
+): Part[] {
   const combinations = combinationsOf(words.slice(0, MAX_CHOOSING), rows);
   const taken: Combination[] = [];
   let expected = 0;
@@ -52,41 +68,81 @@ export function chooseParts(words: CountedWord[], rows: number, passing: number,
     expected += combination.alone * passing;
     taken.push(combination);
   }
-  // A combination that includes another one is covered by it.
-  const least = taken.filter(({ mask }) =>
-    taken.every((other) => other.mask === mask || (other.mask & mask) < other.mask),
-  );
-  const match = least.map(({ lexemes }) => `(${allOf(lexemes)})`).join(" | ");
-  const chosen = { match, share: Math.min(1, bounds.candidates / expected), most: bounds.candidates };
-  if (taken.length === combinations.length && words.length <= MAX_CHOOSING) return [chosen];
+  const early = isLong ? expectedUpTo(taken, passing, EARLY_CANDIDATES) : taken.length;
+  const [head, tail] = [taken.slice(0, early), taken.slice(early)];
+  const match = anyCombination(taken);
+  const share = Math.min(1, bounds.candidates / expected);
+  const most = bounds.candidates;
+  const chosen =
+    tail.length === 0
+      ? [{ match, share, most }]
+      : [
+          { match: anyCombination(head), share, most },
+          { match: `(${anyCombination(tail)}) & !(${anyCombination(head)})`, share, most, isLate: true },
+        ];
+  if (taken.length === combinations.length && words.length <= MAX_CHOOSING) return chosen;
   const matching =
     Math.min(
       rows,
       words.reduce((sum, { count }) => sum + count, 0),
     ) * passing;
   const others = `(${anyOf(words.map(({ lexeme }) => lexeme))}) & !(${match})`;
-  return [chosen, { match: others, share: Math.min(1, bounds.newest / matching), most: bounds.newest }];
+  return [...chosen, { match: others, share: Math.min(1, bounds.newest / matching), most: bounds.newest }];
+}
+
+/** How many of the combinations, which come in the order of their worth, yield so many messages: one at least. */
+function expectedUpTo(combinations: Combination[], passing: number, most: number): number {
+  let expected = 0;
+  const next = combinations.findIndex(({ alone }, index) => {
+    expected += alone * passing;
+    return index > 0 && expected > most;
+  });
+  return next === -1 ? combinations.length : next;
+}
+
+/** A tsquery for the messages that hold any of the combinations. */
+function anyCombination(combinations: Combination[]): string {
+  // A combination that includes another one is covered by it.
+  const least = combinations.filter(({ mask }) =>
+    combinations.every((other) => other.mask === mask || (other.mask & mask) < other.mask),
+  );
+  return least.map(({ lexemes }) => `(${allOf(lexemes)})`).join(" | ");
+}
+
+/** Where messages have more different words on average, many vectors lie apart from their rows. */
+const MANY_WORDS = 100;
+/** Of so many matches with long texts, the newest are found by sorting all. */
+const MAX_SORTED = 20_000;
+
+/** Whether so many texts are long that reading their vectors takes most of a search's time. */
+export function areLong({ averageLength }: { averageLength: number }): boolean {
+  return averageLength > MANY_WORDS;
 }
 
 /**
  * Selects columns of `messages m` for each part's rows that pass the filter, from its time in `since` (ms since 1970) on. A
- * part without a time that should not be read whole is read in the order of time.
+ * part without a time that should not be read whole is read in the order of time. Among long texts that takes reading the
+ * vectors of those that do not match, so there the matches come from the index and are sorted.
  */
 export function partsStatement(
-  columns: string,
+  columns: (part: Part) => string,
   parts: Part[],
   since: number[],
   condition: string,
-  gathered: number,
+  { gathered, isLong }: { gathered: number; isLong: boolean },
 ): string {
   return parts
-    .map(({ match, share, most }, index) => {
+    .map((part, index) => {
+      const { match, share, most } = part;
       const from = since[index] ?? 0;
       const matching = `from messages m where m.search @@ ${tsquery(match)} and ${condition}`;
-      if (from === 0 && share < 1)
-        return `(select ${columns} from (select m.* ${matching} order by m.created_at desc limit ${most}) as m)`;
+      if (from === 0 && share < 1) {
+        // An expression, which the index by time does not have.
+        const time = isLong && most <= share * MAX_SORTED ? "m.created_at + interval '0'" : "m.created_at";
+        return `(select ${columns(part)} from (select m.* ${matching} order by ${time} desc limit ${most}) as m)`;
+      }
       const newer = from === 0 ? "" : ` and m.created_at >= to_timestamp(${from / 1000})`;
-      return `(select ${columns} ${matching}${newer} limit ${gathered})`;
+      return `(select ${columns(part)} ${matching}${newer} limit ${gathered})`;
     })
     .join(" union all ");
 }

@@ -46,7 +46,7 @@ for (const engine of engines) {
   describe(`the candidates of a search on ${engine.name}`, () => {
     let store: Store;
     let sql: SQL;
-    const few = { candidates: 200, newest: 50, gathered: 300 };
+    const few = { candidates: 200, newest: 50, long: 100, gathered: 300 };
     beforeAll(async () => {
       const connection = await emptyDatabase(engine);
       store = await testStore(engine, { connection });
@@ -110,6 +110,40 @@ for (const engine of engines) {
       const filter = await filterOf(sql, { role: "system" }, { required: [] }, undefined);
       const explain = `explain (format json) select from messages m where m.search @@ 'common' and ${filter.condition}`;
       expect(JSON.stringify(await sql.unsafe(explain, filter.values))).toContain("messages_of_rare_roles");
+    });
+
+    test("are, of long texts, the shortest of those with the rarest words, and all short ones", async () => {
+      const connection = await emptyDatabase(engine);
+      await using long = await testStore(engine, { connection });
+      await using there = connect(connection);
+      // More different words than a short text has, each time others.
+      const filler = (at: number, count: number) =>
+        Array.from({ length: count }, (_, index) => `filler${at}x${index}`).join(" ");
+      // Those with both words are longer than those with one.
+      const both = Array.from({ length: 900 }, (_, at) => `left right ${filler(at, 220 + (at % 20))}`);
+      const one = Array.from({ length: 300 }, (_, at) => `left ${filler(1000 + at, 150)}`);
+      const short = Array.from({ length: 30 }, (_, at) => `left ${at}`);
+      for (const contents of [both, one, short])
+        await long.messages.storeBulk({ messages: contents.map((content) => ({ role: "user", content })) });
+      await there`analyze messages`;
+      const query = await parseQuery(there, "left right");
+      const filter = await filterOf(there, {}, query, undefined);
+      const statistics = await new StatisticsCache().get(there);
+      const bounds = { ...BOUNDS, long: 50 };
+      const basis = await basisOf(there, query.words, filter, statistics, bounds);
+      const ranked = await rank(there, basis, filter, { offset: 0, limit: 2000 }, bounds);
+      const ids = there.array(
+        ranked.map(({ id }) => id),
+        "UUID",
+      );
+      const found: { content: string }[] = await there`select content from messages where id = any(${ids})`;
+      const contents = found.map(({ content }) => content);
+      expect(contents.filter((content) => content.length < 100)).toHaveLength(short.length);
+      const read = contents.filter((content) => content.length >= 100);
+      expect(read).toHaveLength(bounds.long);
+      for (const content of read) expect(content.startsWith("left right")).toBe(true);
+      const lengths = both.map((content) => content.length).toSorted((a, b) => a - b);
+      expect(Math.max(...read.map((content) => content.length))).toBeLessThanOrEqual(lengths[bounds.long] ?? 0);
     });
   });
 }
