@@ -5,7 +5,7 @@ import {
   isJSONRPCRequest,
   isJSONRPCResultResponse,
 } from "@modelcontextprotocol/sdk/types.js";
-import type { JSONRPCMessage, RequestId } from "@modelcontextprotocol/sdk/types.js";
+import type { RequestId } from "@modelcontextprotocol/sdk/types.js";
 import { doing } from "../watchdog.ts";
 import { INVALID_REQUEST, PARSE_ERROR, errorFrame, viewFrame } from "./frame.ts";
 import type { FrameView } from "./frame.ts";
@@ -98,7 +98,7 @@ function deliver(view: FrameView, receiver: Receiver): void {
       break;
   }
   // The SDK validates the rest against the method's schema when it handles the message.
-  transport.onmessage?.(view.message as unknown as JSONRPCMessage);
+  transport.onmessage?.(view.message);
 }
 
 /** The id for an error; null, as JSON-RPC says, when it is no valid id. */

@@ -6,14 +6,22 @@ export interface Bounds {
   candidates: number;
   /** The newest messages with any of the words, in addition. */
   newest: number;
+  /** Long ones of them, where many are long: these hold the rarest combinations of words, and are the shortest among those. */
+  long: number;
   /** Limit on each of the two when more match than the statistics predict. */
   gathered: number;
 }
 
 /** Measured: test/bench shows what larger bounds would find and cost. */
-export const BOUNDS: Bounds = { candidates: 2000, newest: 200, gathered: 3000 };
+export const BOUNDS: Bounds = { candidates: 2000, newest: 200, long: 500, gathered: 3000 };
 /** Ranks every match, to measure what the bounds cost. */
-export const UNBOUNDED: Bounds = { candidates: Infinity, newest: Infinity, gathered: 1e9 };
+export const UNBOUNDED: Bounds = { candidates: Infinity, newest: Infinity, long: Infinity, gathered: 1e9 };
+
+/**
+ * Of long texts, those behind so many with the rarest combinations come last: each holds many words, so which ones tells more
+ * than its length.
+ */
+const EARLY_CANDIDATES = 700;
 
 /** Rarest words that are combined; there are two to this power combinations. */
 const MAX_CHOOSING = 5;
@@ -41,6 +49,8 @@ export interface Part {
   most: number;
   /** The number of messages that match, whether they pass the filter or not. */
   matching: number;
+  /** Whether it is worth less than the part before it, whatever the lengths. */
+  isLate?: boolean;
 }
 
 /** The conversations that a search is narrowed to by their facts. */
@@ -57,9 +67,15 @@ export interface Scope {
  * yields too many, only its newest messages are taken. The newest messages with any of the words are added, so that there
  * are hits even if the words never occur together.
  *
- * `passing` is the share of all messages that pass the filter.
+ * `passing` is the share of all messages that pass the filter. `isLong` says whether many texts are long.
  */
-export function chooseParts(words: CountedWord[], rows: number, passing: number, bounds: Bounds): Part[] {
+export function chooseParts(
+  words: CountedWord[],
+  rows: number,
+  passing: number,
+  bounds: Bounds,
+  isLong = false,
+): Part[] {
   const combinations = combinationsOf(words.slice(0, MAX_CHOOSING), rows);
   const taken: Combination[] = [];
   let expected = 0;
@@ -68,52 +84,100 @@ export function chooseParts(words: CountedWord[], rows: number, passing: number,
     expected += combination.alone * passing;
     taken.push(combination);
   }
-  // A combination that includes another one is covered by it.
-  const least = taken.filter(({ mask }) =>
-    taken.every((other) => other.mask === mask || (other.mask & mask) < other.mask),
-  );
-  const match = least.map(({ lexemes }) => `(${allOf(lexemes)})`).join(" | ");
-  const chosen = {
-    match,
-    share: Math.min(1, bounds.candidates / expected),
-    most: bounds.candidates,
-    matching: expected / passing,
-  };
-  if (taken.length === combinations.length && words.length <= MAX_CHOOSING) return [chosen];
+  const early = isLong ? expectedUpTo(taken, passing, EARLY_CANDIDATES) : taken.length;
+  const [head, tail] = [taken.slice(0, early), taken.slice(early)];
+  const match = anyCombination(taken);
+  const share = Math.min(1, bounds.candidates / expected);
+  const most = bounds.candidates;
+  const chosen =
+    tail.length === 0
+      ? [{ match, share, most, matching: matchingOf(taken) }]
+      : [
+          { match: anyCombination(head), share, most, matching: matchingOf(head) },
+          {
+            match: `(${anyCombination(tail)}) & !(${anyCombination(head)})`,
+            share,
+            most,
+            matching: matchingOf(tail),
+            isLate: true,
+          },
+        ];
+  if (taken.length === combinations.length && words.length <= MAX_CHOOSING) return chosen;
   const matching = Math.min(
     rows,
     words.reduce((sum, { count }) => sum + count, 0),
   );
   const others = `(${anyOf(words.map(({ lexeme }) => lexeme))}) & !(${match})`;
-  const share = Math.min(1, bounds.newest / (matching * passing));
-  return [chosen, { match: others, share, most: bounds.newest, matching }];
+  const newest = Math.min(1, bounds.newest / (matching * passing));
+  return [...chosen, { match: others, share: newest, most: bounds.newest, matching }];
+}
+
+/** How many of the combinations, which come in the order of their worth, yield so many messages: one at least. */
+function expectedUpTo(combinations: Combination[], passing: number, most: number): number {
+  let expected = 0;
+  const next = combinations.findIndex(({ alone }, index) => {
+    expected += alone * passing;
+    return index > 0 && expected > most;
+  });
+  return next === -1 ? combinations.length : next;
+}
+
+/** How many messages hold any of the combinations. */
+function matchingOf(combinations: Combination[]): number {
+  return combinations.reduce((sum, { alone }) => sum + alone, 0);
+}
+
+/** A tsquery for the messages that hold any of the combinations. */
+function anyCombination(combinations: Combination[]): string {
+  // A combination that includes another one is covered by it.
+  const least = combinations.filter(({ mask }) =>
+    combinations.every((other) => other.mask === mask || (other.mask & mask) < other.mask),
+  );
+  return least.map(({ lexemes }) => `(${allOf(lexemes)})`).join(" | ");
+}
+
+/** Where messages have more different words on average, many vectors lie apart from their rows. */
+const MANY_WORDS = 100;
+/** Of so many matches with long texts, the newest are found by sorting all. */
+const MAX_SORTED = 20_000;
+
+/** Whether so many texts are long that reading their vectors takes most of a search's time. */
+export function areLong({ averageLength }: { averageLength: number }): boolean {
+  return averageLength > MANY_WORDS;
 }
 
 /**
  * Selects columns of `messages m` for each part's rows that pass the filter, from its time in `since` (ms since 1970) on. A
- * part without a time that should not be read whole is read in the order of time.
+ * part without a time that should not be read whole is read in the order of time. Among long texts that takes reading the
+ * vectors of those that do not match, so there the matches come from the index and are sorted.
  */
 export function partsStatement(
-  columns: string,
+  columns: (part: Part) => string,
   parts: Part[],
   since: number[],
   { sieve, scope }: { sieve: string; scope: Scope | undefined },
-  gathered: number,
+  { gathered, isLong }: { gathered: number; isLong: boolean },
 ): string {
   return parts
-    .map(({ match, share, most, matching }, index) => {
+    .map((part, index) => {
+      const { match, share, most, matching } = part;
       const from = since[index] ?? 0;
       const query = tsquery(match);
+      const wanted = columns(part);
       const found = `from messages m where m.search @@ ${query} and ${sieve}`;
-      if (from === 0 && share < 1)
-        return `(select ${columns} from (select m.* ${found} order by m.created_at desc limit ${most}) as m)`;
-      if (from === 0) return `(select ${columns} ${found} limit ${gathered})`;
-      const time = `to_timestamp(${from / 1000})`;
-      if (scope === undefined || scope.messages > IN_SCOPE_PER_MATCH * matching)
-        return `(select ${columns} ${found} and m.created_at >= ${time} limit ${gathered})`;
+      if (from === 0 && share < 1) {
+        // An expression, which the index by time does not have.
+        const time = isLong && most <= share * MAX_SORTED ? "m.created_at + interval '0'" : "m.created_at";
+        return `(select ${wanted} from (select m.* ${found} order by ${time} desc limit ${most}) as m)`;
+      }
+      if (from === 0) return `(select ${wanted} ${found} limit ${gathered})`;
+      const newer = `m.created_at >= to_timestamp(${from / 1000})`;
+      if (scope === undefined || isLong || scope.messages > IN_SCOPE_PER_MATCH * matching)
+        return `(select ${wanted} ${found} and ${newer} limit ${gathered})`;
       // A conversation's `updated_at` is the time of its last message. `is true` keeps the index over words out of it.
-      return `(select ${columns} from messages m where (m.search @@ ${query}) is true and ${sieve} and m.created_at >= ${time}
-        and m.conversation_id = any (array(${scope.conversations} and updated_at >= ${time})) limit ${gathered})`;
+      return `(select ${wanted} from messages m where (m.search @@ ${query}) is true and ${sieve} and ${newer}
+        and m.conversation_id = any (array(${scope.conversations} and updated_at >= to_timestamp(${from / 1000})))
+        limit ${gathered})`;
     })
     .join(" union all ");
 }

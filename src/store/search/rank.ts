@@ -1,9 +1,18 @@
 import type { SQL } from "bun";
 import { one } from "../database/one.ts";
-import { BOUNDS, chooseParts, partsStatement } from "./candidates.ts";
+import { BOUNDS, areLong, chooseParts, partsStatement } from "./candidates.ts";
 import type { Bounds, CountedWord, Part, Scope } from "./candidates.ts";
 import { anyOf, inLabel, tsquery } from "./query.ts";
-import { MOST_NEAR_BYTES, REACH, byConversation, isLong, ownScore, ownScoreIn, scoreTurns } from "./relevance.ts";
+import {
+  MOST_NEAR_BYTES,
+  REACH,
+  byConversation,
+  isLong,
+  ownScore,
+  ownScoreIn,
+  priorIn,
+  scoreTurns,
+} from "./relevance.ts";
 import type { QueryWords, ScoredTurn, Turn } from "./relevance.ts";
 import { MAX_COUNTED, timeOfNewest } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
@@ -11,7 +20,7 @@ import type { Statistics } from "./statistics.ts";
 /** Size of a block of the best by their own words, reranked with their neighbours. Larger blocks measurably change nothing. */
 const RERANKED = 100;
 /** Long turns of a block that are judged by their best passage; the vector of a text of 20 kB takes about 10 kB. */
-const MAX_PASSAGES = 100;
+const MAX_PASSAGES = 50;
 /** Messages with the same text from which they are one hit. Two are two events, such as calls that a client repeated. */
 export const REPEATED = 3;
 /** Messages that are named besides a hit that have the same text. */
@@ -20,6 +29,9 @@ export const MAX_COPIES_NAMED = 10;
 export const MAX_SCOPE_MESSAGES = 10_000;
 /** `ts_rank` sums 1/j² over a lexeme's positions and divides by the limit of that sum. */
 const RANK_SCALE = 1.644934;
+
+/** The vector of a shorter text lies in its row. */
+const INLINE_BYTES = 2000;
 
 /** A message's vector, read and unpacked once for all that is computed from it; it is stored apart from the row when it is long. */
 const UNPACKED = "(array[m.search])[1]";
@@ -162,20 +174,21 @@ async function passingShare(sql: SQL, filter: Filter, statistics: Statistics): P
  */
 async function sinceWhen(
   sql: SQL,
-  { words, rows, passing }: Basis,
+  { words, rows, passing, averageLength }: Basis,
   filter: Filter,
   statistics: Statistics,
   bounds: Bounds,
 ): Promise<number[]> {
-  const parts = chooseParts(words, rows, passing, bounds);
+  const isLong = areLong({ averageLength });
+  const parts = chooseParts(words, rows, passing, bounds, isLong);
   const since = parts.map(({ share }) => timeOfNewest(statistics, share, filter));
   const [last, time] = [parts.at(-1), since.at(-1)];
-  if (!last || !time || (await makesBlock(sql, last, time, filter))) return since;
+  if (!last || !time || (await makesBlock(sql, last, time, filter, isLong))) return since;
   return [...since.slice(0, -1), 0];
 }
 
-async function makesBlock(sql: SQL, part: Part, since: number, filter: Filter): Promise<boolean> {
-  const newest = partsStatement("m.id", [part], [since], filter, RERANKED);
+async function makesBlock(sql: SQL, part: Part, since: number, filter: Filter, isLong: boolean): Promise<boolean> {
+  const newest = partsStatement(() => "m.id", [part], [since], filter, { gathered: RERANKED, isLong });
   const { found } = await one<{ found: number }>(
     sql.unsafe(`select count(*)::integer as found from (${newest}) as newest`, filter.values),
   );
@@ -305,16 +318,32 @@ export function holdsAny(lexemes: string[]): string {
 }
 
 /** Selects columns of the messages that are ranked. */
-function candidates(
-  columns: string,
-  { scoped, words, rows, passing, since }: Basis,
-  filter: Filter,
-  bounds: Bounds,
-): string {
-  if (!scoped)
-    return partsStatement(columns, chooseParts(words, rows, passing, bounds), since, filter, bounds.gathered);
+function candidates(columns: string, basis: Basis, filter: Filter, bounds: Bounds): string {
+  const { scoped, words, rows, passing, since } = basis;
+  if (!scoped) {
+    const { gathered, long } = bounds;
+    const isLong = areLong(basis);
+    const parts = chooseParts(words, rows, passing, bounds, isLong);
+    const found = (wanted: (part: Part) => string) =>
+      partsStatement(wanted, parts, since, filter, { gathered, isLong });
+    return isLong && long < Infinity ? withoutLong(columns, found, long) : found(() => columns);
+  }
   return `select * from (select ${columns} from messages m where ${filter.condition} offset 0) as m
     where ${holdsAny(words.map(({ lexeme }) => lexeme))}`;
+}
+
+/**
+ * Selects the candidates but for the long ones that are worth the least by their lengths: their vectors lie apart from their
+ * rows, and reading them takes most of the time.
+ */
+function withoutLong(columns: string, found: (columns: (part: Part) => string) => string, most: number): string {
+  const seen = ({ isLate = false }: Part) => `m.id, octet_length(m.content) as bytes, m.role, ${isLate} as is_late`;
+  return `select ${columns} from (
+      select id, bytes, row_number() over (
+        partition by bytes > ${INLINE_BYTES} order by is_late, ${priorIn} desc, id
+      ) as number from (${found(seen)}) as found
+    ) as kept join messages m on m.id = kept.id
+    where kept.bytes <= ${INLINE_BYTES} or kept.number <= ${most}`;
 }
 
 /** Selects the hits of the blocks that a page lies in, with the number of hits before each block. */
@@ -415,14 +444,14 @@ function labelWords({ lexemes }: QueryWords): string {
 }
 
 /**
- * Numbers the messages with the same text, the newest first. The same text has the same length and score; only where several
- * messages have, their texts are read and compared by their hashes.
+ * Numbers the messages with the same text, the newest first. The same text has the same length and score; only where so many
+ * messages have that they may be a repetition, their texts are read and compared by their hashes.
  */
 function copiesOf(weighed: string): string {
   const alike = "own, bytes, role";
   return `alike as (select *, count(*) over (partition by ${alike}) as alike from (${weighed}) as weighed),
     told as (
-      select *, case when alike > 1 then (
+      select *, case when alike >= ${REPEATED} then (
         select hashtextextended(m.content, 0) from messages m where m.id = alike.id
       ) end as text from alike
     ),

@@ -66,17 +66,22 @@ export interface ScoredTurn {
   score: number;
 }
 
+const wordsIn = `bytes / ${BYTES_PER_WORD}.0::float8`;
+const rolesIn = Object.entries(ROLE_WEIGHTS)
+  .map(([role, weight]) => `when '${role}' then ${weight}`)
+  .join(" ");
+/** A SQL expression for what a turn is worth by its `bytes` and `role`, whatever its words. */
+export const priorIn = `power(1 + ${wordsIn} / ${LENGTH_WORDS}, ${LENGTH_POWER}) * case role ${rolesIn} else 1 end`;
+
 /**
  * Returns a SQL expression for the score of a turn by itself: of `bytes`, `role`, `label`, and a frequency `f0`, `f1` … of
  * each word. A long text is judged by all of its words, since its passages are known only later.
  */
 export function ownScoreIn({ weights }: QueryWords): string {
-  const words = `bytes / ${BYTES_PER_WORD}.0::float8`;
+  const words = wordsIn;
   const norm = `(${K1 * (1 - B)} + ${(K1 * B) / AVERAGE_WORDS} * least(${words}, ${PASSAGE_WORDS}))`;
   const own = weights.map((weight, index) => `${weight} * ${K1 + 1} * f${index} / (f${index} + ${norm})`).join(" + ");
-  const roles = Object.entries(ROLE_WEIGHTS).map(([role, weight]) => `when '${role}' then ${weight}`);
-  return `(${own}) * power(1 + ${words} / ${LENGTH_WORDS}, ${LENGTH_POWER}) * case role ${roles.join(" ")} else 1 end
-    + ${LABEL_WEIGHT} * label`;
+  return `(${own}) * ${priorIn} + ${LABEL_WEIGHT} * label`;
 }
 
 /** The same in TypeScript, without the label. */

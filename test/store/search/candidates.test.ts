@@ -49,10 +49,14 @@ describe("the candidates of a search", () => {
     const parts = chooseParts(words(100_000), MILLION, 0.1, BOUNDS);
     const statement = (messages: number) => {
       const scope = { conversations: "select id from conversations where client = 'a'", messages };
-      return partsStatement("m.id", parts, [1000], { sieve: "true", scope }, BOUNDS.gathered);
+      const filter = { sieve: "true", scope };
+      return (isLong: boolean) =>
+        partsStatement(() => "m.id", parts, [1000], filter, { gathered: BOUNDS.gathered, isLong });
     };
-    expect(statement(100_000)).toContain("where client = 'a' and updated_at >= to_timestamp(1)");
-    expect(statement(10_000_000)).not.toContain("updated_at");
+    expect(statement(100_000)(false)).toContain("where client = 'a' and updated_at >= to_timestamp(1)");
+    expect(statement(10_000_000)(false)).not.toContain("updated_at");
+    // Every vector of the conversations would be read.
+    expect(statement(100_000)(true)).not.toContain("updated_at");
   });
 
   test("are chosen by a short condition for a query of many words", () => {
@@ -65,7 +69,7 @@ for (const engine of engines) {
   describe(`the candidates of a search on ${engine.name}`, () => {
     let store: Store;
     let sql: SQL;
-    const few = { candidates: 200, newest: 50, gathered: 300 };
+    const few = { candidates: 200, newest: 50, long: 100, gathered: 300 };
     beforeAll(async () => {
       const connection = await emptyDatabase(engine);
       store = await testStore(engine, { connection });
@@ -150,6 +154,40 @@ for (const engine of engines) {
       const filter = await filterOf(sql, { role: "system" }, { required: [] }, undefined);
       const explain = `explain (format json) select from messages m where m.search @@ 'common' and ${filter.condition}`;
       expect(JSON.stringify(await sql.unsafe(explain, filter.values))).toContain("messages_of_rare_roles");
+    });
+
+    test("are, of long texts, the shortest of those with the rarest words, and all short ones", async () => {
+      const connection = await emptyDatabase(engine);
+      await using long = await testStore(engine, { connection });
+      await using there = connect(connection);
+      // More different words than a short text has, each time others.
+      const filler = (at: number, count: number) =>
+        Array.from({ length: count }, (_, index) => `filler${at}x${index}`).join(" ");
+      // Those with both words are longer than those with one.
+      const both = Array.from({ length: 900 }, (_, at) => `left right ${filler(at, 180 + (at % 20))}`);
+      const one = Array.from({ length: 300 }, (_, at) => `left ${filler(1000 + at, 170)}`);
+      const short = Array.from({ length: 30 }, (_, at) => `left ${at}`);
+      for (const contents of [both, one, short])
+        await long.messages.storeBulk({ messages: contents.map((content) => ({ role: "user", content })) });
+      await there`analyze messages`;
+      const query = await parseQuery(there, "left right");
+      const filter = await filterOf(there, {}, query, undefined);
+      const statistics = await new StatisticsCache().get(there);
+      const bounds = { ...BOUNDS, long: 50 };
+      const basis = await basisOf(there, query.words, filter, statistics, bounds);
+      const ranked = await rank(there, basis, filter, { offset: 0, limit: 2000 }, bounds);
+      const ids = there.array(
+        ranked.map(({ id }) => id),
+        "UUID",
+      );
+      const found: { content: string }[] = await there`select content from messages where id = any(${ids})`;
+      const contents = found.map(({ content }) => content);
+      expect(contents.filter((content) => content.length < 100)).toHaveLength(short.length);
+      const read = contents.filter((content) => content.length >= 100);
+      expect(read).toHaveLength(bounds.long);
+      for (const content of read) expect(content.startsWith("left right")).toBe(true);
+      const lengths = both.map((content) => content.length).toSorted((a, b) => a - b);
+      expect(Math.max(...read.map((content) => content.length))).toBeLessThanOrEqual(lengths[bounds.long] ?? 0);
     });
   });
 }
