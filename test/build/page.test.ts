@@ -10,7 +10,7 @@ describe("the bundle of the page", () => {
     const bytesOf = (name: string) => Buffer.from(files[name]?.gzip ?? "", "base64").length;
     const html = new TextDecoder().decode(Bun.gunzipSync(Buffer.from(files["index.html"]?.gzip ?? "", "base64")));
     const first = ["index.html", ...[...html.matchAll(/"(\/page\/[^"]+)"/g)].map(([, name = ""]) => name)];
-    expect(first.length).toBe(4);
+    expect(first.length).toBe(6);
     for (const name of first) expect([name, bytesOf(name) > 0]).toEqual([name, true]);
     expect(first.reduce((sum, name) => sum + bytesOf(name), 0)).toBeLessThan(MOST_FIRST_BYTES);
     // Highlighting comes when code is shown.

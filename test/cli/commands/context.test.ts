@@ -47,7 +47,7 @@ async function keep(name: string): Promise<void> {
 // The server lets no MCP client change contexts: a person's commands do not go over MCP for that.
 describe("dewey context", () => {
   test("makes a context from stdin, changes it, and shows it", async () => {
-    expect((await context(["list"])).stdout).toContain("create one with: dewey context edit NAME");
+    expect((await context(["list"])).stdout).toMatch(/create one with: \S*dewey context edit NAME/);
     expect((await context(["edit", "team"], "Speak **plainly**.\n")).stdout).toStartWith("team is stored; ");
     expect((await context(["edit", "team"], "Speak **plainly**.")).stdout).toBe("Nothing was changed.\n");
     expect((await context(["edit", "team"], "Be brief.\n")).code).toBe(0);
