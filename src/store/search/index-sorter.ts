@@ -1,5 +1,7 @@
+import type { SQL } from "bun";
 import type { Log } from "../../log.ts";
 import type { Database } from "../database/database.ts";
+import { one } from "../database/one.ts";
 
 /**
  * Characters stored before the GIN pending list is flushed. In conversations that is about 4 MB of list: every search reads
@@ -9,10 +11,14 @@ import type { Database } from "../database/database.ts";
 const SORTED_CHARACTERS = 2_000_000;
 /** Time for flushing beyond the deadline: measured a quarter of a second; a full list on a slow disk takes many. */
 const EXTRA_MS = 60_000;
+/** Statistics older than this part of the messages tell little of the words of all, as after the first import. */
+const MAX_NEW_PART = 0.5;
 
 /**
  * Flushes the pending list of the search index in the background. PostgreSQL collects new words in that list, and the insert
- * that exceeds its limit flushes it. The server flushes it earlier, on another connection, so that no caller has to wait.
+ * that exceeds its limit flushes it. The server flushes it earlier, on another connection, so that no caller has to wait. Then
+ * it renews the statistics by which a search weighs words, if most messages are newer: autovacuum does so within a minute, and
+ * until then an import would be searched by what words there were before it.
  */
 export class IndexSorter {
   readonly #database: Database;
@@ -36,11 +42,21 @@ export class IndexSorter {
 
   async #sort(): Promise<void> {
     try {
-      await this.#database.retried((sql) => sql`select gin_clean_pending_list('messages_search')`, EXTRA_MS);
+      await this.#database.retried(async (sql) => {
+        await sql`select gin_clean_pending_list('messages_search')`;
+        if (await hasGrown(sql)) await sql`analyze messages (search, created_at)`;
+      }, EXTRA_MS);
     } catch (error) {
-      this.#log.warn("the search index's pending list could not be flushed; a later write may have to do it", {
+      this.#log.warn("the search index could not be tended: a later write may have to flush its pending list", {
         error,
       });
     }
   }
+}
+
+async function hasGrown(sql: SQL): Promise<boolean> {
+  const { grown } = await one<{ grown: boolean }>(sql`
+    select coalesce(n_mod_since_analyze > ${MAX_NEW_PART} * n_live_tup, false) as grown
+    from pg_stat_all_tables where relid = 'messages'::regclass`);
+  return grown;
 }

@@ -66,4 +66,29 @@ for (const engine of engines) {
     await store.messages.storeBulk({ messages: [{ role: "user", content: "heron" }] });
     expect(await pagesLeft()).toBe(1);
   });
+
+  test(`the statistics of words are renewed on ${engine.name} when most messages are newer, before autovacuum comes`, async () => {
+    const connection = await emptyDatabase(engine);
+    await using store = await testStore(engine, { connection });
+    await using sql = connect(connection);
+    await sql`alter table messages set (autovacuum_enabled = off)`;
+    const analyses = async () =>
+      (
+        await one<{ count: number }>(sql`select analyze_count::integer as count from pg_stat_all_tables
+        where relid = 'messages'::regclass`)
+      ).count;
+    const writer = new Writer(2);
+    const storeMany = (count: number) =>
+      store.messages.storeBulk({
+        messages: Array.from({ length: count }, () => ({ role: "user", content: writer.text(2500) })),
+      });
+    const before = await analyses();
+    await until("the statistics", async () => {
+      await storeMany(850);
+      return (await analyses()) > before;
+    });
+    const [row] = await sql`select most_common_elems is not null as known from pg_stats
+      where tablename = 'messages' and attname = 'search'`;
+    expect(row?.known).toBe(true);
+  });
 }
