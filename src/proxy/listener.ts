@@ -87,6 +87,7 @@ export class ProxyListener {
     for (const each of [...this.#sessions.values(), ...this.#relays.values()]) each.stop();
     await within(END_DEADLINE_MS, Promise.all(this.#running), () => {});
     await this.#port.close();
+    for (const each of this.#relays.values()) each.close();
   }
 
   #route(visit: Visit): Response | undefined | Promise<Response> {

@@ -62,6 +62,10 @@ interface ForwardedSession {
   streams: number;
   /** The POSTs that the upstream has not answered, so that it may not have received them. */
   arriving: Set<Promise<unknown>>;
+  /** POSTs whose answer has not been relayed in full. */
+  open: number;
+  /** Why the session has ended. What is recorded ends with the last open POST: its answer belongs there too. */
+  ended?: string;
 }
 
 /** One request in flight. */
@@ -80,6 +84,8 @@ interface Exchange {
 export class HttpRelay {
   readonly #options: HttpRelayOptions;
   readonly #sessions = new Map<string, ForwardedSession>();
+  /** Sessions that have ended but for their open POSTs. */
+  readonly #ending = new Set<ForwardedSession>();
   readonly #idleCheck: ReturnType<typeof setInterval>;
 
   constructor(options: HttpRelayOptions) {
@@ -93,9 +99,15 @@ export class HttpRelay {
     return this.#sessions.size;
   }
 
+  /** Ends all sessions; POSTs under way are still answered. */
   stop(): void {
     clearInterval(this.#idleCheck);
     for (const id of this.#sessions.keys()) this.#forget(id, "the proxy is stopping");
+  }
+
+  /** No client is connected any more, so that nothing is answered. */
+  close(): void {
+    for (const session of this.#ending) this.#endRecord(session);
   }
 
   async handle(request: Request, server: Server<unknown>, sessionKey: string | undefined): Promise<Response> {
@@ -107,11 +119,19 @@ export class HttpRelay {
       usedMs: 0,
       streams: 0,
       arriving: new Set(),
+      open: 0,
     };
     session.usedMs = performance.now();
+    const isPost = request.method === "POST";
+    if (isPost) session.open += 1;
+    const isAnswered = () => {
+      if (isPost) session.open -= 1;
+      if (session.open === 0) this.#endRecord(session);
+    };
     const arrived = await this.#arrive(session, request, server);
     if (arrived instanceof Response) {
       if (!known) session.tap.closed("the request's body did not arrive");
+      isAnswered();
       return arrived;
     }
     const { body, response } = arrived;
@@ -119,6 +139,7 @@ export class HttpRelay {
     const over = () => {
       session.usedMs = performance.now();
       if (given === null && !known) session.tap.answered();
+      isAnswered();
     };
     // A client that left says nothing about the upstream, and reads no answer.
     if (request.signal.aborted) {
@@ -132,8 +153,7 @@ export class HttpRelay {
     if (given !== null) this.#remember(given, session);
     if (id !== null && request.method === "DELETE") this.#forget(id, "the client ended it");
     // A 404 to a GET says only that the server has no stream of its own.
-    if (id !== null && request.method === "POST" && response.status === NOT_FOUND)
-      this.#forget(id, "the upstream no longer knows it");
+    if (id !== null && isPost && response.status === NOT_FOUND) this.#forget(id, "the upstream no longer knows it");
     if (response.status === UNAUTHORIZED && this.#options.upstream().forwardAuthorization === true)
       this.#signInHere(response, new URL(request.url));
     return this.#answer(response, { session, body, over });
@@ -279,8 +299,17 @@ export class HttpRelay {
   }
 
   #forget(id: string, reason: string): void {
-    this.#sessions.get(id)?.tap.closed(reason);
+    const session = this.#sessions.get(id);
+    if (!session) return;
     this.#sessions.delete(id);
+    session.ended = reason;
+    this.#ending.add(session);
+    if (session.open === 0) this.#endRecord(session);
+  }
+
+  /** Ends what is recorded of a session that has ended. */
+  #endRecord(session: ForwardedSession): void {
+    if (this.#ending.delete(session)) session.tap.closed(session.ended ?? "");
   }
 }
 

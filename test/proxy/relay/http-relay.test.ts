@@ -337,6 +337,47 @@ describe("a forwarded session", () => {
     expect([relayed.relay.size, relayed.ends]).toEqual([0, ["the client ended it"]]);
   });
 
+  test("has the answers of the requests that are open when it ends, and ends with the last", async () => {
+    const waiting: ((response: Response) => void)[] = [];
+    using upstream = startServer((request) =>
+      request.headers.has("mcp-session-id")
+        ? new Promise<Response>((resolve) => void waiting.push(resolve))
+        : json("{}", inSession),
+    );
+    await using relayed = startRelay(upstream.url.href);
+    await (await post(relayed.url, "{}")).text();
+    const answers = [post(relayed.url, call, inSession), post(relayed.url, call, inSession)];
+    await until("both requests", () => waiting.length === 2);
+    relayed.relay.stop();
+    expect([relayed.relay.size, relayed.ends]).toEqual([0, []]);
+    waiting[0]?.(json('{"first":1}'));
+    await Promise.race(answers);
+    expect(relayed.ends).toEqual([]);
+    waiting[1]?.(json('{"second":2}'));
+    await Promise.all(answers);
+    expect(relayed.frames.slice(-2)).toEqual(['down {"first":1}', 'down {"second":2}']);
+    expect(relayed.ends).toEqual(["the proxy is stopping"]);
+  });
+
+  test("ends with its clients when a request is never answered", async () => {
+    let isAsked = false;
+    using upstream = startServer((request) => {
+      if (!request.headers.has("mcp-session-id")) return json("{}", inSession);
+      isAsked = true;
+      return new Promise<Response>(() => {});
+    });
+    await using relayed = startRelay(upstream.url.href);
+    await (await post(relayed.url, "{}")).text();
+    const answer = post(relayed.url, call, inSession).catch(() => {});
+    await until("the request", () => isAsked);
+    relayed.relay.stop();
+    expect(relayed.ends).toEqual([]);
+    relayed.relay.close();
+    expect(relayed.ends).toEqual(["the proxy is stopping"]);
+    await upstream.stop(true);
+    await answer;
+  });
+
   test("is a single request if the upstream assigns no session ids", async () => {
     using upstream = startServer(() => json("{}"));
     using relayed = bareRelay(upstream.url.href);
