@@ -161,14 +161,19 @@ const pieces = [
 
 const signs = [...new Set(pieces.filter((piece) => piece.length <= 3))];
 
+/** Measurements of a chain that seems to grow steeply: the best counts, so that a pause of the collector does not. */
+const ATTEMPTS = 5;
+
 /** The chains whose time grows faster than their length. */
 function steep(chains: readonly { head: string; piece: string }[], [short, long]: [number, number]): string[] {
+  const limit = (MOST_GROWTH * long) / (10 * short);
   return chains.flatMap(({ head, piece }) => {
     const text = (length: number) => head + piece.repeat(Math.ceil(length / piece.length));
-    const growth = cpuMs(text(long), 1) / cpuMs(text(short), 2);
-    return growth > (MOST_GROWTH * long) / (10 * short)
-      ? [`${JSON.stringify(head + piece)} ×${growth.toFixed(0)}`]
-      : [];
+    const before = cpuMs(text(short), 2);
+    let growth = Infinity;
+    for (let attempt = 0; attempt < ATTEMPTS && growth > limit; attempt += 1)
+      growth = Math.min(growth, cpuMs(text(long), 1) / before);
+    return growth > limit ? [`${JSON.stringify(head + piece)} ×${growth.toFixed(0)}`] : [];
   });
 }
 
