@@ -242,7 +242,7 @@ describe("the embedded PostgreSQL", () => {
 describe.concurrent("the embedded PostgreSQL, at its worst,", () => {
   for (const lane of [1, 2]) {
     const name = `recovers from first starts that were killed at any point (${lane} of 2)`;
-    test(name, () => killFirstStarts(5));
+    test(name, () => killFirstStarts(3));
   }
   test("takes over from a frozen PostgreSQL whose Dewey was killed", takeOverFrozen);
   test("stops even when it is frozen", stopFrozen);
