@@ -1,5 +1,6 @@
 import { relative } from "node:path";
 import { commandNames } from "./commands.ts";
+import { binaryPath } from "./self.ts";
 import { shellWord } from "./shell-word.ts";
 
 /** Dewey's commands in a text, but for those at the end of a path or within a word. */
@@ -16,10 +17,9 @@ export interface Whereabouts {
   folder: string;
 }
 
-/** This process's. In a compiled binary `Bun.main` is a path in Bun's virtual file system. */
+/** This process's. */
 export function whereabouts(env: Record<string, string | undefined>): Whereabouts {
-  const program = Bun.main.startsWith("/$bunfs/") ? process.execPath : undefined;
-  return { program, path: env["PATH"], folder: process.cwd() };
+  return { program: binaryPath(), path: env["PATH"], folder: process.cwd() };
 }
 
 /**

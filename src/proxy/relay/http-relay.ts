@@ -64,8 +64,6 @@ interface ForwardedSession {
   arriving: Set<Promise<unknown>>;
   /** POSTs whose answer has not been relayed in full. */
   open: number;
-  /** Why the session has ended. What is recorded ends with the last open POST: its answer belongs there too. */
-  ended?: string;
 }
 
 /** One request in flight. */
@@ -84,8 +82,8 @@ interface Exchange {
 export class HttpRelay {
   readonly #options: HttpRelayOptions;
   readonly #sessions = new Map<string, ForwardedSession>();
-  /** Sessions that have ended but for their open POSTs. */
-  readonly #ending = new Set<ForwardedSession>();
+  /** Sessions that have ended but for their open POSTs, whose answers belong to what is recorded, with the reasons. */
+  readonly #ending = new Map<ForwardedSession, string>();
   readonly #idleCheck: ReturnType<typeof setInterval>;
 
   constructor(options: HttpRelayOptions) {
@@ -107,7 +105,7 @@ export class HttpRelay {
 
   /** No client is connected any more, so that nothing is answered. */
   close(): void {
-    for (const session of this.#ending) this.#endRecord(session);
+    for (const session of this.#ending.keys()) this.#endRecord(session);
   }
 
   async handle(request: Request, server: Server<unknown>, sessionKey: string | undefined): Promise<Response> {
@@ -124,14 +122,14 @@ export class HttpRelay {
     session.usedMs = performance.now();
     const isPost = request.method === "POST";
     if (isPost) session.open += 1;
-    const isAnswered = () => {
+    const answered = () => {
       if (isPost) session.open -= 1;
       if (session.open === 0) this.#endRecord(session);
     };
     const arrived = await this.#arrive(session, request, server);
     if (arrived instanceof Response) {
       if (!known) session.tap.closed("the request's body did not arrive");
-      isAnswered();
+      answered();
       return arrived;
     }
     const { body, response } = arrived;
@@ -139,7 +137,7 @@ export class HttpRelay {
     const over = () => {
       session.usedMs = performance.now();
       if (given === null && !known) session.tap.answered();
-      isAnswered();
+      answered();
     };
     // A client that left says nothing about the upstream, and reads no answer.
     if (request.signal.aborted) {
@@ -302,14 +300,16 @@ export class HttpRelay {
     const session = this.#sessions.get(id);
     if (!session) return;
     this.#sessions.delete(id);
-    session.ended = reason;
-    this.#ending.add(session);
+    this.#ending.set(session, reason);
     if (session.open === 0) this.#endRecord(session);
   }
 
   /** Ends what is recorded of a session that has ended. */
   #endRecord(session: ForwardedSession): void {
-    if (this.#ending.delete(session)) session.tap.closed(session.ended ?? "");
+    const reason = this.#ending.get(session);
+    if (reason === undefined) return;
+    this.#ending.delete(session);
+    session.tap.closed(reason);
   }
 }
 

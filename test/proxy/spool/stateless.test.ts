@@ -155,6 +155,22 @@ test("a handshake that begins a session is recorded with it", () => {
   expect(conversations()).toEqual([["clio", ["a", "(no answer: the client ended it)"]]]);
 });
 
+test("what comes once a request has ended is passed on, and begins no other conversation", () => {
+  const tap = sessions.tap(facts, "peer");
+  const send = (direction: "up" | "down", message: object) => {
+    const text = JSON.stringify({ jsonrpc: "2.0", ...message });
+    let hasPassed = false;
+    tap.frame(direction, { text, view: viewFrame(text) }, () => void (hasPassed = true));
+    return hasPassed;
+  };
+  send("up", { id: 0, method: "initialize", params: { clientInfo: { name: "one", version: "1" } } });
+  send("up", call("a"));
+  tap.closed("the proxy is stopping");
+  const before = entries.length;
+  expect(send("down", answer("late"))).toBe(true);
+  expect(entries.length).toBe(before);
+});
+
 test("a client that gives itself no name, or a very long one, is recorded like any other", () => {
   const tap = sessions.tap(facts, "peer");
   const deep = `${"[".repeat(60_000)}${"]".repeat(60_000)}`;
