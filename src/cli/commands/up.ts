@@ -39,7 +39,8 @@ export const up: Command = {
     const config = serveConfig(invocation);
     const proxySettings = proxyConfig(invocation);
     // Progress is printed to stdout in words; the log is for problems.
-    const log = relayingLog(config.logLevel === "info" ? "warn" : config.logLevel, false);
+    const logLevel = config.logLevel === "info" ? "warn" : config.logLevel;
+    const log = relayingLog(logLevel, false);
     warnOfUnknownVariables(invocation.env, log);
     const at = (port: number) => `ws${config.tls ? "s" : ""}://localhost:${port}`;
     const known = await runningServer(at(config.port), config.token);
@@ -55,7 +56,8 @@ export const up: Command = {
     const proxy = startConfiguredProxy({ config: { ...proxySettings, url }, env: invocation.env, log, version });
     stack.defer(() => proxy.stop());
     // A server that a command or a client has started follows the sessions itself.
-    if (known === undefined) stack.use(startAttachedWatch(config, url, invocation.env, log));
+    if (known === undefined)
+      stack.use(startAttachedWatch(config, url, { ...invocation.env, DEWEY_LOG_LEVEL: logLevel }, log));
     const watch = config.watch && known === undefined ? "here" : "elsewhere";
     const [joined, stops] = known === undefined ? ["", "everything"] : [JOINED, "the proxy"];
     print(`${typed(joined)}${welcome(url, at(proxy.port), watch, typed)}\nCtrl-C stops ${stops}.\n`);

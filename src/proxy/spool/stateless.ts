@@ -135,7 +135,6 @@ interface Recordings {
 class RequestRecording implements RequestTap {
   readonly #recordings: Recordings;
   #tap: Tap | undefined;
-  #isClosed = false;
   /** The handshake that this is, with its frames. */
   #handshake: { view: FrameView; frames: Frame[] } | undefined;
   #keptCharacters = 0;
@@ -145,15 +144,12 @@ class RequestRecording implements RequestTap {
   }
 
   frame(direction: Direction, frame: ViewedFrame, pass: () => void): void {
-    // No client hears it.
-    if (this.#isClosed) return pass();
     const tap = (this.#tap ??= this.#begin(frame.view));
     this.#keep(direction, frame.text);
     tap.frame(direction, frame, pass);
   }
 
   closed(reason: string): void {
-    this.#isClosed = true;
     this.#tap?.closed(reason);
   }
 

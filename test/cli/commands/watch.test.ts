@@ -99,6 +99,8 @@ describe("dewey watch", () => {
       const rpc = await openRpc(url);
       await found(rpc, "fossa");
       rpc.close();
+      // A person at a terminal reads what dewey up says; the log is for problems.
+      expect(up.stderr()).not.toContain("watching");
       expect(watchersOf(ada.dataDir)).toHaveLength(1);
       up.process.kill("SIGKILL");
       await until("the end of the watch", () => watchersOf(ada.dataDir).length === 0);
