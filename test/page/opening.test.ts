@@ -34,7 +34,7 @@ describe.skipIf(browserPath === null)("a conversation that is opened at a turn",
       return holds(call);
     };
     await page.goto(`${address}?turn=${turn}`);
-    return { page, calls };
+    return { page, calls, tools };
   }
 
   test("shows it before its outline is there", async () => {
@@ -58,5 +58,32 @@ describe.skipIf(browserPath === null)("a conversation that is opened at a turn",
     expect(calls.filter(isOutline)).toHaveLength(1);
     // The turns around it came with it.
     expect(calls.filter((call) => call.name === "dewey_get_conversation" && !isOutline(call))).toHaveLength(1);
+  });
+
+  // Only the turns around the one that was opened are known so far.
+  test.each([
+    ["G", TURNS],
+    ["gg", 1],
+    ["J", 201],
+    ["K", 199],
+    ["GK", 199],
+    ["Gk", 199],
+  ])("keeps the keys %s until its outline is there", async (keys, turn) => {
+    const { page, tools } = await opened(200, isOutline);
+    await page.locator("article[data-turn='200'][data-current]").waitFor();
+    for (const key of keys) await page.keyboard.press(key);
+    tools.letGo();
+    await page.getByText(`${TURNS} turns`).waitFor();
+    await page.locator(`article[data-turn='${turn}'][data-current]`).waitFor();
+  });
+
+  test("shows the turn of a link beyond those that came first, once its outline is there", async () => {
+    const { page, tools } = await opened(200, isOutline);
+    await page.locator("article[data-turn='200'][data-current]").waitFor();
+    await page.evaluate(
+      `history.pushState(null, "", "${address}?turn=30"); dispatchEvent(new PopStateEvent("popstate"))`,
+    );
+    tools.letGo();
+    await page.locator("article[data-turn='30'][data-current]").waitFor();
   });
 });

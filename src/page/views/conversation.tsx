@@ -63,6 +63,24 @@ function Conversation({ route }: { route: Route }) {
   );
 }
 
+/**
+ * Runs what needs all turns and prompts: at once, or as soon as they are known, when nothing else was wanted meanwhile.
+ * `undefined` takes the last wish back.
+ */
+function useOutlined(talk: Talk): (run: (() => void) | undefined) => void {
+  const wish = useRef<() => void>(undefined);
+  const isOutlined = talk.isOutlined.value;
+  useEffect(() => {
+    if (!isOutlined) return;
+    wish.current?.();
+    wish.current = undefined;
+  }, [isOutlined]);
+  return (run) => {
+    wish.current = isOutlined ? undefined : run;
+    if (isOutlined) run?.();
+  };
+}
+
 /** After the server was away, what was stored since is read. */
 function useExtending(talk: Talk): void {
   const state = connection.state.value;
@@ -96,10 +114,13 @@ function Turns({ talk, turn, find, onTop }: TurnsProps) {
   // window only as far as needed.
   const [arrived, setArrived] = useState(turn);
   const stepped = useRef(turn);
+  const whenOutlined = useOutlined(talk);
   useEffect(() => {
     if (stepped.current !== turn) {
       const goal = keptPlace("turn") ?? turn;
-      if (goal !== undefined) list.current?.show(turns.rowOf(goal));
+      const show = () => goal !== undefined && list.current?.show(talk.turns.value.rowOf(goal));
+      show();
+      if (goal !== undefined && turns.turnAt(turns.rowOf(goal)) !== goal) whenOutlined(show);
       setArrived(turn);
     }
     stepped.current = turn;
@@ -120,11 +141,13 @@ function Turns({ talk, turn, find, onTop }: TurnsProps) {
   const readWhole = useMemo(() => (number: number) => void talk.readWhole(number).catch(failed), [talk]);
   const current = () => turn ?? topTurn.current;
   const stepTo = (row: number) => {
-    const number = turns.turnAt(Math.max(0, Math.min(row, turns.count - 1)));
+    const now = talk.turns.value;
+    const number = now.turnAt(Math.max(0, Math.min(row, now.count - 1)));
     if (number === undefined) return;
+    whenOutlined(undefined);
     stepped.current = number;
     go(withQuery({ turn: number }), { replace: true });
-    list.current?.show(turns.rowOf(number), "nearest");
+    list.current?.show(now.rowOf(number), "nearest");
   };
   const promptFrom = (by: 1 | -1) => {
     const all = talk.prompts.value;
@@ -141,8 +164,8 @@ function Turns({ talk, turn, find, onTop }: TurnsProps) {
   useKeys([
     { keys: "j", title: "Next", run: () => stepTo(turns.rowOf(current()) + (turn === undefined ? 0 : 1)) },
     { keys: "k", title: "Previous", run: () => stepTo(turns.rowOf(current()) - 1) },
-    { keys: "J", title: "Next prompt", run: () => promptFrom(1) },
-    { keys: "K", title: "Previous prompt", run: () => promptFrom(-1) },
+    { keys: "J", title: "Next prompt", run: () => whenOutlined(() => promptFrom(1)) },
+    { keys: "K", title: "Previous prompt", run: () => whenOutlined(() => promptFrom(-1)) },
     { keys: "Enter", title: "Fold or unfold the turn", run: () => toggle(current(), stateOf(current())) },
     {
       keys: "u",
@@ -152,8 +175,8 @@ function Turns({ talk, turn, find, onTop }: TurnsProps) {
         setIsAllOpen(!isAllOpen);
       },
     },
-    { keys: "g g", title: "First turn", run: () => stepTo(0) },
-    { keys: "G", title: "Last turn", run: () => stepTo(turns.count - 1) },
+    { keys: "g g", title: "First turn", run: () => whenOutlined(() => stepTo(0)) },
+    { keys: "G", title: "Last turn", run: () => whenOutlined(() => stepTo(talk.turns.value.count - 1)) },
     { keys: "f", title: "Find in the conversation", run: () => setIsFinding(true) },
     { keys: "n", title: "Next hit", run: () => stepFound(1) },
     { keys: "N", title: "Previous hit", run: () => stepFound(-1) },
