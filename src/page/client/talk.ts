@@ -94,7 +94,7 @@ export class Talk {
   /** Reads the messages at the turn, which are shown as soon as they are here, and beside them the outline. */
   async #begin(): Promise<void> {
     try {
-      await Promise.all([this.#readOutline(undefined), this.#readFirst()]);
+      await Promise.all([this.#readFirst(), this.#readOutline(undefined)]);
     } catch (error) {
       this.#failed(error);
     }

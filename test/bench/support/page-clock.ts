@@ -14,8 +14,9 @@ const CLOCK = `
   new MutationObserver(() => {
     if (document.querySelector(".search-field:not([data-busy])")) requestAnimationFrame(() => told(performance.now() - typedMs));
   }).observe(document, { subtree: true, attributes: true, attributeFilter: ["data-busy"] });
-  const answered = () => new Promise((resolve) => { told = resolve; });
-  window.clock = { seen, answered };
+  let answered;
+  const expect = () => { answered = new Promise((resolve) => { told = resolve; }); };
+  window.clock = { seen, expect, answered: () => answered };
 `;
 
 /** What is seen, and when: since the page was asked for, and as a time of day. */
@@ -36,7 +37,8 @@ export function whenSeen(page: Page, selector: string): Promise<Seen> {
 
 /** Types a letter into the search; resolves to the milliseconds until the hits of all letters so far are seen. */
 export async function typeLetter(page: Page, letter: string): Promise<number> {
-  const answered = page.evaluate<number>("clock.answered()");
+  // The browser may handle a key before a script that was sent earlier.
+  await page.evaluate("clock.expect()");
   await page.keyboard.type(letter);
-  return answered;
+  return page.evaluate<number>("clock.answered()");
 }
