@@ -1,5 +1,5 @@
 import { NAMED } from "./cuts.ts";
-import { judgeData } from "./fields.ts";
+import { judgeData } from "./judging.ts";
 import { secretName } from "./names.ts";
 import type { SecretName } from "./names.ts";
 import type { Scan } from "./scan.ts";

@@ -1,7 +1,7 @@
 import { isAlnum, isLetter } from "./alphabets.ts";
 import { cookies, isNameCharacter } from "./credentials.ts";
 import { NAMED } from "./cuts.ts";
-import { judgeData } from "./fields.ts";
+import { judgeData } from "./judging.ts";
 import { MAX_NAME_CHARACTERS, secretName } from "./names.ts";
 import type { SecretName } from "./names.ts";
 import type { Scan, Value } from "./scan.ts";

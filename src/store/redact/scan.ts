@@ -9,6 +9,9 @@ export interface Value {
   isQuoted: boolean;
 }
 
+/** Characters between the two fields of a pair, at most. */
+export const MAX_PAIR_DISTANCE = 200;
+
 /** One text while its secrets are looked for. What the finders remember keeps each from reading the same part twice. */
 export class Scan {
   readonly text: string;

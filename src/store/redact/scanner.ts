@@ -17,7 +17,8 @@ import {
 } from "./commands.ts";
 import { addressPassword, basic, bearer, databaseAddress, webhook, webhooks } from "./credentials.ts";
 import type { Cuts } from "./cuts.ts";
-import { called, cell, element, field, keyword, listPair, parameter, sectionHead } from "./fields.ts";
+import { element } from "./elements.ts";
+import { called, cell, field, keyword, listPair, parameter, sectionHead } from "./fields.ts";
 import { labels } from "./labels.ts";
 import {
   azureSecret,

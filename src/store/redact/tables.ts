@@ -1,4 +1,4 @@
-import { judgeData } from "./fields.ts";
+import { judgeData } from "./judging.ts";
 import { secretName } from "./names.ts";
 import type { SecretName } from "./names.ts";
 import type { Scan } from "./scan.ts";
