@@ -28,7 +28,7 @@ interface Shot {
 }
 
 const shots: Shot[] = [
-  { name: "home", path: "/", ready: ".chart" },
+  { name: "home", path: "/", ready: ".home:has(.chart):not(:has-text('…'))" },
   { name: "conversations", path: "/conversations", ready: ".list-row" },
   {
     name: "conversation",
@@ -80,7 +80,8 @@ async function take(browser: Browser, address: string, theme: (typeof themes)[nu
   const devtools = await context.newCDPSession(page);
   for (const { name, path, ready, act } of shots) {
     await page.goto(new URL(path, address).href);
-    await page.waitForSelector(ready);
+    // On a phone the facets are in a menu.
+    await page.waitForSelector(ready, { state: "attached" });
     await act?.(page);
     await page.evaluate("document.fonts.ready.then(() => true)");
     const { data } = await devtools.send("Page.captureScreenshot", { format: "webp", quality: QUALITY });
