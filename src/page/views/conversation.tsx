@@ -24,6 +24,7 @@ import type { VirtualListHandle } from "../parts/virtual-list.tsx";
 import { address, go, keepPlace, keptPlace, withQuery } from "../route.ts";
 import type { Route } from "../route.ts";
 import { turnIn } from "../talk-address.ts";
+import { useTurnSteps } from "../turn-steps.ts";
 import type { View } from "../view.ts";
 
 export const conversationView: View = { name: "conversation", Show: Conversation };
@@ -63,24 +64,6 @@ function Conversation({ route }: { route: Route }) {
   );
 }
 
-/**
- * Runs what needs all turns and prompts: at once, or as soon as they are known, when nothing else was wanted meanwhile.
- * `undefined` takes the last wish back.
- */
-function useOutlined(talk: Talk): (run: (() => void) | undefined) => void {
-  const wish = useRef<() => void>(undefined);
-  const isOutlined = talk.isOutlined.value;
-  useEffect(() => {
-    if (!isOutlined) return;
-    wish.current?.();
-    wish.current = undefined;
-  }, [isOutlined]);
-  return (run) => {
-    wish.current = isOutlined ? undefined : run;
-    if (isOutlined) run?.();
-  };
-}
-
 /** After the server was away, what was stored since is read. */
 function useExtending(talk: Talk): void {
   const state = connection.state.value;
@@ -110,21 +93,7 @@ function Turns({ talk, turn, find, onTop }: TurnsProps) {
   const found = useFound(talk.id, find ?? "");
   const topTurn = useRef(turn ?? 1);
   const [firstTurn] = useState(() => keptPlace("turn") ?? turn);
-  // The turn that a link or a hit led to is unfolded. Steps of the keyboard move the current turn without that, and the
-  // window only as far as needed.
-  const [arrived, setArrived] = useState(turn);
-  const stepped = useRef(turn);
-  const whenOutlined = useOutlined(talk);
-  useEffect(() => {
-    if (stepped.current !== turn) {
-      const goal = keptPlace("turn") ?? turn;
-      const show = () => goal !== undefined && list.current?.show(talk.turns.value.rowOf(goal));
-      show();
-      if (goal !== undefined && turns.turnAt(turns.rowOf(goal)) !== goal) whenOutlined(show);
-      setArrived(turn);
-    }
-    stepped.current = turn;
-  }, [turn]);
+  const { arrived, current, ...steps } = useTurnSteps({ talk, turn, list, topTurn, found: found.turns });
   useLayoutEffect(() => list.current?.focus(), []);
   useEffect(() => markFound(box.current, found.words));
   useEffect(() => () => markFound(null, found.words), []);
@@ -139,33 +108,11 @@ function Turns({ talk, turn, find, onTop }: TurnsProps) {
     [],
   );
   const readWhole = useMemo(() => (number: number) => void talk.readWhole(number).catch(failed), [talk]);
-  const current = () => turn ?? topTurn.current;
-  const stepTo = (row: number) => {
-    const now = talk.turns.value;
-    const number = now.turnAt(Math.max(0, Math.min(row, now.count - 1)));
-    if (number === undefined) return;
-    whenOutlined(undefined);
-    stepped.current = number;
-    go(withQuery({ turn: number }), { replace: true });
-    list.current?.show(now.rowOf(number), "nearest");
-  };
-  const promptFrom = (by: 1 | -1) => {
-    const all = talk.prompts.value;
-    const next = by === 1 ? all.find((each) => each.turn > current()) : all.findLast((each) => each.turn < current());
-    if (next === undefined) return;
-    go(withQuery({ turn: next.turn }), { replace: true });
-  };
-  const stepFound = (by: 1 | -1) => {
-    const next =
-      by === 1 ? found.turns.find((each) => each > current()) : found.turns.findLast((each) => each < current());
-    const goal = next ?? (by === 1 ? found.turns[0] : found.turns.at(-1));
-    if (goal !== undefined) go(withQuery({ turn: goal }), { replace: true });
-  };
   useKeys([
-    { keys: "j", title: "Next", run: () => stepTo(turns.rowOf(current()) + (turn === undefined ? 0 : 1)) },
-    { keys: "k", title: "Previous", run: () => stepTo(turns.rowOf(current()) - 1) },
-    { keys: "J", title: "Next prompt", run: () => whenOutlined(() => promptFrom(1)) },
-    { keys: "K", title: "Previous prompt", run: () => whenOutlined(() => promptFrom(-1)) },
+    { keys: "j", title: "Next", run: () => steps.by(1) },
+    { keys: "k", title: "Previous", run: () => steps.by(-1) },
+    { keys: "J", title: "Next prompt", run: () => steps.toPrompt(1) },
+    { keys: "K", title: "Previous prompt", run: () => steps.toPrompt(-1) },
     { keys: "Enter", title: "Fold or unfold the turn", run: () => toggle(current(), stateOf(current())) },
     {
       keys: "u",
@@ -175,11 +122,11 @@ function Turns({ talk, turn, find, onTop }: TurnsProps) {
         setIsAllOpen(!isAllOpen);
       },
     },
-    { keys: "g g", title: "First turn", run: () => whenOutlined(() => stepTo(0)) },
-    { keys: "G", title: "Last turn", run: () => whenOutlined(() => stepTo(talk.turns.value.count - 1)) },
+    { keys: "g g", title: "First turn", run: () => steps.toEnd("first") },
+    { keys: "G", title: "Last turn", run: () => steps.toEnd("last") },
     { keys: "f", title: "Find in the conversation", run: () => setIsFinding(true) },
-    { keys: "n", title: "Next hit", run: () => stepFound(1) },
-    { keys: "N", title: "Previous hit", run: () => stepFound(-1) },
+    { keys: "n", title: "Next hit", run: () => steps.toFound(1) },
+    { keys: "N", title: "Previous hit", run: () => steps.toFound(-1) },
   ]);
 
   const row = (index: number) => {
@@ -208,7 +155,7 @@ function Turns({ talk, turn, find, onTop }: TurnsProps) {
           count={found.turns.length}
           isBusy={found.isBusy}
           onWords={(words) => go(withQuery({ find: words }), { replace: true })}
-          onStep={stepFound}
+          onStep={steps.toFound}
           onClose={() => {
             setIsFinding(false);
             go(withQuery({ find: undefined }), { replace: true });
