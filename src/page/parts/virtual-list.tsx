@@ -69,8 +69,7 @@ export function VirtualList({ handle, turns, first, label, estimate, row, onRang
   const draw = () => redraw((round) => round + 1);
   const [windowHeight, setWindowHeight] = useState(() => innerHeight);
   const [beyondPx, setBeyondPx] = useState(0);
-  // Effects run after the frame: the rows of the window are seen before others are drawn.
-  useEffect(() => setBeyondPx(BEYOND_PX), []);
+  useLayoutEffect(() => afterFrame(() => setBeyondPx(BEYOND_PX)), []);
 
   const topOf = ({ index, offset }: Anchor) =>
     Math.max(0, Math.min(known.startOf(index) + offset + PADDING_PX, known.total + 2 * PADDING_PX - windowHeight));
@@ -151,6 +150,21 @@ export function VirtualList({ handle, turns, first, label, estimate, row, onRang
       </div>
     </div>
   );
+}
+
+/**
+ * Runs something once the next frame is on the screen. An effect would run before it when the component is drawn again meanwhile.
+ * Returns what takes it back.
+ */
+function afterFrame(run: () => void): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const frame = requestAnimationFrame(() => {
+    timer = setTimeout(run);
+  });
+  return () => {
+    cancelAnimationFrame(frame);
+    clearTimeout(timer);
+  };
 }
 
 /** The row of a turn among others, if it is one of them. */
