@@ -1,6 +1,6 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { blocksOf, isText, kept, keptBeside, readable, textOf, toolCall, toolResult } from "./blocks.ts";
+import { blocksOf, isText, kept, keptBeside, readable, textOf, toolCall, toolResult, wordsOf } from "./blocks.ts";
 import { derivedId, message, shallow, stated, timeOf, writtenJson } from "./captured.ts";
 import type { Captured, Said } from "./captured.ts";
 import { sessionFacts } from "./claude-code-facts.ts";
@@ -41,11 +41,26 @@ export function rowMessages(thread: Thread, row: Json, text: string, hooks: Hook
       ...(index === 0 ? { row: restOf(row, inner, content) } : { row_uuid: rowId }),
     };
     captured.push(message(thread.conversation, { id, former, role, kind, content, time, metadata }));
+    const cited = citedWords(block);
+    if (cited !== "") {
+      const said = {
+        role,
+        kind: "citations",
+        content: cited,
+        time,
+        metadata: { ...sessionFacts(row), row_uuid: rowId },
+      };
+      ids.push(derivedId(id, "citations"));
+      captured.push(message(thread.conversation, { id: derivedId(id, "citations"), ...said }));
+    }
     if (!knownBlocks.has(String(block["type"])))
       captured.push({ kind: "unknown", type: `${type}/${String(block["type"])}` });
   }
   return { captured: captured.length > 0 ? captured : [{ kind: "repeated" }], ids, isPrompt };
 }
+
+/** Tools that set the list of what is to be done, which the client reminds the model of. */
+const todoTool = /^(?:Todo|Task)[A-Z]/;
 
 const knownBlocks = new Set([
   "code_execution_tool_result",
@@ -65,6 +80,12 @@ const knownBlocks = new Set([
   "web_fetch_tool_result",
   "web_search_tool_result",
 ]);
+
+/** What a text quotes of its sources, each with its title and address. */
+function citedWords({ citations }: Json): string {
+  const cited = Array.isArray(citations) ? citations.map(wordsOf) : [];
+  return [...new Set(cited)].filter(isText).join("\n\n");
+}
 
 /** Without a name of its own, or a former one, it has that of its row and place there. */
 type BlockMessage = Omit<Said, "id" | "time" | "former"> & {
@@ -152,6 +173,7 @@ function assistantBlock(thread: Thread, inner: Json, row: Json, block: Json): Bl
 function callBlock(thread: Thread, row: Json, block: Json, model: Json): BlockMessage {
   const [tool, toolUseId] = [String(block["name"]), String(block["id"])];
   thread.noteCall(toolUseId, { tool, time: timeOf(row["timestamp"]) });
+  if (todoTool.test(tool)) thread.noteTodos(wordsOf(block["input"]));
   const call = toolCall(tool, toolUseId, block["input"]);
   const { id, former } = thread.names.call(toolUseId);
   return {

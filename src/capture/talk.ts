@@ -1,5 +1,16 @@
 import { isText, kept, readable, textOf, toolCall, toolResult } from "./blocks.ts";
-import { Occurrences, begin, conversationId, derivedId, message, parseRow, said, stated } from "./captured.ts";
+import {
+  Occurrences,
+  TITLE,
+  begin,
+  conversationId,
+  derivedId,
+  message,
+  parseRow,
+  said,
+  stated,
+  titled,
+} from "./captured.ts";
 import type { Captured, Said, SourceFacts } from "./captured.ts";
 import { isPersons, kindOfUserText } from "./client-words.ts";
 import type { Json } from "../wire/frame.ts";
@@ -55,10 +66,7 @@ export class Talk {
   }
 
   title(title: unknown): Captured[] {
-    const given = said(title);
-    if (given === undefined) return [];
-    const facts = { conversation_id: this.conversation, title: given, title_source: "client" } as const;
-    return [{ kind: "facts", facts }];
+    return titled(this.conversation, this.#source, title, this.#lastTime);
   }
 
   /** Marks messages as left behind, or as current again. */
@@ -148,8 +156,9 @@ export function idsOf(captured: Captured[]): string[] {
 
 /** Captured pieces without conversations in which nothing was said, as clients leave them that were opened and closed. */
 export function withMessages(captured: Captured[]): Captured[] {
-  if (captured.some((each) => each.kind === "message")) return captured;
-  return captured.filter((each) => each.kind !== "conversation" && each.kind !== "facts");
+  const isTitle = (each: Captured) => each.kind === "message" && each.message.metadata?.["kind"] === TITLE;
+  if (captured.some((each) => each.kind === "message" && !isTitle(each))) return captured;
+  return captured.filter((each) => each.kind !== "conversation" && each.kind !== "facts" && !isTitle(each));
 }
 
 /** A call's id counts within the row that names it: some models count their calls from the beginning in each answer. */
