@@ -212,7 +212,7 @@ describe("dewey import", () => {
     ];
     const path = file("export.zip", zip({ "users.json": "[]", "conversations.json": JSON.stringify(chats) }));
     expect((await run(["import", path], env)).stdout).toStartWith(
-      "1 message imported, 0 known already, in 1 conversation from 1 file.",
+      "2 messages imported, 0 known already, in 1 conversation from 1 file.",
     );
     expect(await contents(uuid)).toEqual(["hi"]);
   });
@@ -325,7 +325,7 @@ describe("dewey import", () => {
     const id = crypto.randomUUID();
     writeFileSync(join(other.path, `.claude/projects/x/${id}.jsonl`), `{"type":"user", torn\n${row(id, "1", "whole")}`);
     const { stdout, code } = await run(["import"], elsewhere);
-    expect(stdout).toStartWith("3 messages imported, 0 known already, in 3 conversations from 3 files.\n1 fault:\n");
+    expect(stdout).toStartWith("4 messages imported, 0 known already, in 3 conversations from 3 files.\n1 fault:\n");
     expect(stdout).toContain(`.claude/projects/x/${id}.jsonl:1: JSON Parse error`);
     expect(code).toBe(3);
     for (const [conversation, content] of [
