@@ -1,4 +1,4 @@
-import { isText, kept, readable, textOf, toolCall, toolResult } from "./blocks.ts";
+import { hasLines, isText, kept, readable, textOf, toolCall, toolResult, wordsOf } from "./blocks.ts";
 import {
   Occurrences,
   TITLE,
@@ -13,6 +13,7 @@ import {
 } from "./captured.ts";
 import type { Captured, Said, SourceFacts } from "./captured.ts";
 import { isPersons, kindOfUserText } from "./client-words.ts";
+import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 
 /** Facts that a source knows of one piece of a conversation, beside its words. */
@@ -110,6 +111,14 @@ export class Talk {
     const outcome = isError ? "error" : "success";
     const facts = stated({ tool, tool_use_id: callId || undefined, outcome, ...metadata });
     return this.#said("tool", "tool_result", text, { ...piece, name: scoped(piece, callId) }, facts);
+  }
+
+  /** What the client showed of a result in other words than the model got; a change of a file is told by its call. */
+  display(shown: unknown, result: Captured, { name, time }: Piece): Captured[] {
+    const isChange = isObject(shown) && "fileDiff" in shown;
+    const words = typeof shown === "string" ? shown : isChange ? "" : wordsOf(shown);
+    if (words.trim() === "" || (result.kind === "message" && hasLines(result.message.content, words))) return [];
+    return [this.note("display", words, { name: name && `${name} display`, time })];
   }
 
   /** A message or note of the client itself. Without words it is bookkeeping, and its kind stands for it. */

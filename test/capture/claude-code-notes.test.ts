@@ -91,11 +91,19 @@ test("searches of the web, and blocks of unknown types, keep their words", async
       content: [{ type: "web_search_result", title: "KOOKABURRA facts", url: "https://x.y", encrypted_content: "zz" }],
     },
     { type: "future_block", body: { words: "QUOKKA", id: "no word" } },
+    {
+      type: "future_error",
+      status: "failed",
+      detail: "no WALLABY here",
+      data: { message: "no NUMBAT" },
+      format: "json",
+    },
   ];
   expect(await said(answer("1", blocks))).toEqual([
     ["assistant", "tool_use", "web_search\nquery: birds"],
     ["tool", "tool_result", "KOOKABURRA facts\nhttps://x.y"],
     ["assistant", "future_block", "QUOKKA"],
+    ["assistant", "future_error", "no WALLABY here\nno NUMBAT"],
   ]);
 });
 
