@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { isText } from "./blocks.ts";
+import { isText, readable } from "./blocks.ts";
 import { conversationId, timeOf } from "./captured.ts";
 import type { Captured } from "./captured.ts";
 import { DocumentReader } from "./document-reader.ts";
@@ -32,7 +32,15 @@ function threadOf(row: Json, file: SourceFile): Captured[] {
     time: timeOf(created) ?? rows.map(timeOfMessage).find((time) => time !== undefined) ?? file.time,
     more: Array.isArray(relationships) && relationships.length > 0 ? { relationships } : {},
   });
-  return [...begun, ...rows.flatMap((message, index) => messageOf(talk, message, index))];
+  const queued = objectsOf(row["queuedMessages"]).map(({ queuedMessage, ...own }) =>
+    isObject(queuedMessage) ? queuedMessage : own,
+  );
+  return [
+    ...begun,
+    ...rows.flatMap((message, index) => messageOf(talk, message, index)),
+    // What a person typed and the thread had not taken yet.
+    ...queued.map(({ content }) => talk.prompt(content)),
+  ];
 }
 
 function messageOf(talk: Talk, message: Json, index: number): Captured[] {
@@ -45,18 +53,19 @@ function messageOf(talk: Talk, message: Json, index: number): Captured[] {
     model: isObject(usage) ? usage["model"] : undefined,
     tokens: tokensOf(usage, tokenNames),
   };
-  return blocks.map((block, place) =>
-    blockOf(talk, role === "user", block, { ...facts, name: `${String(name)} ${place}` }),
-  );
+  return blocks.map((block, place) => blockOf(talk, role, block, { ...facts, name: `${String(name)} ${place}` }));
 }
 
-function blockOf(talk: Talk, isUser: boolean, block: unknown, piece: Piece): Captured {
+function blockOf(talk: Talk, role: unknown, block: unknown, piece: Piece): Captured {
+  const isUser = role === "user";
+  const isNote = role === "info" || role === "system";
   const given = isObject(block) ? block : {};
   const { type, id, name, input, thinking } = given;
   if (type === "thinking") return talk.thinking(firstText(thinking) ?? "", piece);
   if (type === "redacted_thinking") return talk.thinking("", piece);
   if (type === "tool_use") return talk.call(String(name), idOf(id), input ?? {}, piece);
   if (type === "tool_result") return resultOf(talk, given, piece);
+  if (isNote) return talk.note(firstText(type) ?? "info", readable([block]), piece);
   return isUser ? talk.prompt([block], piece) : talk.answer([block], piece);
 }
 

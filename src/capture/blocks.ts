@@ -12,9 +12,11 @@ import type { CapturedMessage } from "./captured.ts";
  * before it, and what they had found.
  */
 const OWN_TOOL = /^mcp__dewey__/;
-/** Fields of a block that hold no words for a person: ids, types, and what only a program reads. */
+/** Fields of a block that hold no words for a person: ids, types, and what only a program reads. `data` is bytes in a text. */
 const WORDLESS =
   /^(?:type|id|uuid|.*_id|.*Id|data|blob|signature|encrypted_.*|status|role|media_type|mime_type|mimeType|content_type|cache_control|start_.*|stop_.*|flags|file_uuid|file_kind|asset_pointer|language|format|detail|metadata|page_age|is_error)$/;
+/** Fields that hold a program's word most times, and sometimes a sentence: then it has a space. */
+const TERSE = /^(?:status|language|format|detail)$/;
 /** A longer run of characters without a space is an encoding of bytes, and no text. */
 const MAX_WORD_CHARACTERS = 2000;
 /** Levels of a block that are looked through for words. */
@@ -104,7 +106,14 @@ function gather(value: unknown, words: string[], depth: number): void {
   }
   // A document's text, where another has its bytes.
   if ("type" in value && value.type === "text" && "data" in value) gather(value.data, words, depth + 1);
-  for (const [key, each] of Object.entries(value)) if (!WORDLESS.test(key)) gather(each, words, depth + 1);
+  for (const [key, each] of Object.entries(value))
+    if (!WORDLESS.test(key) || hasWords(key, each)) gather(each, words, depth + 1);
+}
+
+/** Whether a field that holds no words most times holds some here. */
+function hasWords(key: string, value: unknown): boolean {
+  if (typeof value === "string") return TERSE.test(key) && value.includes(" ");
+  return key === "data";
 }
 
 /** A name for a block without words: its type, and for a picture its size and hash. */
@@ -168,6 +177,21 @@ function factsOfBytes(encoded: string): Required<Pick<DataFacts, "bytes" | "sha2
   const mediaType = comma === -1 ? undefined : /^data:([\w/+.-]{1,100})/.exec(encoded)?.[1];
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   return { bytes: bytes.length, sha256, ...(mediaType === undefined ? {} : { mediaType }) };
+}
+
+/** Whether a text has every line of another, whatever stands around and between them. */
+export function hasLines(text: string, lines: string): boolean {
+  if (text.includes(lines.trim())) return true;
+  const own = new Set(text.split("\n").map((line) => line.trim()));
+  return lines.split("\n").every((line) => line.trim() === "" || own.has(line.trim()));
+}
+
+/** The content of a result in MCP's form: its blocks, or what it has in their place. */
+export function contentOfResult(result: unknown): unknown {
+  if (!isObject(result) || !("content" in result)) return result;
+  const { content, structuredContent } = result;
+  const isEmpty = content === null || (Array.isArray(content) && content.length === 0);
+  return isEmpty && structuredContent !== undefined ? [structuredContent] : content;
 }
 
 export function isText(value: unknown): value is string {

@@ -139,6 +139,24 @@ export function begin(facts: SourceFacts): Captured {
   };
 }
 
+/**
+ * A title that the client gave: a fact of the conversation, and a note in it, so that a search finds its words like all others
+ * that a person read, also after the title was changed.
+ */
+export function titled(conversation: string, source: string, title: unknown, time: string | undefined): Captured[] {
+  const content = said(title);
+  if (content === undefined) return [];
+  const id = derivedId(conversation, "title", content);
+  const note = { id, role: "system", kind: TITLE, content, time, bookkeeping: true, metadata: { source } } as const;
+  return [
+    message(conversation, note),
+    { kind: "facts", facts: { conversation_id: conversation, title: content, title_source: "client" } },
+  ];
+}
+
+/** The kind of the notes that hold a conversation's titles. */
+export const TITLE = "title";
+
 /** One thing that was said, as every source states it. */
 export interface Said {
   id: string;

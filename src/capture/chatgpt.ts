@@ -1,7 +1,7 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText, kept, wordsOf } from "./blocks.ts";
-import { begin, conversationId, derivedId, message, said, shallow, stated, timeOf } from "./captured.ts";
+import { begin, conversationId, derivedId, message, shallow, stated, timeOf, titled } from "./captured.ts";
 import type { Captured, Said } from "./captured.ts";
 import { RowReader } from "./row-reader.ts";
 import type { SourceKind } from "./source-kind.ts";
@@ -28,14 +28,7 @@ class ChatGptReader extends RowReader {
     return [
       begin({ conversation, source: CHATGPT, session, title, time, model: rest["default_model_slug"], more }),
       ...withNeighboursTimes(messages, time).map((each) => message(conversation, each)),
-      ...(said(title) === undefined
-        ? []
-        : [
-            {
-              kind: "facts",
-              facts: { conversation_id: conversation, title: String(title), title_source: "client" },
-            } as const,
-          ]),
+      ...titled(conversation, CHATGPT, title, time),
       ...branchFacts(conversation, messages),
     ];
   }

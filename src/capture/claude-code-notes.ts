@@ -93,8 +93,7 @@ function withoutEnvelope(row: Json): Json {
 function attachment(thread: Thread, given: Json): Note {
   const type = String(given["type"]);
   if (type !== "queued_command") {
-    const isWordless = wordlessAttachment.test(type);
-    const words = isWordless ? "" : wordsOf(given);
+    const words = wordlessAttachment.test(type) ? remindedWords(thread, type, given) : wordsOf(given);
     const content = words === "" ? `[attachment ${type}]` : words;
     return { role: "system", kind: `attachment/${type}`, content, bookkeeping: words === "", metadata: {} };
   }
@@ -105,6 +104,12 @@ function attachment(thread: Thread, given: Json): Note {
   const mode = given["commandMode"];
   const kind = isText(mode) && mode !== "prompt" && mode !== "bash" ? mode : kindOfUserText(content);
   return { role: isPersons(kind) ? "user" : "system", kind, content, metadata: { queued: true } };
+}
+
+/** What a person can have read of a reminder: a plan, and what is to be done, unless a call told it. */
+function remindedWords(thread: Thread, type: string, { planContent, content }: Json): string {
+  const todos = /^(?:todo|task)_reminder/.test(type) ? wordsOf(content) : "";
+  return [wordsOf(planContent), thread.noteTodos(todos) ? "" : todos].filter(isText).join("\n");
 }
 
 /** The client's own lines: what a person saw is shown, and the rest are notes. */

@@ -1,6 +1,17 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { blocksOf, isText, kept, keptBeside, readable, textOf, toolCall, toolResult } from "./blocks.ts";
+import {
+  blocksOf,
+  hasLines,
+  isText,
+  kept,
+  keptBeside,
+  readable,
+  textOf,
+  toolCall,
+  toolResult,
+  wordsOf,
+} from "./blocks.ts";
 import { derivedId, message, shallow, stated, timeOf, writtenJson } from "./captured.ts";
 import type { Captured, Said } from "./captured.ts";
 import { sessionFacts } from "./claude-code-facts.ts";
@@ -41,11 +52,20 @@ export function rowMessages(thread: Thread, row: Json, text: string, hooks: Hook
       ...(index === 0 ? { row: restOf(row, inner, content) } : { row_uuid: rowId }),
     };
     captured.push(message(thread.conversation, { id, former, role, kind, content, time, metadata }));
+    const about = { ...sessionFacts(row), row_uuid: rowId };
+    for (const each of besideBlock(row, block, made)) {
+      const besideId = derivedId(id, each.kind);
+      ids.push(besideId);
+      captured.push(message(thread.conversation, { ...each, id: besideId, time, metadata: about }));
+    }
     if (!knownBlocks.has(String(block["type"])))
       captured.push({ kind: "unknown", type: `${type}/${String(block["type"])}` });
   }
   return { captured: captured.length > 0 ? captured : [{ kind: "repeated" }], ids, isPrompt };
 }
+
+/** Tools that set the list of what is to be done, which the client reminds the model of. */
+const todoTool = /^(?:Todo|Task)[A-Z]/;
 
 const knownBlocks = new Set([
   "code_execution_tool_result",
@@ -65,6 +85,35 @@ const knownBlocks = new Set([
   "web_fetch_tool_result",
   "web_search_tool_result",
 ]);
+
+/** What a text quotes of its sources, each with its title and address. */
+function citedWords({ citations }: Json): string {
+  const cited = Array.isArray(citations) ? citations.map(wordsOf) : [];
+  return [...new Set(cited)].filter(isText).join("\n\n");
+}
+
+/** What stands beside a block and was read as well. */
+function besideBlock(row: Json, block: Json, { role, content, metadata }: BlockMessage) {
+  const [cited, shown] = [
+    citedWords(block),
+    metadata["own_result"] === undefined ? shownWords(row, block, content) : "",
+  ];
+  return [
+    ...(cited === "" ? [] : [{ role, kind: "citations", content: cited }]),
+    ...(shown === "" ? [] : [{ role: "system" as const, kind: "display", content: shown }]),
+  ];
+}
+
+/** What the client showed of a result where the model got less, such as the beginning of a long output. */
+function shownWords({ toolUseResult: shown }: Json, block: Json, content: string): string {
+  if (block["type"] !== "tool_result") return "";
+  const words = isObject(shown)
+    ? wordsOf([shown["stdout"], shown["stderr"]])
+    : isText(shown)
+      ? shown.replace(/^Error: /, "")
+      : "";
+  return hasLines(content, words) ? "" : words;
+}
 
 /** Without a name of its own, or a former one, it has that of its row and place there. */
 type BlockMessage = Omit<Said, "id" | "time" | "former"> & {
@@ -152,6 +201,7 @@ function assistantBlock(thread: Thread, inner: Json, row: Json, block: Json): Bl
 function callBlock(thread: Thread, row: Json, block: Json, model: Json): BlockMessage {
   const [tool, toolUseId] = [String(block["name"]), String(block["id"])];
   thread.noteCall(toolUseId, { tool, time: timeOf(row["timestamp"]) });
+  if (todoTool.test(tool)) thread.noteTodos(wordsOf(block["input"]));
   const call = toolCall(tool, toolUseId, block["input"]);
   const { id, former } = thread.names.call(toolUseId);
   return {

@@ -27,6 +27,17 @@ export class Thread {
   /** Prompts that wait in the client's queue, by their text. */
   readonly queued = new Map<string, Said>();
 
+  /** Lines of what was to be done, as calls and reminders told them. */
+  readonly #todos = new Set<number | bigint>();
+
+  /** Notes what is to be done. Returns whether all of it was told before. */
+  noteTodos(words: string): boolean {
+    const before = this.#todos.size;
+    // A line may also be the number of a task that waits.
+    for (const line of words.split("\n")) if (/\D/.test(line)) this.#todos.add(Bun.hash.xxHash3(line));
+    return this.#todos.size === before;
+  }
+
   noteCall(toolUseId: string, call: { tool: string; time: string | undefined }): void {
     this.calls.set(toolUseId, call);
     const [oldest] = this.calls.keys();

@@ -286,10 +286,11 @@ function isClaudeCodeRow(row: Json): boolean {
  */
 function spreadForm(text: string, rows: Json[]): { depth: 0 | 1 | 2 } | undefined {
   const beginning = text.slice(0, SPREAD_HEAD_CHARACTERS);
-  const isTalk =
-    /"type"\s*:\s*"(?:user|assistant|system)"/.test(beginning) && /"(?:sessionId|session_id|uuid)"\s*:/.test(beginning);
-  if (!isTalk) return undefined;
-  if (/^\s*\{\s*"(?:loglines|data|events)"\s*:\s*\[\s*\{/.test(beginning)) return { depth: 2 };
+  const hasRow = /"type"\s*:\s*"(?:user|assistant|system)"/.test(beginning);
+  // Claude Code on the web writes its rows without ids.
+  if (hasRow && /^\s*\{\s*"loglines"\s*:\s*\[\s*\{/.test(beginning)) return { depth: 2 };
+  if (!hasRow || !/"(?:sessionId|session_id|uuid)"\s*:/.test(beginning)) return undefined;
+  if (/^\s*\{\s*"(?:data|events)"\s*:\s*\[\s*\{/.test(beginning)) return { depth: 2 };
   if (rows.length > 0 || !/"message"\s*:\s*\{/.test(beginning) || !/"content"\s*:/.test(beginning)) return undefined;
   if (/^\s*\[\s*\{/.test(beginning)) return { depth: 1 };
   return /^\s*\{\s*\n/.test(beginning) ? { depth: 0 } : undefined;

@@ -1,7 +1,7 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText, kept, readable, textOf, toolCall, toolResult } from "./blocks.ts";
-import { begin, conversationId, derivedId, message, said, stated, timeOf } from "./captured.ts";
+import { begin, conversationId, derivedId, message, said, stated, timeOf, titled } from "./captured.ts";
 import type { Captured, Said } from "./captured.ts";
 import { RowReader } from "./row-reader.ts";
 import type { SourceKind } from "./source-kind.ts";
@@ -48,14 +48,9 @@ function conversation(row: Json, messages: Json[]): Captured[] {
           ),
         ]),
     ...talk.map((each) => message(id, each)),
-    ...titleFacts(id, name),
+    ...titled(id, CLAUDE, name, time),
     ...branchFacts(id, talk),
   ];
-}
-
-function titleFacts(id: string, name: unknown): Captured[] {
-  const title = said(name);
-  return title === undefined ? [] : [{ kind: "facts", facts: { conversation_id: id, title, title_source: "client" } }];
 }
 
 /** The ids of the messages that the conversation went on with; undefined when it has no branches. */

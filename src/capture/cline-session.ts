@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { isText } from "./blocks.ts";
+import { isText, textOf } from "./blocks.ts";
 import { conversationId, timeOf } from "./captured.ts";
 import type { Captured } from "./captured.ts";
 import { RowReader } from "./row-reader.ts";
@@ -39,8 +39,20 @@ class SessionReader extends RowReader {
         this.#file.time,
       more: isText(agent) ? { agent } : {},
     });
-    return [...begun, ...rows.flatMap((row, index) => messagesOf(talk, row, firstText(row["id"]) ?? `${index}`))];
+    const said = rows.flatMap((row, index) => messagesOf(talk, row, firstText(row["id"]) ?? `${index}`));
+    const compacted =
+      path === undefined ? undefined : beside.json(path.replace(/\.messages\.json$/, ".compaction.json"));
+    return [...begun, ...said, ...summariesOf(talk, rows, compacted)];
   }
+}
+
+/** The texts that a compaction put in place of earlier messages. */
+function summariesOf(talk: Talk, rows: Json[], compacted: unknown): Captured[] {
+  const textsOf = (messages: Json[]) =>
+    messages.flatMap(({ content }) => (Array.isArray(content) ? content.map(textOf) : [content])).filter(isText);
+  const known = new Set(textsOf(rows));
+  const texts = textsOf(objectsOf(isObject(compacted) ? compacted["messages"] : undefined));
+  return texts.filter((text) => !known.has(text)).map((text) => talk.note("compact-summary", text));
 }
 
 export const clineSession: SourceKind = {

@@ -33,7 +33,7 @@ const tokenNames = {
 } as const;
 /** Rows that the program notes for itself, and questions whose text another row has. */
 const notes =
-  /^(?:api_req_(?:finished|retried|deleted|retry_delayed)|deleted_api_reqs|checkpoint_(?:created|saved)|resume_(?:completed_)?task|mcp_server_request_started|hook_.*|subagent_usage|task_progress|user_edit_todos|command_output_end)$/;
+  /^(?:api_req_(?:finished|retried|deleted|retry_delayed)|deleted_api_reqs|checkpoint_(?:created|saved)|resume_(?:completed_)?task|mcp_server_request_started|hook_status|subagent_usage|command_output_end)$/;
 const prompts = new Set(["task", "user_feedback", "user_feedback_diff"]);
 const answers = new Set([
   "text",
@@ -188,7 +188,8 @@ function shownRow(talk: Talk, row: Json, index: number, rows: Json[]): Captured[
 /** A request to the model: its tokens, and not the words that were sent, which other rows have. */
 function requestNote(talk: Talk, words: string, piece: Piece): Captured {
   const { request: _, ...facts } = decoded(words) ?? {};
-  return talk.note("api_req_started", "", { ...piece, tokens: tokensOf(facts, tokenNames), row: facts });
+  const failure = firstText(facts["streamingFailedMessage"]) ?? "";
+  return talk.note("api_req_started", failure, { ...piece, tokens: tokensOf(facts, tokenNames), row: facts });
 }
 
 /** An answer, or a question with its options, which is JSON in a text. */

@@ -1,6 +1,6 @@
 import type { Json } from "../wire/frame.ts";
 import { isObject } from "../wire/frame.ts";
-import { isText, wordsOf } from "./blocks.ts";
+import { contentOfResult, isText, wordsOf } from "./blocks.ts";
 import { CODEX } from "./codex.ts";
 import { RowReader } from "./row-reader.ts";
 import type { Captured } from "./captured.ts";
@@ -71,7 +71,7 @@ function itemMessages(talk: Talk, item: Json): Captured[] {
       const { server, tool, arguments: args, result, error, ...facts } = rest;
       const named = { ...piece, row: facts };
       const name = `mcp__${String(server)}__${String(tool)}`;
-      const content = isObject(result) ? result["content"] : (result ?? error);
+      const content = contentOfResult(result ?? error);
       return [
         talk.call(name, idOf(id), args ?? {}, named),
         talk.result(idOf(id), content, failed || isObject(error), named),

@@ -1,9 +1,11 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText, kept, readable, textOf, toolCall, toolResult, wordsOf } from "./blocks.ts";
-import { parseRow, shallow, stated } from "./captured.ts";
+import { parseRow, said, shallow, stated } from "./captured.ts";
 import type { Said } from "./captured.ts";
 import { isPersons, kindOfUserText } from "./client-words.ts";
+import { CodexEvents } from "./codex-events.ts";
+import type { Unsaid } from "./codex-events.ts";
 
 const calls = new Set([
   "custom_tool_call",
@@ -25,23 +27,16 @@ const others = new Set([
   "agent_message",
   "compaction",
   "compaction_summary",
-  "ghost_snapshot",
+  "context_compaction",
   "message",
   "other",
   "reasoning",
 ]);
-/**
- * Events that repeat an item, report progress or carry numbers. Every other event tells something that a person saw and no
- * item has: a plan, a review, an error, a call of a server's tool.
- */
-const repeatedEvents =
-  /^(?:user_message|agent_message|agent_reasoning.*|.*_delta|.*_begin|task_started|task_complete|turn_started|turn_complete|token_count|exec_command_.*|patch_apply_.*|turn_diff|raw_response_item|session_configured|thread_settings_applied|thread_name_updated|context_compacted|shutdown_complete|item_started|sub_agent_activity|web_search_end|view_image_tool_call|image_generation_end|hook_started|collab_.*)$/;
 /** How the output of a command begins (0.169): how long it took in seconds, and for one that has ended its exit code. */
 const outputHead = /^(?:Chunk ID: [^\n]*\n)?Wall time: ([\d.]+) seconds\n(?:Process exited with code (-?\d+)\n)?/;
 
-/** Texts of events that wait for their item, and texts of items that an event may repeat; both stay near each other. */
-const MAX_UNSAID = 1000;
-const MAX_SAID_LATELY = 200;
+/** Items that say nothing to a person. */
+const silentItems = new Set(["additional_tools", "compaction_trigger", "ghost_snapshot"]);
 
 type Item = Omit<Said, "id" | "time">;
 
@@ -53,33 +48,42 @@ function itemType(payload: Json): string {
 /** Whether an item's type is one that these versions write. */
 export function isKnownItem(payload: Json): boolean {
   const type = itemType(payload);
-  return calls.has(type) || outputs.has(type) || others.has(type);
+  return calls.has(type) || outputs.has(type) || others.has(type) || silentItems.has(type);
 }
 
 /** What a session's rows say, one message a row. */
 export class CodexItems {
   readonly #tools = new Map<string, { tool: string; time: string | undefined }>();
   #model: unknown;
-  #lastAnswer = "";
-  /** Texts of the latest items, for events that come after theirs. */
-  readonly #saidLately = new Set<string>();
-  readonly #unsaid = new Map<string, Unsaid>();
+  /** The instructions that the first row of an older session has, unless its first messages repeat them. */
+  #instructions: Unsaid | undefined;
+  readonly #events = new CodexEvents();
 
-  /** What events told and no item repeated, at the end of a session. */
+  /** What events told and no item repeated, at the end of a turn or of a session. */
   unsaid(): Unsaid[] {
-    const left = [...this.#unsaid.values()];
-    this.#unsaid.clear();
-    return left;
+    const early = this.#instructions;
+    this.#instructions = undefined;
+    return [...(early ? [early] : []), ...this.#events.takeUnsaid()];
   }
 
-  read(type: string, payload: Json, time: string | undefined): Item {
+  /** What belongs before an item, though its own row was earlier: it was not known then whether the next ones repeat it. */
+  unsaidBefore({ kind, bookkeeping }: Item): Unsaid[] {
+    const early = this.#instructions;
+    if (early === undefined || bookkeeping === true || kind === "instructions" || kind === "environment") return [];
+    this.#instructions = undefined;
+    return [early];
+  }
+
+  /** `isKnown` when the type of the row is one that these versions write. */
+  read(type: string, payload: Json, time: string | undefined, isKnown: boolean): Item {
     if (type === "turn_context") this.#model = payload["model"] ?? this.#model;
     if (type === "response_item") return this.#item(payload, time);
-    if (type === "event_msg") return this.#event(payload, time);
+    if (type === "event_msg") return this.#events.read(payload, time);
+    if (type === "session_meta") this.#holdInstructions(payload["instructions"], time);
     if (type === "compacted")
       return worded("system", "compact-summary", payload["message"] || payload["replacement_history"], payload);
     if (type === "inter_agent_communication") return worded("system", "agent-message", payload, payload);
-    return note(type, payload);
+    return isKnown ? note(type, payload) : worded("system", type, payload, payload);
   }
 
   #item(payload: Json, time: string | undefined): Item {
@@ -89,8 +93,15 @@ export class CodexItems {
     if (calls.has(type)) return this.#call(payload, type, time);
     if (outputs.has(type)) return this.#output(payload, time);
     if (type === "agent_message") return worded("system", "agent-message", payload, payload);
-    if (type === "ghost_snapshot") return note(type, payload);
+    if (silentItems.has(type)) return note(type, payload);
     return worded("system", others.has(type) ? type : "unknown", payload, payload);
+  }
+
+  #holdInstructions(given: unknown, time: string | undefined): void {
+    const content = said(given);
+    if (content === undefined) return;
+    const kind = "instructions";
+    this.#instructions = { role: "system", kind, content, name: content, time, metadata: { event: "session_meta" } };
   }
 
   #message(payload: Json): Item {
@@ -98,10 +109,10 @@ export class CodexItems {
     const blocks: unknown[] = Array.isArray(content) ? content : [content ?? ""];
     const text = readable(blocks);
     const pictures = blocks.filter((block) => textOf(block) === undefined);
-    this.#say(blocks);
     const isAssistant = role === "assistant";
     const kind = isAssistant ? "answer" : role === "user" ? kindOfUserText(text) : "instructions";
-    if (isAssistant) this.#lastAnswer = text;
+    this.#events.noteSaid(blocks, kind);
+    if (this.#instructions && text.includes(this.#instructions.content.trim())) this.#instructions = undefined;
     return {
       role: isAssistant ? "assistant" : isPersons(kind) ? "user" : "system",
       kind,
@@ -117,7 +128,7 @@ export class CodexItems {
   #reasoning(payload: Json): Item {
     const { summary, content, ...rest } = payload;
     const blocks = [summary, content].flatMap((list): unknown[] => (Array.isArray(list) ? list : []));
-    this.#say(blocks);
+    this.#events.noteSaid(blocks);
     const text = readable(blocks);
     return { role: "assistant", kind: "thinking", content: text || "(thinking)", metadata: { row: shallow(rest) } };
   }
@@ -129,6 +140,7 @@ export class CodexItems {
     const tool = isText(namespace) ? `${namespace}__${plain}` : plain;
     const toolUseId = [call_id, id].find(isText) ?? "";
     if (toolUseId !== "") this.#tools.set(toolUseId, { tool, time });
+    this.#events.noteCall(toolUseId, type === "web_search_call" ? wordsOf(action).split("\n") : []);
     const call = toolCall(
       tool,
       toolUseId,
@@ -148,6 +160,7 @@ export class CodexItems {
     this.#tools.delete(String(call_id));
     const { text, facts } = outputOf(output);
     const result = toolResult(call?.tool, text);
+    this.#events.noteOutput(String(call_id), result.content);
     const isObjectOutput = isObject(output) && output["success"] === false;
     const failed = isObjectOutput || (typeof facts["exit_code"] === "number" && facts["exit_code"] !== 0);
     return {
@@ -166,55 +179,6 @@ export class CodexItems {
       },
     };
   }
-
-  /** The talk is told twice, by events and by items, in either order; items count. */
-  #noteUnsaid(type: string, payload: Json, time: string | undefined): void {
-    const kind = { user_message: "prompt", agent_message: "answer", agent_reasoning: "thinking" }[type];
-    const content = [payload["message"], payload["text"]].find(isText);
-    if (kind === undefined || content === undefined || this.#saidLately.has(content)) return;
-    if (this.#unsaid.size >= MAX_UNSAID) return;
-    const user = kindOfUserText(content);
-    const isUser = type === "user_message";
-    const role = !isUser ? "assistant" : isPersons(user) ? "user" : "system";
-    this.#unsaid.set(content, { role, kind: isUser ? user : kind, content, time, metadata: { event: type } });
-  }
-
-  /** Notes that an item has said a text. */
-  #say(blocks: unknown[]): void {
-    for (const text of [readable(blocks), ...blocks.map(textOf)]) {
-      if (text === undefined) continue;
-      this.#unsaid.delete(text);
-      this.#saidLately.add(text);
-    }
-    // The oldest go first: a set keeps the order in which its texts came.
-    for (const text of this.#saidLately) {
-      if (this.#saidLately.size <= MAX_SAID_LATELY) break;
-      this.#saidLately.delete(text);
-    }
-  }
-
-  /** An event: a note when an item says the same, else what a person saw. */
-  #event(payload: Json, time: string | undefined): Item {
-    const type = String(payload["type"]);
-    this.#noteUnsaid(type, payload, time);
-    if (repeatedEvents.test(type)) return note("event_msg", payload);
-    const { type: _, ...rest } = payload;
-    const item = payload["item"];
-    if (type === "item_completed" && isObject(item) && !/plan|review|error/i.test(String(item["type"])))
-      return note("event_msg", payload);
-    // The call has an item, and so will its result.
-    if (isText(payload["call_id"]) && this.#tools.has(payload["call_id"])) return note("event_msg", payload);
-    const words = wordsOf(rest);
-    if (words === "" || words === this.#lastAnswer) return note("event_msg", payload);
-    const kind = type === "turn_aborted" ? "interrupted" : type;
-    const isCall = type === "mcp_tool_call_end";
-    return { role: isCall ? "tool" : "system", kind, content: words, metadata: { row: kept(payload) } };
-  }
-}
-
-/** A text that an event told, which an item should tell too. */
-export interface Unsaid extends Item {
-  time: string | undefined;
 }
 
 /** A message of everything that a person can read in a row. */

@@ -3,8 +3,10 @@ import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText } from "./blocks.ts";
 import { Occurrences, begin, conversationId, derivedId, message, timeOf } from "./captured.ts";
-import type { Captured } from "./captured.ts";
+import type { Captured, Said } from "./captured.ts";
+import { isPersons } from "./client-words.ts";
 import { RowReader } from "./row-reader.ts";
+import type { Unsaid } from "./codex-events.ts";
 import { CodexItems, isKnownItem } from "./codex-items.ts";
 import type { SourceKind } from "./source-kind.ts";
 
@@ -53,6 +55,8 @@ class CodexReader extends RowReader {
   /** Whether the parent's own first row was repeated. */
   #originBegun = false;
   #startMs = 0;
+  /** The messages of each turn that a person began, for those that are rolled back. */
+  readonly #turns: string[][] = [];
 
   /** `file` stands for the session where the rows do not name it, and the time of the file for a row's. */
   constructor(file: string, fileTime: string | undefined) {
@@ -69,9 +73,14 @@ class CodexReader extends RowReader {
 
   /** What events told and no item repeated; the items of a turn come before its end. */
   override end(): Captured[] {
+    return this.#unsaid(this.#items.unsaid());
+  }
+
+  #unsaid(left: Unsaid[]): Captured[] {
     const conversation = this.#conversation ?? "";
-    return this.#items.unsaid().map((said) => {
-      const id = derivedId(conversation, "event", said.content);
+    return left.map((each) => {
+      const { name, printed: _, ...said } = each;
+      const id = derivedId(conversation, "event", name);
       return message(conversation, { ...said, id, metadata: { source: CODEX, ...said.metadata } });
     });
   }
@@ -104,7 +113,8 @@ class CodexReader extends RowReader {
     // A copy that kept its time is the parent's for certain.
     const isCopy = this.#originBegun && time !== undefined && Date.parse(time) < this.#startMs;
     const conversation = (isCopy ? this.#replayed : this.#conversation) ?? "";
-    const made = this.#items.read(type, payload, this.#time);
+    const made = this.#items.read(type, payload, this.#time, knownRows.has(type));
+    const before = this.#unsaid(this.#items.unsaidBefore(made));
     const name = derivedId(this.#replayed ?? conversation, type, JSON.stringify(payload));
     const id = derivedId(name, `${this.#same.count(name)}`);
     const said = {
@@ -114,9 +124,24 @@ class CodexReader extends RowReader {
       time: this.#time,
       metadata: { source: CODEX, ...made.metadata },
     };
+    const left = type === "event_msg" ? this.#rolledBack(payload) : [];
+    if (!isCopy && this.#replayed === undefined) this.#noteTurn(id, made);
     const isKnown = knownRows.has(type) && (type !== "response_item" || isKnownItem(payload));
     const unsaid = type === "event_msg" && turnEnd.test(String(payload["type"])) ? this.end() : [];
-    return [...unsaid, message(conversation, said), ...(isKnown ? [] : [unknown(type, payload)])];
+    return [...before, ...unsaid, message(conversation, said), ...left, ...(isKnown ? [] : [unknown(type, payload)])];
+  }
+
+  #noteTurn(id: string, { kind }: Pick<Said, "kind">): void {
+    if (isPersons(kind ?? "")) this.#turns.push([]);
+    this.#turns.at(-1)?.push(id);
+  }
+
+  /** A person went back before some of the latest turns. */
+  #rolledBack({ type, num_turns }: Json): Captured[] {
+    if (type !== "thread_rolled_back" || typeof num_turns !== "number" || !(num_turns > 0)) return [];
+    const abandoned = this.#turns.splice(-num_turns).flat();
+    if (abandoned.length === 0) return [];
+    return [{ kind: "facts", facts: { conversation_id: this.#conversation ?? "", abandoned } }];
   }
 
   #begin(row: Json, meta: Json): Captured[] {

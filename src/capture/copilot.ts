@@ -74,7 +74,7 @@ class CopilotReader extends RowReader {
     if (type === "assistant.message" || type === "assistantresponse") return this.#answer(talk, data, piece);
     if (type === "assistant.reasoning") return this.#thought(talk, data["content"], { ...piece, model: this.#model });
     if (type === "tool.execution_start") return this.#call(talk, data["toolName"], data, piece);
-    if (type === "tool.execution_complete") return [resultOf(talk, data, piece)];
+    if (type === "tool.execution_complete") return resultOf(talk, data, piece);
     if (type === "system.message") return [talk.note("instructions", wordsOf(data["content"]), noted)];
     if (type === "session.title_changed") return [talk.note(type, "", noted), ...talk.title(data["title"])];
     if (type === "session.compaction_complete")
@@ -117,26 +117,23 @@ class CopilotReader extends RowReader {
 
 function userMessage(talk: Talk, data: Json, piece: Piece): Captured {
   const { content, prompt, transformedContent: _, attachments, ...rest } = data;
-  const files = objectsOf(attachments).flatMap(({ displayName, path }) => {
-    const file = firstText(path, displayName);
-    return file === undefined ? [] : [{ type: "text", text: `[file ${file}]` }];
+  const files = objectsOf(attachments).flatMap(({ displayName, path, filePath, text }) => {
+    const file = firstText(path, filePath, displayName);
+    return file === undefined ? [] : [{ type: "text", text: [`[file ${file}]`, text].filter(isText).join("\n") }];
   });
   const text = firstText(content, prompt) ?? "";
   return talk.prompt([{ type: "text", text }, ...files], { ...piece, row: { ...rest, attachments } });
 }
 
-function resultOf(talk: Talk, data: Json, piece: Piece): Captured {
+function resultOf(talk: Talk, data: Json, piece: Piece): Captured[] {
   const { toolCallId, result, error, success, model, ...rest } = data;
   const failure = isObject(error) ? error["message"] : error;
   const { content, contents, detailedContent } = isObject(result) ? result : { content: undefined };
   const said = isObject(result) ? (contents ?? content ?? detailedContent ?? result) : result;
   const isError = success === false || error !== undefined;
-  return talk.result(idOf(toolCallId), said ?? failure, isError, {
-    ...piece,
-    name: undefined,
-    model,
-    row: { ...rest, detailedContent },
-  });
+  const facts = { ...piece, name: undefined, model, row: { ...rest, detailedContent } };
+  const told = talk.result(idOf(toolCallId), said ?? failure, isError, facts);
+  return [told, ...talk.display(detailedContent, told, piece)];
 }
 
 /** The fields of an event that may hold words; of the earliest rows its place is among them. */

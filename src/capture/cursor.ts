@@ -160,7 +160,7 @@ function bubbleOf(talk: Talk, words: Words, bubble: Json, index: number, config:
   const notes = [errorDetails, bubble["serviceStatusUpdate"]].map(wordsOf).filter(isText);
   const isUser = type === 1 || type === "user";
   const spoken = isUser
-    ? promptOf(talk, words, text, objectsOf(images), piece)
+    ? promptOf(talk, words, text, [...contextOf(bubble["context"]), ...objectsOf(images)], piece)
     : text === undefined
       ? []
       : [talk.answer(text, { ...said, name: words.name("assistant", text) })];
@@ -173,9 +173,21 @@ function bubbleOf(talk: Talk, words: Words, bubble: Json, index: number, config:
   ];
 }
 
-function promptOf(talk: Talk, words: Words, text: string | undefined, images: Json[], piece: Piece): Captured[] {
-  if (text === undefined && images.length === 0) return [];
-  const blocks = images.map((image) => ({ type: "image", ...image }));
+/** The files, folders and selections that a person added to a prompt. */
+function contextOf(given: unknown): Json[] {
+  const context = isObject(given) ? given : {};
+  const places = ["fileSelections", "folderSelections", "selections"].flatMap((name) => objectsOf(context[name]));
+  return places.flatMap(({ uri, relativePath, rawText, text }) => {
+    const path = isObject(uri) ? firstText(uri["fsPath"], uri["_fsPath"], uri["path"]) : uri;
+    const place = firstText(path, relativePath);
+    const words = [place === undefined ? undefined : `[file ${place}]`, firstText(text, rawText)].filter(isText);
+    return words.length === 0 ? [] : [{ type: "text", text: words.join("\n") }];
+  });
+}
+
+function promptOf(talk: Talk, words: Words, text: string | undefined, added: Json[], piece: Piece): Captured[] {
+  if (text === undefined && added.length === 0) return [];
+  const blocks = added.map((each) => ({ type: "image", ...each }));
   return [
     talk.prompt(
       [text ?? "", ...blocks].filter((each) => each !== ""),

@@ -178,7 +178,13 @@ function toolCallOf(talk: Talk, record: Json, piece: Piece): Captured[] {
   if (content.length === 0 && shown.length === 0) return [call];
   const failed = status === "error" || status === "cancelled" || responses.some((each) => each.isError);
   const row = content.length > 0 ? { status, resultDisplay } : { status };
-  return [call, talk.result(callId, content.length > 0 ? content : shown, failed, { ...piece, time, tool, row })];
+  const facts = { ...piece, time };
+  const told = talk.result(callId, content.length > 0 ? content : shown, failed, { ...facts, tool, row });
+  return [
+    call,
+    told,
+    ...talk.display(resultDisplay, told, { ...facts, name: piece.name && `${piece.name} ${callId}` }),
+  ];
 }
 
 /** The folder that a chat belongs to, which newer versions note beside the chats. */

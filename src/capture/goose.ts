@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { isText, wordsOf } from "./blocks.ts";
+import { contentOfResult, isText, wordsOf } from "./blocks.ts";
 import { conversationId, parseRow, timeOf } from "./captured.ts";
 import type { Captured } from "./captured.ts";
 import { RowReader } from "./row-reader.ts";
@@ -65,7 +65,7 @@ function otherBlock(talk: Talk, block: Json, piece: Piece): Captured[] | undefin
   }
   if (type === "toolResponse") {
     const { value, error } = outcomeOf(block["toolResult"]);
-    const content = isObject(value) && "content" in value ? value["content"] : value;
+    const content = contentOfResult(value);
     const isError = error !== undefined || (isObject(value) && value["isError"] === true);
     return [talk.result(callId, error ?? content, isError, piece)];
   }

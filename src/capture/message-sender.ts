@@ -43,7 +43,9 @@ export class MessageSender {
     const [first] = batch;
     if (first === undefined) return;
     try {
-      const others = await this.#store(conversation, batch);
+      const { others, left } = await this.#store(conversation, batch);
+      // Only the message at fault is left out.
+      for (const item of left) await this.send(conversation, [item]);
       if (others.length === 0) return;
       const { items, repeated } = batchOf(others.map(secondVersion));
       this.known += repeated;
@@ -59,8 +61,8 @@ export class MessageSender {
     }
   }
 
-  /** Sends messages; returns those whose ids are known with another text. */
-  async #store(conversation: string, batch: Waiting[]): Promise<Waiting[]> {
+  /** Sends messages; returns those whose ids are known with another text, and those that are not stored. */
+  async #store(conversation: string, batch: Waiting[]): Promise<{ others: Waiting[]; left: Waiting[] }> {
     const { isFormer } = this.#stored.get(conversation) ?? {};
     const messages = batch.map(({ message: { metadata, ...rest }, former }) => ({
       ...rest,
@@ -69,14 +71,18 @@ export class MessageSender {
     }));
     const reply = await this.#options.call("dewey_import_messages", { conversation_id: conversation, messages });
     this.stored += Number(reply["stored"]);
-    const versions = batch.filter(({ message }) => message.metadata?.["version_of"] !== undefined).length;
+    const leftIds = new Set(textsIn(reply["left"]));
+    const left = batch.filter(({ message }) => leftIds.has(message.message_id));
+    const versions = batch.filter(
+      ({ message }) => message.metadata?.["version_of"] !== undefined && !leftIds.has(message.message_id),
+    ).length;
     this.versions += Math.min(versions, Number(reply["stored"]));
     await this.#note(conversation, reply, batch);
     const changed = new Set(textsIn(reply["changed"]));
     this.known += Number(reply["known"]) - changed.size;
     const stored = this.#stored.get(conversation);
     if (stored !== undefined) stored.isKnown ||= Number(reply["known"]) > 0;
-    return batch.filter(({ message }) => changed.has(message.message_id));
+    return { others: batch.filter(({ message }) => changed.has(message.message_id)), left };
   }
 
   /**

@@ -21,7 +21,7 @@ const tokenNames = {
 } as const;
 
 /** Parts that a program notes for itself. */
-const notes = /^(?:step-start|step-finish|snapshot|patch|compaction|retry)$/;
+const notes = /^(?:step-start|step-finish|snapshot|patch|compaction)$/;
 
 interface Turn {
   info: Json;
@@ -69,7 +69,14 @@ function turnOf(talk: Talk, { info, parts }: Turn, revertedFrom: string | undefi
     }),
   );
   const failed = isObject(error) ? [talk.note("error", wordsOf(error), { ...piece, name: `${name} error` })] : [];
-  return [...said, ...failed];
+  return [...said, ...failed, ...summaryOf(talk, info, { ...piece, name: `${name} summary` })];
+}
+
+/** The title that the client gave to a prompt, and what it says of the changes that followed. */
+function summaryOf(talk: Talk, { summary }: Json, piece: Piece): Captured[] {
+  const { title, body } = isObject(summary) ? summary : {};
+  const words = [title, body].filter(isText).join("\n");
+  return words === "" ? [] : [talk.note("summary", words, { ...piece, bookkeeping: true })];
 }
 
 function partOf(talk: Talk, isUser: boolean, part: Json, piece: Piece): Captured[] {
@@ -87,7 +94,7 @@ function partOf(talk: Talk, isUser: boolean, part: Json, piece: Piece): Captured
   if (type === "file") return [fileOf(talk, isUser, rest, facts)];
   const noted = { ...facts, row: rest };
   if (notes.test(String(type))) return [talk.note(String(type), "", noted)];
-  if (type === "agent" || type === "subtask") return [talk.note(type, wordsOf(rest), noted)];
+  if (type === "agent" || type === "subtask" || type === "retry") return [talk.note(type, wordsOf(rest), noted)];
   return talk.unknown(String(type), wordsOf(rest), noted);
 }
 
@@ -108,7 +115,9 @@ function toolOf(talk: Talk, part: Json, piece: Piece): Captured[] {
   const callId = idOf(callID);
   const call = talk.call(String(tool), callId, input ?? {}, piece);
   const isError = status === "error";
-  if (output === undefined && error === undefined) return [call];
+  // What a tool that runs, or was stopped, has printed so far.
+  const printed = isObject(metadata) && output === undefined ? firstText(metadata["output"]) : undefined;
+  if (output === undefined && error === undefined && printed === undefined) return [call];
   const files = objectsOf(attachments).map(({ mime, url, filename }) => ({
     type: "image",
     mime_type: mime,
@@ -117,7 +126,8 @@ function toolOf(talk: Talk, part: Json, piece: Piece): Captured[] {
   }));
   const times = isObject(time) ? time : {};
   const facts = { ...piece, time: timeOf(times["end"]) ?? piece.time, row: { title, metadata } };
-  return [call, talk.result(callId, [isError ? error : output, ...files], isError, facts)];
+  const said = [isError ? error : output, printed].filter((each) => each !== undefined);
+  return [call, talk.result(callId, [...said, ...files], isError, facts)];
 }
 
 /** A call as the first versions wrote it. */

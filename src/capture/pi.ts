@@ -90,7 +90,8 @@ function entryOf(talk: Talk, row: Json, name: string): Captured[] {
     return [talk.note(type === "compaction" ? "compact-summary" : type, firstText(row["summary"]) ?? "", piece)];
   if (type === "custom_message")
     return [talk.note(firstText(row["customType"]) ?? "custom_message", wordsOf(row["content"]), piece)];
-  if (type === "model_change" || type === "thinking_level_change" || type === "label" || type === "custom")
+  if (type === "label") return [talk.note(type, firstText(row["label"]) ?? "", piece)];
+  if (type === "model_change" || type === "thinking_level_change" || type === "custom")
     return [talk.note(type, "", piece)];
   return talk.unknown(String(type), wordsOf(rest), piece);
 }

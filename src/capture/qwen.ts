@@ -64,7 +64,7 @@ function rowOf(talk: Talk, row: Json): Captured[] {
   const parts = isObject(message) ? message["parts"] : undefined;
   if (type === "assistant")
     return modelParts(talk, parts, { ...piece, model, tokens: tokensOf(usageMetadata, tokenNames) });
-  if (type === "user" || type === "tool_result") return userParts(talk, parts, piece);
+  if (type === "user" || type === "tool_result") return shownParts(talk, userParts(talk, parts, piece), row, piece);
   const payload = isObject(systemPayload) ? systemPayload : {};
   const kind = firstText(subtype, type) ?? "note";
   const noted = { ...piece, row: { ...more, systemPayload } };
@@ -73,6 +73,13 @@ function rowOf(talk: Talk, row: Json): Captured[] {
   const title = kind === "custom_title" ? talk.title(payload["customTitle"] ?? payload["title"]) : [];
   const bookkeeping = kind === "ui_telemetry" || title.length > 0;
   return [talk.note(kind, bookkeeping ? "" : wordsOf(systemPayload ?? message), noted), ...title];
+}
+
+/** The parts of a result, and what the client showed of it in their place. */
+function shownParts(talk: Talk, captured: Captured[], { toolCallResult }: Json, piece: Piece): Captured[] {
+  const [result] = captured;
+  if (!isObject(toolCallResult) || result === undefined) return captured;
+  return [...captured, ...talk.display(toolCallResult["resultDisplay"], result, piece)];
 }
 
 /** Whether a row is Qwen Code's: the message of Gemini's API in an envelope with a session. */

@@ -7,6 +7,7 @@ import { clineSession } from "./cline-session.ts";
 import { cline } from "./cline.ts";
 import { codexExec } from "./codex-exec.ts";
 import { codexHistory } from "./codex-history.ts";
+import { codexTitles } from "./codex-titles.ts";
 import { codex } from "./codex.ts";
 import { copilot } from "./copilot.ts";
 import { cursorDatabase, cursorTranscript } from "./cursor.ts";
@@ -31,6 +32,7 @@ export const sourceKinds: readonly SourceKind[] = [
   qwen,
   claudeCode,
   codex,
+  codexTitles,
   codexHistory,
   codexExec,
   claudeHistory,
@@ -53,8 +55,8 @@ export const sourceKinds: readonly SourceKind[] = [
 /** Every kind of source that is a database. */
 export const databaseKinds: readonly DatabaseKind[] = [openCodeDatabase, cursorDatabase, gooseDatabase, zedDatabase];
 
-/** Prompts that a client notes beside its sessions: following both would tell a prompt twice. */
-const histories: ReadonlySet<SourceKind> = new Set([codexHistory, claudeHistory, geminiLog]);
+/** What a client notes beside its sessions, whose files are followed: both would tell a prompt twice. */
+const histories: ReadonlySet<SourceKind> = new Set([codexTitles, codexHistory, claudeHistory, geminiLog]);
 
 /** The databases in which clients keep their sessions, each once. */
 export function sessionDatabases(home: Home): string[] {

@@ -1,7 +1,19 @@
-import { isText, kept, readable, textOf, toolCall, toolResult } from "./blocks.ts";
-import { Occurrences, begin, conversationId, derivedId, message, parseRow, said, stated } from "./captured.ts";
+import { hasLines, isText, kept, readable, textOf, toolCall, toolResult, wordsOf } from "./blocks.ts";
+import {
+  Occurrences,
+  TITLE,
+  begin,
+  conversationId,
+  derivedId,
+  message,
+  parseRow,
+  said,
+  stated,
+  titled,
+} from "./captured.ts";
 import type { Captured, Said, SourceFacts } from "./captured.ts";
 import { isPersons, kindOfUserText } from "./client-words.ts";
+import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 
 /** Facts that a source knows of one piece of a conversation, beside its words. */
@@ -55,10 +67,7 @@ export class Talk {
   }
 
   title(title: unknown): Captured[] {
-    const given = said(title);
-    if (given === undefined) return [];
-    const facts = { conversation_id: this.conversation, title: given, title_source: "client" } as const;
-    return [{ kind: "facts", facts }];
+    return titled(this.conversation, this.#source, title, this.#lastTime);
   }
 
   /** Marks messages as left behind, or as current again. */
@@ -102,6 +111,14 @@ export class Talk {
     const outcome = isError ? "error" : "success";
     const facts = stated({ tool, tool_use_id: callId || undefined, outcome, ...metadata });
     return this.#said("tool", "tool_result", text, { ...piece, name: scoped(piece, callId) }, facts);
+  }
+
+  /** What the client showed of a result in other words than the model got; a change of a file is told by its call. */
+  display(shown: unknown, result: Captured, { name, time }: Piece): Captured[] {
+    const isChange = isObject(shown) && "fileDiff" in shown;
+    const words = typeof shown === "string" ? shown : isChange ? "" : wordsOf(shown);
+    if (words.trim() === "" || (result.kind === "message" && hasLines(result.message.content, words))) return [];
+    return [this.note("display", words, { name: name && `${name} display`, time })];
   }
 
   /** A message or note of the client itself. Without words it is bookkeeping, and its kind stands for it. */
@@ -148,8 +165,9 @@ export function idsOf(captured: Captured[]): string[] {
 
 /** Captured pieces without conversations in which nothing was said, as clients leave them that were opened and closed. */
 export function withMessages(captured: Captured[]): Captured[] {
-  if (captured.some((each) => each.kind === "message")) return captured;
-  return captured.filter((each) => each.kind !== "conversation" && each.kind !== "facts");
+  const isTitle = (each: Captured) => each.kind === "message" && each.message.metadata?.["kind"] === TITLE;
+  if (captured.some((each) => each.kind === "message" && !isTitle(each))) return captured;
+  return captured.filter((each) => each.kind !== "conversation" && each.kind !== "facts" && !isTitle(each));
 }
 
 /** A call's id counts within the row that names it: some models count their calls from the beginning in each answer. */

@@ -46,7 +46,13 @@ export const zedDatabase: DatabaseKind = {
     });
     const messages: unknown[] = Array.isArray(thread["messages"]) ? thread["messages"] : [];
     const usages = isObject(thread["request_token_usage"]) ? thread["request_token_usage"] : {};
-    return [...begun, ...messages.flatMap((message, index) => messageOf(talk, message, index, model, usages))];
+    const summarized = firstText(thread["detailed_summary"]);
+    const summaries = summarized === undefined ? [] : [talk.note("summary", summarized, { bookkeeping: true })];
+    return [
+      ...begun,
+      ...summaries,
+      ...messages.flatMap((message, index) => messageOf(talk, message, index, model, usages)),
+    ];
   },
 };
 

@@ -65,6 +65,7 @@ test("a thread of Amp is read whole", async () => {
     },
   });
   expect(talk?.messages.map((each) => each.created_at?.slice(17, 19))).toEqual([
+    "00",
     "01",
     "02",
     "02",

@@ -64,6 +64,23 @@ describe("ChatGPT's export", () => {
   });
 });
 
+test("the title that a client gave is a note of the conversation, so that a search finds its words", async () => {
+  const chat = { uuid: crypto.randomUUID(), name: "About KOALAS", created_at: "2025-01-01T00:00:00Z" };
+  const asked = { uuid: "m", sender: "human", text: "hi", content: [{ type: "text", text: "hi" }] };
+  const captured = await captureFile("conversations.json", JSON.stringify([{ ...chat, chat_messages: [asked] }]));
+  const titles = captured?.flatMap((each) =>
+    each.kind === "message" && each.message.metadata?.["kind"] === "title" ? [each.message] : [],
+  );
+  expect(titles).toMatchObject([
+    {
+      role: "system",
+      content: "About KOALAS",
+      created_at: "2025-01-01T00:00:00.000Z",
+      metadata: { bookkeeping: true },
+    },
+  ]);
+});
+
 describe("Claude.ai's export", () => {
   const chat = {
     uuid: "0b9a3a3e-57b4-4b5a-9d55-d2ba5a8b4f10",

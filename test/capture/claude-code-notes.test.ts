@@ -91,11 +91,48 @@ test("searches of the web, and blocks of unknown types, keep their words", async
       content: [{ type: "web_search_result", title: "KOOKABURRA facts", url: "https://x.y", encrypted_content: "zz" }],
     },
     { type: "future_block", body: { words: "QUOKKA", id: "no word" } },
+    {
+      type: "future_error",
+      status: "failed",
+      detail: "no WALLABY here",
+      data: { message: "no NUMBAT" },
+      format: "json",
+    },
   ];
   expect(await said(answer("1", blocks))).toEqual([
     ["assistant", "tool_use", "web_search\nquery: birds"],
     ["tool", "tool_result", "KOOKABURRA facts\nhttps://x.y"],
     ["assistant", "future_block", "QUOKKA"],
+    ["assistant", "future_error", "no WALLABY here\nno NUMBAT"],
+  ]);
+});
+
+test("what a text quotes of its sources is found beside it", async () => {
+  const source = { type: "web_search_result_location", title: "BIRDS", url: "https://x.y", encrypted_index: "zz" };
+  const cite = (cited_text: string) => ({ ...source, cited_text });
+  const text = { type: "text", text: "They laugh.", citations: [cite("KOOKABURRA calls"), cite("KOOKABURRA calls")] };
+  expect(await said(answer("1", [text]))).toEqual([
+    ["assistant", "answer", "They laugh."],
+    ["assistant", "citations", "BIRDS\nhttps://x.y\nKOOKABURRA calls"],
+  ]);
+});
+
+test("a reminder's plan is found, and what is to be done, unless a call told it", async () => {
+  const attached = (attachment: object) => row("attachment", 3, { uuid: crypto.randomUUID(), attachment });
+  const todo = (content: string, status = "pending") => ({ content, status, activeForm: `Doing ${content}` });
+  const call = { type: "tool_use", id: "t", name: "TodoWrite", input: { todos: [todo("feed the QUOKKA")] } };
+  const rows = [
+    answer("1", [call]),
+    attached({ type: "todo_reminder", content: [todo("feed the QUOKKA", "completed")] }),
+    attached({ type: "todo_reminder", content: [todo("feed the QUOKKA"), todo("feed the WOMBAT")] }),
+    attached({ type: "todo_reminder", content: [todo("feed the WOMBAT")] }),
+    attached({ type: "plan_mode", planContent: "a PLATYPUS" }),
+    attached({ type: "skill_listing", content: "only for the model" }),
+  ];
+  const reminder = "feed the QUOKKA\nDoing feed the QUOKKA\nfeed the WOMBAT\nDoing feed the WOMBAT";
+  expect((await said(...rows))?.slice(1)).toEqual([
+    ["system", "attachment/todo_reminder", reminder],
+    ["system", "attachment/plan_mode", "a PLATYPUS"],
   ]);
 });
 

@@ -112,6 +112,141 @@ test("what only an event tells is said at the end of its turn", async () => {
   expect((await talk(...rows)).map(([, , text]) => text)).toEqual(["one", "only told", "two"]);
 });
 
+describe("what a command printed", () => {
+  const call = item({ type: "function_call", name: "shell", arguments: '{"cmd":"ls"}', call_id: "c" });
+  const output = (text: string, call_id = "c") => item({ type: "function_call_output", call_id, output: text });
+  const end = (printed: string, more: object = {}) =>
+    row("event_msg", {
+      type: "exec_command_end",
+      call_id: "c",
+      command: ["ls", "-a"],
+      aggregated_output: printed,
+      ...more,
+    });
+  const completed = row("event_msg", { type: "task_complete" });
+  const texts = async (...rows: object[]) => (await talk(...rows)).map(([, , text]) => text);
+
+  test("is said once, as the call's output has it", async () => {
+    expect(await texts(call, end("one\ntwo\n"), output("Output:\none\ntwo\n"), completed)).toEqual([
+      "shell\ncmd: ls",
+      "Output:\none\ntwo\n",
+    ]);
+    const pieces = [call, output("one\n"), output("two\nthree\n", "d"), end("one\ntwo\nthree\n"), completed];
+    expect(await texts(...pieces)).toEqual(["shell\ncmd: ls", "one\n", "two\nthree\n"]);
+  });
+
+  test("is not lost when its output has less of it, or never came", async () => {
+    expect(await talk(said("user", "go"), call, end("LYNX\nOCELOT"), completed, said("assistant", "ok"))).toEqual([
+      ["user", "prompt", "go"],
+      ["assistant", "tool_use", "shell\ncmd: ls"],
+      ["tool", "tool_result", "LYNX\nOCELOT"],
+      ["assistant", "answer", "ok"],
+    ]);
+    expect(await texts(call, output("LYNX\n… 1 line truncated …"), end("LYNX\nOCELOT"))).toContain("LYNX\nOCELOT");
+    expect(await texts(call, end("LYNX\nOCELOT"), output("LYNX\n… 1 line truncated …"))).toContain("LYNX\nOCELOT");
+    expect(await texts(end("MARGAY"))).toEqual(["ls -a\nMARGAY"]);
+    expect(await texts(end("", { stdout: "PUMA", stderr: "SERVAL", exit_code: 2 }))).toEqual(["ls -a\nPUMA\nSERVAL"]);
+  });
+
+  test("of a person's own command is said once, as its message has it", async () => {
+    const shell =
+      "<user_shell_command>\n<command>\nls -a\n</command>\n<result>\nOutput:\nLYNX\n</result>\n</user_shell_command>";
+    expect(await texts(end("LYNX\n", { call_id: "u", source: "user_shell" }), said("user", shell))).toEqual([shell]);
+  });
+});
+
+test("a search of the web is said once, and by its event alone where it has no item", async () => {
+  const end = (query: string) => row("event_msg", { type: "web_search_end", call_id: "ws", query });
+  const call = (query: string) =>
+    item({ type: "web_search_call", status: "completed", action: { type: "search", query } });
+  const rows = [end("LYNX facts"), call("LYNX facts"), call("OCELOT"), end("OCELOT"), end("MARGAY")];
+  expect(await talk(...rows)).toEqual([
+    ["assistant", "tool_use", "web_search\ntype: search\nquery: LYNX facts"],
+    ["assistant", "tool_use", "web_search\ntype: search\nquery: OCELOT"],
+    ["assistant", "tool_use", "MARGAY"],
+  ]);
+});
+
+describe("a session whose events are items of turns", () => {
+  const turnItem = (type: string, more: object) =>
+    row("event_msg", { type: "item_completed", item: { type, id: "i", ...more } });
+  const text = (value: string, type = "Text") => ({ content: [{ type, text: value }] });
+
+  test("says each text once", async () => {
+    const rows = [
+      said("user", "# Context of my editor\n\n## My request:\nPROMPT"),
+      turnItem("UserMessage", text("PROMPT", "text")),
+      turnItem("Reasoning", { summary_text: ["FIRST", "SECOND"], raw_content: [] }),
+      item({ type: "reasoning", summary: ["FIRST", "SECOND"].map((each) => ({ type: "summary_text", text: each })) }),
+      item({ type: "function_call", name: "mcp__s__t", arguments: "{}", call_id: "i" }),
+      turnItem("McpToolCall", { server: "s", tool: "t", result: { content: [{ type: "text", text: "a\nb" }] } }),
+      item({ type: "function_call_output", call_id: "i", output: '[{"type":"text","text":"a\\nb"}]' }),
+      turnItem("FileChange", { changes: { "a.ts": { type: "add", content: "x" } }, stdout: "done" }),
+      said("assistant", "ANSWER"),
+      turnItem("AgentMessage", text("ANSWER")),
+      turnItem("ContextCompaction", {}),
+    ];
+    expect((await talk(...rows)).map(([role, kind]) => [role, kind])).toEqual([
+      ["user", "prompt"],
+      ["assistant", "thinking"],
+      ["assistant", "tool_use"],
+      ["tool", "tool_result"],
+      ["assistant", "answer"],
+    ]);
+  });
+
+  test("loses no text that they alone tell", async () => {
+    const rows = [
+      turnItem("UserMessage", text("LYNX", "text")),
+      turnItem("Reasoning", { summary_text: ["OCELOT"], raw_content: ["MARGAY"] }),
+      turnItem("AgentMessage", text("PUMA")),
+      turnItem("HookPrompt", { fragments: [{ text: "SERVAL", hookRunId: "h" }] }),
+      turnItem("FileChange", { changes: { "KODKOD.ts": { type: "add", content: "COLOCOLO" } } }),
+      turnItem("McpToolCall", { server: "s", tool: "t", arguments: { q: "CARACAL" }, error: { message: "JAGUAR" } }),
+      turnItem("DynamicToolCall", {
+        tool: "t",
+        arguments: {},
+        content_items: [{ type: "inputText", text: "ONCILLA" }],
+      }),
+      turnItem("ImageView", { path: "/x/PANTHER.png" }),
+      turnItem("ImageGeneration", { status: "completed", revised_prompt: "a TIGER", result: "" }),
+      turnItem("CollabAgentToolCall", { tool: "spawnAgent", prompt: "find a LION" }),
+      turnItem("CommandExecution", { command: ["ls", "COUGAR"], aggregated_output: "BOBCAT" }),
+      turnItem("FromTheFuture", { note: "CHEETAH" }),
+    ];
+    const all = (await talk(...rows)).map(([, , each]) => each).join("\n");
+    const cats =
+      "LYNX OCELOT MARGAY PUMA SERVAL KODKOD COLOCOLO CARACAL JAGUAR ONCILLA PANTHER TIGER LION COUGAR BOBCAT CHEETAH";
+    expect(cats.split(" ").filter((cat) => all.split(cat).length !== 2)).toEqual([]);
+  });
+});
+
+test("a row of an unknown type keeps its words, and is named", async () => {
+  const rows = [meta, row("from_the_future", { note: "LYNX" })];
+  const captured = await captureFile("rollout.jsonl", jsonLines(...rows));
+  expect(captured?.slice(2)).toEqual([
+    expect.objectContaining({ message: expect.objectContaining({ content: "LYNX" }) }),
+    { kind: "unknown", type: "from_the_future" },
+  ]);
+});
+
+test("turns that a person went back behind are marked as left", async () => {
+  const rows = [
+    said("user", "one"),
+    said("assistant", "ONE"),
+    said("user", "two"),
+    said("assistant", "TWO"),
+    row("event_msg", { type: "thread_rolled_back", num_turns: 1 }),
+    said("user", "three"),
+  ];
+  const captured = (await captureFile("rollout.jsonl", jsonLines(meta, ...rows))) ?? [];
+  const [left] = captured.flatMap((each) => (each.kind === "facts" ? [each.facts.abandoned] : []));
+  const texts = captured.flatMap((each) =>
+    each.kind === "message" && left?.includes(each.message.message_id) ? [each.message.content] : [],
+  );
+  expect(texts).toEqual(["two", "TWO"]);
+});
+
 describe("an older session", () => {
   const id = "01a211db-4eb8-76bf-8bf6-5867dd2e1c33";
   const bare = { type: "message", role: "user", content: [{ type: "input_text", text: "old" }] };
@@ -120,6 +255,25 @@ describe("an older session", () => {
     const whole = { session: { timestamp: "2025-04-20T10:00:00Z", id, instructions: "" }, items: [bare] };
     const read = await messages("rollout-2025-04-20.json", JSON.stringify(whole, null, 2));
     expect(read.at(-1)).toMatchObject({ role: "user", content: "old", created_at: "2025-04-20T10:00:00.000Z" });
+  });
+
+  test("has the instructions of its first row, unless a message repeats them", async () => {
+    const first = { ...meta, payload: { ...meta.payload, instructions: "Be a LYNX.\n" } };
+    const texts = async (...rows: object[]) =>
+      (await messages("rollout.jsonl", jsonLines(first, ...rows)))
+        .filter(({ metadata }) => metadata?.["bookkeeping"] !== true)
+        .map(({ content, created_at }) => [content, created_at]);
+    expect(await texts(said("user", "<environment_context>x"), said("user", "hello"))).toEqual([
+      ["<environment_context>x", at(1)],
+      ["Be a LYNX.\n", at(0)],
+      ["hello", at(1)],
+    ]);
+    const repeated = "<user_instructions>\n\nBe a LYNX.\n\n</user_instructions>";
+    expect(await texts(said("user", repeated), said("user", "hello"))).toEqual([
+      [repeated, at(1)],
+      ["hello", at(1)],
+    ]);
+    expect(await texts()).toEqual([["Be a LYNX.\n", at(0)]]);
   });
 
   test("of bare rows, or without its first row, has the time and the session of its name", async () => {

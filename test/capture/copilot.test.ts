@@ -59,6 +59,7 @@ test("a session of Copilot CLI is read whole, and pieces that two events tell ar
     ["assistant", "thinking", "think of MARGAY"],
     ["assistant", "tool_use", "view\npath: a"],
     ["tool", "tool_result", '{"n":1.10}'],
+    ["system", "display", "diff"],
     ["assistant", "tool_use", "rm"],
     ["tool", "tool_result", "no"],
     ["assistant", "answer", "It is OCELOT."],

@@ -76,8 +76,8 @@ test("a chat of Cursor's database is read whole, in the order of its headers", a
     facts: { source: "cursor", cwd: "/work/a b", model: "m1", created_at: "2025-03-01T10:00:00.000Z" },
   });
   // A message without a time has that of the one before.
-  expect(talk?.messages.map((each) => each.created_at?.slice(17, 19))).toEqual(["01", ...Array(7).fill("02")]);
-  expect(talk?.messages.at(6)?.metadata).toMatchObject({ model: "m2", tokens: { input: 10, output: 5 } });
+  expect(talk?.messages.map((each) => each.created_at?.slice(17, 19))).toEqual(["00", "01", ...Array(7).fill("02")]);
+  expect(talk?.messages.at(7)?.metadata).toMatchObject({ model: "m2", tokens: { input: 10, output: 5 } });
 });
 
 test("a chat that is broken is told, and one without messages is none", async () => {

@@ -123,7 +123,10 @@ test("a session whose messages are broken is told, and the others are read", asy
   });
   const captured = await captureFile("sessions.db", broken);
   expect(captured?.filter((each) => each.kind === "broken")).toHaveLength(1);
-  expect(captured?.filter((each) => each.kind === "message")).toMatchObject([{ message: { content: "whole" } }]);
+  expect(captured?.filter((each) => each.kind === "message")).toMatchObject([
+    { message: { content: session.name, metadata: { kind: "title" } } },
+    { message: { content: "whole" } },
+  ]);
 });
 
 test("a session in which nothing was said is no conversation", async () => {

@@ -290,6 +290,25 @@ describe("a session of Codex", () => {
   });
 });
 
+test("a session of Codex has the name that its client's index gives it last", async () => {
+  const id = crypto.randomUUID();
+  const row = (type: string, payload: object) => ({ timestamp: at(1), type, payload });
+  const content = [{ type: "input_text", text: "hello" }];
+  const named = (thread_name: string) => ({ id, thread_name, updated_at: at(2) });
+  await importFiles(store, {
+    "rollout.jsonl": jsonLines(
+      row("session_meta", { id, timestamp: at(0) }),
+      row("response_item", { type: "message", role: "user", content }),
+    ),
+    "session_index.jsonl": jsonLines(
+      named("first"),
+      { ...named("of another"), id: crypto.randomUUID() },
+      named("last"),
+    ),
+  });
+  expect((await page(id)).title).toBe("last");
+});
+
 test("a later export of ChatGPT moves the current branch", async () => {
   const id = crypto.randomUUID();
   const node = (name: string, parent: string | null, children: string[], role: string, text: string) => ({

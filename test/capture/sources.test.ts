@@ -262,6 +262,7 @@ describe("a source is recognised by its content:", () => {
       ["user", "hi\n\n[file cat.txt]\nmiaow"],
       ["assistant", "…"],
       ["assistant", "Hello."],
+      ["system", "Cats"],
     ]);
   });
 
@@ -271,24 +272,26 @@ describe("a source is recognised by its content:", () => {
       ["user", "Look\n\n[image_asset_pointer]"],
       ["assistant", "First answer"],
       ["assistant", "Second answer"],
+      ["system", "Dogs"],
     ]);
     const metadata = captured?.flatMap((each) => (each.kind === "message" ? [each.message.metadata] : []));
     expect(metadata).toMatchObject([
       { source: "chatgpt", row: { content: { parts: [{ asset_pointer: "file-x" }] } } },
       { abandoned: true },
       { model: "gpt-4o" },
+      { kind: "title", bookkeeping: true },
     ]);
     expect(metadata?.[2]).not.toHaveProperty("abandoned");
   });
 
   test("either of them in a zip, among whatever else is there", async () => {
     const files = { "users.json": "[]", "chat.html": "<html>", "nested/conversations.json": JSON.stringify(claude) };
-    expect(said(await readText(zip(files)))).toHaveLength(4);
+    expect(said(await readText(zip(files)))).toHaveLength(5);
     const parts = {
       "conversations-000.json": JSON.stringify(chatgpt),
       "conversations-001.json": JSON.stringify(chatgpt),
     };
-    expect(said(await readText(zip(parts)))).toHaveLength(6);
+    expect(said(await readText(zip(parts)))).toHaveLength(8);
   });
 
   test("a piece of a proxy's spool, up to where it is torn", async () => {

@@ -89,7 +89,12 @@ function scanWord(text: string, start: number, to: number, signsFrom: number, si
   }
   const word = wordOf(text, start, end, seen);
   sink.word(word, start, end);
-  if (mayHaveHumps && (seen & (1 << Kind.letter)) !== 0) scanHumps(text, start, end, sink);
+  const hasHumps = mayHaveHumps && (seen & (1 << Kind.letter)) !== 0;
+  if (hasHumps) scanHumps(text, start, end, sink);
+  if (end > start + 1 && isEscaped(text, start)) {
+    sink.form(wordOf(text, start + 1, end, seen), start + 1, end);
+    if (hasHumps) scanHumps(text, start + 1, end, sink);
+  }
   if (isVersion(word)) sink.form(word.slice(1), start + 1, end);
   let begins = start === signsFrom;
   for (let at = signsFrom; at < start; at += 1) begins ||= kindAt(text, at) === Kind.separator;
@@ -101,6 +106,14 @@ function wordOf(text: string, start: number, end: number, seen: number): string 
   const word = text.slice(start, end);
   if (seen >= ODD << SEEN_ODD) return safe((seen & (1 << Kind.mark)) === 0 ? foldedLetters(word) : folded(word));
   return (seen & (1 << Kind.capital)) === 0 ? safe(word) : safe(word.toLowerCase());
+}
+
+/**
+ * Whether a word begins with the letter of an escaped line break or tab, as in JSON in a text: `\nword`. It may also be a folder
+ * of Windows, so the word without that letter is another form of it.
+ */
+function isEscaped(text: string, start: number): boolean {
+  return text[start - 1] === "\\" && /[ntr]/.test(text[start] ?? "");
 }
 
 function isVersion(word: string): boolean {

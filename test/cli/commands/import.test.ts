@@ -2,14 +2,16 @@ import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { appendFileSync, cpSync, mkdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { binary, run, start, startServe } from "../../support/binary.ts";
+import { binary, databaseAddress, run, start, startServe } from "../../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../../support/home.ts";
 import type { Running } from "../../support/binary.ts";
 import { Forwarder } from "../../support/forwarder.ts";
 import { Rpc, until } from "../../support/rpc.ts";
+import { connect, emptyDatabase, engines } from "../../support/postgres.ts";
 import { openTerminal, tmux } from "../../support/tmux.ts";
 import { zip } from "../../support/zip.ts";
 
+const [engine] = engines;
 const home = temporaryHome();
 const session = "971be6d3-ff25-495f-81bd-2d36c20f730a";
 let server: Running;
@@ -51,6 +53,24 @@ const file = (name: string, text: string | Buffer) => {
 };
 const row = (sessionId: string, uuid: string, content: string, more: object = {}) =>
   `${JSON.stringify({ type: "user", uuid, sessionId, cwd: "/x", timestamp: "2026-01-01T00:00:00Z", message: { content }, ...more })}\n`;
+
+/** An export of Dewey with long messages, which one call stores in parts of three. */
+const dewey = (conversation_id: string, messages: number) =>
+  [
+    { type: "dewey_export", version: 1 },
+    { type: "conversation", conversation_id, metadata: null },
+    ...Array.from({ length: messages }, (_, index) => ({
+      type: "message",
+      conversation_id,
+      message_id: crypto.randomUUID(),
+      role: "user",
+      content: `${index + 1} `.padEnd(120_000, "word "),
+      metadata: null,
+      turn_number: index + 1,
+    })),
+  ]
+    .map((each) => JSON.stringify(each))
+    .join("\n");
 
 describe("dewey import", () => {
   test("without a path imports all of Claude Code's transcripts with their sub-agents, and nothing the second time", async () => {
@@ -124,6 +144,62 @@ describe("dewey import", () => {
     expect((await read(id)).messages.map((each) => each.turn)).toEqual([1, 3]);
   });
 
+  test("counts what is stored of a large batch as new, though one message of it is refused", async () => {
+    const id = crypto.randomUUID();
+    await rpc.tool("dewey_begin_conversation", { conversation_id: id });
+    await rpc.tool("dewey_store_message", { conversation_id: id, role: "user", content: "here", turn_number: 8 });
+    const path = file("large.jsonl", dewey(id, 12));
+    const { stdout, code } = await run(["import", path, "--json"], env);
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ messages: 11, known: 0, refused: 1 });
+    expect((await read(id)).messages.map((each) => each.turn)).toEqual(Array.from({ length: 12 }, (_, at) => at + 1));
+  });
+
+  test("after the server was killed between the parts of a batch, stores the rest, and nothing twice", async () => {
+    if (!engine) throw new Error("there is no PostgreSQL");
+    using other = temporaryHome();
+    const connection = await emptyDatabase(engine);
+    const address = { DEWEY_DATABASE_URL: databaseAddress(connection) };
+    const first = await startServe(other.path, address);
+    await using sql = connect(connection);
+    await sql`create function await_lock() returns trigger language plpgsql as
+      $$ begin perform pg_advisory_xact_lock(1); return new; end $$`.simple();
+    await sql`create trigger await_lock before insert on messages for each row
+      when (new.content like '10 %') execute function await_lock()`.simple();
+    const id = crypto.randomUUID();
+    const path = file("killed.jsonl", dewey(id, 12));
+    await using lock = connect(connection);
+    await lock`select pg_advisory_lock(1)`;
+    const importing = start(["import", path], { ...plainEnvironment(other.path), DEWEY_URL: first.url });
+    await until("the part that waits", async () => {
+      const [waits]: { found: boolean }[] = await sql`
+        select exists (select from pg_locks where locktype = 'advisory' and not granted) as found`;
+      return waits?.found === true;
+    });
+    // The command first: it would start another server.
+    importing.process.kill("SIGKILL");
+    await importing.process.exited;
+    first.running.process.kill("SIGKILL");
+    await first.running.process.exited;
+    const turns = async (): Promise<number[]> =>
+      (await sql`select turn_number as turn from messages where conversation_id = ${id} order by turn_number`).map(
+        ({ turn }: { turn: number }) => turn,
+      );
+    const all = Array.from({ length: 12 }, (_, at) => at + 1);
+    expect([all.slice(0, 9), all.slice(0, 6)]).toContainEqual(await turns());
+    await lock`select pg_advisory_unlock(1)`;
+
+    const second = await startServe(other.path, address);
+    const { stdout, code } = await run(["import", path, "--json"], {
+      ...plainEnvironment(other.path),
+      DEWEY_URL: second.url,
+    });
+    const { messages, known } = JSON.parse(stdout) as { messages: number; known: number };
+    expect([code, messages + known]).toEqual([0, 12]);
+    expect(await turns()).toEqual(all);
+    expect(await second.running.stop()).toBe(0);
+  });
+
   test("reads an export from its zip", async () => {
     const uuid = crypto.randomUUID();
     const chats = [
@@ -136,7 +212,7 @@ describe("dewey import", () => {
     ];
     const path = file("export.zip", zip({ "users.json": "[]", "conversations.json": JSON.stringify(chats) }));
     expect((await run(["import", path], env)).stdout).toStartWith(
-      "1 message imported, 0 known already, in 1 conversation from 1 file.",
+      "2 messages imported, 0 known already, in 1 conversation from 1 file.",
     );
     expect(await contents(uuid)).toEqual(["hi"]);
   });
@@ -249,7 +325,7 @@ describe("dewey import", () => {
     const id = crypto.randomUUID();
     writeFileSync(join(other.path, `.claude/projects/x/${id}.jsonl`), `{"type":"user", torn\n${row(id, "1", "whole")}`);
     const { stdout, code } = await run(["import"], elsewhere);
-    expect(stdout).toStartWith("3 messages imported, 0 known already, in 3 conversations from 3 files.\n1 fault:\n");
+    expect(stdout).toStartWith("4 messages imported, 0 known already, in 3 conversations from 3 files.\n1 fault:\n");
     expect(stdout).toContain(`.claude/projects/x/${id}.jsonl:1: JSON Parse error`);
     expect(code).toBe(3);
     for (const [conversation, content] of [

@@ -27,6 +27,8 @@ describe("text for PostgreSQL's parser", () => {
     expect(searchable("a.test.ts")).toBe("a test ts\natestts atest");
     expect(searchable("v1.2-rc4")).toBe("v1 2 rc4\n1 v1x2rc4 x1x2");
     expect(searchable("12e5")).toBe("x12e5");
+    expect(searchable(String.raw`one\ntwo\tthree`)).toBe("one ntwo tthree\ntwo three onentwotthree");
+    expect(searchable(String.raw`"\nfooBar"`)).toBe("nfoobar\nnfoo bar foobar foo bar");
   });
 
   test("keeps the colon of a label and the mark of a question, by which these are recognised", () => {
@@ -57,6 +59,7 @@ for (const engine of engines) {
         ["我们决定使用分布式数据库来保存对话", ["数据库", "分布式", "保存对话"]],
         ["회의는 화요일에 서울에서 열립니다", ["서울", "화요일", "회의"]],
         ["ห้องสมุดเปิดทุกวัน", ["ห้องสมุด"]],
+        [JSON.stringify({ output: "a line\nTAMARIN runs\n\n\tMARMOSET" }), ["tamarin", "marmoset", "tamarin runs"]],
         ["the tool dewey_store_message failed", ["dewey_store_message", "deweyStoreMessage", "DEWEY_STORE_MESSAGE"]],
         ["we call renderWidgetTree twice", ["renderWidgetTree", "render_widget_tree", "WidgetTree"]],
         [
