@@ -17,8 +17,11 @@ import type { QueryWords, ScoredTurn, Turn } from "./relevance.ts";
 import { MAX_COUNTED, timeOfNewest } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
 
-/** Size of a block of the best by their own words, reranked with their neighbours. Larger blocks measurably change nothing. */
-const RERANKED = 100;
+/**
+ * Size of a block of the best by their own words, reranked with their neighbours: of all messages, and within a session or a
+ * conversation. Larger blocks measurably change nothing.
+ */
+const RERANKED = { everywhere: 50, scoped: 100 };
 /** Long turns of a block that are judged by their best passage; the vector of a text of 20 kB takes about 10 kB. */
 const MAX_PASSAGES = 50;
 /** Messages with the same text from which they are one hit. Two are two events, such as calls that a client repeated. */
@@ -188,11 +191,11 @@ async function sinceWhen(
 }
 
 async function makesBlock(sql: SQL, part: Part, since: number, filter: Filter, isLong: boolean): Promise<boolean> {
-  const newest = partsStatement(() => "m.id", [part], [since], filter, { gathered: RERANKED, isLong });
+  const newest = partsStatement(() => "m.id", [part], [since], filter, { gathered: RERANKED.everywhere, isLong });
   const { found } = await one<{ found: number }>(
     sql.unsafe(`select count(*)::integer as found from (${newest}) as newest`, filter.values),
   );
-  return found === RERANKED;
+  return found === RERANKED.everywhere;
 }
 
 /**
@@ -212,7 +215,10 @@ export async function rank(
   if (basis.words.length === 0) return [];
   const words = weigh(basis);
   const ranked = (columns: string) => candidates(columns, basis, filter, bounds);
-  const hits: FoundTurn[] = await sql.unsafe(hitsStatement(words, ranked, page), filter.values);
+  const hits: FoundTurn[] = await sql.unsafe(
+    hitsStatement(words, ranked, page, basis.scoped ? RERANKED.scoped : RERANKED.everywhere),
+    filter.values,
+  );
   const blocks = [...Map.groupBy(hits, (hit) => hit.block)].toSorted(([a], [b]) => a - b).map(([, block]) => block);
   const neighbours = await neighboursOf(sql, hits, words, filter);
   const vectors = await vectorsOf(
@@ -351,6 +357,7 @@ function hitsStatement(
   words: QueryWords,
   ranked: (columns: string) => string,
   { offset, limit }: { offset: number; limit: number },
+  blockSize: number,
 ): string {
   const columns = words.lexemes.map((_, index) => `f${index}`);
   const seen = "id, conversation_id, turn_number, created_at, role, bytes, asks, label";
@@ -365,7 +372,7 @@ function hitsStatement(
     placed as (
       select ${seen}, ${columns.join(", ")}, (row_number() over (
         order by own desc, created_at desc, conversation_id, turn_number
-      ) - 1) / ${RERANKED} as own_block from copies where copy = 1 or times < ${REPEATED}
+      ) - 1) / ${blockSize} as own_block from copies where copy = 1 or times < ${REPEATED}
     ),
     hits as materialized (
       select *, min(own_block) over (
