@@ -168,7 +168,7 @@ export function partsStatement(
       if (from === 0 && share < 1) {
         // An expression, which the index by time does not have.
         const time = isLong && most <= share * MAX_SORTED ? "m.created_at + interval '0'" : "m.created_at";
-        return `(select ${wanted} from (select m.* ${found} order by ${time} desc limit ${most}) as m)`;
+        return `(select ${wanted} from (select m.ctid, m.* ${found} order by ${time} desc limit ${most}) as m)`;
       }
       if (from === 0) return `(select ${wanted} ${found} limit ${gathered})`;
       const newer = `m.created_at >= to_timestamp(${from / 1000})`;

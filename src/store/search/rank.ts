@@ -340,16 +340,18 @@ function candidates(columns: string, basis: Basis, filter: Filter, bounds: Bound
 
 /**
  * Selects the candidates but for the long ones that are worth the least by their lengths: their vectors lie apart from their
- * rows, and reading them takes most of the time.
+ * rows, and reading them takes most of the time. Rows are read again by their places in the table, which stay the same within
+ * a statement.
  */
 function withoutLong(columns: string, found: (columns: (part: Part) => string) => string, most: number): string {
-  const seen = ({ isLate = false }: Part) => `m.id, octet_length(m.content) as bytes, m.role, ${isLate} as is_late`;
-  return `select ${columns} from (
-      select id, bytes, row_number() over (
-        partition by bytes > ${INLINE_BYTES} order by is_late, ${priorIn} desc, id
-      ) as number from (${found(seen)}) as found
-    ) as kept join messages m on m.id = kept.id
-    where kept.bytes <= ${INLINE_BYTES} or kept.number <= ${most}`;
+  const seen = ({ isLate = false }: Part) =>
+    `m.ctid as place, m.id, octet_length(m.content) as bytes, m.role, ${isLate} as is_late`;
+  return `with found as materialized (${found(seen)})
+    select ${columns} from (
+      select place from found where bytes <= ${INLINE_BYTES}
+      union all
+      (select place from found where bytes > ${INLINE_BYTES} order by is_late, ${priorIn} desc, id limit ${most})
+    ) as kept join messages m on m.ctid = kept.place`;
 }
 
 /** Selects the hits of the blocks that a page lies in, with the number of hits before each block. */
@@ -372,7 +374,11 @@ function hitsStatement(
     placed as (
       select ${seen}, ${columns.join(", ")}, (row_number() over (
         order by own desc, created_at desc, conversation_id, turn_number
-      ) - 1) / ${blockSize} as own_block from copies where copy = 1 or times < ${REPEATED}
+      ) - 1) / ${blockSize} as own_block from (
+        select ${seen}, ${columns.join(", ")}, own from alike where alike < ${REPEATED}
+        union all
+        select ${seen}, ${columns.join(", ")}, own from copies where copy = 1 or times < ${REPEATED}
+      ) as different
     ),
     hits as materialized (
       select *, min(own_block) over (
@@ -456,11 +462,10 @@ function labelWords({ lexemes }: QueryWords): string {
  */
 function copiesOf(weighed: string): string {
   const alike = "own, bytes, role";
-  return `alike as (select *, count(*) over (partition by ${alike}) as alike from (${weighed}) as weighed),
+  return `alike as materialized (select *, count(*) over (partition by ${alike}) as alike from (${weighed}) as weighed),
     told as (
-      select *, case when alike >= ${REPEATED} then (
-        select hashtextextended(m.content, 0) from messages m where m.id = alike.id
-      ) end as text from alike
+      select *, (select hashtextextended(m.content, 0) from messages m where m.id = alike.id) as text
+      from alike where alike >= ${REPEATED}
     ),
     copies as materialized (
       select *, count(*) over (partition by ${alike}, text) as times, row_number() over (
