@@ -22,8 +22,8 @@ import type { Statistics } from "./statistics.ts";
  * conversation. Larger blocks measurably change nothing.
  */
 const RERANKED = { everywhere: 50, scoped: 100 };
-/** Candidates that are found whatever the statistics say, if there are as many: a page of hits. */
-const LEAST_CANDIDATES = 100;
+/** The newest with any of the words that are found whatever the statistics say, if there are as many: a page of hits. */
+const LEAST_NEWEST = 100;
 /** Long turns of a block that are judged by their best passage; the vector of a text of 20 kB takes about 10 kB. */
 const MAX_PASSAGES = 50;
 /** Messages with the same text from which they are one hit. Two are two events, such as calls that a client repeated. */
@@ -174,8 +174,8 @@ async function passingShare(sql: SQL, filter: Filter, statistics: Statistics): P
 }
 
 /**
- * Returns the earliest time of each part. If the parts do not give a page, contrary to the statistics, the last one gets no time
- * limit.
+ * Returns the earliest time of each part. The last part guarantees hits: if its newest messages do not fill a page, contrary
+ * to the statistics, it gets no time limit.
  */
 async function sinceWhen(
   sql: SQL,
@@ -187,20 +187,17 @@ async function sinceWhen(
   const isLong = areLong({ averageLength });
   const parts = chooseParts(words, rows, passing, bounds, isLong);
   const since = parts.map(({ share }) => timeOfNewest(statistics, share, filter));
-  if (!since.at(-1) || (await fillPage(sql, parts, since, filter, isLong))) return since;
+  const [last, time] = [parts.at(-1), since.at(-1)];
+  if (!last || !time || (await fillsPage(sql, last, time, filter, isLong))) return since;
   return [...since.slice(0, -1), 0];
 }
 
-async function fillPage(sql: SQL, parts: Part[], since: number[], filter: Filter, isLong: boolean): Promise<boolean> {
-  const candidate = partsStatement(() => "m.id", parts, since, filter, { gathered: LEAST_CANDIDATES, isLong });
+async function fillsPage(sql: SQL, part: Part, since: number, filter: Filter, isLong: boolean): Promise<boolean> {
+  const newest = partsStatement(() => "m.id", [part], [since], filter, { gathered: LEAST_NEWEST, isLong });
   const { found } = await one<{ found: number }>(
-    sql.unsafe(
-      `select count(*)::integer as found from (
-        select from (${candidate}) as candidates limit ${LEAST_CANDIDATES}) as counted`,
-      filter.values,
-    ),
+    sql.unsafe(`select count(*)::integer as found from (${newest}) as newest`, filter.values),
   );
-  return found === LEAST_CANDIDATES;
+  return found === LEAST_NEWEST;
 }
 
 /**
