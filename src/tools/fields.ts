@@ -196,7 +196,7 @@ export const followToTrash = z.boolean().optional().describe("store into the tra
 export const time = z.string();
 /** Number of all results, on all pages. */
 export const total = z.int();
-/** There are more than total, which is counted only up to 10,000. */
+/** There are more than total, which is counted only up to 10,000; in a search among long texts, up to 1,000. */
 export const totalIsLowerBound = z.literal(true).optional();
 /** Present when there is more: the cursor of the next page. */
 export const nextCursor = z.string().optional();

@@ -31,6 +31,8 @@ const TYPING = { delayMs: 40, isEager: true } as const;
 
 /** Hits are counted by their facets once the person rests: the hits themselves come first. */
 const COUNTING = { delayMs: 400 };
+/** So many hits are counted by their facets at most, even where a search without them counts fewer. */
+const MOST_COUNTED = 10_000;
 
 function Search({ route: { query } }: { route: Route }) {
   const words = query.get("q") ?? "";
@@ -49,7 +51,7 @@ function Search({ route: { query } }: { route: Route }) {
   // Hits are counted of what a person has typed, and where conversations were held is known of all of them.
   const places = useReply("dewey_list_conversations", { facets: true, limit: 1 });
   const [first] = reply.pages;
-  const isCountless = !reply.isOld && first?.total_is_lower_bound === true;
+  const isCountless = !reply.isOld && first?.total_is_lower_bound === true && first.total >= MOST_COUNTED;
   const counting = question && !isCountless ? { ...question, limit: 1, facets: true } : undefined;
   const counts = useReply("dewey_search", counting, COUNTING);
   const hits = reply.pages.flatMap(({ results }) => results);

@@ -23,6 +23,9 @@ export const UNBOUNDED: Bounds = { candidates: Infinity, newest: Infinity, long:
  */
 const EARLY_CANDIDATES = 700;
 
+/** There may be so many times more messages than the statistics say, which are renewed when most messages are newer. */
+const STALE_TIMES = 2;
+
 /** Rarest words that are combined; there are two to this power combinations. */
 const MAX_CHOOSING = 5;
 
@@ -49,6 +52,8 @@ export interface Part {
   most: number;
   /** The number of messages that match, whether they pass the filter or not. */
   matching: number;
+  /** Whether all are wanted, up to `most`. */
+  isWhole?: boolean;
   /** Whether it is worth less than the part before it, whatever the lengths. */
   isLate?: boolean;
 }
@@ -65,7 +70,7 @@ export interface Scope {
  * message scores about the sum of its words' weights, and that sum falls as the number of messages with exactly these words
  * rises. Combinations of words are therefore taken in that order until they yield enough candidates; if the first one
  * yields too many, only its newest messages are taken. The newest messages with any of the words are added, so that there
- * are hits even if the words never occur together.
+ * are hits even if the words never occur together; all of them, if they are few.
  *
  * `passing` is the share of all messages that pass the filter. `isLong` says whether many texts are long.
  */
@@ -103,11 +108,12 @@ export function chooseParts(
           },
         ];
   if (taken.length === combinations.length && words.length <= MAX_CHOOSING) return chosen;
-  const matching = Math.min(
-    rows,
-    words.reduce((sum, { count }) => sum + count, 0),
-  );
+  const matching =
+    rows * (1 - words.reduce((none, { count }) => none * (1 - Math.min(1, count / Math.max(1, rows))), 1));
   const others = `(${anyOf(words.map(({ lexeme }) => lexeme))}) & !(${match})`;
+  // So few are all ranked: what is near those with a common word of a long question may make them the best.
+  if (!isLong && matching * passing <= bounds.gathered)
+    return [...chosen, { match: others, share: 1, most: bounds.gathered * STALE_TIMES, matching, isWhole: true }];
   const newest = Math.min(1, bounds.newest / (matching * passing));
   return [...chosen, { match: others, share: newest, most: bounds.newest, matching }];
 }
@@ -160,7 +166,7 @@ export function partsStatement(
 ): string {
   return parts
     .map((part, index) => {
-      const { match, share, most, matching } = part;
+      const { match, share, most, matching, isWhole = false } = part;
       const from = since[index] ?? 0;
       const query = tsquery(match);
       const wanted = columns(part);
@@ -168,9 +174,9 @@ export function partsStatement(
       if (from === 0 && share < 1) {
         // An expression, which the index by time does not have.
         const time = isLong && most <= share * MAX_SORTED ? "m.created_at + interval '0'" : "m.created_at";
-        return `(select ${wanted} from (select m.* ${found} order by ${time} desc limit ${most}) as m)`;
+        return `(select ${wanted} from (select m.ctid, m.* ${found} order by ${time} desc limit ${most}) as m)`;
       }
-      if (from === 0) return `(select ${wanted} ${found} limit ${gathered})`;
+      if (from === 0) return `(select ${wanted} ${found} limit ${isWhole ? most : gathered})`;
       const newer = `m.created_at >= to_timestamp(${from / 1000})`;
       if (scope === undefined || isLong || scope.messages > IN_SCOPE_PER_MATCH * matching)
         return `(select ${wanted} ${found} and ${newer} limit ${gathered})`;

@@ -186,20 +186,7 @@ async function readMatches(sql: SQL, ranked: Ranked[], from: number, options: Hi
     ranked.map((each) => each.id),
     "UUID",
   );
-  type Told = "rank" | "repeated" | "found_by" | "meant" | "place";
-  type Sizes = Omit<Match, "text" | "whole" | "marks" | "snippet" | "near" | Told>;
-  const sizes: Sizes[] = await sql`
-    select m.id, m.conversation_id, m.turn_number as turn, m.role,
-      octet_length(coalesce(m.content_exact, m.content)) as content_bytes, length(m.content) as content_length,
-      coalesce(octet_length(coalesce(m.metadata_exact, m.metadata::text)), 0) as metadata_bytes,
-      coalesce(octet_length(coalesce(c.metadata_exact, c.metadata::text)), 0) as conversation_metadata_bytes,
-      octet_length(concat(c.session_id, c.title, c.client, c.folder)) as session_bytes
-    from messages m join conversations c on c.id = m.conversation_id where m.id = any(${ids})`;
-  const lengths = sizes.map((size) => size.content_length);
-  const scanned = largestWhole(lengths, SCANNED_CHARACTERS);
-  const read = options.full ? Math.max(0, ...lengths) : scanned;
-  const texts: { id: string; text: string }[] = await sql`
-    select id, left(content, ${read}::integer) as text from messages where id = any(${ids})`;
+  const { sizes, texts, scanned, read } = await readTexts(sql, ids, options.full);
   const marks = await options.mark(texts.map(({ text }) => text.slice(0, scanned)));
   const near = await nearSizes(sql, ids, options.context);
   const found = new Map(texts.map(({ id, text }, index) => [id, { text, marks: marks[index] ?? [] }]));
@@ -214,6 +201,52 @@ async function readMatches(sql: SQL, ranked: Ranked[], from: number, options: Hi
     const told = { rank, repeated, found_by, meant, place: from + index };
     return [{ ...size, ...text, whole, ...told, snippet, near: near.get(id) ?? [] }];
   });
+}
+
+type Sizes = Omit<
+  Match,
+  "text" | "whole" | "marks" | "snippet" | "near" | "rank" | "repeated" | "found_by" | "meant" | "place"
+>;
+
+interface Texts {
+  sizes: Sizes[];
+  texts: { id: string; text: string }[];
+  /** How many characters of each text are scanned, and how many are read. */
+  scanned: number;
+  read: number;
+}
+
+/** Reads the sizes and the texts of matches. Texts that can be scanned whole come with the sizes, so that none is read twice. */
+async function readTexts(sql: SQL, ids: unknown, isFull: boolean): Promise<Texts> {
+  const rows: (Sizes & { text: string | null })[] = await sql`
+    select m.id, m.conversation_id, m.turn_number as turn, m.role,
+      octet_length(coalesce(m.content_exact, m.content)) as content_bytes,
+      case when all_bytes > ${SCANNED_CHARACTERS}::integer then length(m.content) else 0 end as content_length,
+      case when all_bytes <= ${SCANNED_CHARACTERS}::integer then m.content end as text,
+      coalesce(octet_length(coalesce(m.metadata_exact, m.metadata::text)), 0) as metadata_bytes,
+      coalesce(octet_length(coalesce(c.metadata_exact, c.metadata::text)), 0) as conversation_metadata_bytes,
+      octet_length(concat(c.session_id, c.title, c.client, c.folder)) as session_bytes
+    from (select *, sum(octet_length(content)) over () as all_bytes from messages where id = any(${ids})) as m
+    join conversations c on c.id = m.conversation_id`;
+  const texts = rows.flatMap(({ id, text }) => (text === null ? [] : [{ id, text }]));
+  if (texts.length === rows.length) {
+    const sizes = rows.map(({ text, ...size }) => ({ ...size, content_length: charactersIn(text ?? "") }));
+    return { sizes, texts, scanned: SCANNED_CHARACTERS, read: SCANNED_CHARACTERS };
+  }
+  const lengths = rows.map((row) => row.content_length);
+  const scanned = largestWhole(lengths, SCANNED_CHARACTERS);
+  const read = isFull ? Math.max(0, ...lengths) : scanned;
+  return {
+    sizes: rows.map(({ text: _, ...size }) => size),
+    texts: await sql`select id, left(content, ${read}::integer) as text from messages where id = any(${ids})`,
+    scanned,
+    read,
+  };
+}
+
+/** In code points, as PostgreSQL counts: a pair of surrogates is one. */
+function charactersIn(text: string): number {
+  return text.length - (text.match(/[\ud800-\udbff]/g)?.length ?? 0);
 }
 
 /** Reads the sizes of the turns around each hit. Turn numbers may have gaps: the nearest existing turns count. */

@@ -14,7 +14,7 @@ interface LiteralBounds {
   counted: number;
 }
 
-const LITERAL_BOUNDS: LiteralBounds = { messages: 20_000, characters: 10_000, counted: 100 };
+const LITERAL_BOUNDS: LiteralBounds = { messages: 20_000, characters: 10_000, counted: 30 };
 
 /**
  * Finds messages that contain a text verbatim, newest first: for queries without an indexed word, such as "to be or not to

@@ -1,5 +1,6 @@
 import type { SQL } from "bun";
 import { Stretch } from "../../stretch.ts";
+import { Beginnings } from "./beginnings.ts";
 import { isUnspaced } from "./characters.ts";
 import { beginningOf, wordsIn } from "./text.ts";
 import type { Word } from "./text.ts";
@@ -40,8 +41,11 @@ export async function findMarks(
 ): Promise<Mark[][]> {
   const stretch = new Stretch();
   const words: Word[][] = [];
-  for (const text of texts) words.push(await wordsOf(text, stretch));
-  const asked = await askedOf(words, sought, languages, stretch);
+  const areBeginnings = languages.every((language) => language === BEGINNING_STEMS);
+  const beginnings = beginningsOf(sought);
+  const likely = areBeginnings ? new Beginnings(beginnings) : undefined;
+  for (const text of texts) words.push(await wordsOf(text, likely, stretch));
+  const asked = await askedOf(words, beginnings, areBeginnings, stretch);
   const known = await lexemesOf(sql, asked, sought, languages);
   const marks: Mark[][] = [];
   for (const each of words) {
@@ -59,12 +63,11 @@ export async function findMarks(
 /** The different words that PostgreSQL is asked about, those that begin like a sought one before others. */
 async function askedOf(
   words: Word[][],
-  sought: Sought[],
-  languages: readonly string[],
+  beginnings: string[],
+  areBeginnings: boolean,
   stretch: Stretch,
 ): Promise<string[]> {
-  const mayBe = likeOneOf(sought);
-  const areBeginnings = languages.every((language) => language === BEGINNING_STEMS);
+  const mayBe = (word: string) => beginnings.some((beginning) => word.startsWith(beginning));
   const seen = new Set<string>();
   const [alike, others]: [string[], string[]] = [[], []];
   for (const each of words)
@@ -87,12 +90,12 @@ async function* inTurns(words: readonly Word[], stretch: Stretch): AsyncGenerato
   }
 }
 
-/** The words of a text, piece by piece, so that a long text keeps nobody waiting. */
-async function wordsOf(text: string, stretch: Stretch): Promise<Word[]> {
+/** The words of a text, of its likely parts if given, piece by piece, so that a long text keeps nobody waiting. */
+async function wordsOf(text: string, likely: Beginnings | undefined, stretch: Stretch): Promise<Word[]> {
   const words: Word[] = [];
   for (let from = 0; from < text.length;) {
     const to = from + PIECE_CHARACTERS >= text.length ? text.length : cutBefore(text, from, from + PIECE_CHARACTERS);
-    for (const { start, end, text: word } of wordsIn(text.slice(from, to)))
+    for (const { start, end, text: word } of wordsIn(text.slice(from, to), likely))
       words.push({ start: start + from, end: end + from, text: word });
     from = to;
     await stretch.rest();
@@ -114,12 +117,12 @@ function markOf(word: Word, known: Map<string, Sought>): Mark | undefined {
   return { start: word.start, end, sought: found };
 }
 
-/** A stem is a prefix of its word except for its last letter (`happi`, `happy`), or the last two if short (`die`, `dying`). */
-function likeOneOf(sought: Sought[]): (word: string) => boolean {
-  const beginnings = sought.map(({ lexeme }) =>
-    lexeme.slice(0, Math.max(1, lexeme.length - (lexeme.length > 3 ? 1 : 2))),
-  );
-  return (word) => beginnings.some((beginning) => word.startsWith(beginning));
+/**
+ * How words of the sought lexemes begin. A stem is a prefix of its word except for its last letter (`happi`, `happy`), or the
+ * last two if short (`die`, `dying`).
+ */
+function beginningsOf(sought: Sought[]): string[] {
+  return sought.map(({ lexeme }) => lexeme.slice(0, Math.max(1, lexeme.length - (lexeme.length > 3 ? 1 : 2))));
 }
 
 async function lexemesOf(

@@ -17,8 +17,13 @@ import type { QueryWords, ScoredTurn, Turn } from "./relevance.ts";
 import { MAX_COUNTED, timeOfNewest } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
 
-/** Size of a block of the best by their own words, reranked with their neighbours. Larger blocks measurably change nothing. */
-const RERANKED = 100;
+/**
+ * Size of a block of the best by their own words, reranked with their neighbours: of all messages, and within a session or a
+ * conversation. Larger blocks measurably change nothing.
+ */
+const RERANKED = { everywhere: 50, scoped: 100 };
+/** The newest with any of the words that are found whatever the statistics say, if there are as many: a page of hits. */
+const LEAST_NEWEST = 100;
 /** Long turns of a block that are judged by their best passage; the vector of a text of 20 kB takes about 10 kB. */
 const MAX_PASSAGES = 50;
 /** Messages with the same text from which they are one hit. Two are two events, such as calls that a client repeated. */
@@ -169,7 +174,7 @@ async function passingShare(sql: SQL, filter: Filter, statistics: Statistics): P
 }
 
 /**
- * Returns the earliest time of each part. The last part guarantees hits: if its newest messages do not fill a block, contrary
+ * Returns the earliest time of each part. The last part guarantees hits: if its newest messages do not fill a page, contrary
  * to the statistics, it gets no time limit.
  */
 async function sinceWhen(
@@ -183,16 +188,16 @@ async function sinceWhen(
   const parts = chooseParts(words, rows, passing, bounds, isLong);
   const since = parts.map(({ share }) => timeOfNewest(statistics, share, filter));
   const [last, time] = [parts.at(-1), since.at(-1)];
-  if (!last || !time || (await makesBlock(sql, last, time, filter, isLong))) return since;
+  if (!last || !time || (await fillsPage(sql, last, time, filter, isLong))) return since;
   return [...since.slice(0, -1), 0];
 }
 
-async function makesBlock(sql: SQL, part: Part, since: number, filter: Filter, isLong: boolean): Promise<boolean> {
-  const newest = partsStatement(() => "m.id", [part], [since], filter, { gathered: RERANKED, isLong });
+async function fillsPage(sql: SQL, part: Part, since: number, filter: Filter, isLong: boolean): Promise<boolean> {
+  const newest = partsStatement(() => "m.id", [part], [since], filter, { gathered: LEAST_NEWEST, isLong });
   const { found } = await one<{ found: number }>(
     sql.unsafe(`select count(*)::integer as found from (${newest}) as newest`, filter.values),
   );
-  return found === RERANKED;
+  return found === LEAST_NEWEST;
 }
 
 /**
@@ -212,7 +217,10 @@ export async function rank(
   if (basis.words.length === 0) return [];
   const words = weigh(basis);
   const ranked = (columns: string) => candidates(columns, basis, filter, bounds);
-  const hits: FoundTurn[] = await sql.unsafe(hitsStatement(words, ranked, page), filter.values);
+  const hits: FoundTurn[] = await sql.unsafe(
+    hitsStatement(words, ranked, page, basis.scoped ? RERANKED.scoped : RERANKED.everywhere),
+    filter.values,
+  );
   const blocks = [...Map.groupBy(hits, (hit) => hit.block)].toSorted(([a], [b]) => a - b).map(([, block]) => block);
   const neighbours = await neighboursOf(sql, hits, words, filter);
   const vectors = await vectorsOf(
@@ -334,16 +342,18 @@ function candidates(columns: string, basis: Basis, filter: Filter, bounds: Bound
 
 /**
  * Selects the candidates but for the long ones that are worth the least by their lengths: their vectors lie apart from their
- * rows, and reading them takes most of the time.
+ * rows, and reading them takes most of the time. Rows are read again by their places in the table, which stay the same within
+ * a statement.
  */
 function withoutLong(columns: string, found: (columns: (part: Part) => string) => string, most: number): string {
-  const seen = ({ isLate = false }: Part) => `m.id, octet_length(m.content) as bytes, m.role, ${isLate} as is_late`;
-  return `select ${columns} from (
-      select id, bytes, row_number() over (
-        partition by bytes > ${INLINE_BYTES} order by is_late, ${priorIn} desc, id
-      ) as number from (${found(seen)}) as found
-    ) as kept join messages m on m.id = kept.id
-    where kept.bytes <= ${INLINE_BYTES} or kept.number <= ${most}`;
+  const seen = ({ isLate = false }: Part) =>
+    `m.ctid as place, m.id, octet_length(m.content) as bytes, m.role, ${isLate} as is_late`;
+  return `with found as materialized (${found(seen)})
+    select ${columns} from (
+      select place from found where bytes <= ${INLINE_BYTES}
+      union all
+      (select place from found where bytes > ${INLINE_BYTES} order by is_late, ${priorIn} desc, id limit ${most})
+    ) as kept join messages m on m.ctid = kept.place`;
 }
 
 /** Selects the hits of the blocks that a page lies in, with the number of hits before each block. */
@@ -351,6 +361,7 @@ function hitsStatement(
   words: QueryWords,
   ranked: (columns: string) => string,
   { offset, limit }: { offset: number; limit: number },
+  blockSize: number,
 ): string {
   const columns = words.lexemes.map((_, index) => `f${index}`);
   const seen = "id, conversation_id, turn_number, created_at, role, bytes, asks, label";
@@ -365,7 +376,11 @@ function hitsStatement(
     placed as (
       select ${seen}, ${columns.join(", ")}, (row_number() over (
         order by own desc, created_at desc, conversation_id, turn_number
-      ) - 1) / ${RERANKED} as own_block from copies where copy = 1 or times < ${REPEATED}
+      ) - 1) / ${blockSize} as own_block from (
+        select ${seen}, ${columns.join(", ")}, own from alike where alike < ${REPEATED}
+        union all
+        select ${seen}, ${columns.join(", ")}, own from copies where copy = 1 or times < ${REPEATED}
+      ) as different
     ),
     hits as materialized (
       select *, min(own_block) over (
@@ -385,26 +400,33 @@ function hitsStatement(
 
 /** Reads the turns near the best that are no hits of these blocks themselves, but for long ones, which lend no weight. */
 function neighboursOf(sql: SQL, hits: FoundTurn[], words: QueryWords, { known }: Filter): Promise<Turn[]> {
-  const places = placesNear(hits);
-  if (places.length === 0) return Promise.resolve([]);
+  const runs = placesNear(hits).flatMap(({ conversation, turns }) =>
+    runsOf(turns).map((run) => ({ conversation, ...run })),
+  );
+  if (runs.length === 0) return Promise.resolve([]);
   return sql.unsafe(
     `select m.id, m.conversation, m.turn, m.time, m.bytes, m.role, m.asks, m.label, m.frequencies, false as is_hit
-    from unnest($1::uuid[], $2::integer[]) as near (conversation, turn) cross join lateral (
+    from unnest($1::uuid[], $2::integer[], $3::integer[]) as near (conversation, first, last) cross join lateral (
       select m.id, m.conversation_id as conversation, m.turn_number as turn,
         extract(epoch from m.created_at)::float8 as time, m.bytes, m.role, ${asks} as asks, ${labelWords(words)} as label,
         array[${frequenciesOf(words).join(", ")}]::float8[] as frequencies
       from (
         select ${ROW} from messages m where m.conversation_id = near.conversation
-          and m.turn_number = near.turn and octet_length(m.content) <= ${MOST_NEAR_BYTES} and ${known} offset 0
+          and m.turn_number between near.first and near.last
+          and octet_length(m.content) <= ${MOST_NEAR_BYTES} and ${known} offset 0
       ) as m offset 0
     ) as m`,
     [
       sql.array(
-        places.map(({ conversation }) => conversation),
+        runs.map(({ conversation }) => conversation),
         "UUID",
       ),
       sql.array(
-        places.map(({ turn }) => turn),
+        runs.map(({ first }) => first),
+        "INTEGER",
+      ),
+      sql.array(
+        runs.map(({ last }) => last),
         "INTEGER",
       ),
     ],
@@ -413,19 +435,34 @@ function neighboursOf(sql: SQL, hits: FoundTurn[], words: QueryWords, { known }:
 
 /** The hits of a block, and the turns near its best. What is a hit of another block only lends weight here. */
 function withWindows(block: FoundTurn[], turns: ReadonlyMap<string, ReadonlyMap<number, Turn>>): Turn[] {
-  const others = placesNear(block).flatMap(({ conversation, turn }) => turns.get(conversation)?.get(turn) ?? []);
+  const others = placesNear(block).flatMap(({ conversation, turns: near }) => {
+    const known = turns.get(conversation);
+    return [...near].flatMap((turn) => known?.get(turn) ?? []);
+  });
   const lending = others.filter(({ bytes }) => bytes <= MOST_NEAR_BYTES);
   return [...block, ...lending.map((turn) => ({ ...turn, is_hit: false }))];
 }
 
-/** The places near the best of some hits at which there is none of these. */
-function placesNear(hits: FoundTurn[]): { conversation: string; turn: number }[] {
-  return [...byConversation(hits)].flatMap(([conversation, own]) => {
-    const near = new Set<number>();
-    for (const { turn } of [...own.values()].filter(({ is_best }) => is_best))
-      for (let other = turn - REACH; other <= turn + REACH; other += 1) if (!own.has(other)) near.add(other);
-    return [...near].map((turn) => ({ conversation, turn }));
+/** The places near the best of some hits at which there is none of these, by conversation. */
+function placesNear(hits: FoundTurn[]): { conversation: string; turns: Set<number> }[] {
+  return Array.from(byConversation(hits), ([conversation, own]) => {
+    const turns = new Set<number>();
+    for (const { turn, is_best } of own.values())
+      if (is_best)
+        for (let other = turn - REACH; other <= turn + REACH; other += 1) if (!own.has(other)) turns.add(other);
+    return { conversation, turns };
   });
+}
+
+/** Turn numbers that follow each other, as one run each. */
+function runsOf(turns: ReadonlySet<number>): { first: number; last: number }[] {
+  const runs: { first: number; last: number }[] = [];
+  for (const turn of [...turns].toSorted((a, b) => a - b)) {
+    const run = runs.at(-1);
+    if (run?.last === turn - 1) run.last = turn;
+    else runs.push({ first: turn, last: turn });
+  }
+  return runs;
 }
 
 /** Whether a turn ends with a question. */
@@ -449,11 +486,10 @@ function labelWords({ lexemes }: QueryWords): string {
  */
 function copiesOf(weighed: string): string {
   const alike = "own, bytes, role";
-  return `alike as (select *, count(*) over (partition by ${alike}) as alike from (${weighed}) as weighed),
+  return `alike as materialized (select *, count(*) over (partition by ${alike}) as alike from (${weighed}) as weighed),
     told as (
-      select *, case when alike >= ${REPEATED} then (
-        select hashtextextended(m.content, 0) from messages m where m.id = alike.id
-      ) end as text from alike
+      select *, (select hashtextextended(m.content, 0) from messages m where m.id = alike.id) as text
+      from alike where alike >= ${REPEATED}
     ),
     copies as materialized (
       select *, count(*) over (partition by ${alike}, text) as times, row_number() over (

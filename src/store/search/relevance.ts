@@ -68,10 +68,10 @@ export interface ScoredTurn {
 
 const wordsIn = `bytes / ${BYTES_PER_WORD}.0::float8`;
 const rolesIn = Object.entries(ROLE_WEIGHTS)
-  .map(([role, weight]) => `when '${role}' then ${weight}`)
+  .map(([role, weight]) => `when '${role}' then ${weight}::float8`)
   .join(" ");
 /** A SQL expression for what a turn is worth by its `bytes` and `role`, whatever its words. */
-export const priorIn = `power(1 + ${wordsIn} / ${LENGTH_WORDS}, ${LENGTH_POWER}) * case role ${rolesIn} else 1 end`;
+export const priorIn = `power(1 + ${wordsIn} / ${LENGTH_WORDS}, ${LENGTH_POWER}) * case role ${rolesIn} else 1::float8 end`;
 
 /**
  * Returns a SQL expression for the score of a turn by itself: of `bytes`, `role`, `label`, and a frequency `f0`, `f1` … of

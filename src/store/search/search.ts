@@ -32,7 +32,7 @@ import { basisOf, rank } from "./rank.ts";
 import type { Basis, Filter, FoundBy, Ranked } from "./rank.ts";
 import { StatisticsCache } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
-import { countMatches } from "./total.ts";
+import { countMatches, totalLimit } from "./total.ts";
 import type { Total } from "./total.ts";
 import { Vocabulary } from "./vocabulary.ts";
 
@@ -109,7 +109,12 @@ export class Search {
     const search = async (sql: SQL, seen: string | undefined): Promise<SearchReply> => {
       const query = await parseQuery(sql, text);
       const filter = await filterOf(sql, narrowing, query, going?.snapshot ?? seen);
-      const begun = await this.#place(sql, query, filter, going, { offset, snapshot: seen, now: now.getTime() });
+      const begun = await this.#place(sql, query, filter, going, {
+        offset,
+        snapshot: seen,
+        now: now.getTime(),
+        isCounted: facets === true,
+      });
       const { order, meaning, total } = await ordered(sql, query, begun, { filter, narrowing, sought });
       const place = { ...begun, meaning };
       const page = { offset: place.offset, limit: limit + 1 };
@@ -167,10 +172,10 @@ export class Search {
     query: SearchQuery,
     filter: Filter,
     going: SearchPlace | undefined,
-    beginning: { offset: number; snapshot: string | undefined; now: number },
+    beginning: Beginning,
   ): Promise<SearchPlace> {
     if (going && Bun.deepEquals(going.languages, query.languages)) return going;
-    return this.#begin(sql, query, filter, going ?? beginning);
+    return this.#begin(sql, query, filter, { ...beginning, ...going });
   }
 
   /** Determines what the first page finds and later pages keep. */
@@ -178,7 +183,7 @@ export class Search {
     sql: SQL,
     query: SearchQuery,
     filter: Filter,
-    { offset, snapshot, now }: { offset: number; snapshot: string | undefined; now: number },
+    { offset, snapshot, now, isCounted }: Beginning,
   ): Promise<SearchPlace> {
     const statistics = await this.#statistics.get(sql);
     const asked = rarest(query.words, statistics);
@@ -193,7 +198,7 @@ export class Search {
     );
     const words = [...new Set([...asked, ...corrected.map(({ to }) => to)])];
     const basis = corrected.length === 0 ? exact : await basisOf(sql, words, filter, statistics);
-    const total = await counted(sql, query, basis, filter);
+    const total = await counted(sql, query, basis, filter, totalLimit(basis, isCounted));
     const { languages } = query;
     return { snapshot: snapshot ?? (await currentSnapshot(sql)), basis, languages, ...total, corrected, offset, now };
   }
@@ -216,6 +221,15 @@ export class Search {
       })),
     };
   }
+}
+
+/** What a search begins with besides its query and filters. */
+interface Beginning {
+  offset: number;
+  snapshot: string | undefined;
+  now: number;
+  /** Whether its hits are counted by their facets. */
+  isCounted: boolean;
 }
 
 /** A query that is looked for by meaning. */
@@ -297,9 +311,9 @@ function found(sql: SQL, query: SearchQuery, { basis }: SearchPlace, filter: Fil
   return isLiteral(query) ? findLiterally(sql, query.literal, filter, page) : rank(sql, basis, filter, page);
 }
 
-function counted(sql: SQL, query: SearchQuery, basis: Basis, filter: Filter): Promise<Total> {
+function counted(sql: SQL, query: SearchQuery, basis: Basis, filter: Filter, limit: number): Promise<Total> {
   if (isListing(query, filter)) return countNewest(sql, filter);
-  return isLiteral(query) ? countLiterally(sql, query.literal, filter) : countMatches(sql, basis, filter);
+  return isLiteral(query) ? countLiterally(sql, query.literal, filter) : countMatches(sql, basis, filter, limit);
 }
 
 /** Returns whether the query has no indexed word: only stop words or signs, for example. */

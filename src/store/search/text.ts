@@ -1,3 +1,4 @@
+import type { Beginnings } from "./beginnings.ts";
 import { Kind, isUnspaced, traitsAt } from "./characters.ts";
 import { MAX_WORD_CHARACTERS, scan } from "./scanner.ts";
 import type { WordSink } from "./scanner.ts";
@@ -162,8 +163,8 @@ export interface Word {
   text: string;
 }
 
-/** Returns the words of a content, and their other forms, with their places. */
-export function wordsIn(content: string): Word[] {
+/** Returns the words of a content, and their other forms, with their places; of parts that some beginnings may be in, if given. */
+export function wordsIn(content: string, beginnings?: Beginnings): Word[] {
   const words: Word[] = [];
   const add = (text: string, start: number, end: number) => {
     words.push({ text, start, end });
@@ -173,6 +174,23 @@ export function wordsIn(content: string): Word[] {
     const isNegative = /^\d/.test(text) && /^\s?-$/.test(content.slice(Math.max(0, start - 2), start));
     add(text, isNegative ? start - 1 : start, end);
   };
-  scan(content, 0, content.length, { word: addWord, form: add, last: add });
+  const sink = { word: addWord, form: add, last: add };
+  if (beginnings === undefined) scan(content, 0, content.length, sink);
+  else
+    for (let start = 0; start < content.length;) {
+      const end = spaceAt(content, start);
+      if (beginnings.mayBeIn(content, start, end)) scan(content, start, end, sink);
+      start = end + 1;
+    }
   return words;
+}
+
+/** The next white space in ASCII, where any name ends; else the end of the text. */
+function spaceAt(text: string, from: number): number {
+  let at = from;
+  for (; at < text.length; at += 1) {
+    const unit = text.charCodeAt(at);
+    if (unit === 0x20 || (unit >= 0x09 && unit <= 0x0d)) break;
+  }
+  return at;
 }

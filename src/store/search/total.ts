@@ -1,13 +1,19 @@
 import type { SQL } from "bun";
 import { one } from "../database/one.ts";
 import { EXACT_TOTAL_LIMIT } from "../reply.ts";
+import { areLong } from "./candidates.ts";
 import { anyOf, tsquery } from "./query.ts";
 import type { Basis, Filter } from "./rank.ts";
 
-/** Without a filter, a word in this many messages exceeds the limit for certain, so nothing is counted. */
-const COUNTLESS_MESSAGES = 2 * EXACT_TOTAL_LIMIT;
+/**
+ * Limit of exact totals where many texts are long. Each match takes a page of the table for itself there, so counting 10,000
+ * takes longer than finding the best.
+ */
+const LONG_TOTAL_LIMIT = 1000;
+/** Without a filter, a word in so many times the limit exceeds it for certain, so nothing is counted. */
+const COUNTLESS_TIMES = 2;
 /** The same with a filter, whose share of the matches is an estimate. */
-const COUNTLESS_FILTERED = 3 * EXACT_TOTAL_LIMIT;
+const COUNTLESS_FILTERED_TIMES = 3;
 
 /** The number of matches. */
 export interface Total {
@@ -16,14 +22,23 @@ export interface Total {
   isLowerBound: boolean;
 }
 
-const countless: Total = { total: EXACT_TOTAL_LIMIT, isLowerBound: true };
+/** Limit of a search's exact total; `isCounted` says that its hits are counted by their facets, too. */
+export function totalLimit(basis: Pick<Basis, "averageLength">, isCounted: boolean): number {
+  return areLong(basis) && !isCounted ? LONG_TOTAL_LIMIT : EXACT_TOTAL_LIMIT;
+}
 
-/** Counts all matches, up to the limit of exact totals. */
-export async function countMatches(sql: SQL, { words, passing, matches }: Basis, filter: Filter): Promise<Total> {
+/** Counts all matches, up to a limit. */
+export async function countMatches(
+  sql: SQL,
+  { words, passing, matches }: Basis,
+  filter: Filter,
+  limit: number,
+): Promise<Total> {
+  const countless: Total = { total: limit, isLowerBound: true };
   if (words.length === 0) return { total: 0, isLowerBound: false };
   if (matches !== undefined) return { total: matches, isLowerBound: false };
   const known = (words.at(-1)?.count ?? 0) * passing;
-  const most = filter.values.length === 0 ? COUNTLESS_MESSAGES : COUNTLESS_FILTERED;
+  const most = limit * (filter.values.length === 0 ? COUNTLESS_TIMES : COUNTLESS_FILTERED_TIMES);
   // The statistics include the trash; all of it may be among the matches.
   if (known > most && known - (await messagesInTrash(sql)) > most) return countless;
   const lexemes = words.map(({ lexeme }) => lexeme);
@@ -31,11 +46,11 @@ export async function countMatches(sql: SQL, { words, passing, matches }: Basis,
     sql.unsafe(
       `select count(*)::integer as total from (
         select from messages m where m.search @@ ${tsquery(anyOf(lexemes))} and ${filter.condition}
-          limit ${EXACT_TOTAL_LIMIT + 1}) as counted`,
+          limit ${limit + 1}) as counted`,
       filter.values,
     ),
   );
-  return total > EXACT_TOTAL_LIMIT ? countless : { total, isLowerBound: false };
+  return total > limit ? countless : { total, isLowerBound: false };
 }
 
 async function messagesInTrash(sql: SQL): Promise<number> {

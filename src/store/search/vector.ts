@@ -18,18 +18,18 @@ const LEXEMES_FROM = 4;
  * none above 16,383.
  */
 export function placesIn(vector: Uint8Array, lexemes: readonly string[]): Place[] {
-  const sought = soughtBytes(lexemes);
-  // Few lexemes begin like a sought one; the others need not be compared.
-  const begins = new Uint8Array(256);
-  for (const { bytes } of sought) begins[bytes[0] ?? 0] = 1;
+  const { sought, begins, last } = soughtIn(lexemes);
   const places: Place[] = [];
   let at = LEXEMES_FROM;
   for (let left = numberOfLexemes(vector); left > 0; left -= 1) {
     const start = at;
+    const first = vector[start] ?? 0;
+    // Lexemes are in the order of their bytes.
+    if (first > last) break;
     while (vector[at] !== 0) at += 1;
     const count = numberAt(vector, at + 1);
     const from = at + 3;
-    if (begins[vector[start] ?? 0] === 1) {
+    if (begins[first] === 1) {
       const end = at;
       const word = sought.findIndex((each) => isLexeme(vector, start, end, each));
       const found = word === -1 ? 0 : count;
@@ -46,11 +46,29 @@ interface SoughtBytes {
   isBeginning: boolean;
 }
 
-function soughtBytes(lexemes: readonly string[]): SoughtBytes[] {
-  return lexemes.map((lexeme) => {
+interface Sought {
+  sought: SoughtBytes[];
+  /** By a first byte: few lexemes begin like a sought one; the others need not be compared. */
+  begins: Uint8Array;
+  /** The last of the first bytes. */
+  last: number;
+}
+
+/** A query's words, which are looked for in many vectors. */
+const known = new WeakMap<readonly string[], Sought>();
+
+function soughtIn(lexemes: readonly string[]): Sought {
+  const before = known.get(lexemes);
+  if (before) return before;
+  const sought = lexemes.map((lexeme) => {
     const beginning = beginningOf(lexeme);
     return { bytes: Buffer.from(beginning ?? lexeme), isBeginning: beginning !== undefined };
   });
+  const begins = new Uint8Array(256);
+  for (const { bytes } of sought) begins[bytes[0] ?? 0] = 1;
+  const made = { sought, begins, last: begins.lastIndexOf(1) };
+  known.set(lexemes, made);
+  return made;
 }
 
 function isLexeme(vector: Uint8Array, from: number, to: number, { bytes, isBeginning }: SoughtBytes): boolean {

@@ -9,6 +9,7 @@ import type { Store } from "../../../src/store/store.ts";
 import { connect, emptyDatabase, engines, testStore } from "../../support/postgres.ts";
 
 const MILLION = 1_000_000;
+const filterOfAll = { sieve: "true", scope: undefined };
 const words = (...counts: number[]) => counts.map((count, index) => ({ lexeme: "abcdefghijkl"[index] ?? "", count }));
 
 describe("the candidates of a search", () => {
@@ -24,6 +25,23 @@ describe("the candidates of a search", () => {
     expect(newest?.match).toBe("('a' | 'b' | 'c') & !(('a') | ('b' & 'c'))");
     expect(newest?.share).toBeCloseTo(BOUNDS.newest / 50_100);
     expect(more).toEqual([]);
+  });
+
+  test("are all matches when these are few, whatever the words", () => {
+    const many = words(10, 20, 30, 40, 50, 2000);
+    const [, others] = chooseParts(many, 2500, 1, BOUNDS);
+    expect(others).toMatchObject({ share: 1, isWhole: true });
+    expect(others?.match).toStartWith("('a' | 'b' | 'c' | 'd' | 'e' | 'f') & !(");
+    const statement = (isLong: boolean) =>
+      partsStatement(() => "m.id", chooseParts(many, 2500, 1, BOUNDS, isLong), [0, 0], filterOfAll, {
+        gathered: BOUNDS.gathered,
+        isLong,
+      });
+    expect(statement(false)).toEndWith("and true limit 6000)");
+    // Many long vectors would be read.
+    expect(statement(true)).toEndWith("limit 200) as m)");
+    const [, newest] = chooseParts(words(10, 20, 30, 40, 50, 4000), 5000, 1, BOUNDS);
+    expect(newest?.share).toBeCloseTo(BOUNDS.newest / 4000);
   });
 
   test("are the newest when even the rarest combination has too many", () => {
