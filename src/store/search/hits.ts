@@ -230,14 +230,14 @@ async function readTexts(sql: SQL, ids: unknown, isFull: boolean): Promise<Texts
     join conversations c on c.id = m.conversation_id`;
   const texts = rows.flatMap(({ id, text }) => (text === null ? [] : [{ id, text }]));
   if (texts.length === rows.length) {
-    const sizes = rows.map(({ text, ...size }) => ({ ...size, content_length: charactersIn(text ?? "") }));
+    const sizes = rows.map((row) => ({ ...row, content_length: charactersIn(row.text ?? "") }));
     return { sizes, texts, scanned: SCANNED_CHARACTERS, read: SCANNED_CHARACTERS };
   }
   const lengths = rows.map((row) => row.content_length);
   const scanned = largestWhole(lengths, SCANNED_CHARACTERS);
   const read = isFull ? Math.max(0, ...lengths) : scanned;
   return {
-    sizes: rows.map(({ text: _, ...size }) => size),
+    sizes: rows,
     texts: await sql`select id, left(content, ${read}::integer) as text from messages where id = any(${ids})`,
     scanned,
     read,

@@ -7,8 +7,40 @@ import { wordsIn } from "../../../src/store/search/text.ts";
 const SEED = 20_260_101;
 
 const pieces = constantFrom(
-  ...[" ", "\n", ".", "-", "_", "/", ":", "@", "(", "’", "\ufeff", "a", "b", "x", "e", "v", "B", "X", "V"],
-  ...["0", "12", "3", "é", "Σ", "ß", "漢", "ไ", "👍", "fooBar", "HTTPServer", "v1.2.3", "3.14", "12e5", "./gradlew"],
+  " ",
+  "\n",
+  ".",
+  "-",
+  "_",
+  "/",
+  ":",
+  "@",
+  "(",
+  "’",
+  "\ufeff",
+  "a",
+  "b",
+  "x",
+  "e",
+  "v",
+  "B",
+  "X",
+  "V",
+  "0",
+  "12",
+  "3",
+  "é",
+  "Σ",
+  "ß",
+  "漢",
+  "ไ",
+  "👍",
+  "fooBar",
+  "HTTPServer",
+  "v1.2.3",
+  "3.14",
+  "12e5",
+  "./gradlew",
 );
 const texts = array(pieces, { maxLength: 30 }).map((some) => some.join(""));
 
@@ -48,6 +80,12 @@ test("so is each word of any text, and of one that is cut for its length", () =>
 test("other parts are not read", () => {
   const text = "the runner ran, and getRun() at run/time";
   expect(wordsIn(text, new Beginnings(["run"])).map((word) => word.text)).toEqual([
-    ...["runner", "getrun", "get", "run", "run", "time", "runtime"],
+    "runner",
+    "getrun",
+    "get",
+    "run",
+    "run",
+    "time",
+    "runtime",
   ]);
 });
