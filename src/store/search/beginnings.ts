@@ -1,4 +1,4 @@
-import { MAX_WORD_CHARACTERS } from "./scanner.ts";
+import { MAX_WORD_CHARACTERS, isEscaped } from "./scanner.ts";
 
 /** ASCII characters; a token with others is always read. */
 const CHARACTERS = 128;
@@ -35,8 +35,9 @@ export class Beginnings {
         follows = false;
         continue;
       }
-      // Parts of camelCase begin with a capital, and versions within a word with a digit: both come before the small letters.
-      const isBeginning = !follows || unit < A;
+      // Parts of camelCase begin with a capital, and versions within a word with a digit: both come before the small letters. A word
+      // also begins behind an escaped line break.
+      const isBeginning = !follows || unit < A || isEscaped(text, at - 1);
       if (isBeginning && this.#firsts[small] === 1) {
         // Behind a sign, a name of several words goes on; beyond ASCII, the token is read anyway.
         const next = at + 1 < to ? smallOf(text.charCodeAt(at + 1)) : 0;

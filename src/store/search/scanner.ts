@@ -112,7 +112,7 @@ function wordOf(text: string, start: number, end: number, seen: number): string 
  * Whether a word begins with the letter of an escaped line break or tab, as in JSON in a text: `\nword`. It may also be a folder
  * of Windows, so the word without that letter is another form of it.
  */
-function isEscaped(text: string, start: number): boolean {
+export function isEscaped(text: string, start: number): boolean {
   return text[start - 1] === "\\" && /[ntr]/.test(text[start] ?? "");
 }
 

@@ -13,6 +13,8 @@ const pieces = constantFrom(
   "-",
   "_",
   "/",
+  "\\n",
+  "\\t",
   ":",
   "@",
   "(",
