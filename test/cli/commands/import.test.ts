@@ -335,7 +335,7 @@ describe("dewey import", () => {
     ] as const)
       expect(await contents(conversation)).toEqual([content]);
     const again = JSON.parse((await run(["import", "--json"], elsewhere)).stdout) as object;
-    expect(again).toMatchObject({ messages: 0, known: 3, versions: 0 });
+    expect(again).toMatchObject({ messages: 0, known: 4, versions: 0 });
   });
 
   test("names what it could not read, says what an unknown folder looks like, and reads all the rest", async () => {
