@@ -43,9 +43,7 @@ export class MessageSender {
     const [first] = batch;
     if (first === undefined) return;
     try {
-      const { others, left } = await this.#store(conversation, batch);
-      // Only the message at fault is left out.
-      for (const item of left) await this.send(conversation, [item]);
+      const others = await this.#store(conversation, batch);
       if (others.length === 0) return;
       const { items, repeated } = batchOf(others.map(secondVersion));
       this.known += repeated;
@@ -57,12 +55,25 @@ export class MessageSender {
       // Of a refused batch only the message at fault is left out.
       if (batch.length === 1) this.#options.refuse(thrown, first.place);
       else if (code === "unavailable") throw thrown;
-      else for (const item of batch) await this.send(conversation, [item]);
+      else await this.#sendEach(conversation, batch);
     }
   }
 
-  /** Sends messages; returns those whose ids are known with another text, and those that are not stored. */
-  async #store(conversation: string, batch: Waiting[]): Promise<{ others: Waiting[]; left: Waiting[] }> {
+  /**
+   * Sends the messages of a call that failed, one by one. Calls are stored in parts, so some may be there: the server had been
+   * asked for them before, and what it has now is new.
+   */
+  async #sendEach(conversation: string, batch: Waiting[]): Promise<void> {
+    const known = this.known;
+    this.#stored.set(conversation, { isFormer: false, ...this.#stored.get(conversation), isKnown: true });
+    const left = await this.#missing(conversation, batch);
+    this.stored += this.known - known;
+    this.known = known;
+    for (const item of left) await this.send(conversation, [item]);
+  }
+
+  /** Sends messages; returns those whose ids are known with another text. */
+  async #store(conversation: string, batch: Waiting[]): Promise<Waiting[]> {
     const { isFormer } = this.#stored.get(conversation) ?? {};
     const messages = batch.map(({ message: { metadata, ...rest }, former }) => ({
       ...rest,
@@ -71,18 +82,14 @@ export class MessageSender {
     }));
     const reply = await this.#options.call("dewey_import_messages", { conversation_id: conversation, messages });
     this.stored += Number(reply["stored"]);
-    const leftIds = new Set(textsIn(reply["left"]));
-    const left = batch.filter(({ message }) => leftIds.has(message.message_id));
-    const versions = batch.filter(
-      ({ message }) => message.metadata?.["version_of"] !== undefined && !leftIds.has(message.message_id),
-    ).length;
+    const versions = batch.filter(({ message }) => message.metadata?.["version_of"] !== undefined).length;
     this.versions += Math.min(versions, Number(reply["stored"]));
     await this.#note(conversation, reply, batch);
     const changed = new Set(textsIn(reply["changed"]));
     this.known += Number(reply["known"]) - changed.size;
     const stored = this.#stored.get(conversation);
     if (stored !== undefined) stored.isKnown ||= Number(reply["known"]) > 0;
-    return { others: batch.filter(({ message }) => changed.has(message.message_id)), left };
+    return batch.filter(({ message }) => changed.has(message.message_id));
   }
 
   /**

@@ -39,14 +39,11 @@ export class Imports {
     this.#messages = messages;
   }
 
-  /**
-   * Stores what is new. What is known counts as known, whoever has it; `changed` names those with another content, and `left`
-   * those that are not stored.
-   */
+  /** Stores what is new. What is known counts as known, whoever has it; `changed` names those with another content. */
   async store(input: {
     conversation_id: string;
     messages: ImportedMessage[];
-  }): Promise<Pick<BulkStored, "changed" | "elsewhere" | "left"> & { stored: number; known: number }> {
+  }): Promise<Pick<BulkStored, "changed" | "elsewhere"> & { stored: number; known: number }> {
     const adopted = await this.#adopt(input.conversation_id, input.messages);
     const messages = input.messages
       .filter(({ message_id }) => !adopted.has(message_id.toLowerCase()))
@@ -57,12 +54,10 @@ export class Imports {
       known = 0,
       changed,
       elsewhere,
-      left,
     } = messages.length === 0
       ? { stored: 0, known: 0 }
       : await this.#messages.storeBulk({ conversation_id: input.conversation_id, messages, ...options });
-    const named = { ...(changed && { changed }), ...(elsewhere && { elsewhere }), ...(left && { left }) };
-    return { stored, known: known + adopted.size, ...named };
+    return { stored, known: known + adopted.size, ...(changed && { changed }), ...(elsewhere && { elsewhere }) };
   }
 
   /** Which messages are not stored as they are. Those that are count wherever they are. */

@@ -32,8 +32,6 @@ export interface BulkStored {
   changed?: string[];
   /** Other conversations that have some of the known ones. */
   elsewhere?: string[];
-  /** With `skip_copies`: ids of messages that are not stored, because one of them, or something else, kept them from it. */
-  left?: string[];
   first_turn?: number;
   last_turn?: number;
   message_ids?: string[];
@@ -71,8 +69,8 @@ export class Messages {
   /**
    * Stores all messages or none, into an existing conversation or a new one. Errors name `messages[3].…`. With `skip_known`,
    * messages whose ids the conversation has are skipped even if they differ, so that a source can be imported again. With
-   * `skip_copies`, those of other conversations are skipped too, and the reply names these, the messages that differ, and those
-   * that are left because something between kept them from being stored.
+   * `skip_copies`, those of other conversations are skipped too, and the reply names these and the messages that differ; a call
+   * that fails may then have stored the messages before the one at fault.
    */
   async storeBulk(input: {
     conversation_id?: string | undefined;
@@ -93,8 +91,7 @@ export class Messages {
         : { messages: input.messages };
     const options = { single: false, followToTrash: input.follow_to_trash ?? false };
     const stored = await this.#appended(conversationId, messages, options, input.skip_copies === true);
-    const left = messages.slice(stored.length).flatMap((message) => message.message_id ?? []);
-    return bulkStored(conversationId, stored, { ...passedOver, ...(left.length > 0 ? { left } : {}) });
+    return bulkStored(conversationId, stored, passedOver);
   }
 
   /** Messages of an import are stored in parts: its copies are passed over, so that it may be repeated after a failure. */
@@ -188,7 +185,7 @@ export class Messages {
 function bulkStored(
   conversation_id: string,
   stored: StoredMessage[],
-  passedOver: Pick<BulkStored, "known" | "changed" | "elsewhere" | "left">,
+  passedOver: Pick<BulkStored, "known" | "changed" | "elsewhere">,
 ): BulkStored {
   const turns = stored.map((message) => message.turn_number);
   return {

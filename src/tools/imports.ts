@@ -41,7 +41,6 @@ export const importMessages = defineTool({
     known: z.int(),
     changed: z.array(z.string()).optional(),
     elsewhere: z.array(z.string()).optional(),
-    left: z.array(z.string()).optional().describe("not stored, because one of them is at fault"),
   }),
   annotations: adds,
   ownOnly: true,

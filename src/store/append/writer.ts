@@ -111,7 +111,7 @@ export class Writer {
 
   /**
    * The same in parts, which are stored one after the other: while the database stores one, the next is prepared. When a part is
-   * not stored, neither are those behind it: fewer messages are returned then, and none means that the call throws.
+   * not stored, neither are those behind it, and the call throws.
    */
   async appendInParts(
     conversationId: string,
@@ -129,9 +129,10 @@ export class Writer {
     });
     // Each is waited for: a caller that tries again must not overtake the rest.
     const ends = await Promise.allSettled(stored);
-    const [first] = ends;
-    if (first?.status === "rejected") throw first.reason;
-    return ends.flatMap((end) => (end.status === "fulfilled" ? end.value : []));
+    return ends.flatMap((end) => {
+      if (end.status === "rejected") throw end.reason;
+      return end.value;
+    });
   }
 
   /** Prepares messages for `appendWithin`, before its transaction: large ones may wait for others. */
