@@ -3,6 +3,7 @@ import { browserPath, fileBrowser } from "../support/browser.ts";
 import { failingTools } from "../support/failing-tools.ts";
 import type { ToolCall } from "../support/failing-tools.ts";
 import { fileListener } from "../support/listener.ts";
+import { until } from "../support/rpc.ts";
 import { answer, prompt, storeTalk } from "../support/talks.ts";
 
 // What a conversation asks for when it is opened at a turn.
@@ -42,6 +43,23 @@ describe.skipIf(browserPath === null)("a conversation that is opened at a turn",
     await page.locator("article[data-turn='200'][data-current]").getByText("answer 200").waitFor();
     await page.getByRole("heading", { name: "The opened one" }).waitFor();
     expect(calls.filter(isOutline)).toHaveLength(1);
+  });
+
+  test("holds only the turns in the window in its first frame", async () => {
+    const page = await browsing.open("about:blank");
+    await page.addInitScript(`
+      const look = () => {
+        const count = document.querySelectorAll("article").length;
+        if (count === 0) requestAnimationFrame(look);
+        else window.firstCount = count;
+      };
+      requestAnimationFrame(look);
+    `);
+    await page.goto(`${address}?turn=200`);
+    const drawn = page.locator("article");
+    await until("the turns around the window", async () => (await drawn.count()) > 20);
+    const first = await page.evaluate<number>("firstCount");
+    expect(first).toBeLessThan((await drawn.count()) - 5);
   });
 
   test("keeps it in its place when the outline comes, and reads that once", async () => {
