@@ -181,9 +181,17 @@ function factsOfBytes(encoded: string): Required<Pick<DataFacts, "bytes" | "sha2
 
 /** Whether a text has every line of another, whatever stands around and between them. */
 export function hasLines(text: string, lines: string): boolean {
-  if (text.includes(lines.trim())) return true;
-  const own = new Set(text.split("\n").map((line) => line.trim()));
-  return lines.split("\n").every((line) => line.trim() === "" || own.has(line.trim()));
+  return text.includes(lines.trim()) || areAmong(lines, linesOf([text]));
+}
+
+/** The lines of texts, without the spaces around them. */
+export function linesOf(texts: readonly string[]): Set<string> {
+  return new Set(texts.flatMap((text) => text.split("\n").map((line) => line.trim())));
+}
+
+/** Whether every line of a text is one of these; empty ones always are. */
+export function areAmong(text: string, lines: ReadonlySet<string>): boolean {
+  return text.split("\n").every((line) => line.trim() === "" || lines.has(line.trim()));
 }
 
 /** The content of a result in MCP's form: its blocks, or what it has in their place. */

@@ -1,6 +1,6 @@
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
-import { isText, kept, readable, textOf, wordsOf } from "./blocks.ts";
+import { areAmong, isText, kept, linesOf, readable, textOf, wordsOf } from "./blocks.ts";
 import type { Said } from "./captured.ts";
 import { isPersons, kindOfUserText } from "./client-words.ts";
 
@@ -64,9 +64,7 @@ export class CodexEvents {
   /** What nothing has repeated until the end of a turn or of the session. */
   takeUnsaid(): Unsaid[] {
     const lines = this.#unsaid.size > 0 ? linesOf(this.#outputs) : new Set<string>();
-    const left = [...this.#unsaid.values()].filter(
-      ({ printed }) => printed === undefined || !isPrinted(printed, lines),
-    );
+    const left = [...this.#unsaid.values()].filter(({ printed }) => printed === undefined || !areAmong(printed, lines));
     this.#unsaid.clear();
     this.#outputs.length = 0;
     this.#outputCharacters = 0;
@@ -108,7 +106,7 @@ export class CodexEvents {
     while (this.#outputCharacters > MAX_OUTPUT_CHARACTERS && this.#outputs.length > 1)
       this.#outputCharacters -= this.#outputs.shift()?.length ?? 0;
     const { printed } = this.#unsaid.get(callKey(id)) ?? {};
-    if (printed === undefined || isPrinted(printed, linesOf([text]))) this.#unsaid.delete(callKey(id));
+    if (printed === undefined || areAmong(printed, linesOf([text]))) this.#unsaid.delete(callKey(id));
   }
 
   /** An event: a note when an item says the same, or may say it yet; else what a person saw. */
@@ -195,14 +193,6 @@ function textsOf({ message, text, ...told }: Json): string[] {
 /** Whether a text ends with another, which a client put behind its own. */
 function endsWith(text: string, end: string): boolean {
   return text.trimEnd().endsWith(end.trim());
-}
-
-function linesOf(texts: readonly string[]): Set<string> {
-  return new Set(texts.flatMap((text) => text.split("\n").map((line) => line.trim())));
-}
-
-function isPrinted(text: string, lines: ReadonlySet<string>): boolean {
-  return text.split("\n").every((line) => line.trim() === "" || lines.has(line.trim()));
 }
 
 /** Adds to a set that keeps the latest. */
