@@ -21,8 +21,8 @@ const INTERVAL_MS = 2000;
 /** Poll interval for the end of transactions that were writing when the language changed. */
 const WRITERS_INTERVAL_MS = 50;
 
-/** Outcome of a step; `waiting` is for transactions that were writing when the rebuild began. */
-type StepOutcome = "idle" | "waiting" | "more" | "done";
+/** Outcome of a step; `waiting` is for transactions that were writing when the change was made or announced. */
+type StepOutcome = "idle" | "waiting" | "announced" | "more" | "done";
 
 /**
  * Rebuilds the search vectors of all messages, in steps in the order of their ids, while callers store and search. Each step
@@ -36,8 +36,8 @@ export class Reindexer {
   readonly #sorter: IndexSorter;
   #woken = new AbortController();
   #isWalking = false;
-  /** The transactions that were writing when a rebuild began. */
-  #writers: { startedAt: string; transactions: Set<string> } | undefined;
+  /** The change whose rebuild waits, and the transactions that it waits for. */
+  #change: { startedAt: string; isAnnounced: boolean; writers: Set<string> | undefined } | undefined;
 
   /** `wanted` is the configured language, if any. */
   constructor(database: Database, wanted: string | undefined, sorter: IndexSorter, log: Log) {
@@ -71,14 +71,22 @@ export class Reindexer {
       let outcome: StepOutcome = "idle";
       try {
         outcome = await this.#step();
-        this.#isWalking = outcome === "more" || outcome === "waiting";
+        this.#isWalking = outcome !== "idle" && outcome !== "done";
+        if (outcome === "announced" && this.#change !== undefined)
+          this.#change = { ...this.#change, isAnnounced: true, writers: undefined };
         if (outcome === "done") await this.#finished();
       } catch (error) {
         if (!signal.aborted)
           this.#log.warn("a step of rebuilding the search index failed; it will be retried", { error });
       }
       // Half of the time is left to callers that store and search.
-      const restsMs = { idle: INTERVAL_MS, waiting: WRITERS_INTERVAL_MS, more: performance.now() - startedMs, done: 0 };
+      const restsMs = {
+        idle: INTERVAL_MS,
+        waiting: WRITERS_INTERVAL_MS,
+        announced: 0,
+        more: performance.now() - startedMs,
+        done: 0,
+      };
       await pause(restsMs[outcome], AbortSignal.any([signal, this.#woken.signal]));
     }
   }
@@ -90,7 +98,8 @@ export class Reindexer {
         select started_at::text as "startedAt", walked_to as "walkedTo" from dewey_search_language
         where started_at is not null`;
       if (!lock.taken || !walk) return "idle";
-      if (walk.walkedTo === null && (await this.#areWriting(sql, walk.startedAt))) return "waiting";
+      const pending = walk.walkedTo === null ? await this.#settle(sql, walk.startedAt) : undefined;
+      if (pending !== undefined) return pending;
       await sql.unsafe(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
       const messages = await nextMessages(sql, walk.walkedTo);
       const last = messages.at(-1);
@@ -107,20 +116,24 @@ export class Reindexer {
   }
 
   /**
-   * Returns whether a transaction that was writing messages when the language changed is still in progress: its statements
-   * may have been planned before and store words in the earlier language. A transaction that locks the table afterwards sees
-   * the change with that lock, as with `create index concurrently`. The advisory lock of the change is released only after
-   * its invalidations are sent.
+   * Waits until no transaction stores words in the earlier language: those that were writing messages when the language changed
+   * may have planned their statements before. A connection that was planning at that moment may even keep such a plan, since
+   * PostgreSQL takes it for valid when the invalidation comes before the plan is complete. So the change is announced once more
+   * after those transactions, which ends these plans, and the transactions that are writing then are waited for too.
    */
-  async #areWriting(sql: SQL, startedAt: string): Promise<boolean> {
-    const rows: { transaction: string }[] = await sql`select virtualtransaction as transaction from pg_locks
-      where locktype = 'relation' and relation = 'messages'::regclass and granted
-        and database = (select oid from pg_database where datname = current_database())
-        and mode in ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`;
-    const now = new Set(rows.map(({ transaction }) => transaction));
-    const known = this.#writers?.startedAt === startedAt ? this.#writers.transactions : now;
-    this.#writers = { startedAt, transactions: known.intersection(now) };
-    return this.#writers.transactions.size > 0;
+  async #settle(sql: SQL, startedAt: string): Promise<"waiting" | "announced" | undefined> {
+    const now = await writingTransactions(sql);
+    const known = this.#change?.startedAt === startedAt ? this.#change : undefined;
+    const change = {
+      startedAt,
+      isAnnounced: known?.isAnnounced ?? false,
+      writers: known?.writers?.intersection(now) ?? now,
+    };
+    this.#change = change;
+    if (change.writers.size > 0) return "waiting";
+    if (change.isAnnounced) return undefined;
+    await sql`select dewey_search_with(language::regconfig) from dewey_search_language`;
+    return "announced";
   }
 
   async #finished(): Promise<void> {
@@ -129,6 +142,18 @@ export class Reindexer {
     // Search weighs words by the statistics of ANALYZE. Autovacuum would run it too, but later.
     await this.#database.exclusive((sql) => sql.unsafe("analyze messages (search)"));
   }
+}
+
+/**
+ * The transactions that are writing messages. One that locks the table after a change's commit sees the change with that lock,
+ * as with `create index concurrently`; the advisory lock of the change is released only after its invalidations are sent.
+ */
+async function writingTransactions(sql: SQL): Promise<Set<string>> {
+  const rows: { transaction: string }[] = await sql`select virtualtransaction as transaction from pg_locks
+    where locktype = 'relation' and relation = 'messages'::regclass and granted
+      and database = (select oid from pg_database where datname = current_database())
+      and mode in ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`;
+  return new Set(rows.map(({ transaction }) => transaction));
 }
 
 interface Walked {
