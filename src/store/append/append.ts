@@ -133,8 +133,8 @@ class Preparation {
   }
 }
 
-/** Calls the database function once; verdicts come in the order of the rows. */
-export async function appendRows(sql: SQL, groups: AppendRow[][]): Promise<AppendOutcome[]> {
+/** Calls the database function once; verdicts come in the order of the rows. `words` is a cursor in which their words wait. */
+export async function appendRows(sql: SQL, groups: AppendRow[][], words?: string): Promise<AppendOutcome[]> {
   const rows = groups.flat();
   const callers = groups.flatMap((group, caller) => group.map(() => caller));
   const column = <Key extends keyof AppendRow>(key: Key) => rows.map((row) => row[key]);
@@ -151,7 +151,8 @@ export async function appendRows(sql: SQL, groups: AppendRow[][]): Promise<Appen
     ${sql.array(column("time"), "TIMESTAMPTZ")}::timestamptz[],
     ${sql.array(column("hash"), "TEXT")}::text[],
     ${sql.array(column("searchable"), "TEXT")}::text[],
-    ${sql.array(column("followToTrash"), "BOOLEAN")}::boolean[]
+    ${sql.array(column("followToTrash"), "BOOLEAN")}::boolean[],
+    ${words ?? null}::text::refcursor
   )`;
 }
 

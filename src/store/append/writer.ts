@@ -9,6 +9,7 @@ import type { IndexSorter } from "../search/index-sorter.ts";
 import { isHeavy } from "../workshop/workshop.ts";
 import type { Workshop } from "../workshop/workshop.ts";
 import { Late } from "../database/pool.ts";
+import { WordsAhead } from "./words-ahead.ts";
 
 /** Maximum rows of a group: enough to share the cost of a commit, few enough not to keep its callers waiting. */
 const MAX_GROUP_ROWS = 1000;
@@ -39,6 +40,10 @@ const MAX_CHARACTERS_AT_ONCE = 200_000;
  * the first is prepared.
  */
 const MAX_PART_CHARACTERS = 300_000;
+/** A part with fewer has its words made when it is stored: making them ahead costs two more round trips and a second copy. */
+const MIN_CHARACTERS_AHEAD = 50_000;
+/** Parts whose words are made ahead at once, each on a connection. A second would only wait for a processor. */
+const MAX_PARTS_AHEAD = 1;
 
 /** When groups are sent. */
 export interface GroupTimes {
@@ -74,6 +79,8 @@ export class Writer {
   readonly #times: GroupTimes;
   #waiting: Append[] = [];
   #isSending = false;
+  /** Parts whose words are made, and which wait for their turn. */
+  readonly #ahead = new Map<Append, WordsAhead>();
   readonly #underWay = new Set<UnderWay>();
   /** Callers that waited or were answered when the last group ended, and the timer while they are waited for. */
   #expected = 0;
@@ -106,7 +113,11 @@ export class Writer {
       this.#waiting = this.#waiting.filter((each) => each !== append);
       append.settle.reject(translated(new Late(limitMs)));
     }, limitMs);
-    return append.settle.promise.finally(() => clearTimeout(timer));
+    return append.settle.promise.finally(() => {
+      clearTimeout(timer);
+      this.#ahead.get(append)?.leave();
+      this.#ahead.delete(append);
+    });
   }
 
   /**
@@ -170,7 +181,7 @@ export class Writer {
     this.#isSending = false;
     while (this.#isReady()) {
       const group = this.#takeGroup();
-      if (group.length === 0) return;
+      if (group.length === 0) break;
       const underWay = { rows: rowsOf(group), isSlow: false };
       this.#underWay.add(underWay);
       const ids = group.flatMap((append) => append.rows.map((row) => row.id));
@@ -189,6 +200,17 @@ export class Writer {
         this.#gather(group.length, performance.now() - sentMs);
         this.#send();
       });
+    }
+    this.#makeWordsAhead();
+  }
+
+  /** Has the words made of parts that wait for the one before them. */
+  #makeWordsAhead(): void {
+    for (const append of this.#waiting) {
+      if (this.#ahead.size === MAX_PARTS_AHEAD) return;
+      const isNext = append.call?.hasFailed === false && this.#conversationsInFlight.has(append.conversation);
+      if (!isNext || append.characters < MIN_CHARACTERS_AHEAD) continue;
+      this.#ahead.set(append, new WordsAhead(this.#database, append));
     }
   }
 
@@ -214,7 +236,7 @@ export class Writer {
    * The callers of the next group. Calls to one conversation keep their order: they wait while it is in flight, and behind
    * an earlier call that waits. No id occurs twice, because the database judges an id once per group. A call with its own
    * turn numbers is the last of its conversation in the group, because later numbers depend on it; and so is a part of a call,
-   * because those behind it depend on its being stored.
+   * because those behind it depend on its being stored. One whose words are made ahead is a group of its own.
    */
   #takeGroup(): Append[] {
     const group: Append[] = [];
@@ -231,7 +253,9 @@ export class Writer {
         continue;
       }
       const fits =
-        rows + append.rows.length <= MAX_GROUP_ROWS && characters + append.characters <= MAX_GROUP_CHARACTERS;
+        rows + append.rows.length <= MAX_GROUP_ROWS &&
+        characters + append.characters <= MAX_GROUP_CHARACTERS &&
+        [append, group[0]].every((each) => each === undefined || !this.#ahead.has(each));
       const numbered = append.rows.some((row) => row.turn !== null);
       const known = append.rows.some((row) => ids.has(row.id));
       if (waiting.has(conversation) || known || (numbered && going.has(conversation)) || (group.length > 0 && !fits)) {
@@ -255,7 +279,9 @@ export class Writer {
     let outcomes: AppendOutcome[];
     try {
       const groups = group.map((append) => append.rows);
-      outcomes = await this.#database.retried((sql) => appendRows(sql, groups), extraMs(characters));
+      outcomes =
+        (await this.#storeAhead(group)) ??
+        (await this.#database.retried((sql) => appendRows(sql, groups), extraMs(characters)));
     } catch (error) {
       await this.#commitApart(group, error);
       return;
@@ -268,6 +294,14 @@ export class Writer {
       next += append.rows.length;
     }
     this.#sorter.stored(characters);
+  }
+
+  /** Stores a part whose words were made ahead, and makes room for those of the next. */
+  async #storeAhead([append]: Append[]): Promise<AppendOutcome[] | undefined> {
+    const ahead = append && this.#ahead.get(append);
+    if (!ahead) return undefined;
+    this.#ahead.delete(append);
+    return ahead.store();
   }
 
   /** Counts the rows that were new. */

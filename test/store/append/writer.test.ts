@@ -9,6 +9,7 @@ import type { Store } from "../../../src/store/store.ts";
 import { Workshop } from "../../../src/store/workshop/workshop.ts";
 import { Writer as TextWriter } from "../../bench/support/text.ts";
 import { failure } from "../../support/failure.ts";
+import { partsAhead, textsOfTwoParts } from "../../support/parts-ahead.ts";
 import { connect, emptyDatabase, engines, storeOptions, testStore } from "../../support/postgres.ts";
 import { quiet } from "../../support/quiet.ts";
 import { until } from "../../support/rpc.ts";
@@ -246,6 +247,25 @@ for (const engine of engines) {
       // Two parts of three stand before that one; the last would have fitted.
       expect(await stored([conversation_id])).toEqual({ messages: 7, groups: 3 });
     });
+
+    for (const isLong of [false, true]) {
+      const wait = isLong ? "longer than their words may wait" : "for the part before them";
+      test(`of a later part are stored in their order, each with its own words, when they wait ${wait}`, async () => {
+        const [conversation_id = ""] = await beginMany(1);
+        const texts = textsOfTwoParts((index) => `ending${conversation_id.slice(-4)}${index}`);
+        const parts = await partsAhead(store, connection, conversation_id, texts);
+        if (isLong) await parts.untilGivenUp();
+        expect((await stored([conversation_id])).messages).toBe(0);
+        await parts.letGo();
+        expect(await parts.storing).toMatchObject({ stored: 6, first_turn: 1, last_turn: 6 });
+        expect(await stored([conversation_id])).toEqual({ messages: 6, groups: 2 });
+        for (const [index, text] of texts.entries()) {
+          const query = text.slice(text.lastIndexOf(" ") + 1);
+          const { results } = await store.search.find({ query, limit: 9, offset: 0 });
+          expect(results.map(({ turn }) => turn)).toEqual([index + 1]);
+        }
+      });
+    }
 
     test("hold at most 4,000,000 characters, or one larger message", async () => {
       const together = async (...lengths: number[]) => {

@@ -4,6 +4,7 @@ import { applyWithin, migrations } from "../../../src/store/database/migrations.
 import { openStore } from "../../../src/store/store.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { failure } from "../../support/failure.ts";
+import { partsAhead, textsOfTwoParts } from "../../support/parts-ahead.ts";
 import {
   connect,
   debian,
@@ -174,6 +175,20 @@ for (const engine of engines) {
       stopping.abort();
       await kept;
       expect((await find(store, "Haus")).toSorted()).toEqual(["die Häuser", "neue Häuser"]);
+    });
+
+    test("is also that of messages whose words were made ahead of the change, and which are stored after it", async () => {
+      const connection = await emptyDatabase(engine);
+      await using store = await testStore(engine, { connection });
+      const { conversation_id } = await store.messages.storeBulk({ messages: [user("first")] });
+      const texts = textsOfTwoParts((index) => `${index} Häuser`);
+      const parts = await partsAhead(store, connection, conversation_id, texts);
+      await store.reindexer.begin("german");
+      const walking = walk(store);
+      await until("its waiting", () => store.reindexer.isWalking);
+      await parts.letGo();
+      await Promise.all([parts.storing, walking]);
+      expect(await find(store, "Haus")).toHaveLength(texts.length);
     });
 
     test("resumes a rebuild on the next server, and may change again during it", async () => {
