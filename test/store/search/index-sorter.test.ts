@@ -67,7 +67,7 @@ for (const engine of engines) {
     expect(await pagesLeft()).toBe(1);
   });
 
-  test(`the statistics of words are renewed on ${engine.name} when most messages are newer, before autovacuum comes`, async () => {
+  test(`the statistics of words are renewed on ${engine.name} when nearly all messages are newer, before autovacuum comes`, async () => {
     const connection = await emptyDatabase(engine);
     await using store = await testStore(engine, { connection });
     await using sql = connect(connection);
