@@ -1,7 +1,8 @@
-import { DeweyError, asDeweyError } from "../../errors.ts";
+import { asDeweyError } from "../../errors.ts";
 import type { SQL } from "bun";
 import { appendRows, extraMs, prepare, prepareInTurns, settle } from "./append.ts";
 import type { Append, AppendOptions, AppendOutcome, StoredMessage } from "./append.ts";
+import { behindRefused, nextGroup, rowsOf } from "./group.ts";
 import type { AppendRow, NewMessage } from "./row.ts";
 import { translated } from "../database/database.ts";
 import type { Database } from "../database/database.ts";
@@ -11,10 +12,6 @@ import type { Workshop } from "../workshop/workshop.ts";
 import { Late } from "../database/pool.ts";
 import { WordsAhead } from "./words-ahead.ts";
 
-/** Maximum rows of a group: enough to share the cost of a commit, few enough not to keep its callers waiting. */
-const MAX_GROUP_ROWS = 1000;
-/** Maximum characters of a group; a single larger message forms a group of its own. */
-const MAX_GROUP_CHARACTERS = 4_000_000;
 /** Groups in flight at once: while one waits for the disk, the next is sent. More would only make groups smaller. */
 const MAX_GROUPS_IN_FLIGHT = 2;
 /**
@@ -44,6 +41,8 @@ const MAX_PART_CHARACTERS = 300_000;
 const MIN_CHARACTERS_AHEAD = 50_000;
 /** Parts whose words are made ahead at once, each on a connection. A second would only wait for a processor. */
 const MAX_PARTS_AHEAD = 1;
+/** Connections that must be free for that: one for it, and one for the callers of other conversations. */
+const MIN_FREE_CONNECTIONS = 2;
 
 /** When groups are sent. */
 export interface GroupTimes {
@@ -180,7 +179,9 @@ export class Writer {
   #send(): void {
     this.#isSending = false;
     while (this.#isReady()) {
-      const group = this.#takeGroup();
+      const inFlight = { ids: this.#idsInFlight, conversations: this.#conversationsInFlight };
+      const { group, left } = nextGroup(this.#waiting, inFlight, (append) => this.#ahead.has(append));
+      this.#waiting = left;
       if (group.length === 0) break;
       const underWay = { rows: rowsOf(group), isSlow: false };
       this.#underWay.add(underWay);
@@ -204,10 +205,15 @@ export class Writer {
     this.#makeWordsAhead();
   }
 
+  get #freeConnections(): number {
+    const { most = 0, busy = 0 } = this.#database.use()["main"] ?? {};
+    return most - busy;
+  }
+
   /** Has the words made of parts that wait for the one before them. */
   #makeWordsAhead(): void {
     for (const append of this.#waiting) {
-      if (this.#ahead.size === MAX_PARTS_AHEAD) return;
+      if (this.#ahead.size === MAX_PARTS_AHEAD || this.#freeConnections < MIN_FREE_CONNECTIONS) return;
       const isNext = append.call?.hasFailed === false && this.#conversationsInFlight.has(append.conversation);
       if (!isNext || append.characters < MIN_CHARACTERS_AHEAD) continue;
       this.#ahead.set(append, new WordsAhead(this.#database, append));
@@ -230,48 +236,6 @@ export class Writer {
     const ahead = [...this.#underWay].find((group) => !group.isSlow);
     if (rowsOf(this.#waiting) >= Math.max(AMPLE_ROWS, ahead?.rows ?? 0)) return true;
     return ahead === undefined && (this.#gathering === undefined || this.#waiting.length >= this.#expected);
-  }
-
-  /**
-   * The callers of the next group. Calls to one conversation keep their order: they wait while it is in flight, and behind
-   * an earlier call that waits. No id occurs twice, because the database judges an id once per group. A call with its own
-   * turn numbers is the last of its conversation in the group, because later numbers depend on it; and so is a part of a call,
-   * because those behind it depend on its being stored. One whose words are made ahead is a group of its own.
-   */
-  #takeGroup(): Append[] {
-    const group: Append[] = [];
-    const left: Append[] = [];
-    const ids = new Set(this.#idsInFlight);
-    const waiting = new Set(this.#conversationsInFlight);
-    const going = new Set<string>();
-    let rows = 0;
-    let characters = 0;
-    for (const append of this.#waiting) {
-      const { conversation, call } = append;
-      if (call?.hasFailed === true) {
-        append.settle.reject(behindRefused());
-        continue;
-      }
-      const fits =
-        rows + append.rows.length <= MAX_GROUP_ROWS &&
-        characters + append.characters <= MAX_GROUP_CHARACTERS &&
-        [append, group[0]].every((each) => each === undefined || !this.#ahead.has(each));
-      const numbered = append.rows.some((row) => row.turn !== null);
-      const known = append.rows.some((row) => ids.has(row.id));
-      if (waiting.has(conversation) || known || (numbered && going.has(conversation)) || (group.length > 0 && !fits)) {
-        waiting.add(conversation);
-        left.push(append);
-        continue;
-      }
-      group.push(append);
-      going.add(conversation);
-      if (numbered || call !== undefined) waiting.add(conversation);
-      for (const row of append.rows) ids.add(row.id);
-      rows += append.rows.length;
-      characters += append.characters;
-    }
-    this.#waiting = left;
-    return group;
   }
 
   async #commit(group: Append[]): Promise<void> {
@@ -325,10 +289,6 @@ export class Writer {
   }
 }
 
-function behindRefused(): DeweyError {
-  return new DeweyError("conflict", "an earlier part of the call was not stored; send the messages one by one");
-}
-
 /** Consecutive messages, as many together as are prepared in a moment. */
 function partsOf(messages: NewMessage[]): { first: number; part: NewMessage[] }[] {
   const parts: { first: number; part: NewMessage[] }[] = [];
@@ -342,10 +302,6 @@ function partsOf(messages: NewMessage[]): { first: number; part: NewMessage[] }[
     characters += message.content.length;
   }
   return parts;
-}
-
-function rowsOf(appends: Append[]): number {
-  return appends.reduce((sum, append) => sum + append.rows.length, 0);
 }
 
 /** Whether messages are converted in a moment. */
