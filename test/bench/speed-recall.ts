@@ -1,9 +1,10 @@
 import type { SQL } from "bun";
-import { UNBOUNDED } from "../../src/store/search/candidates.ts";
+import { basisOf } from "../../src/store/search/basis.ts";
 import { filterOf } from "../../src/store/search/filter.ts";
+import { UNBOUNDED } from "../../src/store/search/parts.ts";
 import { parseQuery } from "../../src/store/search/query.ts";
-import { basisOf, rank } from "../../src/store/search/rank.ts";
-import type { Ranked } from "../../src/store/search/rank.ts";
+import { rank } from "../../src/store/search/rank.ts";
+import type { Ranked } from "../../src/store/search/ranked.ts";
 import { StatisticsCache } from "../../src/store/search/statistics.ts";
 import type { Rpc } from "../support/rpc.ts";
 import { KINDS } from "./speed-queries.ts";

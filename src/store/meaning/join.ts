@@ -1,4 +1,4 @@
-import type { Ranked } from "../search/rank.ts";
+import type { Ranked } from "../search/ranked.ts";
 import type { Meant } from "./nearest.ts";
 
 /** Messages found by words that are joined with those found by meaning; those behind follow in the order of words. */

@@ -1,7 +1,7 @@
 import type { SQL } from "bun";
-import type { Narrowing } from "../search/filter.ts";
-import { MAX_COPIES_NAMED, REPEATED } from "../search/rank.ts";
-import type { Filter, Repetition } from "../search/rank.ts";
+import type { Filter, Narrowing } from "../search/filter.ts";
+import { MAX_COPIES_NAMED, REPEATED } from "../search/repetitions.ts";
+import type { Repetition } from "../search/repetitions.ts";
 import { inContext } from "./context.ts";
 import type { Model } from "./models.ts";
 import type { Passage } from "./passages.ts";

@@ -2,8 +2,8 @@ import type { SQL } from "bun";
 import type { Log } from "../../log.ts";
 import type { Database } from "../database/database.ts";
 import { one } from "../database/one.ts";
+import type { Filter } from "./filter.ts";
 import { anyOf } from "./query.ts";
-import type { Filter } from "./rank.ts";
 
 /** Arbitrary key, the same on every server: one server at a time creates the extension and the index. */
 const TRIGRAMS_LOCK = 3_393_900_003;

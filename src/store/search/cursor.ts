@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Correction } from "./corrections.ts";
 import { parseSnapshot } from "../snapshot.ts";
-import type { Basis } from "./rank.ts";
+import type { Basis } from "./basis.ts";
 
 /** Where a search continues, and what its first page found: later pages keep to it, whatever is stored in between. */
 export interface SearchPlace {

@@ -2,11 +2,10 @@ import type { SQL } from "bun";
 import { MOST_VALUES } from "../facets.ts";
 import type { FacetValue } from "../facets.ts";
 import { EXACT_TOTAL_LIMIT } from "../reply.ts";
-import { filterOf } from "./filter.ts";
+import { MAX_SCOPE_MESSAGES, filterOf } from "./filter.ts";
 import type { Narrowing } from "./filter.ts";
-import { anyOf, tsquery } from "./query.ts";
+import { anyOf, holdsAny, tsquery } from "./query.ts";
 import type { SearchQuery } from "./query.ts";
-import { MAX_SCOPE_MESSAGES, holdsAny } from "./rank.ts";
 
 /** What hits are counted by, and where it stands: `h` is a hit and `c` its conversation. */
 const COLUMNS = { client: "c.client", folder: "c.folder", role: "h.role" } as const;

@@ -6,11 +6,12 @@ import { parseSnapshot } from "../snapshot.ts";
 import { conversationConditions, meantBy, messageConditions, unmatchedOf } from "../narrowing.ts";
 import type { Meant, Narrowing as Common, Unmatched } from "../narrowing.ts";
 import type { SearchQuery } from "./query.ts";
-import { MAX_SCOPE_MESSAGES } from "./rank.ts";
-import type { Filter } from "./rank.ts";
 
 /** Bookkeeping is left out, but for what people look for. */
 const TALK = "(not m.bookkeeping or m.kind in ('title', 'summary'))";
+
+/** All matches in a session or a conversation of up to this size are ranked. */
+export const MAX_SCOPE_MESSAGES = 10_000;
 
 /** Conditions of a search besides its words. */
 export interface Narrowing extends Omit<Common, "start_date" | "end_date"> {
@@ -26,6 +27,34 @@ export interface Narrowing extends Omit<Common, "start_date" | "end_date"> {
   start_date?: Date | undefined;
   /** Exclusive. */
   end_date?: Date | undefined;
+}
+
+/** The conversations that a search is narrowed to by their facts. */
+export interface Scope {
+  /** Statement that selects their ids, to which conditions may be added. */
+  conversations: string;
+  messages: number;
+}
+
+/** Conditions on `messages m`, as trusted SQL with parameters for the caller's values. */
+export interface Filter {
+  condition: string;
+  /**
+   * The same condition, written to be checked on each message that words or times have found: finding the messages of a large
+   * session by an index takes longer.
+   */
+  sieve: string;
+  /** The same condition, for messages that are found by nothing else. */
+  alone: string;
+  /** Condition for visible messages, neighbours included: those that existed at the first page. */
+  known: string;
+  values: unknown[];
+  /** Number of messages in the named session or conversation, if one is named. */
+  scopeMessages: number | undefined;
+  /** The conversations that are narrowed to, when their facts are all that names them. */
+  scope: Scope | undefined;
+  from: Date | undefined;
+  until: Date | undefined;
 }
 
 /**

@@ -5,8 +5,9 @@ import { exactMetadata, exactText } from "../exact.ts";
 import type { Metadata } from "../exact.ts";
 import { FULL_REPLY_BYTES, REPLY_BUDGET_BYTES, beginning, largestWhole } from "../reply.ts";
 import type { Mark } from "./marks.ts";
-import type { FoundBy, Ranked, Repetition } from "./rank.ts";
-import { MAX_COPIES_NAMED } from "./rank.ts";
+import type { FoundBy, Ranked } from "./ranked.ts";
+import { MAX_COPIES_NAMED } from "./repetitions.ts";
+import type { Repetition } from "./repetitions.ts";
 import type { Snippet } from "./snippet.ts";
 import { passageOf, pieceAround, pieceFrom, snippetOf } from "./snippet.ts";
 

@@ -1,7 +1,8 @@
 import type { SQL } from "bun";
 import { one } from "../database/one.ts";
 import type { Mark } from "./marks.ts";
-import type { Filter, Ranked } from "./rank.ts";
+import type { Filter } from "./filter.ts";
+import type { Ranked } from "./ranked.ts";
 import type { Total } from "./total.ts";
 
 /** Limits on the messages that are scanned: no index covers text without words. */

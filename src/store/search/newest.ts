@@ -2,7 +2,8 @@ import type { SQL } from "bun";
 import { one } from "../database/one.ts";
 import { byIndexes } from "../narrowing.ts";
 import { EXACT_TOTAL_LIMIT } from "../reply.ts";
-import type { Filter, Ranked } from "./rank.ts";
+import type { Filter } from "./filter.ts";
+import type { Ranked } from "./ranked.ts";
 import type { Total } from "./total.ts";
 
 /** Finds the messages that pass a filter, newest first: for queries that are filters only. */

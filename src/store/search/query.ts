@@ -238,3 +238,11 @@ function quoted(lexeme: string): string {
 export function tsquery(text: string): string {
   return `'${text.replaceAll("'", "''")}'::tsquery`;
 }
+
+/**
+ * Returns a condition for checking each message for the words, as within a session or a conversation. `is true` keeps
+ * PostgreSQL from using the search index, whose cost grows with the messages that hold the words anywhere.
+ */
+export function holdsAny(lexemes: string[]): string {
+  return `(m.search @@ ${tsquery(anyOf(lexemes))}) is true`;
+}

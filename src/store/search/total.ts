@@ -1,9 +1,10 @@
 import type { SQL } from "bun";
 import { one } from "../database/one.ts";
 import { EXACT_TOTAL_LIMIT } from "../reply.ts";
-import { areLong } from "./candidates.ts";
+import type { Basis } from "./basis.ts";
+import type { Filter } from "./filter.ts";
+import { areLong } from "./parts.ts";
 import { anyOf, tsquery } from "./query.ts";
-import type { Basis, Filter } from "./rank.ts";
 
 /**
  * Limit of exact totals where many texts are long. Each match takes a page of the table for itself there, so counting 10,000

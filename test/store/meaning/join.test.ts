@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { JOINED_WORDS, fused, joined } from "../../../src/store/meaning/join.ts";
 import type { Meant } from "../../../src/store/meaning/nearest.ts";
-import type { Ranked } from "../../../src/store/search/rank.ts";
+import type { Ranked } from "../../../src/store/search/ranked.ts";
 
 const words = (names: string[], held = 1): Ranked[] => names.map((id, index) => ({ id, score: 9 - index, held }));
 const meant = (names: string[]): Meant[] =>

@@ -1,0 +1,26 @@
+import { anyOf, inLabel, tsquery } from "./query.ts";
+import type { QueryWords } from "./relevance.ts";
+
+/** `ts_rank` sums 1/j² over a lexeme's positions and divides by the limit of that sum. */
+const RANK_SCALE = 1.644934;
+
+/** A message's vector, read and unpacked once for all that is computed from it; it is stored apart from the row when it is long. */
+export const UNPACKED = "(array[m.search])[1]";
+/** What a turn's score is computed from. */
+export const ROW = `m.id, m.conversation_id, m.turn_number, m.created_at, m.role, octet_length(m.content) as bytes,
+  ${UNPACKED} as search`;
+
+/** Whether a turn ends with a question. */
+export const ASKS = "m.search @@ '''?'''::tsquery";
+
+/** How often each word occurs, as far as `ts_rank` tells. */
+export function frequenciesOf({ lexemes }: QueryWords): string[] {
+  return lexemes.map((each) => `${RANK_SCALE} * ts_rank('{1,1,1,1}', m.search, ${tsquery(anyOf([each]))})`);
+}
+
+/** Counts the query's words in the label. Few messages have a label with one, so that is asked first. */
+export function labelWords({ lexemes }: QueryWords): string {
+  const inLabels = lexemes.map(inLabel);
+  const each = inLabels.map((query) => `(m.search @@ ${tsquery(query)})::integer`).join(" + ");
+  return `case when m.search @@ ${tsquery(inLabels.join(" | "))} then ${each} else 0 end`;
+}
