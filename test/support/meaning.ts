@@ -1,7 +1,7 @@
 import type { SQL } from "bun";
 import type { Connection } from "../../src/store/database/connection.ts";
 import type { Meaning } from "../../src/store/meaning/meaning.ts";
-import type { SearchHit } from "../../src/store/search/hits.ts";
+import type { SearchHit } from "../../src/store/search/search-hit.ts";
 import type { SearchReply, SearchRequest } from "../../src/store/search/search.ts";
 import type { Store, StoreOptions } from "../../src/store/store.ts";
 import type { TestEndpoint } from "./embeddings-endpoint.ts";

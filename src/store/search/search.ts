@@ -24,14 +24,15 @@ import type { SearchFacets } from "./facets.ts";
 import { currentSnapshot, filterOf, meetsNone } from "./filter.ts";
 import type { Filter, Narrowing } from "./filter.ts";
 import { readHits } from "./hits.ts";
-import type { HitOptions, SearchHit } from "./hits.ts";
 import { countLiterally, findLiterally, literalMarks } from "./literal.ts";
 import { findMarks } from "./marks.ts";
+import type { MatchOptions } from "./matches.ts";
 import { countNewest, findNewest } from "./newest.ts";
 import { parseQuery } from "./query.ts";
 import type { SearchQuery } from "./query.ts";
 import { rank } from "./rank.ts";
 import type { FoundBy, Ranked } from "./ranked.ts";
+import type { SearchHit } from "./search-hit.ts";
 import { StatisticsCache } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
 import { countMatches, totalLimit } from "./total.ts";
@@ -331,7 +332,7 @@ function rarest(words: string[], statistics: Statistics): string[] {
 
 /** Marks matches in texts and remembers how each word is first spelled there. */
 interface Marker {
-  mark: HitOptions["mark"];
+  mark: MatchOptions["mark"];
   shown: Map<string, string>;
 }
 
