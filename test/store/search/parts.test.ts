@@ -56,6 +56,12 @@ describe("the candidates of a search", () => {
     ]);
   });
 
+  test("are, of long texts, late behind many with the rarest combinations, whatever the lengths", () => {
+    const long = chooseParts(words(600, 900), MILLION, 1, BOUNDS, true);
+    expect(long).toMatchObject([{ match: "('a')" }, { match: "(('b')) & !(('a'))", isLate: true }]);
+    expect(chooseParts(words(600, 900), MILLION, 1, BOUNDS, false)).toHaveLength(1);
+  });
+
   test("are found by the conversations of a scope unless it holds many messages for each match", () => {
     const parts = chooseParts(words(100_000), MILLION, 0.1, BOUNDS);
     const statement = (messages: number) => {
