@@ -1,13 +1,16 @@
-import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
 import { unknownActor } from "./audit.ts";
 import type { Actor, Audit, Note } from "./audit.ts";
+import { foundNowhere, notFound, taken } from "./conversation-errors.ts";
+import { readSummaries } from "./conversation-summary.ts";
+import type { ConversationSize, ConversationSummary } from "./conversation-summary.ts";
+import { setFacts } from "./conversation-update.ts";
+import type { ConversationUpdate } from "./conversation-update.ts";
 import { placeOf } from "./cursor.ts";
 import type { Database } from "./database/database.ts";
 import { exactMetadata, storableMetadata, storableText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
-import { factColumns, factsOf, titleSources } from "./facts.ts";
-import type { ConversationFacts, TitleSource } from "./facts.ts";
+import type { ConversationFacts } from "./facts.ts";
 import { readFacets } from "./facets.ts";
 import type { Facets } from "./facets.ts";
 import { behind, countRows, keyTime, listPlaceSchema, pageOf, timeKey } from "./listing.ts";
@@ -19,22 +22,9 @@ import { isByMessages, listFilter, meetsNone } from "./conversation-filter.ts";
 import type { ConversationNarrowing } from "./conversation-filter.ts";
 import { byIndexes, meantBy } from "./narrowing.ts";
 import type { Unmatched } from "./narrowing.ts";
-import { REPLY_BUDGET_BYTES, ROW_OVERHEAD_BYTES, largestWhole } from "./reply.ts";
 import { MS_PER_DAY } from "../units.ts";
 
-interface ConversationSummary extends ConversationFacts {
-  id: string;
-  session_id: string | null;
-  created_at: string;
-  /** Times of the first and the last message. */
-  updated_at: string;
-  /** Without bookkeeping. */
-  message_count: number;
-  metadata: Metadata | null;
-  /** Size as JSON of metadata that is left out because it does not fit into the reply. */
-  metadata_bytes?: number;
-}
-
+/** A page of a list of conversations. */
 export interface ConversationList extends Listed {
   conversations: ConversationSummary[];
   /** On the first page, when asked for. */
@@ -45,33 +35,11 @@ export interface ConversationList extends Listed {
 
 const conversationPlace = listPlaceSchema(timeKey);
 
-/** The sizes that decide how much of a conversation is read. */
-interface ConversationSizeRow {
-  id: string;
-  metadata_bytes: number;
-  time: string;
-}
-
 interface BegunRow {
   created_at: Date;
   trashed: boolean;
   /** Whether its session and metadata are those of the call. */
   same: boolean;
-}
-
-interface ConversationRow extends ConversationFacts {
-  id: string;
-  session_id: string | null;
-  created_at: Date;
-  updated_at: Date;
-  message_count: number;
-  metadata: Metadata | null;
-  metadata_exact: string | null;
-}
-
-interface StoredMetadata {
-  metadata: Metadata | null;
-  metadata_exact: string | null;
 }
 
 /** Conversations purged by one statement, which stays far from the deadline however full the trash is. */
@@ -144,7 +112,7 @@ export class Conversations {
       const filter = listFilter(sql, narrowing, meant);
       if (isByMessages(narrowing)) await byIndexes(sql);
       const wanted = going === undefined ? filter : sql`${filter} and ${behind(sql, sort_by, going.after)}`;
-      const found: ConversationSizeRow[] = await sql`
+      const found: ConversationSize[] = await sql`
         select id, coalesce(octet_length(coalesce(metadata_exact, metadata::text)), 0) as metadata_bytes,
           ${keyTime(sql, sort_by)} as time
         from conversations where ${wanted}
@@ -177,41 +145,24 @@ export class Conversations {
     actor: Actor = unknownActor,
   ): Promise<{ conversation_id: string } & ConversationFacts> {
     const id = input.conversation_id?.toLowerCase() ?? (await this.#holding(input.of_message ?? {}));
-    const title = input.title === undefined ? null : this.#storableTitle(input.title);
-    const source = input.title_source ?? "person";
-    const outranked = titleSources.slice(0, titleSources.indexOf(source));
-    const [client, folder, branch] = [input.client, input.folder, input.branch].map(
-      (fact) => redactKey(this.#workshop.redactor, fact) ?? null,
+    const title = input.title === undefined ? undefined : this.#storableTitle(input.title);
+    const [client, folder, branch] = [input.client, input.folder, input.branch].map((fact) =>
+      redactKey(this.#workshop.redactor, fact),
     );
-    const { parent_id = null, forked_from = null, starred = null } = input;
-    const added = await this.#withoutSecrets(input.metadata);
+    const metadata = await this.#withoutSecrets(input.metadata);
+    const update = { ...input, title, client, folder, branch, metadata };
     // One transaction, so that no reader sees a half, and a failure leaves none.
     const change = (note: Note) =>
       this.#database.retried((pooled) =>
         pooled.begin(async (sql) => {
-          if (added !== undefined) await addMetadata(sql, id, added);
-          // A title is prepared first: `c.title` of the right side is the row's earlier one.
-          const rows: ConversationFacts[] = await sql`
-          update conversations c set
-            title = case when ${title}::text is null or c.title_source = any(${sql.array([...outranked], "TEXT")}) then c.title
-              else ${title} end,
-            title_source = case when ${title}::text is null or c.title_source = any(${sql.array([...outranked], "TEXT")})
-              then c.title_source else ${source} end,
-            client = coalesce(${client ?? null}, c.client), folder = coalesce(${folder ?? null}, c.folder),
-            branch = coalesce(${branch ?? null}, c.branch), parent_id = coalesce(${parent_id}::uuid, c.parent_id),
-            forked_from = case when exists (
-                select from conversations o where o.id = ${forked_from}::uuid and (o.id = c.id or o.forked_from = c.id)
-              ) then c.forked_from else coalesce(${forked_from}::uuid, c.forked_from) end, starred = coalesce(${starred}::boolean, c.starred)
-          where c.id = ${id} returning ${factColumns(sql)}`;
-          const [row] = rows;
-          if (!row) throw notFound(id);
-          await markBranches(sql, id, input);
+          const facts = await setFacts(sql, id, update);
           await note(sql);
-          return { conversation_id: id, ...factsOf(row) };
+          return { conversation_id: id, ...facts };
         }),
       );
     // What importers and the first prompt name is no person's act.
-    const isRenamed = title !== null && source === "person";
+    const { title_source: source = "person" } = input;
+    const isRenamed = title !== undefined && source === "person";
     if (!isRenamed) return change(() => Promise.resolve());
     return this.#audit.during({ action: "conversation.rename", actor, target: id }, change);
   }
@@ -275,8 +226,7 @@ export class Conversations {
         const [found]: { trashed: boolean; message_count: number }[] = await sql`
           select deleted_at is not null as trashed, message_count
           from conversations where id = ${id} for update`;
-        if (!found)
-          throw new DeweyError("not_found", `there is no conversation ${id}, in the trash or outside it`, field);
+        if (!found) throw foundNowhere(id);
         if (found.trashed) await sql`update conversations set deleted_at = null where id = ${id}`;
         await note(sql);
         return found;
@@ -302,101 +252,4 @@ export class Conversations {
       if (rows.length < PURGE_AT_ONCE) return purged;
     }
   }
-}
-
-/** What `Conversations.update` sets. */
-export interface ConversationUpdate {
-  /** Which conversation; or the one that has a message whose metadata contains `of_message`. */
-  conversation_id?: string | undefined;
-  of_message?: Metadata | undefined;
-  title?: string | undefined;
-  /** Who named it; a person when absent. */
-  title_source?: Exclude<TitleSource, "calls"> | undefined;
-  client?: string | undefined;
-  folder?: string | undefined;
-  branch?: string | undefined;
-  parent_id?: string | undefined;
-  forked_from?: string | undefined;
-  starred?: boolean | undefined;
-  /** Ids of messages on branches that the conversation has left, and of those that it is on. */
-  abandoned?: string[] | undefined;
-  current?: string[] | undefined;
-  /** Fields to add to its metadata, in place of equal ones. */
-  metadata?: Metadata | undefined;
-}
-
-/** Adds fields to a conversation's metadata, in place of equal ones. Throws `not_found`. */
-async function addMetadata(sql: SQL, id: string, added: Metadata): Promise<void> {
-  const [row]: StoredMetadata[] = await sql`
-    select metadata, metadata_exact from conversations where id = ${id} for no key update`;
-  if (!row) throw notFound(id);
-  const metadata = storableMetadata({ ...exactMetadata(row.metadata, row.metadata_exact), ...added });
-  await sql`update conversations set metadata = ${metadata.readable}::text::jsonb, metadata_exact = ${metadata.exact}
-    where id = ${id}`;
-}
-
-/** Marks messages by their ids, in the column and in the metadata that an export carries. Other ids change nothing. */
-async function markBranches(sql: SQL, id: string, { abandoned = [], current = [] }: ConversationUpdate): Promise<void> {
-  if (abandoned.length > 0) await markMessages(sql, id, abandoned, true);
-  if (current.length > 0) await markMessages(sql, id, current, false);
-}
-
-async function markMessages(sql: SQL, id: string, messages: string[], abandoned: boolean): Promise<void> {
-  const rows: { id: string; exact: string | null }[] = await sql`
-    update messages set abandoned = ${abandoned}::boolean, metadata = case when ${abandoned}::boolean
-      then coalesce(metadata, '{}'::jsonb) || '{"abandoned": true}'::jsonb else metadata - 'abandoned' end
-    where conversation_id = ${id} and abandoned <> ${abandoned}::boolean and id = any(${sql.array(messages, "UUID")})
-    returning id, metadata_exact as exact`;
-  for (const row of rows) {
-    if (row.exact === null) continue;
-    const { abandoned: _, ...rest } = exactMetadata(null, row.exact) ?? {};
-    const { exact } = storableMetadata(abandoned ? { ...rest, abandoned } : rest);
-    await sql`update messages set metadata_exact = ${exact} where id = ${row.id}`;
-  }
-}
-
-const field = { field: "conversation_id" };
-
-export function notFound(conversationId: string): DeweyError {
-  return new DeweyError(
-    "not_found",
-    `there is no conversation ${conversationId}; dewey_list_conversations lists the existing ones`,
-    field,
-  );
-}
-
-function taken(message: string): DeweyError {
-  return new DeweyError("conflict", message, field);
-}
-
-/** Reads the conversations, with as much metadata as fits into a reply. */
-async function readSummaries(sql: SQL, sizes: ConversationSizeRow[]): Promise<ConversationSummary[]> {
-  const most = largestWhole(
-    sizes.map((each) => each.metadata_bytes),
-    REPLY_BUDGET_BYTES - sizes.length * ROW_OVERHEAD_BYTES,
-  );
-  const ids = sizes.map((each) => each.id);
-  const rows: ConversationRow[] = await sql`
-    select id, session_id, created_at, updated_at, message_count, ${factColumns(sql)},
-      case when octet_length(coalesce(metadata_exact, metadata::text)) <= ${most}::integer then metadata end as metadata,
-      case when octet_length(metadata_exact) <= ${most}::integer then metadata_exact end as metadata_exact
-    from conversations c where id = any(${sql.array(ids, "UUID")})`;
-  const found = new Map(rows.map((row) => [row.id, row]));
-  return sizes.flatMap(({ id, metadata_bytes }) => {
-    const row = found.get(id);
-    if (!row) return [];
-    return [metadata_bytes <= most ? summary(row) : { ...summary(row), metadata_bytes }];
-  });
-}
-
-function summary(row: ConversationRow): ConversationSummary {
-  return {
-    id: row.id,
-    session_id: row.session_id,
-    created_at: row.created_at.toISOString(),
-    updated_at: row.updated_at.toISOString(),
-    message_count: row.message_count,
-    ...factsOf(row),
-    metadata: exactMetadata(row.metadata, row.metadata_exact),
-  };
 }

@@ -1,6 +1,6 @@
 import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
-import { notFound } from "./conversations.ts";
+import { notFound } from "./conversation-errors.ts";
 import { exactMetadata, exactText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { factColumns, factsOf } from "./facts.ts";
