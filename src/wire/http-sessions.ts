@@ -6,7 +6,7 @@ import { INVALID_REQUEST, PARSE_ERROR, errorFrame, isObject, viewFrame } from ".
 import type { FrameView, ViewedFrame } from "./frame.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
 import { HttpSessionLink } from "./http-session.ts";
-import type { AnswerForm } from "./http-session.ts";
+import type { AnswerForm } from "./session-stream.ts";
 import { onLeave } from "./leaving.ts";
 import { IDLE_CHECK_MS, IDLE_LIMIT_MS, MAX_SESSIONS } from "./limits.ts";
 import type { Link } from "./link.ts";
