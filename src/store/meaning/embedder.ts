@@ -18,6 +18,8 @@ import {
 import type { Model } from "./models.ts";
 import { keepVectors, nextQueued } from "./queue.ts";
 import type { Embedded, Queued } from "./queue.ts";
+import { TextVectors } from "./text-vectors.ts";
+import type { TextVectorsOptions } from "./text-vectors.ts";
 
 /** Looks for new messages, and for a server that has died. */
 const INTERVAL_MS = 1000;
@@ -25,31 +27,15 @@ const INTERVAL_MS = 1000;
 const LANES = 2;
 /** Messages that a lane reads at once, as many as fill a request when they are short. */
 const MESSAGES_AT_ONCE = 64;
-/** Texts of a request. It begins with few and takes more while the endpoint is quick. */
-const FIRST_TEXTS = 8;
-const MOST_TEXTS = 64;
-/** A request that is answered sooner than this leaves room for more texts; one that takes longer delays queries. */
-const QUICK_MS = 250;
-const SLOW_MS = 750;
-/** A model that is loaded first, or a machine that is busy, may take so long. */
-const REQUEST_LIMIT_MS = 60_000;
 /** Pauses after failures. */
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
 /** Reading the whole table of messages, when a model is embedded for the first time. */
 const QUEUE_EXTRA_MS = 600_000;
-/** A text that the endpoint refuses is cut in half this often before its message is passed over. */
-const MAX_HALVINGS = 3;
-/** Any text: its vector tells the model's dimensions, and whether the endpoint takes texts at all. */
-const PROBE = "dewey";
-
 /** What a server embeds with. */
-export interface EmbedderOptions {
+export interface EmbedderOptions extends Omit<TextVectorsOptions, "answered"> {
   model: string;
-  documentPrefix: string;
   queryPrefix: string;
-  /** Resolves when no query waits for its vector: people wait for these. */
-  queriesAnswered(): Promise<void>;
   log: Log;
 }
 
@@ -79,8 +65,8 @@ interface Claim {
  */
 export class Embedder {
   readonly #database: Database;
-  readonly #endpoint: Endpoint;
   readonly #options: EmbedderOptions;
+  readonly #vectors: TextVectors;
   readonly #id = crypto.randomUUID();
   readonly #inFlight = new Set<string>();
   readonly #backoff = new Backoff({ firstMs: FIRST_PAUSE_MS, longestMs: LONGEST_PAUSE_MS, jitter: Math.random });
@@ -88,13 +74,12 @@ export class Embedder {
   #model: Model | undefined;
   /** The snapshot at which there was nothing to do. */
   #settledAt: string | undefined;
-  #texts = FIRST_TEXTS;
   #lastClaim = Promise.resolve();
 
   constructor(database: Database, endpoint: Endpoint, options: EmbedderOptions) {
     this.#database = database;
-    this.#endpoint = endpoint;
     this.#options = options;
+    this.#vectors = new TextVectors(endpoint, { ...options, answered: () => this.#recovered() });
   }
 
   get progress(): Readonly<EmbeddingProgress> {
@@ -184,8 +169,7 @@ export class Embedder {
   /** Asks the endpoint what the model's vectors are like, and makes it the one that is embedded. */
   async #begin(signal: AbortSignal): Promise<Model> {
     const { model, documentPrefix, queryPrefix, log } = this.#options;
-    const [probe] = await this.#endpoint.embed(model, [PROBE], { limitMs: REQUEST_LIMIT_MS, signal });
-    const dimensions = probe?.length ?? 0;
+    const dimensions = await this.#vectors.dimensionsOf(model, signal);
     await this.#database.exclusive(indexNewMessages);
     const wanted = { name: model, dimensions, documentPrefix, queryPrefix };
     const begun = await this.#database.transaction((sql) => embedWith(sql, wanted), QUEUE_EXTRA_MS);
@@ -237,7 +221,7 @@ export class Embedder {
     let texts = 0;
     const messages = read.messages.filter(({ passages }, index) => {
       texts += passages.length;
-      return index === 0 || texts <= this.#texts;
+      return index === 0 || texts <= this.#vectors.most;
     });
     for (const { id } of messages) this.#inFlight.add(id);
     return { messages, gone: read.gone };
@@ -245,69 +229,13 @@ export class Embedder {
 
   async #embedAll(model: Model, messages: Queued[], signal: AbortSignal): Promise<Embedded[]> {
     const texts = messages.flatMap(({ text, passages }) => passages.map(({ start, end }) => text.slice(start, end)));
-    const vectors: (Float32Array | undefined)[] = [];
-    for (let at = 0; at < texts.length && !signal.aborted;) {
-      const part = texts.slice(at, at + this.#texts);
-      vectors.push(...(await this.#embedSome(model, part, signal)));
-      at += part.length;
-    }
+    const vectors = await this.#vectors.of(model, texts, signal);
     let at = 0;
     return messages.map((message) => {
       const own = vectors.slice(at, (at += message.passages.length));
       if (own.includes(undefined)) this.#progress.refused += 1;
       return { ...message, vectors: own };
     });
-  }
-
-  /** The vectors of some texts; undefined for one that the endpoint refuses even when it is short. */
-  async #embedSome(model: Model, texts: string[], signal: AbortSignal): Promise<(Float32Array | undefined)[]> {
-    await this.#options.queriesAnswered();
-    const startedMs = performance.now();
-    try {
-      const vectors = await this.#request(model, texts, signal);
-      const tookMs = performance.now() - startedMs;
-      if (tookMs < QUICK_MS && texts.length >= this.#texts) this.#texts = Math.min(MOST_TEXTS, 2 * this.#texts);
-      if (tookMs > SLOW_MS) this.#texts = Math.max(1, Math.floor(texts.length / 2));
-      return vectors;
-    } catch (error) {
-      if (!(error instanceof EndpointFailure) || error.kind !== "refused") throw error;
-      // It may refuse everything, by a wrong model or an empty account: then it is away.
-      await this.#probe(model, signal);
-      const alone: (Float32Array | undefined)[] = [];
-      for (const text of texts) alone.push(await this.#embedAlone(model, text, signal));
-      return alone;
-    }
-  }
-
-  async #embedAlone(model: Model, text: string, signal: AbortSignal): Promise<Float32Array | undefined> {
-    let said = text;
-    for (let halvings = 0; halvings <= MAX_HALVINGS; halvings += 1) {
-      try {
-        return (await this.#request(model, [said], signal))[0];
-      } catch (error) {
-        if (!(error instanceof EndpointFailure) || error.kind !== "refused") throw error;
-        said = said.slice(0, Math.ceil(said.length / 2)).toWellFormed();
-      }
-    }
-    await this.#probe(model, signal);
-    return undefined;
-  }
-
-  async #probe(model: Model, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#request(model, [PROBE], signal);
-    } catch (error) {
-      throw error instanceof EndpointFailure ? new EndpointFailure("away", error.message, error.retryAfterMs) : error;
-    }
-  }
-
-  async #request({ name, dimensions }: Model, texts: string[], signal: AbortSignal): Promise<Float32Array[]> {
-    const { documentPrefix } = this.#options;
-    // A cut may leave half of a character, which JSON of some servers refuses.
-    const input = texts.map((text) => documentPrefix + text.toWellFormed());
-    const vectors = await this.#endpoint.embed(name, input, { limitMs: REQUEST_LIMIT_MS, dimensions, signal });
-    this.#recovered();
-    return vectors;
   }
 
   #recovered(): void {
@@ -328,7 +256,7 @@ export class Embedder {
     if (this.#progress.failure !== error.message)
       log.warn("the embeddings endpoint gives no vectors; words alone are searched", { reason: error.message });
     this.#progress.failure = error.message;
-    this.#texts = Math.max(1, Math.floor(this.#texts / 2));
+    this.#vectors.slowDown();
     return Math.max(error.retryAfterMs ?? 0, this.#backoff.next());
   }
 }
