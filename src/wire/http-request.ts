@@ -34,6 +34,11 @@ export function isTemporary({ status }: Response): boolean {
   return [408, 425, 429].includes(status) || (status >= 500 && ![501, 505].includes(status));
 }
 
+/** Whether a response is a stream of events. */
+export function isEventStream(response: Response): boolean {
+  return response.ok && (response.headers.get("content-type") ?? "").startsWith("text/event-stream");
+}
+
 /** An HTTP response that is not successful. */
 class UnsuccessfulResponse extends Error {
   readonly body: string;

@@ -2,32 +2,26 @@ import { within } from "../deadline.ts";
 import { DeweyError, jsonRpcCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { withoutSecrets } from "./address.ts";
-import { AnswerStream, streamBackoff } from "./answer-stream.ts";
+import { AnswerStream } from "./answer-stream.ts";
 import type { StreamEnd } from "./answer-stream.ts";
 import { boundedText } from "./bounded-text.ts";
-import { INVALID_REQUEST, PARSE_ERROR, cancelledKey, errorFrame, isObject, requestIds, viewFrame } from "./frame.ts";
-import type { FrameView, Json } from "./frame.ts";
-import { fetchUpstream, isRefusedConnection, isTemporary, reasonOf, unsuccessful } from "./http-request.ts";
-import { SESSION_HEADER, VERSION_HEADER } from "./headers.ts";
+import { INVALID_REQUEST, PARSE_ERROR, cancelledKey, errorFrame, requestIds, viewFrame } from "./frame.ts";
+import type { FrameView } from "./frame.ts";
+import { fetchUpstream, isEventStream, isRefusedConnection, reasonOf, unsuccessful } from "./http-request.ts";
 import { Inbox } from "./inbox.ts";
 import { DIAL_DEADLINE_MS } from "./limits.ts";
 import type { Link, LinkHandlers } from "./link.ts";
+import { ListeningStream } from "./listening-stream.ts";
 import { PostQueue } from "./post-queue.ts";
 import { SseReader } from "./sse.ts";
 import { StatelessRequests } from "./stateless-requests.ts";
+import { UpstreamSession } from "./upstream-session.ts";
 
 /** JSON-RPC code of a request that the server did not answer. */
 const UPSTREAM_FAILED = jsonRpcCode("unavailable");
-const BAD_REQUEST = 400;
-const NOT_FOUND = 404;
 const ACCEPTED = 202;
-/** Time limit of the ping that asks whether the server knows the session, and its id. */
-const PROBE_DEADLINE_MS = 5000;
-const PROBE_ID = "dewey-probe";
 /** How long a lost session waits for the refusals of other frames in flight. */
 const REFUSALS_LIMIT_MS = 1000;
-/** Time limit of the DELETE that ends a session; the server may be gone. */
-const GOODBYE_DEADLINE_MS = 2000;
 /** How long a notification waits for earlier requests: some servers send no headers before they have the answer. */
 const ARRIVAL_PATIENCE_MS = 100;
 
@@ -64,28 +58,31 @@ class HttpClientLink implements Link {
   readonly #options: HttpDialOptions;
   readonly #address: string;
   readonly #inbox = new Inbox();
-  readonly #abort = new AbortController();
+  readonly #session: UpstreamSession;
+  readonly #listening: ListeningStream;
   readonly #stateless = new StatelessRequests();
   readonly #queue: PostQueue;
-  #sessionId: string | undefined;
-  /** Whether the server has taken a frame of the session. */
-  #isSessionProven = false;
   /** Why the server no longer knows the session; the link is about to close. */
   #lostReason: string | undefined;
-  #probing: Promise<boolean> | undefined;
-  #version: string | undefined;
   #initializeId: string | undefined;
   /** The unanswered requests of each exchange. */
   readonly #exchanges = new Set<Map<string, unknown>>();
   #resumed: PromiseWithResolvers<void> | undefined;
-  #isListening = false;
-  #streamProblem: string | undefined;
   #isClosed = false;
   readonly #finished = Promise.withResolvers<void>();
 
   constructor(options: HttpDialOptions) {
     this.#options = options;
     this.#address = withoutSecrets(options.url);
+    this.#session = new UpstreamSession(options, this.#address);
+    this.#listening = new ListeningStream({
+      get: (lastEventId) => this.#session.get(lastEventId),
+      read: (response) => this.#read(response, undefined),
+      failed: (error) => this.#endIfUnreachable(error),
+      sawStream: options.sawStream,
+      address: this.#address,
+      log: options.log,
+    });
     this.#queue = new PostQueue({
       post: (frame) => this.#post(frame),
       drained: () => this.#inbox.drained(),
@@ -118,7 +115,7 @@ class HttpClientLink implements Link {
 
   close(): void {
     if (this.#isClosed) return;
-    this.#sawStream(undefined);
+    this.#listening.close();
     this.#isClosed = true;
     this.resume();
     this.#inbox.closed("closed by Dewey");
@@ -128,8 +125,8 @@ class HttpClientLink implements Link {
   /** Ends the session once the server has the frames that were sent, or takes no more of them. */
   async #finish(): Promise<void> {
     await this.#queue.flushed();
-    if (this.#sessionId !== undefined) await this.#sayGoodbye();
-    this.#abort.abort();
+    await this.#session.end();
+    this.#session.abort();
     this.#finished.resolve();
   }
 
@@ -169,7 +166,7 @@ class HttpClientLink implements Link {
 
   async #exchange(frame: string, view: FrameView): Promise<void> {
     const unanswered = new Map(requestIds(view).map((id) => [JSON.stringify(id), id]));
-    const cancelled = this.#stateless.begin(view, this.#abort.signal, () => unanswered.clear());
+    const cancelled = this.#stateless.begin(view, this.#session.signal, () => unanswered.clear());
     this.#exchanges.add(unanswered);
     this.#cancel(view);
     try {
@@ -177,7 +174,7 @@ class HttpClientLink implements Link {
         this.#carry(frame, view, { unanswered, signal: cancelled }),
       );
       if (response.ok) await this.#receive(response, unanswered);
-      if (response.status === ACCEPTED && isInitialized(view)) void this.#listen();
+      if (response.status === ACCEPTED && isInitialized(view)) void this.#listening.listen();
     } catch (error) {
       if (!cancelled.aborted) this.#fail(unanswered, error);
     } finally {
@@ -198,20 +195,13 @@ class HttpClientLink implements Link {
     view: FrameView,
     { unanswered, signal }: { unanswered: Map<string, unknown>; signal: AbortSignal },
   ): Promise<Response> {
-    const sessionId = this.#sessionId;
-    const response = await this.#stateless.post(frame, view, (text, headers) => this.#postWith(text, headers, signal));
-    this.#sessionId = response.headers.get(SESSION_HEADER) ?? sessionId;
+    const sessionId = this.#session.id;
+    const response = await this.#stateless.post(frame, view, (text, headers) =>
+      this.#session.post(text, headers, signal),
+    );
+    this.#session.answered(response, sessionId);
     if (!response.ok) await this.#refused(response, { frame, unanswered, isInSession: sessionId !== undefined });
-    else if (sessionId !== undefined) this.#isSessionProven = true;
     return response;
-  }
-
-  #postWith(frame: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
-    return this.#fetch("POST", {
-      body: frame,
-      headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers },
-      signal,
-    });
   }
 
   /** Reads a response's body. A stream that breaks while requests are unanswered is resumed if its events have ids. */
@@ -227,7 +217,7 @@ class HttpClientLink implements Link {
   #answerStream(unanswered: Map<string, unknown>): AnswerStream {
     return new AnswerStream({
       read: (response) => this.#read(response, unanswered),
-      get: (lastEventId) => this.#get(lastEventId),
+      get: (lastEventId) => this.#session.get(lastEventId),
       isOver: () => unanswered.size === 0 || this.#isClosed,
     });
   }
@@ -252,73 +242,6 @@ class HttpClientLink implements Link {
     return { lastEventId, retryMs: reader.retryMs, error };
   }
 
-  /** Keeps the stream open that carries messages outside of requests, until the link closes. */
-  async #listen(): Promise<void> {
-    if (this.#isListening) return;
-    this.#isListening = true;
-    let lastId: string | undefined;
-    const backoff = streamBackoff();
-    while (!this.#isClosed) {
-      let retryMs: number | undefined;
-      try {
-        const response = await this.#get(lastId);
-        if (isTemporary(response)) throw await unsuccessful(response);
-        if (!isEventStream(response)) {
-          await response.body?.cancel();
-          // The stream is optional for servers, and only a POST tells whether the session lives.
-          this.#sawStream(undefined);
-          return;
-        }
-        this.#sawStream(undefined);
-        const read = await this.#read(response, undefined);
-        lastId = read.lastEventId ?? lastId;
-        ({ retryMs } = read);
-        if (read.lastEventId !== undefined) backoff.reset();
-      } catch (error) {
-        this.#sawStream(`its event stream cannot be opened: ${reasonOf(error)}`);
-        this.#endIfUnreachable(error);
-      }
-      const pauseMs = backoff.next();
-      await Bun.sleep(retryMs ?? pauseMs);
-    }
-  }
-
-  /** Logs and reports why the GET stream cannot be opened for now, or that it can. */
-  #sawStream(problem: string | undefined): void {
-    if (this.#isClosed || problem === this.#streamProblem) return;
-    this.#streamProblem = problem;
-    this.#options.sawStream?.(problem);
-    const { log } = this.#options;
-    if (problem === undefined) log.info("the HTTP upstream's event stream is open again", { address: this.#address });
-    else log.warn("the HTTP upstream's event stream is tried again", { address: this.#address, reason: problem });
-  }
-
-  #get(lastEventId: string | undefined): Promise<Response> {
-    return this.#fetch("GET", {
-      headers: {
-        accept: "text/event-stream",
-        ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId }),
-      },
-    });
-  }
-
-  #fetch(
-    method: string,
-    init: { headers: Record<string, string>; body?: string; signal?: AbortSignal },
-  ): Promise<Response> {
-    return fetchUpstream(this.#options.url, {
-      method,
-      signal: this.#abort.signal,
-      ...init,
-      headers: {
-        ...(this.#sessionId === undefined ? {} : { [SESSION_HEADER]: this.#sessionId }),
-        ...(this.#version === undefined ? {} : { [VERSION_HEADER]: this.#version }),
-        ...init.headers,
-        ...this.#options.headers,
-      },
-    });
-  }
-
   #deliver(text: string, unanswered: Map<string, unknown> | undefined): void {
     if (unanswered && unanswered.size > 0) {
       const view = viewFrame(text);
@@ -328,19 +251,14 @@ class HttpClientLink implements Link {
         if (each.kind !== "response") continue;
         const id = each.key;
         unanswered.delete(id);
-        if (id === this.#initializeId) this.#noteVersion(each.message);
+        if (id === this.#initializeId) {
+          this.#initializeId = undefined;
+          this.#session.initialized(each.message);
+        }
         this.#stateless.answered(each);
       }
     }
     if (!this.#isClosed) this.#inbox.frame(text);
-  }
-
-  /** Remembers the negotiated revision, which every later request names in a header. */
-  #noteVersion(message: Json): void {
-    this.#initializeId = undefined;
-    const { result } = message;
-    const version = isObject(result) ? result["protocolVersion"] : undefined;
-    if (typeof version === "string") this.#version = version;
   }
 
   /**
@@ -352,32 +270,11 @@ class HttpClientLink implements Link {
     { frame, unanswered, isInSession }: { frame: string; unanswered: Map<string, unknown>; isInSession: boolean },
   ): Promise<void> {
     const error = await unsuccessful(response);
-    const isLost = isInSession && (await this.#isSessionLost(response.status));
+    const isLost = isInSession && (await this.#session.isLostAt(response.status));
     if (isLost) this.#loseSession(error.message);
     if (this.#isClosed || (isLost && this.#inbox.unsent(frame))) return;
     if (error.answers !== undefined && unanswered.has(error.answers)) this.#deliver(error.body, unanswered);
     this.#fail(unanswered, error);
-  }
-
-  /** Servers and balancers that do not know a session answer 404, or 400, which may also be a fault of the frame. */
-  async #isSessionLost(status: number): Promise<boolean> {
-    if (status !== BAD_REQUEST || !this.#isSessionProven) return status === NOT_FOUND;
-    if (this.#lostReason !== undefined) return true;
-    this.#probing ??= this.#probe().finally(() => (this.#probing = undefined));
-    return this.#probing;
-  }
-
-  /** Whether the server refuses even a ping of the session. */
-  async #probe(): Promise<boolean> {
-    const ping = JSON.stringify({ jsonrpc: "2.0", id: PROBE_ID, method: "ping" });
-    try {
-      const response = await this.#postWith(ping, {}, AbortSignal.timeout(PROBE_DEADLINE_MS));
-      await response.body?.cancel();
-      return response.status === BAD_REQUEST || response.status === NOT_FOUND;
-    } catch {
-      // It does not answer, which tells nothing of the session.
-      return false;
-    }
   }
 
   /** Closes the link once the other frames in flight are refused as well, so that each goes back to the owner. */
@@ -403,28 +300,15 @@ class HttpClientLink implements Link {
     if (isRefusedConnection(error)) this.#end(`${this.#address} cannot be reached`);
   }
 
-  async #sayGoodbye(): Promise<void> {
-    try {
-      const response = await this.#fetch("DELETE", { headers: {}, signal: AbortSignal.timeout(GOODBYE_DEADLINE_MS) });
-      await response.body?.cancel();
-    } catch (error) {
-      this.#options.log.debug("the HTTP session could not be ended", { address: this.#address, error });
-    }
-  }
-
   #end(reason: string): void {
     if (this.#isClosed) return;
-    this.#sawStream(undefined);
+    this.#listening.close();
     this.#isClosed = true;
     this.resume();
-    this.#abort.abort();
+    this.#session.abort();
     this.#inbox.closed(reason);
     this.#finished.resolve();
   }
-}
-
-function isEventStream(response: Response): boolean {
-  return response.ok && (response.headers.get("content-type") ?? "").startsWith("text/event-stream");
 }
 
 function isInitialized(view: FrameView): boolean {
