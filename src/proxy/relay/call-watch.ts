@@ -2,7 +2,6 @@ import { jsonRpcCode } from "../../errors.ts";
 import { cancelledKey, isObject } from "../../wire/frame.ts";
 import type { FrameView, Json } from "../../wire/frame.ts";
 import { SUBSCRIPTION } from "./open-requests.ts";
-import type { RequestWatch } from "./session.ts";
 import type { Tap } from "./tap.ts";
 
 /** How a tool call ended. "unavailable" means that Dewey answered, because the upstream could not. */
@@ -15,6 +14,12 @@ const MAX_OPEN = 10_000;
 interface OpenRequest {
   isCall: boolean;
   sinceMs: number;
+}
+
+/** Observes a client's requests and the answers sent to it. */
+export interface RequestWatch {
+  asked(view: FrameView): void;
+  answered(view: FrameView): void;
 }
 
 /** Watches one session's requests: how long its tool calls take, and whether any request is in flight. */

@@ -108,3 +108,11 @@ export class Handshake {
     return { id, frame: JSON.stringify({ ...request, id }) };
   }
 }
+
+/** Why the response to a replayed initialize refuses it; undefined if it does not. */
+export function refusalIn({ message }: { message: Json }): string | undefined {
+  const { error } = message;
+  if (error === undefined) return undefined;
+  const reason = isObject(error) ? error["message"] : undefined;
+  return `it refused initialize: ${typeof reason === "string" ? reason : "no reason was given"}`;
+}

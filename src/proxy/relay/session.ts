@@ -1,19 +1,16 @@
 import { Backoff } from "../../backoff.ts";
 import { within } from "../../deadline.ts";
 import { DeweyError, asDeweyError, jsonRpcCode } from "../../errors.ts";
-import { errorFrame, isObject, requestIds } from "../../wire/frame.ts";
-import type { FrameView, Json, ViewedFrame } from "../../wire/frame.ts";
+import { errorFrame, requestIds } from "../../wire/frame.ts";
+import type { FrameView, ViewedFrame } from "../../wire/frame.ts";
 import type { Link } from "../../wire/link.ts";
 import { outlineFrame } from "../../wire/outline.ts";
-import { Handshake } from "./handshake.ts";
+import type { RequestWatch } from "./call-watch.ts";
+import { Handshake, refusalIn } from "./handshake.ts";
 import { OpenRequests } from "./open-requests.ts";
+import { Questions } from "./questions.ts";
 import type { Tap } from "./tap.ts";
-
-/** Observes a client's requests and the answers sent to it. */
-export interface RequestWatch {
-  asked(view: FrameView): void;
-  answered(view: FrameView): void;
-}
+import { WaitingFrames } from "./waiting-frames.ts";
 
 export interface SessionOptions {
   downstream: Link;
@@ -46,9 +43,6 @@ const LONGEST_PAUSE_MS = 15_000;
 const STABLE_MS = 5000;
 /** How long frames wait during an outage: long enough for an upstream to restart. */
 const WAIT_LIMIT_MS = 5000;
-/** Limits on waiting frames; beyond either, the session stops reading from the client. */
-const MAX_WAITING_FRAMES = 1000;
-const MAX_WAITING_CHARACTERS = 16_000_000;
 /** How long the last frames of a client that has left may take to go on, and the poll interval. */
 const LAST_FRAMES_LIMIT_MS = 30_000;
 const LAST_FRAMES_POLL_MS = 10;
@@ -83,9 +77,7 @@ interface Introduced {
 class Session {
   readonly #options: SessionOptions;
   readonly #open = new OpenRequests();
-  /** Open requests of the current upstream, and of ones that are gone. */
-  readonly #questions = new OpenRequests();
-  readonly #staleQuestions = new OpenRequests();
+  readonly #questions = new Questions();
   /** Requests that a lost session gave back; each is sent only once more. */
   readonly #repeated = new OpenRequests();
   readonly #handshake = new Handshake();
@@ -99,8 +91,7 @@ class Session {
   #replaying: { link: Link; id: string; done: PromiseWithResolvers<string | undefined> } | undefined;
   /** Set while the upstream rests. */
   #woken: PromiseWithResolvers<void> | undefined;
-  #waiting: ViewedFrame[] = [];
-  #waitingCharacters = 0;
+  readonly #waiting = new WaitingFrames();
   /** Frames that the tap holds. */
   #passing = 0;
   /** When the current outage began, and its latest reason. */
@@ -201,7 +192,7 @@ class Session {
   /** Resolves when a frame waits for the upstream, or the session is over. */
   async #nextFrame(): Promise<void> {
     this.#woken = Promise.withResolvers();
-    if (this.#waiting.length === 0) await Promise.race([this.#woken.promise, this.over]);
+    if (this.#waiting.size === 0) await Promise.race([this.#woken.promise, this.over]);
     this.#woken = undefined;
   }
 
@@ -244,11 +235,7 @@ class Session {
   #goUp(frame: ViewedFrame): void {
     const { text, view } = frame;
     this.#firstRequest.resolve();
-    if (view.kind === "response" && this.#staleQuestions.has(view.key)) {
-      // The upstream that asked is gone, and the next one may use the same id for another request.
-      this.#staleQuestions.answered(view);
-      return;
-    }
+    if (this.#questions.answersStale(view)) return;
     if (!this.#upstream) {
       this.#wait(frame);
       return;
@@ -297,24 +284,18 @@ class Session {
     this.#open.answered(view);
     this.#repeated.answered(view);
     this.#questions.asked(view);
-    this.#staleQuestions.forget(view);
     if (this.#handshake.isPending) this.#handshake.received(view);
   }
 
   #wait(frame: ViewedFrame): void {
-    this.#waiting.push(frame);
+    this.#waiting.add(frame);
     this.#woken?.resolve();
-    this.#waitingCharacters += frame.text.length;
-    if (this.#waiting.length >= MAX_WAITING_FRAMES || this.#waitingCharacters >= MAX_WAITING_CHARACTERS) {
-      this.#options.downstream.pause();
-    }
+    if (this.#waiting.isFull) this.#options.downstream.pause();
     this.#refuseWaitingInTime();
   }
 
   #takeWaiting(): ViewedFrame[] {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#waitingCharacters = 0;
+    const waiting = this.#waiting.takeAll();
     this.#options.downstream.resume();
     return waiting;
   }
@@ -334,8 +315,7 @@ class Session {
 
   /** Cancels the requests that the lost upstream sent to the client. */
   #takeBackQuestions(error: DeweyError): void {
-    for (const requestId of this.#questions.takeAll()) {
-      this.#staleQuestions.add(requestId);
+    for (const requestId of this.#questions.abandon()) {
       const params = { requestId, reason: error.message };
       const text = JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params });
       this.#tell({ text, view: outlineFrame(text) });
@@ -381,14 +361,6 @@ class Session {
   /** Frames on their way. A client that has closed its stdin still reads its stdout, so its requests are answered, too. */
   #owed(): number {
     const isReading = this.#options.downstream.wire === "stdio";
-    return this.#waiting.length + this.#passing + (isReading ? this.#open.size : 0);
+    return this.#waiting.size + this.#passing + (isReading ? this.#open.size : 0);
   }
-}
-
-/** Why a response refuses its request; undefined if it does not. */
-function refusalIn({ message }: { message: Json }): string | undefined {
-  const { error } = message;
-  if (error === undefined) return undefined;
-  const reason = isObject(error) ? error["message"] : undefined;
-  return `it refused initialize: ${typeof reason === "string" ? reason : "no reason was given"}`;
 }
