@@ -61,6 +61,8 @@ export type Captured =
       former?: (() => string) | undefined;
     }
   | { kind: "facts"; facts: CapturedFacts }
+  /** What stands apart from a conversation that another source begins: it counts once the conversation is there. */
+  | { kind: "apart"; conversation: string; captured: Captured[] }
   | { kind: "context"; context: CapturedContext }
   /** An orchestration result, as the store's tool takes it. */
   | { kind: "result"; result: Json }

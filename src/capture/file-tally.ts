@@ -50,6 +50,9 @@ export class FileTally {
       case "facts":
         if (captured.facts.conversation_id !== undefined) this.#conversations.add(captured.facts.conversation_id);
         break;
+      case "apart":
+        this.#conversations.add(captured.conversation);
+        break;
       case "repeated":
         account.messages += 1;
         break;

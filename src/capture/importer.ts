@@ -1,6 +1,8 @@
 import { DeweyError, asDeweyError } from "../errors.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
+import { ApartFromConversations } from "./apart.ts";
+import type { Apart } from "./apart.ts";
 import { Batches } from "./batches.ts";
 import type { Batch, Waiting } from "./batches.ts";
 import type { Captured, CapturedContext, CapturedConversation, CapturedFacts, SourcePlace } from "./captured.ts";
@@ -38,6 +40,7 @@ export class Importer {
   readonly #batches = new Batches();
   readonly #sender: MessageSender;
   readonly #facts = new PendingFacts();
+  readonly #apart = new ApartFromConversations();
   /** Conversations that are passed over, that are linked to their origins, and that begin when they are needed. */
   readonly #passedOver = new Set<string>();
   readonly #linked = new Set<string>();
@@ -105,6 +108,7 @@ export class Importer {
       this.#needed.set(captured.begin.conversation_id, captured.begin);
     else if (captured.kind === "conversation") await this.#begin(captured.begin, place, captured.unlessKnown === true);
     else if (captured.kind === "facts") await this.#note(captured.facts, place);
+    else if (captured.kind === "apart") this.#apart.add(captured, place);
     else if (captured.kind === "repeated") this.#known += 1;
     else if (captured.kind === "result") await this.#storeResult(captured.result, place);
     else if (captured.kind === "context") await this.#storeContext(captured.context, place);
@@ -120,10 +124,25 @@ export class Importer {
     for (const { facts, place } of this.#facts.take()) await this.#update(facts, place);
   }
 
-  /** Stores everything, and what is known of conversations that are named by their messages alone: these may come last. */
+  /**
+   * Stores everything, and what is known of conversations that are named by their messages alone, or begun by another source:
+   * these may come last.
+   */
   async finish(): Promise<void> {
     await this.flush();
     for (const { facts, place } of this.#facts.takeUnplaced()) await this.#update(facts, place);
+    for (const each of this.#apart.ready(this.#begun)) await this.#storeApart(each);
+    await this.flush();
+  }
+
+  /** What stands apart from a conversation that is not here waits for it; a later import of its source may find it. */
+  async #storeApart(apart: Apart): Promise<void> {
+    const { conversation, told } = apart;
+    const [first] = told;
+    if (first === undefined || this.#passedOver.has(conversation)) return;
+    const isThere = this.#begun.has(conversation) || (await this.#update({ conversation_id: conversation }, first.place));
+    if (!isThere) this.#apart.wait(apart);
+    else for (const { captured, place } of told) await this.take(captured, place);
   }
 
   /** Facts wait for the messages that they speak of. */
@@ -132,14 +151,20 @@ export class Importer {
     if (this.#facts.isFull) await this.flush();
   }
 
-  async #update(facts: CapturedFacts, place: SourcePlace): Promise<void> {
-    if (this.#passedOver.has(facts.conversation_id ?? "")) return;
+  /** Returns whether the conversation is there. */
+  async #update(facts: CapturedFacts, place: SourcePlace): Promise<boolean> {
+    if (this.#passedOver.has(facts.conversation_id ?? "")) return true;
     try {
       await this.#options.call("dewey_update_conversation", { ...facts });
+      return true;
     } catch (thrown) {
+      if (asDeweyError(thrown).code !== "not_found") {
+        this.#refuse(thrown, place);
+        return true;
+      }
       // A title of a session that is not here, as in a summary of one that was deleted.
-      if (asDeweyError(thrown).code !== "not_found") this.#refuse(thrown, place);
-      else this.#options.onDependent?.(place.source);
+      this.#options.onDependent?.(place.source);
+      return false;
     }
   }
 

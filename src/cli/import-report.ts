@@ -26,7 +26,7 @@ export class ImportReport {
   #broken = 0;
   #unreadable = 0;
   /** Files of which a kind of source knows something. */
-  files = 0;
+  readonly files = new Set<string>();
 
   /** Whether something was not read. */
   get isIncomplete(): boolean {
@@ -63,7 +63,7 @@ export class ImportReport {
   /** For programs. */
   values(importer: Importer): Record<string, unknown> {
     return {
-      files: this.files,
+      files: this.files.size,
       rows: this.#rows,
       conversations: importer.conversations,
       messages: importer.stored,
@@ -92,7 +92,7 @@ export class ImportReport {
     const unknown = [...this.#unknown].map(([type, count]) => `${type} (${count})`).join(", ");
     const faults = this.#broken + refused + this.#unreadable;
     return [
-      `${counted(stored, "message")} imported, ${known.toLocaleString("en-US")} known already, in ${counted(conversations, "conversation")} from ${counted(this.files, "file")}.`,
+      `${counted(stored, "message")} imported, ${known.toLocaleString("en-US")} known already, in ${counted(conversations, "conversation")} from ${counted(this.files.size, "file")}.`,
       ...(others.length > 0 ? [`Also imported: ${others.join(" and ")}.`] : []),
       ...(versions > 0
         ? [`${counted(versions, "message")} among them were known with another text: they are kept as second versions.`]
@@ -111,7 +111,7 @@ export class ImportReport {
   /** Transcripts that no kind knows are named; of other files, such as settings, there is the number. */
   #passedOverLines(): string[] {
     const count = this.#passedOver.length + this.#others;
-    if (count === 0 || this.files === 0) return [];
+    if (count === 0 || this.files.size === 0) return [];
     const named = this.#passedOver.slice(0, MAX_TOLD_FAULTS);
     const more = this.#passedOver.length - named.length;
     return [

@@ -79,13 +79,11 @@ export class ImportRun {
     this.#bar = new ProgressBar(files.reduce((sum, file) => sum + file.bytes, 0));
     try {
       if (!this.#watching) await this.#memory.ask(files.map(({ path }) => path));
-      for (const each of found) {
-        const known = this.#report.files;
-        for (const { path, reason } of each.found.unread) this.#report.notRead(path, reason);
-        for (const groups of await stagesOf(each.found.files))
-          await this.#inLanes(groups, (file) => this.#file(file, named && paths.includes(file.path)));
-        if (this.#report.files === known && named && !this.#stopping) await this.#describe(each.path, each.found);
-      }
+      for (const { path, reason } of found.flatMap((each) => each.found.unread)) this.#report.notRead(path, reason);
+      for (const groups of await stagesOf(files))
+        await this.#inLanes(groups, (file) => this.#file(file, named && paths.includes(file.path)));
+      for (const each of named && !this.#stopping ? found : [])
+        if (!each.found.files.some(({ path }) => this.#report.files.has(path))) await this.#describe(each.path, each.found);
       await this.#importer.finish();
       await this.#remember();
     } finally {
@@ -168,7 +166,7 @@ export class ImportRun {
     try {
       if (this.#watching && path.endsWith(".jsonl") && (await this.#follow(path).canFollow())) {
         await this.#followOn(path, (end) => this.#show(path, end));
-        this.#report.files += 1;
+        this.#report.files.add(path);
       } else await this.#whole(path, bytes, named);
     } catch (thrown) {
       this.#unreadableFile(path, thrown);
@@ -183,7 +181,7 @@ export class ImportRun {
     const look = this.#watching ? undefined : await this.#memory.look(path);
     const stored = look && (await this.#memory.recall(look));
     if (stored !== undefined) {
-      this.#report.files += 1;
+      this.#report.files.add(path);
       this.#report.add(stored.account);
       this.#importer.pass(stored.begun, stored.account.messages);
       return;
@@ -206,7 +204,7 @@ export class ImportRun {
       throw thrown;
     } finally {
       this.#report.add(tally.account);
-      this.#report.files += isKnown ? 1 : 0;
+      if (isKnown) this.#report.files.add(path);
     }
     if (isKnown) return;
     tally.leaveOut();

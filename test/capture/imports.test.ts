@@ -290,23 +290,60 @@ describe("a session of Codex", () => {
   });
 });
 
-test("a session of Codex has the name that its client's index gives it last", async () => {
-  const id = crypto.randomUUID();
-  const row = (type: string, payload: object) => ({ timestamp: at(1), type, payload });
+describe("the name of a session of Codex", () => {
+  const row = (type: string, payload: object, second = 1) => ({ timestamp: at(second), type, payload });
   const content = [{ type: "input_text", text: "hello" }];
-  const named = (thread_name: string) => ({ id, thread_name, updated_at: at(2) });
-  await importFiles(store, {
-    "rollout.jsonl": jsonLines(
+  const rollout = (id: string, ...more: object[]) =>
+    jsonLines(
       row("session_meta", { id, timestamp: at(0) }),
       row("response_item", { type: "message", role: "user", content }),
-    ),
-    "session_index.jsonl": jsonLines(
-      named("first"),
-      { ...named("of another"), id: crypto.randomUUID() },
-      named("last"),
-    ),
+      ...more,
+    );
+  const named = (id: string, thread_name: string) => ({ id, thread_name, updated_at: at(9) });
+  const shown = async (id: string) => ({ ...(await page(id)), ...(await listed(id))[0] });
+
+  test("is the last one in its client's index, and is found by search, whichever file is read first", async () => {
+    for (const order of [
+      ["rollout.jsonl", "session_index.jsonl"],
+      ["session_index.jsonl", "rollout.jsonl"],
+    ]) {
+      const [id, word] = [crypto.randomUUID(), `TAPIR${crypto.randomUUID().slice(0, 8)}`];
+      const files: Record<string, string> = {
+        "rollout.jsonl": rollout(id),
+        "session_index.jsonl": jsonLines(
+          named(id, "first"),
+          named(crypto.randomUUID(), `${word} of another that is gone`),
+          named(id, `${word} at last`),
+        ),
+      };
+      await importFiles(store, Object.fromEntries(order.map((name) => [name, files[name] ?? ""])));
+      expect(await shown(id)).toMatchObject({
+        title: `${word} at last`,
+        title_source: "client",
+        message_count: 1,
+        updated_at: at(1),
+      });
+      expect((await found(word)).map((hit) => [hit.conversation_id, hit.content])).toEqual([[id, `${word} at last`]]);
+      expect(await contents(id)).toEqual(["hello"]);
+    }
   });
-  expect((await page(id)).title).toBe("last");
+
+  test("is told in its own file too, where a fork repeats that of its parent", async () => {
+    const [parent, child] = [crypto.randomUUID(), crypto.randomUUID()];
+    const name = (thread_id: string, thread_name: string, second: number) =>
+      row("event_msg", { type: "thread_name_updated", thread_id, thread_name }, second);
+    await importFiles(store, {
+      "1.jsonl": rollout(parent, name(parent, "Of the parent", 2)),
+      "2.jsonl": jsonLines(
+        row("session_meta", { id: child, timestamp: at(20), forked_from_id: parent }, 20),
+        row("response_item", { type: "message", role: "user", content }, 20),
+        name(parent, "Of the parent", 20),
+        row("response_item", { type: "message", role: "user", content: [{ type: "input_text", text: "own" }] }, 40),
+      ),
+    });
+    expect(await shown(parent)).toMatchObject({ title: "Of the parent", title_source: "client" });
+    expect(await shown(child)).toMatchObject({ title: "own", title_source: "prompt" });
+  });
 });
 
 test("a later export of ChatGPT moves the current branch", async () => {
