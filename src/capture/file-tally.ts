@@ -1,3 +1,4 @@
+import { isBookkeeping } from "./captured.ts";
 import type { Captured, SourcePlace } from "./captured.ts";
 import type { FileLook } from "./file-content.ts";
 import type { FileAccount, ImportedFile } from "./import-memory.ts";
@@ -44,7 +45,7 @@ export class FileTally {
         if (captured.unlessKnown) this.#isWhole = false;
         break;
       case "message":
-        account.messages += 1;
+        if (!isBookkeeping(captured.message)) account.messages += 1;
         this.#conversations.add(captured.conversation);
         break;
       case "facts":

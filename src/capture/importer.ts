@@ -6,6 +6,7 @@ import type { Apart } from "./apart.ts";
 import { Batches } from "./batches.ts";
 import type { Batch, Waiting } from "./batches.ts";
 import type { Captured, CapturedContext, CapturedConversation, CapturedFacts, SourcePlace } from "./captured.ts";
+import { MessageCounts } from "./message-counts.ts";
 import { MessageSender } from "./message-sender.ts";
 import { PendingFacts } from "./pending-facts.ts";
 
@@ -34,6 +35,8 @@ export interface ImporterOptions {
  */
 export class Importer {
   readonly #options: ImporterOptions;
+  /** What has become of the messages that were taken. */
+  readonly counts = new MessageCounts();
   readonly #begun = new Set<string>();
   /** Conversations begun from a history of prompts, which another source's conversation would replace. */
   readonly #begunByHistory = new Set<string>();
@@ -51,8 +54,6 @@ export class Importer {
   readonly #sending = new Set<Promise<void>>();
   /** What a batch threw that nobody has waited for yet. */
   #failure: { error: unknown } | undefined;
-  /** Messages that were there, and were not sent for that. */
-  #known = 0;
   refused = 0;
   /** Those among what was refused that the server failed to store for a fault of its own. */
   failed = 0;
@@ -63,6 +64,7 @@ export class Importer {
   constructor(options: ImporterOptions) {
     this.#options = options;
     this.#sender = new MessageSender({
+      counts: this.counts,
       call: (tool, args) => options.call(tool, args),
       refuse: (thrown, place) => this.#refuse(thrown, place),
       beginNeeded: (conversation, place) => this.#beginNeeded(conversation, place),
@@ -74,25 +76,10 @@ export class Importer {
     return this.#begun.size;
   }
 
-  /** Messages that were new. */
-  get stored(): number {
-    return this.#sender.stored;
-  }
-
-  /** Messages that were there. */
-  get known(): number {
-    return this.#known + this.#sender.known;
-  }
-
-  /** Messages among the stored ones whose ids were known with another text. */
-  get versions(): number {
-    return this.#sender.versions;
-  }
-
   /** Counts what a source holds that is in the store as it is, and so is not read. */
   pass(conversations: string[], messages: number): void {
     for (const conversation of conversations) this.#begun.add(conversation);
-    this.#known += messages;
+    this.counts.known += messages;
   }
 
   /** Whether a conversation has not begun, because the store has all its messages from elsewhere. */
@@ -109,7 +96,7 @@ export class Importer {
     else if (captured.kind === "conversation") await this.#begin(captured.begin, place, captured.unlessKnown === true);
     else if (captured.kind === "facts") await this.#note(captured.facts, place);
     else if (captured.kind === "apart") this.#apart.add(captured, place);
-    else if (captured.kind === "repeated") this.#known += 1;
+    else if (captured.kind === "repeated") this.counts.known += 1;
     else if (captured.kind === "result") await this.#storeResult(captured.result, place);
     else if (captured.kind === "context") await this.#storeContext(captured.context, place);
   }
@@ -140,7 +127,8 @@ export class Importer {
     const { conversation, told } = apart;
     const [first] = told;
     if (first === undefined || this.#passedOver.has(conversation)) return;
-    const isThere = this.#begun.has(conversation) || (await this.#update({ conversation_id: conversation }, first.place));
+    const isThere =
+      this.#begun.has(conversation) || (await this.#update({ conversation_id: conversation }, first.place));
     if (!isThere) this.#apart.wait(apart);
     else for (const { captured, place } of told) await this.take(captured, place);
   }
@@ -222,7 +210,7 @@ export class Importer {
 
   async #add(conversation: string, item: Waiting): Promise<void> {
     if (this.#passedOver.has(conversation)) {
-      this.#known += 1;
+      this.counts.old([item.message]);
       return;
     }
     if (this.#batches.add(conversation, item)) await this.#send(conversation);
@@ -235,7 +223,7 @@ export class Importer {
    */
   async #send(conversation: string): Promise<void> {
     const batch = this.#batches.take(conversation);
-    this.#known += batch.repeated;
+    this.counts.old(batch.repeated.map(({ message }) => message));
     const sending = this.#sendBehind(conversation, batch);
     this.#sending.add(sending);
     try {

@@ -253,8 +253,10 @@ export class Watcher {
     await this.#importer.finish();
     if (this.#fault !== undefined) log.error("the server failed at a title", { reason: this.#fault.message });
     this.#fault = undefined;
-    if (this.#importer.stored > this.#stored) log.info("stored", { messages: this.#importer.stored - this.#stored });
-    this.#stored = this.#importer.stored;
+    const { stored, versions, notes } = this.#importer.counts;
+    const all = stored + versions + notes;
+    if (all > this.#stored) log.info("stored", { messages: all - this.#stored });
+    this.#stored = all;
   }
 
   /** What the server refuses for good is left out; at its own fault, the file is read again. */

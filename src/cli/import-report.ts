@@ -66,9 +66,10 @@ export class ImportReport {
       files: this.files.size,
       rows: this.#rows,
       conversations: importer.conversations,
-      messages: importer.stored,
-      known: importer.known,
-      versions: importer.versions,
+      messages: importer.counts.stored,
+      known: importer.counts.known,
+      versions: importer.counts.versions,
+      notes: importer.counts.notes,
       results: importer.results,
       contexts: importer.contexts,
       unknown: Object.fromEntries(this.#unknown),
@@ -81,10 +82,8 @@ export class ImportReport {
   }
 
   /** For a person. */
-  summary(
-    { stored, known, versions, conversations, refused, results, contexts }: Importer,
-    typed: Invocation["typed"],
-  ): string {
+  summary({ counts, conversations, refused, results, contexts }: Importer, typed: Invocation["typed"]): string {
+    const { stored, known, versions } = counts;
     const others = [
       ...(results > 0 ? [counted(results, "orchestration result")] : []),
       ...(contexts > 0 ? [counted(contexts, "startup context")] : []),
@@ -95,7 +94,7 @@ export class ImportReport {
       `${counted(stored, "message")} imported, ${known.toLocaleString("en-US")} known already, in ${counted(conversations, "conversation")} from ${counted(this.files.size, "file")}.`,
       ...(others.length > 0 ? [`Also imported: ${others.join(" and ")}.`] : []),
       ...(versions > 0
-        ? [`${counted(versions, "message")} among them were known with another text: they are kept as second versions.`]
+        ? [`${counted(versions, "message")} came again with another text, which is kept as a second version.`]
         : []),
       ...this.#passedOverLines(),
       ...(unknown === "" ? [] : [`Kept rows of unknown types: ${unknown}.`]),

@@ -83,7 +83,8 @@ export class ImportRun {
       for (const groups of await stagesOf(files))
         await this.#inLanes(groups, (file) => this.#file(file, named && paths.includes(file.path)));
       for (const each of named && !this.#stopping ? found : [])
-        if (!each.found.files.some(({ path }) => this.#report.files.has(path))) await this.#describe(each.path, each.found);
+        if (!each.found.files.some(({ path }) => this.#report.files.has(path)))
+          await this.#describe(each.path, each.found);
       await this.#importer.finish();
       await this.#remember();
     } finally {
@@ -272,7 +273,7 @@ export class ImportRun {
 
   /** Shows how far the file at a path is read, and those before it. */
   #show(path: string, end: number): void {
-    const { stored, known } = this.#importer;
+    const { stored, known } = this.#importer.counts;
     this.#reading.set(path, end);
     const bytes = () => [...this.#reading.values()].reduce((sum, each) => sum + each, this.#bytesRead);
     this.#bar.show(bytes, () => `${counted(stored, "message")} new, ${known.toLocaleString("en-US")} known`);
