@@ -19,7 +19,7 @@ function server(...known: Sent[]) {
     call: (tool: string, { messages }: Json): Promise<Json> => {
       const given = (messages ?? []) as Sent[];
       if (tool === "dewey_list_known_messages") {
-        const hashOf = ({ role, content, metadata }: Sent) => sentHash(role as "user", content, metadata);
+        const hashOf = ({ role, content, metadata }: Sent) => sentHash(role, content, metadata);
         const isThere = (asked: { id: string; hash: string }) => {
           const message = stored.get(asked.id);
           return message !== undefined && hashOf(message) === asked.hash;
