@@ -133,6 +133,8 @@ const fixtures: Fixture[] = [
 type Counts = Record<Column, [file: number, stored: number, found: number]>;
 /** The words of a text by which it is sought. */
 const SOUGHT_WORDS = 12;
+/** The beginning of a text that is sought as a phrase. */
+const PHRASE_CHARACTERS = 500;
 /** A text is stored when a message holds its beginning. */
 const COMPARED_CHARACTERS = 200;
 
@@ -241,10 +243,9 @@ async function everything(store: Store): Promise<Stored[]> {
 
 /** How a text is found: by its first words, or only as a phrase, since many others have these words; undefined if it is not. */
 async function wayTo(store: Store, text: string, holding: Stored[]): Promise<"words" | "phrase" | undefined> {
-  const words = text.match(/[\p{L}\p{N}]{2,40}/gu)?.slice(0, SOUGHT_WORDS) ?? [];
-  if (words.length === 0) return undefined;
+  const words = text.match(/[\p{L}\p{N}]{2,40}/gu)?.slice(0, SOUGHT_WORDS) ?? [text];
   if (await finds(store, words.join(" "), holding)) return "words";
-  const phrase = flat(text).slice(0, COMPARED_CHARACTERS).replaceAll('"', " ").replace(/\S+$/, "");
+  const phrase = flat(text).slice(0, PHRASE_CHARACTERS).replaceAll('"', " ").replace(/\S+$/, "");
   return (await finds(store, `"${phrase}"`, holding)) ? "phrase" : undefined;
 }
 
