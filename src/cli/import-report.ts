@@ -1,6 +1,7 @@
 import type { Invocation } from "./command.ts";
 import type { FileAccount } from "../capture/import-memory.ts";
 import type { Importer } from "../capture/importer.ts";
+import { visible } from "../visible.ts";
 import { counted } from "./terminal.ts";
 
 /** Maximum number of faults listed one by one; the others are only counted. */
@@ -100,7 +101,8 @@ export class ImportReport {
       ...(unknown === "" ? [] : [`Kept rows of unknown types: ${unknown}.`]),
       ...(faults > 0 ? [`${counted(faults, "fault")}:`] : []),
       ...this.#faults.map(
-        ({ source, row, reason }) => `  ${source}${row === undefined ? "" : `:${row}`}: ${typed(reason)}`,
+        ({ source, row, reason }) =>
+          `  ${lineOf(source)}${row === undefined ? "" : `:${row}`}: ${lineOf(typed(reason))}`,
       ),
       ...(faults > this.#faults.length ? [`  and ${faults - this.#faults.length} more`] : []),
       "",
@@ -115,8 +117,13 @@ export class ImportReport {
     const more = this.#passedOver.length - named.length;
     return [
       `${counted(count, "file")} skipped: unknown format.`,
-      ...named.map((path) => `  ${path}`),
+      ...named.map((path) => `  ${lineOf(path)}`),
       ...(more > 0 ? [`  and ${more} more`] : []),
     ];
   }
+}
+
+/** A name from outside, in one line. */
+function lineOf(text: string): string {
+  return visible(text).replaceAll("\n", "␊");
 }

@@ -209,7 +209,7 @@ export class ImportRun {
     }
     if (isKnown) return;
     tally.leaveOut();
-    if (named) throw new DeweyError("invalid", await unknownFile(path));
+    if (named) throw new DeweyError("invalid", await unknownFile(path, bytes));
     this.#report.passOver(path.endsWith(".json") || bytes === 0 ? undefined : await described(path));
   }
 
@@ -311,7 +311,8 @@ async function described(path: string): Promise<string> {
   return look === undefined ? path : `${path}: looks like ${look}`;
 }
 
-async function unknownFile(path: string): Promise<string> {
+async function unknownFile(path: string, bytes: number): Promise<string> {
+  if (bytes === 0) return "is empty";
   const look = await lookOf(path).catch(() => undefined);
   const like = look === undefined ? "" : ` (it looks like ${look})`;
   return `has a format that dewey import does not know${like}; see: dewey help import`;

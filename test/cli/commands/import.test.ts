@@ -338,6 +338,16 @@ describe("dewey import", () => {
     expect(again).toMatchObject({ messages: 0, known: 3, versions: 0 });
   });
 
+  test("says that a file is empty, and shows the hidden characters in a file's name", async () => {
+    const empty = await run(["import", file("empty.jsonl", "")], env);
+    expect(empty).toMatchObject({ code: 3, stdout: expect.stringContaining("/empty.jsonl: is empty\n") });
+    const hidden = await run(
+      ["import", file("a\u001b[31m\nb.jsonl", `{"type":"user", torn\n${row(crypto.randomUUID(), "1", "x")}`)],
+      env,
+    );
+    expect(hidden.stdout).toContain("/a␛[31m␊b.jsonl:1: JSON Parse error");
+  });
+
   test("names what it could not read, says what an unknown folder looks like, and reads all the rest", async () => {
     const folder = join(home.path, "mixed");
     mkdirSync(folder);
