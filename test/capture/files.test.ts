@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { $ } from "bun";
 import { filesAt } from "../../src/capture/files.ts";
 import { temporaryHome } from "../support/home.ts";
 
@@ -28,7 +27,7 @@ test("files behind links are found, each folder once, and what cannot be looked 
 test("a pipe that is named is told and not waited for, and so is a name that is not in UTF-8", async () => {
   using home = temporaryHome();
   const [pipe, folder] = [join(home.path, "pipe.jsonl"), join(home.path, "in")];
-  await $`mkfifo ${pipe}`;
+  Bun.spawnSync(["mkfifo", pipe]);
   expect((await filesAt(pipe)).unread).toEqual([{ path: pipe, reason: "is no file; save what it holds as one" }]);
   mkdirSync(folder);
   const name = Buffer.concat([Buffer.from(`${folder}/caf`), Buffer.from([0xe9]), Buffer.from(".jsonl")]);
