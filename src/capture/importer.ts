@@ -44,8 +44,9 @@ export class Importer {
   readonly #sender: MessageSender;
   readonly #facts = new PendingFacts();
   readonly #apart = new ApartFromConversations();
-  /** Conversations that are passed over, that are linked to their origins, and that begin when they are needed. */
+  /** Conversations that are passed over, each in the source that would have begun it: others may tell more of it. */
   readonly #passedOver = new Set<string>();
+  /** Conversations that are linked to their origins, and that begin when they are needed. */
   readonly #linked = new Set<string>();
   readonly #needed = new Map<string, CapturedConversation>();
   /** The last batch of each conversation, until it is stored, with the ids in it. */
@@ -126,7 +127,7 @@ export class Importer {
   async #storeApart(apart: Apart): Promise<void> {
     const { conversation, told } = apart;
     const [first] = told;
-    if (first === undefined || this.#passedOver.has(conversation)) return;
+    if (first === undefined) return;
     const isThere =
       this.#begun.has(conversation) || (await this.#update({ conversation_id: conversation }, first.place));
     if (!isThere) this.#apart.wait(apart);
@@ -141,7 +142,7 @@ export class Importer {
 
   /** Returns whether the conversation is there. */
   async #update(facts: CapturedFacts, place: SourcePlace): Promise<boolean> {
-    if (this.#passedOver.has(facts.conversation_id ?? "")) return true;
+    if (this.#isPassedOver(facts.conversation_id ?? "", place)) return true;
     try {
       await this.#options.call("dewey_update_conversation", { ...facts });
       return true;
@@ -158,7 +159,7 @@ export class Importer {
 
   async #begin(begin: CapturedConversation, place: SourcePlace, unlessKnown: boolean): Promise<void> {
     if (this.#begun.has(begin.conversation_id)) {
-      if (unlessKnown && !this.#begunByHistory.has(begin.conversation_id)) this.#passedOver.add(begin.conversation_id);
+      if (unlessKnown && !this.#begunByHistory.has(begin.conversation_id)) this.#passOver(begin.conversation_id, place);
       return;
     }
     if (unlessKnown) this.#begunByHistory.add(begin.conversation_id);
@@ -168,9 +169,17 @@ export class Importer {
     } catch (thrown) {
       // It is there, begun by a hook or an earlier import that knew other facts; or it is in the trash, where it stays.
       if (asDeweyError(thrown).code !== "conflict") return this.#refuse(thrown, place);
-      if (unlessKnown) this.#passedOver.add(begin.conversation_id);
+      if (unlessKnown) this.#passOver(begin.conversation_id, place);
     }
     this.#begun.add(begin.conversation_id);
+  }
+
+  #passOver(conversation: string, { source }: SourcePlace): void {
+    this.#passedOver.add(JSON.stringify([source, conversation]));
+  }
+
+  #isPassedOver(conversation: string, { source }: SourcePlace): boolean {
+    return this.#passedOver.size > 0 && this.#passedOver.has(JSON.stringify([source, conversation]));
   }
 
   async #storeResult(result: Json, place: SourcePlace): Promise<void> {
@@ -209,7 +218,7 @@ export class Importer {
   }
 
   async #add(conversation: string, item: Waiting): Promise<void> {
-    if (this.#passedOver.has(conversation)) {
+    if (this.#isPassedOver(conversation, item.place)) {
       this.counts.old([item.message]);
       return;
     }

@@ -303,13 +303,15 @@ describe("the name of a session of Codex", () => {
   const shown = async (id: string) => ({ ...(await page(id)), ...(await listed(id))[0] });
 
   test("is the last one in its client's index, and is found by search, whichever file is read first", async () => {
-    for (const order of [
-      ["rollout.jsonl", "session_index.jsonl"],
-      ["session_index.jsonl", "rollout.jsonl"],
-    ]) {
-      const [id, word] = [crypto.randomUUID(), `TAPIR${crypto.randomUUID().slice(0, 8)}`];
+    const orders = {
+      TAPIRNAME: ["rollout.jsonl", "history.jsonl", "session_index.jsonl"],
+      MARKHORTITLE: ["session_index.jsonl", "rollout.jsonl", "history.jsonl"],
+    };
+    for (const [word, order] of Object.entries(orders)) {
+      const id = crypto.randomUUID();
       const files: Record<string, string> = {
         "rollout.jsonl": rollout(id),
+        "history.jsonl": jsonLines({ session_id: id, ts: Date.parse(at(1)) / 1000, text: "hello" }),
         "session_index.jsonl": jsonLines(
           named(id, "first"),
           named(crypto.randomUUID(), `${word} of another that is gone`),
