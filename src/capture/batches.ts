@@ -25,8 +25,8 @@ export interface Waiting {
 export interface Batch {
   items: Waiting[];
   texts: ReadonlyMap<string, string>;
-  /** Messages that were left out, because they are there already with the same text. */
-  repeated: number;
+  /** Those that were left out, because they are there already with the same text. */
+  repeated: Waiting[];
 }
 
 /** Messages that wait for the batches of their conversations to be full. */
@@ -68,12 +68,12 @@ export class Batches {
 export function batchOf(given: Waiting[]): Batch {
   const texts = new Map<string, string>();
   const items: Waiting[] = [];
-  let repeated = 0;
+  const repeated: Waiting[] = [];
   for (const item of given) {
     const { message_id: id, content } = item.message;
     const known = texts.get(id);
     if (known === content) {
-      repeated += 1;
+      repeated.push(item);
       continue;
     }
     const told = known === undefined ? item : secondVersion(item);

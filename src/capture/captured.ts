@@ -14,6 +14,11 @@ export interface CapturedMessage {
   metadata: Json | null;
 }
 
+/** Whether a message is a program's note, such as a title: people are told of no such messages. */
+export function isBookkeeping({ metadata }: CapturedMessage): boolean {
+  return metadata?.["bookkeeping"] === true;
+}
+
 /** The beginning of a conversation, as the store's tool takes it. */
 export interface CapturedConversation {
   conversation_id: string;
@@ -61,6 +66,8 @@ export type Captured =
       former?: (() => string) | undefined;
     }
   | { kind: "facts"; facts: CapturedFacts }
+  /** What stands apart from a conversation that another source begins: it counts once the conversation is there. */
+  | { kind: "apart"; conversation: string; captured: Captured[] }
   | { kind: "context"; context: CapturedContext }
   /** An orchestration result, as the store's tool takes it. */
   | { kind: "result"; result: Json }

@@ -115,8 +115,9 @@ function remindedWords(thread: Thread, type: string, { planContent, content }: J
 /** The client's own lines: what a person saw is shown, and the rest are notes. */
 function systemRow(row: Json): Note {
   const subtype = isText(row["subtype"]) ? row["subtype"] : "system";
-  const { content, error, hookErrors, stopReason } = row;
-  const words = isText(content) ? content : wordsOf([error, hookErrors, stopReason]);
+  const { content, message: said, error, hookErrors, stopReason } = row;
+  const told = isObject(said) ? said["content"] : said;
+  const words = isText(content) ? content : wordsOf([content, told, error, hookErrors, stopReason]);
   if (words === "")
     return { role: "system", kind: subtype, content: `[system ${subtype}]`, bookkeeping: true, metadata: {} };
   const kind = kindOfUserText(words);

@@ -31,7 +31,9 @@ export interface HookFacts {
 export function rowMessages(thread: Thread, row: Json, text: string, hooks: HookFacts | undefined): RowMessages {
   const { type } = row;
   const inner = isObject(row["message"]) ? row["message"] : undefined;
-  if ((type !== "user" && type !== "assistant") || inner === undefined) return noteRow(thread, row, text);
+  const isTalk =
+    (type === "user" || type === "assistant") && inner !== undefined && (inner["content"] ?? null) !== null;
+  if (!isTalk) return noteRow(thread, row, text);
   if (type === "user") notePrompt(thread, row, inner);
   const rowId = rowName(thread, row, text);
   const time = timeOf(row["timestamp"]);

@@ -116,7 +116,8 @@ export class CodexItems {
     return {
       role: isAssistant ? "assistant" : isPersons(kind) ? "user" : "system",
       kind,
-      content: text,
+      // Without text, another's form of a call, say.
+      content: text || wordsOf({ ...rest, phase: undefined }),
       metadata: {
         ...(isAssistant ? stated({ model: this.#model }) : {}),
         ...(pictures.length > 0 ? { blocks: pictures.map(kept) } : {}),

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Json } from "../wire/frame.ts";
 import { isText } from "./blocks.ts";
-import { conversationId } from "./captured.ts";
+import { conversationId, timeOf, titled } from "./captured.ts";
 import type { Captured } from "./captured.ts";
 import { CODEX } from "./codex.ts";
 import { RowReader } from "./row-reader.ts";
@@ -9,10 +9,10 @@ import type { SourceKind } from "./source-kind.ts";
 
 /** Reads `session_index.jsonl`, where Codex keeps the names of its sessions: the last one of each counts. */
 class CodexTitlesReader extends RowReader {
-  protected override readRow({ id, thread_name: title }: Json): Captured[] {
-    if (!isText(id) || !isText(title)) return [];
-    const facts = { conversation_id: conversationId(CODEX, id), title, title_source: "client" } as const;
-    return [{ kind: "facts", facts }];
+  protected override readRow({ id, thread_name: title, updated_at }: Json): Captured[] {
+    if (!isText(id)) return [];
+    const conversation = conversationId(CODEX, id);
+    return [{ kind: "apart", conversation, captured: titled(conversation, CODEX, title, timeOf(updated_at)) }];
   }
 }
 

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
 import { isText } from "./blocks.ts";
-import { Occurrences, begin, conversationId, derivedId, message, timeOf } from "./captured.ts";
+import { Occurrences, begin, conversationId, derivedId, message, timeOf, titled } from "./captured.ts";
 import type { Captured, Said } from "./captured.ts";
 import { isPersons } from "./client-words.ts";
 import { RowReader } from "./row-reader.ts";
@@ -124,7 +124,7 @@ class CodexReader extends RowReader {
       time: this.#time,
       metadata: { source: CODEX, ...made.metadata },
     };
-    const left = type === "event_msg" ? this.#rolledBack(payload) : [];
+    const left = type === "event_msg" ? [...this.#rolledBack(payload), ...this.#named(payload)] : [];
     if (!isCopy && this.#replayed === undefined) this.#noteTurn(id, made);
     const isKnown = knownRows.has(type) && (type !== "response_item" || isKnownItem(payload));
     const unsaid = type === "event_msg" && turnEnd.test(String(payload["type"])) ? this.end() : [];
@@ -142,6 +142,14 @@ class CodexReader extends RowReader {
     const abandoned = this.#turns.splice(-num_turns).flat();
     if (abandoned.length === 0) return [];
     return [{ kind: "facts", facts: { conversation_id: this.#conversation ?? "", abandoned } }];
+  }
+
+  /** The session's name, as a person or the client gave it; what is repeated of a parent is the parent's name. */
+  #named({ type, thread_id, thread_name }: Json): Captured[] {
+    const conversation = this.#conversation ?? "";
+    const isOwn = !isText(thread_id) || conversationId(CODEX, thread_id) === conversation;
+    if (type !== "thread_name_updated" || !isOwn || this.#replayed !== undefined) return [];
+    return titled(conversation, CODEX, thread_name, this.#time);
   }
 
   #begin(row: Json, meta: Json): Captured[] {

@@ -1,3 +1,4 @@
+import { isBookkeeping } from "./captured.ts";
 import type { Captured, SourcePlace } from "./captured.ts";
 import type { FileLook } from "./file-content.ts";
 import type { FileAccount, ImportedFile } from "./import-memory.ts";
@@ -44,11 +45,14 @@ export class FileTally {
         if (captured.unlessKnown) this.#isWhole = false;
         break;
       case "message":
-        account.messages += 1;
+        if (!isBookkeeping(captured.message)) account.messages += 1;
         this.#conversations.add(captured.conversation);
         break;
       case "facts":
         if (captured.facts.conversation_id !== undefined) this.#conversations.add(captured.facts.conversation_id);
+        break;
+      case "apart":
+        this.#conversations.add(captured.conversation);
         break;
       case "repeated":
         account.messages += 1;

@@ -33,8 +33,10 @@ export function isCandidate(name: string): boolean {
 /** Finds the files that may be imported at a path: itself, or those in the folder, also behind links. */
 export async function filesAt(path: string): Promise<Found> {
   const found: Found = { files: [], unread: [], others: new Map() };
-  const { size, isDirectory } = await stat(path).then((each) => ({ size: each.size, isDirectory: each.isDirectory() }));
-  if (!isDirectory) return { ...found, files: [{ path, bytes: size }] };
+  const target = await stat(path);
+  if (target.isFile()) return { ...found, files: [{ path, bytes: target.size }] };
+  // It would be read several times, and may have no end.
+  if (!target.isDirectory()) return { ...found, unread: [{ path, reason: "is no file; save what it holds as one" }] };
   await walk(path, found, new Set());
   found.files.sort(byPath);
   found.unread.sort(byPath);
@@ -54,7 +56,7 @@ async function walk(folder: string, found: Found, seen: Set<string>): Promise<vo
     seen.add(real);
     entries = await readdir(folder, { withFileTypes: true });
   } catch (error) {
-    found.unread.push({ path: folder, reason: reasonOf(error) });
+    found.unread.push({ path: folder, reason: reasonAt(folder, error) });
     return;
   }
   for (const entry of entries) await take(folder, entry, found, seen);
@@ -78,8 +80,14 @@ async function take(folder: string, entry: Dirent, found: Found, seen: Set<strin
     if (target.isDirectory()) await walk(path, found, seen);
     else if (target.isFile() && isWanted) found.files.push({ path, bytes: target.size });
   } catch (error) {
-    if (isWanted) found.unread.push({ path, reason: entry.isSymbolicLink() ? "is a broken link" : reasonOf(error) });
+    const reason = entry.isSymbolicLink() ? "is a broken link" : reasonAt(path, error);
+    if (isWanted) found.unread.push({ path, reason });
   }
+}
+
+/** A name that is no UTF-8 is read with a character in place of its bytes, under which nothing is found. */
+function reasonAt(path: string, error: unknown): string {
+  return path.includes("\uFFFD") ? "has a name that is not in UTF-8; rename it" : reasonOf(error);
 }
 
 /** Why a file could not be read, in a person's words. */

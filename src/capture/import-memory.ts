@@ -14,7 +14,7 @@ const MAX_CONVERSATIONS = 10_000;
 /** What an import tells of a file. */
 export interface FileAccount {
   rows: number;
-  /** Messages in it, also those that another row repeats. */
+  /** Messages in it, also those that another row repeats, without bookkeeping. */
   messages: number;
   broken: number;
   /** Rows of unknown types, by type. */

@@ -1,9 +1,12 @@
 import { DeweyError, asDeweyError } from "../errors.ts";
 import { isObject } from "../wire/frame.ts";
 import type { Json } from "../wire/frame.ts";
+import { ApartFromConversations } from "./apart.ts";
+import type { Apart } from "./apart.ts";
 import { Batches } from "./batches.ts";
 import type { Batch, Waiting } from "./batches.ts";
 import type { Captured, CapturedContext, CapturedConversation, CapturedFacts, SourcePlace } from "./captured.ts";
+import { MessageCounts } from "./message-counts.ts";
 import { MessageSender } from "./message-sender.ts";
 import { PendingFacts } from "./pending-facts.ts";
 
@@ -32,14 +35,18 @@ export interface ImporterOptions {
  */
 export class Importer {
   readonly #options: ImporterOptions;
+  /** What has become of the messages that were taken. */
+  readonly counts = new MessageCounts();
   readonly #begun = new Set<string>();
   /** Conversations begun from a history of prompts, which another source's conversation would replace. */
   readonly #begunByHistory = new Set<string>();
   readonly #batches = new Batches();
   readonly #sender: MessageSender;
   readonly #facts = new PendingFacts();
-  /** Conversations that are passed over, that are linked to their origins, and that begin when they are needed. */
+  readonly #apart = new ApartFromConversations();
+  /** Conversations that are passed over, each in the source that would have begun it: others may tell more of it. */
   readonly #passedOver = new Set<string>();
+  /** Conversations that are linked to their origins, and that begin when they are needed. */
   readonly #linked = new Set<string>();
   readonly #needed = new Map<string, CapturedConversation>();
   /** The last batch of each conversation, until it is stored, with the ids in it. */
@@ -48,8 +55,6 @@ export class Importer {
   readonly #sending = new Set<Promise<void>>();
   /** What a batch threw that nobody has waited for yet. */
   #failure: { error: unknown } | undefined;
-  /** Messages that were there, and were not sent for that. */
-  #known = 0;
   refused = 0;
   /** Those among what was refused that the server failed to store for a fault of its own. */
   failed = 0;
@@ -60,6 +65,7 @@ export class Importer {
   constructor(options: ImporterOptions) {
     this.#options = options;
     this.#sender = new MessageSender({
+      counts: this.counts,
       call: (tool, args) => options.call(tool, args),
       refuse: (thrown, place) => this.#refuse(thrown, place),
       beginNeeded: (conversation, place) => this.#beginNeeded(conversation, place),
@@ -71,25 +77,10 @@ export class Importer {
     return this.#begun.size;
   }
 
-  /** Messages that were new. */
-  get stored(): number {
-    return this.#sender.stored;
-  }
-
-  /** Messages that were there. */
-  get known(): number {
-    return this.#known + this.#sender.known;
-  }
-
-  /** Messages among the stored ones whose ids were known with another text. */
-  get versions(): number {
-    return this.#sender.versions;
-  }
-
   /** Counts what a source holds that is in the store as it is, and so is not read. */
   pass(conversations: string[], messages: number): void {
     for (const conversation of conversations) this.#begun.add(conversation);
-    this.#known += messages;
+    this.counts.known += messages;
   }
 
   /** Whether a conversation has not begun, because the store has all its messages from elsewhere. */
@@ -105,7 +96,8 @@ export class Importer {
       this.#needed.set(captured.begin.conversation_id, captured.begin);
     else if (captured.kind === "conversation") await this.#begin(captured.begin, place, captured.unlessKnown === true);
     else if (captured.kind === "facts") await this.#note(captured.facts, place);
-    else if (captured.kind === "repeated") this.#known += 1;
+    else if (captured.kind === "apart") this.#apart.add(captured, place);
+    else if (captured.kind === "repeated") this.counts.known += 1;
     else if (captured.kind === "result") await this.#storeResult(captured.result, place);
     else if (captured.kind === "context") await this.#storeContext(captured.context, place);
   }
@@ -120,10 +112,26 @@ export class Importer {
     for (const { facts, place } of this.#facts.take()) await this.#update(facts, place);
   }
 
-  /** Stores everything, and what is known of conversations that are named by their messages alone: these may come last. */
+  /**
+   * Stores everything, and what is known of conversations that are named by their messages alone, or begun by another source:
+   * these may come last.
+   */
   async finish(): Promise<void> {
     await this.flush();
     for (const { facts, place } of this.#facts.takeUnplaced()) await this.#update(facts, place);
+    for (const each of this.#apart.ready(this.#begun)) await this.#storeApart(each);
+    await this.flush();
+  }
+
+  /** What stands apart from a conversation that is not here waits for it; a later import of its source may find it. */
+  async #storeApart(apart: Apart): Promise<void> {
+    const { conversation, told } = apart;
+    const [first] = told;
+    if (first === undefined) return;
+    const isThere =
+      this.#begun.has(conversation) || (await this.#update({ conversation_id: conversation }, first.place));
+    if (!isThere) this.#apart.wait(apart);
+    else for (const { captured, place } of told) await this.take(captured, place);
   }
 
   /** Facts wait for the messages that they speak of. */
@@ -132,20 +140,26 @@ export class Importer {
     if (this.#facts.isFull) await this.flush();
   }
 
-  async #update(facts: CapturedFacts, place: SourcePlace): Promise<void> {
-    if (this.#passedOver.has(facts.conversation_id ?? "")) return;
+  /** Returns whether the conversation is there. */
+  async #update(facts: CapturedFacts, place: SourcePlace): Promise<boolean> {
+    if (this.#isPassedOver(facts.conversation_id ?? "", place)) return true;
     try {
       await this.#options.call("dewey_update_conversation", { ...facts });
+      return true;
     } catch (thrown) {
+      if (asDeweyError(thrown).code !== "not_found") {
+        this.#refuse(thrown, place);
+        return true;
+      }
       // A title of a session that is not here, as in a summary of one that was deleted.
-      if (asDeweyError(thrown).code !== "not_found") this.#refuse(thrown, place);
-      else this.#options.onDependent?.(place.source);
+      this.#options.onDependent?.(place.source);
+      return false;
     }
   }
 
   async #begin(begin: CapturedConversation, place: SourcePlace, unlessKnown: boolean): Promise<void> {
     if (this.#begun.has(begin.conversation_id)) {
-      if (unlessKnown && !this.#begunByHistory.has(begin.conversation_id)) this.#passedOver.add(begin.conversation_id);
+      if (unlessKnown && !this.#begunByHistory.has(begin.conversation_id)) this.#passOver(begin.conversation_id, place);
       return;
     }
     if (unlessKnown) this.#begunByHistory.add(begin.conversation_id);
@@ -155,9 +169,17 @@ export class Importer {
     } catch (thrown) {
       // It is there, begun by a hook or an earlier import that knew other facts; or it is in the trash, where it stays.
       if (asDeweyError(thrown).code !== "conflict") return this.#refuse(thrown, place);
-      if (unlessKnown) this.#passedOver.add(begin.conversation_id);
+      if (unlessKnown) this.#passOver(begin.conversation_id, place);
     }
     this.#begun.add(begin.conversation_id);
+  }
+
+  #passOver(conversation: string, { source }: SourcePlace): void {
+    this.#passedOver.add(JSON.stringify([source, conversation]));
+  }
+
+  #isPassedOver(conversation: string, { source }: SourcePlace): boolean {
+    return this.#passedOver.size > 0 && this.#passedOver.has(JSON.stringify([source, conversation]));
   }
 
   async #storeResult(result: Json, place: SourcePlace): Promise<void> {
@@ -196,8 +218,8 @@ export class Importer {
   }
 
   async #add(conversation: string, item: Waiting): Promise<void> {
-    if (this.#passedOver.has(conversation)) {
-      this.#known += 1;
+    if (this.#isPassedOver(conversation, item.place)) {
+      this.counts.old([item.message]);
       return;
     }
     if (this.#batches.add(conversation, item)) await this.#send(conversation);
@@ -210,7 +232,7 @@ export class Importer {
    */
   async #send(conversation: string): Promise<void> {
     const batch = this.#batches.take(conversation);
-    this.#known += batch.repeated;
+    this.counts.old(batch.repeated.map(({ message }) => message));
     const sending = this.#sendBehind(conversation, batch);
     this.#sending.add(sending);
     try {

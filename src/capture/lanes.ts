@@ -3,20 +3,22 @@ import type { FoundFile } from "./files.ts";
 
 /** How much of a file is looked at for the ids by which it belongs together with others. */
 const HEAD_BYTES = 64 * 1024;
-/** Files of sessions that grow line by line; a history of prompts tells of all sessions. */
-const SESSION_FILE = /^(?!.*[/\\]history\.jsonl$).*\.jsonl$/s;
+/** Files in which a client notes the prompts or the titles of all its sessions. */
+const HISTORY = /[/\\](?:history\.jsonl|session_index\.jsonl|logs\.json)(?:\.gz|\.zst)?$/;
 const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 
 /**
  * Files in stages, which are read one after the other, each in groups that may be read at once. A fork, a resumed session and
  * a sub-agent repeat rows of another file, or name it, in their first rows, and whichever of the two is read first keeps the
- * rows: so files with an id in common are one group, and stay in their order.
+ * rows: so files with an id in common are one group, and stay in their order. Histories come last: what they tell counts where
+ * no session does.
  */
 export async function stagesOf(files: readonly FoundFile[]): Promise<FoundFile[][][]> {
   const stages: FoundFile[][][] = [];
   let sessions: FoundFile[] = [];
-  for (const file of [...files, undefined]) {
-    if (file !== undefined && SESSION_FILE.test(file.path)) {
+  const [histories, others] = [files.filter(isHistory), files.filter((file) => !isHistory(file))];
+  for (const file of [...others, undefined, ...histories]) {
+    if (file?.path.endsWith(".jsonl") && !isHistory(file)) {
       sessions.push(file);
       continue;
     }
@@ -25,6 +27,10 @@ export async function stagesOf(files: readonly FoundFile[]): Promise<FoundFile[]
     sessions = [];
   }
   return stages;
+}
+
+function isHistory({ path }: FoundFile): boolean {
+  return HISTORY.test(path);
 }
 
 async function groupsOf(files: FoundFile[]): Promise<FoundFile[][]> {

@@ -3,9 +3,11 @@ import { sentHash } from "../sent-hash.ts";
 import type { Json } from "../wire/frame.ts";
 import { batchOf, secondVersion } from "./batches.ts";
 import type { Waiting } from "./batches.ts";
-import type { SourcePlace } from "./captured.ts";
+import type { CapturedMessage, SourcePlace } from "./captured.ts";
+import type { MessageCounts } from "./message-counts.ts";
 
 export interface MessageSenderOptions {
+  counts: MessageCounts;
   call(tool: string, args: Json): Promise<Json>;
   /** Told of a message that was not stored; throws what ends the import. */
   refuse(thrown: unknown, place: SourcePlace): void;
@@ -27,11 +29,6 @@ interface Stored {
 export class MessageSender {
   readonly #options: MessageSenderOptions;
   readonly #stored = new Map<string, Stored>();
-  /** Messages that were new, and those that were there. */
-  stored = 0;
-  known = 0;
-  /** Messages among the stored ones whose ids were known with another text. */
-  versions = 0;
 
   constructor(options: MessageSenderOptions) {
     this.#options = options;
@@ -39,14 +36,15 @@ export class MessageSender {
 
   /** Stores a batch of one conversation. Throws when the server is away. */
   async send(conversation: string, given: Waiting[]): Promise<void> {
-    const batch = await this.#missing(conversation, given);
+    const { missing: batch, known } = await this.#sift(conversation, given);
+    this.#options.counts.old(known);
     const [first] = batch;
     if (first === undefined) return;
     try {
       const others = await this.#store(conversation, batch);
       if (others.length === 0) return;
       const { items, repeated } = batchOf(others.map(secondVersion));
-      this.known += repeated;
+      this.#options.counts.old(repeated.map(({ message }) => message));
       await this.send(conversation, items);
     } catch (thrown) {
       const { code } = asDeweyError(thrown);
@@ -64,12 +62,10 @@ export class MessageSender {
    * asked for them before, and what it has now is new.
    */
   async #sendEach(conversation: string, batch: Waiting[]): Promise<void> {
-    const known = this.known;
     this.#stored.set(conversation, { isFormer: false, ...this.#stored.get(conversation), isKnown: true });
-    const left = await this.#missing(conversation, batch);
-    this.stored += this.known - known;
-    this.known = known;
-    for (const item of left) await this.send(conversation, [item]);
+    const { missing, known } = await this.#sift(conversation, batch);
+    this.#options.counts.new(known);
+    for (const item of missing) await this.send(conversation, [item]);
   }
 
   /** Sends messages; returns those whose ids are known with another text. */
@@ -81,24 +77,23 @@ export class MessageSender {
       ...(isFormer ? { former_id: former?.() ?? rest.message_id } : {}),
     }));
     const reply = await this.#options.call("dewey_import_messages", { conversation_id: conversation, messages });
-    this.stored += Number(reply["stored"]);
-    const versions = batch.filter(({ message }) => message.metadata?.["version_of"] !== undefined).length;
-    this.versions += Math.min(versions, Number(reply["stored"]));
     await this.#note(conversation, reply, batch);
-    const changed = new Set(textsIn(reply["changed"]));
-    this.known += Number(reply["known"]) - changed.size;
+    const [known, changed] = [new Set(textsIn(reply["known_ids"])), new Set(textsIn(reply["changed"]))];
+    const sent = batch.map(({ message }) => message);
+    this.#options.counts.new(sent.filter(({ message_id: id }) => !known.has(id)));
+    this.#options.counts.old(sent.filter(({ message_id: id }) => known.has(id) && !changed.has(id)));
     const stored = this.#stored.get(conversation);
     if (stored !== undefined) stored.isKnown ||= Number(reply["known"]) > 0;
     return batch.filter(({ message }) => changed.has(message.message_id));
   }
 
   /**
-   * The messages of a batch that the store does not have as they are. It is asked by their ids and hashes, which are much
-   * shorter, as long as it had some of those before: a source that is imported again is mostly known.
+   * Parts a batch into the messages that the store does not have as they are, and the others. It is asked by their ids and
+   * hashes, which are much shorter, as long as it had some of those before: a source that is imported again is mostly known.
    */
-  async #missing(conversation: string, batch: Waiting[]): Promise<Waiting[]> {
+  async #sift(conversation: string, batch: Waiting[]): Promise<{ missing: Waiting[]; known: CapturedMessage[] }> {
     const stored = this.#stored.get(conversation) ?? { isKnown: true, isFormer: false };
-    if (batch.length === 0 || !stored.isKnown) return batch;
+    if (batch.length === 0 || !stored.isKnown) return { missing: batch, known: [] };
     const messages = batch.map(({ message: { message_id: id, role, content, metadata } }) => ({
       id,
       hash: sentHash(role, content, metadata ?? undefined),
@@ -111,16 +106,16 @@ export class MessageSender {
       });
     // A message that cannot be asked for, as in a changed export, is refused when it is sent; and if the server fails to answer
     // for a fault of its own, it knows a message again all the same.
-    if (reply === undefined) return batch;
-    const missing = new Set(Array.isArray(reply["missing"]) ? reply["missing"] : []);
-    const known = batch.length - missing.size;
-    this.known += known;
+    if (reply === undefined) return { missing: batch, known: [] };
+    const places = new Set(Array.isArray(reply["missing"]) ? reply["missing"] : []);
+    const missing = batch.filter((_, place) => places.has(place));
+    const known = batch.filter((_, place) => !places.has(place)).map(({ message }) => message);
     this.#stored.set(conversation, {
-      isKnown: known > 0 || reply["former"] === true,
+      isKnown: known.length > 0 || reply["former"] === true,
       isFormer: reply["former"] === true,
     });
     await this.#note(conversation, reply, batch);
-    return missing.size === 0 ? [] : batch.filter((_, index) => missing.has(index));
+    return { missing, known };
   }
 
   async #note(conversation: string, reply: Json, batch: Waiting[]): Promise<void> {

@@ -100,7 +100,7 @@ export function objectsIn(line: string): string[] | undefined {
     else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
       depth -= 1;
       if (depth !== 0) continue;
-      found.push(line.slice(start, index + 1));
+      found.push(line.slice(start, index + 1).trim());
       start = index + 1;
     }
   }

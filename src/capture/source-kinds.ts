@@ -55,15 +55,15 @@ export const sourceKinds: readonly SourceKind[] = [
 /** Every kind of source that is a database. */
 export const databaseKinds: readonly DatabaseKind[] = [openCodeDatabase, cursorDatabase, gooseDatabase, zedDatabase];
 
-/** What a client notes beside its sessions, whose files are followed: both would tell a prompt twice. */
-const histories: ReadonlySet<SourceKind> = new Set([codexTitles, codexHistory, claudeHistory, geminiLog]);
+/** The prompts that a client notes beside its sessions, whose files are followed: both would tell a prompt twice. */
+const histories: ReadonlySet<SourceKind> = new Set([codexHistory, claudeHistory, geminiLog]);
 
 /** The databases in which clients keep their sessions, each once. */
 export function sessionDatabases(home: Home): string[] {
   return [...new Set(databaseKinds.flatMap((kind) => kind.where(home)))];
 }
 
-/** The folders in which clients leave their sessions as files that grow, each once. */
+/** The folders and files in which clients leave their sessions as files that grow, each once. */
 export function sessionFolders(home: Home): string[] {
   const kinds = sourceKinds.filter((kind) => !histories.has(kind));
   return [...new Set(kinds.flatMap((kind) => kind.where?.(home) ?? []))];

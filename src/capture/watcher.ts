@@ -1,6 +1,6 @@
 import { statSync, watch } from "node:fs";
 import type { FSWatcher, Stats } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { Backoff } from "../backoff.ts";
 import { asDeweyError } from "../errors.ts";
 import type { DeweyError } from "../errors.ts";
@@ -157,7 +157,7 @@ export class Watcher {
     for (const path of this.#databases.keys()) if (!seen.has(path)) this.#databases.delete(path);
     for (const folder of placesAt(folders)) {
       if (stopping.aborted) return;
-      if (statOf(folder)?.isDirectory()) this.#watch(folder);
+      this.#watch(folder);
       for (const [path, modifiedMs] of await this.#filesAt(folder)) seen.set(path, modifiedMs);
     }
     state.keepOnly(new Set(seen.keys()));
@@ -171,9 +171,8 @@ export class Watcher {
     this.#hasNewPlaces = false;
     this.#places.update();
     for (const place of placesAt(this.#options.folders)) {
-      const isFolder = statOf(place)?.isDirectory() === true;
-      if (this.#options.stopping.aborted || (isFolder && this.#watches.has(place))) continue;
-      if (isFolder) this.#watch(place);
+      if (this.#options.stopping.aborted || this.#watches.has(place)) continue;
+      this.#watch(place);
       for (const path of (await this.#filesAt(place)).keys()) this.#changed.add(path);
     }
   }
@@ -192,28 +191,32 @@ export class Watcher {
     return found;
   }
 
-  #watch(folder: string): void {
-    if (this.#watches.has(folder)) return;
+  /** Has the operating system tell of changes at a place: in a folder, or of a file, which may be replaced by another. */
+  #watch(place: string): void {
+    if (this.#watches.has(place)) return;
     const { log } = this.#options;
     const forget = (error: unknown) => {
       log.warn("changes in a folder of sessions are found only once a minute", { folder, reason: reasonOf(error) });
-      this.#unwatch(folder);
+      this.#unwatch(place);
     };
+    const isFile = statOf(place)?.isFile() === true;
+    const folder = isFile ? dirname(place) : place;
+    const isWanted = isFile ? (name: string) => name === basename(place) : isCandidate;
     try {
-      const watching = watch(folder, { recursive: true }, (_, name: string | null | undefined) => {
-        if (name === null || name === undefined) this.#lose(folder);
-        else if (isCandidate(name)) this.#wake(join(folder, name));
+      const watching = watch(folder, { recursive: !isFile }, (_, name: string | null | undefined) => {
+        if (name === null || name === undefined) this.#lose(place);
+        else if (isWanted(name)) this.#wake(join(folder, name));
       });
       watching.on("error", forget);
-      this.#watches.set(folder, watching);
+      this.#watches.set(place, watching);
     } catch (error) {
       forget(error);
     }
   }
 
   /** The folder itself was removed or replaced, which ends a watch without a word. */
-  #lose(folder: string): void {
-    this.#unwatch(folder);
+  #lose(place: string): void {
+    this.#unwatch(place);
     this.#lookForPlaces();
   }
 
@@ -222,9 +225,9 @@ export class Watcher {
     this.#wake();
   }
 
-  #unwatch(folder: string): void {
-    this.#watches.get(folder)?.close();
-    this.#watches.delete(folder);
+  #unwatch(place: string): void {
+    this.#watches.get(place)?.close();
+    this.#watches.delete(place);
   }
 
   async #readChanged(): Promise<void> {
@@ -250,8 +253,10 @@ export class Watcher {
     await this.#importer.finish();
     if (this.#fault !== undefined) log.error("the server failed at a title", { reason: this.#fault.message });
     this.#fault = undefined;
-    if (this.#importer.stored > this.#stored) log.info("stored", { messages: this.#importer.stored - this.#stored });
-    this.#stored = this.#importer.stored;
+    const { stored, versions, notes } = this.#importer.counts;
+    const all = stored + versions + notes;
+    if (all > this.#stored) log.info("stored", { messages: all - this.#stored });
+    this.#stored = all;
   }
 
   /** What the server refuses for good is left out; at its own fault, the file is read again. */

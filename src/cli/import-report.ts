@@ -1,6 +1,7 @@
 import type { Invocation } from "./command.ts";
 import type { FileAccount } from "../capture/import-memory.ts";
 import type { Importer } from "../capture/importer.ts";
+import { visible } from "../visible.ts";
 import { counted } from "./terminal.ts";
 
 /** Maximum number of faults listed one by one; the others are only counted. */
@@ -26,7 +27,7 @@ export class ImportReport {
   #broken = 0;
   #unreadable = 0;
   /** Files of which a kind of source knows something. */
-  files = 0;
+  readonly files = new Set<string>();
 
   /** Whether something was not read. */
   get isIncomplete(): boolean {
@@ -63,12 +64,13 @@ export class ImportReport {
   /** For programs. */
   values(importer: Importer): Record<string, unknown> {
     return {
-      files: this.files,
+      files: this.files.size,
       rows: this.#rows,
       conversations: importer.conversations,
-      messages: importer.stored,
-      known: importer.known,
-      versions: importer.versions,
+      messages: importer.counts.stored,
+      known: importer.counts.known,
+      versions: importer.counts.versions,
+      notes: importer.counts.notes,
       results: importer.results,
       contexts: importer.contexts,
       unknown: Object.fromEntries(this.#unknown),
@@ -81,10 +83,8 @@ export class ImportReport {
   }
 
   /** For a person. */
-  summary(
-    { stored, known, versions, conversations, refused, results, contexts }: Importer,
-    typed: Invocation["typed"],
-  ): string {
+  summary({ counts, conversations, refused, results, contexts }: Importer, typed: Invocation["typed"]): string {
+    const { stored, known, versions } = counts;
     const others = [
       ...(results > 0 ? [counted(results, "orchestration result")] : []),
       ...(contexts > 0 ? [counted(contexts, "startup context")] : []),
@@ -92,16 +92,17 @@ export class ImportReport {
     const unknown = [...this.#unknown].map(([type, count]) => `${type} (${count})`).join(", ");
     const faults = this.#broken + refused + this.#unreadable;
     return [
-      `${counted(stored, "message")} imported, ${known.toLocaleString("en-US")} known already, in ${counted(conversations, "conversation")} from ${counted(this.files, "file")}.`,
+      `${counted(stored, "message")} imported, ${known.toLocaleString("en-US")} known already, in ${counted(conversations, "conversation")} from ${counted(this.files.size, "file")}.`,
       ...(others.length > 0 ? [`Also imported: ${others.join(" and ")}.`] : []),
       ...(versions > 0
-        ? [`${counted(versions, "message")} among them were known with another text: they are kept as second versions.`]
+        ? [`${counted(versions, "message")} came again with another text, which is kept as a second version.`]
         : []),
       ...this.#passedOverLines(),
       ...(unknown === "" ? [] : [`Kept rows of unknown types: ${unknown}.`]),
       ...(faults > 0 ? [`${counted(faults, "fault")}:`] : []),
       ...this.#faults.map(
-        ({ source, row, reason }) => `  ${source}${row === undefined ? "" : `:${row}`}: ${typed(reason)}`,
+        ({ source, row, reason }) =>
+          `  ${lineOf(source)}${row === undefined ? "" : `:${row}`}: ${lineOf(typed(reason))}`,
       ),
       ...(faults > this.#faults.length ? [`  and ${faults - this.#faults.length} more`] : []),
       "",
@@ -111,13 +112,18 @@ export class ImportReport {
   /** Transcripts that no kind knows are named; of other files, such as settings, there is the number. */
   #passedOverLines(): string[] {
     const count = this.#passedOver.length + this.#others;
-    if (count === 0 || this.files === 0) return [];
+    if (count === 0 || this.files.size === 0) return [];
     const named = this.#passedOver.slice(0, MAX_TOLD_FAULTS);
     const more = this.#passedOver.length - named.length;
     return [
       `${counted(count, "file")} skipped: unknown format.`,
-      ...named.map((path) => `  ${path}`),
+      ...named.map((path) => `  ${lineOf(path)}`),
       ...(more > 0 ? [`  and ${more} more`] : []),
     ];
   }
+}
+
+/** A name from outside, in one line. */
+function lineOf(text: string): string {
+  return visible(text).replaceAll("\n", "␊");
 }

@@ -79,13 +79,12 @@ export class ImportRun {
     this.#bar = new ProgressBar(files.reduce((sum, file) => sum + file.bytes, 0));
     try {
       if (!this.#watching) await this.#memory.ask(files.map(({ path }) => path));
-      for (const each of found) {
-        const known = this.#report.files;
-        for (const { path, reason } of each.found.unread) this.#report.notRead(path, reason);
-        for (const groups of await stagesOf(each.found.files))
-          await this.#inLanes(groups, (file) => this.#file(file, named && paths.includes(file.path)));
-        if (this.#report.files === known && named && !this.#stopping) await this.#describe(each.path, each.found);
-      }
+      for (const { path, reason } of found.flatMap((each) => each.found.unread)) this.#report.notRead(path, reason);
+      for (const groups of await stagesOf(files))
+        await this.#inLanes(groups, (file) => this.#file(file, named && paths.includes(file.path)));
+      for (const each of named && !this.#stopping ? found : [])
+        if (!each.found.files.some(({ path }) => this.#report.files.has(path)))
+          await this.#describe(each.path, each.found);
       await this.#importer.finish();
       await this.#remember();
     } finally {
@@ -168,7 +167,7 @@ export class ImportRun {
     try {
       if (this.#watching && path.endsWith(".jsonl") && (await this.#follow(path).canFollow())) {
         await this.#followOn(path, (end) => this.#show(path, end));
-        this.#report.files += 1;
+        this.#report.files.add(path);
       } else await this.#whole(path, bytes, named);
     } catch (thrown) {
       this.#unreadableFile(path, thrown);
@@ -183,7 +182,7 @@ export class ImportRun {
     const look = this.#watching ? undefined : await this.#memory.look(path);
     const stored = look && (await this.#memory.recall(look));
     if (stored !== undefined) {
-      this.#report.files += 1;
+      this.#report.files.add(path);
       this.#report.add(stored.account);
       this.#importer.pass(stored.begun, stored.account.messages);
       return;
@@ -206,11 +205,11 @@ export class ImportRun {
       throw thrown;
     } finally {
       this.#report.add(tally.account);
-      this.#report.files += isKnown ? 1 : 0;
+      if (isKnown) this.#report.files.add(path);
     }
     if (isKnown) return;
     tally.leaveOut();
-    if (named) throw new DeweyError("invalid", await unknownFile(path));
+    if (named) throw new DeweyError("invalid", await unknownFile(path, bytes));
     this.#report.passOver(path.endsWith(".json") || bytes === 0 ? undefined : await described(path));
   }
 
@@ -274,7 +273,7 @@ export class ImportRun {
 
   /** Shows how far the file at a path is read, and those before it. */
   #show(path: string, end: number): void {
-    const { stored, known } = this.#importer;
+    const { stored, known } = this.#importer.counts;
     this.#reading.set(path, end);
     const bytes = () => [...this.#reading.values()].reduce((sum, each) => sum + each, this.#bytesRead);
     this.#bar.show(bytes, () => `${counted(stored, "message")} new, ${known.toLocaleString("en-US")} known`);
@@ -312,7 +311,8 @@ async function described(path: string): Promise<string> {
   return look === undefined ? path : `${path}: looks like ${look}`;
 }
 
-async function unknownFile(path: string): Promise<string> {
+async function unknownFile(path: string, bytes: number): Promise<string> {
+  if (bytes === 0) return "is empty";
   const look = await lookOf(path).catch(() => undefined);
   const like = look === undefined ? "" : ` (it looks like ${look})`;
   return `has a format that dewey import does not know${like}; see: dewey help import`;

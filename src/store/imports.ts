@@ -43,7 +43,7 @@ export class Imports {
   async store(input: {
     conversation_id: string;
     messages: ImportedMessage[];
-  }): Promise<Pick<BulkStored, "changed" | "elsewhere"> & { stored: number; known: number }> {
+  }): Promise<Pick<BulkStored, "known_ids" | "changed" | "elsewhere"> & { stored: number; known: number }> {
     const adopted = await this.#adopt(input.conversation_id, input.messages);
     const messages = input.messages
       .filter(({ message_id }) => !adopted.has(message_id.toLowerCase()))
@@ -52,12 +52,20 @@ export class Imports {
     const {
       stored,
       known = 0,
+      known_ids = [],
       changed,
       elsewhere,
     } = messages.length === 0
-      ? { stored: 0, known: 0 }
+      ? { stored: 0 }
       : await this.#messages.storeBulk({ conversation_id: input.conversation_id, messages, ...options });
-    return { stored, known: known + adopted.size, ...(changed && { changed }), ...(elsewhere && { elsewhere }) };
+    const ids = [...adopted, ...known_ids];
+    return {
+      stored,
+      known: known + adopted.size,
+      ...(ids.length > 0 && { known_ids: ids }),
+      ...(changed && { changed }),
+      ...(elsewhere && { elsewhere }),
+    };
   }
 
   /** Which messages are not stored as they are. Those that are count wherever they are. */

@@ -28,6 +28,8 @@ export interface BulkStored {
   stored: number;
   /** With `skip_known`: the number of messages skipped. */
   known?: number;
+  /** With `skip_copies`: the ids of the messages skipped. */
+  known_ids?: string[];
   /** Ids among the known ones whose stored content is another than the one given. */
   changed?: string[];
   /** Other conversations that have some of the known ones. */
@@ -116,7 +118,7 @@ export class Messages {
     conversationId: string,
     given: NewMessage[],
     withCopies: boolean,
-  ): Promise<{ messages: NewMessage[] } & Pick<BulkStored, "known" | "changed" | "elsewhere">> {
+  ): Promise<{ messages: NewMessage[] } & Pick<BulkStored, "known" | "known_ids" | "changed" | "elsewhere">> {
     const ids = given.flatMap((message) => message.message_id ?? []);
     const rows: KnownRow[] = await this.#database.retried(
       (sql) => sql`select id, conversation_id, encode(sent_hash, 'hex') as hash from messages
@@ -136,6 +138,7 @@ export class Messages {
     return {
       messages,
       known: given.length - messages.length,
+      ...(rows.length > 0 ? { known_ids: rows.map((row) => row.id) } : {}),
       ...(changed.length > 0 ? { changed } : {}),
       ...(elsewhere.length > 0 ? { elsewhere: elsewhere.slice(0, MAX_IDS_IN_REPLY) } : {}),
     };
@@ -185,7 +188,7 @@ export class Messages {
 function bulkStored(
   conversation_id: string,
   stored: StoredMessage[],
-  passedOver: Pick<BulkStored, "known" | "changed" | "elsewhere">,
+  passedOver: Pick<BulkStored, "known" | "known_ids" | "changed" | "elsewhere">,
 ): BulkStored {
   const turns = stored.map((message) => message.turn_number);
   return {

@@ -39,6 +39,7 @@ export const importMessages = defineTool({
   output: z.object({
     stored: z.int(),
     known: z.int(),
+    known_ids: z.array(z.string()).optional(),
     changed: z.array(z.string()).optional(),
     elsewhere: z.array(z.string()).optional(),
   }),

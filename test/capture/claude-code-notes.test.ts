@@ -208,6 +208,22 @@ test("rows without a time get their neighbour's, and rows before the first that 
   ]);
 });
 
+test("words are kept where a row has them elsewhere than rows of its type", async () => {
+  expect(
+    await said(
+      row("system", 1, { uuid: "1", message: { role: "system", content: "be kind to the NUMBAT" } }),
+      row("system", 2, { uuid: "2", content: [{ type: "text", text: "a QUOLL in a block" }] }),
+      row("user", 3, { uuid: "3", toolUseResult: "made the BETTONG", message: { role: "user" } }),
+      row("user", 4, { uuid: "4", message: { role: "user", content: [] } }),
+    ),
+  ).toEqual([
+    ["system", "system", "be kind to the NUMBAT"],
+    ["system", "system", "a QUOLL in a block"],
+    ["system", "user", "made the BETTONG"],
+    ["user", "prompt", "(empty)"],
+  ]);
+});
+
 test("the output of `stream-json` is a transcript, with its sub-agents apart and its end", async () => {
   const of = (type: string, more: object) => ({ type, session_id: session, uuid: crypto.randomUUID(), ...more });
   const text = (words: string) => ({ message: { role: "assistant", content: [{ type: "text", text: words }] } });

@@ -48,6 +48,15 @@ describe("an output of a tool", () => {
   });
 });
 
+test("a message without content has its other words", async () => {
+  const called = { name: "shell", arguments: '{"command":"find OLINGO"}' };
+  const rows = [
+    item({ type: "message", role: "assistant", content: null, function_call: called }),
+    item({ type: "message", role: "assistant", phase: "commentary", content: [] }),
+  ];
+  expect((await talk(...rows)).map(([, , text]) => text)).toEqual(['shell\n{"command":"find OLINGO"}', "(empty)"]);
+});
+
 test("arguments keep the digits of large numbers", async () => {
   const call = { type: "function_call", name: "lookup", call_id: "c", arguments: '{"id":12345678901234567890}' };
   expect(await talk(item(call))).toEqual([["assistant", "tool_use", "lookup\nid: 12345678901234567890"]]);

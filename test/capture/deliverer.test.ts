@@ -137,7 +137,8 @@ describe("what hooks have left", () => {
       for await (const piece of piecesOf(source))
         for (const each of piece.captured) await importer.take(each, { source: "", row: piece.number });
     await importer.flush();
-    expect(importer).toMatchObject({ stored: 0, known: told.rows.length, refused: 0 });
+    expect(importer.refused).toBe(0);
+    expect(importer.counts).toMatchObject({ stored: 0, versions: 0, notes: 0, known: messages.length });
     expect(await read(told.session)).toEqual(messages);
   });
 

@@ -23,3 +23,16 @@ test("files behind links are found, each folder once, and what cannot be looked 
   ]);
   expect([...others]).toEqual([[".txt", 1]]);
 });
+
+test("a pipe that is named is told and not waited for, and so is a name that is not in UTF-8", async () => {
+  using home = temporaryHome();
+  const [pipe, folder] = [join(home.path, "pipe.jsonl"), join(home.path, "in")];
+  Bun.spawnSync(["mkfifo", pipe]);
+  expect((await filesAt(pipe)).unread).toEqual([{ path: pipe, reason: "is no file; save what it holds as one" }]);
+  mkdirSync(folder);
+  const name = Buffer.concat([Buffer.from(`${folder}/caf`), Buffer.from([0xe9]), Buffer.from(".jsonl")]);
+  writeFileSync(name, "x");
+  expect((await filesAt(folder)).unread).toEqual([
+    { path: join(folder, "caf\uFFFD.jsonl"), reason: "has a name that is not in UTF-8; rename it" },
+  ]);
+});

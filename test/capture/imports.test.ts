@@ -92,7 +92,7 @@ describe("a session of Claude Code", () => {
     ];
     const files = { [`${id}.jsonl`]: jsonLines(...rows) };
     const first = await importFiles(store, files);
-    expect([first.stored, first.versions]).toEqual([5, 2]);
+    expect([first.stored, first.versions]).toEqual([3, 2]);
     expect(await found("BILBYLINE")).toHaveLength(1);
     expect(await found("WOMBATLINE")).toHaveLength(1);
     const second = await importFiles(store, files);
@@ -106,7 +106,7 @@ describe("a session of Claude Code", () => {
     const later = await importFiles(store, {
       [`${id}.jsonl`]: jsonLines({ ...row, message: { content: "final NUMBATLINE" } }),
     });
-    expect([later.stored, later.versions]).toEqual([1, 1]);
+    expect([later.stored, later.versions]).toEqual([0, 1]);
     expect(await contents(id)).toEqual(["draft", "final NUMBATLINE"]);
   });
 
@@ -290,23 +290,62 @@ describe("a session of Codex", () => {
   });
 });
 
-test("a session of Codex has the name that its client's index gives it last", async () => {
-  const id = crypto.randomUUID();
-  const row = (type: string, payload: object) => ({ timestamp: at(1), type, payload });
+describe("the name of a session of Codex", () => {
+  const row = (type: string, payload: object, second = 1) => ({ timestamp: at(second), type, payload });
   const content = [{ type: "input_text", text: "hello" }];
-  const named = (thread_name: string) => ({ id, thread_name, updated_at: at(2) });
-  await importFiles(store, {
-    "rollout.jsonl": jsonLines(
+  const rollout = (id: string, ...more: object[]) =>
+    jsonLines(
       row("session_meta", { id, timestamp: at(0) }),
       row("response_item", { type: "message", role: "user", content }),
-    ),
-    "session_index.jsonl": jsonLines(
-      named("first"),
-      { ...named("of another"), id: crypto.randomUUID() },
-      named("last"),
-    ),
+      ...more,
+    );
+  const named = (id: string, thread_name: string) => ({ id, thread_name, updated_at: at(9) });
+  const shown = async (id: string) => ({ ...(await page(id)), ...(await listed(id))[0] });
+
+  test("is the last one in its client's index, and is found by search, whichever file is read first", async () => {
+    const orders = {
+      TAPIRNAME: ["rollout.jsonl", "history.jsonl", "session_index.jsonl"],
+      MARKHORTITLE: ["session_index.jsonl", "rollout.jsonl", "history.jsonl"],
+    };
+    for (const [word, order] of Object.entries(orders)) {
+      const id = crypto.randomUUID();
+      const files: Record<string, string> = {
+        "rollout.jsonl": rollout(id),
+        "history.jsonl": jsonLines({ session_id: id, ts: Date.parse(at(1)) / 1000, text: "hello" }),
+        "session_index.jsonl": jsonLines(
+          named(id, "first"),
+          named(crypto.randomUUID(), `${word} of another that is gone`),
+          named(id, `${word} at last`),
+        ),
+      };
+      await importFiles(store, Object.fromEntries(order.map((name) => [name, files[name] ?? ""])));
+      expect(await shown(id)).toMatchObject({
+        title: `${word} at last`,
+        title_source: "client",
+        message_count: 1,
+        updated_at: at(1),
+      });
+      expect((await found(word)).map((hit) => [hit.conversation_id, hit.content])).toEqual([[id, `${word} at last`]]);
+      expect(await contents(id)).toEqual(["hello"]);
+    }
   });
-  expect((await page(id)).title).toBe("last");
+
+  test("is told in its own file too, where a fork repeats that of its parent", async () => {
+    const [parent, child] = [crypto.randomUUID(), crypto.randomUUID()];
+    const name = (thread_id: string, thread_name: string, second: number) =>
+      row("event_msg", { type: "thread_name_updated", thread_id, thread_name }, second);
+    await importFiles(store, {
+      "1.jsonl": rollout(parent, name(parent, "Of the parent", 2)),
+      "2.jsonl": jsonLines(
+        row("session_meta", { id: child, timestamp: at(20), forked_from_id: parent }, 20),
+        row("response_item", { type: "message", role: "user", content }, 20),
+        name(parent, "Of the parent", 20),
+        row("response_item", { type: "message", role: "user", content: [{ type: "input_text", text: "own" }] }, 40),
+      ),
+    });
+    expect(await shown(parent)).toMatchObject({ title: "Of the parent", title_source: "client" });
+    expect(await shown(child)).toMatchObject({ title: "own", title_source: "prompt" });
+  });
 });
 
 test("a later export of ChatGPT moves the current branch", async () => {

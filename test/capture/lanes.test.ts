@@ -46,7 +46,7 @@ test("sessions that name a common id, or one that names both, are read one after
   ]);
 });
 
-test("a history of prompts, an export and a database are read alone, in their turn", async () => {
+test("an export and a database are read alone in their turn, and histories of prompts and titles behind everything", async () => {
   expect(
     await stages({
       "a.jsonl": "{}",
@@ -54,7 +54,18 @@ test("a history of prompts, an export and a database are read alone, in their tu
       "c.jsonl": "{}",
       "d.db": "",
       "history.jsonl": "{}",
+      "logs.json": "{}",
+      "session_index.jsonl": "{}",
       "z.jsonl": "{}",
     }),
-  ).toEqual([[["a.jsonl"]], [["b.json"]], [["c.jsonl"]], [["d.db"]], [["history.jsonl"]], [["z.jsonl"]]]);
+  ).toEqual([
+    [["a.jsonl"]],
+    [["b.json"]],
+    [["c.jsonl"]],
+    [["d.db"]],
+    [["z.jsonl"]],
+    [["history.jsonl"]],
+    [["logs.json"]],
+    [["session_index.jsonl"]],
+  ]);
 });

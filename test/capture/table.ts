@@ -24,6 +24,7 @@ interface Fixture {
 }
 
 const commits: Record<string, string> = {
+  "d-kimuson/claude-code-viewer": "9367cf006be9965c954e6cd36526f2195dce67ea",
   "daaain/claude-code-log": "a641071a154f041b96e9b83ccd42d2f92eaa321a",
   "badlogic/pi-mono": "83378aad7e74a0e2bb8f37c007a9685fb4609d8a",
   "Dicklesworthstone/coding_agent_session_search": "2a1fc6f88ec2247c6748c1ca39fa1648d5be6122",
@@ -50,8 +51,35 @@ const fixtures: Fixture[] = [
   {
     agent: "Claude Code",
     form: "claude-code",
+    repository: "d-kimuson/claude-code-viewer",
+    paths: [
+      "1af7fc5e-8455-4414-9ccd-011d40f70b2a",
+      "5c0375b4-57a5-4f26-b12d-d022ee4e51b7",
+      "fe5e1c67-53e7-4862-81ae-d0e013e3270b",
+      "agent-test-hash-123",
+      "agent-test-hash-456",
+    ].map((name) => `mock-global-claude-dir/projects/sample-project/${name}.jsonl`),
+  },
+  {
+    agent: "Claude Code",
+    form: "claude-code",
     repository: search,
-    paths: ["tests/fixtures/html_export/real_sessions/claude_code_auth_fix.jsonl"],
+    paths: [
+      "claude_code_real/projects/-test-project/agent-test123",
+      "html_export/edge_cases/all_message_types",
+      "html_export/edge_cases/large_session",
+      "html_export/edge_cases/unicode_heavy",
+      "html_export/real_sessions/claude_code_auth_fix",
+      "message_grouping/claude_session",
+    ].map((name) => `tests/fixtures/${name}.jsonl`),
+  },
+  {
+    agent: "Claude Code",
+    form: "claude-code",
+    repository: view,
+    paths: ["queued_system_messages", "tool_call_pending", "valid_session"].map(
+      (name) => `internal/parser/testdata/claude/${name}.jsonl`,
+    ),
   },
   {
     agent: "Codex",
@@ -65,7 +93,15 @@ const fixtures: Fixture[] = [
     agent: "Codex",
     form: "codex",
     repository: view,
-    paths: ["standard_session", "function_calls"].map((name) => `internal/parser/testdata/codex/${name}.jsonl`),
+    paths: [
+      "codex/blockquotes_session",
+      "codex/fc_args_1",
+      "codex/fc_args_2",
+      "codex/fc_stdin",
+      "codex/function_calls",
+      "codex/standard_session",
+      "traex/rollout_subagent",
+    ].map((name) => `internal/parser/testdata/${name}.jsonl`),
   },
   {
     agent: "Gemini CLI",
@@ -80,7 +116,7 @@ const fixtures: Fixture[] = [
     agent: "Pi",
     form: "pi",
     repository: "badlogic/pi-mono",
-    paths: ["packages/coding-agent/test/fixtures/large-session.jsonl"],
+    paths: ["before-compaction", "large-session"].map((name) => `packages/coding-agent/test/fixtures/${name}.jsonl`),
   },
   {
     agent: "ChatGPT",
@@ -97,6 +133,8 @@ const fixtures: Fixture[] = [
 type Counts = Record<Column, [file: number, stored: number, found: number]>;
 /** The words of a text by which it is sought. */
 const SOUGHT_WORDS = 12;
+/** The beginning of a text that is sought as a phrase. */
+const PHRASE_CHARACTERS = 500;
 /** A text is stored when a message holds its beginning. */
 const COMPARED_CHARACTERS = 200;
 
@@ -162,8 +200,9 @@ async function countsOf(store: Store, items: Item[]): Promise<Counts> {
     const holding = contents.filter((each) => isHeld(each.text)).map(({ message }) => message);
     if (holding.length === 0) continue;
     count[1] += 1;
-    if (await isFound(store, text, holding)) count[2] += 1;
-    else console.error(`not found: ${column}: ${JSON.stringify(forms[0])}`);
+    const way = await wayTo(store, text, holding);
+    if (way !== undefined) count[2] += 1;
+    if (way !== "words") console.error(`${way ?? "not found"}: ${column}: ${JSON.stringify(forms[0])}`);
   }
   const pictures = messages.reduce(
     (sum, each) => sum + (JSON.stringify(each.metadata).match(/"sha256"/g)?.length ?? 0),
@@ -202,15 +241,20 @@ async function everything(store: Store): Promise<Stored[]> {
   return messages;
 }
 
-/** Whether one of the hits for the first words of a text is a message that holds it. */
-async function isFound(store: Store, text: string, holding: Stored[]): Promise<boolean> {
-  const words = text.match(/[\p{L}\p{N}]{2,40}/gu) ?? [];
-  if (words.length === 0) return false;
-  const query = words.slice(0, SOUGHT_WORDS).join(" ");
+/** How a text is found: by its first words, or only as a phrase, since many others have these words; undefined if it is not. */
+async function wayTo(store: Store, text: string, holding: Stored[]): Promise<"words" | "phrase" | undefined> {
+  const words = text.match(/[\p{L}\p{N}]{2,40}/gu)?.slice(0, SOUGHT_WORDS) ?? [text];
+  if (await finds(store, words.join(" "), holding)) return "words";
+  const phrase = flat(text).slice(0, PHRASE_CHARACTERS).replaceAll('"', " ").replace(/\S+$/, "");
+  return (await finds(store, `"${phrase}"`, holding)) ? "phrase" : undefined;
+}
+
+/** Whether one of the first hits is a message that holds the text, or names one that does as another that says the same. */
+async function finds(store: Store, query: string, holding: Stored[]): Promise<boolean> {
   const { results } = (await call(store, "dewey_search", { query, limit: 100 })) as unknown as SearchReply;
-  return results.some((hit) =>
-    holding.some((each) => each.conversation === hit.conversation_id && each.turn === hit.turn),
-  );
+  const isHolding = (hit: { conversation_id: string; turn: number }) =>
+    holding.some((each) => each.conversation === hit.conversation_id && each.turn === hit.turn);
+  return results.some((hit) => isHolding(hit) || hit.repeated?.also.some(isHolding));
 }
 
 function flat(text: string): string {

@@ -45,7 +45,7 @@ afterEach(async () => {
   setSystemTime();
 });
 
-function watching(folder: string, state: string, server = recordingServer(), databases: string[] = []) {
+function watching(folder: string | string[], state: string, server = recordingServer(), databases: string[] = []) {
   const stopping = new AbortController();
   const told: string[] = [];
   const log = createLog({ level: "warn", format: "json", write: (line) => void told.push(line) });
@@ -53,7 +53,7 @@ function watching(folder: string, state: string, server = recordingServer(), dat
   const opened = new WatchState(state, "ws://localhost");
   const { call } = server;
   const onIdle = () => void (idle += 1);
-  const options = { folders: [folder], databases, state: opened, call, log, onIdle, stopping: stopping.signal };
+  const options = { folders: [folder].flat(), databases, state: opened, call, log, onIdle, stopping: stopping.signal };
   const work = new Watcher(options).run();
   const one = {
     told,
@@ -106,6 +106,39 @@ describe("the watch over sessions", () => {
     here.write("b/c/two.jsonl", row("two", "third"));
     await until("the third", () => watch.sent.includes("third"));
     expect(watch.sent).toEqual(["first", "second", "third"]);
+  });
+
+  test("takes titles from a file of their own at once, also before their session is there", async () => {
+    using here = place();
+    const [id, other] = [crypto.randomUUID(), crypto.randomUUID()];
+    const title = (thread_name: string, session = id) => `${JSON.stringify({ id: session, thread_name })}\n`;
+    const meta = { timestamp: "2026-11-01T10:00:00Z", type: "session_meta", payload: { id } };
+    const begun = new Set<unknown>();
+    const titles: unknown[] = [];
+    const server = recordingServer();
+    const call = (tool: string, args: Json) => {
+      const conversation = args["conversation_id"];
+      if (tool === "dewey_begin_conversation") begun.add(conversation);
+      if (tool === "dewey_update_conversation" && !begun.has(conversation))
+        return Promise.reject(new DeweyError("not_found", "there is no such conversation"));
+      if (tool === "dewey_update_conversation" && args["title"] !== undefined) titles.push(args["title"]);
+      return server.call(tool, args);
+    };
+    const index = join(dirname(here.folder), "session_index.jsonl");
+    writeFileSync(index, title("Named early") + title("Gone", other));
+    const watch = watching([here.folder, index], here.state, { ...server, call });
+    await watch.settled();
+    expect(titles).toEqual([]);
+    here.write("rollout.jsonl", `${JSON.stringify(meta)}\n`);
+    await until("the early title", () => titles.includes("Named early"));
+    appendFileSync(index, title("Named later"));
+    await until("the later title", () => titles.includes("Named later"));
+    writeFileSync(`${index}.new`, title("Named last"));
+    renameSync(`${index}.new`, index);
+    await until("the last title", () => titles.includes("Named last"));
+    expect(titles).toEqual(["Named early", "Named later", "Named last"]);
+    expect(watch.sent).toEqual(expect.arrayContaining(["Named early", "Named later", "Named last"]));
+    expect(watch.told).toEqual([]);
   });
 
   test("finds the folders of new projects and of new clients at once", async () => {

@@ -184,7 +184,7 @@ const forms: Form[] = [
     args: ["recover", file("b.backup"), "--force"],
     reply: { made_at: expect.any(String) },
   },
-  { args: ["import", join(import.meta.dir, "../capture/recorded")], reply: { messages: 20, faults: [] } },
+  { args: ["import", join(import.meta.dir, "../capture/recorded")], reply: { messages: 14, notes: 6, faults: [] } },
   { args: ["connect", file("client.json")], reply: { files: [{ changed: true }] } },
   {
     before: [["connect", file("client.json")]],

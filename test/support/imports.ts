@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import type { Captured, CapturedMessage } from "../../src/capture/captured.ts";
 import { filesAt } from "../../src/capture/files.ts";
 import { Importer } from "../../src/capture/importer.ts";
+import type { MessageCounts } from "../../src/capture/message-counts.ts";
 import { piecesOf, sourcesIn } from "../../src/capture/sources.ts";
 import type { Store } from "../../src/store/store.ts";
 import { unknownAuthor } from "../../src/store/context-history.ts";
@@ -103,7 +104,7 @@ export const call = async (store: Store, name: string, args: Record<string, unkn
 };
 
 /** Imports files, by their paths in one folder, in the order in which they are given. Returns the importer's counts. */
-export async function importFiles(store: Store, files: Record<string, string | Uint8Array>): Promise<Importer> {
+export async function importFiles(store: Store, files: Record<string, string | Uint8Array>): Promise<MessageCounts> {
   using home = temporaryHome();
   writeFiles(home.path, files);
   const importer = new Importer({
@@ -119,5 +120,5 @@ export async function importFiles(store: Store, files: Record<string, string | U
       for await (const piece of piecesOf(source))
         for (const each of piece.captured) await importer.take(each, { source: path, row: piece.number });
   await importer.finish();
-  return importer;
+  return importer.counts;
 }

@@ -81,7 +81,7 @@ describe("dewey import", () => {
     // Only the file of events beside the transcripts has an unknown format.
     expect(first).toMatchObject({ code: 0, stderr: "" });
     expect(first.stdout).toBe(
-      "20 messages imported, 0 known already, in 2 conversations from 2 files.\n1 file skipped: unknown format.\n" +
+      "14 messages imported, 0 known already, in 2 conversations from 2 files.\n1 file skipped: unknown format.\n" +
         `  ${project}/events.jsonl: looks like JSON with session_id, transcript_path, cwd, hook_event_name, source, prompt_id\n`,
     );
     const { session_id, messages } = await read(session);
@@ -96,7 +96,7 @@ describe("dewey import", () => {
       files: 2,
       rows: 20,
       messages: 0,
-      known: 20,
+      known: 14,
       conversations: 2,
       passed_over: 1,
       faults: [],
@@ -212,7 +212,7 @@ describe("dewey import", () => {
     ];
     const path = file("export.zip", zip({ "users.json": "[]", "conversations.json": JSON.stringify(chats) }));
     expect((await run(["import", path], env)).stdout).toStartWith(
-      "2 messages imported, 0 known already, in 1 conversation from 1 file.",
+      "1 message imported, 0 known already, in 1 conversation from 1 file.",
     );
     expect(await contents(uuid)).toEqual(["hi"]);
   });
@@ -250,7 +250,7 @@ describe("dewey import", () => {
     const { atime, mtime } = statSync(path);
     writeFileSync(path, text.replace('"two"', '"too"'));
     utimesSync(path, atime, mtime);
-    expect(await imported()).toMatchObject({ ...told, messages: 1, known: 1, isRead: true });
+    expect(await imported()).toMatchObject({ ...told, messages: 0, versions: 1, known: 1, isRead: true });
     expect(await contents(id)).toEqual(["one", "two", "too"]);
 
     await rpc.tool("dewey_delete_conversation", { conversation_id: id });
@@ -325,7 +325,7 @@ describe("dewey import", () => {
     const id = crypto.randomUUID();
     writeFileSync(join(other.path, `.claude/projects/x/${id}.jsonl`), `{"type":"user", torn\n${row(id, "1", "whole")}`);
     const { stdout, code } = await run(["import"], elsewhere);
-    expect(stdout).toStartWith("4 messages imported, 0 known already, in 3 conversations from 3 files.\n1 fault:\n");
+    expect(stdout).toStartWith("3 messages imported, 0 known already, in 3 conversations from 3 files.\n1 fault:\n");
     expect(stdout).toContain(`.claude/projects/x/${id}.jsonl:1: JSON Parse error`);
     expect(code).toBe(3);
     for (const [conversation, content] of [
@@ -335,7 +335,17 @@ describe("dewey import", () => {
     ] as const)
       expect(await contents(conversation)).toEqual([content]);
     const again = JSON.parse((await run(["import", "--json"], elsewhere)).stdout) as object;
-    expect(again).toMatchObject({ messages: 0, known: 4, versions: 0 });
+    expect(again).toMatchObject({ messages: 0, known: 3, versions: 0 });
+  });
+
+  test("says that a file is empty, and shows the hidden characters in a file's name", async () => {
+    const empty = await run(["import", file("empty.jsonl", "")], env);
+    expect(empty).toMatchObject({ code: 3, stdout: expect.stringContaining("/empty.jsonl: is empty\n") });
+    const hidden = await run(
+      ["import", file("a\u001b[31m\nb.jsonl", `{"type":"user", torn\n${row(crypto.randomUUID(), "1", "x")}`)],
+      env,
+    );
+    expect(hidden.stdout).toContain("/a␛[31m␊b.jsonl:1: JSON Parse error");
   });
 
   test("names what it could not read, says what an unknown folder looks like, and reads all the rest", async () => {
