@@ -50,6 +50,7 @@ const dense = (text: string) =>
 /** Everything that reads a text from outside in this process, up to its whole length. */
 const works: Record<string, (text: string) => unknown> = {
   "what the parser sees of a content": (text) => searchable(`é_ a${text}`),
+  "what the parser sees of a script without spaces": (text) => searchable(`字${text}`),
   "what the parser sees of a query": searched,
   "the accented words of a query": (text) => accentedWords(`é ${text}`),
   "the words of a content": wordsIn,

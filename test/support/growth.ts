@@ -3,7 +3,21 @@ import { expect } from "bun:test";
 /** Signs that hold words together or part them, and texts that regular expressions are known to stumble over. */
 const SIGNS = [...Array.from("-_/.@:~&'\"`*#([<\\ \n1aBé字\0\u001b\u0301"), "> "];
 const WORDS = ["", "a", "aB", "1a"];
-const OTHERS = ["[a](", "![[", "<!--", "<a ", "```\n", "-_/.@", "a1-_b", "&amp", "--BEGIN A", "${a:-", '{"a":', '\\"'];
+const OTHERS = [
+  "[a](",
+  "![[",
+  "<!--",
+  "<a ",
+  "```\n",
+  "-_/.@",
+  "a1-_b",
+  "&amp",
+  "--BEGIN A",
+  "${a:-",
+  '{"a":',
+  '\\"',
+  "\u0301\u0316",
+];
 
 /** What hostile texts are made of: each is repeated until the text is long. */
 export const chains: string[] = [...WORDS.flatMap((word) => SIGNS.map((sign) => word + sign)), ...OTHERS];

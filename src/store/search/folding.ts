@@ -23,6 +23,12 @@ export function folded(text: string): string {
   return withoutAccents(text).toLowerCase().replace(FINAL_SIGMA, "σ");
 }
 
+/**
+ * Marks of one letter that count, as in Unicode's stream-safe text: no language has as many. Putting marks in order takes time in
+ * the square of their number, and a text may consist of them.
+ */
+const crowdedMarks = /(\p{M}{30})\p{M}+/gu;
+
 /** What each letter in the basic plane is folded to, filled as they occur. */
 const letterForms: string[] = [];
 
@@ -43,8 +49,7 @@ export function foldedLetters(text: string): string {
 export function accentedWords(text: string): string[] {
   if (!mayHaveAccents.test(text)) return [];
   const words =
-    text
-      .normalize("NFC")
+    composed(text)
       .toLowerCase()
       .match(/[\p{L}\p{M}]+/gu) ?? [];
   return [...new Set(words)].filter((word) => mayHaveAccents.test(word));
@@ -53,9 +58,14 @@ export function accentedWords(text: string): string[] {
 /** Removes accents from Latin and Greek letters; in most other scripts marks distinguish letters. */
 function withoutAccents(text: string): string {
   if (!mayHaveAccents.test(text)) return text;
-  return (isDecomposed.test(text) ? text.normalize("NFC") : text)
+  return (isDecomposed.test(text) ? composed(text) : text)
     .replace(latinOrGreek, (run) => run.normalize("NFD").replace(marks, ""))
     .replace(looseMarks, "")
     .replace(points, "")
     .replace(oddLetters, (letter) => letters.get(letter) ?? letter);
+}
+
+/** Composes letters and their marks, in linear time. */
+function composed(text: string): string {
+  return text.replace(crowdedMarks, "$1").normalize("NFC");
 }
