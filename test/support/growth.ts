@@ -17,6 +17,23 @@ const OTHERS = [
   '{"a":',
   '\\"',
   "\u0301\u0316",
+  "%41",
+  "%25",
+  "\\u0041",
+  "\\\\u0041",
+  "&#65;",
+  "&aacute;",
+  "\u001b[",
+  "\u001b[1m",
+  "\\e[1;",
+  "\u200b",
+  "a\u200b",
+  "ก\u200b",
+  "か\u3099",
+  "๑",
+  "٣",
+  "Ａ",
+  "ﷲ",
 ];
 
 /** What hostile texts are made of: each is repeated until the text is long. */

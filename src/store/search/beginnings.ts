@@ -1,3 +1,4 @@
+import { mayBegin } from "./escapes.ts";
 import { MAX_WORD_CHARACTERS, isEscaped } from "./scanner.ts";
 
 /** ASCII characters; a token with others is always read. */
@@ -29,7 +30,8 @@ export class Beginnings {
     let follows = false;
     for (let at = from; at < to; at += 1) {
       const unit = text.charCodeAt(at);
-      if (unit >= CHARACTERS) return true;
+      // What an escape means may begin with anything.
+      if (unit >= CHARACTERS || mayBegin(text, at)) return true;
       const small = smallOf(unit);
       if (small === 0) {
         follows = false;

@@ -38,6 +38,9 @@ const SORTS = 8;
 const UNCLEAR = 255;
 const CAPITALS = 7;
 
+/** Begins a command to a terminal. */
+const ESCAPE = "\u001b";
+
 const sorts = Uint8Array.from({ length: 128 }, (_, unit) => sortOf(String.fromCharCode(unit)));
 const transitions = Uint8Array.from({ length: SORTS * SORTS }, (_, index) =>
   transition(Math.floor(index / SORTS), index % SORTS),
@@ -48,9 +51,9 @@ function sortOf(character: string): number {
   if (/[a-z]/.test(character)) return Sort.letter;
   if (/[A-Z]/.test(character)) return Sort.capital;
   if (/\d/.test(character)) return Sort.digit;
-  if (/[.:-]/.test(character)) return Sort.joining;
+  if (/[.:%-]/.test(character)) return Sort.joining;
   if (/[&+]/.test(character)) return Sort.opening;
-  return /[/\\_@<~]/.test(character) ? Sort.unclear : Sort.sign;
+  return character === ESCAPE || /[/\\_@<~]/.test(character) ? Sort.unclear : Sort.sign;
 }
 
 function transition(state: number, sort: number): number {

@@ -43,6 +43,15 @@ const pieces = constantFrom(
   "3.14",
   "12e5",
   "./gradlew",
+  "\u00ad",
+  "\u001b[31m",
+  "\\u001b[0m",
+  "\\u0041",
+  "\\b",
+  "%41",
+  "%C3%A9",
+  "&eacute;",
+  "&#65;",
 );
 const texts = array(pieces, { maxLength: 30 }).map((some) => some.join(""));
 

@@ -220,6 +220,29 @@ for (const engine of engines) {
         ["the deployment is running, happily", ["deploy*", "deploym*", "runni*", "RUNNING*", "happil*"]],
         ["ΣΊΣΥΦΟΣ", ["σίσυφος", "σισυφοσ"]],
         ["日本語 test", ['"日本語 test"', '"本語 test"']],
+        [
+          "co\u00adope\u00adra\u00adtion and pass\u200bword",
+          ["cooperation", "ope", '"cooperation and"', "password", "pass"],
+        ],
+        ["می\u200cخواهم", ["میخواهم", "خواهم", "می\u200cخواهم"]],
+        ["葛\u{e0100}城市 क्\u200dष", ["葛城", '"葛城市"', "क्ष"]],
+        [
+          "ﬁle oﬃce Ｆｕｌｌ１２ 𝐁𝐨𝐥𝐝 µs H₂O \u212bngstrom Ⅷ",
+          ["file", "office", "full12", "bold", "μs", "h2o", "angstrom", "viii"],
+        ],
+        ["ﾃｽﾄﾊﾞｸﾞ を za", ["テスト", "バグ", '"バグ を"']],
+        ["за́мок ѝ", ["замок", "и"]],
+        ["\u0958लम \u09afাদ \ufb2aלום ﺍﻟﻌﺮﺑﻴﺔ", ["\u0915\u093cलम", "शब्द क़लम", "שלום", "العربية"]],
+        ["سنة ٢٠٢٤ पृष्ठ ४२ ปี๒๕๖๗", ["2024", "٢٠٢٤", "42", "४२", "2567", "๒๕๖๗"]],
+        ["ꦲꦏ꧀ꦱꦫꦗꦮ ㄅㄆㄇㄈ", ["ꦗꦮ", "ㄆㄇ"]],
+        ["\u001b[1;31merror\u001b[0m here \u001b[Kdone", ["error", '"error here done"', "31merror"]],
+        [JSON.stringify({ out: "\u001b[31mbroken\u001b[0m" }), ["broken"]],
+        ["\\033[32mpassed\\e[0mquagga", ["passed", "quagga"]],
+        ['{"a": "caf\\u00e9", "b": "\\\\u6771\\\\u4eac", "c": "\\u003cspan\\u003e"}', ["café", "cafe", "東京", "span"]],
+        ["/wiki/%E6%9D%B1%E4%BA%AC?t=my%20note%2Fbar b'caf\\xc3\\xa9'", ["東京", "note", "bar", "café"]],
+        ["caf&eacute; &#233;t&#xe9; gro&szlig;", ["café", "été", "groß"]],
+        ["grep '\\bneedle\\b'", ["needle"]],
+        ["col·lecció non\u2011stop", ["colleccio", "nonstop", "non-stop"]],
       ];
       for (const [content, queries] of lost) expect([content, await missed(content, queries)]).toEqual([content, []]);
     });
