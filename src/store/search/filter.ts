@@ -5,7 +5,7 @@ import type { Metadata } from "../exact.ts";
 import { parseSnapshot } from "../snapshot.ts";
 import { conversationConditions, meantBy, messageConditions, unmatchedOf } from "../narrowing.ts";
 import type { Meant, Narrowing as Common, Unmatched } from "../narrowing.ts";
-import type { SearchQuery } from "./query.ts";
+import type { Required, SearchQuery } from "./query.ts";
 
 /** Bookkeeping is left out, but for what people look for. */
 const TALK = "(not m.bookkeeping or m.kind in ('title', 'summary'))";
@@ -103,7 +103,7 @@ export async function filterOf(
   }
   if (start_date !== undefined) conditions.push(`m.created_at >= ${value(start_date, "timestamptz")}`);
   if (end_date !== undefined) conditions.push(`m.created_at < ${value(end_date, "timestamptz")}`);
-  for (const required of query.required) conditions.push(`m.search @@ ${value(required, "text")}::tsquery`);
+  for (const required of query.required) conditions.push(satisfies(required, value));
   const all = (more: string[], place: string) =>
     [...conditions, ...more, ...(places.length > 0 ? [place] : [])].join(" and ");
   const { besideWords, alone } = ofMessages;
@@ -121,6 +121,25 @@ export async function filterOf(
     from: start_date,
     until: end_date,
   };
+}
+
+/** A text from so many bytes on may have more words than PostgreSQL has positions: a word and a space have two. */
+const CROWDED_BYTES = 2 * 16_383;
+/** What `ts_rank` gives a word with 254 places or more, of which 255 are kept. It is quick; counting them is not. */
+const CROWDED_RANK = 0.9976;
+
+/** A condition on the words of `m`. A phrase is looked for in the text itself where positions of its words may be lacking. */
+function satisfies({ query, phrase }: Required, value: (given: unknown, type: string) => string): string {
+  const holds = (words: string) => `m.search @@ ${value(words, "text")}::tsquery`;
+  if (phrase === undefined) return holds(query);
+  const rank = (word: string) => `ts_rank('{1,1,1,1}', m.search, ${value(word, "text")}::tsquery)`;
+  const crowds = phrase.each.map((word) => `${rank(word)} >= ${CROWDED_RANK}`);
+  const isCrowded = [`octet_length(m.content) >= ${CROWDED_BYTES}`, ...crowds].join(" or ");
+  const isInText = `(${isCrowded}) and m.content ~* ${value(phrase.pattern, "text")}`;
+  const has = holds(phrase.words);
+  return phrase.isUnwanted
+    ? `${holds(query)} and not (${has} and ${isInText})`
+    : `${has} and (${holds(query)} or ${isInText})`;
 }
 
 /** The filters of a search that no message meets by itself. */

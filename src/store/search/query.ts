@@ -1,5 +1,6 @@
 import type { SQL } from "bun";
 import { one } from "../database/one.ts";
+import { isUnspaced } from "./characters.ts";
 import { accentedWords } from "./folding.ts";
 import { PREFIX_SIGN, beginningOf, searched } from "./text.ts";
 import type { SearchedText } from "./text.ts";
@@ -25,14 +26,36 @@ export interface SearchQuery {
   single: string[];
   /** Those of words as they are written, without other forms. */
   spelled: string[];
-  /** tsqueries that a message must satisfy, from quoted phrases and words after a minus. */
-  required: string[];
+  /** What a message must satisfy, from quoted phrases and words after a minus. */
+  required: Required[];
   /** Languages in which it was parsed: that of new messages, then those of earlier ones. */
   languages: string[];
   /** The text without operators, searched verbatim when the query has no indexed word. */
   literal: string;
   /** Whether there is no text at all. */
   isEmpty: boolean;
+}
+
+/** A condition on a message's words. */
+export interface Required {
+  /** A tsquery. */
+  query: string;
+  /** For a phrase: where its words stand is not known of every text. */
+  phrase?: Phrase;
+}
+
+/**
+ * A phrase in a text with too many words: PostgreSQL keeps no positions above 16,383, and 255 of each word. There it is looked for
+ * in the text itself, as it is written.
+ */
+interface Phrase {
+  isUnwanted: boolean;
+  /** A tsquery for its words wherever they stand. */
+  words: string;
+  /** A tsquery for each of them. */
+  each: string[];
+  /** A regular expression for the phrase, whatever the case and the signs between its words. */
+  pattern: string;
 }
 
 /** A part of a query, delimited by spaces or quotes. */
@@ -67,13 +90,17 @@ export async function parseQuery(sql: SQL, text: string): Promise<SearchQuery> {
   const terms = conditions.flat();
   const parsed = await lexemesOf(sql, wanted, terms);
   const read = new Map(terms.map((term, index) => [term, parsed.terms[index] ?? null]));
-  const required = conditions.map((group) => condition(group, read));
+  const required = conditions.map((group): Required => {
+    const query = condition(group, read);
+    const phrase = phraseOf(group, read);
+    return phrase === undefined ? { query } : { query, phrase };
+  });
   const said = conditions.length === 0 ? readable : wanted.map((term) => term.text).join(" ");
   return {
     words: [...new Set([...parsed.words, ...wanted.flatMap(({ prefixes }) => prefixes), ...parsed.begun])],
     single: [...parsed.single],
     spelled: [...parsed.spelled],
-    required: required.filter((each) => each !== ""),
+    required: required.filter(({ query }) => query !== ""),
     languages: [...parsed.languages],
     literal: said.trim().slice(0, MAX_LITERAL_CHARACTERS).toWellFormed(),
     isEmpty: text.trim() === "",
@@ -212,6 +239,25 @@ function condition(group: Term[], read: Map<Term, string | null>): string {
       return query ? [term.isUnwanted ? `!(${query})` : `(${query})`] : [];
     })
     .join(" | ");
+}
+
+/** Limit on the words of a phrase that are looked for in a text; more would make the regular expression slow to compile. */
+const MAX_PATTERN_WORDS = 12;
+const NO_WORD = "[^[:alnum:]]";
+
+/** Returns the phrase that a group consists of; undefined of other groups, and in scripts without spaces. */
+function phraseOf(group: Term[], read: Map<Term, string | null>): Phrase | undefined {
+  const [term] = group;
+  if (term === undefined || group.length > 1 || !term.isPhrase) return undefined;
+  const query = read.get(term);
+  const words = term.words.split(" ").slice(0, MAX_PATTERN_WORDS);
+  if (!query || words.length < 2 || words.some((word) => Array.from(word).some(isUnspaced))) return undefined;
+  return {
+    isUnwanted: term.isUnwanted,
+    words: query.replaceAll(/<(?:-|\d+)>/g, "&"),
+    each: [...new Set(query.match(/'(?:[^']|'')+'/g))].slice(0, MAX_PATTERN_WORDS),
+    pattern: `(^|${NO_WORD})${words.join(`${NO_WORD}+`)}($|${NO_WORD})`,
+  };
 }
 
 /** Returns a tsquery that any of the lexemes satisfies. Quotes keep characters of a lexeme from acting as operators. */
