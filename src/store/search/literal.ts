@@ -50,12 +50,17 @@ export async function countLiterally(sql: SQL, text: string, filter: Filter, bou
   return { total, isLowerBound: isMore && filter.scopeMessages === undefined };
 }
 
-/** Finds all places of the text in each of `texts`, whatever its case, in time linear in both. */
+/** Characters of a text whose places are marked: matches begin among its first 10,000, and ten texts of megabytes take 200 ms. */
+const MARKED_CHARACTERS = 100_000;
+
+/** Finds the places of the text in the beginning of each of `texts`, whatever its case, in time linear in both. */
 export function literalMarks(texts: string[], text: string): Mark[][] {
   const sought = { lexeme: text, weight: 1 };
   const pattern = folded(text);
   const borders = bordersOf(pattern);
-  return texts.map((each) => placesOf(pattern, borders, folded(each)).map((place) => ({ ...place, sought })));
+  return texts.map((each) =>
+    placesOf(pattern, borders, folded(each.slice(0, MARKED_CHARACTERS))).map((place) => ({ ...place, sought })),
+  );
 }
 
 /** In small letters; a letter whose small form is longer stays, so that places are those of the text itself. */

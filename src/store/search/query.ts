@@ -128,7 +128,8 @@ function lexemesOf(sql: SQL, wanted: Term[], required: Term[]): Promise<Parsed> 
   const accented = accentedWords(said);
   const bare = accented.map((word) => searched(word).words);
   const beginnings = wanted.flatMap(({ prefixes }) => prefixes.map((each) => each.slice(0, -PREFIX_SIGN.length)));
-  const phrases = required.map(({ words }) => words);
+  // PostgreSQL refuses a phrase of many thousands of words, as a page without spaces has.
+  const phrases = required.map(({ words }) => words.split(" ").slice(0, MAX_QUERY_WORDS).join(" "));
   const earlierPhrases = required.map(({ text }) => inEarlierForm(text));
   return one<Parsed>(sql`
     with languages as materialized (

@@ -12,6 +12,11 @@ test("marks every place of a text, whatever its case, and takes signs literally"
   expect(places("so 🦭 it is", "🦭")).toEqual(["🦭"]);
 });
 
+test("marks no places far behind those that are matched", () => {
+  const [marks = []] = literalMarks([`🦭${" ".repeat(200_000)}🦭`], "🦭");
+  expect(marks.map(({ start }) => start)).toEqual([0]);
+});
+
 for (const engine of engines) {
   test(`a search without words on ${engine.name} finds words whatever their case, and no parts of words`, async () => {
     const connection = await emptyDatabase(engine);

@@ -44,4 +44,14 @@ for (const engine of engines) {
     const { total } = await store.search.find({ query: `"${words.slice(0, 60).join(" ")}"`, limit: 1, offset: 0 });
     expect(total).toBe(1);
   });
+
+  test(`a page in quotes on ${engine.name} is found in a script without spaces`, async () => {
+    await using store = await testStore(engine);
+    const page = Array.from({ length: 19_000 }, (_, index) =>
+      String.fromCodePoint(0x4e_00 + ((index * 7) % 5000)),
+    ).join("");
+    await store.messages.storeBulk({ messages: [{ role: "user", content: `${page}。` }] });
+    const { total } = await store.search.find({ query: `"${page}"`, limit: 1, offset: 0 });
+    expect(total).toBe(1);
+  });
 }
