@@ -225,6 +225,31 @@ describe.skipIf(browserPath === null)("on the page", () => {
       expect(await contexts.get({})).toMatchObject({ content: "Be brief.\nBe kind." });
     });
 
+    test("keep what a person types in the moment in which the stored text arrives", async () => {
+      const page = await browsing.open("about:blank");
+      const tools = await failingTools(page);
+      tools.holds = ({ name }) => name === "dewey_get_startup_context";
+      await page.goto(`${origin}/context/moment`);
+      const text = page.getByRole("textbox", { name: "What a session should know when it begins" });
+      await text.fill("one");
+      await page.keyboard.press("Control+Enter");
+      const save = page.getByRole("button", { name: "Save", exact: true });
+      await page.getByRole("button", { name: "Delete the context" }).waitFor();
+      // Typed right after the view is drawn with the stored text: then the button to save it has nothing to do.
+      await save.evaluate((button) => {
+        const field = document.querySelector("textarea") as HTMLTextAreaElement;
+        new MutationObserver((_, observer) => {
+          observer.disconnect();
+          field.value = "one and two";
+          field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+        }).observe(button, { attributes: true });
+      });
+      tools.letGo();
+      await until("the typed text", async () => (await text.inputValue()) === "one and two" && (await save.isEnabled()));
+      await page.keyboard.press("Control+Enter");
+      await page.locator(".versions .diff-added").filter({ hasText: "one and two" }).waitFor();
+    });
+
     test("keep what a person is writing when somebody else changes them", async () => {
       const { contexts } = served.store;
       const author = { session: null, client_name: "other", client_version: null };

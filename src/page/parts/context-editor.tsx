@@ -34,8 +34,8 @@ export function ContextEditor({ name, stored, isWritten, isActive, onSave, onDel
     else drafts.set(name, words);
     setDraft(drafts.get(name));
   };
-  // What somebody else wrote meanwhile replaces the text, unless a person has begun to change it.
-  useEffect(() => write(draft ?? stored), [stored]);
+  // What somebody else wrote meanwhile replaces the text, unless a person has begun to change it: also since it was drawn.
+  useEffect(() => write(drafts.get(name) ?? stored), [stored]);
   const isChanged = text !== stored;
   useUnsaved(isChanged);
   const remove = async () => {
