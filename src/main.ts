@@ -10,8 +10,9 @@ async function main(args: string[]): Promise<number> {
   try {
     return await dispatch(args);
   } catch (thrown) {
-    const error = asDeweyError(thrown);
-    const { visible } = await import("./visible.ts");
+    const [{ visible }, { systemRefusal }] = await Promise.all([import("./visible.ts"), import("./system-error.ts")]);
+    const refusal = systemRefusal(thrown);
+    const error = refusal === undefined ? asDeweyError(thrown) : new DeweyError("unavailable", refusal);
     const typed = await typing();
     const message = `dewey: ${visible(typed(error.message))}`;
     const { isTTY, columns } = process.stderr;
@@ -49,7 +50,8 @@ async function help(args: string[]): Promise<number> {
   const { helpWidth, manual, overview } = await import("./cli/help.ts");
   const width = helpWidth(process.stdout.columns);
   const typed = await typing();
-  if (name === undefined) return print(overview(await allCommands(), packageJson.version, { width, typed }));
+  if (name === undefined || name === "help")
+    return print(overview(await allCommands(), packageJson.version, { width, typed }));
   return print(manual(await knownCommand(name), { width, typed }));
 }
 

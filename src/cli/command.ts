@@ -57,6 +57,9 @@ export function parseCommandLine(command: Command, args: string[]): Pick<Invocat
     command,
     own.filter((arg, index) => dashed.length === 0 || !isDashed(command, own, arg, index)),
   );
+  // An unset variable of a script; where words are sought, others may stand beside it.
+  if (!command.dashedOperands && parsed.positionals.includes(""))
+    throw usageError(command, "was given an empty argument");
   if (parsed.positionals.length > command.operands) {
     throw usageError(command, `does not take "${parsed.positionals[command.operands]}"`);
   }

@@ -1,5 +1,5 @@
 import { clientCommand, jsonText, wantedOperands } from "../client-command.ts";
-import { conversationIdOf } from "../conversation-id.ts";
+import { conversationIdsOf } from "../conversation-id.ts";
 import { counted, localTime } from "../terminal.ts";
 
 interface Deleted {
@@ -19,8 +19,8 @@ export const rm = clientCommand({
   async work(talk) {
     const { call, out, json, invocation } = talk;
     const force = invocation.flags["force"] === true;
-    for (const given of wantedOperands({ name: "rm" }, invocation, "the id of a conversation; dewey list shows it")) {
-      const id = await conversationIdOf(talk, given, force ? "anywhere" : "outside the trash");
+    const given = wantedOperands({ name: "rm" }, invocation, "the id of a conversation; dewey list shows it");
+    for (const id of await conversationIdsOf(talk, given, force ? "anywhere" : "outside the trash")) {
       const reply = await call<Deleted>(
         "dewey_delete_conversation",
         { conversation_id: id, force },

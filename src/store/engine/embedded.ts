@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DeweyError } from "../../errors.ts";
 import { acquireLock } from "../../lock.ts";
@@ -47,15 +47,26 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   return { connection: running.connection, stop: () => all.disposeAsync() };
 }
 
+/** Whether a server has the folder now, or is starting in it. */
+export function isFolderInUse(dataDir: string): boolean {
+  if (!existsSync(lockIn(dataDir))) return false;
+  const lock = acquireLock(lockIn(dataDir));
+  lock?.release();
+  return lock === undefined;
+}
+
+const ownerIn = (dataDir: string) => join(dataDir, "owner");
+const lockIn = (dataDir: string) => `${ownerIn(dataDir)}.lock`;
+
 /**
  * Locks the folder for the life of this process. The pid in the file beside the lock is only for people. Another holder may
  * be about to end, or to write its pid, so the lock is retried for a moment.
  */
 async function lockFolder(dataDir: string): Promise<Lock> {
-  const owner = join(dataDir, "owner");
+  const owner = ownerIn(dataDir);
   const deadlineMs = performance.now() + LOCK_PATIENCE_MS;
   do {
-    const lock = acquireLock(`${owner}.lock`);
+    const lock = acquireLock(lockIn(dataDir));
     if (lock) {
       writeFileSync(owner, `${process.pid}`);
       return lock;

@@ -181,6 +181,9 @@ describe("dewey doctor", () => {
     const { code, stdout } = await run(["doctor"], { ...plainEnvironment(home.path), DEWEY_MCP_PORT: "many" });
     expect(code).toBe(1);
     expect(stdout).toMatch(/^✗ configuration +The configuration is wrong: DEWEY_MCP_PORT should be/m);
+    // The checks that need it say so, without repeating the mistakes.
+    expect(stdout.split("DEWEY_MCP_PORT should be")).toHaveLength(2);
+    expect(stdout).toMatch(/^· \w+ +not checked: the configuration is wrong$/m);
   });
 });
 
