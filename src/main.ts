@@ -8,7 +8,9 @@ process.exit(await main(process.argv.slice(2)));
 /** Arguments in, exit code out. An error is one message on stderr. */
 async function main(args: string[]): Promise<number> {
   try {
-    return await dispatch(args);
+    const code = await dispatch(args);
+    await printed();
+    return code;
   } catch (thrown) {
     const [{ visible }, { systemRefusal }] = await Promise.all([import("./visible.ts"), import("./system-error.ts")]);
     const refusal = systemRefusal(thrown);
@@ -76,9 +78,23 @@ async function typing(): Promise<(text: string) => string> {
   return (text) => typedAs(typedName(whereabouts(process.env)), text);
 }
 
+/** What stdout refused of what was printed; undefined while it takes everything. */
+let refused: NodeJS.ErrnoException | undefined;
+let hasPrinted = false;
+
 function print(text: string): number {
-  process.stdout.write(text);
+  // The callback tells of it; without a listener it would end the process.
+  if (!hasPrinted) process.stdout.on("error", () => {});
+  hasPrinted = true;
+  process.stdout.write(text, (error) => (refused ??= error ?? undefined));
   return 0;
+}
+
+/** Waits until stdout has taken everything. Throws when it refused some, unless its reader has gone, as `head` does. */
+async function printed(): Promise<void> {
+  if (!hasPrinted) return;
+  await new Promise((resolve) => process.stdout.write("", resolve));
+  if (refused !== undefined && refused.code !== "EPIPE") throw refused;
 }
 
 /** Aborts at the first SIGINT or SIGTERM; the second ends the process at once, whatever it is waiting for. */

@@ -102,6 +102,25 @@ test("an empty argument, as of an unset variable, is refused where it would be t
   }
 });
 
+test.skipIf(process.platform !== "linux")(
+  "what stdout does not take is an error, and a reader that has gone is none",
+  async () => {
+    for (const command of ["help", "unit serve", "completions bash", "status", "list"]) {
+      const full = Bun.spawnSync(["sh", "-c", `'${binary}' ${command} > /dev/full`], { env, stderr: "pipe" });
+      expect([command, full.exitCode, full.stderr.toString()]).toEqual([
+        command,
+        69,
+        "dewey: the disk is full (ENOSPC)\n",
+      ]);
+      const left = Bun.spawnSync(["bash", "-c", `set -o pipefail; '${binary}' ${command} | true`], {
+        env,
+        stderr: "pipe",
+      });
+      expect([command, left.exitCode, left.stderr.toString()]).toEqual([command, 0, ""]);
+    }
+  },
+);
+
 test("help about help is the overview", async () => {
   expect(await run(["help", "help"], plain)).toEqual(await run(["help"], plain));
 });
