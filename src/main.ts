@@ -18,7 +18,8 @@ async function main(args: string[]): Promise<number> {
     const typed = await typing();
     const message = `dewey: ${visible(typed(error.message))}`;
     const { isTTY, columns } = process.stderr;
-    process.stderr.write(`${isTTY && columns > 0 ? Bun.wrapAnsi(message, columns, { trim: false }) : message}\n`);
+    const { wrapped } = await import("./cli/prose.ts");
+    process.stderr.write(`${isTTY && columns > 0 ? wrapped(message, columns) : message}\n`);
     // A hook must not fail: exit code 2 makes Claude Code refuse the user's prompt.
     return args[0] === "hook" ? 0 : exitCode(error.code);
   }

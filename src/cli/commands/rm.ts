@@ -17,7 +17,7 @@ export const rm = clientCommand({
   operands: Infinity,
   examples: ["dewey rm 3", "dewey rm 3f2a91c4 --force"],
   async work(talk) {
-    const { call, out, json, invocation } = talk;
+    const { call, out, json, invocation, terminal } = talk;
     const force = invocation.flags["force"] === true;
     const given = wantedOperands({ name: "rm" }, invocation, "the id of a conversation; dewey list shows it");
     for (const id of await conversationIdsOf(talk, given, force ? "anywhere" : "outside the trash")) {
@@ -31,7 +31,9 @@ export const rm = clientCommand({
         reply.restorable_until === undefined
           ? "gone for good"
           : `in the trash until ${localTime(reply.restorable_until)}; bring it back with: ${invocation.typed("dewey restore")} ${id}`;
-      await out.write(json ? jsonText({ conversation_id: id, ...reply }) : `${id} (${messages}) is ${fate}\n`);
+      await out.write(
+        json ? jsonText({ conversation_id: id, ...reply }) : terminal.prose(`${id} (${messages}) is ${fate}\n`),
+      );
     }
   },
 });

@@ -9,6 +9,7 @@ import type { Command } from "../command.ts";
 import { askHealth, proxyAt, REMOTE_REMEDY, whyUnreachable } from "../health.ts";
 import type { Address } from "../health.ts";
 import { bytesText, counted } from "../terminal.ts";
+import { prose } from "../prose.ts";
 
 /** Exit code when no server runs, as of `systemctl status`. */
 const NOT_RUNNING = 3;
@@ -34,7 +35,7 @@ export const status: Command = {
     } else {
       const isHere = isLoopback(new URL(url).hostname);
       const remedy = isHere ? "the next command that needs it starts it, or: dewey up" : REMOTE_REMEDY;
-      invocation.print(invocation.typed(line("server", withoutSecrets(url), server, `; ${remedy}`)));
+      invocation.print(prose(invocation.typed(line("server", withoutSecrets(url), server, `; ${remedy}`))));
       invocation.print(invocation.typed(line("proxy", proxyUrl, proxy?.health, "")));
       if (store !== undefined) invocation.print(`store   ${amounts(store)}\n`);
     }
