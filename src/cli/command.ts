@@ -9,6 +9,8 @@ export interface Flag {
   /** Placeholder for the value in help; absent for a switch. */
   value?: string;
   summary: string;
+  /** All values that it takes, where these are few. */
+  choices?: readonly string[];
   /** May be repeated; the value is then a list. */
   many?: true;
 }

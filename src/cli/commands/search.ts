@@ -43,10 +43,14 @@ export const search = clientCommand({
   dashedOperands: true,
   flags: {
     ...narrowingFlags,
-    role: { value: "ROLE", summary: "only messages of this role: user, assistant, system or tool" },
+    role: { value: "ROLE", choices: ROLES, summary: "only messages of this role: user, assistant, system or tool" },
     conversation: { value: "ID", summary: "only this conversation" },
     source: { value: "NAME", summary: "only messages of this source, such as proxy" },
-    mode: { value: "MODE", summary: "what finds messages: words, meaning or both (default, where meaning is on)" },
+    mode: {
+      value: "MODE",
+      choices: MODES,
+      summary: "what finds messages: words, meaning or both (default, where meaning is on)",
+    },
     bookkeeping: { summary: "also what programs noted for themselves" },
     metadata: { value: "JSON", summary: "only messages whose metadata contains this object" },
     limit: { value: "N", summary: `maximum number of messages (default ${DEFAULT_LIMIT})` },
