@@ -1,7 +1,7 @@
 import { settings } from "../settings.ts";
 import { flagsOf } from "./command.ts";
 import type { Command, Invocation } from "./command.ts";
-import { wrapped } from "./prose.ts";
+import { explained, wrapped } from "./prose.ts";
 
 /** Longer lines of help are hard to read, however wide the terminal is. */
 const MAX_COLUMNS = 80;
@@ -78,16 +78,7 @@ function layout(width: number) {
       (line, index) => `${isFirst && index === 0 ? "usage:" : "      "} ${index === 0 ? "" : "    "}${line}`,
     );
   };
-  const columns = (rows: [string, string][]): string[] => {
-    const widest = Math.max(...rows.map(([term]) => term.length).filter((length) => length <= MAX_TERM_CHARACTERS), 0);
-    const indent = " ".repeat(widest + 4);
-    return rows.flatMap(([term, text]) => {
-      const [first = "", ...more] = wrappedTo(text, width - indent.length);
-      const rest = more.map((line) => indent + line);
-      if (term.length > MAX_TERM_CHARACTERS) return [`  ${term}`, indent + first, ...rest];
-      return [`  ${term.padEnd(widest)}  ${first}`, ...rest];
-    });
-  };
+  const columns = (rows: [string, string][]) => explained(rows, width, MAX_TERM_CHARACTERS);
   return { lines: (text: string) => wrappedTo(text, width), usage, columns };
 }
 

@@ -4,10 +4,44 @@ export const READABLE_COLUMNS = 100;
 /** A command to copy behind a colon, up to the end of its clause; else a word. */
 const PARTS = /( *)((?<=: )[^ ]*dewey (?:[^;,().\n]|\.(?=\S))*[^;,().\s][;,).]*|[^ ]+)/g;
 
+/** Characters on a line of stdout: those that are readable on a terminal, all for programs. */
+export function proseWidth(): number {
+  const { isTTY, columns } = process.stdout;
+  return isTTY && columns > 0 ? Math.min(columns, READABLE_COLUMNS) : Infinity;
+}
+
 /** Sentences for stdout: broken between words on a terminal, whole for programs. */
 export function prose(text: string): string {
-  const { isTTY, columns } = process.stdout;
-  return isTTY && columns > 0 ? wrapped(text, Math.min(columns, READABLE_COLUMNS)) : text;
+  const width = proseWidth();
+  return width === Infinity ? text : wrapped(text, width);
+}
+
+/** Explanations narrower than this stand below their terms. */
+const LEAST_EXPLANATION = 20;
+
+/**
+ * Lines with terms and their explanations side by side. A term longer than `longest` stands on a line of its own where its
+ * explanation would be broken beside it, so that the others keep enough room.
+ */
+export function explained(rows: readonly (readonly [string, string])[], width: number, longest: number): string[] {
+  const fitting = rows.map(([term]) => term.length).filter((length) => length <= longest);
+  const widest = Math.max(...fitting, 0);
+  const beside = widest + 4;
+  const indent = " ".repeat(width - beside < LEAST_EXPLANATION ? 4 : beside);
+  return rows.flatMap(([term, text]) => {
+    const whole = `  ${term.padEnd(widest)}  ${text}`;
+    if (term.length <= longest && indent.length === beside) {
+      const [first = "", ...more] = wrapped(text, width - beside).split("\n");
+      return [`  ${term.padEnd(widest)}  ${first}`, ...more.map((line) => indent + line)];
+    }
+    if (width === Infinity) return [whole];
+    return [
+      `  ${term}`,
+      ...wrapped(text, width - indent.length)
+        .split("\n")
+        .map((line) => indent + line),
+    ];
+  });
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { wrapped } from "../../src/cli/prose.ts";
+import { explained, wrapped } from "../../src/cli/prose.ts";
 
 describe("a text on a terminal", () => {
   test("is broken between words, and goes on under its beginning", () => {
@@ -16,5 +16,35 @@ describe("a text on a terminal", () => {
     );
     expect(wrapped("with: dewey list. It shows all", 18)).toBe("with: dewey list.\nIt shows all");
     expect(wrapped("no such; see: dewey help list", 12)).toBe("no such;\nsee: dewey\nhelp list");
+  });
+});
+
+describe("terms and their explanations", () => {
+  const rows = [
+    ["list", "shows all of them, one a line"],
+    ["a-rather-long-term", "explained below"],
+  ] as const;
+
+  test("stand side by side, and below each other where there is no room", () => {
+    expect(explained(rows, 32, 8)).toEqual([
+      "  list  shows all of them, one a",
+      "        line",
+      "  a-rather-long-term",
+      "        explained below",
+    ]);
+    expect(explained(rows, 24, 8)).toEqual([
+      "  list",
+      "    shows all of them,",
+      "    one a line",
+      "  a-rather-long-term",
+      "    explained below",
+    ]);
+  });
+
+  test("stay on one line each for programs", () => {
+    expect(explained(rows, Infinity, 8)).toEqual([
+      "  list  shows all of them, one a line",
+      "  a-rather-long-term  explained below",
+    ]);
   });
 });
