@@ -3,8 +3,6 @@ import type { Command } from "./cli/command.ts";
 import { allCommands, commandNamed, commandNames } from "./cli/commands.ts";
 import { asDeweyError, DeweyError, exitCode } from "./errors.ts";
 
-process.exit(await main(process.argv.slice(2)));
-
 /** Arguments in, exit code out. An error is one message on stderr. */
 async function main(args: string[]): Promise<number> {
   try {
@@ -98,6 +96,13 @@ async function printed(): Promise<void> {
   if (refused !== undefined && refused.code !== "EPIPE") throw refused;
 }
 
+/** What is being done when Ctrl-C is pressed is finished first; a person who waits longer than this thinks that it was not seen. */
+const PATIENCE_MS = 1000;
+
+function tellOfSecond(): void {
+  process.stderr.write("\nStopping after what is under way; Ctrl-C again ends it at once.\n");
+}
+
 /** Aborts at the first SIGINT or SIGTERM; the second ends the process at once, whatever it is waiting for. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
@@ -109,7 +114,11 @@ function stopSignal(): AbortSignal {
     process.on(signal, () => {
       if (controller.signal.aborted) process.exit(code);
       controller.abort(signal);
+      if (signal === "SIGINT" && process.stderr.isTTY) setTimeout(tellOfSecond, PATIENCE_MS).unref();
     });
   }
   return controller.signal;
 }
+
+// Last, so that everything above is there.
+process.exit(await main(process.argv.slice(2)));
