@@ -6,7 +6,15 @@ import type { Lock } from "../../lock.ts";
 import type { Log } from "../../log.ts";
 import { readOr, runCluster } from "./cluster.ts";
 import type { Embedded } from "./cluster.ts";
-import { earlierPlaces, engineIdentity, makeFolder, placesIn, prepareEngine, refuseWithoutEngine } from "./engine.ts";
+import {
+  earlierPlaces,
+  engineIdentity,
+  makeFolder,
+  placesIn,
+  prepareEngine,
+  refuseUnquotable,
+  refuseWithoutEngine,
+} from "./engine.ts";
 import { carryOver } from "./upgrade.ts";
 
 /** How long to wait for the lock of a folder that another Dewey uses. */
@@ -28,6 +36,7 @@ export interface EmbeddedOptions {
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const { dataDir, log } = options;
   refuseWithoutEngine();
+  refuseUnquotable(dataDir);
   makeFolder(dataDir);
   await using stack = new AsyncDisposableStack();
   const lock = await lockFolder(dataDir);

@@ -77,6 +77,19 @@ export function refuseWithoutEngine(): void {
   );
 }
 
+/** What a shell reads within double quotes, in which initdb puts the paths of the programs that it starts. */
+const READ_BY_SHELLS = /["$`\\\n]/;
+
+/** Throws `invalid` for a folder in which initdb could not make a cluster, because of its name. */
+export function refuseUnquotable(folder: string): void {
+  if (!READ_BY_SHELLS.test(folder) || existsSync(placesIn(folder).cluster)) return;
+  throw new DeweyError(
+    "invalid",
+    `PostgreSQL cannot make a database in ${folder}, whose path holds one of " $ \` \\; set DEWEY_DATA_DIR to another folder`,
+    { field: "DEWEY_DATA_DIR" },
+  );
+}
+
 /** Makes a folder that the engine's user may enter. Throws `invalid` when it cannot be made or written to. */
 export function makeFolder(folder: string): void {
   makeDataFolder(folder, 0o711);
