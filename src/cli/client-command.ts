@@ -150,9 +150,10 @@ export function inWordsOfCommands(error: DeweyError, flags: Record<string, strin
   return new DeweyError(error.code, named, { cause: error, ...(field === undefined ? {} : { field }) });
 }
 
-/** Names the flag in place of the field, where its name is no word of the sentence, as in "has no turn 7". */
+/** Names the flag in place of the field, but where its name is a word of the sentence, as in "has no turn 7". */
 function withFlag(message: string, field: string, flag: string): string {
-  return message.startsWith(field) || field.includes("_") ? message.replace(field, flag) : message;
+  const isNamed = field.includes("_") || message.startsWith(field) || message.includes(`set ${field} `);
+  return isNamed ? message.replace(field, flag) : message;
 }
 
 /** The text given for a flag. */

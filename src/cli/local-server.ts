@@ -15,6 +15,8 @@ import { requireOwnServer } from "../wire/owner.ts";
 const IDLE_EXIT_SECONDS = 600;
 /** The first start unpacks PostgreSQL and creates a database: about a second, and many times that on a busy machine. */
 const START_DEADLINE_MS = 60_000;
+/** The errors of a server that finds its folder or its port in use. */
+const IS_TAKEN = /another (?:Dewey|program) /;
 /** Interval between health checks of the starting server. */
 const POLL_INTERVAL_MS = 50;
 
@@ -43,17 +45,19 @@ export async function ensureLocalServer(options: LocalServerOptions): Promise<vo
   if (!isLoopback(address.hostname)) {
     throw new DeweyError("unavailable", `no Dewey server answers at ${place}; start one there, or correct DEWEY_URL`);
   }
-  const started = startInBackground(address, options);
-  const { logFile } = started;
-  log.info("started a server in the background", { url: place, logFile });
+  let started = startInBackground(address, options);
+  log.info("started a server in the background", { url: place, logFile: started.logFile });
   const deadlineMs = performance.now() + START_DEADLINE_MS;
   while (!(await askHealth(url))?.ok) {
+    const { logFile, logBytes } = started;
     const isLate = performance.now() > deadlineMs;
-    if (started.hasEnded() && (isLate || !(await isAnotherComing(address, options.dataDir)))) {
-      const why = lastError(logFile, started.logBytes) ?? `it ended; its log is ${logFile}`;
-      throw new DeweyError("unavailable", `no server could be started for ${place}: ${why}`);
-    }
-    if (isLate)
+    if (started.hasEnded()) {
+      const why = lastError(logFile, logBytes) ?? `it ended; its log is ${logFile}`;
+      if (isLate || !IS_TAKEN.test(why))
+        throw new DeweyError("unavailable", `no server could be started for ${place}: ${why}`);
+      // The other one is starting, or was about to end.
+      if (!(await isAnotherComing(address, options.dataDir))) started = startInBackground(address, options);
+    } else if (isLate)
       throw new DeweyError("unavailable", `the server started for ${place} does not answer; its log is ${logFile}`);
     await Bun.sleep(POLL_INTERVAL_MS);
   }

@@ -104,6 +104,7 @@ test("a field that is a word of the sentence stays one, and is named as a flag w
     inWordsOfCommands(new DeweyError("invalid", message, { field: "turn" }), { "--turn": "turn" }).message;
   expect(told("conversation 1 has no turn 7")).toBe("conversation 1 has no turn 7");
   expect(told("turn should be 1 or more")).toBe("--turn should be 1 or more");
+  expect(told("there are more; set turn to see one")).toBe("there are more; set --turn to see one");
 });
 
 test("an error of the server names the flags and commands that a person writes", () => {

@@ -1,10 +1,12 @@
 import { expect, test } from "bun:test";
-import { readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startServerIfAway } from "../../src/cli/local-server.ts";
+import { acquireLock } from "../../src/lock.ts";
 import { run } from "../support/binary.ts";
 import { plainEnvironment, temporaryHome } from "../support/home.ts";
 import { freePort } from "../support/ports.ts";
+import { until } from "../support/rpc.ts";
 import { canMount, smallDisk } from "../support/small-disk.ts";
 
 test("a server that takes connections and does not answer is busy, and no other is started beside it", async () => {
@@ -28,6 +30,21 @@ test("a server that ends at its start is told at once, with its reason", async (
   const mended = await run(["list"], { ...env, DEWEY_TRASH_DAYS: "", DEWEY_MCP_HOST: "", DEWEY_DB_PORT: "many" });
   expect(mended.stderr).toContain("DEWEY_DB_PORT");
   expect(mended.stderr).not.toContain("DEWEY_TRASH_DAYS");
+});
+
+test("a server that is still ending is waited for, and then another is started", async () => {
+  using home = temporaryHome();
+  const dataDir = join(home.path, "data");
+  const env = { ...plainEnvironment(home.path), DEWEY_URL: `ws://localhost:${freePort()}`, DEWEY_DATA_DIR: dataDir };
+  mkdirSync(join(dataDir, "postgres"), { recursive: true });
+  const ending = acquireLock(join(dataDir, "postgres", "owner.lock"));
+  const listing = run(["list"], env);
+  await until("the first one to find the folder in use", () =>
+    readFileSync(join(dataDir, "serve.log"), { encoding: "utf8", flag: "a+" }).includes("another Dewey"),
+  );
+  ending?.release();
+  expect(await listing).toMatchObject({ code: 0, stdout: expect.stringContaining("no conversations yet"), stderr: "" });
+  expect((await run(["stop"], env)).code).toBe(0);
 });
 
 test("a data folder that cannot be made is named with its setting by every command that starts a server", async () => {
