@@ -3,19 +3,21 @@ import type { Command } from "./cli/command.ts";
 import { allCommands, commandNamed, commandNames } from "./cli/commands.ts";
 import { asDeweyError, DeweyError, exitCode } from "./errors.ts";
 
-process.exit(await main(process.argv.slice(2)));
-
 /** Arguments in, exit code out. An error is one message on stderr. */
 async function main(args: string[]): Promise<number> {
   try {
-    return await dispatch(args);
+    const code = await dispatch(args);
+    await printed();
+    return code;
   } catch (thrown) {
-    const error = asDeweyError(thrown);
-    const { visible } = await import("./visible.ts");
+    const [{ visible }, { systemRefusal }] = await Promise.all([import("./visible.ts"), import("./system-error.ts")]);
+    const refusal = systemRefusal(thrown);
+    const error = refusal === undefined ? asDeweyError(thrown) : new DeweyError("unavailable", refusal);
     const typed = await typing();
     const message = `dewey: ${visible(typed(error.message))}`;
     const { isTTY, columns } = process.stderr;
-    process.stderr.write(`${isTTY && columns > 0 ? Bun.wrapAnsi(message, columns, { trim: false }) : message}\n`);
+    const { wrapped } = await import("./cli/prose.ts");
+    process.stderr.write(`${isTTY && columns > 0 ? wrapped(message, columns) : message}\n`);
     // A hook must not fail: exit code 2 makes Claude Code refuse the user's prompt.
     return args[0] === "hook" ? 0 : exitCode(error.code);
   }
@@ -49,7 +51,8 @@ async function help(args: string[]): Promise<number> {
   const { helpWidth, manual, overview } = await import("./cli/help.ts");
   const width = helpWidth(process.stdout.columns);
   const typed = await typing();
-  if (name === undefined) return print(overview(await allCommands(), packageJson.version, { width, typed }));
+  if (name === undefined || name === "help")
+    return print(overview(await allCommands(), packageJson.version, { width, typed }));
   return print(manual(await knownCommand(name), { width, typed }));
 }
 
@@ -74,9 +77,30 @@ async function typing(): Promise<(text: string) => string> {
   return (text) => typedAs(typedName(whereabouts(process.env)), text);
 }
 
+/** What stdout refused of what was printed; undefined while it takes everything. */
+let refused: NodeJS.ErrnoException | undefined;
+let hasPrinted = false;
+
 function print(text: string): number {
-  process.stdout.write(text);
+  // The callback tells of it; without a listener it would end the process.
+  if (!hasPrinted) process.stdout.on("error", () => {});
+  hasPrinted = true;
+  process.stdout.write(text, (error) => (refused ??= error ?? undefined));
   return 0;
+}
+
+/** Waits until stdout has taken everything. Throws when it refused some, unless its reader has gone, as `head` does. */
+async function printed(): Promise<void> {
+  if (!hasPrinted) return;
+  await new Promise((resolve) => process.stdout.write("", resolve));
+  if (refused !== undefined && refused.code !== "EPIPE") throw refused;
+}
+
+/** What is being done when Ctrl-C is pressed is finished first; a person who waits longer than this thinks that it was not seen. */
+const PATIENCE_MS = 1000;
+
+function tellOfSecond(): void {
+  process.stderr.write("\nStopping after what is under way; Ctrl-C again ends it at once.\n");
 }
 
 /** Aborts at the first SIGINT or SIGTERM; the second ends the process at once, whatever it is waiting for. */
@@ -90,7 +114,11 @@ function stopSignal(): AbortSignal {
     process.on(signal, () => {
       if (controller.signal.aborted) process.exit(code);
       controller.abort(signal);
+      if (signal === "SIGINT" && process.stderr.isTTY) setTimeout(tellOfSecond, PATIENCE_MS).unref();
     });
   }
   return controller.signal;
 }
+
+// Last, so that everything above is there.
+process.exit(await main(process.argv.slice(2)));

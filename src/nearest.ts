@@ -7,9 +7,30 @@ export function didYouMean(word: string, names: Iterable<string>): string {
   return name === undefined ? "" : ` (did you mean ${name}?)`;
 }
 
-/** The name with the fewest typing errors from a word, at most one for every three characters. */
+/**
+ * The name with the fewest typing errors from a word, at most one for every three characters; else the only one that begins
+ * with the word, or with which the word begins, as `claude` and `gemini-cli` stand for `claude-code` and `gemini`.
+ */
 export function nearest(word: string, names: Iterable<string>): string | undefined {
   if (word.length > MAX_CHARACTERS) return undefined;
+  const all = [...names];
+  return mistyped(word, all) ?? shortened(word, all);
+}
+
+/** Shorter beginnings stand for too much. */
+const LEAST_BEGINNING = 3;
+
+function shortened(word: string, names: string[]): string | undefined {
+  const given = word.toLowerCase();
+  const meant = names.filter((name) => {
+    const known = name.toLowerCase();
+    if (Math.min(given.length, known.length) < LEAST_BEGINNING) return false;
+    return known.startsWith(given) || given.startsWith(known);
+  });
+  return meant.length === 1 ? meant[0] : undefined;
+}
+
+function mistyped(word: string, names: string[]): string | undefined {
   const most = Math.max(1, Math.floor(word.length / 3));
   let best: { name: string; errors: number } | undefined;
   for (const name of names) {

@@ -7,13 +7,20 @@ const READ_WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK;
 export class NotAFile extends Error {}
 
 /**
- * The text of a file that a setting names. Throws `NotAFile` for a named pipe, the pipe of a shell's `<(…)`, or a device:
- * reading one may wait for ever, and it cannot be read again later.
+ * Opens a file for reading. Throws `NotAFile` for a named pipe, the pipe of a shell's `<(…)`, a device or a folder: reading
+ * one may wait for ever, and it cannot be read again later.
  */
-export function readPlainFile(path: string): string {
+export function openPlainFile(path: string): number {
   const descriptor = openSync(path, READ_WITHOUT_WAITING);
+  if (fstatSync(descriptor).isFile()) return descriptor;
+  closeSync(descriptor);
+  throw new NotAFile(`${path} is not a regular file`);
+}
+
+/** The text of a file that a setting names. Throws as `openPlainFile` does. */
+export function readPlainFile(path: string): string {
+  const descriptor = openPlainFile(path);
   try {
-    if (!fstatSync(descriptor).isFile()) throw new NotAFile(`${path} is not a regular file`);
     return readFileSync(descriptor, "utf8");
   } finally {
     closeSync(descriptor);

@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { DeweyError } from "./errors.ts";
+import { systemReason } from "./system-error.ts";
 
 /** Never follows a link and never opens what is already there, which another party may have laid. */
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
@@ -31,6 +32,7 @@ export class Replacement {
     this.#path = path;
     this.#place = join(dirname(path), `.${basename(path).slice(0, MAX_NAME_CHARACTERS)}.${crypto.randomUUID()}.part`);
     try {
+      if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) throw aFolder();
       this.#descriptor = openSync(this.#place, NEW_FILE, mode);
     } catch (cause) {
       throw unwritable(path, cause);
@@ -140,7 +142,12 @@ function keepOwner(path: string, descriptor: number): void {
   fchownSync(descriptor, before.uid, before.gid);
 }
 
+/** As the system would say it, but before anything is written. */
+function aFolder(): Error {
+  return Object.assign(new Error(), { code: "EISDIR" });
+}
+
 function unwritable(path: string, cause: unknown): DeweyError {
   if (cause instanceof DeweyError) return cause;
-  return new DeweyError("invalid", `${path} cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
+  return new DeweyError("invalid", `${path} cannot be written: ${systemReason(cause)}`, { cause });
 }

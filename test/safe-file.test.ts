@@ -68,9 +68,11 @@ describe("a file that is replaced", () => {
   });
 
   test("in a folder that does not exist is an error that names it", () => {
-    expect(() => replaceFile(at("none", "x"), "", 0o600)).toThrow(`${at("none", "x")} cannot be written (ENOENT)`);
+    expect(() => replaceFile(at("none", "x"), "", 0o600)).toThrow(
+      `${at("none", "x")} cannot be written: there is no such file or folder (ENOENT)`,
+    );
     mkdirSync(at("folder"));
-    expect(() => replaceFile(at("folder"), "", 0o600)).toThrow(`${at("folder")} cannot be written (`);
+    expect(() => replaceFile(at("folder"), "", 0o600)).toThrow(`${at("folder")} cannot be written: `);
     expect(readdirSync(folder)).toEqual(["folder"]);
   });
 

@@ -146,8 +146,14 @@ export function inWordsOfCommands(error: DeweyError, flags: Record<string, strin
   const message = error.message.replaceAll("dewey_list_conversations", "dewey list");
   const flag = Object.entries(flags).find(([, field]) => field === error.field)?.[0];
   const field = flag ?? error.field;
-  const named = flag === undefined || error.field === undefined ? message : message.replace(error.field, flag);
+  const named = flag === undefined || error.field === undefined ? message : withFlag(message, error.field, flag);
   return new DeweyError(error.code, named, { cause: error, ...(field === undefined ? {} : { field }) });
+}
+
+/** Names the flag in place of the field, but where its name is a word of the sentence, as in "has no turn 7". */
+function withFlag(message: string, field: string, flag: string): string {
+  const isNamed = field.includes("_") || message.startsWith(field) || message.includes(`set ${field} `);
+  return isNamed ? message.replace(field, flag) : message;
 }
 
 /** The text given for a flag. */
@@ -156,12 +162,17 @@ export function textFlag(invocation: Invocation, name: string): string | undefin
   return typeof value === "string" ? value : undefined;
 }
 
+/** A number with more digits than any limit has. */
+const MAX_NUMBER_DIGITS = 9;
+
 /** The whole number given for a flag. Throws `invalid` for anything else; the server checks its range. */
 export function numberFlag(command: Pick<Command, "name">, invocation: Invocation, name: string): number | undefined {
   const text = textFlag(invocation, name);
   if (text === undefined) return undefined;
-  if (!/^\d{1,9}$/.test(text))
+  if (!/^\d+$/.test(text))
     throw usageError(command, `needs a whole number after --${name}, not ${JSON.stringify(text)}`);
+  if (text.length > MAX_NUMBER_DIGITS)
+    throw usageError(command, `needs a number of at most ${MAX_NUMBER_DIGITS} digits after --${name}`);
   return Number(text);
 }
 

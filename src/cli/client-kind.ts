@@ -12,6 +12,7 @@ import { isObject } from "../wire/frame.ts";
 import { isLoopback } from "../loopback.ts";
 import type { Json } from "../wire/frame.ts";
 import type { Invocation } from "./command.ts";
+import { didYouMean } from "../nearest.ts";
 import { selfCommand } from "./self.ts";
 import { shellWord } from "./shell-word.ts";
 
@@ -37,6 +38,9 @@ export interface ClientKind {
 }
 
 const BY_IMPORT = "Earlier sessions come with dewey import, and all sessions, without hooks, with dewey watch.";
+
+/** The clients that Dewey knows by name. */
+const CLIENTS = ["claude-code", "codex", "gemini"];
 
 /** The client of that name. A path stands for any client that keeps its servers in an `mcpServers` file. */
 export function clientKind(name: string, project: boolean, env: Invocation["env"]): ClientKind {
@@ -84,7 +88,7 @@ export function clientKind(name: string, project: boolean, env: Invocation["env"
       if (!name.endsWith(".json"))
         throw new DeweyError(
           "invalid",
-          `${JSON.stringify(name)} is not a known client; give claude-code, codex, gemini, or the path of another client's mcpServers file (.json)`,
+          `${JSON.stringify(name)} is not a known client${didYouMean(name, CLIENTS)}; give ${CLIENTS.join(", ")}, or the path of another client's mcpServers file (.json)`,
         );
       return {
         label: name,

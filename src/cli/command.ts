@@ -9,6 +9,8 @@ export interface Flag {
   /** Placeholder for the value in help; absent for a switch. */
   value?: string;
   summary: string;
+  /** All values that it takes, where these are few. */
+  choices?: readonly string[];
   /** May be repeated; the value is then a list. */
   many?: true;
 }
@@ -57,6 +59,9 @@ export function parseCommandLine(command: Command, args: string[]): Pick<Invocat
     command,
     own.filter((arg, index) => dashed.length === 0 || !isDashed(command, own, arg, index)),
   );
+  // An unset variable of a script; where words are sought, others may stand beside it.
+  if (!command.dashedOperands && parsed.positionals.includes(""))
+    throw usageError(command, "was given an empty argument");
   if (parsed.positionals.length > command.operands) {
     throw usageError(command, `does not take "${parsed.positionals[command.operands]}"`);
   }

@@ -3,11 +3,12 @@ import type { ProxyConfig } from "../config.ts";
 import { DeweyError, asDeweyError } from "../errors.ts";
 import { stderrLog } from "../log.ts";
 import type { Log, LogLevel } from "../log.ts";
-import { readPlainFile } from "../plain-file.ts";
+import { NotAFile, readPlainFile } from "../plain-file.ts";
 import { startProxy } from "../proxy/proxy.ts";
 import type { Proxy } from "../proxy/proxy.ts";
 import { defaultUpstreams, parseUpstreams } from "../proxy/relay/upstreams.ts";
 import type { UpstreamContext, Upstreams } from "../proxy/relay/upstreams.ts";
+import { systemReason } from "../system-error.ts";
 import { createRedactor, redactBesideLinks } from "../store/redact/redact.ts";
 import type { Invocation } from "./command.ts";
 import { deliverLeft } from "./hook-delivery.ts";
@@ -72,7 +73,9 @@ export function readUpstreams(config: ProxyConfig, env: Invocation["env"]): Upst
   try {
     text = readPlainFile(configFile);
   } catch (cause) {
-    throw new DeweyError("invalid", `DEWEY_PROXY_CONFIG should be a readable file, not ${JSON.stringify(configFile)}`, {
+    const reason = cause instanceof NotAFile ? "it is no regular file" : systemReason(cause);
+    const name = JSON.stringify(configFile);
+    throw new DeweyError("invalid", `the file of --config (DEWEY_PROXY_CONFIG), ${name}, cannot be read: ${reason}`, {
       cause,
     });
   }

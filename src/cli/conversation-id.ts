@@ -49,6 +49,27 @@ export async function conversationIdOf(
   throw wrong("invalid", `${counted(total, "id")} begin with ${given}; give more of one:\n${candidates}`);
 }
 
+/**
+ * The ids of all conversations that a person names, each once. All are sought before any is returned, so that a wrong one
+ * among them changes nothing. Throws as `conversationIdOf` does.
+ */
+export async function conversationIdsOf(asking: Asking, given: string[], where?: Where): Promise<string[]> {
+  const ids: string[] = [];
+  for (const name of given) ids.push(await conversationIdOf(asking, name, where));
+  const whole = given.length > 1 ? given.filter((name) => isId.test(name)) : [];
+  for (const id of whole) await requireConversation(asking, id);
+  return [...new Set(ids)];
+}
+
+/** Throws `not_found` when no conversation has the id, neither outside the trash nor in it. */
+async function requireConversation({ call }: Asking, id: string): Promise<void> {
+  for (const trash of [{}, { in_trash: true }]) {
+    const list = await call<ConversationList>("dewey_list_conversations", { id_prefix: id, limit: 1, ...trash });
+    if (list.total > 0) return;
+  }
+  throw wrong("not_found", `there is no conversation ${id}; dewey list shows those there are`);
+}
+
 const FORMS = "the first characters of its id, its number in the last list, or: last";
 
 function newest({ conversations: [latest] }: ConversationList): string {

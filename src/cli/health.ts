@@ -81,17 +81,35 @@ export function httpAddress(webSocketUrl: string, path: string): URL {
   return url;
 }
 
+/** What to do when no server answers at an address of another machine. */
+export const REMOTE_REMEDY = "start one there, or correct DEWEY_URL";
+
+/** Whether a server or a proxy of Dewey's says so of its health, and not another program. */
+export function isHealth(text: string): boolean {
+  try {
+    const said: unknown = JSON.parse(text);
+    return isObject(said) && "status" in said;
+  } catch {
+    return false;
+  }
+}
+
+/** The complaint about another program at a server's address, with the remedy. */
+export function notDewey(url: string): string {
+  return `a program that is not Dewey answers at ${withoutSecrets(url)}; stop it, or correct DEWEY_URL`;
+}
+
 /**
  * Explains why the server cannot be reached: nothing answers, or the token is missing or wrong. Undefined when neither is
  * the case.
  */
 export async function whyUnreachable({ url, token }: Address): Promise<DeweyError | undefined> {
-  if ((await askHealth(url)) === undefined) {
-    const remedy = isLoopback(new URL(url).hostname)
-      ? "start one with: dewey up"
-      : "start one there, or correct DEWEY_URL";
+  const answer = await askHealth(url);
+  if (answer === undefined) {
+    const remedy = isLoopback(new URL(url).hostname) ? "start one with: dewey up" : REMOTE_REMEDY;
     return new DeweyError("unavailable", `no Dewey server answers at ${withoutSecrets(url)}; ${remedy}`);
   }
+  if (answer.status !== 401 && !isHealth(await answer.text())) return new DeweyError("unavailable", notDewey(url));
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const { status } = await fetch(httpAddress(url, "/metrics"), { headers });
   if (status !== 401) return undefined;

@@ -1,6 +1,7 @@
 import { settings } from "../settings.ts";
 import { flagsOf } from "./command.ts";
 import type { Command, Invocation } from "./command.ts";
+import { explained, wrapped } from "./prose.ts";
 
 /** Longer lines of help are hard to read, however wide the terminal is. */
 const MAX_COLUMNS = 80;
@@ -26,15 +27,15 @@ export function overview(
   version: string,
   { width = MAX_COLUMNS, typed = String }: HelpForm = {},
 ): string {
-  const { wrapped, columns } = layout(width);
+  const { lines, columns } = layout(width);
   return [
-    ...wrapped(`dewey ${version}: keeps what AI clients and MCP servers say to each other, and finds it again.`),
+    ...lines(`dewey ${version}: keeps what AI clients and MCP servers say to each other, and finds it again.`),
     "",
     "usage: dewey COMMAND [flags]",
     "",
     ...columns(commands.map((command) => [command.name, command.summary])),
     "",
-    ...wrapped(
+    ...lines(
       typed("dewey help COMMAND shows its flags, its variables and examples; dewey --version prints the version."),
     ),
     "",
@@ -43,7 +44,7 @@ export function overview(
 
 /** The output of `dewey help COMMAND`, generated from the tables that the command obeys. */
 export function manual(command: Command, { width = MAX_COLUMNS, typed = String }: HelpForm = {}): string {
-  const { wrapped, columns, usage } = layout(width);
+  const { lines, columns, usage } = layout(width);
   const flags = Object.entries(flagsOf(command)).map(([name, flag]): [string, string] => [
     `--${name}${flag.value === undefined ? "" : ` ${flag.value}`}`,
     flag.summary,
@@ -54,10 +55,10 @@ export function manual(command: Command, { width = MAX_COLUMNS, typed = String }
     return [row.env, row.summary + (notes.length > 0 ? ` (${notes.join("; ")})` : "")];
   });
   return [
-    ...wrapped(command.summary),
+    ...lines(command.summary),
     "",
     ...command.usage.flatMap((form, index) => usage(form, index === 0)),
-    ...(command.about === undefined ? [] : ["", ...wrapped(typed(command.about))]),
+    ...(command.about === undefined ? [] : ["", ...lines(typed(command.about))]),
     "",
     command.examples.length === 1 ? "example:" : "examples:",
     ...command.examples.map((example) => `  ${typed(example)}`),
@@ -77,28 +78,11 @@ function layout(width: number) {
       (line, index) => `${isFirst && index === 0 ? "usage:" : "      "} ${index === 0 ? "" : "    "}${line}`,
     );
   };
-  const columns = (rows: [string, string][]): string[] => {
-    const widest = Math.max(...rows.map(([term]) => term.length).filter((length) => length <= MAX_TERM_CHARACTERS), 0);
-    const indent = " ".repeat(widest + 4);
-    return rows.flatMap(([term, text]) => {
-      const [first = "", ...more] = wrappedTo(text, width - indent.length);
-      const rest = more.map((line) => indent + line);
-      if (term.length > MAX_TERM_CHARACTERS) return [`  ${term}`, indent + first, ...rest];
-      return [`  ${term.padEnd(widest)}  ${first}`, ...rest];
-    });
-  };
-  return { wrapped: (text: string) => wrappedTo(text, width), usage, columns };
+  const columns = (rows: [string, string][]) => explained(rows, width, MAX_TERM_CHARACTERS);
+  return { lines: (text: string) => wrappedTo(text, width), usage, columns };
 }
 
 /** The lines of a text, broken between words; line breaks of its own stay. */
 function wrappedTo(text: string, width: number): string[] {
-  return text.split("\n").flatMap((paragraph) => {
-    const lines: string[] = [];
-    for (const word of paragraph.split(" ")) {
-      const longer = lines.length === 0 ? word : `${lines.at(-1)} ${word}`;
-      if (lines.length > 0 && Bun.stringWidth(longer) <= width) lines[lines.length - 1] = longer;
-      else lines.push(word);
-    }
-    return lines;
-  });
+  return wrapped(text, width).split("\n");
 }

@@ -119,6 +119,7 @@ export class ImportReport {
       `${counted(count, "file")} skipped: unknown format.`,
       ...named.map((path) => `  ${lineOf(path)}`),
       ...(more > 0 ? [`  and ${more} more`] : []),
+      ...(named.length > 0 && this.#others > 0 ? [`  and ${this.#others} more, empty or JSON such as settings`] : []),
     ];
   }
 }

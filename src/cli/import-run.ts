@@ -69,7 +69,7 @@ export class ImportRun {
 
   /** The same for a person. */
   summary(): string {
-    return this.#report.summary(this.#importer, this.#talk.invocation.typed);
+    return this.#talk.terminal.prose(this.#report.summary(this.#importer, this.#talk.invocation.typed));
   }
 
   /** Reads everything once. `named`: the user has named the paths, so that each file named must have a known format. */

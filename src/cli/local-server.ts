@@ -1,6 +1,7 @@
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { makeDataFolder } from "../data-folder.ts";
 import { DeweyError } from "../errors.ts";
 import { stderrLog } from "../log.ts";
 import type { Log, LogLevel } from "../log.ts";
@@ -14,6 +15,8 @@ import { requireOwnServer } from "../wire/owner.ts";
 const IDLE_EXIT_SECONDS = 600;
 /** The first start unpacks PostgreSQL and creates a database: about a second, and many times that on a busy machine. */
 const START_DEADLINE_MS = 60_000;
+/** The errors of a server that finds its folder or its port in use. */
+const IS_TAKEN = /another (?:Dewey|program) /;
 /** Interval between health checks of the starting server. */
 const POLL_INTERVAL_MS = 50;
 
@@ -32,7 +35,7 @@ export interface LocalServerOptions {
  * Ensures that a server answers at `url`. If none does and the address is local, starts one in the background, which
  * outlives this command and ends when it has had no clients for a while. Several commands may do this at once: a second
  * server finds the port or the data folder in use and exits, and all commands wait for the first. Throws `unavailable` when
- * the address is remote, the server does not become healthy in time, or it is another user's and there is no token.
+ * the address is remote, the server ends or does not become healthy in time, or it is another user's and there is no token.
  */
 export async function ensureLocalServer(options: LocalServerOptions): Promise<void> {
   const { url, log } = options;
@@ -42,17 +45,38 @@ export async function ensureLocalServer(options: LocalServerOptions): Promise<vo
   if (!isLoopback(address.hostname)) {
     throw new DeweyError("unavailable", `no Dewey server answers at ${place}; start one there, or correct DEWEY_URL`);
   }
-  const logFile = startInBackground(address, options);
-  log.info("started a server in the background", { url: place, logFile });
+  let started = startInBackground(address, options);
+  log.info("started a server in the background", { url: place, logFile: started.logFile });
   const deadlineMs = performance.now() + START_DEADLINE_MS;
   while (!(await askHealth(url))?.ok) {
-    if (performance.now() > deadlineMs) {
+    const { logFile, logBytes } = started;
+    const isLate = performance.now() > deadlineMs;
+    if (started.hasEnded()) {
+      const why = lastError(logFile, logBytes) ?? `it ended; its log is ${logFile}`;
+      if (isLate || !IS_TAKEN.test(why))
+        throw new DeweyError("unavailable", `no server could be started for ${place}: ${why}`);
+      // The other one is starting, or was about to end.
+      if (!(await isAnotherComing(address, options.dataDir))) started = startInBackground(address, options);
+    } else if (isLate)
       throw new DeweyError("unavailable", `the server started for ${place} does not answer; its log is ${logFile}`);
-    }
     await Bun.sleep(POLL_INTERVAL_MS);
   }
   // Another user's server may have taken the port meanwhile.
   requireOwnServer(options);
+}
+
+/** Whether a server that this command did not start may answer soon: one has the port, or the data folder. */
+async function isAnotherComing(address: URL, dataDir: string): Promise<boolean> {
+  if (await takesConnections(address.hostname, portOf(address.href))) return true;
+  const { isFolderInUse } = await import("../store/engine/embedded.ts");
+  return isFolderInUse(join(dataDir, "postgres"));
+}
+
+/** The error with which the server ended, from what was added to its log; it includes the remedy. */
+function lastError(logFile: string, fromByte: number): string | undefined {
+  const added = readFileSync(logFile).subarray(fromByte).toString();
+  const [, error] = /^dewey: (.*(?:\n(?!\{).+)*)/m.exec(added) ?? [];
+  return error?.replaceAll(/\n\s*/g, " ");
 }
 
 /** The settings of a command that asks the server. */
@@ -80,10 +104,18 @@ function takesConnections(hostname: string, port: number): Promise<boolean> {
   return promise.finally(() => socket.destroy());
 }
 
-function startInBackground(address: URL, options: LocalServerOptions): string {
-  mkdirSync(options.dataDir, { recursive: true, mode: 0o700 });
+interface Started {
+  logFile: string;
+  /** Size of the log before the server started. */
+  logBytes: number;
+  hasEnded: () => boolean;
+}
+
+function startInBackground(address: URL, options: LocalServerOptions): Started {
+  makeDataFolder(options.dataDir);
   const logFile = join(options.dataDir, "serve.log");
   const output = openSync(logFile, "a", 0o600);
+  const logBytes = fstatSync(output).size;
   const host = address.hostname === "localhost" ? "127.0.0.1" : address.hostname.replace(/^\[|\]$/g, "");
   const port = address.port || (address.protocol === "wss:" ? "443" : "80");
   const flags = [
@@ -107,5 +139,5 @@ function startInBackground(address: URL, options: LocalServerOptions): string {
   });
   child.unref();
   closeSync(output);
-  return logFile;
+  return { logFile, logBytes, hasEnded: () => child.exitCode !== null || child.signalCode !== null };
 }

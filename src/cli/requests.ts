@@ -39,6 +39,10 @@ export async function requestServer(
   if (response.status === 401)
     throw (await whyUnreachable(address)) ?? new DeweyError("unauthorized", "the Dewey server rejects the token");
   const { error, code, field } = (await response.json().catch(() => ({}))) as Refusal;
+  if (error === undefined) {
+    const why = await whyUnreachable(address);
+    if (why !== undefined) throw why;
+  }
   const message = error ?? `the server answered with ${response.status}`;
   throw new DeweyError(code ?? "unavailable", message, field === undefined ? {} : { field });
 }

@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import type { TerminalConfig } from "../config.ts";
+import { READABLE_COLUMNS, wrapped } from "./prose.ts";
 
 /** The styles, each with the same meaning in every command. */
 const looks = {
@@ -37,16 +38,13 @@ export function terminalOf(config: TerminalConfig): Terminal {
     paint: (look, text) => (colour ? styleText(looks[look], text, { validateStream: false }) : text),
     markdown: (text) =>
       interactive ? Bun.markdown.ansi(text, { colors: colour, columns: Math.min(columns, READABLE_COLUMNS) }) : text,
-    prose: (text) => (interactive ? Bun.wrapAnsi(text, Math.min(columns, READABLE_COLUMNS)) : text),
+    prose: (text) => (interactive ? wrapped(text, Math.min(columns, READABLE_COLUMNS)) : text),
     fit: (line, taken = 0) => (interactive ? cut(line, Math.max(1, columns - taken)) : line),
   };
 }
 
 /** Used when the terminal does not report its width. */
 const DEFAULT_COLUMNS = 80;
-/** Longer lines of prose are hard to read, however wide the terminal is. */
-const READABLE_COLUMNS = 100;
-
 /** A text cut to a width in cells, with an ellipsis for the rest. */
 export function cut(text: string, width: number): string {
   const short = Bun.sliceAnsi(text, 0, width, { ellipsis: "…" });

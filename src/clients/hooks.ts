@@ -88,12 +88,12 @@ function withoutOurs(group: unknown): unknown[] {
   return others.length === 0 || !isObject(group) ? [] : [{ ...group, hooks: others }];
 }
 
-/** Recognises the form of the command, so that hooks of a Dewey at another path are found, too. */
+/** Recognises the form of the command, so that hooks of a Dewey at another path, or named `dewey-0.2.0`, are found, too. */
 function isOurs(hook: unknown): boolean {
   return (
     isObject(hook) &&
     typeof hook["command"] === "string" &&
-    /(^|[/'" ])(dewey|main\.ts)['"]? hook\b/.test(hook["command"])
+    /(^|[/'" ])(dewey[\w.-]*|main\.ts)['"]? hook\b/.test(hook["command"])
   );
 }
 

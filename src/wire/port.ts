@@ -175,8 +175,7 @@ export class Port {
         },
       });
     } catch (cause) {
-      const reason = (cause as Error).message;
-      throw new DeweyError("unavailable", `${host}:${port} cannot be listened on: ${reason}`, { cause });
+      throw new DeweyError("unavailable", `${host}:${port} cannot be listened on: ${whyNot(cause)}`, { cause });
     }
   }
 
@@ -211,6 +210,15 @@ export class Port {
       headers: retryAfterSeconds === undefined ? {} : { "retry-after": `${retryAfterSeconds}` },
     });
   }
+}
+
+/** Why the system does not let a program listen at an address, with the remedy. */
+function whyNot(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "EADDRINUSE") return "another program listens there; stop it, or choose another port";
+  if (code === "EADDRNOTAVAIL" || code === "EINVAL") return "this machine has no such address; choose another host";
+  if (code === "EACCES") return "permission is denied; choose a port above 1023";
+  return message;
 }
 
 /** Upgrades a request to a WebSocket and calls `opened` with its link. Returns a refusal when that is impossible. */

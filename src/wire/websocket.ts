@@ -189,7 +189,8 @@ function dial(options: DialOptions, protocols: string[]): Promise<WebSocket | st
 /** The reason at the end of Bun's message; before it Bun quotes the address, which may contain secrets. */
 function errorText(event: Event): string {
   const message = event instanceof ErrorEvent ? event.message : "";
-  return /failed: ([^'"]+)$/.exec(message)?.[1] ?? "the connection failed";
+  const reason = /failed: ([^'"]+)$/.exec(message)?.[1] ?? "the connection failed";
+  return reason.replace(/^Expected 101 status code: (\d+)/, "it answers with HTTP $1 instead of a WebSocket");
 }
 
 /** A socket opened to a server. */

@@ -142,7 +142,11 @@ describe("dewey search", () => {
       "dewey: dewey search has --tool both as a flag and in the query; see: dewey help search\n",
     );
     expect((await dewey("search", "since:soon", "x")).stderr).toStartWith("dewey: since: should be a time such as 3d");
-    expect((await dewey("search")).stderr).toContain("needs words to search for, or filters");
+    for (const few of [[], ["--session", "x"], ["--source", "proxy"], ["--metadata", "{}"]])
+      expect((await dewey("search", ...few)).stderr).toContain("needs words to search for, or filters such as");
+    // What is refused is named as it was written.
+    expect((await dewey("search", "role:usr", "x")).stderr).toStartWith("dewey: role: should be one of user, ");
+    expect((await dewey("search", "x ".repeat(3000))).stderr).toBe("dewey: the query should have at most 2000 words\n");
   });
 
   test("tells which word it searched for instead of a mistyped one", async () => {

@@ -83,9 +83,10 @@ describe("the arguments of a command", () => {
     expect(limitFlag(command, given("7"))).toBe(7);
     expect(limitFlag(command, invocation([]))).toBeUndefined();
     expect(() => limitFlag(command, given("0"))).toThrow("a number of at least 1 after --limit");
-    for (const wrong of ["", "-1", "1.5", "1e3", "9".repeat(10)]) {
+    for (const wrong of ["", "-1", "1.5", "1e3"]) {
       expect(() => numberFlag(command, given(wrong), "limit")).toThrow("a whole number after --limit");
     }
+    expect(() => numberFlag(command, given("9".repeat(10)), "limit")).toThrow("of at most 9 digits after --limit");
   });
 });
 
@@ -96,6 +97,14 @@ test("a value that a flag does not take is answered with those it takes, and the
   expect(() => choiceFlag(command, given("craeted"), "sort", ["updated", "created"])).toThrow(
     'needs updated or created after --sort, not "craeted" (did you mean created?)',
   );
+});
+
+test("a field that is a word of the sentence stays one, and is named as a flag where it is the subject", () => {
+  const told = (message: string) =>
+    inWordsOfCommands(new DeweyError("invalid", message, { field: "turn" }), { "--turn": "turn" }).message;
+  expect(told("conversation 1 has no turn 7")).toBe("conversation 1 has no turn 7");
+  expect(told("turn should be 1 or more")).toBe("--turn should be 1 or more");
+  expect(told("there are more; set turn to see one")).toBe("there are more; set --turn to see one");
 });
 
 test("an error of the server names the flags and commands that a person writes", () => {

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { conversationIdOf } from "../../src/cli/conversation-id.ts";
+import { conversationIdOf, conversationIdsOf } from "../../src/cli/conversation-id.ts";
 import { lastListing, rememberListing } from "../../src/cli/last-listing.ts";
 import { terminalOf } from "../../src/cli/terminal.ts";
 import { failure } from "../support/failure.ts";
@@ -73,6 +73,13 @@ describe("a conversation is named", () => {
       message: expect.stringContaining("first characters of its id"),
     });
   });
+});
+
+test("several are all sought before the first is returned, and each is returned once", async () => {
+  const [first = "", , third = ""] = ids;
+  expect(await conversationIdsOf(asking, [first, "7c0f", first.toUpperCase(), "last"])).toEqual([first, third]);
+  for (const wrong of ["abcd", "7c0ffee1-2222-4333-8444-999999999999"])
+    expect(await failure(conversationIdsOf(asking, [first, wrong]))).toMatchObject({ code: "not_found", field: "ID" });
 });
 
 test("a data folder that cannot be written costs only the numbers", () => {

@@ -88,6 +88,64 @@ describe("wrong usage", () => {
   }
 });
 
+test("an empty argument, as of an unset variable, is refused where it would be taken for a path or a name", async () => {
+  for (const args of [
+    ["rm", ""],
+    ["backup", ""],
+    ["import", ""],
+    ["connect", ""],
+    ["show", "", "--json"],
+  ]) {
+    const { stdout, stderr, code } = await run(args, env);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toBe(`dewey: dewey ${args[0]} was given an empty argument; see: dewey help ${args[0]}\n`);
+  }
+});
+
+test.skipIf(process.platform !== "linux")(
+  "what stdout does not take is an error, and a reader that has gone is none",
+  async () => {
+    for (const command of ["help", "unit serve", "completions bash", "status", "list"]) {
+      const full = Bun.spawnSync(["sh", "-c", `'${binary}' ${command} > /dev/full`], { env, stderr: "pipe" });
+      expect([command, full.exitCode, full.stderr.toString()]).toEqual([
+        command,
+        69,
+        "dewey: the disk is full (ENOSPC)\n",
+      ]);
+      const left = Bun.spawnSync(["bash", "-c", `set -o pipefail; '${binary}' ${command} | true`], {
+        env,
+        stderr: "pipe",
+      });
+      expect([command, left.exitCode, left.stderr.toString()]).toEqual([command, 0, ""]);
+    }
+  },
+);
+
+test("help about help is the overview", async () => {
+  expect(await run(["help", "help"], plain)).toEqual(await run(["help"], plain));
+});
+
+test("another program at the server's address is told from a server that is away", async () => {
+  using web = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: () => new Response("<html>hello</html>", { status: 404 }),
+  });
+  const elsewhere = { ...plain, DEWEY_URL: `ws://localhost:${web.port}` };
+  for (const args of [["list"], ["status"], ["health"], ["open", "--print"], ["search", "word"]]) {
+    const { stdout, stderr, code } = await run(args, elsewhere);
+    expect([code, stdout]).toEqual([69, ""]);
+    const complaint = `a program that is not Dewey answers at ws://localhost:${web.port}/; stop it, or correct DEWEY_URL`;
+    expect(stderr).toBe(`dewey: ${complaint}\n`);
+  }
+});
+
+test("what cannot be started from here is not promised to start", async () => {
+  const { stdout, code } = await run(["status"], { ...plain, DEWEY_URL: "ws://server.invalid:9020" });
+  expect(code).toBe(3);
+  expect(stdout).toMatch(/^server {2}does not run at \S+; start one there, or correct DEWEY_URL$/m);
+});
+
 describe("every command that asks the server", () => {
   // Without a server `stop` is content, `watch` waits for one, and `completions` offers commands and flags only.
   const asking = commands.filter(

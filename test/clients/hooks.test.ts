@@ -39,6 +39,13 @@ describe("the hooks in Claude Code's settings", () => {
     expect(moved).toContain("/usr/bin/dewey hook --url ws://x");
   });
 
+  test("are recognised whatever a version or a platform adds to the program's name", () => {
+    for (const name of ["dewey-0.2.0", "dewey-linux-x64", "dewey2"])
+      expect(withoutHooks(withHooks(settings, `/opt/${name} hook`, "claude-code"))).toEqual(settings);
+    const foreign = withHooks(settings, "/opt/undewey hook", "claude-code");
+    expect(withoutHooks(foreign)).toEqual(foreign);
+  });
+
   test("are removed without a trace, and others keep their place", () => {
     expect(withoutHooks(withHooks(settings, command, "claude-code"))).toEqual(settings);
     expect(withoutHooks(withHooks({}, command, "claude-code"))).toEqual({});

@@ -243,7 +243,9 @@ describe("a port", () => {
 
   test("that is already in use is an error that names the address", () => {
     const { number } = open();
-    expect(() => open({ port: number })).toThrow(`127.0.0.1:${number} cannot be listened on: `);
+    expect(() => open({ port: number })).toThrow(
+      `127.0.0.1:${number} cannot be listened on: another program listens there; stop it, or choose another port`,
+    );
   });
 
   test("that drains accepts no connection and waits for the requests in flight", async () => {

@@ -68,29 +68,47 @@ const firstWords: Record<string, string> = {
 interface CommandWords {
   name: string;
   summary: string;
-  flags: { name: string; summary: string; takesValue: boolean; kind: NameKind | undefined }[];
+  flags: CompletedFlag[];
+}
+
+interface CompletedFlag {
+  name: string;
+  summary: string;
+  takesValue: boolean;
+  takesFile: boolean;
+  kind: NameKind | undefined;
+  choices: string | undefined;
 }
 
 function words(command: Command): CommandWords {
-  const flags = Object.entries(flagsOf(command)).map(([name, { summary, value }]) => ({
+  const flags = Object.entries(flagsOf(command)).map(([name, { summary, value, choices }]) => ({
     name: `--${name}`,
     summary,
     takesValue: value !== undefined,
+    takesFile: value !== undefined && /^(?:FILE|FOLDER)$/.test(value),
     kind: value === undefined ? undefined : flagKinds[`--${name}`],
+    choices: choices?.join(" "),
   }));
   return { name: command.name, summary: command.summary, flags };
 }
 
-/** Completes commands, flags and names; leaves the rest to the shell, which completes files. */
+/** Completes commands, flags, names and choices; leaves operands and values that are files to the shell. */
 function bash(commands: CommandWords[]): string {
   const cases = commands.map(
     ({ name, flags }) => `    ${name}) words="${flags.map((flag) => flag.name).join(" ")}" ;;`,
   );
+  const choices = commands.flatMap(({ name, flags }) =>
+    flags.flatMap((flag) =>
+      flag.choices === undefined ? [] : [`    "${name} ${flag.name}") choices="${flag.choices}" ;;`],
+    ),
+  );
+  const others = commands.flatMap(({ flags }) => flags.filter((flag) => flag.takesValue && !flag.takesFile));
+  const texts = new Set(others.filter(({ kind }) => kind === undefined).map(({ name }) => name));
   const after = Object.entries(flagKinds).map(([flag, kind]) => `    ${flag}) kind=${kind} ;;`);
   const operands = Object.entries(operandKinds).map(([name, kind]) => `    ${name}) kind=${kind} ;;`);
   const first = Object.entries(firstWords).map(([name, words]) => `    ${name}) first="${words}" ;;`);
   return `_dewey() {
-  local word="\${COMP_WORDS[COMP_CWORD]}" words="" kind="" first="" name
+  local word="\${COMP_WORDS[COMP_CWORD]}" words="" kind="" first="" choices="" name
   if [ "$COMP_CWORD" = 1 ] || [ "\${COMP_WORDS[1]}" = help ]; then
     COMPREPLY=($(compgen -W "${["help", ...commands.map(({ name }) => name)].join(" ")}" -- "$word"))
     return
@@ -102,6 +120,10 @@ ${cases.join("\n")}
   case "$word" in
     -*) COMPREPLY=($(compgen -W "$words --help" -- "$word")); return ;;
   esac
+  case "\${COMP_WORDS[1]} \${COMP_WORDS[COMP_CWORD-1]}" in
+${choices.join("\n")}
+  esac
+  if [ -n "$choices" ]; then COMPREPLY=($(compgen -W "$choices" -- "$word")); return; fi
   case "\${COMP_WORDS[1]}" in
 ${operands.join("\n")}
   esac
@@ -110,9 +132,11 @@ ${first.join("\n")}
   esac
   case "\${COMP_WORDS[COMP_CWORD-1]}" in
 ${after.join("\n")}
+    ${[...texts].join("|")}) compopt +o default 2>/dev/null; return ;;
     *) if [ "$COMP_CWORD" = 2 ] && [ -n "$first" ]; then COMPREPLY=($(compgen -W "$first" -- "$word")); return; fi ;;
   esac
   [ -n "$kind" ] || return
+  compopt +o default 2>/dev/null
   while IFS=$'\\t' read -r name _; do
     COMPREPLY+=("$(printf %q "$name")")
   done < <("\${COMP_WORDS[0]}" completions --names "$kind" -- "$word" 2>/dev/null)
@@ -163,9 +187,11 @@ if [[ $funcstack[1] == _dewey ]]; then _dewey "$@"; else compdef _dewey dewey; f
 `;
 }
 
-function valueOf({ takesValue, kind }: CommandWords["flags"][number]): string {
+function valueOf({ takesValue, takesFile, kind, choices }: CompletedFlag): string {
   if (!takesValue) return "";
-  return kind === undefined ? ":value:_files" : `:value:{_dewey_names ${kind}}`;
+  if (choices !== undefined) return `:value:(${choices})`;
+  if (kind !== undefined) return `:value:{_dewey_names ${kind}}`;
+  return takesFile ? ":value:_files" : ":value: ";
 }
 
 function fish(commands: CommandWords[]): string {
@@ -174,8 +200,7 @@ function fish(commands: CommandWords[]): string {
   const lines = commands.flatMap(({ name, summary, flags }) => [
     `complete -c dewey -f -n ${first} -a ${name} -d ${quoted(summary)}`,
     ...flags.map((flag) => {
-      const names = flag.kind === undefined ? "" : ` -f -a ${namesInFish(flag.kind)}`;
-      const value = flag.takesValue ? ` -r${names}` : "";
+      const value = flag.takesValue ? ` -r${flag.takesFile ? "" : " -f"}${valuesInFish(flag)}` : "";
       const condition = `"__fish_seen_subcommand_from ${name}"`;
       return `complete -c dewey -n ${condition} -l ${flag.name.slice(2)}${value} -d ${quoted(flag.summary)}`;
     }),
@@ -196,6 +221,11 @@ function operandsInFish(name: string): string[] {
         ]),
     ...(kind === undefined ? [] : [`complete -c dewey -f -n ${condition} -a ${namesInFish(kind)}`]),
   ];
+}
+
+function valuesInFish({ kind, choices }: CompletedFlag): string {
+  if (choices !== undefined) return ` -a ${quoted(choices)}`;
+  return kind === undefined ? "" : ` -a ${namesInFish(kind)}`;
 }
 
 function namesInFish(kind: NameKind): string {

@@ -27,6 +27,7 @@ import type { Command, Invocation } from "../command.ts";
 import { usageError } from "../command.ts";
 import { askHealth } from "../health.ts";
 import { installationOf, NPM_PACKAGE } from "../installation.ts";
+import { prose } from "../prose.ts";
 
 export const connect: Command = {
   name: "connect",
@@ -69,7 +70,7 @@ export const connect: Command = {
       print(
         flags["print"] === true
           ? plan.files.map(drawn).join("\n")
-          : told(kind, undoing(name, kind), plan, invocation.typed),
+          : prose(told(kind, undoing(name, kind), plan, invocation.typed)),
       );
     return 0;
   },

@@ -62,7 +62,9 @@ async function listAll({ call, out, terminal, json, invocation }: Talk, name: st
   const reply = await call<{ contexts: ListedContext[] }>("dewey_list_startup_contexts", {});
   if (json) return out.write(jsonText(reply));
   if (reply.contexts.length === 0) {
-    return out.write(invocation.typed("There are no startup contexts; create one with: dewey context edit NAME\n"));
+    return out.write(
+      terminal.prose(invocation.typed("There are no startup contexts; create one with: dewey context edit NAME\n")),
+    );
   }
   const rows = reply.contexts.map((each) => [
     oneLine(each.name),

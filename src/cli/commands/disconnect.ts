@@ -11,6 +11,7 @@ import { changedText, clientKind, configFile, programFor, serversIn, withChanged
 import type { ClientKind } from "../client-kind.ts";
 import type { Command, Invocation } from "../command.ts";
 import { usageError } from "../command.ts";
+import { prose } from "../prose.ts";
 
 export const disconnect: Command = {
   name: "disconnect",
@@ -49,7 +50,7 @@ export const disconnect: Command = {
       changed.length > 0
         ? `${kind.label} is no longer connected to Dewey.`
         : `${kind.label} was not connected to Dewey.`;
-    print([first, ...lines, ""].join("\n"));
+    print(prose([first, ...lines, ""].join("\n")));
     return 0;
   },
 };

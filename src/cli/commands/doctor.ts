@@ -1,5 +1,6 @@
 import { obeyed, terminalConfig } from "../../config.ts";
 import { asDeweyError } from "../../errors.ts";
+import { note } from "../checks/finding.ts";
 import type { Finding } from "../checks/finding.ts";
 import { jsonText } from "../client-command.ts";
 import type { Command } from "../command.ts";
@@ -26,12 +27,16 @@ export const doctor: Command = {
     const { checks } = await import("../checks.ts");
     const findings: (Finding & { name: string })[] = [];
     let isRead = true;
+    let wrong: string | undefined;
     for (const [name, check] of Object.entries(checks)) {
       const finding = await check(invocation).catch((error: unknown): Finding => ({
         state: "fault",
         text: asDeweyError(error).message,
       }));
-      const { text, remedy, ...rest } = finding;
+      // A wrong configuration stops most checks; it is told once.
+      const isTold = finding.state === "fault" && finding.text === wrong;
+      if (name === "configuration" && finding.state === "fault") wrong = finding.text;
+      const { text, remedy, ...rest } = isTold ? note("not checked: the configuration is wrong") : finding;
       const { typed } = invocation;
       const told = { ...rest, text: typed(text), ...(remedy === undefined ? {} : { remedy: typed(remedy) }) };
       findings.push({ name, ...told });

@@ -35,7 +35,7 @@ export const exportCommand = clientCommand({
     session: { value: "S", summary: "only conversations with this session_id" },
     conversation: { value: "ID", summary: "only this conversation" },
     since: { value: "DATE", summary: `only conversations with a message since then: ${MOMENT_FORMS}` },
-    format: { value: "FORMAT", summary: "jsonl (the default), markdown or html" },
+    format: { value: "FORMAT", choices: formatNames, summary: "jsonl (the default), markdown or html" },
   },
   operands: 0,
   async work(talk) {

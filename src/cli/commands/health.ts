@@ -1,9 +1,10 @@
 import { clientConfig, obeyed } from "../../config.ts";
 import { DeweyError } from "../../errors.ts";
+import { isLoopback } from "../../loopback.ts";
 import { withoutSecrets } from "../../wire/address.ts";
 import type { Command } from "../command.ts";
 import { usageError } from "../command.ts";
-import { askProbe } from "../health.ts";
+import { askProbe, isHealth, notDewey, REMOTE_REMEDY } from "../health.ts";
 import type { Probe } from "../health.ts";
 
 export const health: Command = {
@@ -27,12 +28,12 @@ export const health: Command = {
     const probe: Probe = live === true ? "/livez" : ready === true ? "/readyz" : "/healthz";
     const response = await askProbe({ url, token }, probe);
     if (response === undefined) {
-      throw new DeweyError(
-        "unavailable",
-        `nothing answers at ${withoutSecrets(url)}; start a server with: dewey serve`,
-      );
+      const remedy = isLoopback(new URL(url).hostname) ? "start a server with: dewey serve" : REMOTE_REMEDY;
+      throw new DeweyError("unavailable", `nothing answers at ${withoutSecrets(url)}; ${remedy}`);
     }
-    invocation.print(`${(await response.text()).trim()}\n`);
+    const text = (await response.text()).trim();
+    if (!isHealth(text)) throw new DeweyError("unavailable", notDewey(url));
+    invocation.print(`${text}\n`);
     return response.ok ? 0 : 1;
   },
 };

@@ -9,6 +9,8 @@ import { counted } from "../terminal.ts";
 
 const DEFAULT_LIMIT = 20;
 
+const SORTS = ["updated", "created"] as const;
+
 export const list = clientCommand({
   name: "list",
   summary: "lists conversations, latest first",
@@ -19,14 +21,14 @@ export const list = clientCommand({
     ...narrowingFlags,
     starred: { summary: "only favourites" },
     trash: { summary: "only those in the trash" },
-    sort: { value: "updated|created", summary: "time to sort by (default updated)" },
+    sort: { value: "updated|created", choices: SORTS, summary: "time to sort by (default updated)" },
     limit: { value: "N", summary: `maximum number of conversations (default ${DEFAULT_LIMIT})` },
   },
   operands: 0,
   paged: true,
   async work(talk) {
     const { call, out, terminal, json, invocation, dataDir } = talk;
-    const sort = choiceFlag(list, invocation, "sort", ["updated", "created"]) ?? "updated";
+    const sort = choiceFlag(list, invocation, "sort", SORTS) ?? "updated";
     const args = { sort_by: `${sort}_at`, ...narrowing(invocation) };
     const limit = limitFlag(list, invocation) ?? DEFAULT_LIMIT;
     const reply = await pages(limit, "conversations", (page) =>

@@ -1,7 +1,9 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
 import { clientConfig, obeyed } from "../../config.ts";
 import type { ClientConfig } from "../../config.ts";
 import { DeweyError } from "../../errors.ts";
+import { NotAFile, openPlainFile } from "../../plain-file.ts";
+import { systemReason } from "../../system-error.ts";
 import type { Recovered } from "../../store/backup/backup.ts";
 import { jsonText } from "../client-command.ts";
 import type { Command } from "../command.ts";
@@ -57,9 +59,10 @@ function told(error: DeweyError, file: string): DeweyError {
 
 function openFile(file: string): number {
   try {
-    return openSync(file, "r");
+    return openPlainFile(file);
   } catch (cause) {
-    throw new DeweyError("invalid", `${file} cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
+    const reason = cause instanceof NotAFile ? "it is no regular file" : systemReason(cause);
+    throw new DeweyError("invalid", `${file} cannot be read: ${reason}`, { cause });
   }
 }
 

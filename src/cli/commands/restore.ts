@@ -1,5 +1,5 @@
 import { clientCommand, jsonText, wantedOperands } from "../client-command.ts";
-import { conversationIdOf } from "../conversation-id.ts";
+import { conversationIdsOf } from "../conversation-id.ts";
 import { counted } from "../terminal.ts";
 
 interface Restored {
@@ -16,20 +16,17 @@ export const restore = clientCommand({
   examples: ["dewey restore 3f2a91c4"],
   async work(talk) {
     const { call, out, json, invocation } = talk;
-    for (const given of wantedOperands(
-      { name: "restore" },
-      invocation,
-      "the id of a conversation, as dewey rm printed it",
-    )) {
-      const id = await conversationIdOf(talk, given, "in the trash");
+    const what = "the id of a conversation, as dewey rm printed it";
+    const given = wantedOperands({ name: "restore" }, invocation, what);
+    for (const id of await conversationIdsOf(talk, given, "in the trash")) {
       const reply = await call<Restored>(
         "dewey_restore_conversation",
         { conversation_id: id },
         { ID: "conversation_id" },
       );
-      const what = reply.restored ? "is back" : "was not in the trash";
+      const fate = reply.restored ? "is back" : "was not in the trash";
       const messages = counted(reply.message_count, "message");
-      await out.write(json ? jsonText({ conversation_id: id, ...reply }) : `${id} (${messages}) ${what}\n`);
+      await out.write(json ? jsonText({ conversation_id: id, ...reply }) : `${id} (${messages}) ${fate}\n`);
     }
   },
 });

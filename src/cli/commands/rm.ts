@@ -1,5 +1,5 @@
 import { clientCommand, jsonText, wantedOperands } from "../client-command.ts";
-import { conversationIdOf } from "../conversation-id.ts";
+import { conversationIdsOf } from "../conversation-id.ts";
 import { counted, localTime } from "../terminal.ts";
 
 interface Deleted {
@@ -17,10 +17,10 @@ export const rm = clientCommand({
   operands: Infinity,
   examples: ["dewey rm 3", "dewey rm 3f2a91c4 --force"],
   async work(talk) {
-    const { call, out, json, invocation } = talk;
+    const { call, out, json, invocation, terminal } = talk;
     const force = invocation.flags["force"] === true;
-    for (const given of wantedOperands({ name: "rm" }, invocation, "the id of a conversation; dewey list shows it")) {
-      const id = await conversationIdOf(talk, given, force ? "anywhere" : "outside the trash");
+    const given = wantedOperands({ name: "rm" }, invocation, "the id of a conversation; dewey list shows it");
+    for (const id of await conversationIdsOf(talk, given, force ? "anywhere" : "outside the trash")) {
       const reply = await call<Deleted>(
         "dewey_delete_conversation",
         { conversation_id: id, force },
@@ -31,7 +31,9 @@ export const rm = clientCommand({
         reply.restorable_until === undefined
           ? "gone for good"
           : `in the trash until ${localTime(reply.restorable_until)}; bring it back with: ${invocation.typed("dewey restore")} ${id}`;
-      await out.write(json ? jsonText({ conversation_id: id, ...reply }) : `${id} (${messages}) is ${fate}\n`);
+      await out.write(
+        json ? jsonText({ conversation_id: id, ...reply }) : terminal.prose(`${id} (${messages}) is ${fate}\n`),
+      );
     }
   },
 });

@@ -1,5 +1,6 @@
 import { DeweyError } from "../../errors.ts";
 import { readFilters } from "../../tools/written-filters.ts";
+import type { WrittenFilters } from "../../tools/written-filters.ts";
 import type { ConversationList } from "../../store/conversations.ts";
 import type { SearchReply } from "../../store/search/search.ts";
 import { choiceFlag, clientCommand, jsonText, limitFlag, textFlag } from "../client-command.ts";
@@ -42,10 +43,14 @@ export const search = clientCommand({
   dashedOperands: true,
   flags: {
     ...narrowingFlags,
-    role: { value: "ROLE", summary: "only messages of this role: user, assistant, system or tool" },
+    role: { value: "ROLE", choices: ROLES, summary: "only messages of this role: user, assistant, system or tool" },
     conversation: { value: "ID", summary: "only this conversation" },
     source: { value: "NAME", summary: "only messages of this source, such as proxy" },
-    mode: { value: "MODE", summary: "what finds messages: words, meaning or both (default, where meaning is on)" },
+    mode: {
+      value: "MODE",
+      choices: MODES,
+      summary: "what finds messages: words, meaning or both (default, where meaning is on)",
+    },
     bookkeeping: { summary: "also what programs noted for themselves" },
     metadata: { value: "JSON", summary: "only messages whose metadata contains this object" },
     limit: { value: "N", summary: `maximum number of messages (default ${DEFAULT_LIMIT})` },
@@ -59,11 +64,11 @@ export const search = clientCommand({
     const twice = Object.keys(written).find((field) => field in flags);
     if (twice !== undefined) throw usageError(search, `has ${flagOf(twice)} both as a flag and in the query`);
     const args = { query: words, ...flags, ...written };
-    if (words === "" && Object.keys(args).filter((name) => name !== "mode").length === 1)
-      throw usageError(search, "needs words to search for, or filters");
+    if (words === "" && !Object.keys(args).some((field) => ENOUGH.has(field)))
+      throw usageError(search, "needs words to search for, or filters such as --folder or --since");
     const limit = limitFlag(search, invocation) ?? DEFAULT_LIMIT;
     const reply = await pages(limit, "results", (page) =>
-      call<SearchReply>("dewey_search", { ...args, ...page }, fieldsOfFlags),
+      call<SearchReply>("dewey_search", { ...args, ...page }, fieldsAsGiven(filters)),
     );
     if (json) return out.write(jsonText(reply));
     for (const { from, to } of reply.corrected ?? []) await out.write(`${correction(from, to, terminal)}\n\n`);
@@ -89,6 +94,18 @@ const fieldsOfFlags: Record<string, string> = {
   "--source": "source",
   "--metadata": "metadata",
 };
+
+/** The filters that select messages without any word: those that may stand in a query. */
+const ENOUGH = new Set([...Object.values(narrowingFields), "role"].filter((field) => field !== "session_id"));
+
+/** The fields by what a person wrote: a flag, a filter among the words, or the words. */
+function fieldsAsGiven(filters: WrittenFilters): Record<string, string> {
+  const written = Object.keys(filters).map((name): [string, string] => [
+    `${name}:`,
+    fieldsOfFlags[`--${name}`] ?? name,
+  ]);
+  return { ...Object.fromEntries(written), ...fieldsOfFlags, "the query": "query" };
+}
 
 async function isEmpty({ call }: Talk): Promise<boolean> {
   return (await call<ConversationList>("dewey_list_conversations", { limit: 1 })).total === 0;

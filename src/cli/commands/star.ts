@@ -1,6 +1,6 @@
 import { clientCommand, jsonText, wantedOperands } from "../client-command.ts";
 import type { Talk } from "../client-command.ts";
-import { conversationIdOf } from "../conversation-id.ts";
+import { conversationIdsOf } from "../conversation-id.ts";
 import { oneLine } from "../../visible.ts";
 
 export const star = clientCommand({
@@ -24,8 +24,8 @@ export const unstar = clientCommand({
 
 async function mark(talk: Talk, name: string, starred: boolean): Promise<void> {
   const { call, out, json, invocation } = talk;
-  for (const given of wantedOperands({ name }, invocation, "the id of a conversation; dewey list shows it")) {
-    const conversation_id = await conversationIdOf(talk, given);
+  const given = wantedOperands({ name }, invocation, "the id of a conversation; dewey list shows it");
+  for (const conversation_id of await conversationIdsOf(talk, given)) {
     const reply = await call<{ title: string | null }>("dewey_update_conversation", { conversation_id, starred });
     const title = oneLine(reply.title ?? conversation_id);
     await out.write(json ? jsonText(reply) : `${starred ? "★ " : ""}${title}\n`);

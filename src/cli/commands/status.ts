@@ -1,13 +1,15 @@
 import { clientConfig, obeyed, proxyConfig } from "../../config.ts";
 import { DeweyError } from "../../errors.ts";
 import type { StatsReply } from "../../store/stats.ts";
+import { isLoopback } from "../../loopback.ts";
 import { ToolClient } from "../../tool-client.ts";
 import { withoutSecrets } from "../../wire/address.ts";
 import { jsonText } from "../client-command.ts";
 import type { Command } from "../command.ts";
-import { askHealth, proxyAt, whyUnreachable } from "../health.ts";
+import { askHealth, proxyAt, REMOTE_REMEDY, whyUnreachable } from "../health.ts";
 import type { Address } from "../health.ts";
 import { bytesText, counted } from "../terminal.ts";
+import { prose } from "../prose.ts";
 
 /** Exit code when no server runs, as of `systemctl status`. */
 const NOT_RUNNING = 3;
@@ -31,8 +33,9 @@ export const status: Command = {
       const found = { server: { url: withoutSecrets(url), health: server ?? null }, store: store ?? null };
       invocation.print(jsonText({ ...found, proxy: { url: proxyUrl, health: proxy?.health ?? null } }));
     } else {
-      const remedy = "; the next command that needs it starts it, or: dewey up";
-      invocation.print(invocation.typed(line("server", withoutSecrets(url), server, remedy)));
+      const isHere = isLoopback(new URL(url).hostname);
+      const remedy = isHere ? "the next command that needs it starts it, or: dewey up" : REMOTE_REMEDY;
+      invocation.print(prose(invocation.typed(line("server", withoutSecrets(url), server, `; ${remedy}`))));
       invocation.print(invocation.typed(line("proxy", proxyUrl, proxy?.health, "")));
       if (store !== undefined) invocation.print(`store   ${amounts(store)}\n`);
     }

@@ -8,6 +8,7 @@ import type { Command, Invocation } from "../command.ts";
 import { startAttachedWatch } from "../attached-watch.ts";
 import { relayingLog, startConfiguredProxy } from "../configured-proxy.ts";
 import { askHealth, proxyAt } from "../health.ts";
+import { explained, proseWidth } from "../prose.ts";
 import { aborted, warnOfUnknownVariables } from "../signals.ts";
 
 /** What a command does begins at most here in the list of what to do next, so that it fits beside the command. */
@@ -106,16 +107,24 @@ function welcome(serverUrl: string, proxyUrl: string, watch: "here" | "elsewhere
     [`dewey import${address}`, "brings in the sessions of this machine"],
     [`dewey search WORDS${address}`, "finds what was said"],
   ].map(([command = "", does = ""]) => [typed(command), does] as const);
-  const width = Math.min(STEP_CHARACTERS, Math.max(...steps.map(([command]) => command.length)));
+  const places: [string, string][] = [
+    ["server", `${serverUrl}  (also ${serverUrl.replace("ws", "http")}/mcp)`],
+    ["proxy ", `${proxyUrl}  (?upstream=NAME chooses the server behind it)`],
+    ...(watch === "here"
+      ? [
+          ["watch ", "the sessions of all agents on this machine are stored (DEWEY_WATCH=off ends that)"] as [
+            string,
+            string,
+          ],
+        ]
+      : []),
+  ];
+  const width = proseWidth();
   return [
     "Ready. In another terminal:",
-    ...steps.map(([command, does]) => `  ${command.padEnd(width)}  ${does}`),
+    ...explained(steps, width, STEP_CHARACTERS),
     "",
-    `  server  ${serverUrl}  (also ${serverUrl.replace("ws", "http")}/mcp)`,
-    `  proxy   ${proxyUrl}  (?upstream=NAME chooses the server behind it)`,
-    ...(watch === "here"
-      ? ["  watch   the sessions of all agents on this machine are stored (DEWEY_WATCH=off ends that)"]
-      : []),
+    ...explained(places, width, STEP_CHARACTERS),
     "",
   ].join("\n");
 }

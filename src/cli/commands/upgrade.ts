@@ -2,6 +2,7 @@ import { jsonText } from "../client-command.ts";
 import type { Command } from "../command.ts";
 import { installationOf } from "../installation.ts";
 import { newestRelease } from "../newest-release.ts";
+import { prose } from "../prose.ts";
 
 /** The address of the repository whose release this is; the release's build defines it. */
 declare const RELEASED_BY: string;
@@ -29,7 +30,7 @@ export const upgrade: Command = {
     const isNewer = newest !== undefined && Bun.semver.order(newest, version) > 0;
     if (flags["json"] === true)
       print(jsonText({ version, newest: newest ?? null, newer: isNewer, installed: kind, remedy }));
-    else print(`${said(version, newest, isNewer, remedy)}\n`);
+    else print(prose(`${said(version, newest, isNewer, remedy)}\n`));
     return flags["check"] === true && isNewer ? 1 : 0;
   },
 };

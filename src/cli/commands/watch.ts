@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { setPriority } from "node:os";
 import { join } from "node:path";
 import { Backoff } from "../../backoff.ts";
@@ -8,6 +7,7 @@ import { Watcher } from "../../capture/watcher.ts";
 import { WatchState } from "../../capture/watch-state.ts";
 import { clientConfig, obeyed } from "../../config.ts";
 import type { ClientConfig } from "../../config.ts";
+import { makeDataFolder } from "../../data-folder.ts";
 import { asDeweyError } from "../../errors.ts";
 import { acquireLock } from "../../lock.ts";
 import type { Lock } from "../../lock.ts";
@@ -49,7 +49,7 @@ export const watch: Command = {
     warnOfUnknownVariables(invocation.env, log);
     const isAttached = invocation.flags["attached"] === true;
     const stopping = isAttached ? AbortSignal.any([invocation.stopping, endOfInput()]) : invocation.stopping;
-    mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+    makeDataFolder(config.dataDir);
     const lock = await lockWhenFree(join(config.dataDir, "watch.lock"), stopping, log);
     if (lock === undefined) return 0;
     try {

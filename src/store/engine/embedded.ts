@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DeweyError } from "../../errors.ts";
 import { acquireLock } from "../../lock.ts";
@@ -6,7 +6,15 @@ import type { Lock } from "../../lock.ts";
 import type { Log } from "../../log.ts";
 import { readOr, runCluster } from "./cluster.ts";
 import type { Embedded } from "./cluster.ts";
-import { earlierPlaces, engineIdentity, makeFolder, placesIn, prepareEngine, refuseWithoutEngine } from "./engine.ts";
+import {
+  earlierPlaces,
+  engineIdentity,
+  makeFolder,
+  placesIn,
+  prepareEngine,
+  refuseUnquotable,
+  refuseWithoutEngine,
+} from "./engine.ts";
 import { carryOver } from "./upgrade.ts";
 
 /** How long to wait for the lock of a folder that another Dewey uses. */
@@ -28,6 +36,7 @@ export interface EmbeddedOptions {
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const { dataDir, log } = options;
   refuseWithoutEngine();
+  refuseUnquotable(dataDir);
   makeFolder(dataDir);
   await using stack = new AsyncDisposableStack();
   const lock = await lockFolder(dataDir);
@@ -47,15 +56,26 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   return { connection: running.connection, stop: () => all.disposeAsync() };
 }
 
+/** Whether a server has the folder now, or is starting in it. */
+export function isFolderInUse(dataDir: string): boolean {
+  if (!existsSync(lockIn(dataDir))) return false;
+  const lock = acquireLock(lockIn(dataDir));
+  lock?.release();
+  return lock === undefined;
+}
+
+const ownerIn = (dataDir: string) => join(dataDir, "owner");
+const lockIn = (dataDir: string) => `${ownerIn(dataDir)}.lock`;
+
 /**
  * Locks the folder for the life of this process. The pid in the file beside the lock is only for people. Another holder may
  * be about to end, or to write its pid, so the lock is retried for a moment.
  */
 async function lockFolder(dataDir: string): Promise<Lock> {
-  const owner = join(dataDir, "owner");
+  const owner = ownerIn(dataDir);
   const deadlineMs = performance.now() + LOCK_PATIENCE_MS;
   do {
-    const lock = acquireLock(`${owner}.lock`);
+    const lock = acquireLock(lockIn(dataDir));
     if (lock) {
       writeFileSync(owner, `${process.pid}`);
       return lock;

@@ -1,9 +1,7 @@
 import {
-  accessSync,
   chmodSync,
   chownSync,
   closeSync,
-  constants,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -22,6 +20,7 @@ import { createZstdDecompress } from "node:zlib";
 import { basename, dirname, join } from "node:path";
 import archivePath from "../../../dist/engine/postgres.tar.zst" with { type: "file" };
 import packageJson from "../../../package.json" with { type: "json" };
+import { makeDataFolder, unwritableData } from "../../data-folder.ts";
 import { DeweyError } from "../../errors.ts";
 import { BLOCK_BYTES, ByteReader, padding, parseHeader } from "../backup/tar.ts";
 
@@ -78,18 +77,22 @@ export function refuseWithoutEngine(): void {
   );
 }
 
+/** What a shell reads within double quotes, in which initdb puts the paths of the programs that it starts. */
+const READ_BY_SHELLS = /["$`\\\n]/;
+
+/** Throws `invalid` for a folder in which initdb could not make a cluster, because of its name. */
+export function refuseUnquotable(folder: string): void {
+  if (!READ_BY_SHELLS.test(folder) || existsSync(placesIn(folder).cluster)) return;
+  throw new DeweyError(
+    "invalid",
+    `PostgreSQL cannot make a database in ${folder}, whose path holds one of " $ \` \\; set DEWEY_DATA_DIR to another folder`,
+    { field: "DEWEY_DATA_DIR" },
+  );
+}
+
 /** Makes a folder that the engine's user may enter. Throws `invalid` when it cannot be made or written to. */
 export function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o711 });
-    accessSync(folder, constants.W_OK | constants.X_OK);
-  } catch (cause) {
-    throw new DeweyError(
-      "invalid",
-      `Dewey cannot write to ${folder} (${(cause as NodeJS.ErrnoException).code}); set DEWEY_DATA_DIR to a writable folder`,
-      { field: "DEWEY_DATA_DIR", cause },
-    );
-  }
+  makeDataFolder(folder, 0o711);
 }
 
 /**
@@ -159,7 +162,7 @@ function clustersIn(folder: string): string[] {
 
 /**
  * Prepares the folder: unpacks the programs and, given an `identity`, initialises a cluster. Fast when both exist. The
- * caller holds the folder's lock.
+ * caller holds the folder's lock. Throws `invalid` when the disk is full.
  */
 export async function prepareEngine(
   folder: string,
@@ -171,7 +174,9 @@ export async function prepareEngine(
   removeLeftovers(folder, places);
   if (!existsSync(places.programs)) {
     onProgress("unpacking");
-    await unpack(folder, places.programs);
+    await unpack(folder, places.programs).catch((cause: unknown) => {
+      throw unwritableData(folder, cause);
+    });
   }
   if (identity && !existsSync(places.cluster)) {
     onProgress("initializing");
@@ -215,7 +220,12 @@ function isNeeded(name: string, needed: string[], programs: string): boolean {
 async function unpack(folder: string, programs: string): Promise<void> {
   const unfinished = mkdtempSync(join(folder, LEFTOVER_PREFIX));
   chmodSync(unfinished, 0o755);
-  await extract(unfinished);
+  try {
+    await extract(unfinished);
+  } catch (error) {
+    rmSync(unfinished, { recursive: true, force: true });
+    throw error;
+  }
   await finish(unfinished, programs);
 }
 

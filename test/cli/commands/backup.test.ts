@@ -101,11 +101,19 @@ describe("dewey backup and dewey recover", () => {
     expect(await run(["recover"], env)).toMatchObject({ code: 2, stderr: expect.stringContaining("needs the file") });
     expect(await run(["backup", "/nowhere/x"], env)).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("cannot be written (ENOENT)"),
+      stderr: expect.stringContaining("cannot be written: there is no such file or folder (ENOENT)"),
     });
     expect(await run(["recover", "/nowhere/x"], env)).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("cannot be read (ENOENT)"),
+      stderr: expect.stringContaining("cannot be read: there is no such file or folder (ENOENT)"),
+    });
+    expect(await run(["backup", home.path], env)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("cannot be written: it is a folder (EISDIR)"),
+    });
+    expect(await run(["recover", home.path], env)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("cannot be read: it is no regular file"),
     });
     expect(await run(["backup", file], { ...env, DEWEY_TOKEN: "wrong" })).toMatchObject({ code: 77 });
     const before = readFileSync(file);

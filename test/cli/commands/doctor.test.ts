@@ -181,6 +181,9 @@ describe("dewey doctor", () => {
     const { code, stdout } = await run(["doctor"], { ...plainEnvironment(home.path), DEWEY_MCP_PORT: "many" });
     expect(code).toBe(1);
     expect(stdout).toMatch(/^✗ configuration +The configuration is wrong: DEWEY_MCP_PORT should be/m);
+    // The checks that need it say so, without repeating the mistakes.
+    expect(stdout.split("DEWEY_MCP_PORT should be")).toHaveLength(2);
+    expect(stdout).toMatch(/^· \w+ +not checked: the configuration is wrong$/m);
   });
 });
 
@@ -205,6 +208,9 @@ describe("dewey completions", () => {
     expect(complete(["dewey", "list", "x"])).toBe("");
     expect(complete(["dewey", "connect", "c"])).toBe("claude-code codex");
     expect(complete(["dewey", "context", "h"])).toBe("history");
+    expect(complete(["dewey", "search", "--role", "us"])).toBe("user");
+    expect(complete(["dewey", "export", "--format", "''"])).toBe("jsonl markdown html");
+    expect(complete(["dewey", "list", "--sort", "c"])).toBe("created");
   });
 
   test("complete clients, titles, contexts and recent ids, and nothing without a server", async () => {
@@ -249,6 +255,10 @@ describe("dewey completions", () => {
       }).stdout.toString();
     expect(complete("dewey sea")).toStartWith("search\t");
     expect(complete("dewey search --sin")).toStartWith("--since");
+    expect(complete("dewey search --role us")).toStartWith("user\t");
+    // No file is offered where none is meant.
+    expect(complete(`dewey list --limit ${home.path}/`)).toBe("");
+    expect(complete(`dewey proxy --config ${home.path}/`)).toContain("dewey.fish");
   });
 
   test.skipIf(Bun.which("zsh") === null)("load in zsh without errors", async () => {

@@ -355,10 +355,12 @@ describe("dewey import", () => {
     symlinkSync("nowhere", join(folder, "a-broken.jsonl"));
     writeFileSync(join(folder, "b.jsonl"), `${row(id, "1", "one").trim()}${row(id, "2", "two")}`);
     writeFileSync(join(folder, "c.jsonl"), '{"some":"log"}\n');
+    writeFileSync(join(folder, "d.jsonl"), "");
     const mixed = await run(["import", folder], env);
     expect(mixed.code).toBe(3);
     expect(mixed.stdout).toContain(`${folder}/a-broken.jsonl: is a broken link`);
-    expect(mixed.stdout).toContain(`1 file skipped: unknown format.\n  ${folder}/c.jsonl`);
+    expect(mixed.stdout).toContain(`2 files skipped: unknown format.\n  ${folder}/c.jsonl`);
+    expect(mixed.stdout).toContain("\n  and 1 more, empty or JSON such as settings\n");
     expect(await contents(id)).toEqual(["one", "two"]);
     const unknown = join(home.path, "unknown");
     mkdirSync(unknown);

@@ -229,6 +229,22 @@ describe("the embedded PostgreSQL", () => {
     expect(error.message).toContain("data-17 was made by another PostgreSQL");
   });
 
+  test("refuses a folder whose path initdb would give to a shell, and makes nothing there", async () => {
+    using folder = temporary();
+    for (const name of ['a "b"', "a$HOME", "a`b`", "a\\b"]) {
+      const error = await failure(startEmbedded({ dataDir: join(folder.path, name), log: quiet }));
+      expect([error.code, error.field]).toEqual(["invalid", "DEWEY_DATA_DIR"]);
+      expect(error.message).toContain(`PostgreSQL cannot make a database in ${join(folder.path, name)}, `);
+    }
+    expect(readdirSync(folder.path)).toEqual([]);
+  });
+
+  test("runs in a folder with spaces, an apostrophe and letters of any language", async () => {
+    using folder = temporary();
+    const embedded = await startEmbedded({ dataDir: join(folder.path, "Ada's daten ö 日本"), log: quiet });
+    await embedded.stop();
+  });
+
   test("names the setting to change when it cannot write to its folder", async () => {
     using folder = temporary();
     const file = join(folder.path, "file");
