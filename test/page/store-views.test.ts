@@ -236,16 +236,21 @@ describe.skipIf(browserPath === null)("on the page", () => {
       const save = page.getByRole("button", { name: "Save", exact: true });
       await page.getByRole("button", { name: "Delete the context" }).waitFor();
       // Typed right after the view is drawn with the stored text: then the button to save it has nothing to do.
-      await save.evaluate((button) => {
-        const field = document.querySelector("textarea") as HTMLTextAreaElement;
-        new MutationObserver((_, observer) => {
+      await page.evaluate(`
+        const save = [...document.querySelectorAll("button")].find((button) => button.textContent.trim() === "Save");
+        const field = document.querySelector("textarea");
+        const observer = new MutationObserver(() => {
           observer.disconnect();
           field.value = "one and two";
           field.dispatchEvent(new InputEvent("input", { bubbles: true }));
-        }).observe(button, { attributes: true });
-      });
+        });
+        observer.observe(save, { attributes: true });
+      `);
       tools.letGo();
-      await until("the typed text", async () => (await text.inputValue()) === "one and two" && (await save.isEnabled()));
+      await until(
+        "the typed text",
+        async () => (await text.inputValue()) === "one and two" && (await save.isEnabled()),
+      );
       await page.keyboard.press("Control+Enter");
       await page.locator(".versions .diff-added").filter({ hasText: "one and two" }).waitFor();
     });
