@@ -11,11 +11,13 @@ import { one } from "../database/one.ts";
 const SORTED_CHARACTERS = 2_000_000;
 /** Time for flushing beyond the deadline: measured a quarter of a second; a full list on a slow disk takes many. */
 const EXTRA_MS = 60_000;
-/**
- * Statistics older than this part of the messages tell little of the words of all, as after the first import. With a half, they took
- * an eighth of the database's time while long texts were stored: each time, the words of as many rows are read.
- */
+/** Statistics older than this part of the messages tell little of the words of all, as after the first import. */
 const MAX_NEW_PART = 0.8;
+/**
+ * In a store of more messages, autovacuum renews them alone. With long texts it takes a second for this many, and while a
+ * transcript of 28,000 was imported, statistics of all of them took a quarter of the database's time.
+ */
+const MAX_RENEWED_MESSAGES = 10_000;
 
 /**
  * Flushes the pending list of the search index in the background. PostgreSQL collects new words in that list, and the insert
@@ -59,7 +61,7 @@ export class IndexSorter {
 
 async function hasGrown(sql: SQL): Promise<boolean> {
   const { grown } = await one<{ grown: boolean }>(sql`
-    select coalesce(n_mod_since_analyze > ${MAX_NEW_PART} * n_live_tup, false) as grown
+    select coalesce(n_mod_since_analyze > ${MAX_NEW_PART} * n_live_tup and n_live_tup <= ${MAX_RENEWED_MESSAGES}, false) as grown
     from pg_stat_all_tables where relid = 'messages'::regclass`);
   return grown;
 }
