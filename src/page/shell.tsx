@@ -11,7 +11,7 @@ import { Palette } from "./parts/palette.tsx";
 import type { PaletteItem } from "./parts/palette.tsx";
 import { SignIn } from "./parts/sign-in.tsx";
 import { Notice } from "./parts/states.tsx";
-import { Toasts } from "./parts/toast.tsx";
+import { Toasts, say } from "./parts/toast.tsx";
 import { address, go, route } from "./route.ts";
 import { views } from "./views.ts";
 
@@ -24,7 +24,9 @@ export function Shell() {
     { keys: "?", title: "Show the keys", run: () => setDialog("keys") },
     { keys: "mod+k", title: "Open the commands", run: () => setDialog("palette") },
     { keys: "/", title: "Search", run: focusSearch },
-    ...(isSignedIn.value ? [{ keys: "g q", title: "Sign out", run: () => void signOut() }] : []),
+    ...(isSignedIn.value
+      ? [{ keys: "g q", title: "Sign out", run: () => void signOut().catch((error: Error) => say(error.message)) }]
+      : []),
     ...views.flatMap(({ name, entry }) =>
       entry === undefined
         ? []

@@ -98,4 +98,16 @@ describe.skipIf(browserPath === null)("where the server wants a token", () => {
     expect(page.url()).toBe(place);
     pardonRefusals();
   });
+
+  test("who cannot be signed out is told so", async () => {
+    const page = await browsing.open(`${origin}/conversations`);
+    await field(page).fill(TOKEN);
+    await page.keyboard.press("Enter");
+    await talk(page).waitFor();
+    await page.route("**/session", (route) => route.abort());
+    await page.keyboard.press("g");
+    await page.keyboard.press("q");
+    await page.getByText("you are still signed in").waitFor();
+    browsing.pardon(/401|WebSocket connection|ERR_FAILED/);
+  });
 });

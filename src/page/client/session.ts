@@ -29,9 +29,10 @@ export async function signIn(given: { token: string } | { code: string }): Promi
   throw new CallError("unauthorized", error ?? `the server answered with ${response.status}`);
 }
 
-/** Ends the session; the server closes the connection. */
+/** Ends the session; the server closes the connection. Throws a `CallError` when it is away. */
 export async function signOut(): Promise<void> {
-  await fetch(PATH, { method: "DELETE" });
+  const response = await fetch(PATH, { method: "DELETE" }).catch(() => undefined);
+  if (response === undefined) throw new CallError("unavailable", "the server is away; you are still signed in");
   isSignedIn.value = false;
 }
 
