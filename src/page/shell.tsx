@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { connection } from "./client/dewey.ts";
 import { keptReplies } from "./client/reply.ts";
 import type { ConversationList } from "./client/replies.ts";
@@ -20,6 +20,13 @@ export function Shell() {
   const at = route.value;
   const [dialog, setDialog] = useState<"palette" | "keys">();
   const close = () => setDialog(undefined);
+  // What was chosen is done once the palette is closed: only then the page behind it has the focus again, and can take it.
+  const chosen = useRef<() => void>(undefined);
+  useLayoutEffect(() => {
+    const run = chosen.current;
+    chosen.current = undefined;
+    run?.();
+  }, [dialog]);
   useKeys([
     { keys: "?", title: "Show the keys", run: () => setDialog("keys") },
     { keys: "mod+k", title: "Open the commands", run: () => setDialog("palette") },
@@ -52,7 +59,9 @@ export function Shell() {
       <Away />
       <Toasts />
       {dialog === "keys" && <KeysHelp onClose={close} />}
-      {dialog === "palette" && <Palette itemsFor={paletteItems} onClose={close} />}
+      {dialog === "palette" && (
+        <Palette itemsFor={paletteItems} onChoose={(run) => (chosen.current = run)} onClose={close} />
+      )}
     </Navigation.Provider>
   );
 }

@@ -13,6 +13,8 @@ export interface PaletteItem {
 interface PaletteProps {
   /** What can be chosen for what was typed so far. */
   itemsFor(text: string): PaletteItem[];
+  /** Takes what is to be done once the palette is closed. */
+  onChoose(run: () => void): void;
   onClose(): void;
 }
 
@@ -20,17 +22,18 @@ interface PaletteProps {
 const MOST_ITEMS = 12;
 
 /** Everything that can be done and everywhere one can go, by a few letters. */
-export function Palette({ itemsFor, onClose }: PaletteProps) {
+export function Palette({ itemsFor, onChoose, onClose }: PaletteProps) {
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState(0);
   const field = useRef<HTMLInputElement>(null);
   useLayoutEffect(() => field.current?.focus(), []);
   const items = itemsFor(text).slice(0, MOST_ITEMS);
   const choose = (item: PaletteItem | undefined) => {
+    if (item !== undefined) onChoose(() => item.run());
     onClose();
-    item?.run();
   };
   const pressed = (event: KeyboardEvent) => {
+    if (event.isComposing) return;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step !== undefined) setChosen((chosen + step + items.length) % Math.max(1, items.length));
     else if (event.key === "Enter") choose(items[chosen]);
