@@ -1,7 +1,8 @@
 import type { RefObject } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Talk } from "./client/talk.ts";
 import type { VirtualListHandle } from "./parts/virtual-list.tsx";
+import { useOnce } from "./once.ts";
 import { go, keptPlace, withQuery } from "./route.ts";
 
 // Steps from turn to turn. The address names the current turn, so that a link leads to it.
@@ -13,8 +14,8 @@ interface Standing {
   list: RefObject<VirtualListHandle | null>;
   /** The turn at the top of the window, which is the current one where the address names none. */
   topTurn: RefObject<number>;
-  /** The turns that hold what is looked for, in their order. */
-  found: readonly number[];
+  /** The turns that hold what is looked for, in their order; while they are looked for, those of the words before. */
+  found: { turns: readonly number[]; isBusy: boolean };
 }
 
 /** What steps there are; `1` is forward. */
@@ -31,16 +32,21 @@ export interface TurnSteps {
 
 /** Follows the turn that the address names, and steps to others. */
 export function useTurnSteps({ talk, turn, list, topTurn, found }: Standing): TurnSteps {
-  const whenOutlined = useOutlined(talk);
+  const whenOutlined = useOnce(talk.isOutlined.value);
   const [arrived, setArrived] = useState(turn);
   const stepped = useRef(turn);
+  const latest = useRef(found.turns);
+  latest.current = found.turns;
   const show = (goal: number, how?: "nearest") => list.current?.show(talk.turns.value.rowOf(goal), how);
-  useEffect(() => {
+  const whenFound = useOnce(!found.isBusy);
+  // Before a person can step on: later this would lead back.
+  useLayoutEffect(() => {
     if (stepped.current !== turn) {
       const goal = keptPlace("turn") ?? turn;
       if (goal !== undefined) {
         show(goal);
-        if (!isIn(talk, goal)) whenOutlined(() => show(goal));
+        // Also takes back a step that waits: this was wanted later.
+        whenOutlined(isIn(talk, goal) ? undefined : () => show(goal));
       }
       setArrived(turn);
     }
@@ -70,7 +76,8 @@ export function useTurnSteps({ talk, turn, list, topTurn, found }: Standing): Tu
         const turns = talk.prompts.value.map((each) => each.turn);
         lead(nextOf(turns, current(), by));
       }),
-    toFound: (by) => lead(nextOf(found, current(), by) ?? found.at(by === 1 ? 0 : -1)),
+    toFound: (by) =>
+      whenFound(() => lead(nextOf(latest.current, current(), by) ?? latest.current.at(by === 1 ? 0 : -1))),
   };
 }
 
@@ -84,22 +91,4 @@ function nextOf(turns: readonly number[], from: number, by: 1 | -1): number | un
 
 function isIn({ turns: { value: turns } }: Talk, turn: number): boolean {
   return turns.turnAt(turns.rowOf(turn)) === turn;
-}
-
-/**
- * Runs what needs all turns and prompts: at once, or as soon as they are known, when nothing else was wanted meanwhile.
- * `undefined` takes the last wish back.
- */
-function useOutlined(talk: Talk): (run: (() => void) | undefined) => void {
-  const wish = useRef<() => void>(undefined);
-  const isOutlined = talk.isOutlined.value;
-  useEffect(() => {
-    if (!isOutlined) return;
-    wish.current?.();
-    wish.current = undefined;
-  }, [isOutlined]);
-  return (run) => {
-    wish.current = isOutlined ? undefined : run;
-    if (isOutlined) run?.();
-  };
 }

@@ -62,4 +62,43 @@ describe.skipIf(browserPath === null)("in the moment", () => {
       .click();
     expect(await page.evaluate("document.activeElement.matches('[data-search]')")).toBe(true);
   });
+
+  test("so it does in the conversation itself, and who has gone on is not led away", async () => {
+    const id = await storeTalk(served.listener.store, { title: "Gone soon", said: [prompt("brief")] });
+    const { page, tools } = await opened(`/conversation/${id}`);
+    await page.locator("article").first().waitFor();
+    let count = 0;
+    tools.holds = ({ name }) => name === "dewey_delete_conversation" && (count += 1) > 0;
+    await page.keyboard.press("#");
+    await page.keyboard.press("#");
+    await page.keyboard.press("g");
+    await page.keyboard.press("s");
+    await page.getByRole("searchbox").waitFor();
+    tools.letGo();
+    await page.getByText("Moved to the trash: “Gone soon”").waitFor();
+    await page.getByRole("button", { name: "Undo" }).waitFor();
+    expect(count).toBe(1);
+    expect(path(page)).toBe("/search");
+  });
+
+  test("a search within a conversation that fails says so", async () => {
+    const { page, tools } = await opened(`/conversation/${talk}`);
+    await page.locator("article").first().waitFor();
+    tools.fails = isFor("dewey_search");
+    await page.keyboard.press("f");
+    await page.keyboard.type("zeppelin");
+    await page.locator(".find-bar").getByText(FAILURE).waitFor();
+    expect(await page.getByText("No hit").count()).toBe(0);
+  });
+
+  test("Enter right after the words leads to their hit, and not to one of the words before", async () => {
+    const { page, tools } = await opened(`/conversation/${talk}?find=marmalade`);
+    await page.getByText(/^– of/).waitFor();
+    tools.holds = isFor("dewey_search");
+    await page.getByRole("searchbox").fill("zeppelin");
+    await page.keyboard.press("Enter");
+    expect(new URL(page.url()).searchParams.get("turn")).toBe(null);
+    tools.letGo();
+    await until("the hit", () => new URL(page.url()).searchParams.get("turn") === "81");
+  });
 });

@@ -1,4 +1,5 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { visible } from "../../visible.ts";
 import { Icon } from "./icon.tsx";
 
 interface FindBarProps {
@@ -7,25 +8,34 @@ interface FindBarProps {
   place: number;
   count: number;
   isBusy: boolean;
+  /** Why nothing could be looked for. */
+  error: Error | undefined;
   onWords(words: string): void;
   onStep(by: 1 | -1): void;
   onClose(): void;
 }
 
 /** Finds words within what is shown, and steps through the hits. */
-export function FindBar({ words, place, count, isBusy, onWords, onStep, onClose }: FindBarProps) {
+export function FindBar({ words, place, count, isBusy, error, onWords, onStep, onClose }: FindBarProps) {
   const field = useRef<HTMLInputElement>(null);
   useLayoutEffect(() => {
     if (words === "") field.current?.focus();
   }, []);
   const pressed = (event: KeyboardEvent) => {
+    if (event.isComposing) return;
     if (event.key === "Enter") onStep(event.shiftKey ? -1 : 1);
     else if (event.key === "Escape") onClose();
     else return;
     event.preventDefault();
   };
   const told =
-    words.trim() === "" || isBusy ? "" : count === 0 ? "No hit" : `${place === -1 ? "–" : place + 1} of ${count}`;
+    words.trim() === "" || isBusy
+      ? ""
+      : error !== undefined
+        ? visible(error.message)
+        : count === 0
+          ? "No hit"
+          : `${place === -1 ? "–" : place + 1} of ${count}`;
   return (
     <div class="find-bar" role="search" aria-label="Find in the conversation">
       <input

@@ -21,7 +21,7 @@ import { Turn } from "../parts/turn.tsx";
 import { about, usualHeight } from "../parts/turn-facts.ts";
 import { VirtualList } from "../parts/virtual-list.tsx";
 import type { VirtualListHandle } from "../parts/virtual-list.tsx";
-import { address, go, keepPlace, keptPlace, withQuery } from "../route.ts";
+import { address, go, keepPlace, keptPlace, route, withQuery } from "../route.ts";
 import type { Route } from "../route.ts";
 import { turnIn } from "../talk-address.ts";
 import { useTurnSteps } from "../turn-steps.ts";
@@ -93,7 +93,7 @@ function Turns({ talk, turn, find, onTop }: TurnsProps) {
   const found = useFound(talk.id, find ?? "");
   const topTurn = useRef(turn ?? 1);
   const [firstTurn] = useState(() => keptPlace("turn") ?? turn);
-  const { arrived, current, ...steps } = useTurnSteps({ talk, turn, list, topTurn, found: found.turns });
+  const { arrived, current, ...steps } = useTurnSteps({ talk, turn, list, topTurn, found });
   useLayoutEffect(() => list.current?.focus(), []);
   useEffect(() => markFound(box.current, found.words));
   useEffect(() => () => markFound(null, found.words), []);
@@ -154,6 +154,7 @@ function Turns({ talk, turn, find, onTop }: TurnsProps) {
           place={found.turns.indexOf(turn ?? -1)}
           count={found.turns.length}
           isBusy={found.isBusy}
+          error={found.error}
           onWords={(words) => go(withQuery({ find: words }), { replace: true })}
           onStep={steps.toFound}
           onClose={() => {
@@ -187,21 +188,23 @@ interface Found {
   /** The words as they stand there. */
   words: ReadonlySet<string>;
   isBusy: boolean;
+  error: CallError | undefined;
 }
 
 /** Searches within the conversation. */
 function useFound(id: string, find: string): Found {
   const query = find.trim();
   const args = query === "" ? undefined : { query, conversation_id: id, limit: MOST_FOUND };
-  const { value, isOld } = useReply("dewey_search", args, TYPING);
+  const { value, error, isOld } = useReply("dewey_search", args, TYPING);
   return useMemo(() => {
     const results = args === undefined ? [] : (value?.results ?? []);
     return {
       turns: results.map(({ turn }) => turn).toSorted((a, b) => a - b),
       words: new Set(results.flatMap(markedWords)),
       isBusy: args !== undefined && isOld,
+      error,
     };
-  }, [value, isOld, query]);
+  }, [value, error, isOld, query]);
 }
 
 function Head({ talk, facts }: { talk: Talk; facts: Facts }) {
@@ -218,12 +221,19 @@ function Head({ talk, facts }: { talk: Talk; facts: Facts }) {
   const star = () => void change({ starred: !facts.starred });
   const rename = () => setIsAsking(true);
   const share = () => setIsSharing(true);
-  const remove = () => void moveToTrash(talk.id, titleOf(facts));
+  const isRemoving = useRef(false);
+  const remove = async () => {
+    // Pressed once more, it would fail: the conversation is gone.
+    if (isRemoving.current) return;
+    isRemoving.current = true;
+    await moveToTrash(talk.id, titleOf(facts));
+    isRemoving.current = false;
+  };
   useKeys([
     { keys: "s", title: "Star or unstar", run: star },
     { keys: "e", title: "Rename", run: rename },
     { keys: "S", title: "Share", run: share },
-    { keys: "#", title: "Move to the trash", run: remove },
+    { keys: "#", title: "Move to the trash", run: () => void remove() },
   ]);
   return (
     <>
@@ -233,7 +243,7 @@ function Head({ talk, facts }: { talk: Talk; facts: Facts }) {
         onStar={star}
         onRename={rename}
         onShare={share}
-        onTrash={remove}
+        onTrash={() => void remove()}
       />
       {isSharing && (
         <ShareDialog
@@ -264,7 +274,8 @@ async function moveToTrash(conversation_id: string, title: string): Promise<void
   };
   try {
     await call("dewey_delete_conversation", { conversation_id }, changes);
-    go(address("conversations"));
+    // Who has gone on meanwhile stays there.
+    if (route.value.segments[1] === conversation_id) go(address("conversations"));
     say(`Moved to the trash: “${title}”`, () => void restore().catch(failed));
   } catch (error) {
     failed(error);
