@@ -101,4 +101,59 @@ describe.skipIf(browserPath === null)("in the moment", () => {
     tools.letGo();
     await until("the hit", () => new URL(page.url()).searchParams.get("turn") === "81");
   });
+
+  test("Enter in the search goes to the first hit of what was typed", async () => {
+    const { page, tools } = await opened("/search?q=marmalade");
+    await page.locator(".hit-link").first().waitFor();
+    tools.holds = isFor("dewey_search");
+    await page.getByRole("searchbox").fill("zeppelin");
+    await page.keyboard.press("Enter");
+    expect(await page.evaluate("document.activeElement.matches('[data-search]')")).toBe(true);
+    tools.letGo();
+    await until("the hit", async () => (await focused(page)).includes("zeppelin"));
+  });
+
+  test("Enter that ends the writing of a word in signs is no step", async () => {
+    const { page } = await opened("/search?q=marmalade");
+    await page.locator(".hit-link").first().waitFor();
+    await page.getByRole("searchbox").focus();
+    await page.evaluate(
+      "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true }))",
+    );
+    expect(await page.evaluate("document.activeElement.matches('[data-search]')")).toBe(true);
+  });
+
+  test("other words begin at their best hit, wherever the hits before were scrolled to", async () => {
+    const { page } = await opened("/search?q=marmalade");
+    await page.locator(".hit-link").first().waitFor();
+    await page.locator(".scroller").evaluate((list) => list.scrollTo(0, 900));
+    await page.getByRole("searchbox").fill("answer");
+    await page.locator(".hit").filter({ hasText: "Answer" }).first().waitFor();
+    expect(await page.locator(".scroller").evaluate((list) => list.scrollTop)).toBe(0);
+  });
+
+  test("what is typed right after going back stays", async () => {
+    const { page } = await opened("/search?q=marmalade");
+    await page.locator(".hit-link").first().waitFor();
+    await page.evaluate(`
+      history.pushState(null, "", "/search?q=zeppelin");
+      dispatchEvent(new PopStateEvent("popstate"));
+    `);
+    await until("the words", async () => (await page.getByRole("searchbox").inputValue()) === "zeppelin");
+    await page.evaluate(`new Promise((resolve) => {
+      const field = document.querySelector("[data-search]");
+      history.back();
+      addEventListener("popstate", () => {
+        const channel = new MessageChannel();
+        channel.port1.onmessage = () => {
+          field.value += "s";
+          field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+          resolve();
+        };
+        channel.port2.postMessage(0);
+      }, { once: true });
+    })`);
+    await until("the hits", async () => (await page.title()) === "marmalades – Search · Dewey");
+    expect(await page.getByRole("searchbox").inputValue()).toBe("marmalades");
+  });
 });

@@ -130,7 +130,7 @@ function Rows({ all, note, inTrash, isOld, rest }: RowsProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [renamed, setRenamed] = useState<ConversationSummary>();
-  useScrollPlace(scroller, true);
+  useScrollPlace(scroller, "");
   const focused = () => {
     const id = document.activeElement?.closest<HTMLElement>("[data-id]")?.dataset["id"];
     return all.find((each) => each.id === id);

@@ -1,8 +1,9 @@
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { usePages } from "../client/pages.ts";
 import { useReply } from "../client/reply.ts";
 import type { SearchHit, SearchReply } from "../client/replies.ts";
 import { useKeys } from "../keys.ts";
+import { useOnce } from "../once.ts";
 import { Frame } from "../parts/frame.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Marked } from "../parts/marked.tsx";
@@ -56,7 +57,11 @@ function Search({ route: { query } }: { route: Route }) {
   const counts = useReply("dewey_search", counting, COUNTING);
   const hits = reply.pages.flatMap(({ results }) => results);
   const list = useRef<HTMLDivElement>(null);
-  useScrollPlace(list, hits.length > 0);
+  const asked = JSON.stringify(question);
+  const shown = useRef(asked);
+  if (!reply.isOld) shown.current = asked;
+  useScrollPlace(list, hits.length > 0 ? shown.current : undefined);
+  const whenNew = useOnce(!reply.isOld);
   useKeys([
     { keys: "j", title: "Next", run: () => step(list.current, ".hit-link", 1) },
     { keys: "k", title: "Previous", run: () => step(list.current, ".hit-link", -1) },
@@ -66,7 +71,12 @@ function Search({ route: { query } }: { route: Route }) {
       title={wanted === "" ? "Search" : `${wanted} – Search`}
       aside={<SearchFilters query={query} counts={question && counts.value?.facets} places={places.value?.facets} />}
       head={
-        <Field words={words} isBusy={reply.isOld && wanted !== ""} onEnter={() => step(list.current, ".hit-link", 1)} />
+        <Field
+          words={words}
+          isBusy={reply.isOld && wanted !== ""}
+          onType={() => whenNew(undefined)}
+          onEnter={() => whenNew(() => step(list.current, ".hit-link", 1))}
+        />
       }
     >
       {first !== undefined && reply.error !== undefined && <Outdated error={reply.error} again={reply.again} />}
@@ -89,14 +99,16 @@ function Search({ route: { query } }: { route: Route }) {
 interface FieldProps {
   words: string;
   isBusy: boolean;
+  onType(): void;
   onEnter(): void;
 }
 
 /** The search field. What is typed goes into the address, so that it can be linked and come back. */
-function Field({ words, isBusy, onEnter }: FieldProps) {
+function Field({ words, isBusy, onType, onEnter }: FieldProps) {
   const field = useRef<HTMLInputElement>(null);
   const [typed, setTyped] = useState(words);
-  useEffect(() => {
+  // Before a person can type on: later this would undo it.
+  useLayoutEffect(() => {
     // Back and forward change the words; a person's own are there already.
     if (words.trim() !== typed.trim()) setTyped(words);
   }, [words]);
@@ -105,10 +117,12 @@ function Field({ words, isBusy, onEnter }: FieldProps) {
   }, []);
   const type = (text: string) => {
     setTyped(text);
+    onType();
     // The first letter leaves a place to come back to; the others belong to the same search.
     go(withQuery({ q: text }), { replace: words !== "" });
   };
   const pressed = (event: KeyboardEvent) => {
+    if (event.isComposing) return;
     if (event.key === "Enter" || event.key === "ArrowDown") {
       event.preventDefault();
       onEnter();
