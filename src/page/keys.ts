@@ -32,12 +32,15 @@ export function useKeys(given: readonly Binding[]): void {
   }, []);
 }
 
+/** What goes on while a key is held down; the others act once. */
+const STEPS = new Set(["j", "k", "J", "K", "n", "N"]);
+
 /** Follows the keyboard. Keys that a person types into a field are theirs; Control and Command only with `k`. */
 export function followKeys(): void {
   addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing) return;
     const name = nameOf(event);
-    if (name === undefined) return;
+    if (name === undefined || (event.repeat && !STEPS.has(name))) return;
     const pair = first !== undefined && event.timeStamp - first.time < SEQUENCE_MS ? `${first.key} ${name}` : undefined;
     first = undefined;
     const all = currentBindings();

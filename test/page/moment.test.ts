@@ -63,6 +63,43 @@ describe.skipIf(browserPath === null)("in the moment", () => {
     expect(await page.evaluate("document.activeElement.matches('[data-search]')")).toBe(true);
   });
 
+  test("the focus stays in the list when what had it moves to the trash", async () => {
+    const { page } = await opened("/conversations");
+    await page.locator(".list-row").first().waitFor();
+    const [, second, third, fourth] = await page
+      .locator(".list-row")
+      .evaluateAll((rows) => rows.map((each) => each.getAttribute("data-id")));
+    const withFocus = () => page.evaluate("document.activeElement?.closest('[data-id]')?.dataset.id");
+    await page.locator(`[data-id="${second}"] a`).focus();
+    await page.keyboard.down("#");
+    await page.locator(`[data-id="${second}"]`).waitFor({ state: "detached" });
+    // The key repeats while it is held down, and does no more.
+    await page.keyboard.down("#");
+    await page.keyboard.up("#");
+    expect(await withFocus()).toBe(third);
+    await page.keyboard.press("j");
+    expect(await withFocus()).toBe(fourth);
+    await page
+      .locator(`[data-id="${fourth}"]`)
+      .getByRole("button", { name: /to the trash/ })
+      .click();
+    await page.locator(`[data-id="${fourth}"]`).waitFor({ state: "detached" });
+    expect(await withFocus()).toBeDefined();
+  });
+
+  test("a key that is pressed twice moves a conversation to the trash once, with the way back", async () => {
+    const { page, tools } = await opened("/conversations");
+    await row(page, "Short 3").first().getByRole("link").focus();
+    let count = 0;
+    tools.holds = ({ name }) => name === "dewey_delete_conversation" && (count += 1) > 0;
+    await page.keyboard.press("#");
+    await page.keyboard.press("#");
+    await until("the call", () => count > 0);
+    tools.letGo();
+    await page.getByRole("button", { name: "Undo" }).waitFor();
+    expect(count).toBe(1);
+  });
+
   test("so it does in the conversation itself, and who has gone on is not led away", async () => {
     const id = await storeTalk(served.listener.store, { title: "Gone soon", said: [prompt("brief")] });
     const { page, tools } = await opened(`/conversation/${id}`);

@@ -1,4 +1,5 @@
-import { useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { RefObject } from "preact";
 import type { Action } from "../action.ts";
 import { doToAll } from "../client/bulk.ts";
 import type { Outcome } from "../client/bulk.ts";
@@ -132,19 +133,25 @@ function Rows({ all, note, inTrash, isOld, rest }: RowsProps) {
   const [renamed, setRenamed] = useState<ConversationSummary>();
   useScrollPlace(scroller, "");
   const focused = () => {
-    const id = document.activeElement?.closest<HTMLElement>("[data-id]")?.dataset["id"];
+    const id = focusedId();
     return all.find((each) => each.id === id);
   };
+  useFocusKept(scroller, all);
   const choose = (id: string) => setChosen((last) => toggled(last, id));
   const targets = () => {
     const own = focused();
     return chosen.size > 0 ? all.filter(({ id }) => chosen.has(id)) : own === undefined ? [] : [own];
   };
-  const act = async (asked: Action, rows: ConversationSummary[]) => {
+  const underWay = useRef<ReadonlySet<string>>(new Set());
+  const act = async (asked: Action, meant: ConversationSummary[]) => {
+    // What is pressed twice is done once.
+    const rows = meant.filter(({ id }) => !underWay.current.has(id));
     if (rows.length === 0) return;
     // Starring a mixed choice stars all of it.
     const what = asked === "star" && rows.every(({ starred }) => starred) ? "unstar" : asked;
+    underWay.current = underWay.current.union(new Set(rows.map(({ id }) => id)));
     const outcome = await doToAll(what, rows);
+    underWay.current = without(underWay.current, rows);
     const { done } = outcome;
     // What failed stays chosen, so that it can be tried again.
     setChosen((last) => without(last, done));
@@ -217,6 +224,32 @@ function Rows({ all, note, inTrash, isOld, rest }: RowsProps) {
       )}
     </>
   );
+}
+
+/** When the row that has the focus goes away, the next one has it. */
+function useFocusKept(list: RefObject<HTMLElement | null>, all: readonly ConversationSummary[]): void {
+  const last = useRef<{ all: readonly ConversationSummary[]; id: string | undefined }>({ all, id: undefined });
+  useLayoutEffect(() => {
+    const follow = () => (last.current.id = focusedId());
+    const element = list.current;
+    element?.addEventListener("focusin", follow);
+    return () => element?.removeEventListener("focusin", follow);
+  }, []);
+  useLayoutEffect(() => {
+    const { all: before, id } = last.current;
+    last.current.all = all;
+    // A person's focus is elsewhere, or its row is still there.
+    if (id === undefined || document.activeElement !== document.body || all.some((each) => each.id === id)) return;
+    const at = before.findIndex((each) => each.id === id);
+    if (at === -1) return;
+    const present = new Set(all.map((each) => each.id));
+    const next = before.slice(at).find((each) => present.has(each.id)) ?? all.at(-1);
+    list.current?.querySelector<HTMLElement>(`[data-id="${next?.id}"] .list-title`)?.focus();
+  });
+}
+
+function focusedId(): string | undefined {
+  return document.activeElement?.closest<HTMLElement>("[data-id]")?.dataset["id"];
 }
 
 /** Conversations that a message names; of more, it tells the number. */
