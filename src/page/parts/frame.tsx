@@ -1,7 +1,7 @@
 import { createContext } from "preact";
 import type { ComponentChildren } from "preact";
 import { visible } from "../../visible.ts";
-import { useContext, useEffect, useRef, useState } from "preact/hooks";
+import { useContext, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { route } from "../route.ts";
 import { Icon } from "./icon.tsx";
 
@@ -28,7 +28,7 @@ export function Frame({ title, head, aside, children }: FrameProps) {
   }, [title]);
   const at = route.value;
   // On a narrow screen the menu covers the view that a person has just chosen in it.
-  useEffect(() => setIsOpen(false), [at]);
+  useLayoutEffect(() => setIsOpen(false), [at]);
   return (
     <div class={isOpen ? "frame menu-open" : "frame"}>
       <a class="skip" href="#main" onClick={(event) => skip(event, main.current)}>

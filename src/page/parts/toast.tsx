@@ -21,7 +21,10 @@ export function Toasts() {
   const toast = shown.value;
   useEffect(() => {
     if (toast === undefined) return;
-    const timer = setTimeout(() => (shown.value = undefined), SHOWN_MS);
+    const timer = setTimeout(() => {
+      // Another one may be said and not be drawn yet.
+      if (shown.value === toast) shown.value = undefined;
+    }, SHOWN_MS);
     return () => clearTimeout(timer);
   }, [toast]);
   const undo = () => {
