@@ -103,6 +103,24 @@ describe.skipIf(browserPath === null)("when a call fails", () => {
     await page.getByText("The rest could not be read").waitFor({ state: "detached" });
   });
 
+  test("the next page of a list is read while that of an earlier list is still awaited", async () => {
+    const { page, failing } = await opened("/conversations", () => false);
+    let isHeld = false;
+    failing.holds = ({ arguments: { cursor, folder } }) => {
+      const holds = cursor !== undefined && folder === undefined;
+      isHeld ||= holds;
+      return holds;
+    };
+    await page.locator(".list-row").first().waitFor();
+    await page.locator(".scroller").evaluate((list) => list.scrollTo(0, list.scrollHeight));
+    await until("the call", () => isHeld);
+    await page.locator("a.facet-link[href*='folder=%2Fmany']").click();
+    await until("the list", () => page.url().includes("folder"));
+    await page.locator(".list-row").first().waitFor();
+    await page.locator(".scroller").evaluate((list) => list.scrollTo(0, list.scrollHeight));
+    await page.getByRole("link", { name: "Many 0", exact: true }).waitFor();
+  });
+
   test("an action on several says for which it failed, does the others, and takes back only these", async () => {
     const { page, failing } = await opened("/conversations?folder=/many", () => false);
     const row = (name: string) =>

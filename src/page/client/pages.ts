@@ -45,14 +45,15 @@ export function usePages<Name extends PagedTool>(
 ): Paged<Tools[Name]["gives"]> {
   type Reply = Tools[Name]["gives"];
   const first = useReply(tool, args, changing);
-  const [isReading, setIsReading] = useState(false);
+  /** Where the page begins that is read; one of an earlier list keeps none of this list from it. */
+  const [reading, setReading] = useState<string>();
   const [failed, setFailed] = useState<{ cursor: string; error: CallError }>();
   const start = first.value?.next_cursor;
   const later = start === undefined ? [] : ((kept.get(start) ?? []) as Reply[]);
   const pages = first.value === undefined ? [] : [first.value, ...later];
   const cursor = pages.at(-1)?.next_cursor;
   const read = async (from: string, cursor: string) => {
-    setIsReading(true);
+    setReading(cursor);
     setFailed(undefined);
     try {
       const page = await call(tool, { ...args, cursor });
@@ -62,10 +63,10 @@ export function usePages<Name extends PagedTool>(
     } catch (error) {
       setFailed({ cursor, error: callError(error) });
     } finally {
-      setIsReading(false);
+      setReading((last) => (last === cursor ? undefined : last));
     }
   };
-  const canRead = start !== undefined && cursor !== undefined && !isReading && !first.isOld;
+  const canRead = start !== undefined && cursor !== undefined && reading !== cursor && !first.isOld;
   return {
     pages,
     error: first.error,
