@@ -193,4 +193,13 @@ describe.skipIf(browserPath === null)("in the moment", () => {
     await until("the hits", async () => (await page.title()) === "marmalades – Search · Dewey");
     expect(await page.getByRole("searchbox").inputValue()).toBe("marmalades");
   });
+
+  test("a text that the browser lets nobody copy is said not to be", async () => {
+    const page = await browsing.open("about:blank");
+    // As over plain HTTP from another machine.
+    await page.addInitScript("Object.defineProperty(navigator, 'clipboard', { value: undefined })");
+    await page.goto(`${origin}/conversation/${talk}`);
+    await page.getByRole("button", { name: "Copy all" }).first().click();
+    await page.getByRole("button", { name: "Not allowed" }).waitFor();
+  });
 });

@@ -1,3 +1,5 @@
+import { copied } from "./copied.ts";
+
 /** Gives each block of code of a fragment its button to copy and its highlighting, as soon as that is loaded. */
 export function dressCode(fragment: DocumentFragment): void {
   for (const block of fragment.querySelectorAll("pre")) {
@@ -30,10 +32,7 @@ function copyButton(text: () => string): HTMLButtonElement {
   button.className = "copy";
   button.textContent = "Copy";
   button.addEventListener("click", () => {
-    void navigator.clipboard.writeText(text()).then(
-      () => say(button, "Copied"),
-      () => say(button, "Not allowed"),
-    );
+    void copied(text()).then((word) => say(button, word));
   });
   return button;
 }

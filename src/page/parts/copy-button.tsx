@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { copied } from "./copied.ts";
 
 /** How long the button says what it did. */
 const SAID_MS = 1500;
@@ -10,11 +11,7 @@ export function CopyButton({ text, label = "Copy" }: { text: () => string; label
     const timer = setTimeout(() => setSaid(undefined), SAID_MS);
     return () => clearTimeout(timer);
   }, [said]);
-  const copy = () =>
-    navigator.clipboard.writeText(text()).then(
-      () => setSaid("Copied"),
-      () => setSaid("Not allowed"),
-    );
+  const copy = async () => setSaid(await copied(text()));
   return (
     <button type="button" class="copy" onClick={() => void copy()}>
       {said ?? label}
