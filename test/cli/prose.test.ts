@@ -11,8 +11,8 @@ describe("a text on a terminal", () => {
 
   test("keeps a command to copy on one line where it fits", () => {
     expect(wrapped("To undo it: dewey disconnect claude-code", 30)).toBe("To undo it:\ndewey disconnect claude-code");
-    expect(wrapped("do: ./dist/dewey list now; or: dewey show last (x)", 26)).toBe(
-      "do: ./dist/dewey list now;\nor: dewey show last (x)",
+    expect(wrapped("do: ./own/dewey list now; or: dewey show last (x)", 26)).toBe(
+      "do: ./own/dewey list now;\nor: dewey show last (x)",
     );
     expect(wrapped("with: dewey list. It shows all", 18)).toBe("with: dewey list.\nIt shows all");
     expect(wrapped("no such; see: dewey help list", 12)).toBe("no such;\nsee: dewey\nhelp list");
