@@ -15,7 +15,7 @@ const MAX_DIMENSIONS = 8192;
 /** A number of a vector takes up to 25 characters; this is for all of them, and what stands around. */
 const BYTES_PER_NUMBER = 32;
 const REPLY_OVERHEAD_BYTES = 100_000;
-/** Servers that are busy or restarting answer with others; this one tells that the request ran and failed. */
+/** llama.cpp refuses a text that is too long with this one. Servers that are busy or restarting answer with others. */
 const INTERNAL_ERROR = 500;
 /** A longer `Retry-After` is cut: an endpoint must not switch meaning off for a day. */
 const MAX_RETRY_AFTER_MS = 600_000;
@@ -38,7 +38,10 @@ export class EndpointFailure extends Error {
   constructor(
     kind: EndpointFailure["kind"],
     message: string,
-    { retryAfterMs, mayBeOfTexts = kind === "wrong" }: { retryAfterMs?: number | undefined; mayBeOfTexts?: boolean } = {},
+    {
+      retryAfterMs,
+      mayBeOfTexts = kind === "wrong",
+    }: { retryAfterMs?: number | undefined; mayBeOfTexts?: boolean } = {},
   ) {
     super(message);
     this.name = "EndpointFailure";
@@ -76,7 +79,8 @@ export class Endpoint {
     } catch (error) {
       if (error instanceof EndpointFailure) throw error;
       const mayBeOfTexts = true;
-      if (late.aborted) throw new EndpointFailure("away", `it did not answer within ${limitMs / 1000} s`, { mayBeOfTexts });
+      if (late.aborted)
+        throw new EndpointFailure("away", `it did not answer within ${limitMs / 1000} s`, { mayBeOfTexts });
       throw new EndpointFailure("away", "it cannot be reached, or broke the connection off", { mayBeOfTexts });
     }
   }
@@ -109,13 +113,11 @@ function statusFailure({ status, headers }: Response): EndpointFailure {
   if (status >= 300 && status < 400) return settings("it redirects; set DEWEY_EMBEDDINGS_URL to where it leads");
   if (status === 401 || status === 403) return settings("it does not take the key; correct DEWEY_EMBEDDINGS_KEY");
   if (status === 404 || status === 405)
-    return settings(
-      "it has no such address or model; correct DEWEY_EMBEDDINGS_URL or DEWEY_EMBEDDINGS_MODEL",
-    );
-  const isInput = status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429;
+    return settings("it has no such address or model; correct DEWEY_EMBEDDINGS_URL or DEWEY_EMBEDDINGS_MODEL");
+  const isInput = status >= 400 && status <= INTERNAL_ERROR && status !== 408 && status !== 425 && status !== 429;
   return new EndpointFailure(isInput ? "refused" : "away", said, {
     retryAfterMs: retryAfter(headers.get("retry-after")),
-    mayBeOfTexts: isInput || status === INTERNAL_ERROR,
+    mayBeOfTexts: isInput,
   });
 }
 

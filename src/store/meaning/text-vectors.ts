@@ -105,7 +105,7 @@ export class TextVectors {
    * takes no other text either.
    */
   async #alone(model: Model, text: string, signal: AbortSignal): Promise<Float32Array | undefined> {
-    for (let refusals = 0; ; ) {
+    for (let refusals = 0; ;) {
       const halvings = refusals + Math.max(0, (this.#failures.get(Bun.hash(text)) ?? 0) - MAX_WHOLE_FAILURES);
       if (halvings > MAX_HALVINGS) break;
       try {

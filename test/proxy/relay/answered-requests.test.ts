@@ -5,8 +5,7 @@ import { viewFrame } from "../../../src/wire/frame.ts";
 
 const request = (id: unknown) => viewFrame(JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call" }));
 const answer = (id: unknown) => viewFrame(JSON.stringify({ jsonrpc: "2.0", id, result: {} }));
-const batch = (...ids: unknown[]) =>
-  viewFrame(JSON.stringify(ids.map((id) => ({ jsonrpc: "2.0", id, result: {} }))));
+const batch = (...ids: unknown[]) => viewFrame(JSON.stringify(ids.map((id) => ({ jsonrpc: "2.0", id, result: {} }))));
 
 /** The client's side of a session, which asks and is answered. */
 function start() {
@@ -27,7 +26,7 @@ function start() {
   };
 }
 
-test("a request is answered once, alone or in a batch, and 1 is not \"1\"", () => {
+test('a request is answered once, alone or in a batch, and 1 is not "1"', () => {
   const it = start();
   for (const id of [1, "1", 2, 3]) it.ask(id);
   expect([1, 1, "1", "1"].map((id) => it.answer(answer(id)))).toEqual([true, false, true, false]);
