@@ -357,6 +357,23 @@ describe("a link to a server over Streamable HTTP", () => {
     link.close();
   });
 
+  test.each([
+    ["a page", () => new Response("<p>MCP server</p>", { headers: { "content-type": "text/html" } })],
+    ["a document", () => json('{"name":"server"}')],
+    ["nothing", () => accepted()],
+  ])(
+    "answers the request when the rest of its stream is asked for and %s comes, not polling for ever",
+    async (_, page) => {
+      await using upstream = startUpstream((request) =>
+        request.method === "GET" ? page() : events("id: a\nretry: 1\ndata: \n\n"),
+      );
+      const { link, heard } = await dial(upstream.url);
+      link.send(call(1));
+      expect((await heard.count(1))[0]).toContain("the answer is no event stream");
+      link.close();
+    },
+  );
+
   test("answers the request when its stream cannot be resumed", async () => {
     await using upstream = startUpstream((request) =>
       request.method === "GET"
