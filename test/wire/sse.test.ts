@@ -27,10 +27,10 @@ test("events are parsed wherever chunks end, with both kinds of line ends, ids, 
 });
 
 test("lines end with a carriage return alone as well, wherever chunks end, and an event is passed on when its last line ends", () => {
-  const text = 'id: 1\rdata: {"a":\rdata: 1}\r\r: comment\r\n\ndata: last\r\n\r\n';
+  const text = 'id: 1\rdata: {"a":\rdata: 1}\r\r: comment\r\n\ndata: la\r\ndata: st\r\n\r\n';
   const expected = [
     { id: "1", data: '{"a":\n1}' },
-    { id: undefined, data: "last" },
+    { id: undefined, data: "la\nst" },
   ];
   for (const size of [1, 2, 3, 5, text.length]) {
     const reader = new SseReader();
