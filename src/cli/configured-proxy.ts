@@ -1,3 +1,4 @@
+import { withoutAdded } from "./many-requests.ts";
 import { foreignEnvironment } from "../config.ts";
 import type { ProxyConfig } from "../config.ts";
 import { DeweyError, asDeweyError } from "../errors.ts";
@@ -83,5 +84,5 @@ export function readUpstreams(config: ProxyConfig, env: Invocation["env"]): Upst
 }
 
 export function contextOf(config: ProxyConfig, env: Invocation["env"]): UpstreamContext {
-  return { env: foreignEnvironment(env), dewey: { url: config.url, token: config.token } };
+  return { env: foreignEnvironment(withoutAdded(env)), dewey: { url: config.url, token: config.token } };
 }

@@ -1,5 +1,5 @@
 import { Backoff } from "../backoff.ts";
-import { isRefusedConnection, isTemporary, unsuccessful } from "./http-request.ts";
+import { isEventStream, isRefusedConnection, isTemporary, unsuccessful } from "./http-request.ts";
 
 /** Pauses before a broken stream is fetched again, unless the server sets the reconnection time. */
 const FIRST_RETRY_MS = 500;
@@ -87,7 +87,11 @@ export class AnswerStream {
       if (isRefusedConnection(error)) throw error;
       return error instanceof Error ? error : new Error(String(error));
     }
-    if (response.ok) return response;
+    if (isEventStream(response)) return response;
+    if (response.ok) {
+      await response.body?.cancel();
+      throw new Error("the rest of its stream was asked for, and the answer is no event stream");
+    }
     const problem = await unsuccessful(response);
     if (isTemporary(response)) return problem;
     throw problem;

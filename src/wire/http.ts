@@ -152,10 +152,9 @@ class HttpClientLink implements Link {
       return;
     }
     if (view.kind === "notification") await this.#arrival();
-    const isInitialize = view.kind === "request" && view.method === "initialize";
-    if (isInitialize) this.#initializeId = view.key;
+    if (view.kind === "request" && isInitialize(view)) this.#initializeId = view.key;
     const done = this.#exchange(frame, view);
-    if (isInitialize || (view.kind !== "request" && view.kind !== "batch")) await done;
+    if (isInitialize(view) || (view.kind !== "request" && view.kind !== "batch")) await done;
   }
 
   /** Resolves when the requests before have arrived, or seem to have. */
@@ -199,7 +198,7 @@ class HttpClientLink implements Link {
     const response = await this.#stateless.post(frame, view, (text, headers) =>
       this.#session.post(text, headers, signal),
     );
-    this.#session.answered(response, sessionId);
+    this.#session.answered(response, sessionId, isInitialize(view));
     if (!response.ok) await this.#refused(response, { frame, unanswered, isInSession: sessionId !== undefined });
     return response;
   }
@@ -309,6 +308,10 @@ class HttpClientLink implements Link {
     this.#inbox.closed(reason);
     this.#finished.resolve();
   }
+}
+
+function isInitialize(view: FrameView): boolean {
+  return view.kind === "request" && view.method === "initialize";
 }
 
 function isInitialized(view: FrameView): boolean {

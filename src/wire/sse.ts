@@ -29,13 +29,16 @@ export function sseEvent(id: string | undefined, frame: string | undefined): str
 /** A comment, which clients ignore, to keep a quiet stream open. */
 export const SSE_COMMENT = ":\n\n";
 
-/** Parses a stream of server-sent events (WHATWG HTML, 9.2.6), chunk by chunk. */
+/** Parses a stream of server-sent events (WHATWG HTML, 9.2.6), chunk by chunk. Lines end with `\n`, `\r\n` or `\r`. */
 export class SseReader {
   readonly #decoder = new TextDecoder();
   /** The parts of a line whose end has not arrived; joined once, when it does. */
   #pieces: string[] = [];
+  #piecesCharacters = 0;
+  /** Whether the last chunk ended with `\r`: a `\n` that begins the next one belongs to the same line end. */
+  #endedWithReturn = false;
   #data: string[] = [];
-  #characters = 0;
+  #dataCharacters = 0;
   #id: string | undefined;
   #event = MESSAGE;
   /** The reconnection time that the server has set, if any, within the bounds. */
@@ -43,17 +46,26 @@ export class SseReader {
 
   /** The events that end in this chunk. Throws when an event is larger than the largest frame. */
   push(chunk: Uint8Array): SseEvent[] {
-    const text = this.#decoder.decode(chunk, { stream: true });
-    this.#characters += text.length;
-    if (this.#characters > MAX_FRAME_BYTES) throw new Error(`an event is larger than ${MAX_FRAME_BYTES} bytes`);
-    const end = text.lastIndexOf("\n");
-    if (end === -1) {
-      this.#pieces.push(text);
-      return [];
-    }
-    const lines = [...this.#pieces, text.slice(0, end)].join("").split("\n");
-    this.#pieces = [text.slice(end + 1)];
-    return lines.flatMap((line) => this.#line(line.endsWith("\r") ? line.slice(0, -1) : line));
+    const decoded = this.#decoder.decode(chunk, { stream: true });
+    if (decoded === "") return [];
+    const text = this.#endedWithReturn && decoded.startsWith("\n") ? decoded.slice(1) : decoded;
+    this.#endedWithReturn = text.endsWith("\r");
+    const end = Math.max(text.lastIndexOf("\n"), text.lastIndexOf("\r"));
+    const last = text.slice(0, text.startsWith("\r\n", end - 1) ? end - 1 : end);
+    const events = end === -1 ? [] : linesOf(this.#taken(last)).flatMap((line) => this.#line(line));
+    this.#pieces.push(text.slice(end + 1));
+    this.#piecesCharacters += text.length - end - 1;
+    if (this.#piecesCharacters + this.#dataCharacters > MAX_FRAME_BYTES)
+      throw new Error(`an event is larger than ${MAX_FRAME_BYTES} bytes`);
+    return events;
+  }
+
+  /** The unfinished line with what follows of it; the next one begins empty. */
+  #taken(rest: string): string {
+    const text = [...this.#pieces, rest].join("");
+    this.#pieces = [];
+    this.#piecesCharacters = 0;
+    return text;
   }
 
   /** The event that this line ends, if any. */
@@ -62,7 +74,6 @@ export class SseReader {
       this.#field(line);
       return [];
     }
-    this.#characters = 0;
     if (this.#data.length === 0) {
       this.#event = MESSAGE;
       return [];
@@ -73,6 +84,7 @@ export class SseReader {
       ...(this.#event === MESSAGE ? {} : { event: this.#event }),
     };
     this.#data = [];
+    this.#dataCharacters = 0;
     this.#id = undefined;
     this.#event = MESSAGE;
     return [event];
@@ -84,9 +96,11 @@ export class SseReader {
     switch (colon === -1 ? line : line.slice(0, colon)) {
       case "data":
         this.#data.push(value);
+        // With its line break, so that empty lines count, too.
+        this.#dataCharacters += value.length + 1;
         break;
       case "id":
-        this.#id = value;
+        if (!value.includes("\0")) this.#id = value;
         break;
       case "event":
         this.#event = value === "" ? MESSAGE : value;
@@ -99,4 +113,9 @@ export class SseReader {
         break;
     }
   }
+}
+
+/** The lines of a text; those that all end with `\n` are split by the faster way. */
+function linesOf(text: string): string[] {
+  return text.includes("\r") ? text.split(/\r\n|[\r\n]/) : text.split("\n");
 }

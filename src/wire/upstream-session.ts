@@ -66,9 +66,12 @@ export class UpstreamSession {
     });
   }
 
-  /** Notes what the response to a frame, sent when the session had this id, says of it. */
-  answered(response: Response, id: string | undefined): void {
-    this.#id = response.headers.get(SESSION_HEADER) ?? id;
+  /**
+   * Notes what the response to a frame, sent when the session had this id, says of it. One that was overtaken by an
+   * `initialize` is of an earlier session, or of none.
+   */
+  answered(response: Response, id: string | undefined, isInitialize: boolean): void {
+    if (isInitialize || id === this.#id) this.#id = response.headers.get(SESSION_HEADER) ?? id;
     if (response.ok && id !== undefined) this.#isProven = true;
   }
 

@@ -32,7 +32,8 @@ export type Behaviour =
 
 /**
  * An embeddings endpoint in OpenAI's form for tests, whose vectors are true: sums of hashed pieces of words, where words of
- * the same meaning are the same word. It behaves as it is told, also by `refuses`, for single texts.
+ * the same meaning are the same word. It behaves as it is told, also by `refuses` and
+ * `failsOver`, for single texts.
  */
 export class TestEndpoint implements AsyncDisposable {
   behaviour: Behaviour = "answer";
@@ -45,6 +46,8 @@ export class TestEndpoint implements AsyncDisposable {
   retryAfter = "1";
   /** Texts that it refuses. */
   refuses: (text: string) => boolean = () => false;
+  /** Texts over which it fails, with an error of its own. */
+  failsOver: (text: string) => boolean = () => false;
   /** What it was sent. */
   readonly requests: { model: string; input: string[]; dimensions?: number; authorization: string | null }[] = [];
   readonly #server: Bun.Server<undefined>;
@@ -92,6 +95,7 @@ export class TestEndpoint implements AsyncDisposable {
     if (behaviour === "huge") return new Response("[".repeat(100_000_000));
     if (behaviour === "refuse" || body.input.some(this.refuses))
       return Response.json({ error: "too long" }, { status: 400 });
+    if (body.input.some(this.failsOver)) return Response.json({ error: "input is too large" }, { status: 500 });
     return Response.json({ object: "list", model: body.model, data: this.#vectors(body, behaviour) });
   }
 

@@ -120,6 +120,39 @@ describe("a link to a server over Streamable HTTP", () => {
     await until("goodbye", () => upstream.asked.some(({ method }) => method === "DELETE"));
   });
 
+  test("keeps the session when a request from before it is answered later, without a session or with an earlier one", async () => {
+    const early = Promise.withResolvers<Response>();
+    const older = Promise.withResolvers<Response>();
+    let sessions = 0;
+    await using upstream = startUpstream((request, body) => {
+      if (request.method === "GET") return new Response(null, { status: 405 });
+      if (body === call(1)) return early.promise;
+      if (body === call(2)) return older.promise;
+      if (body !== initialize) return body.includes('"id"') ? json(answer(9)) : accepted();
+      sessions += 1;
+      return json('{"jsonrpc":"2.0","id":"i","result":{}}', { "mcp-session-id": `s${sessions}` });
+    });
+    const { link, heard } = await dial(upstream.url);
+    const sessionOf = async (id: number) => {
+      link.send(call(id));
+      const found = () => upstream.asked.find(({ body }) => body === call(id));
+      await until("the call", () => found() !== undefined);
+      return found()?.headers.get("mcp-session-id");
+    };
+    expect(await sessionOf(1)).toBeNull();
+    link.send(initialize);
+    await heard.count(1);
+    early.resolve(json(answer(1)));
+    await heard.count(2);
+    expect(await sessionOf(2)).toBe("s1");
+    link.send(initialize);
+    await heard.count(3);
+    older.resolve(json(answer(2), { "mcp-session-id": "s1" }));
+    await heard.count(4);
+    expect(await sessionOf(3)).toBe("s2");
+    link.close();
+  });
+
   test("lets no cancellation overtake its call, and sends it before the call is answered", async () => {
     await using upstream = startUpstream(async (_, body) => {
       // The call arrives late, and its response never does.
@@ -323,6 +356,23 @@ describe("a link to a server over Streamable HTTP", () => {
     expect(upstream.asked.some(({ method }) => method === "GET")).toBe(false);
     link.close();
   });
+
+  test.each([
+    ["a page", () => new Response("<p>MCP server</p>", { headers: { "content-type": "text/html" } })],
+    ["a document", () => json('{"name":"server"}')],
+    ["nothing", () => accepted()],
+  ])(
+    "answers the request when the rest of its stream is asked for and %s comes, not polling for ever",
+    async (_, page) => {
+      await using upstream = startUpstream((request) =>
+        request.method === "GET" ? page() : events("id: a\nretry: 1\ndata: \n\n"),
+      );
+      const { link, heard } = await dial(upstream.url);
+      link.send(call(1));
+      expect((await heard.count(1))[0]).toContain("the answer is no event stream");
+      link.close();
+    },
+  );
 
   test("answers the request when its stream cannot be resumed", async () => {
     await using upstream = startUpstream((request) =>

@@ -10,6 +10,7 @@ import type { Command, Invocation } from "../command.ts";
 import { usageError } from "../command.ts";
 import { contextOf, readUpstreams, relayingLog, startConfiguredProxy } from "../configured-proxy.ts";
 import { deliverLeft } from "../hook-delivery.ts";
+import { allowManyRequests } from "../many-requests.ts";
 import { ensureLocalServer } from "../local-server.ts";
 import { serviceManager } from "../service-manager.ts";
 import { aborted, warnOfUnknownVariables } from "../signals.ts";
@@ -44,6 +45,7 @@ export const proxy: Command = {
     const log = relayingLog(config.logLevel, isStdio && process.stderr.isTTY);
     warnOfUnknownVariables(invocation.env, log);
     if (isStdio) return recordStdio(invocation, config, log);
+    allowManyRequests(invocation.env);
     const [operand] = [...invocation.operands, ...(invocation.rest ?? [])];
     if (operand !== undefined) throw usageError(proxy, `takes ${JSON.stringify(operand)} only with --stdio`);
     const manager = await serviceManager(invocation.env, log);

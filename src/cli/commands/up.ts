@@ -1,3 +1,4 @@
+import { allowManyRequests } from "../many-requests.ts";
 import { DeweyError } from "../../errors.ts";
 import { ToolClient } from "../../tool-client.ts";
 import { isObject } from "../../wire/frame.ts";
@@ -36,6 +37,7 @@ export const up: Command = {
   flags: {},
   operands: 0,
   async run(invocation) {
+    allowManyRequests(invocation.env);
     const { print, typed, version } = invocation;
     const config = serveConfig(invocation);
     const proxySettings = proxyConfig(invocation);

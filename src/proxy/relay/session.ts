@@ -5,6 +5,7 @@ import { errorFrame, requestIds } from "../../wire/frame.ts";
 import type { FrameView, ViewedFrame } from "../../wire/frame.ts";
 import type { Link } from "../../wire/link.ts";
 import { outlineFrame } from "../../wire/outline.ts";
+import { AnsweredRequests } from "./answered-requests.ts";
 import type { RequestWatch } from "./call-watch.ts";
 import { Handshake, refusalIn } from "./handshake.ts";
 import { OpenRequests } from "./open-requests.ts";
@@ -77,6 +78,7 @@ interface Introduced {
 class Session {
   readonly #options: SessionOptions;
   readonly #open = new OpenRequests();
+  readonly #answered = new AnsweredRequests();
   readonly #questions = new Questions();
   /** Requests that a lost session gave back; each is sent only once more. */
   readonly #repeated = new OpenRequests();
@@ -241,6 +243,7 @@ class Session {
       return;
     }
     // Noted before it is sent: a link whose session is lost gives the frame back at once, and then the call is not open.
+    this.#answered.asked(view, this.#open);
     this.#open.asked(view);
     this.#questions.answered(view);
     this.#handshake.sent(view);
@@ -265,6 +268,8 @@ class Session {
       if (view.kind === "response" && view.id === this.#replaying?.id) this.#replaying?.done.resolve(refusalIn(view));
       return;
     }
+    // An answer may come late on another stream, or be replayed on one, after the call was answered or refused.
+    if (this.#answered.isRepetition(view)) return;
     // Settled before the tap passes it: if the upstream ends in between, the call must not be refused as well.
     this.#settle(view);
     this.#tell({ text, view }, link);
@@ -282,6 +287,7 @@ class Session {
 
   #settle(view: FrameView): void {
     this.#open.answered(view);
+    this.#answered.answered(view);
     this.#repeated.answered(view);
     this.#questions.asked(view);
     if (this.#handshake.isPending) this.#handshake.received(view);
@@ -334,6 +340,7 @@ class Session {
   #answer(id: unknown, error: DeweyError): void {
     const text = errorFrame(id, jsonRpcCode(error.code), error.message);
     const view = outlineFrame(text);
+    this.#answered.answered(view);
     this.#repeated.answered(view);
     this.#tell({ text, view });
   }

@@ -15,6 +15,8 @@ const MAX_DIMENSIONS = 8192;
 /** A number of a vector takes up to 25 characters; this is for all of them, and what stands around. */
 const BYTES_PER_NUMBER = 32;
 const REPLY_OVERHEAD_BYTES = 100_000;
+/** llama.cpp refuses a text that is too long with this one. Servers that are busy or restarting answer with others. */
+const INTERNAL_ERROR = 500;
 /** A longer `Retry-After` is cut: an endpoint must not switch meaning off for a day. */
 const MAX_RETRY_AFTER_MS = 600_000;
 
@@ -27,12 +29,25 @@ export class EndpointFailure extends Error {
   readonly kind: "away" | "refused" | "wrong";
   /** How long it asks to be left alone. */
   readonly retryAfterMs: number | undefined;
+  /**
+   * Whether the texts may be the cause, and others would get vectors: models answer some texts with NaN, and servers break
+   * down, or run into an error of their own, over what is too long for them.
+   */
+  readonly mayBeOfTexts: boolean;
 
-  constructor(kind: EndpointFailure["kind"], message: string, retryAfterMs?: number) {
+  constructor(
+    kind: EndpointFailure["kind"],
+    message: string,
+    {
+      retryAfterMs,
+      mayBeOfTexts = kind === "wrong",
+    }: { retryAfterMs?: number | undefined; mayBeOfTexts?: boolean } = {},
+  ) {
     super(message);
     this.name = "EndpointFailure";
     this.kind = kind;
     this.retryAfterMs = retryAfterMs;
+    this.mayBeOfTexts = mayBeOfTexts;
   }
 }
 
@@ -63,8 +78,10 @@ export class Endpoint {
       return vectorsIn(parsed(await bounded(response, most)), texts.length, dimensions);
     } catch (error) {
       if (error instanceof EndpointFailure) throw error;
-      if (late.aborted) throw new EndpointFailure("away", `it did not answer within ${limitMs / 1000} s`);
-      throw new EndpointFailure("away", "it cannot be reached, or broke the connection off");
+      const mayBeOfTexts = true;
+      if (late.aborted)
+        throw new EndpointFailure("away", `it did not answer within ${limitMs / 1000} s`, { mayBeOfTexts });
+      throw new EndpointFailure("away", "it cannot be reached, or broke the connection off", { mayBeOfTexts });
     }
   }
 
@@ -92,17 +109,16 @@ export class Endpoint {
 
 function statusFailure({ status, headers }: Response): EndpointFailure {
   const said = `it answers with status ${status}`;
-  if (status >= 300 && status < 400)
-    return new EndpointFailure("wrong", `${said}: it redirects; set DEWEY_EMBEDDINGS_URL to where it leads`);
-  if (status === 401 || status === 403)
-    return new EndpointFailure("wrong", `${said}: it does not take the key; correct DEWEY_EMBEDDINGS_KEY`);
+  const settings = (remedy: string) => new EndpointFailure("wrong", `${said}: ${remedy}`, { mayBeOfTexts: false });
+  if (status >= 300 && status < 400) return settings("it redirects; set DEWEY_EMBEDDINGS_URL to where it leads");
+  if (status === 401 || status === 403) return settings("it does not take the key; correct DEWEY_EMBEDDINGS_KEY");
   if (status === 404 || status === 405)
-    return new EndpointFailure(
-      "wrong",
-      `${said}: it has no such address or model; correct DEWEY_EMBEDDINGS_URL or DEWEY_EMBEDDINGS_MODEL`,
-    );
-  const isInput = status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429;
-  return new EndpointFailure(isInput ? "refused" : "away", said, retryAfter(headers.get("retry-after")));
+    return settings("it has no such address or model; correct DEWEY_EMBEDDINGS_URL or DEWEY_EMBEDDINGS_MODEL");
+  const isInput = status >= 400 && status <= INTERNAL_ERROR && status !== 408 && status !== 425 && status !== 429;
+  return new EndpointFailure(isInput ? "refused" : "away", said, {
+    retryAfterMs: retryAfter(headers.get("retry-after")),
+    mayBeOfTexts: isInput,
+  });
 }
 
 /** Milliseconds of a `Retry-After`, in seconds or as a date. */

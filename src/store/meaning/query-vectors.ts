@@ -10,6 +10,8 @@ const QUERY_LIMIT_MS = 800;
 const LATE_LIMIT_MS = 30_000;
 /** Queries that are remembered: 1 MB with 384 dimensions, 16 MB with 4,096. */
 const MAX_REMEMBERED = 1000;
+/** A query that the endpoint refuses, since it is too long for the model, is cut in half this often. */
+const MAX_HALVINGS = 3;
 /** How often an endpoint that failed is tried again, by a search that does not wait for it. */
 const RETRY_MS = 1000;
 
@@ -20,7 +22,7 @@ type Outcome = "found" | "remembered" | "away" | "resting";
  * searches, until it has answered in time.
  */
 export class QueryVectors {
-  readonly #endpoint: Endpoint;
+  readonly #endpoint: Pick<Endpoint, "embed">;
   readonly #log: Log;
   /** By model and text, the least recently used first. */
   readonly #remembered = new Map<string, Float32Array>();
@@ -30,7 +32,7 @@ export class QueryVectors {
   #waiting = 0;
   #answered = Promise.withResolvers<void>();
 
-  constructor(endpoint: Endpoint, log: Log) {
+  constructor(endpoint: Pick<Endpoint, "embed">, log: Log) {
     this.#endpoint = endpoint;
     this.#log = log;
     this.#answered.resolve();
@@ -83,27 +85,41 @@ export class QueryVectors {
     return asked;
   }
 
-  async #request(key: string, text: string, { name, dimensions, queryPrefix }: Model): Promise<Float32Array> {
+  async #request(key: string, text: string, model: Model): Promise<Float32Array> {
     const startedMs = performance.now();
     try {
-      const [vector] = await this.#endpoint.embed(name, [queryPrefix + text.toWellFormed()], {
-        limitMs: LATE_LIMIT_MS,
-        dimensions,
-      });
-      if (!vector) throw new EndpointFailure("wrong", "it returned no vector");
+      const vector = await this.#embed(text, model);
       this.#remember(key, vector);
       if (performance.now() - startedMs < QUERY_LIMIT_MS) this.#retryAtMs = undefined;
       return vector;
     } catch (error) {
-      this.#rest(error instanceof EndpointFailure ? error.message : "it cannot be asked");
+      if (error instanceof EndpointFailure) this.#rest(error.message, error.retryAfterMs);
+      else this.#rest("it cannot be asked");
       throw error;
     }
   }
 
-  #rest(reason: string): void {
+  /** The vector of a text, or of as much of its beginning as the endpoint takes. */
+  async #embed(text: string, { name, dimensions, queryPrefix }: Model): Promise<Float32Array> {
+    const lateMs = performance.now() + LATE_LIMIT_MS;
+    for (let halvings = 0; ; halvings += 1) {
+      const said = text.slice(0, Math.ceil(text.length / 2 ** halvings)).toWellFormed();
+      const limitMs = Math.max(1, Math.ceil(lateMs - performance.now()));
+      try {
+        const [vector] = await this.#endpoint.embed(name, [queryPrefix + said], { limitMs, dimensions });
+        if (vector) return vector;
+        throw new EndpointFailure("wrong", "it returned no vector");
+      } catch (error) {
+        if (!(error instanceof EndpointFailure) || error.kind !== "refused" || halvings === MAX_HALVINGS) throw error;
+      }
+    }
+  }
+
+  /** Asks the endpoint no more for a while: for as long as it says, if it does. */
+  #rest(reason: string, retryAfterMs = 0): void {
     if (this.#retryAtMs === undefined)
       this.#log.warn("the embeddings endpoint gives no vectors for queries in time; words answer", { reason });
-    this.#retryAtMs = performance.now() + RETRY_MS;
+    this.#retryAtMs = Math.max(this.#retryAtMs ?? 0, performance.now() + Math.max(RETRY_MS, retryAfterMs));
   }
 
   #remember(key: string, vector: Float32Array): void {

@@ -201,6 +201,27 @@ describe("calls in flight when the upstream dies", () => {
     expect(client.count(1)).toBe(1);
   });
 
+  test("are answered once, also when the next upstream answers them as well", async () => {
+    const [server, second] = [new Peer(), new Peer()];
+    const { client, use } = start(server);
+    await initialized(client, server);
+    client.say(call(1));
+    await server.heardId(1);
+    use(second);
+    server.end("it crashed");
+    await client.heardId(1);
+    await replayed(second);
+    second.say({ id: 1, result: {} });
+    second.say([{ id: 1, result: {} }]);
+    client.say(call(2));
+    await second.heardId(2);
+    second.say({ id: 2, result: {} });
+    await client.heardId(2);
+    expect(client.received.filter((message) => [message].flat().some(({ id }) => id === 1))).toMatchObject([
+      { id: 1, error: { code: 503 } },
+    ]);
+  });
+
   test("that the upstream gives back while they are sent run at the next one, and are answered once", async () => {
     const [server, next] = [new Peer(), new Peer()];
     const { client, use } = start(server);

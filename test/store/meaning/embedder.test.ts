@@ -200,6 +200,20 @@ describe("an endpoint that fails", () => {
     expect(it.meaning.state().embedded.refused).toBe(1);
   });
 
+  test("may fail over a text: it is cut, then passed over, and all others are embedded", async () => {
+    await using endpoint = new TestEndpoint();
+    await using it = await meaningStore(engine, endpoint);
+    // The newest is embedded first: it must not be in the way of the others.
+    await it.store.messages.storeBulk({
+      messages: [...many(10), user(`a long automobile ${"very long ".repeat(30)}`), user("never this one")],
+    });
+    endpoint.failsOver = (text) => text.length > 150 || text === "never this one".slice(0, text.length);
+    await using _ = keeping(it);
+    await until("all but one are embedded", async () => (await passages(it)) === 11);
+    await until("the queue is empty", async () => (await it.sql`select from dewey_meaning_queue`).length === 0);
+    expect(it.meaning.state().embedded.refused).toBe(1);
+  });
+
   test("asks to be left alone, and is", async () => {
     await using endpoint = new TestEndpoint();
     await using it = await meaningStore(engine, endpoint);

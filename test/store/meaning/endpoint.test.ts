@@ -100,6 +100,67 @@ describe("an embeddings endpoint", () => {
     expect((await failing("refuse")).kind).toBe("refused");
   });
 
+  test.each([
+    [400, "refused", true],
+    [413, "refused", true],
+    [422, "refused", true],
+    [500, "refused", true],
+    [404, "wrong", false],
+    [408, "away", false],
+    [429, "away", false],
+    [502, "away", false],
+    [503, "away", false],
+  ] as const)(
+    "that answers with status %d is %s, and that may be of the texts or not",
+    async (status, kind, mayBeOfTexts) => {
+      using server = Bun.serve({ port: 0, fetch: () => new Response("secret-key", { status }) });
+      const asked = new Endpoint({ url: server.url.href }).embed("m", ["one"], { limitMs: LIMIT_MS });
+      const error = await asked.catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ kind, mayBeOfTexts });
+      expect(String(error)).not.toContain("secret-key");
+    },
+  );
+
+  test("that lets its answer trickle is given up at the limit", async () => {
+    using server = Bun.serve({
+      port: 0,
+      idleTimeout: 0,
+      fetch: () =>
+        new Response(
+          new ReadableStream({
+            async pull(controller) {
+              controller.enqueue(new TextEncoder().encode(" "));
+              await Bun.sleep(10);
+            },
+          }),
+        ),
+    });
+    const asked = new Endpoint({ url: server.url.href }).embed("m", ["one"], { limitMs: 200 });
+    expect(await asked.catch((thrown: unknown) => thrown)).toMatchObject({
+      kind: "away",
+      message: "it did not answer within 0.2 s",
+    });
+  });
+
+  const rests: [string, string, number | undefined][] = [
+    ["in seconds", "7", 7000],
+    ["for no time", "0", 0],
+    ["until a date", new Date(Date.now() + 60_000).toUTCString(), 60_000],
+    ["until a date that is past", new Date(Date.now() - 60_000).toUTCString(), 0],
+    ["for too long", "999999", 600_000],
+    ["in no known form", "soon", undefined],
+  ];
+  test.each(rests)("may ask to be left alone %s", async (_, value, ms) => {
+    using server = Bun.serve({
+      port: 0,
+      fetch: () => new Response("", { status: 503, headers: { "retry-after": value } }),
+    });
+    const asked = new Endpoint({ url: server.url.href }).embed("m", ["one"], { limitMs: LIMIT_MS });
+    const { retryAfterMs } = (await asked.catch((thrown: unknown) => thrown)) as EndpointFailure;
+    if (ms === undefined) expect(retryAfterMs).toBeUndefined();
+    else expect(Math.abs((retryAfterMs ?? NaN) - ms)).toBeLessThan(5000);
+  });
+
   test("that nothing serves is away", async () => {
     const endpoint = new Endpoint({ url: "http://127.0.0.1:9/v1" });
     const error = await endpoint.embed("m", ["one"], { limitMs: LIMIT_MS }).catch((thrown: unknown) => thrown);
