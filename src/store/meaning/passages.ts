@@ -31,7 +31,9 @@ export function passagesOf(text: string, role: string): Passage[] {
   let start = afterSpace(text, 0, length);
   while (start < length) {
     const end = endOf(text, start, length);
-    passages.push({ start, end: beforeSpace(text, start, end) });
+    const passage = { start, end: beforeSpace(text, start, end) };
+    // Only the sentence that the one before ends with, and space.
+    if (passage.end > (passages.at(-1)?.end ?? 0)) passages.push(passage);
     if (end >= length) break;
     start = afterSpace(text, Math.max(overlapFrom(text, start, end), start + 1), length);
   }

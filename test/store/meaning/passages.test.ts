@@ -48,6 +48,11 @@ describe("the passages of a message", () => {
     expect(passagesOf(text, "assistant").length).toBeLessThan(64);
   });
 
+  test("a sentence that ends a passage is no passage of its own where only space is behind it", () => {
+    const text = `${"x".repeat(600)}。${" ".repeat(90)}。${" ".repeat(90)}`;
+    expect(passagesOf(text, "user")).toEqual([{ start: 0, end: 692 }]);
+  });
+
   test("whatever the text: passages are short, in order, without gaps but for spaces, and split no character", () => {
     const pieces = constantFrom("a", "word ", ". ", "\n", "\n\n", "😀", "。", "é", "x".repeat(300), " ".repeat(90));
     assert(
