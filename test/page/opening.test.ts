@@ -26,8 +26,9 @@ describe.skipIf(browserPath === null)("a conversation that is opened at a turn",
 
   const isOutline = (call: ToolCall) => call.arguments["outline"] === true;
   /** The page at a turn, the calls that it has made, and what holds some of them. */
-  async function opened(turn: number, holds: (call: ToolCall) => boolean) {
+  async function opened(turn: number, holds: (call: ToolCall) => boolean, script = "") {
     const page = await browsing.open("about:blank");
+    await page.addInitScript(script);
     const tools = await failingTools(page);
     const calls: ToolCall[] = [];
     tools.holds = (call) => {
@@ -46,16 +47,16 @@ describe.skipIf(browserPath === null)("a conversation that is opened at a turn",
   });
 
   test("holds only the turns in the window in its first frame", async () => {
-    const page = await browsing.open("about:blank");
-    await page.addInitScript(`
+    // The outline would have the list drawn before its turns are there.
+    const script = `
       const look = () => {
         const count = document.querySelectorAll("article").length;
         if (count === 0) requestAnimationFrame(look);
         else window.firstCount = count;
       };
       requestAnimationFrame(look);
-    `);
-    await page.goto(`${address}?turn=200`);
+    `;
+    const { page } = await opened(200, isOutline, script);
     const drawn = page.locator("article");
     await until("the turns around the window", async () => (await drawn.count()) > 20);
     const first = await page.evaluate<number>("firstCount");
