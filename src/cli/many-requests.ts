@@ -1,4 +1,5 @@
 import { dlopen, ptr } from "bun:ffi";
+import type { Pointer } from "bun:ffi";
 import { binaryPath } from "./self.ts";
 
 /** Bun reads it when the process starts: `fetch` lets further requests wait while so many are open. */
@@ -20,13 +21,19 @@ export function allowManyRequests(env: Record<string, string | undefined>): void
   );
   try {
     const { symbols } = dlopen("libc.so.6", { execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" } });
-    const texts = [process.execPath, process.argv0, ...args, ...variables].map((text) => Buffer.from(`${text}\0`));
-    const [path, ...pointers] = texts.map((text) => ptr(text));
-    if (path === undefined) return;
+    const texts = [process.execPath, process.argv0, ...args, ...variables].map((text) => `${text}\0`);
+    // One block, which is in use until the call: the collector must not take a text away before.
+    const block = Buffer.from(texts.join(""));
+    let address = ptr(block);
+    const [, ...pointers] = texts.map((text) => {
+      const own = address;
+      address = (address + Buffer.byteLength(text)) as Pointer;
+      return own;
+    });
     const argv = addresses(pointers.slice(0, 1 + args.length));
     const envp = addresses(pointers.slice(1 + args.length));
-    // Returns only when it has failed.
-    symbols.execve(path, ptr(argv), ptr(envp));
+    // Returns only when it has failed. The path is the first text of the block.
+    symbols.execve(block, argv, envp);
   } catch {
     // There is no such library; few need more.
   }

@@ -122,7 +122,8 @@ async function store(sql: SQL, batch: TalkMessage[], written: typeof searchable)
     ${sql.array(
       batch.map(() => false),
       "BOOLEAN",
-    )}::boolean[]
+    )}::boolean[],
+    null::refcursor
   )`;
   return performance.now() - startedMs;
 }

@@ -142,7 +142,8 @@ export async function storing(): Promise<Row[]> {
 function appendScript(text: string): string {
   return `select outcome, message_id, turn_number, created_at from dewey_append(array[0], array[${clientConversation}],
     array[uuidv7()], array[null::integer], array['user'], array['${text}'], array[null::text], array[null::text],
-    array[null::text], array[null::timestamptz], array[null::text], array[null::text], array[false])`;
+    array[null::text], array[null::timestamptz], array[null::text], array[null::text], array[false],
+    null::refcursor)`;
 }
 
 /** A minimal statement that only numbers and inserts. */

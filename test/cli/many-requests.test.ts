@@ -44,6 +44,16 @@ test.skipIf(process.platform !== "linux")(
   },
 );
 
+test("a proxy warns of a variable that is no setting once, though it starts itself over", async () => {
+  using home = temporaryHome();
+  const main = join(import.meta.dir, "../../src/main.ts");
+  const args = ["proxy", "--port", "0", "--data-dir", home.path];
+  const env = { ...plainEnvironment(home.path), DEWEY_ODD: "1" };
+  await using proxy = startProgram(process.execPath, [main, ...args], env);
+  await proxy.until("stderr", /"event":"relaying"/);
+  expect(proxy.stderr().split("DEWEY_ODD")).toHaveLength(2);
+});
+
 test("programs that the proxy starts see the environment that it was given", () => {
   expect(withoutAdded({ A: "1", BUN_CONFIG_MAX_HTTP_REQUESTS: "30000" })).toEqual({ A: "1" });
   expect(withoutAdded({ BUN_CONFIG_MAX_HTTP_REQUESTS: "7" })).toEqual({ BUN_CONFIG_MAX_HTTP_REQUESTS: "7" });

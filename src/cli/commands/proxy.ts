@@ -42,10 +42,10 @@ export const proxy: Command = {
   async run(invocation) {
     const config = proxyConfig(invocation);
     const isStdio = invocation.flags["stdio"] === true;
+    if (!isStdio) allowManyRequests(invocation.env);
     const log = relayingLog(config.logLevel, isStdio && process.stderr.isTTY);
     warnOfUnknownVariables(invocation.env, log);
     if (isStdio) return recordStdio(invocation, config, log);
-    allowManyRequests(invocation.env);
     const [operand] = [...invocation.operands, ...(invocation.rest ?? [])];
     if (operand !== undefined) throw usageError(proxy, `takes ${JSON.stringify(operand)} only with --stdio`);
     const manager = await serviceManager(invocation.env, log);

@@ -109,17 +109,14 @@ function welcome(serverUrl: string, proxyUrl: string, watch: "here" | "elsewhere
     [`dewey import${address}`, "brings in the sessions of this machine"],
     [`dewey search WORDS${address}`, "finds what was said"],
   ].map(([command = "", does = ""]) => [typed(command), does] as const);
+  const watched: [string, string] = [
+    "watch ",
+    "the sessions of all agents on this machine are stored (DEWEY_WATCH=off ends that)",
+  ];
   const places: [string, string][] = [
     ["server", `${serverUrl}  (also ${serverUrl.replace("ws", "http")}/mcp)`],
     ["proxy ", `${proxyUrl}  (?upstream=NAME chooses the server behind it)`],
-    ...(watch === "here"
-      ? [
-          ["watch ", "the sessions of all agents on this machine are stored (DEWEY_WATCH=off ends that)"] as [
-            string,
-            string,
-          ],
-        ]
-      : []),
+    ...(watch === "here" ? [watched] : []),
   ];
   const width = proseWidth();
   return [

@@ -243,9 +243,10 @@ export class Writer {
     let outcomes: AppendOutcome[];
     try {
       const groups = group.map((append) => append.rows);
-      outcomes =
-        (await this.#storeAhead(group)) ??
-        (await this.#database.retried((sql) => appendRows(sql, groups), extraMs(characters)));
+      const store = () => this.#database.retried((sql) => appendRows(sql, groups), extraMs(characters));
+      const ahead = this.#takeAhead(group);
+      // Without words nothing is waited for before a connection is taken, so that it counts as busy at once.
+      outcomes = (ahead && (await ahead.store())) ?? (await store());
     } catch (error) {
       await this.#commitApart(group, error);
       return;
@@ -260,12 +261,11 @@ export class Writer {
     this.#sorter.stored(characters);
   }
 
-  /** Stores a part whose words were made ahead, and makes room for those of the next. */
-  async #storeAhead([append]: Append[]): Promise<AppendOutcome[] | undefined> {
+  /** The words that were made ahead of a group; those of the next part may be made now. */
+  #takeAhead([append]: Append[]): WordsAhead | undefined {
     const ahead = append && this.#ahead.get(append);
-    if (!ahead) return undefined;
-    this.#ahead.delete(append);
-    return ahead.store();
+    if (ahead) this.#ahead.delete(append);
+    return ahead;
   }
 
   /** Counts the rows that were new. */

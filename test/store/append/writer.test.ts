@@ -9,7 +9,8 @@ import type { Store } from "../../../src/store/store.ts";
 import { Workshop } from "../../../src/store/workshop/workshop.ts";
 import { Writer as TextWriter } from "../../bench/support/text.ts";
 import { failure } from "../../support/failure.ts";
-import { partsAhead, textsOfTwoParts } from "../../support/parts-ahead.ts";
+import { lockConversation } from "../../support/locked-conversation.ts";
+import { importTexts, partsAhead, textsOfTwoParts, wordsWaiting } from "../../support/parts-ahead.ts";
 import { connect, emptyDatabase, engines, storeOptions, testStore } from "../../support/postgres.ts";
 import { quiet } from "../../support/quiet.ts";
 import { until } from "../../support/rpc.ts";
@@ -37,8 +38,8 @@ for (const engine of engines) {
     };
 
     /** Resolves when a group is in flight in the database: at work, or waiting for a lock. */
-    const untilUnderWay = async (what: "at work" | "waiting for a lock") => {
-      await using sql = connect(connection);
+    const untilUnderWay = async (what: "at work" | "waiting for a lock", at = connection) => {
+      await using sql = connect(at);
       await until(`a group ${what}`, async () => {
         const rows = await sql`select from pg_stat_activity
           where datname = current_database() and pid <> pg_backend_pid() and query like '%dewey_append%'
@@ -53,22 +54,12 @@ for (const engine of engines) {
         store.messages.store({ conversation_id, ...user("waits") }),
     ): Promise<AsyncDisposable> => {
       const conversation_id = await begin();
-      const sql = connect(connection);
-      const locked = Promise.withResolvers<void>();
-      const lock = Promise.withResolvers<void>();
-      const holding = sql.begin(async (within) => {
-        await within`select from conversations where id = ${conversation_id} for update`;
-        locked.resolve();
-        await lock.promise;
-      });
-      await locked.promise;
+      const lock = await lockConversation(connection, conversation_id);
       const waiting = append(conversation_id);
       await untilUnderWay("waiting for a lock");
       return {
         async [Symbol.asyncDispose]() {
-          lock.resolve();
-          await holding;
-          await sql.close();
+          await lock[Symbol.asyncDispose]();
           await waiting;
         },
       };
@@ -248,13 +239,26 @@ for (const engine of engines) {
       expect(await stored([conversation_id])).toEqual({ messages: 7, groups: 3 });
     });
 
-    for (const isLong of [false, true]) {
-      const wait = isLong ? "longer than their words may wait" : "for the part before them";
-      test(`of a later part are stored in their order, each with its own words, when they wait ${wait}`, async () => {
+    describe("of a later part are stored in their order, each with its own words, when", () => {
+      const meanwhile: [string, () => Promise<unknown>][] = [
+        ["they wait for the part before them", async () => {}],
+        [
+          "they wait longer than their words may wait",
+          () => until("the words' end", async () => (await wordsWaiting(connection)).length === 0),
+        ],
+        [
+          "the connection that made their words is lost",
+          async () => {
+            await using sql = connect(connection);
+            for (const pid of await wordsWaiting(connection)) await sql`select pg_terminate_backend(${pid}, 5000)`;
+          },
+        ],
+      ];
+      test.each(meanwhile)("%s", async (_, happens) => {
         const [conversation_id = ""] = await beginMany(1);
         const texts = textsOfTwoParts((index) => `ending${conversation_id.slice(-4)}${index}`);
         const parts = await partsAhead(store, connection, conversation_id, texts);
-        if (isLong) await parts.untilGivenUp();
+        await happens();
         expect((await stored([conversation_id])).messages).toBe(0);
         await parts.letGo();
         expect(await parts.storing).toMatchObject({ stored: 6, first_turn: 1, last_turn: 6 });
@@ -265,7 +269,36 @@ for (const engine of engines) {
           expect(results.map(({ turn }) => turn)).toEqual([index + 1]);
         }
       });
-    }
+    });
+
+    test("of a later part leave the last connection to the callers of other conversations", async () => {
+      const connection = await emptyDatabase(engine);
+      // One of three is for searches.
+      await using store = await testStore(engine, { connection, maxConnections: 3 });
+      const [busy, other] = [await store.conversations.begin({}), await store.conversations.begin({})];
+      const lock = await lockConversation(connection, busy.conversation_id);
+      const storing = importTexts(
+        store,
+        busy.conversation_id,
+        textsOfTwoParts((index) => `${index}`),
+      );
+      // Else a caller would share its group.
+      await untilUnderWay("waiting for a lock", connection);
+      let left = 20;
+      const others = (async () => {
+        for (; left > 0; left -= 1)
+          await store.messages.store({ conversation_id: other.conversation_id, ...user(`${left}`) });
+      })();
+      const waiting: number[] = [];
+      await until("the other conversation's calls", async () => {
+        waiting.push(...(await wordsWaiting(connection)));
+        return left === 0;
+      });
+      await others;
+      expect(waiting).toEqual([]);
+      await lock[Symbol.asyncDispose]();
+      expect(await storing).toMatchObject({ stored: 6 });
+    });
 
     test("hold at most 4,000,000 characters, or one larger message", async () => {
       const together = async (...lengths: number[]) => {

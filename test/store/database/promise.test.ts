@@ -67,6 +67,18 @@ for (const engine of engines) {
       });
     }
 
+    test("stores by the statement of a server that makes no words ahead", async () => {
+      const connection = await emptyDatabase(engine);
+      await using store = await testStore(engine, { connection });
+      const { conversation_id } = await store.conversations.begin({});
+      await using sql = connect(connection);
+      const rows = await sql`select outcome, turn_number from dewey_append(array[0], array[${conversation_id}::uuid],
+        array[gen_random_uuid()], array[null::integer], array['user'], array['otters'], array[null::text],
+        array[null::text], array[null::text], array[null::timestamptz], array[null::text], array[null::text], array[false])`;
+      expect([...rows]).toEqual([{ outcome: "stored", turn_number: 1 }]);
+      expect((await store.search.find({ query: "otter", limit: 1, offset: 0 })).total).toBe(1);
+    });
+
     test("lets an earlier server start that a newer migration serves, with a warning", async () => {
       const connection = await emptyDatabase(engine);
       await (await openStore(storeOptions(connection))).close();

@@ -91,4 +91,24 @@ for (const engine of engines) {
       where tablename = 'messages' and attname = 'search'`;
     expect(row?.known).toBe(true);
   });
+
+  test(`the statistics of words on ${engine.name} are left to autovacuum in a large store`, async () => {
+    const connection = await emptyDatabase(engine);
+    await using store = await testStore(engine, { connection });
+    await using sql = connect(connection);
+    await sql`alter table messages set (autovacuum_enabled = off)`;
+    const { conversation_id } = await store.conversations.begin({});
+    await sql`insert into messages (id, conversation_id, turn_number, role, content, search)
+      select gen_random_uuid(), ${conversation_id}, n, 'user', 'x', ${"'x':1"}::tsvector from generate_series(1, 10001) as n`;
+    const figures = () =>
+      one<{ rows: number; analyses: number }>(sql`select n_live_tup::integer as rows, analyze_count::integer as analyses
+        from pg_stat_all_tables where relid = 'messages'::regclass`);
+    await until("figures of all messages", async () => (await figures()).rows > 10_000);
+    const { analyses } = await figures();
+    const writer = new Writer(3);
+    const messages = Array.from({ length: 1050 }, () => ({ role: "user", content: writer.text(2500) }));
+    await store.messages.storeBulk({ messages });
+    await until("the flush", () => store.pools()["main"]?.busy === 0);
+    expect((await figures()).analyses).toBe(analyses);
+  });
 }
