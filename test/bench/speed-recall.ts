@@ -2,6 +2,7 @@ import type { SQL } from "bun";
 import { basisOf } from "../../src/store/search/basis.ts";
 import { filterOf } from "../../src/store/search/filter.ts";
 import { UNBOUNDED } from "../../src/store/search/parts.ts";
+import { readOpening } from "../../src/store/search/opening.ts";
 import { parseQuery } from "../../src/store/search/query.ts";
 import { rank } from "../../src/store/search/rank.ts";
 import type { Ranked } from "../../src/store/search/ranked.ts";
@@ -42,7 +43,7 @@ async function bestOfAll(sql: SQL, { text, filters }: Query, limit: number): Pro
     ...(start_date === undefined ? {} : { start_date: new Date(start_date) }),
     ...(end_date === undefined ? {} : { end_date: new Date(end_date) }),
   };
-  const query = await parseQuery(sql, text);
+  const query = await parseQuery(sql, text, await readOpening(sql));
   const filter = await filterOf(sql, narrowing, query, undefined);
   const basis = await basisOf(sql, query.words, filter, await new StatisticsCache().get(sql), UNBOUNDED);
   const ranked = await rank(sql, basis, filter, { offset: 0, limit }, UNBOUNDED);

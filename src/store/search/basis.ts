@@ -2,16 +2,16 @@ import type { SQL } from "bun";
 import { one } from "../database/one.ts";
 import { MAX_SCOPE_MESSAGES } from "./filter.ts";
 import type { Filter } from "./filter.ts";
-import { BOUNDS, areLong, chooseParts, partsStatement } from "./parts.ts";
-import type { Bounds, CountedWord, Part } from "./parts.ts";
+import { BOUNDS, areLong, chooseParts } from "./parts.ts";
+import type { Bounds, CountedWord } from "./parts.ts";
 import { anyOf, holdsAny, tsquery } from "./query.ts";
 import type { QueryWords } from "./relevance.ts";
 import { MAX_COUNTED, timeOfNewest } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
 import { UNPACKED } from "./turn-columns.ts";
 
-/** The newest with any of the words that are found whatever the statistics say, if there are as many: a page of hits. */
-const LEAST_NEWEST = 100;
+/** Matches of rare words that are counted together with these: more are counted by themselves, as far as a total is exact. */
+const MAX_MATCHES = 1000;
 
 /**
  * Everything besides the messages that determines the order of the hits. A search's later pages reuse that of the first:
@@ -29,7 +29,7 @@ export interface Basis {
   passing: number;
   /** Earliest time of each part of the candidates, in ms since 1970; 0 means no limit. */
   since: number[];
-  /** The number of matches in the scope, if that is known. */
+  /** The number of matches, if that is known. */
   matches?: number | undefined;
 }
 
@@ -45,7 +45,7 @@ export async function basisOf(
   const scoped = filter.scopeMessages !== undefined && filter.scopeMessages <= MAX_SCOPE_MESSAGES;
   const { counts, matches } = scoped
     ? await countScoped(sql, lexemes, filter)
-    : { counts: await countEverywhere(sql, lexemes, statistics), matches: undefined };
+    : await countEverywhere(sql, lexemes, filter, statistics);
   const basis = {
     scoped,
     rows: Math.round(scoped ? (filter.scopeMessages ?? 0) : statistics.rows),
@@ -60,30 +60,44 @@ export async function basisOf(
   };
   return {
     ...basis,
-    since: scoped || basis.words.length === 0 ? [] : await sinceWhen(sql, basis, filter, statistics, bounds),
+    since: scoped || basis.words.length === 0 ? [] : sinceWhen(basis, filter, statistics, bounds),
   };
 }
 
 /**
  * Returns how many messages hold each word: from the statistics, or counted up to a limit. Beyond the limit the count is
- * extrapolated from the table's pages that were read, and capped at the least frequency that the statistics list.
+ * extrapolated from the table's pages that were read, and capped at the least frequency that the statistics list. When they list
+ * no word, few messages match, and these are counted by the same statement.
  */
-async function countEverywhere(sql: SQL, lexemes: string[], statistics: Statistics): Promise<number[]> {
+async function countEverywhere(
+  sql: SQL,
+  lexemes: string[],
+  filter: Filter,
+  statistics: Statistics,
+): Promise<{ counts: number[]; matches: number | undefined }> {
   const counts = lexemes.map((lexeme) => (statistics.frequencies.get(lexeme) ?? 0) * statistics.rows);
   const unknown = [...lexemes.keys()].filter((index) => counts[index] === 0);
-  if (unknown.length === 0) return counts;
+  if (unknown.length === 0) return { counts, matches: undefined };
   const selects = unknown.map(
     (index) => `select ${index} as index, count(*)::integer as count, max((place::text::point)[0])::integer + 1 as pages
       from (select ctid as place from messages where search @@ ${tsquery(anyOf([lexemes[index] ?? ""]))} limit ${MAX_COUNTED})
         as counted`,
   );
-  const counted: { index: number; count: number; pages: number }[] = await sql.unsafe(selects.join(" union all "));
+  const areRare = unknown.length === lexemes.length;
+  const matching = `select null, count(*)::integer, 0 from (select from messages m
+    where m.search @@ ${tsquery(anyOf(lexemes))} and ${filter.condition} limit ${MAX_MATCHES + 1}) as counted`;
+  const counted: { index: number | null; count: number; pages: number }[] = await sql.unsafe(
+    [...selects, ...(areRare ? [matching] : [])].join(" union all "),
+    areRare ? filter.values : [],
+  );
   const most = statistics.leastFrequency * statistics.rows;
   for (const { index, count, pages } of counted) {
+    if (index === null) continue;
     const inAll = (count * statistics.pages) / Math.max(1, pages);
     counts[index] = count < MAX_COUNTED ? count : Math.max(count, Math.min(most, inAll));
   }
-  return counts;
+  const matches = counted.find(({ index }) => index === null)?.count ?? Infinity;
+  return { counts, matches: matches <= MAX_MATCHES ? matches : undefined };
 }
 
 /** Counts words within the scope: a name that is rare elsewhere may occur in every turn of a session. */
@@ -113,31 +127,15 @@ async function passingShare(sql: SQL, filter: Filter, statistics: Statistics): P
   return Math.min(1, inScope, estimated / Math.max(1, statistics.rows));
 }
 
-/**
- * Returns the earliest time of each part. The last part guarantees hits: if its newest messages do not fill a page, contrary
- * to the statistics, it gets no time limit.
- */
-async function sinceWhen(
-  sql: SQL,
+/** Returns the earliest time of each part, by the statistics. */
+function sinceWhen(
   { words, rows, passing, averageLength }: Basis,
   filter: Filter,
   statistics: Statistics,
   bounds: Bounds,
-): Promise<number[]> {
-  const isLong = areLong({ averageLength });
-  const parts = chooseParts(words, rows, passing, bounds, isLong);
-  const since = parts.map(({ share }) => timeOfNewest(statistics, share, filter));
-  const [last, time] = [parts.at(-1), since.at(-1)];
-  if (!last || !time || (await fillsPage(sql, last, time, filter, isLong))) return since;
-  return [...since.slice(0, -1), 0];
-}
-
-async function fillsPage(sql: SQL, part: Part, since: number, filter: Filter, isLong: boolean): Promise<boolean> {
-  const newest = partsStatement(() => "m.id", [part], [since], filter, { gathered: LEAST_NEWEST, isLong });
-  const { found } = await one<{ found: number }>(
-    sql.unsafe(`select count(*)::integer as found from (${newest}) as newest`, filter.values),
-  );
-  return found === LEAST_NEWEST;
+): number[] {
+  const parts = chooseParts(words, rows, passing, bounds, areLong({ averageLength }));
+  return parts.map(({ share }) => timeOfNewest(statistics, share, filter));
 }
 
 /** The words with their weights: the rarer a word, the more it tells. */

@@ -1,9 +1,15 @@
 import type { SQL } from "bun";
-import { REACH, ownScoreIn } from "./relevance.ts";
+import { LONG_BYTES, REACH, ownScoreIn } from "./relevance.ts";
 import type { QueryWords, Turn } from "./relevance.ts";
 import { REPEATED, REPETITIONS, copiesOf } from "./repetitions.ts";
 import type { Copies } from "./repetitions.ts";
-import { ASKS, ROW, frequenciesOf, labelWords } from "./turn-columns.ts";
+import { ASKS, ROW, frequenciesOf, labelWords, placesOf } from "./turn-columns.ts";
+
+/** The hits of some blocks, and how many messages were ranked in all. */
+export interface FirstPass {
+  hits: FoundTurn[];
+  ranked: number;
+}
 
 /** A hit as the statement returns it. */
 export interface FoundTurn extends Turn {
@@ -11,6 +17,8 @@ export interface FoundTurn extends Turn {
   block: number;
   /** Whether it is one of the block's candidates. The others are near one of these. */
   is_best: boolean;
+  /** Where the words stand in a long candidate, as `tsvectorsend` writes it. */
+  places: Uint8Array | null;
   /** Number of hits in the blocks before. */
   passed: number;
   /** All repetitions, in one row. */
@@ -27,8 +35,12 @@ export async function firstPass(
   candidates: (columns: string) => string,
   page: { offset: number; limit: number },
   { blockSize, values }: { blockSize: number; values: unknown[] },
-): Promise<FoundTurn[]> {
-  return sql.unsafe(hitsStatement(words, candidates, page, blockSize), values);
+): Promise<FirstPass> {
+  const rows: (FoundTurn & { ranked: number })[] = await sql.unsafe(
+    hitsStatement(words, candidates, page, blockSize),
+    values,
+  );
+  return { hits: rows.filter(({ id }) => id !== null), ranked: rows[0]?.ranked ?? 0 };
 }
 
 /** Selects the hits of the blocks that a page lies in, with the number of hits before each block. */
@@ -67,8 +79,11 @@ function hitsStatement(
         select block, count(*) as size, sum(count(*)) over (order by block) - count(*) as passed from hits group by block
       ) as sized where passed < ${offset + limit} and passed + size > ${offset}
     )
-    select id, conversation_id as conversation, turn_number as turn, extract(epoch from created_at)::float8 as time,
+    select ranked, id, conversation_id as conversation, turn_number as turn, extract(epoch from created_at)::float8 as time,
       bytes, role, asks, label, array[${columns.join(", ")}]::float8[] as frequencies, true as is_hit,
-      own_block = block as is_best, block::integer, passed::integer, case when row_number() over () = 1 then (${REPETITIONS}) end as copies
-    from hits join blocks using (block)`;
+      own_block = block as is_best, block::integer, passed::integer,
+      case when own_block = block and bytes > ${LONG_BYTES}
+        then (select ${placesOf(words)} from messages m where m.id = hits.id) end as places,
+      case when row_number() over () = 1 then (${REPETITIONS}) end as copies
+    from (select count(*)::integer as ranked from alike) as counted left join (hits join blocks using (block)) on true`;
 }

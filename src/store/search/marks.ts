@@ -1,4 +1,5 @@
 import type { SQL } from "bun";
+import type { Cache } from "../../cache.ts";
 import { Stretch } from "../../stretch.ts";
 import { Beginnings } from "./beginnings.ts";
 import { isUnspaced } from "./characters.ts";
@@ -28,16 +29,19 @@ export interface Mark {
   sought: Sought;
 }
 
+/** The lexemes of words as PostgreSQL has told them, by `languages` and the word. */
+export type KnownLexemes = Cache<readonly string[]>;
+
 /**
  * Finds the words of a query in texts, in the order of each text. Only PostgreSQL knows which words share a stem, so one
  * statement per reply asks it, in each language, about the words that begin like a sought lexeme and, in languages whose
- * stems are not always prefixes, about the other words too.
+ * stems are not always prefixes, about the other words too; those that it was asked about lately are in `lexemes`.
  */
 export async function findMarks(
   sql: SQL,
   texts: string[],
   sought: Sought[],
-  languages: readonly string[],
+  { languages, lexemes }: { languages: readonly string[]; lexemes: KnownLexemes },
 ): Promise<Mark[][]> {
   const stretch = new Stretch();
   const words: Word[][] = [];
@@ -46,7 +50,7 @@ export async function findMarks(
   const likely = areBeginnings ? new Beginnings(beginnings) : undefined;
   for (const text of texts) words.push(await wordsOf(text, likely, stretch));
   const asked = await askedOf(words, beginnings, areBeginnings, stretch);
-  const known = await lexemesOf(sql, asked, sought, languages);
+  const known = await soughtBy(sql, asked, sought, { languages, lexemes });
   const marks: Mark[][] = [];
   for (const each of words) {
     const found: Mark[] = [];
@@ -125,24 +129,38 @@ function beginningsOf(sought: Sought[]): string[] {
   return sought.map(({ lexeme }) => lexeme.slice(0, Math.max(1, lexeme.length - (lexeme.length > 3 ? 1 : 2))));
 }
 
-async function lexemesOf(
+/** Which of the sought lexemes each word stands for, if any. */
+async function soughtBy(
   sql: SQL,
   words: string[],
   sought: Sought[],
-  languages: readonly string[],
+  { languages, lexemes }: { languages: readonly string[]; lexemes: KnownLexemes },
 ): Promise<Map<string, Sought>> {
+  const key = (word: string) => `${languages.join()} ${word}`;
+  const unknown = words.filter((word) => lexemes.get(key(word)) === undefined);
+  const told = new Map(unknown.length === 0 ? [] : await lexemesOf(sql, unknown, languages));
+  for (const [word, own] of told) lexemes.set(key(word), own);
+  const found = new Map<string, Sought>();
+  for (const word of words) {
+    const own = told.get(word) ?? lexemes.get(key(word)) ?? [];
+    const match = sought.find(({ lexeme }) => {
+      const beginning = beginningOf(lexeme);
+      return own.includes(lexeme) || (beginning !== undefined && word.startsWith(beginning));
+    });
+    if (match) found.set(word, match);
+  }
+  return found;
+}
+
+async function lexemesOf(
+  sql: SQL,
+  words: string[],
+  languages: readonly string[],
+): Promise<[word: string, lexemes: string[]][]> {
   const rows: { word: string; lexemes: string[] }[] = await sql`
     select word, array(
       select unnest(tsvector_to_array(to_tsvector(language::regconfig, word)))
       from unnest(${sql.array([...languages], "TEXT")}::text[]) as language
     ) as lexemes from unnest(${sql.array(words, "TEXT")}::text[]) as word`;
-  const found = new Map<string, Sought>();
-  for (const { word, lexemes } of rows) {
-    const match = sought.find(({ lexeme }) => {
-      const beginning = beginningOf(lexeme);
-      return lexemes.includes(lexeme) || (beginning !== undefined && word.startsWith(beginning));
-    });
-    if (match) found.set(word, match);
-  }
-  return found;
+  return rows.map(({ word, lexemes }) => [word, lexemes]);
 }

@@ -2,6 +2,7 @@ import type { SQL } from "bun";
 import { one } from "../database/one.ts";
 import { isUnspaced } from "./characters.ts";
 import { accentedWords } from "./folding.ts";
+import type { SearchLanguages } from "./opening.ts";
 import { PREFIX_SIGN, beginningOf, searched } from "./text.ts";
 import type { SearchedText } from "./text.ts";
 
@@ -82,14 +83,19 @@ const humps = /(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/;
  * hold. `word*` stands for all that begins so. Unlike there, a minus before a number belongs to the number (people search for
  * error codes), two minuses belong to a flag, and an unclosed quote is no operator.
  */
-export async function parseQuery(sql: SQL, text: string): Promise<SearchQuery> {
+export async function parseQuery(
+  sql: SQL,
+  text: string,
+  { languages, earlierForm }: SearchLanguages,
+): Promise<SearchQuery> {
   const readable = text.slice(0, READ_CHARACTERS).toWellFormed().replaceAll("\0", " ");
   const groups = groupsOf(termsOf(readable));
   const wanted = groups.flat().filter((term) => !term.isUnwanted);
   const conditions = conditionsOf(groups);
   const terms = conditions.flat();
-  const parsed = await lexemesOf(sql, wanted, terms);
-  const read = new Map(terms.map((term, index) => [term, parsed.terms[index] ?? null]));
+  const parsed = await lexemesOf(sql, wanted, { languages, earlierForm });
+  const queries = terms.length === 0 ? [] : await queriesOf(sql, terms, { languages, earlierForm });
+  const read = new Map(terms.map((term, index) => [term, queries[index] ?? null]));
   const required = conditions.map((group): Required => {
     const query = condition(group, read);
     const phrase = phraseOf(group, read);
@@ -101,25 +107,22 @@ export async function parseQuery(sql: SQL, text: string): Promise<SearchQuery> {
     single: [...parsed.single],
     spelled: [...parsed.spelled],
     required: required.filter(({ query }) => query !== ""),
-    languages: [...parsed.languages],
+    languages,
     literal: said.trim().slice(0, MAX_LITERAL_CHARACTERS).toWellFormed(),
     isEmpty: text.trim() === "",
   };
 }
 
-interface Parsed extends Pick<SearchQuery, "languages" | "words" | "single" | "spelled"> {
+interface Parsed extends Pick<SearchQuery, "words" | "single" | "spelled"> {
   /** Stems that are shorter than the prefix with which their words begin. */
   begun: string[];
-  /** A tsquery for each term of a condition; null when it requires nothing. */
-  terms: (string | null)[];
 }
 
 /**
- * Parses the terms in each language. Stop word lists have accents, so stop words are recognised by their accented forms. A
- * term that consists of stop words in one language cannot be required of messages in that language, so it is required of
- * none. While messages of the earlier form are left, terms are also parsed as those were.
+ * Parses the wanted terms in each language. Stop word lists have accents, so stop words are recognised by their accented forms.
+ * While messages of the earlier form are left, terms are also parsed as those were.
  */
-function lexemesOf(sql: SQL, wanted: Term[], required: Term[]): Promise<Parsed> {
+function lexemesOf(sql: SQL, wanted: Term[], { languages, earlierForm }: SearchLanguages): Promise<Parsed> {
   const array = (values: string[]) => sql.array(values, "TEXT");
   const all = wanted.map(({ words, forms }) => `${words} ${forms}`).join(" ");
   const spelled = wanted.map(({ words }) => words).join(" ");
@@ -128,41 +131,47 @@ function lexemesOf(sql: SQL, wanted: Term[], required: Term[]): Promise<Parsed> 
   const accented = accentedWords(said);
   const bare = accented.map((word) => searched(word).words);
   const beginnings = wanted.flatMap(({ prefixes }) => prefixes.map((each) => each.slice(0, -PREFIX_SIGN.length)));
-  // PostgreSQL refuses a phrase of many thousands of words, as a page without spaces has.
-  const phrases = required.map(({ words }) => words.split(" ").slice(0, MAX_QUERY_WORDS).join(" "));
-  const earlierPhrases = required.map(({ text }) => inEarlierForm(text));
+  const inLanguages = sql`unnest(${array(languages)}::text[]::regconfig[]) as language`;
+  const stopped = sql`select from unnest(${array(accented)}::text[], ${array(bare)}::text[]) as words (accented, bare)
+    where to_tsvector(language, accented) = '' and lexeme = any (tsvector_to_array(to_tsvector(language, bare)))`;
+  const begun = sql`select distinct lexeme from ${inLanguages}, unnest(${array(beginnings)}::text[]) as beginning,
+      unnest(${array(ENDINGS)}::text[]) as ending, unnest(to_tsvector(language, beginning || ending))
+    where length(lexeme) < length(beginning)`;
+  const distinct = (text: string) =>
+    sql`array(select distinct lexeme from ${inLanguages}, unnest(to_tsvector(language, ${text})))`;
   return one<Parsed>(sql`
-    with languages as materialized (
-      select name::regconfig as language, earlier_form from dewey_search_language, unnest(language || earlier) as name
-    ), stopped as (
-      select language, tsvector_to_array(to_tsvector(language, bare)) as lexemes
-      from languages, unnest(${array(accented)}::text[], ${array(bare)}::text[]) as words (accented, bare)
-      where to_tsvector(language, accented) = ''
-    )
-    select array(select language::text from languages) as languages,
-      array(
-        select lexeme from languages l, unnest(to_tsvector(language,
-          concat(${all}::text, case when earlier_form then concat(' ', ${inEarlierForm(said)}::text) end)))
-        where not exists (select from stopped s where s.language = l.language and lexeme = any(s.lexemes))
+    select array(
+        select lexeme from ${inLanguages}, unnest(to_tsvector(language, ${earlierForm ? `${all} ${inEarlierForm(said)}` : all}))
+        ${accented.length === 0 ? sql`` : sql`where not exists (${stopped})`}
         group by lexeme order by min(positions[1]), lexeme
       ) as words,
-      array(
-        select distinct lexeme from languages, unnest(to_tsvector(language, ${single.map(({ words }) => words).join(" ")}))
-      ) as single,
-      array(select distinct lexeme from languages, unnest(to_tsvector(language, ${spelled}))) as spelled,
-      array(
-        select distinct lexeme from languages, unnest(${array(beginnings)}::text[]) as beginning,
-          unnest(${array(ENDINGS)}::text[]) as ending, unnest(to_tsvector(language, beginning || ending))
-        where length(lexeme) < length(beginning)
-      ) as begun,
-      array(
-        select case when bool_and(numnode(query) > 0) then string_agg(distinct '(' || query::text || ')', ' | ') end
-        from unnest(${array(phrases)}::text[], ${array(earlierPhrases)}::text[])
-          with ordinality as terms (phrase, earlier_phrase, place), languages,
-          unnest(case when earlier_form then array[phrase, earlier_phrase] else array[phrase] end) as form,
-          phraseto_tsquery(language, form) as query
-        group by place order by place
-      ) as terms`);
+      ${distinct(single.map(({ words }) => words).join(" "))} as single,
+      ${distinct(spelled)} as spelled,
+      ${beginnings.length === 0 ? sql`array[]::text[]` : sql`array(${begun})`} as begun`);
+}
+
+/**
+ * A tsquery for each term of a condition; null when it requires nothing. A term that consists of stop words in one language cannot
+ * be required of messages in that language, so it is required of none.
+ */
+async function queriesOf(
+  sql: SQL,
+  required: Term[],
+  { languages, earlierForm }: SearchLanguages,
+): Promise<(string | null)[]> {
+  const array = (values: string[]) => sql.array(values, "TEXT");
+  // PostgreSQL refuses a phrase of many thousands of words, as a page without spaces has.
+  const phrases = required.map(({ words }) => words.split(" ").slice(0, MAX_QUERY_WORDS).join(" "));
+  const earlier = required.map(({ text }) => (earlierForm ? inEarlierForm(text) : null));
+  const rows: { query: string | null }[] = await sql`
+    select case when bool_and(numnode(query) > 0) then string_agg(distinct '(' || query::text || ')', ' | ') end as query
+    from unnest(${array(phrases)}::text[], ${sql.array(earlier, "TEXT")}::text[])
+        with ordinality as terms (phrase, earlier_phrase, place),
+      unnest(${array(languages)}::text[]::regconfig[]) as language,
+      unnest(array_remove(array[phrase, earlier_phrase], null)) as form,
+      phraseto_tsquery(language, form) as query
+    group by place order by place`;
+  return rows.map(({ query }) => query);
 }
 
 function tailsOf(suffixes: string): string[] {

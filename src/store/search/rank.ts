@@ -4,10 +4,12 @@ import type { Basis } from "./basis.ts";
 import { candidates } from "./candidates.ts";
 import type { Filter } from "./filter.ts";
 import { firstPass } from "./first-pass.ts";
+import type { FoundTurn } from "./first-pass.ts";
 import { neighboursOf, withWindows } from "./neighbours.ts";
 import { BOUNDS } from "./parts.ts";
+import type { Bounds } from "./parts.ts";
 import type { Ranked } from "./ranked.ts";
-import { byConversation, isLong, ownScore, scoreTurns } from "./relevance.ts";
+import { byConversation, scoreTurns } from "./relevance.ts";
 import type { QueryWords, ScoredTurn, Turn } from "./relevance.ts";
 import { repetitionsIn } from "./repetitions.ts";
 
@@ -16,8 +18,8 @@ import { repetitionsIn } from "./repetitions.ts";
  * conversation. Larger blocks measurably change nothing.
  */
 const RERANKED = { everywhere: 50, scoped: 100 };
-/** Long turns of a block that are judged by their best passage; the vector of a text of 20 kB takes about 10 kB. */
-const MAX_PASSAGES = 50;
+/** Messages that are ranked whatever the statistics say, if as many match: a page of hits. */
+const LEAST_RANKED = 100;
 
 /**
  * Ranks the matching messages and returns those from an offset on, best first: at least `limit`, if there are as many.
@@ -35,15 +37,10 @@ export async function rank(
 ): Promise<Ranked[]> {
   if (basis.words.length === 0) return [];
   const words = weigh(basis);
-  const chosen = (columns: string) => candidates(columns, basis, filter, bounds);
-  const blockSize = basis.scoped ? RERANKED.scoped : RERANKED.everywhere;
-  const hits = await firstPass(sql, words, chosen, page, { blockSize, values: filter.values });
+  const hits = await hitsOf(sql, words, { basis, filter, bounds }, page);
   const blocks = [...Map.groupBy(hits, (hit) => hit.block)].toSorted(([a], [b]) => a - b).map(([, block]) => block);
   const neighbours = await neighboursOf(sql, hits, words, filter);
-  const vectors = await vectorsOf(
-    sql,
-    blocks.flatMap((block) => bestLong(block, words)),
-  );
+  const vectors = new Map(hits.flatMap(({ id, places }) => (places ? [[id, places] as const] : [])));
   const repetitions = repetitionsIn(hits);
   const start = page.offset - Math.min(...hits.map((hit) => hit.passed));
   const turns = byConversation<Turn>([...neighbours, ...hits]);
@@ -51,6 +48,27 @@ export async function rank(
     .flatMap((block) => best(scoreTurns(withWindows(block, turns), words, vectors)))
     .slice(start)
     .map(({ turn, score }) => ({ id: turn.id, score, held: heldBy(turn, words), repeated: repetitions.get(turn.id) }));
+}
+
+/**
+ * The hits of the blocks that a page lies in. Contrary to the statistics, hardly any match may be as new as they say; then the last
+ * part of the candidates is taken from all times, on every page.
+ */
+async function hitsOf(
+  sql: SQL,
+  words: QueryWords,
+  { basis, filter, bounds }: { basis: Basis; filter: Filter; bounds: Bounds },
+  page: { offset: number; limit: number },
+): Promise<FoundTurn[]> {
+  const blockSize = basis.scoped ? RERANKED.scoped : RERANKED.everywhere;
+  const passOver = (since: number[]) => {
+    const chosen = (columns: string) => candidates(columns, { ...basis, since }, filter, bounds);
+    return firstPass(sql, words, chosen, page, { blockSize, values: filter.values });
+  };
+  const { hits, ranked } = await passOver(basis.since);
+  const hasLimit = (basis.since.at(-1) ?? 0) > 0;
+  if (!hasLimit || ranked >= LEAST_RANKED) return hits;
+  return (await passOver([...basis.since.slice(0, -1), 0])).hits;
 }
 
 /** Share of the words, each weighed by its rarity, that a turn holds. */
@@ -63,22 +81,4 @@ function heldBy({ frequencies }: Turn, { weights }: QueryWords): number {
 /** The best first, and among equals the newest. */
 function best(scored: ScoredTurn[]): ScoredTurn[] {
   return scored.toSorted((a, b) => b.score - a.score || b.turn.time - a.turn.time || (a.turn.id < b.turn.id ? 1 : -1));
-}
-
-/** The long hits of a block that are the best by the words of their whole texts. */
-function bestLong(block: Turn[], words: QueryWords): string[] {
-  const whole = block.filter(isLong);
-  const order = new Map(whole.map((turn) => [turn.id, ownScore(turn, words)]));
-  return [...order]
-    .toSorted(([a, x], [b, y]) => y - x || (a < b ? 1 : -1))
-    .slice(0, MAX_PASSAGES)
-    .map(([id]) => id);
-}
-
-/** Reads which words messages hold, and where: their best passages are found by these. */
-async function vectorsOf(sql: SQL, ids: string[]): Promise<Map<string, Uint8Array>> {
-  if (ids.length === 0) return new Map();
-  const rows: { id: string; vector: Uint8Array }[] = await sql`
-    select id, tsvectorsend(search) as vector from messages where id = any(${sql.array(ids, "UUID")})`;
-  return new Map(rows.map(({ id, vector }) => [id, vector]));
 }

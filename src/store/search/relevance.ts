@@ -89,10 +89,8 @@ export function ownScore(turn: Turn, words: QueryWords): number {
   return sum(partsOf(turn, words, turn.frequencies));
 }
 
-/** Whether a turn has more than one passage. */
-export function isLong({ bytes }: Turn): boolean {
-  return bytes > PASSAGE_WORDS * BYTES_PER_WORD;
-}
+/** A longer turn has more than one passage. */
+export const LONG_BYTES = PASSAGE_WORDS * BYTES_PER_WORD;
 
 /**
  * Scores the hits among turns and their neighbours. `vectors` are those of long turns, by id; a long turn without one is
@@ -131,7 +129,7 @@ export function byConversation<Each extends Turn>(turns: readonly Each[]): Map<s
 /** What each word adds to a turn's own score, by its best passage. */
 function ownParts(turn: Turn, words: QueryWords, vector: Uint8Array | undefined): number[] {
   const { lexemes } = words;
-  if (!isLong(turn)) return partsOf(turn, words, turn.frequencies);
+  if (turn.bytes <= LONG_BYTES) return partsOf(turn, words, turn.frequencies);
   if (vector && turn.is_hit) return partsOf(turn, words, bestCounts(turn, words, placesIn(vector, lexemes)));
   const rarest = turn.frequencies.findIndex((frequency) => frequency > 0);
   return partsOf(

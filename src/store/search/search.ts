@@ -1,4 +1,5 @@
 import type { SQL } from "bun";
+import { Cache } from "../../cache.ts";
 import { DeweyError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { encodeCursor, placeOf } from "../cursor.ts";
@@ -21,13 +22,16 @@ import type { Bound } from "../../moment.ts";
 import type { Unmatched } from "../narrowing.ts";
 import { readSearchFacets } from "./facets.ts";
 import type { SearchFacets } from "./facets.ts";
-import { currentSnapshot, filterOf, meetsNone } from "./filter.ts";
+import { filterOf, meetsNone } from "./filter.ts";
 import type { Filter, Narrowing } from "./filter.ts";
 import { readHits } from "./hits.ts";
-import { countLiterally, findLiterally, literalMarks } from "./literal.ts";
-import { findMarks } from "./marks.ts";
-import type { MatchOptions } from "./matches.ts";
+import { countLiterally, findLiterally } from "./literal.ts";
+import { literalMarker, wordMarker } from "./marker.ts";
+import type { Marker } from "./marker.ts";
+import type { KnownLexemes } from "./marks.ts";
 import { countNewest, findNewest } from "./newest.ts";
+import { readOpening } from "./opening.ts";
+import type { SearchLanguages } from "./opening.ts";
 import { parseQuery } from "./query.ts";
 import type { SearchQuery } from "./query.ts";
 import { rank } from "./rank.ts";
@@ -43,6 +47,10 @@ import { Vocabulary } from "./vocabulary.ts";
 const MAX_MEANT = 200;
 /** Limit on the words of a query that are searched; each is scored in every candidate. */
 const MAX_WORDS = 32;
+/** Queries whose words are remembered: people page through hits, and a page asks again for what they are counted by. */
+const PARSED_QUERIES = 200;
+/** Words of texts whose lexemes are remembered, in about 3 MB. */
+const KNOWN_LEXEMES = 20_000;
 
 export interface SearchRequest extends Omit<Narrowing, "start_date" | "end_date"> {
   /** When it is empty, the newest messages that pass the filters are found. */
@@ -87,6 +95,8 @@ export class Search {
   readonly vocabulary: Vocabulary;
   readonly #reads: Reads;
   readonly #statistics = new StatisticsCache();
+  readonly #parsed = new Cache<SearchQuery>(PARSED_QUERIES);
+  readonly #lexemes: KnownLexemes = new Cache(KNOWN_LEXEMES);
 
   readonly #storedKey: (key: string) => string;
   readonly #meaning: Meaning | undefined;
@@ -110,11 +120,13 @@ export class Search {
     const narrowing = { ...stored, start_date: boundAt(start_date, now), end_date: boundAt(end_date, now) };
     const sought = await this.#soughtByMeaning(text, mode ?? "both", going);
     const search = async (sql: SQL, seen: string | undefined): Promise<SearchReply> => {
-      const query = await parseQuery(sql, text);
+      const opening = await readOpening(sql);
+      const query = await this.#parse(sql, text, opening);
       const filter = await filterOf(sql, narrowing, query, going?.snapshot ?? seen);
       const begun = await this.#place(sql, query, filter, going, {
         offset,
-        snapshot: seen,
+        snapshot: seen ?? opening.snapshot,
+        hasTrash: opening.hasTrash,
         now: now.getTime(),
         isCounted: facets === true,
       });
@@ -122,7 +134,7 @@ export class Search {
       const place = { ...begun, meaning };
       const page = { offset: place.offset, limit: limit + 1 };
       const ranked = await order.page(page);
-      const marker = isLiteral(query) ? literalMarker(query.literal) : wordMarker(sql, place);
+      const marker = this.#marker(sql, query, place);
       const { hits: results, read } = await readHits(sql, ranked, { mark: marker.mark, limit, context, full });
       const next = { ...place, offset: place.offset + read };
       // Hits that quote the same may have used up all that was ranked for this page.
@@ -169,6 +181,13 @@ export class Search {
     return asked;
   }
 
+  async #parse(sql: SQL, text: string, { languages, earlierForm }: SearchLanguages): Promise<SearchQuery> {
+    const key = JSON.stringify([languages, earlierForm, text]);
+    const query = this.#parsed.get(key) ?? (await parseQuery(sql, text, { languages, earlierForm }));
+    this.#parsed.set(key, query);
+    return query;
+  }
+
   /** Returns the cursor's place, or the beginning. If the search languages have changed since, its words are parsed again. */
   async #place(
     sql: SQL,
@@ -186,7 +205,7 @@ export class Search {
     sql: SQL,
     query: SearchQuery,
     filter: Filter,
-    { offset, snapshot, now, isCounted }: Beginning,
+    { offset, snapshot, hasTrash, now, isCounted }: Beginning,
   ): Promise<SearchPlace> {
     const statistics = await this.#statistics.get(sql);
     const asked = rarest(query.words, statistics);
@@ -201,9 +220,12 @@ export class Search {
     );
     const words = [...new Set([...asked, ...corrected.map(({ to }) => to)])];
     const basis = corrected.length === 0 ? exact : await basisOf(sql, words, filter, statistics);
-    const total = await counted(sql, query, basis, filter, totalLimit(basis, isCounted));
+    const total = await counted(sql, query, basis, filter, {
+      limit: totalLimit(basis, isCounted),
+      hasTrash,
+    });
     const { languages } = query;
-    return { snapshot: snapshot ?? (await currentSnapshot(sql)), basis, languages, ...total, corrected, offset, now };
+    return { snapshot, basis, languages, ...total, corrected, offset, now };
   }
 
   /** Returns the corrections as the words are spelled in the query and in the hits. */
@@ -215,7 +237,7 @@ export class Search {
   ): Promise<Pick<SearchReply, "corrected">> {
     if (place.corrected.length === 0 || place.total === 0) return {};
     const words = place.corrected.map(({ from }) => ({ lexeme: from, count: 1 }));
-    const asked = wordMarker(sql, { ...place, basis: { ...place.basis, words } });
+    const asked = wordMarker(sql, { ...place.basis, words }, place.languages, this.#lexemes);
     await asked.mark([text]);
     return {
       corrected: place.corrected.map(({ from, to }) => ({
@@ -224,12 +246,18 @@ export class Search {
       })),
     };
   }
+
+  #marker(sql: SQL, query: SearchQuery, { basis, languages }: SearchPlace): Marker {
+    return isLiteral(query) ? literalMarker(query.literal) : wordMarker(sql, basis, languages, this.#lexemes);
+  }
 }
 
 /** What a search begins with besides its query and filters. */
 interface Beginning {
   offset: number;
-  snapshot: string | undefined;
+  snapshot: string;
+  /** Whether any conversation is in the trash. */
+  hasTrash: boolean;
   now: number;
   /** Whether its hits are counted by their facets. */
   isCounted: boolean;
@@ -314,9 +342,15 @@ function found(sql: SQL, query: SearchQuery, { basis }: SearchPlace, filter: Fil
   return isLiteral(query) ? findLiterally(sql, query.literal, filter, page) : rank(sql, basis, filter, page);
 }
 
-function counted(sql: SQL, query: SearchQuery, basis: Basis, filter: Filter, limit: number): Promise<Total> {
+function counted(
+  sql: SQL,
+  query: SearchQuery,
+  basis: Basis,
+  filter: Filter,
+  bounds: Parameters<typeof countMatches>[3],
+): Promise<Total> {
   if (isListing(query, filter)) return countNewest(sql, filter);
-  return isLiteral(query) ? countLiterally(sql, query.literal, filter) : countMatches(sql, basis, filter, limit);
+  return isLiteral(query) ? countLiterally(sql, query.literal, filter) : countMatches(sql, basis, filter, bounds);
 }
 
 /** Returns whether the query has no indexed word: only stop words or signs, for example. */
@@ -328,32 +362,4 @@ function isLiteral(query: SearchQuery): boolean {
 function rarest(words: string[], statistics: Statistics): string[] {
   const frequency = (word: string) => statistics.frequencies.get(word) ?? 0;
   return words.toSorted((a, b) => frequency(a) - frequency(b)).slice(0, MAX_WORDS);
-}
-
-/** Marks matches in texts and remembers how each word is first spelled there. */
-interface Marker {
-  mark: MatchOptions["mark"];
-  shown: Map<string, string>;
-}
-
-function wordMarker(sql: SQL, { basis: { words, rows }, languages }: Pick<SearchPlace, "basis" | "languages">): Marker {
-  // Rarer words make a place in a text more relevant.
-  const sought = words.map(({ lexeme, count }) => ({ lexeme, weight: Math.log(1 + Math.max(rows, count) / count) }));
-  const shown = new Map<string, string>();
-  const mark = async (texts: string[]) => {
-    const marks = await findMarks(sql, texts, sought, languages);
-    for (const [index, each] of marks.entries())
-      for (const {
-        start,
-        end,
-        sought: { lexeme },
-      } of each)
-        if (!shown.has(lexeme)) shown.set(lexeme, texts[index]?.slice(start, end).toLowerCase() ?? lexeme);
-    return marks;
-  };
-  return { mark, shown };
-}
-
-function literalMarker(text: string): Marker {
-  return { mark: (texts) => literalMarks(texts, text), shown: new Map() };
 }

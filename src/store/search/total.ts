@@ -28,12 +28,12 @@ export function totalLimit(basis: Pick<Basis, "averageLength">, isCounted: boole
   return areLong(basis) && !isCounted ? LONG_TOTAL_LIMIT : EXACT_TOTAL_LIMIT;
 }
 
-/** Counts all matches, up to a limit. */
+/** Counts all matches, up to a limit; `hasTrash` tells whether any conversation is in the trash. */
 export async function countMatches(
   sql: SQL,
   { words, passing, matches }: Basis,
   filter: Filter,
-  limit: number,
+  { limit, hasTrash }: { limit: number; hasTrash: boolean },
 ): Promise<Total> {
   const countless: Total = { total: limit, isLowerBound: true };
   if (words.length === 0) return { total: 0, isLowerBound: false };
@@ -41,7 +41,7 @@ export async function countMatches(
   const known = (words.at(-1)?.count ?? 0) * passing;
   const most = limit * (filter.values.length === 0 ? COUNTLESS_TIMES : COUNTLESS_FILTERED_TIMES);
   // The statistics include the trash; all of it may be among the matches.
-  if (known > most && known - (await messagesInTrash(sql)) > most) return countless;
+  if (known > most && (!hasTrash || known - (await messagesInTrash(sql)) > most)) return countless;
   const lexemes = words.map(({ lexeme }) => lexeme);
   const { total } = await one<{ total: number }>(
     sql.unsafe(

@@ -1,4 +1,5 @@
 import { anyOf, inLabel, tsquery } from "./query.ts";
+import { beginningOf } from "./text.ts";
 import type { QueryWords } from "./relevance.ts";
 
 /** `ts_rank` sums 1/j² over a lexeme's positions and divides by the limit of that sum. */
@@ -23,4 +24,12 @@ export function labelWords({ lexemes }: QueryWords): string {
   const inLabels = lexemes.map(inLabel);
   const each = inLabels.map((query) => `(m.search @@ ${tsquery(query)})::integer`).join(" + ");
   return `case when m.search @@ ${tsquery(inLabels.join(" | "))} then ${each} else 0 end`;
+}
+
+/** The words of a message's vector with their places, as `tsvectorsend` writes them: of the query's alone, where these are no beginnings. */
+export function placesOf({ lexemes }: QueryWords): string {
+  if (lexemes.some((each) => beginningOf(each) !== undefined)) return "tsvectorsend(m.search)";
+  const list = lexemes.map((each) => `'${each.replaceAll("'", "''")}'`).join(", ");
+  // The weight marks them, and the others are left out.
+  return `tsvectorsend(ts_filter(setweight(m.search, 'C', array[${list}]), '{c}'))`;
 }

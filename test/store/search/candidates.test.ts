@@ -3,6 +3,7 @@ import type { SQL } from "bun";
 import { basisOf } from "../../../src/store/search/basis.ts";
 import { MAX_SCOPE_MESSAGES, filterOf } from "../../../src/store/search/filter.ts";
 import { BOUNDS } from "../../../src/store/search/parts.ts";
+import { readOpening } from "../../../src/store/search/opening.ts";
 import { parseQuery } from "../../../src/store/search/query.ts";
 import { rank } from "../../../src/store/search/rank.ts";
 import { StatisticsCache } from "../../../src/store/search/statistics.ts";
@@ -39,7 +40,7 @@ for (const engine of engines) {
     });
 
     const find = async (text: string, narrowing: Parameters<typeof filterOf>[1] = {}) => {
-      const query = await parseQuery(sql, text);
+      const query = await parseQuery(sql, text, await readOpening(sql));
       const filter = await filterOf(sql, narrowing, query, undefined);
       const basis = await basisOf(sql, query.words, filter, await new StatisticsCache().get(sql), few);
       const ranked = await rank(sql, basis, filter, { offset: 0, limit: 10 }, few);
@@ -76,7 +77,7 @@ for (const engine of engines) {
     });
 
     test("are the same by the conversations of a scope as by the words", async () => {
-      const query = await parseQuery(sql, "common");
+      const query = await parseQuery(sql, "common", await readOpening(sql));
       const statistics = await new StatisticsCache().get(sql);
       const filter = {
         ...(await filterOf(sql, { client: "codex" }, query, undefined)),
@@ -114,7 +115,7 @@ for (const engine of engines) {
       for (const contents of [both, one, short])
         await long.messages.storeBulk({ messages: contents.map((content) => ({ role: "user", content })) });
       await there`analyze messages`;
-      const query = await parseQuery(there, "left right");
+      const query = await parseQuery(there, "left right", await readOpening(there));
       const filter = await filterOf(there, {}, query, undefined);
       const statistics = await new StatisticsCache().get(there);
       const bounds = { ...BOUNDS, long: 50 };
