@@ -155,7 +155,7 @@ export function meetsNone(sql: SQL, narrowing: Narrowing): Promise<Unmatched[]> 
 }
 
 /** Returns the transaction's snapshot as PostgreSQL writes it: `xmin:xmax:` and the ids of transactions in progress. */
-export async function currentSnapshot(sql: SQL): Promise<string> {
+async function currentSnapshot(sql: SQL): Promise<string> {
   const { snapshot } = await one<{ snapshot: string }>(sql`select pg_current_snapshot()::text as snapshot`);
   return snapshot;
 }
