@@ -179,21 +179,6 @@ export function wordsIn(content: string, beginnings?: Beginnings): Word[] {
   };
   const sink = { word: addWord, form: add, last: add };
   if (beginnings === undefined) scan(content, 0, content.length, sink);
-  else
-    for (let start = 0; start < content.length;) {
-      const end = spaceAt(content, start);
-      if (beginnings.mayBeIn(content, start, end)) scan(content, start, end, sink);
-      start = end + 1;
-    }
+  else for (const { start, end } of beginnings.partsOf(content)) scan(content, start, end, sink);
   return words;
-}
-
-/** The next white space in ASCII, where any name ends; else the end of the text. */
-function spaceAt(text: string, from: number): number {
-  let at = from;
-  for (; at < text.length; at += 1) {
-    const unit = text.charCodeAt(at);
-    if (unit === 0x20 || (unit >= 0x09 && unit <= 0x0d)) break;
-  }
-  return at;
 }
