@@ -5,6 +5,7 @@ import { unknownActor } from "./audit.ts";
 import type { Act, Actor, Audit } from "./audit.ts";
 import { noteChange, readHistory } from "./context-history.ts";
 import type { Author, ContextHistory, HistoryRequest } from "./context-history.ts";
+import { lengthInCodePoints } from "./code-points.ts";
 import type { Database } from "./database/database.ts";
 import { one } from "./database/one.ts";
 import { redactKey } from "./redact/redact.ts";
@@ -162,7 +163,7 @@ export class Contexts {
       const rest = row.folders.length === 0 ? known : { ...known, folders: row.folders };
       if (!input.include_content) return rest;
       if (Buffer.byteLength(content) <= most) return { ...rest, content };
-      return { ...rest, content: beginning(content, most).text, content_length: Array.from(content).length };
+      return { ...rest, content: beginning(content, most).text, content_length: lengthInCodePoints(content) };
     });
   }
 

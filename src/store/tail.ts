@@ -1,5 +1,6 @@
 import type { SQL } from "bun";
 import { DeweyError } from "../errors.ts";
+import { lengthInCodePoints } from "./code-points.ts";
 import type { Database } from "./database/database.ts";
 import { exactMetadata } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
@@ -149,7 +150,7 @@ function view(row: TailRow): TailMessage {
     ...message,
     created_at: row.created_at.toISOString(),
     metadata: exactMetadata(row.metadata, metadata_exact),
-    ...(Array.from(row.content).length < length ? { content_length: length } : {}),
+    ...(lengthInCodePoints(row.content) < length ? { content_length: length } : {}),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { SQL } from "bun";
+import { lengthInCodePoints } from "../code-points.ts";
 import { largestWhole } from "../reply.ts";
 import type { Mark } from "./marks.ts";
 import { nearSizes } from "./near-turns.ts";
@@ -98,7 +99,7 @@ async function readTexts(sql: SQL, ids: unknown, isFull: boolean): Promise<Texts
     join conversations c on c.id = m.conversation_id`;
   const texts = rows.flatMap(({ id, text }) => (text === null ? [] : [{ id, text }]));
   if (texts.length === rows.length) {
-    const sizes = rows.map((row) => ({ ...row, content_length: charactersIn(row.text ?? "") }));
+    const sizes = rows.map((row) => ({ ...row, content_length: lengthInCodePoints(row.text ?? "") }));
     return { sizes, texts, scanned: SCANNED_CHARACTERS, read: SCANNED_CHARACTERS };
   }
   const lengths = rows.map((row) => row.content_length);
@@ -110,9 +111,4 @@ async function readTexts(sql: SQL, ids: unknown, isFull: boolean): Promise<Texts
     scanned,
     read,
   };
-}
-
-/** In code points, as PostgreSQL counts: a pair of surrogates is one. */
-function charactersIn(text: string): number {
-  return text.length - (text.match(/[\ud800-\udbff]/g)?.length ?? 0);
 }

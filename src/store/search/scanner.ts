@@ -197,7 +197,7 @@ function wordOf(text: string, start: number, end: number, seen: number): string 
  * expressions: `\nword`, `\bword`. It may also be a folder
  * of Windows, so the word without that letter is another form of it.
  */
-export function isEscaped(text: string, start: number): boolean {
+function isEscaped(text: string, start: number): boolean {
   return text[start - 1] === "\\" && /[ntrb]/.test(text[start] ?? "");
 }
 

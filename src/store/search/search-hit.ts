@@ -1,4 +1,5 @@
 import type { SQL } from "bun";
+import { lengthInCodePoints } from "../code-points.ts";
 import { exactMetadata, exactText } from "../exact.ts";
 import type { Metadata } from "../exact.ts";
 import { factColumns, factsOf } from "../facts.ts";
@@ -138,6 +139,6 @@ function contentOf(
     ? pieceFrom(match.text, match.meant.start, most)
     : pieceAround(match.text, match.marks, most);
   const content = beginning(text.slice(start), most).text;
-  const content_offset = Array.from(text.slice(0, start)).length;
+  const content_offset = lengthInCodePoints(text.slice(0, start));
   return { content, content_length: match.content_length, ...(content_offset > 0 ? { content_offset } : {}) };
 }

@@ -1,3 +1,4 @@
+import { lengthInCodePoints } from "../code-points.ts";
 import { beginning } from "../reply.ts";
 import type { Mark, Sought } from "./marks.ts";
 
@@ -76,7 +77,7 @@ class Line {
 
   #append(piece: string): void {
     this.#text += piece;
-    this.#length += Array.from(piece).length;
+    this.#length += lengthInCodePoints(piece);
   }
 }
 
