@@ -13,6 +13,7 @@ import { nearest } from "../meaning/nearest.ts";
 import { meantBy } from "../meaning/question.ts";
 import { basisOf } from "./basis.ts";
 import type { Basis } from "./basis.ts";
+import { isUnspaced } from "./characters.ts";
 import { correctionsOf } from "./corrections.ts";
 import type { Correction } from "./corrections.ts";
 import { placeSchema } from "./cursor.ts";
@@ -47,6 +48,8 @@ import { Vocabulary } from "./vocabulary.ts";
 const MAX_MEANT = 200;
 /** Limit on the words of a query that are searched; each is scored in every candidate. */
 const MAX_WORDS = 32;
+/** The same of pairs of characters, in scripts without spaces: each overlaps with the next, so half of them tell as much. */
+const MAX_PAIRS = 14;
 /** Queries whose words are remembered: people page through hits, and a page asks again for what they are counted by. */
 const PARSED_QUERIES = 200;
 /** Words of texts whose lexemes are remembered, in about 3 MB. */
@@ -361,5 +364,7 @@ function isLiteral(query: SearchQuery): boolean {
 /** Keeps the rarest words of a long query; among equally rare ones, the first. */
 function rarest(words: string[], statistics: Statistics): string[] {
   const frequency = (word: string) => statistics.frequencies.get(word) ?? 0;
-  return words.toSorted((a, b) => frequency(a) - frequency(b)).slice(0, MAX_WORDS);
+  const inOrder = words.toSorted((a, b) => frequency(a) - frequency(b));
+  const others = new Set(inOrder.filter((word) => Array.from(word).some(isUnspaced)).slice(MAX_PAIRS));
+  return inOrder.filter((word) => !others.has(word)).slice(0, MAX_WORDS);
 }

@@ -243,6 +243,22 @@ for (const engine of engines) {
       expect(total).toBe(61);
     });
 
+    test("searches the rarest pairs of a long query in a script without spaces, and other words besides", async () => {
+      const other = await emptyDatabase(engine);
+      await using long = await testStore(engine, { connection: other });
+      const [common, rare] = ["人人生而自由在尊严和权利上一律平等他们赋有理性和良心", "鹮鹳"];
+      await long.messages.storeBulk({
+        messages: [...Array.from({ length: 60 }, () => user(common)), user(rare), user("ibex")],
+      });
+      await using sql = connect(other);
+      await sql`analyze messages`;
+      const { total } = await long.search.find({ query: `${common} ${rare} ibex`, limit: 1, offset: 0 });
+      expect(total).toBe(62);
+      // Of equally rare pairs, the first are searched.
+      expect(await long.search.find({ query: common, limit: 1, offset: 0 })).toMatchObject({ total: 60 });
+      expect((await long.search.find({ query: "良心", limit: 1, offset: 0 })).total).toBe(60);
+    });
+
     test("answers any query, and never with an error of the database", async () => {
       const none = ["the of and", "!!! ??? &|!()<->", "\0\ud800", "🙂", "   "];
       for (const query of none) expect(await find(query)).toMatchObject({ results: [], total: 0 });
