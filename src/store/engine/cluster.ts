@@ -37,10 +37,11 @@ const MEMORY_SHARE = 8;
 
 /**
  * PostgreSQL's default keeps a gigabyte of log, more than most people's stores. With a quarter of that, checkpoints are more
- * frequent, and each writes whole pages once again; compressing these makes up for it. What is kept for reuse is little,
- * since a store rests most of the time.
+ * frequent, and each writes whole pages once again; compressing these makes up for it. A checkpoint takes its time, so the log
+ * grows a file or two beyond the limit: this one keeps it within 256 MB. What is kept for reuse is little, since a store rests
+ * most of the time.
  */
-const WRITE_AHEAD_LOG = { max_wal_size: "256MB", min_wal_size: "64MB", wal_compression: "pglz" };
+const WRITE_AHEAD_LOG = { max_wal_size: "224MB", min_wal_size: "64MB", wal_compression: "pglz" };
 
 export interface Embedded {
   connection: Connection;

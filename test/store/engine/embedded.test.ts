@@ -58,7 +58,7 @@ describe("the embedded PostgreSQL", () => {
       listen_addresses: "",
       fsync: "on",
       synchronous_commit: "on",
-      max_wal_size: "256MB",
+      max_wal_size: "224MB",
       datname: "dewey",
       datlocprovider: "b",
       datlocale: "C.UTF-8",
