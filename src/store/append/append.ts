@@ -4,6 +4,7 @@ import { newRow } from "./row.ts";
 import type { AppendRow, NewMessage } from "./row.ts";
 import type { Redactor } from "../redact/redact.ts";
 import { Stretch } from "../../stretch.ts";
+import { textArray } from "./texts.ts";
 import type { Workshop } from "../workshop/workshop.ts";
 
 /** Characters that fit into any deadline … */
@@ -133,7 +134,10 @@ class Preparation {
   }
 }
 
-/** Calls the database function once; verdicts come in the order of the rows. `words` is a cursor in which their words wait. */
+/**
+ * Calls the database function once; verdicts come in the order of the rows. `words` is a cursor in which their words wait; what
+ * these were made from is not sent again.
+ */
 export async function appendRows(sql: SQL, groups: AppendRow[][], words?: string): Promise<AppendOutcome[]> {
   const rows = groups.flat();
   const callers = groups.flatMap((group, caller) => group.map(() => caller));
@@ -144,13 +148,13 @@ export async function appendRows(sql: SQL, groups: AppendRow[][], words?: string
     ${sql.array(column("id"), "UUID")}::uuid[],
     ${sql.array(column("turn"), "INTEGER")}::integer[],
     ${sql.array(column("role"), "TEXT")}::text[],
-    ${sql.array(column("content"), "TEXT")}::text[],
+    ${textArray(sql, column("content"))},
     ${sql.array(column("contentExact"), "TEXT")}::text[],
     ${sql.array(column("metadata"), "TEXT")}::text[],
     ${sql.array(column("metadataExact"), "TEXT")}::text[],
     ${sql.array(column("time"), "TIMESTAMPTZ")}::timestamptz[],
     ${sql.array(column("hash"), "TEXT")}::text[],
-    ${sql.array(column("searchable"), "TEXT")}::text[],
+    ${textArray(sql, words === undefined ? column("searchable") : rows.map(() => null))},
     ${sql.array(column("followToTrash"), "BOOLEAN")}::boolean[],
     ${words ?? null}::text::refcursor
   )`;

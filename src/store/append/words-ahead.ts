@@ -3,6 +3,7 @@ import { within } from "../../deadline.ts";
 import type { Database } from "../database/database.ts";
 import { appendRows, extraMs } from "./append.ts";
 import type { Append, AppendOutcome } from "./append.ts";
+import { textArray } from "./texts.ts";
 
 /** The cursor in which words wait; a transaction has one. */
 const CURSOR = "dewey_words_ahead";
@@ -49,6 +50,5 @@ export class WordsAhead {
 async function makeWords(sql: SQL, rows: Append["rows"]): Promise<void> {
   const contents = rows.map(({ content }) => content);
   const searchables = rows.map(({ searchable }) => searchable);
-  await sql`select dewey_make_words(${CURSOR}, ${sql.array(contents, "TEXT")}::text[],
-    ${sql.array(searchables, "TEXT")}::text[])`;
+  await sql`select dewey_make_words(${CURSOR}, ${textArray(sql, contents)}, ${textArray(sql, searchables)})`;
 }
