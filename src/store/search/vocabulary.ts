@@ -21,6 +21,13 @@ const INTERVAL_MS = 5000;
 const REST_PER_WORK = 20;
 /** Limit on the steps between two pauses. */
 const MAX_STEPS = 20;
+/**
+ * Growth of the table between two polls, in bytes, at which words are left until later: much is being stored, and with long texts
+ * reading took a quarter of the database's time meanwhile.
+ */
+const MUCH_GROWTH = 4_000_000;
+/** Polls for which they are left at most: a minute. Until then no word is corrected to a new one. */
+export const MAX_LEFT_POLLS = 12;
 
 /** Maintains the vocabulary: the words of all messages, to which mistyped words are corrected. */
 export class Vocabulary {
@@ -28,6 +35,9 @@ export class Vocabulary {
   readonly #log: Log;
   /** Snapshot at which nothing was left to read. */
   #settledAt = "";
+  /** Size of the table at the last poll, and the polls since which it has grown much each time. */
+  #size: number | undefined;
+  #leftPolls = 0;
 
   constructor(database: Database, log: Log) {
     this.#database = database;
@@ -39,7 +49,7 @@ export class Vocabulary {
     while (!signal.aborted) {
       const startedMs = performance.now();
       try {
-        for (let step = 0; step < MAX_STEPS && !signal.aborted && (await this.#step()); step += 1);
+        await this.poll(signal);
       } catch (error) {
         if (!signal.aborted)
           this.#log.warn("the words of new messages could not be read; it will be retried", { error });
@@ -48,9 +58,26 @@ export class Vocabulary {
     }
   }
 
+  /** Reads new messages, unless much is being stored. */
+  async poll(signal: AbortSignal): Promise<void> {
+    if (await this.#growsMuch()) return;
+    for (let step = 0; step < MAX_STEPS && !signal.aborted && (await this.#step()); step += 1);
+  }
+
   /** Reads all messages stored until now. */
   async refresh(): Promise<void> {
     while (await this.#step());
+  }
+
+  /** Whether much was stored since the last poll; after too many such polls it no longer counts. */
+  async #growsMuch(): Promise<boolean> {
+    const { size } = await one<{ size: number }>(
+      this.#database.retried((sql) => sql`select pg_table_size('messages')::float8 as size`),
+    );
+    const grows = size - (this.#size ?? size) > MUCH_GROWTH;
+    this.#size = size;
+    this.#leftPolls = grows && this.#leftPolls < MAX_LEFT_POLLS ? this.#leftPolls + 1 : 0;
+    return this.#leftPolls > 0;
   }
 
   /** Reads the next blocks. Returns whether there are more. */
@@ -70,8 +97,10 @@ export class Vocabulary {
       const end = Math.min(start + BLOCKS_AT_ONCE, blocks);
       // A tid range reads the blocks without an index; one on the time of storing would cost every insert.
       const read = `select search from messages where ctid >= '(${start},0)' and ctid < '(${end},0)'`;
+      // Known words are passed over before the insert, which would lock each of them, and so write its row.
       await sql`insert into dewey_vocabulary as known (word, pass)
-        select word, ${pass}::integer from ts_stat(${read}) where word ~ ${WORDS}
+        select word, ${pass}::integer from ts_stat(${read}) as read where word ~ ${WORDS}
+          and not exists (select from dewey_vocabulary v where v.word = read.word and v.pass = ${pass}::integer)
           and (select reltuples from pg_class where oid = 'dewey_vocabulary'::regclass) < ${MAX_WORDS}
         on conflict (word) do update set pass = excluded.pass where known.pass <> excluded.pass`;
       if (end !== nextBlock) await sql`update dewey_vocabulary_progress set next_block = ${end}`;
