@@ -155,7 +155,7 @@ export class Writer {
     const outcomes = await appendRows(sql, [append.rows]);
     settle(append, outcomes);
     this.#count(append.rows, outcomes);
-    this.#sorter.stored(append.characters);
+    this.#sorter.stored(contentCharacters([append]));
     return append.settle.promise;
   }
 
@@ -258,7 +258,7 @@ export class Writer {
       this.#count(append.rows, own);
       next += append.rows.length;
     }
-    this.#sorter.stored(characters);
+    this.#sorter.stored(contentCharacters(group));
   }
 
   /** The words that were made ahead of a group; those of the next part may be made now. */
@@ -287,6 +287,10 @@ export class Writer {
     }
     for (const append of group) await this.#commit([append]);
   }
+}
+
+function contentCharacters(group: Append[]): number {
+  return group.flatMap(({ rows }) => rows).reduce((sum, { content }) => sum + content.length, 0);
 }
 
 /** Consecutive messages, as many together as are prepared in a moment. */

@@ -4,9 +4,9 @@ import type { Database } from "../database/database.ts";
 import { one } from "../database/one.ts";
 
 /**
- * Characters stored before the GIN pending list is flushed. In conversations that is about 4 MB of list: every search reads
- * it, 5 ms for this size, and flushing more often costs more in total, since each flush rewrites the postings of all common
- * words.
+ * Characters of contents stored before the GIN pending list is flushed. In conversations that is about 4 MB of list, and 2 MB in
+ * long texts: every search reads it, 5 ms for 4 MB, and flushing more often costs more in total, since each flush rewrites the
+ * postings of all common words.
  */
 const SORTED_CHARACTERS = 2_000_000;
 /** Time for flushing beyond the deadline: measured a quarter of a second; a full list on a slow disk takes many. */
@@ -18,6 +18,11 @@ const MAX_NEW_PART = 0.8;
  * transcript of 28,000 was imported, statistics of all of them took a quarter of the database's time.
  */
 const MAX_RENEWED_MESSAGES = 10_000;
+/**
+ * The same for the bytes of the table, once there are statistics: those of so many messages of conversations, or of a thousand long
+ * texts, which tell enough of the others until autovacuum comes.
+ */
+const MAX_RENEWED_BYTES = 16_000_000;
 
 /**
  * Flushes the pending list of the search index in the background. PostgreSQL collects new words in that list, and the insert
@@ -36,7 +41,7 @@ export class IndexSorter {
     this.#log = log;
   }
 
-  /** Counts new characters, and starts a flush in the background when there are many. A failed flush is only logged. */
+  /** Counts new characters of contents, and starts a flush in the background when there are many. A failed flush is only logged. */
   stored(characters: number): void {
     this.#characters += characters;
     if (this.#characters < SORTED_CHARACTERS || this.#isSorting) return;
@@ -61,7 +66,8 @@ export class IndexSorter {
 
 async function hasGrown(sql: SQL): Promise<boolean> {
   const { grown } = await one<{ grown: boolean }>(sql`
-    select coalesce(n_mod_since_analyze > ${MAX_NEW_PART} * n_live_tup and n_live_tup <= ${MAX_RENEWED_MESSAGES}, false) as grown
+    select coalesce(n_mod_since_analyze > ${MAX_NEW_PART} * n_live_tup and n_live_tup <= ${MAX_RENEWED_MESSAGES}
+      and (analyze_count + autoanalyze_count = 0 or pg_table_size(relid) <= ${MAX_RENEWED_BYTES}), false) as grown
     from pg_stat_all_tables where relid = 'messages'::regclass`);
   return grown;
 }

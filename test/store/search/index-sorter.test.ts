@@ -67,6 +67,19 @@ for (const engine of engines) {
     expect(await pagesLeft()).toBe(1);
   });
 
+  test(`what ${engine.name} is sent beside a content for its words does not count for a flush`, async () => {
+    const connection = await emptyDatabase(engine);
+    await using store = await testStore(engine, { connection });
+    await using sql = connect(connection);
+    const content = "getUserName/setUserName.ts ".repeat(400);
+    await store.messages.storeBulk({ messages: Array.from({ length: 130 }, () => ({ role: "user", content })) });
+    await until("a flush, if there is one", () => store.pools()["main"]?.busy === 0);
+    const { pages } = await one<{ pages: number }>(
+      sql`select gin_clean_pending_list('messages_search')::integer as pages`,
+    );
+    expect(pages).toBeGreaterThan(0);
+  });
+
   test(`the statistics of words are renewed on ${engine.name} when nearly all messages are newer, before autovacuum comes`, async () => {
     const connection = await emptyDatabase(engine);
     await using store = await testStore(engine, { connection });
@@ -92,23 +105,43 @@ for (const engine of engines) {
     expect(row?.known).toBe(true);
   });
 
-  test(`the statistics of words on ${engine.name} are left to autovacuum in a large store`, async () => {
-    const connection = await emptyDatabase(engine);
-    await using store = await testStore(engine, { connection });
-    await using sql = connect(connection);
-    await sql`alter table messages set (autovacuum_enabled = off)`;
-    const { conversation_id } = await store.conversations.begin({});
-    await sql`insert into messages (id, conversation_id, turn_number, role, content, search)
-      select gen_random_uuid(), ${conversation_id}, n, 'user', 'x', ${"'x':1"}::tsvector from generate_series(1, 10001) as n`;
-    const figures = () =>
-      one<{ rows: number; analyses: number }>(sql`select n_live_tup::integer as rows, analyze_count::integer as analyses
+  const large = [
+    { of: "many messages", count: 10_001, content: "'x'" },
+    {
+      of: "long ones",
+      count: 500,
+      content: "(select string_agg(md5(n::text || number), '') from generate_series(1, 1500) number)",
+    },
+  ];
+  test.each(large)(
+    `the statistics of words on ${engine.name} are left to autovacuum in a store of $of`,
+    async (given) => {
+      const connection = await emptyDatabase(engine);
+      await using store = await testStore(engine, { connection });
+      await using sql = connect(connection);
+      await sql`alter table messages set (autovacuum_enabled = off)`;
+      const { conversation_id } = await store.conversations.begin({});
+      await sql.unsafe(
+        `insert into messages (id, conversation_id, turn_number, role, content, search)
+        select gen_random_uuid(), $1, n, 'user', ${given.content}, $2::tsvector from generate_series(1, ${given.count}) as n`,
+        [conversation_id, "'x':1"],
+      );
+      const figures = () =>
+        one<{
+          rows: number;
+          analyses: number;
+        }>(sql`select n_live_tup::integer as rows, analyze_count::integer as analyses
         from pg_stat_all_tables where relid = 'messages'::regclass`);
-    await until("figures of all messages", async () => (await figures()).rows > 10_000);
-    const { analyses } = await figures();
-    const writer = new Writer(3);
-    const messages = Array.from({ length: 1050 }, () => ({ role: "user", content: writer.text(2500) }));
-    await store.messages.storeBulk({ messages });
-    await until("the flush", () => store.pools()["main"]?.busy === 0);
-    expect((await figures()).analyses).toBe(analyses);
-  });
+      await until("figures of all messages", async () => (await figures()).rows >= given.count);
+      await sql`analyze messages (created_at)`;
+      await until("figures of the analysis", async () => (await figures()).analyses === 1);
+      // All of them are newer than the statistics.
+      await sql`update messages set created_at = created_at`;
+      const writer = new Writer(3);
+      const messages = Array.from({ length: 1050 }, () => ({ role: "user", content: writer.text(2500) }));
+      await store.messages.storeBulk({ messages });
+      await until("the flush", () => store.pools()["main"]?.busy === 0);
+      expect((await figures()).analyses).toBe(1);
+    },
+  );
 }
