@@ -15,6 +15,7 @@ import { storableMetadata, storableText } from "../src/store/exact.ts";
 import { literalMarks } from "../src/store/search/literal.ts";
 import { pieceAround, snippetOf } from "../src/store/search/snippet.ts";
 import { accentedWords } from "../src/store/search/folding.ts";
+import { sectionsOf } from "../src/store/search/sections.ts";
 import { searchable, searched, wordsIn } from "../src/store/search/text.ts";
 import { viewFrame } from "../src/wire/frame.ts";
 import { outlineFrame } from "../src/wire/outline.ts";
@@ -50,6 +51,7 @@ const dense = (text: string) =>
 /** Everything that reads a text from outside in this process, up to its whole length. */
 const works: Record<string, (text: string) => unknown> = {
   "what the parser sees of a content": (text) => searchable(`é_ a${text}`),
+  "the sections of a content": (text) => sectionsOf(`é_ a${text}`),
   "what the parser sees of a script without spaces": (text) => searchable(`字${text}`),
   "what the parser sees of a query": searched,
   "the accented words of a query": (text) => accentedWords(`é ${text}`),

@@ -6,6 +6,7 @@ import { exactMetadata, exactText } from "./exact.ts";
 import type { Metadata } from "./exact.ts";
 import { MAX_IDS_IN_REPLY } from "./messages.ts";
 import type { BulkStored, Messages } from "./messages.ts";
+import { storeSections } from "./search/section-rows.ts";
 import type { Workshop } from "./workshop/workshop.ts";
 import { hashedUuid } from "../uuid.ts";
 
@@ -167,6 +168,7 @@ async function rewrite(sql: TransactionSQL, before: string[], rows: AppendRow[])
       ${sql.array(column("hash"), "TEXT")}::text[], ${sql.array(column("searchable"), "TEXT")}::text[]
     ) as g (former, id, role, content, content_exact, metadata, metadata_exact, time, hash, searchable)
     where m.id = g.former and m.kind is null`;
+  await storeSections(sql, rows);
 }
 
 function withoutFormer(given: ImportedMessage): NewMessage {

@@ -141,7 +141,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       importedFiles: new ImportedFiles(database, workshop),
       search: new Search(database, reads, options.log, (key) => redactKey(redactor, key), meaning),
       meaning,
-      reindexer: new Reindexer(database, options.searchLanguage, sorter, options.log),
+      reindexer: new Reindexer(database, options.searchLanguage, { workshop, sorter, log: options.log }),
       backfill: new Backfill(database, options.log),
       contexts: new Contexts(database, redactor, audit),
       lastSessions: new LastSessions(reads, redactor),

@@ -43,7 +43,8 @@ async function bestOfAll(sql: SQL, { text, filters }: Query, limit: number): Pro
     ...(start_date === undefined ? {} : { start_date: new Date(start_date) }),
     ...(end_date === undefined ? {} : { end_date: new Date(end_date) }),
   };
-  const query = await parseQuery(sql, text, await readOpening(sql));
+  const opening = await readOpening(sql);
+  const query = { ...(await parseQuery(sql, text, opening)), isSectioned: opening.isSectioned };
   const filter = await filterOf(sql, narrowing, query, undefined);
   const basis = await basisOf(sql, query.words, filter, await new StatisticsCache().get(sql), UNBOUNDED);
   const ranked = await rank(sql, basis, filter, { offset: 0, limit }, UNBOUNDED);

@@ -25,6 +25,8 @@ export async function wordsWaiting(connection: Connection): Promise<number[]> {
 
 /** An import's call of which the first part waits for its conversation, until `letGo`, and the words of the second are made. */
 export async function partsAhead(store: Store, connection: Connection, conversation_id: string, texts: string[]) {
+  // The index may be tended just now, and words are made ahead only while two connections are free.
+  await until("free connections", async () => (store.pools()["main"]?.busy ?? 0) === 0);
   const lock = await lockConversation(connection, conversation_id);
   const storing = importTexts(store, conversation_id, texts);
   await until("words of the second part", async () => (await wordsWaiting(connection)).length > 0);

@@ -3,6 +3,7 @@ import type { SQL } from "bun";
 import { newRow } from "./row.ts";
 import type { AppendRow, NewMessage } from "./row.ts";
 import type { Redactor } from "../redact/redact.ts";
+import { storeSections } from "../search/section-rows.ts";
 import { Stretch } from "../../stretch.ts";
 import { textArray } from "./texts.ts";
 import type { Workshop } from "../workshop/workshop.ts";
@@ -126,7 +127,7 @@ class Preparation {
     append.rowOf.push(known ?? append.rows.length);
     append.characters += [row.content, row.contentExact, row.metadata, row.metadataExact, row.searchable].reduce(
       (sum, text) => sum + (text?.length ?? 0),
-      0,
+      (row.sections ?? []).reduce((sum, { words }) => sum + words.length, 0),
     );
     if (known !== undefined) return;
     this.#places.set(row.id, append.rows.length);
@@ -136,13 +137,13 @@ class Preparation {
 
 /**
  * Calls the database function once; verdicts come in the order of the rows. `words` is a cursor in which their words wait; what
- * these were made from is not sent again.
+ * these were made from is not sent again. Rows with sections need a transaction.
  */
 export async function appendRows(sql: SQL, groups: AppendRow[][], words?: string): Promise<AppendOutcome[]> {
   const rows = groups.flat();
   const callers = groups.flatMap((group, caller) => group.map(() => caller));
   const column = <Key extends keyof AppendRow>(key: Key) => rows.map((row) => row[key]);
-  return sql`select outcome, message_id, turn_number, created_at from dewey_append(
+  const outcomes: AppendOutcome[] = await sql`select outcome, message_id, turn_number, created_at from dewey_append(
     ${sql.array(callers, "INTEGER")}::integer[],
     ${sql.array(column("conversation"), "UUID")}::uuid[],
     ${sql.array(column("id"), "UUID")}::uuid[],
@@ -158,6 +159,19 @@ export async function appendRows(sql: SQL, groups: AppendRow[][], words?: string
     ${sql.array(column("followToTrash"), "BOOLEAN")}::boolean[],
     ${words ?? null}::text::refcursor
   )`;
+  await storeSections(sql, newlyStored(groups, outcomes));
+  return outcomes;
+}
+
+/** The rows that were stored: none of a call with one that was refused, whatever the verdicts on the others. */
+function newlyStored(groups: AppendRow[][], outcomes: AppendOutcome[]): AppendRow[] {
+  let next = 0;
+  return groups.flatMap((group) => {
+    const own = outcomes.slice(next, next + group.length);
+    next += group.length;
+    const isRefused = own.some(({ outcome }) => !/stored|repeated/.test(outcome));
+    return isRefused ? [] : group.filter((_, index) => own[index]?.outcome === "stored");
+  });
 }
 
 /** Resolves a caller's promise, or rejects it with the first message that could not be stored. */

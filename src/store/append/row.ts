@@ -3,7 +3,8 @@ import { storableMetadata, storableText } from "../exact.ts";
 import type { Metadata } from "../exact.ts";
 import { redactMessage } from "../redact/redact.ts";
 import type { Redactor } from "../redact/redact.ts";
-import { searchable } from "../search/text.ts";
+import { writtenWords } from "../search/sections.ts";
+import type { WrittenWords } from "../search/sections.ts";
 
 /** A message as a caller sends it. */
 export interface NewMessage {
@@ -19,7 +20,7 @@ export interface NewMessage {
 }
 
 /** A message as the database takes it. */
-export interface AppendRow {
+export interface AppendRow extends WrittenWords {
   conversation: string;
   id: string;
   turn: number | null;
@@ -30,8 +31,6 @@ export interface AppendRow {
   metadataExact: string | null;
   time: string | null;
   hash: string | null;
-  /** The searchable text, where it differs from the content. */
-  searchable: string | null;
   followToTrash: boolean;
 }
 
@@ -57,7 +56,7 @@ export function newRow(
     time: message.created_at ?? null,
     // Hashes the text as sent, so that a redaction pattern added later does not turn a repetition into a conflict.
     hash: message.message_id === undefined ? null : sentHash(message.role, message.content, message.metadata),
-    searchable: searchable(content.readable),
+    ...writtenWords(content.readable),
     followToTrash,
   };
 }

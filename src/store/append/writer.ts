@@ -243,7 +243,10 @@ export class Writer {
     let outcomes: AppendOutcome[];
     try {
       const groups = group.map((append) => append.rows);
-      const store = () => this.#database.retried((sql) => appendRows(sql, groups), extraMs(characters));
+      // Sections are stored in the same transaction as their messages, and only more time has one.
+      const leastExtraMs = groups.flat().some(({ sections }) => sections !== null) ? 1 : 0;
+      const store = () =>
+        this.#database.retried((sql) => appendRows(sql, groups), Math.max(leastExtraMs, extraMs(characters)));
       const ahead = this.#takeAhead(group);
       // Without words nothing is waited for before a connection is taken, so that it counts as busy at once.
       outcomes = (ahead && (await ahead.store())) ?? (await store());

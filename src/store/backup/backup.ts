@@ -22,6 +22,8 @@ export const tables = [
   "conversations",
   "conversation_titles",
   "messages",
+  "message_sections",
+  "message_sections_due",
   "startup_contexts",
   "startup_context_history",
   "startup_context_folders",

@@ -4,7 +4,8 @@ import { MAX_SCOPE_MESSAGES } from "./filter.ts";
 import type { Filter } from "./filter.ts";
 import { BOUNDS, areLong, chooseParts } from "./parts.ts";
 import type { Bounds, CountedWord } from "./parts.ts";
-import { anyOf, holdsAny, tsquery } from "./query.ts";
+import { holds, holdsAny, isHeld } from "./holding.ts";
+import { anyOf, tsquery } from "./query.ts";
 import type { QueryWords } from "./relevance.ts";
 import { MAX_COUNTED, timeOfNewest } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
@@ -78,14 +79,14 @@ async function countEverywhere(
   const counts = lexemes.map((lexeme) => (statistics.frequencies.get(lexeme) ?? 0) * statistics.rows);
   const unknown = [...lexemes.keys()].filter((index) => counts[index] === 0);
   if (unknown.length === 0) return { counts, matches: undefined };
+  const held = (words: string[]) => holds(tsquery(anyOf(words)), filter.sections !== undefined);
   const selects = unknown.map(
     (index) => `select ${index} as index, count(*)::integer as count, max((place::text::point)[0])::integer + 1 as pages
-      from (select ctid as place from messages where search @@ ${tsquery(anyOf([lexemes[index] ?? ""]))} limit ${MAX_COUNTED})
-        as counted`,
+      from (select ctid as place from messages m where ${held([lexemes[index] ?? ""])} limit ${MAX_COUNTED}) as counted`,
   );
   const areRare = unknown.length === lexemes.length;
   const matching = `select null, count(*)::integer, 0 from (select from messages m
-    where m.search @@ ${tsquery(anyOf(lexemes))} and ${filter.condition} limit ${MAX_MATCHES + 1}) as counted`;
+    where ${held(lexemes)} and ${filter.condition} limit ${MAX_MATCHES + 1}) as counted`;
   const counted: { index: number | null; count: number; pages: number }[] = await sql.unsafe(
     [...selects, ...(areRare ? [matching] : [])].join(" union all "),
     areRare ? filter.values : [],
@@ -102,12 +103,15 @@ async function countEverywhere(
 
 /** Counts words within the scope: a name that is rare elsewhere may occur in every turn of a session. */
 function countScoped(sql: SQL, lexemes: string[], filter: Filter): Promise<{ counts: number[]; matches: number }> {
-  const columns = lexemes.map((lexeme) => `count(*) filter (where m.search @@ ${tsquery(anyOf([lexeme]))})::integer`);
+  const isSectioned = filter.sections !== undefined;
+  const columns = lexemes.map(
+    (lexeme) => `count(*) filter (where ${isHeld(tsquery(anyOf([lexeme])), isSectioned)})::integer`,
+  );
   return one<{ counts: number[]; matches: number }>(
     sql.unsafe(
       `select array[${columns.join(", ")}] as counts, count(*)::integer as matches
-        from (select ${UNPACKED} as search from messages m where ${filter.condition} offset 0) as m
-        where ${holdsAny(lexemes)}`,
+        from (select ${isSectioned ? "m.id, m.content, " : ""}${UNPACKED} as search from messages m where ${filter.condition} offset 0) as m
+        where ${holdsAny(lexemes, isSectioned)}`,
       filter.values,
     ),
   );

@@ -2,14 +2,32 @@ import type { Basis } from "./basis.ts";
 import type { Filter } from "./filter.ts";
 import { areLong, chooseParts, partsStatement } from "./parts.ts";
 import type { Bounds, Part } from "./parts.ts";
-import { holdsAny } from "./query.ts";
+import { holdsAny } from "./holding.ts";
 import { priorIn } from "./relevance.ts";
+import { SECTIONED_BYTES } from "./sections.ts";
+import { SECTION_ROW } from "./turn-columns.ts";
 
 /** The vector of a shorter text lies in its row. */
 const INLINE_BYTES = 2000;
 
-/** Selects columns of the messages that are ranked. */
+/**
+ * Selects columns of the messages that are ranked. Those in whose sections words are found are judged by the best of these, which
+ * are in `best`.
+ */
 export function candidates(columns: string, basis: Basis, filter: Filter, bounds: Bounds): string {
+  const whole = byOwnWords(columns, basis, filter, bounds);
+  if (filter.sections === undefined) return whole;
+  return `select * from (${whole}) as whole
+      where whole.bytes <= ${SECTIONED_BYTES} or whole.id not in (select message_id from best)
+    union all
+    select ${SECTION_ROW} from (
+      select m.*, best.section, best.held, row_number() over (order by best.worth desc, m.created_at desc) as place
+      from best join messages m on m.id = best.message_id where ${filter.sieve}
+      order by place limit ${bounds.gathered}
+    ) as m join message_sections s on s.message_id = m.id and s.section = m.section`;
+}
+
+function byOwnWords(columns: string, basis: Basis, filter: Filter, bounds: Bounds): string {
   const { scoped, words, rows, passing, since } = basis;
   if (!scoped) {
     const { gathered, long } = bounds;
@@ -20,7 +38,10 @@ export function candidates(columns: string, basis: Basis, filter: Filter, bounds
     return isLong && long < Infinity ? withoutLong(columns, found, long) : found(() => columns);
   }
   return `select * from (select ${columns} from messages m where ${filter.condition} offset 0) as m
-    where ${holdsAny(words.map(({ lexeme }) => lexeme))}`;
+    where ${holdsAny(
+      words.map(({ lexeme }) => lexeme),
+      false,
+    )}`;
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Log } from "../../log.ts";
 import type { Database } from "../database/database.ts";
 import { one } from "../database/one.ts";
 import type { Filter } from "./filter.ts";
+import { holds } from "./holding.ts";
 import { anyOf } from "./query.ts";
 
 /** Arbitrary key, the same on every server: one server at a time creates the extension and the index. */
@@ -58,7 +59,7 @@ export async function canCorrect(sql: SQL): Promise<boolean> {
 export async function correctionsOf(sql: SQL, unknown: string[], filter: Filter): Promise<Correction[]> {
   const typed = unknown.filter((word) => /^\p{L}{4,40}$/u.test(word)).slice(0, MAX_CORRECTED);
   if (typed.length === 0 || !(await canCorrect(sql))) return [];
-  const right = new Set(await spelledRight(sql, typed));
+  const right = new Set(await spelledRight(sql, typed, filter));
   await sql`select set_config('pg_trgm.similarity_threshold', ${String(LEAST_SIMILARITY)}, true)`;
   const corrections: Correction[] = [];
   for (const word of typed.filter((each) => !right.has(each))) {
@@ -79,12 +80,13 @@ export async function correctionsOf(sql: SQL, unknown: string[], filter: Filter)
  * Returns the words that the vocabulary or any message holds. After much was stored the vocabulary is behind, and a look at
  * the index takes far less than a search for words that are spelled alike.
  */
-async function spelledRight(sql: SQL, words: string[]): Promise<string[]> {
+async function spelledRight(sql: SQL, words: string[], { sections }: Filter): Promise<string[]> {
   const queries = words.map((word) => anyOf([word]));
+  const isHeld = sql.unsafe(holds("typed.query::tsquery", sections !== undefined));
   const right: { word: string }[] = await sql`
     select word from unnest(${sql.array(words, "TEXT")}::text[], ${sql.array(queries, "TEXT")}::text[]) as typed (word, query)
     where exists (select from dewey_vocabulary v where v.word = typed.word)
-      or exists (select from messages m where m.search @@ typed.query::tsquery)`;
+      or exists (select from messages m where ${isHeld})`;
   return right.map(({ word }) => word);
 }
 
@@ -95,7 +97,7 @@ async function commonest(sql: SQL, candidates: { word: string; errors: number }[
     const { count } = await one<{ count: number }>(
       sql.unsafe(
         `select count(*)::integer as count from (
-          select from messages m where m.search @@ $${last + 1}::text::tsquery and ${filter.condition} limit ${MAX_COUNTED}
+          select from messages m where ${holds(`$${last + 1}::text::tsquery`, filter.sections !== undefined)} and ${filter.condition} limit ${MAX_COUNTED}
         ) as found`,
         [...filter.values, anyOf([candidate.word])],
       ),

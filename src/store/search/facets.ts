@@ -3,9 +3,9 @@ import { MOST_VALUES } from "../facets.ts";
 import type { FacetValue } from "../facets.ts";
 import { EXACT_TOTAL_LIMIT } from "../reply.ts";
 import { MAX_SCOPE_MESSAGES, filterOf } from "./filter.ts";
-import type { Narrowing } from "./filter.ts";
-import { anyOf, holdsAny, tsquery } from "./query.ts";
-import type { SearchQuery } from "./query.ts";
+import type { Narrowing, RequiredWords } from "./filter.ts";
+import { holds, holdsAny } from "./holding.ts";
+import { anyOf, tsquery } from "./query.ts";
 
 /** What hits are counted by, and where it stands: `h` is a hit and `c` its conversation. */
 const COLUMNS = { client: "c.client", folder: "c.folder", role: "h.role" } as const;
@@ -23,7 +23,7 @@ export async function readSearchFacets(
   sql: SQL,
   lexemes: string[],
   narrowing: Narrowing,
-  query: Pick<SearchQuery, "required">,
+  query: RequiredWords,
 ): Promise<SearchFacets> {
   const isChosen = (name: FacetName) => narrowing[name] !== undefined;
   const facets = await countBy(
@@ -43,12 +43,12 @@ async function countBy(
   names: FacetName[],
   lexemes: string[],
   narrowing: Narrowing,
-  query: Pick<SearchQuery, "required">,
+  query: RequiredWords,
 ): Promise<SearchFacets> {
   if (names.length === 0) return {};
   const filter = await filterOf(sql, narrowing, query, undefined);
   const isScoped = filter.scopeMessages !== undefined && filter.scopeMessages <= MAX_SCOPE_MESSAGES;
-  const matches = isScoped ? holdsAny(lexemes) : `m.search @@ ${tsquery(anyOf(lexemes))}`;
+  const matches = isScoped ? holdsAny(lexemes, query.isSectioned) : holds(tsquery(anyOf(lexemes)), query.isSectioned);
   const counts = names.map(
     (name) => `(select '${name}' as facet, ${COLUMNS[name]} as value, count(*)::integer as count
       from hits h join conversations c on c.id = h.conversation_id

@@ -5,7 +5,9 @@ import type { Metadata } from "../exact.ts";
 import { parseSnapshot } from "../snapshot.ts";
 import { conversationConditions, meantBy, messageConditions, unmatchedOf } from "../narrowing.ts";
 import type { Meant, Narrowing as Common, Unmatched } from "../narrowing.ts";
-import type { Required, SearchQuery } from "./query.ts";
+import { holds } from "./holding.ts";
+import type { Sections } from "./holding.ts";
+import type { Phrase, Required, SearchQuery } from "./query.ts";
 
 /** Bookkeeping is left out, but for what people look for. */
 const TALK = "(not m.bookkeeping or m.kind in ('title', 'summary'))";
@@ -36,6 +38,11 @@ export interface Scope {
   messages: number;
 }
 
+/** What a query requires, of messages of which some may have their words in sections. */
+export interface RequiredWords extends Pick<SearchQuery, "required"> {
+  isSectioned: boolean;
+}
+
 /** Conditions on `messages m`, as trusted SQL with parameters for the caller's values. */
 export interface Filter {
   condition: string;
@@ -49,6 +56,8 @@ export interface Filter {
   /** Condition for visible messages, neighbours included: those that existed at the first page. */
   known: string;
   values: unknown[];
+  /** Undefined where no message has its words in sections. */
+  sections: Sections | undefined;
   /** Number of messages in the named session or conversation, if one is named. */
   scopeMessages: number | undefined;
   /** The conversations that are narrowed to, when their facts are all that names them. */
@@ -64,7 +73,7 @@ export interface Filter {
 export async function filterOf(
   sql: SQL,
   narrowing: Narrowing,
-  query: Pick<SearchQuery, "required">,
+  query: RequiredWords,
   snapshot: string | undefined,
 ): Promise<Filter> {
   const values: unknown[] = [];
@@ -103,7 +112,7 @@ export async function filterOf(
   }
   if (start_date !== undefined) conditions.push(`m.created_at >= ${value(start_date, "timestamptz")}`);
   if (end_date !== undefined) conditions.push(`m.created_at < ${value(end_date, "timestamptz")}`);
-  for (const required of query.required) conditions.push(satisfies(required, value));
+  for (const required of query.required) conditions.push(satisfies(required, query.isSectioned, value));
   const all = (more: string[], place: string) =>
     [...conditions, ...more, ...(places.length > 0 ? [place] : [])].join(" and ");
   const { besideWords, alone } = ofMessages;
@@ -115,6 +124,7 @@ export async function filterOf(
     alone: all([...byNames, ...byIndex], isSmall ? byIds : `m.conversation_id in (${ids})`),
     known,
     values,
+    sections: query.isSectioned ? { wanted: wantedOf(query.required) } : undefined,
     scopeMessages,
     scope:
       places.length > 0 && scopeMessages !== undefined ? { conversations: ids, messages: scopeMessages } : undefined,
@@ -128,25 +138,58 @@ const CROWDED_BYTES = 2 * 16_383;
 /** What `ts_rank` gives a word with 254 places or more, of which 255 are kept. It is quick; counting them is not. */
 const CROWDED_RANK = 0.9976;
 
-/** A condition on the words of `m`. A phrase is looked for in the text itself where positions of its words may be lacking. */
-function satisfies({ query, phrase }: Required, value: (given: unknown, type: string) => string): string {
-  const holds = (words: string) => `m.search @@ ${value(words, "text")}::tsquery`;
-  if (phrase === undefined) return holds(query);
-  const rank = (word: string) => `ts_rank('{1,1,1,1}', m.search, ${value(word, "text")}::tsquery)`;
-  const crowds = phrase.each.map((word) => `${rank(word)} >= ${CROWDED_RANK}`);
-  const isCrowded = [`octet_length(m.content) >= ${CROWDED_BYTES}`, ...crowds].join(" or ");
-  const isInText = `(${isCrowded}) and m.content ~* ${value(phrase.pattern, "text")}`;
-  const has = holds(phrase.words);
-  return phrase.isUnwanted
-    ? `${holds(query)} and not (${has} and ${isInText})`
-    : `${has} and (${holds(query)} or ${isInText})`;
+/**
+ * A condition on the words of `m`. A phrase is looked for in the text itself where positions of its words may be lacking. Each
+ * term is asked of all vectors of a long message: one holds a word, and none may hold an unwanted one.
+ */
+function satisfies(
+  { query, terms, phrase }: Required,
+  isSectioned: boolean,
+  value: (given: unknown, type: string) => string,
+): string {
+  const held = (words: string) => holds(`${value(words, "text")}::tsquery`, isSectioned);
+  const all = isSectioned
+    ? `(${terms.map((term) => (term.isUnwanted ? `not ${held(term.query)}` : held(term.query))).join(" or ")})`
+    : held(query);
+  if (phrase === undefined) return all;
+  const isInText = `(${isCrowded(phrase, isSectioned, value)}) and m.content ~* ${value(phrase.pattern, "text")}`;
+  const has = held(phrase.words);
+  return phrase.isUnwanted ? `${all} and not (${has} and ${isInText})` : `${has} and (${all} or ${isInText})`;
+}
+
+/** A condition that a vector of `m` may lack positions of a phrase's words. One in sections has room for all but those of a word. */
+function isCrowded(
+  { words, each }: Phrase,
+  isSectioned: boolean,
+  value: (given: unknown, type: string) => string,
+): string {
+  const crowds = (vector: string) =>
+    each.map((word) => `ts_rank('{1,1,1,1}', ${vector}, ${value(word, "text")}::tsquery) >= ${CROWDED_RANK}`);
+  const isLarge = `octet_length(m.content) >= ${CROWDED_BYTES}`;
+  if (!isSectioned) return [isLarge, ...crowds("m.search")].join(" or ");
+  return [
+    `${isLarge} and not exists (select from message_sections s where s.message_id = m.id)`,
+    ...crowds("m.search"),
+    `m.id in (select s.message_id from message_sections s
+      where s.search @@ ${value(words, "text")}::tsquery and (${crowds("s.search").join(" or ")}))`,
+  ].join(" or ");
+}
+
+/** What the required terms want. */
+function wantedOf(required: Required[]): string[] {
+  return required.flatMap(({ terms }) => terms.flatMap(({ query, isUnwanted }) => (isUnwanted ? [] : [query])));
 }
 
 /** The filters of a search that no message meets by itself. */
 export function meetsNone(sql: SQL, narrowing: Narrowing): Promise<Unmatched[]> {
   const { bookkeeping, ...filters } = narrowing;
   return unmatchedOf(sql, filters, async (single: Narrowing) => {
-    const { alone, values } = await filterOf(sql, { ...single, bookkeeping }, { required: [] }, undefined);
+    const { alone, values } = await filterOf(
+      sql,
+      { ...single, bookkeeping },
+      { required: [], isSectioned: false },
+      undefined,
+    );
     const { found } = await one<{ found: boolean }>(
       sql.unsafe(`select exists (select from messages m where ${alone}) as found`, values),
     );

@@ -25,14 +25,21 @@ export interface FoundTurn extends Turn {
   copies: Copies[] | null;
 }
 
+/** The messages that are ranked. */
+export interface Candidates {
+  /** Selects columns of them, with the filter's values. */
+  chosen: (columns: string) => string;
+  /** Selects the best section of each message that has any, as `best`. */
+  sections: string | undefined;
+}
+
 /**
  * Orders the candidates by their own words, in one statement, and returns the hits of the blocks that a page lies in.
- * `candidates` selects columns of the messages that are ranked, with the filter's values.
  */
 export async function firstPass(
   sql: SQL,
   words: QueryWords,
-  candidates: (columns: string) => string,
+  candidates: Candidates,
   page: { offset: number; limit: number },
   { blockSize, values }: { blockSize: number; values: unknown[] },
 ): Promise<FirstPass> {
@@ -46,18 +53,18 @@ export async function firstPass(
 /** Selects the hits of the blocks that a page lies in, with the number of hits before each block. */
 function hitsStatement(
   words: QueryWords,
-  candidates: (columns: string) => string,
+  { chosen, sections }: Candidates,
   { offset, limit }: { offset: number; limit: number },
   blockSize: number,
 ): string {
   const columns = words.lexemes.map((_, index) => `f${index}`);
   const seen = "id, conversation_id, turn_number, created_at, role, bytes, asks, label";
-  return `with scored as (
+  return `with ${sections === undefined ? "" : `best as materialized (${sections}), `}scored as (
       select id, conversation_id, turn_number, created_at, role, bytes, ${ASKS} as asks, ${labelWords(words)} as label,
         ${frequenciesOf(words)
           .map((each, index) => `${each} as f${index}`)
           .join(", ")}
-      from (${candidates(ROW)} offset 0) as m offset 0
+      from (${chosen(ROW)} offset 0) as m offset 0
     ),
     ${copiesOf(`select ${seen}, ${columns.join(", ")}, ${ownScoreIn(words)} as own from scored`)},
     placed as (
@@ -83,7 +90,14 @@ function hitsStatement(
       bytes, role, asks, label, array[${columns.join(", ")}]::float8[] as frequencies, true as is_hit,
       own_block = block as is_best, block::integer, passed::integer,
       case when own_block = block and bytes > ${LONG_BYTES}
-        then (select ${placesOf(words)} from messages m where m.id = hits.id) end as places,
+        then (select ${placesOf(words)} from ${vectorOfHit(sections !== undefined)}) end as places,
       case when row_number() over () = 1 then (${REPETITIONS}) end as copies
     from (select count(*)::integer as ranked from alike) as counted left join (hits join blocks using (block)) on true`;
+}
+
+/** The vector of a hit: of the section that it is judged by, or its own. */
+function vectorOfHit(isSectioned: boolean): string {
+  if (!isSectioned) return "messages m where m.id = hits.id";
+  return `(select coalesce(s.search, m.search) as search from messages m left join best on best.message_id = m.id
+    left join message_sections s on s.message_id = m.id and s.section = best.section where m.id = hits.id) as m`;
 }

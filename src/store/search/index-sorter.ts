@@ -53,7 +53,7 @@ export class IndexSorter {
   async #sort(): Promise<void> {
     try {
       await this.#database.retried(async (sql) => {
-        await sql`select gin_clean_pending_list('messages_search')`;
+        await sql`select gin_clean_pending_list('messages_search'), gin_clean_pending_list('message_sections_search')`;
         if (await hasGrown(sql)) await sql`analyze messages (search, created_at)`;
       }, EXTRA_MS);
     } catch (error) {

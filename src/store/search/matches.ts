@@ -1,9 +1,11 @@
 import type { SQL } from "bun";
-import { lengthInCodePoints } from "../code-points.ts";
+import type { Piece } from "./holding.ts";
+import { lengthInCodePoints, positionBehind } from "../code-points.ts";
 import { largestWhole } from "../reply.ts";
 import type { Mark } from "./marks.ts";
 import { nearSizes } from "./near-turns.ts";
 import type { NearSize } from "./near-turns.ts";
+import { SECTIONED_BYTES } from "./sections.ts";
 import type { FoundBy, Ranked } from "./ranked.ts";
 import type { Repetition } from "./repetitions.ts";
 import type { Snippet } from "./snippet.ts";
@@ -31,8 +33,9 @@ export interface Match {
   conversation_metadata_bytes: number;
   /** Of the session's name, the title, the client and the folder. */
   session_bytes: number;
-  /** Its content, as far as it is scanned. */
+  /** Its content, as far as it is scanned; of a long one, a piece that begins behind so many code points. */
   text: string;
+  from: number;
   whole: boolean;
   marks: Mark[];
   snippet: Snippet;
@@ -43,6 +46,8 @@ export interface Match {
 export interface MatchOptions {
   /** Finds the matches in the beginnings of contents. */
   mark: (texts: string[]) => Mark[][] | Promise<Mark[][]>;
+  /** Finds the pieces of long contents that the words are in. */
+  pieces?: ((ids: string[]) => Promise<Map<string, Piece>> | undefined) | undefined;
   /** Turns on each side. */
   context: number;
   /** Lifts the reply's budget. */
@@ -55,60 +60,112 @@ export async function readMatches(sql: SQL, ranked: Ranked[], from: number, opti
     ranked.map((each) => each.id),
     "UUID",
   );
-  const { sizes, texts, scanned, read } = await readTexts(sql, ids, options.full);
-  const marks = await options.mark(texts.map(({ text }) => text.slice(0, scanned)));
+  // A passage that meaning found has its place in the whole content.
+  const meant = new Set(ranked.flatMap((each) => (each.found_by === "meaning" ? [each.id] : [])));
+  const pieces = options.pieces && ((long: string[]) => options.pieces?.(long.filter((id) => !meant.has(id))));
+  const { sizes, texts } = await readTexts(sql, ids, { ...options, pieces });
+  const marks = await options.mark(texts.map(({ text, scanned: { start, end } }) => text.slice(start, end)));
   const near = await nearSizes(sql, ids, options.context);
-  const found = new Map(texts.map(({ id, text }, index) => [id, { text, marks: marks[index] ?? [] }]));
+  const found = new Map(
+    texts.map(({ id, text, from, whole, scanned: { start = 0 } }, index) => [
+      id,
+      { text, from, whole, marks: (marks[index] ?? []).map((mark) => moved(mark, start)) },
+    ]),
+  );
   const sizeOf = new Map(sizes.map((size) => [size.id, size]));
   return ranked.flatMap(({ id, score: rank, repeated, found_by, ...each }, index) => {
     const size = sizeOf.get(id);
     const text = found.get(id);
     if (!size || !text) return [];
-    const whole = size.content_length <= read;
     const meant = found_by === "meaning" ? each.meant : undefined;
-    const snippet = meant ? passageOf(text.text, text.marks, meant) : snippetOf(text.text, text.marks);
+    const snippet = meant ? passageOf(text.text, text.marks, meant) : snippetOf(text.text, text.marks, text.from > 0);
     const told = { rank, repeated, found_by, meant, place: from + index };
-    return [{ ...size, ...text, whole, ...told, snippet, near: near.get(id) ?? [] }];
+    return [{ ...size, ...text, ...told, snippet, near: near.get(id) ?? [] }];
   });
 }
 
 type Sizes = Omit<
   Match,
-  "text" | "whole" | "marks" | "snippet" | "near" | "rank" | "repeated" | "found_by" | "meant" | "place"
+  "text" | "from" | "whole" | "marks" | "snippet" | "near" | "rank" | "repeated" | "found_by" | "meant" | "place"
 >;
 
-interface Texts {
-  sizes: Sizes[];
-  texts: { id: string; text: string }[];
-  /** How many characters of each text are scanned, and how many are read. */
-  scanned: number;
-  read: number;
+/** What is read of a content. */
+interface ReadText {
+  id: string;
+  text: string;
+  /** Where it begins in the content, in code points. */
+  from: number;
+  whole: boolean;
+  content_length: number;
+  /** What of it is scanned; UTF-16 positions. */
+  scanned: { start?: number; end: number };
 }
 
 /** Reads the sizes and the texts of matches. Texts that can be scanned whole come with the sizes, so that none is read twice. */
-async function readTexts(sql: SQL, ids: unknown, isFull: boolean): Promise<Texts> {
-  const rows: (Sizes & { text: string | null })[] = await sql`
+async function readTexts(
+  sql: SQL,
+  ids: unknown,
+  options: MatchOptions,
+): Promise<{ sizes: Sizes[]; texts: ReadText[] }> {
+  const rows: (Omit<Sizes, "content_length"> & { text: string | null })[] = await sql`
     select m.id, m.conversation_id, m.turn_number as turn, m.role,
       octet_length(coalesce(m.content_exact, m.content)) as content_bytes,
-      case when all_bytes > ${SCANNED_CHARACTERS}::integer then length(m.content) else 0 end as content_length,
       case when all_bytes <= ${SCANNED_CHARACTERS}::integer then m.content end as text,
       coalesce(octet_length(coalesce(m.metadata_exact, m.metadata::text)), 0) as metadata_bytes,
       coalesce(octet_length(coalesce(c.metadata_exact, c.metadata::text)), 0) as conversation_metadata_bytes,
       octet_length(concat(c.session_id, c.title, c.client, c.folder)) as session_bytes
     from (select *, sum(octet_length(content)) over () as all_bytes from messages where id = any(${ids})) as m
     join conversations c on c.id = m.conversation_id`;
-  const texts = rows.flatMap(({ id, text }) => (text === null ? [] : [{ id, text }]));
-  if (texts.length === rows.length) {
-    const sizes = rows.map((row) => ({ ...row, content_length: lengthInCodePoints(row.text ?? "") }));
-    return { sizes, texts, scanned: SCANNED_CHARACTERS, read: SCANNED_CHARACTERS };
-  }
-  const lengths = rows.map((row) => row.content_length);
-  const scanned = largestWhole(lengths, SCANNED_CHARACTERS);
-  const read = isFull ? Math.max(0, ...lengths) : scanned;
-  return {
-    sizes: rows,
-    texts: await sql`select id, left(content, ${read}::integer) as text from messages where id = any(${ids})`,
-    scanned,
-    read,
-  };
+  const all = rows.flatMap(({ id, text }) => (text === null ? [] : [wholeText(id, text)]));
+  const texts = all.length === rows.length ? all : await readPieces(sql, rows, options);
+  const lengths = new Map(texts.map((each) => [each.id, each.content_length]));
+  return { sizes: rows.map((row) => ({ ...row, content_length: lengths.get(row.id) ?? 0 })), texts };
+}
+
+/** Reads of each content what is scanned: its beginning, or the piece that the words are in; all of it for a full reply. */
+async function readPieces(
+  sql: SQL,
+  rows: Pick<Sizes, "id" | "content_bytes">[],
+  { full, pieces }: MatchOptions,
+): Promise<ReadText[]> {
+  const long = rows.filter((row) => row.content_bytes > SECTIONED_BYTES);
+  const found = (await pieces?.(long.map(({ id }) => id))) ?? new Map<string, Piece>();
+  const pieceOf = (row: (typeof rows)[number]) => found.get(row.id) ?? { from: 0, characters: row.content_bytes };
+  const most = largestWhole(
+    rows.map((row) => pieceOf(row).characters),
+    SCANNED_CHARACTERS,
+  );
+  const wanted = rows.map((row) => {
+    const { from, characters } = pieceOf(row);
+    return full ? { from: 0, characters: row.content_bytes } : { from, characters: Math.min(characters, most) };
+  });
+  const integers = (key: keyof Piece) =>
+    sql.array(
+      wanted.map((each) => each[key]),
+      "INTEGER",
+    );
+  const ids = rows.map(({ id }) => id);
+  // A text is unpacked once for both.
+  const texts: { text: string; content_length: number; place: number }[] = await sql`
+    select substr(whole.content, 1 + wanted.from_character, wanted.characters) as text,
+      length(whole.content) as content_length, wanted.place::integer as place
+    from unnest(${sql.array(ids, "UUID")}::uuid[], ${integers("from")}::integer[], ${integers("characters")}::integer[])
+      with ordinality as wanted (id, from_character, characters, place)
+    join messages m on m.id = wanted.id cross join lateral (select m.content || '' as content offset 0) as whole`;
+  return texts.flatMap(({ text, content_length, place }) => {
+    const [row, read] = [rows[place - 1], wanted[place - 1]];
+    if (!row || !read) return [];
+    const start = positionBehind(text, full ? pieceOf(row).from : 0);
+    const scanned = { start, end: full ? start + most : text.length };
+    const whole = read.from === 0 && read.characters >= content_length;
+    return [{ id: row.id, text, from: read.from, whole, content_length, scanned }];
+  });
+}
+
+function wholeText(id: string, text: string): ReadText {
+  return { id, text, from: 0, whole: true, content_length: lengthInCodePoints(text), scanned: { end: text.length } };
+}
+
+function moved(mark: Mark, by: number): Mark {
+  return by === 0 ? mark : { ...mark, start: mark.start + by, end: mark.end + by };
 }

@@ -7,6 +7,8 @@ export interface Opening extends SearchLanguages {
   snapshot: string;
   /** Whether any conversation is in the trash. */
   hasTrash: boolean;
+  /** Whether any message has its words in sections. */
+  isSectioned: boolean;
 }
 
 /** How the words of messages were made. */
@@ -20,7 +22,8 @@ export interface SearchLanguages {
 export async function readOpening(sql: SQL): Promise<Opening> {
   const row = await one<Opening>(sql`
     select pg_current_snapshot()::text as snapshot, language || earlier as languages, earlier_form as "earlierForm",
-      exists (select from conversations where deleted_at is not null) as "hasTrash"
+      exists (select from conversations where deleted_at is not null) as "hasTrash",
+      exists (select from message_sections) as "isSectioned"
     from dewey_search_language`);
   return { ...row, languages: [...row.languages] };
 }

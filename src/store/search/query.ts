@@ -41,6 +41,8 @@ export interface SearchQuery {
 export interface Required {
   /** A tsquery. */
   query: string;
+  /** The terms that it consists of, of which one must hold: a long message has them in several vectors. */
+  terms: { query: string; isUnwanted: boolean }[];
   /** For a phrase: where its words stand is not known of every text. */
   phrase?: Phrase;
 }
@@ -49,7 +51,7 @@ export interface Required {
  * A phrase in a text with too many words: PostgreSQL keeps no positions above 16,383, and 255 of each word. There it is looked for
  * in the text itself, as it is written.
  */
-interface Phrase {
+export interface Phrase {
   isUnwanted: boolean;
   /** A tsquery for its words wherever they stand. */
   words: string;
@@ -97,9 +99,9 @@ export async function parseQuery(
   const queries = terms.length === 0 ? [] : await queriesOf(sql, terms, { languages, earlierForm });
   const read = new Map(terms.map((term, index) => [term, queries[index] ?? null]));
   const required = conditions.map((group): Required => {
-    const query = condition(group, read);
+    const required = requiredOf(group, read);
     const phrase = phraseOf(group, read);
-    return phrase === undefined ? { query } : { query, phrase };
+    return phrase === undefined ? required : { ...required, phrase };
   });
   const said = conditions.length === 0 ? readable : wanted.map((term) => term.text).join(" ");
   return {
@@ -241,14 +243,14 @@ function conditionsOf(groups: Term[][]): Term[][] {
   });
 }
 
-/** Returns a tsquery for a group from its parsed terms; empty if they require nothing. */
-function condition(group: Term[], read: Map<Term, string | null>): string {
-  return group
-    .flatMap((term) => {
-      const query = term.prefixes.length > 0 ? anyOf(term.prefixes) : read.get(term);
-      return query ? [term.isUnwanted ? `!(${query})` : `(${query})`] : [];
-    })
-    .join(" | ");
+/** Returns what a group requires, from its parsed terms; an empty query if that is nothing. */
+function requiredOf(group: Term[], read: Map<Term, string | null>): Required {
+  const terms = group.flatMap((term) => {
+    const query = term.prefixes.length > 0 ? anyOf(term.prefixes) : read.get(term);
+    return query ? [{ query, isUnwanted: term.isUnwanted }] : [];
+  });
+  const queries = terms.map(({ query, isUnwanted }) => (isUnwanted ? `!(${query})` : `(${query})`));
+  return { query: queries.join(" | "), terms };
 }
 
 /** Limit on the words of a phrase that are looked for in a text; more would make the regular expression slow to compile. */
@@ -293,12 +295,4 @@ function quoted(lexeme: string): string {
 /** Returns a tsquery as a SQL literal. */
 export function tsquery(text: string): string {
   return `'${text.replaceAll("'", "''")}'::tsquery`;
-}
-
-/**
- * Returns a condition for checking each message for the words, as within a session or a conversation. `is true` keeps
- * PostgreSQL from using the search index, whose cost grows with the messages that hold the words anywhere.
- */
-export function holdsAny(lexemes: string[]): string {
-  return `(m.search @@ ${tsquery(anyOf(lexemes))}) is true`;
 }

@@ -5,6 +5,7 @@ import { candidates } from "./candidates.ts";
 import type { Filter } from "./filter.ts";
 import { firstPass } from "./first-pass.ts";
 import type { FoundTurn } from "./first-pass.ts";
+import { bestSections } from "./holding.ts";
 import { neighboursOf, withWindows } from "./neighbours.ts";
 import { BOUNDS } from "./parts.ts";
 import type { Bounds } from "./parts.ts";
@@ -63,7 +64,8 @@ async function hitsOf(
   const blockSize = basis.scoped ? RERANKED.scoped : RERANKED.everywhere;
   const passOver = (since: number[]) => {
     const chosen = (columns: string) => candidates(columns, { ...basis, since }, filter, bounds);
-    return firstPass(sql, words, chosen, page, { blockSize, values: filter.values });
+    const sections = filter.sections && bestSections(words, filter.sections);
+    return firstPass(sql, words, { chosen, sections }, page, { blockSize, values: filter.values });
   };
   const { hits, ranked } = await passOver(basis.since);
   const hasLimit = (basis.since.at(-1) ?? 0) > 0;

@@ -1,19 +1,21 @@
 import type { SQL, TransactionSQL } from "bun";
 import type { Log } from "../../log.ts";
 import type { Database } from "../database/database.ts";
-import { one } from "../database/one.ts";
 import type { IndexSorter } from "./index-sorter.ts";
 import { pause } from "../../pause.ts";
 import { LANGUAGE_LOCK, beginReindexing, readReindexing } from "./language.ts";
 import type { Reindexing } from "./language.ts";
-import { MAX_SEARCHED_CHARACTERS, searchable } from "./text.ts";
+import { storeSections } from "./section-rows.ts";
+import { SECTIONED_BYTES } from "./sections.ts";
+import type { WrittenWords } from "./sections.ts";
+import type { Workshop } from "../workshop/workshop.ts";
 
 /** Limit on the messages of one step: few enough that no caller waits long for the connection or a row. */
 const STEP_MESSAGES = 200;
 /** Limit on the bytes of their contents; a larger message is a step of its own. */
 const STEP_BYTES = 500_000;
-/** Time for a single large message beyond a call's deadline. */
-const STEP_EXTRA_MS = 60_000;
+/** Time for a single large message beyond a call's deadline: one of 128 MB takes more than a minute. */
+const STEP_EXTRA_MS = 300_000;
 /** Shorter than PostgreSQL's deadlock timeout of a second, so that a caller who deletes a locked message waits less. */
 const LOCK_TIMEOUT_MS = 500;
 /** Poll interval for a rebuild that another server has started or left unfinished. */
@@ -21,18 +23,23 @@ const INTERVAL_MS = 2000;
 /** Poll interval for the end of transactions that were writing when the language changed. */
 const WRITERS_INTERVAL_MS = 50;
 
-/** Outcome of a step; `waiting` is for transactions that were writing when the change was made or announced. */
-type StepOutcome = "idle" | "waiting" | "announced" | "more" | "done";
+/**
+ * Outcome of a step; `waiting` is for transactions that were writing when the change was made or announced, and `unlisted` for
+ * the list of the long messages from before they had sections.
+ */
+type StepOutcome = "idle" | "waiting" | "announced" | "unlisted" | "more" | "done";
 
 /**
  * Rebuilds the search vectors of all messages, in steps in the order of their ids, while callers store and search. Each step
  * is a transaction that also saves its progress, so a killed server loses nothing and any other server on the database
- * continues, one at a time. A message whose vector is unchanged is not written.
+ * continues, one at a time. A message whose vector is unchanged is not written. Between rebuilds it makes the sections of long
+ * messages that have none.
  */
 export class Reindexer {
   readonly #database: Database;
   readonly #log: Log;
   readonly #wanted: string | undefined;
+  readonly #workshop: Workshop;
   readonly #sorter: IndexSorter;
   #woken = new AbortController();
   #isWalking = false;
@@ -40,14 +47,19 @@ export class Reindexer {
   #change: { startedAt: string; isAnnounced: boolean; writers: Set<string> | undefined } | undefined;
 
   /** `wanted` is the configured language, if any. */
-  constructor(database: Database, wanted: string | undefined, sorter: IndexSorter, log: Log) {
+  constructor(
+    database: Database,
+    wanted: string | undefined,
+    { workshop, sorter, log }: { workshop: Workshop; sorter: IndexSorter; log: Log },
+  ) {
     this.#database = database;
     this.#wanted = wanted;
+    this.#workshop = workshop;
     this.#sorter = sorter;
     this.#log = log;
   }
 
-  /** Whether a rebuild was in progress at the last poll. */
+  /** Whether words were being made at the last poll. */
   get isWalking(): boolean {
     return this.#isWalking;
   }
@@ -74,6 +86,7 @@ export class Reindexer {
         this.#isWalking = outcome !== "idle" && outcome !== "done";
         if (outcome === "announced" && this.#change !== undefined)
           this.#change = { ...this.#change, isAnnounced: true, writers: undefined };
+        if (outcome === "unlisted") await this.#listLong();
         if (outcome === "done") await this.#finished();
       } catch (error) {
         if (!signal.aborted)
@@ -84,6 +97,7 @@ export class Reindexer {
         idle: INTERVAL_MS,
         waiting: WRITERS_INTERVAL_MS,
         announced: 0,
+        unlisted: 0,
         more: performance.now() - startedMs,
         done: 0,
       };
@@ -93,11 +107,15 @@ export class Reindexer {
 
   async #step(): Promise<StepOutcome> {
     return this.#database.transaction(async (sql) => {
-      const lock = await one<{ taken: boolean }>(sql`select pg_try_advisory_xact_lock(${LANGUAGE_LOCK}) as taken`);
+      const [lock]: { taken: boolean; isListed: boolean; due: string | null }[] = await sql`
+        select pg_try_advisory_xact_lock(${LANGUAGE_LOCK}) as taken, sections_listed as "isListed",
+          (select message_id from message_sections_due limit 1) as due
+        from dewey_search_language`;
       const [walk]: { startedAt: string; walkedTo: string | null }[] = await sql`
         select started_at::text as "startedAt", walked_to as "walkedTo" from dewey_search_language
         where started_at is not null`;
-      if (!lock.taken || !walk) return "idle";
+      if (!lock?.taken) return "idle";
+      if (!walk) return this.#makeSections(sql, lock);
       const pending = walk.walkedTo === null ? await this.#settle(sql, walk.startedAt) : undefined;
       if (pending !== undefined) return pending;
       await sql.unsafe(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
@@ -108,8 +126,7 @@ export class Reindexer {
           earlier_form = false`;
         return "done";
       }
-      await makeWords(sql, messages);
-      this.#sorter.stored(messages.reduce((sum, { beginning }) => sum + beginning.length, 0));
+      await this.#makeWords(sql, messages);
       await sql`update dewey_search_language set walked_to = ${last.id}, walked = walked + ${messages.length}`;
       return "more";
     }, STEP_EXTRA_MS);
@@ -136,6 +153,45 @@ export class Reindexer {
     return "announced";
   }
 
+  /** Makes the sections of one message that lacks them. */
+  async #makeSections(sql: TransactionSQL, state: { isListed: boolean; due: string | null }): Promise<StepOutcome> {
+    if (!state.isListed) return "unlisted";
+    if (state.due === null) return "idle";
+    await sql.unsafe(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
+    await this.#makeWords(sql, await sql`select id, content from messages where id = ${state.due}`);
+    await sql`delete from message_sections_due where message_id = ${state.due}`;
+    return "more";
+  }
+
+  /** Lists the long messages from before they had sections. It reads the whole table, but none of the texts. */
+  async #listLong(): Promise<void> {
+    await this.#database.exclusive((sql) =>
+      sql.begin(async (within) => {
+        await within`select pg_advisory_xact_lock(${LANGUAGE_LOCK})`;
+        await within`insert into message_sections_due
+          select id from messages m where octet_length(content) > ${SECTIONED_BYTES}::integer
+            and not exists (select from message_sections s where s.message_id = m.id)
+          on conflict do nothing`;
+        await within`update dewey_search_language set sections_listed = true`;
+      }),
+    );
+  }
+
+  async #makeWords(sql: TransactionSQL, messages: Walked[]): Promise<void> {
+    const written: (WrittenWords & { id: string })[] = [];
+    // Long texts are read in the workshop's thread.
+    for (const { id, content } of messages) written.push({ id, ...(await this.#workshop.make("words", content)) });
+    const ids = written.map(({ id }) => id);
+    const searchables = written.map((each) => each.searchable);
+    await sql`update messages m set search = made.search from (
+        select k.id, dewey_search_vector(coalesce(given.searchable, k.content)) as search
+        from unnest(${sql.array(ids, "UUID")}::uuid[], ${sql.array(searchables, "TEXT")}::text[]) as given (id, searchable)
+        join messages k on k.id = given.id offset 0
+      ) as made where made.id = m.id and m.search is distinct from made.search`;
+    await storeSections(sql, written);
+    this.#sorter.stored(messages.reduce((sum, { content }) => sum + content.length, 0));
+  }
+
   async #finished(): Promise<void> {
     const { language, walked } = await this.state();
     this.#log.info("the search index is rebuilt", { language, messages: walked });
@@ -158,27 +214,16 @@ async function writingTransactions(sql: SQL): Promise<Set<string>> {
 
 interface Walked {
   id: string;
-  /** Its beginning, as far as `searchable` reads it. */
-  beginning: string;
+  content: string;
 }
 
 async function nextMessages(sql: TransactionSQL, walkedTo: string | null): Promise<Walked[]> {
   return sql.unsafe(
-    `select id, left(content, ${MAX_SEARCHED_CHARACTERS}) as beginning from (
+    `select id, content from (
       select id, content, sum(octet_length(content)) over (order by id) - octet_length(content) as before from (
         select id, content from messages ${walkedTo === null ? "" : "where id > $1::uuid"} order by id limit ${STEP_MESSAGES}
       ) as next
     ) as sized where before < ${STEP_BYTES} order by id`,
     walkedTo === null ? [] : [walkedTo],
   );
-}
-
-async function makeWords(sql: TransactionSQL, messages: Walked[]): Promise<void> {
-  const ids = messages.map(({ id }) => id);
-  const searchables = messages.map(({ beginning }) => searchable(beginning));
-  await sql`update messages m set search = made.search from (
-      select k.id, dewey_search_vector(coalesce(given.searchable, k.content)) as search
-      from unnest(${sql.array(ids, "UUID")}::uuid[], ${sql.array(searchables, "TEXT")}::text[]) as given (id, searchable)
-      join messages k on k.id = given.id offset 0
-    ) as made where made.id = m.id and m.search is distinct from made.search`;
 }

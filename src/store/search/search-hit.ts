@@ -1,5 +1,5 @@
 import type { SQL } from "bun";
-import { lengthInCodePoints } from "../code-points.ts";
+import { lengthInCodePoints, positionBehind } from "../code-points.ts";
 import { exactMetadata, exactText } from "../exact.ts";
 import type { Metadata } from "../exact.ts";
 import { factColumns, factsOf } from "../facts.ts";
@@ -133,12 +133,13 @@ function contentOf(
   contentExact: string | null,
   most: number,
 ): Pick<SearchHit, "content" | "content_length" | "content_offset"> {
-  const text = exactText(match.text, contentExact);
+  const exact = exactText(match.text, contentExact);
+  const text = contentExact === null ? exact : exact.slice(positionBehind(exact, match.from));
   if (match.whole && match.content_bytes <= most) return { content: text };
   const { start } = match.meant
     ? pieceFrom(match.text, match.meant.start, most)
     : pieceAround(match.text, match.marks, most);
   const content = beginning(text.slice(start), most).text;
-  const content_offset = lengthInCodePoints(text.slice(0, start));
+  const content_offset = match.from + lengthInCodePoints(text.slice(0, start));
   return { content, content_length: match.content_length, ...(content_offset > 0 ? { content_offset } : {}) };
 }

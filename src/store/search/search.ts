@@ -11,7 +11,7 @@ import { cannotGoOn, visiblePassages } from "../meaning/meaning.ts";
 import type { Asked, Lacking, Meaning } from "../meaning/meaning.ts";
 import { nearest } from "../meaning/nearest.ts";
 import { meantBy } from "../meaning/question.ts";
-import { basisOf } from "./basis.ts";
+import { basisOf, weigh } from "./basis.ts";
 import type { Basis } from "./basis.ts";
 import { isUnspaced } from "./characters.ts";
 import { correctionsOf } from "./corrections.ts";
@@ -24,8 +24,9 @@ import type { Unmatched } from "../narrowing.ts";
 import { readSearchFacets } from "./facets.ts";
 import type { SearchFacets } from "./facets.ts";
 import { filterOf, meetsNone } from "./filter.ts";
-import type { Filter, Narrowing } from "./filter.ts";
+import type { Filter, Narrowing, RequiredWords } from "./filter.ts";
 import { readHits } from "./hits.ts";
+import { bestPieces } from "./holding.ts";
 import { countLiterally, findLiterally } from "./literal.ts";
 import { literalMarker, wordMarker } from "./marker.ts";
 import type { Marker } from "./marker.ts";
@@ -36,6 +37,7 @@ import type { SearchLanguages } from "./opening.ts";
 import { parseQuery } from "./query.ts";
 import type { SearchQuery } from "./query.ts";
 import { rank } from "./rank.ts";
+import type { MatchOptions } from "./matches.ts";
 import type { FoundBy, Ranked } from "./ranked.ts";
 import type { SearchHit } from "./search-hit.ts";
 import { StatisticsCache } from "./statistics.ts";
@@ -124,7 +126,8 @@ export class Search {
     const sought = await this.#soughtByMeaning(text, mode ?? "both", going);
     const search = async (sql: SQL, seen: string | undefined): Promise<SearchReply> => {
       const opening = await readOpening(sql);
-      const query = await this.#parse(sql, text, opening);
+      const { isSectioned } = opening;
+      const query = { ...(await this.#parse(sql, text, opening)), isSectioned };
       const filter = await filterOf(sql, narrowing, query, going?.snapshot ?? seen);
       const begun = await this.#place(sql, query, filter, going, {
         offset,
@@ -138,7 +141,13 @@ export class Search {
       const page = { offset: place.offset, limit: limit + 1 };
       const ranked = await order.page(page);
       const marker = this.#marker(sql, query, place);
-      const { hits: results, read } = await readHits(sql, ranked, { mark: marker.mark, limit, context, full });
+      const { hits: results, read } = await readHits(sql, ranked, {
+        mark: marker.mark,
+        pieces: piecesOf(sql, place, filter),
+        limit,
+        context,
+        full,
+      });
       const next = { ...place, offset: place.offset + read };
       // Hits that quote the same may have used up all that was ranked for this page.
       const isUsedUp = read === ranked.length && ranked.length > limit;
@@ -315,7 +324,7 @@ interface Page {
 /** Of a query without words nothing is counted, and of more hits than are counted every facet is absent. */
 async function facetsIn(
   sql: SQL,
-  query: SearchQuery,
+  query: SearchQuery & RequiredWords,
   { basis, corrected, isLowerBound }: SearchPlace,
   narrowing: Parameters<typeof filterOf>[1],
 ): Promise<Pick<SearchReply, "facets">> {
@@ -367,4 +376,9 @@ function rarest(words: string[], statistics: Statistics): string[] {
   const inOrder = words.toSorted((a, b) => frequency(a) - frequency(b));
   const others = new Set(inOrder.filter((word) => Array.from(word).some(isUnspaced)).slice(MAX_PAIRS));
   return inOrder.filter((word) => !others.has(word)).slice(0, MAX_WORDS);
+}
+
+/** How the pieces of long contents are found that hold the words; undefined where none is in sections. */
+function piecesOf(sql: SQL, { basis }: SearchPlace, { sections }: Filter): MatchOptions["pieces"] {
+  return sections && ((ids) => bestPieces(sql, ids, weigh(basis), sections));
 }

@@ -29,11 +29,11 @@ export interface Snippet {
   matches: [start: number, end: number][];
 }
 
-/** Excerpts a text around its marks; without marks, its beginning. */
-export function snippetOf(text: string, marks: Mark[]): Snippet {
+/** Excerpts a text around its marks; without marks, its beginning. `isCut` says that the text itself is a piece. */
+export function snippetOf(text: string, marks: Mark[], isCut = false): Snippet {
   const ranges = text.length <= WHOLE_CHARACTERS ? [{ start: 0, end: text.length }] : fragments(text, marks);
   const shown = new Line();
-  if ((ranges.at(0)?.start ?? 0) > 0) shown.add("… ");
+  if (isCut || (ranges.at(0)?.start ?? 0) > 0) shown.add("… ");
   for (const [index, range] of ranges.entries()) {
     if (index > 0) shown.add(" … ");
     highlight(shown, text, range, marks);

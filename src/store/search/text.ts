@@ -8,8 +8,6 @@ import type { WordSink } from "./scanner.ts";
  * words, between spaces, and their other forms behind the text; prose stays unchanged.
  */
 
-/** Limit on the beginning of a content that is searched, as in `dewey_search_beginning`. */
-export const MAX_SEARCHED_CHARACTERS = 1_000_000;
 /**
  * Other forms follow at the end of a line after so many characters, not only at the end of the text: a text with too many
  * different words for a tsvector is cut, and the forms of its beginning should be kept.
@@ -71,9 +69,7 @@ function transition(state: number, sort: number): number {
 }
 
 /** Returns a content as PostgreSQL's parser should see it, or null when that is the content itself. */
-export function searchable(given: string): string | null {
-  const text = given.slice(0, MAX_SEARCHED_CHARACTERS);
-  const isCut = text.length < given.length;
+export function searchable(text: string): string | null {
   let written = "";
   let copied = 0;
   let formsFrom = 0;
@@ -96,7 +92,7 @@ export function searchable(given: string): string | null {
     }
     start = end + 1;
   }
-  if (copied === 0) return isCut ? text : null;
+  if (copied === 0) return null;
   const asks = /\?(?:\s|$)/.test(text.slice(-QUESTION_CHARACTERS));
   const forms = pieces.forms === "" ? "" : `\n${pieces.forms}`;
   return `${written}${text.slice(copied)}${forms}${asks ? " ?" : ""}`;

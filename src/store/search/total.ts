@@ -4,6 +4,7 @@ import { EXACT_TOTAL_LIMIT } from "../reply.ts";
 import type { Basis } from "./basis.ts";
 import type { Filter } from "./filter.ts";
 import { areLong } from "./parts.ts";
+import { holds } from "./holding.ts";
 import { anyOf, tsquery } from "./query.ts";
 
 /**
@@ -46,7 +47,7 @@ export async function countMatches(
   const { total } = await one<{ total: number }>(
     sql.unsafe(
       `select count(*)::integer as total from (
-        select from messages m where m.search @@ ${tsquery(anyOf(lexemes))} and ${filter.condition}
+        select from messages m where ${holds(tsquery(anyOf(lexemes)), filter.sections !== undefined)} and ${filter.condition}
           limit ${limit + 1}) as counted`,
       filter.values,
     ),

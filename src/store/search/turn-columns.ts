@@ -1,3 +1,4 @@
+import { SECTIONED_BYTES } from "./sections.ts";
 import { anyOf, inLabel, tsquery } from "./query.ts";
 import { beginningOf } from "./text.ts";
 import type { QueryWords } from "./relevance.ts";
@@ -10,6 +11,16 @@ export const UNPACKED = "(array[m.search])[1]";
 /** What a turn's score is computed from. */
 export const ROW = `m.id, m.conversation_id, m.turn_number, m.created_at, m.role, octet_length(m.content) as bytes,
   ${UNPACKED} as search`;
+
+/** Messages whose best sections are read; of more, only the words that their best ones hold are known. */
+const SECTIONS_READ = 50;
+/**
+ * The same of a message `m` that is judged by its section `s`. Its length is that of a section, and a little of its own: it is no
+ * worse for what stands elsewhere in it. Texts of different lengths differ, so that none is taken for a copy and read for that.
+ */
+export const SECTION_ROW = `m.id, m.conversation_id, m.turn_number, m.created_at, m.role,
+  ${SECTIONED_BYTES} + octet_length(m.content) / 1000::float8 as bytes,
+  case when m.place <= ${SECTIONS_READ} then (array[s.search])[1] else m.held::tsvector end as search`;
 
 /** Whether a turn ends with a question. */
 export const ASKS = "m.search @@ '''?'''::tsquery";

@@ -6,6 +6,7 @@ import type { Metadata } from "../exact.ts";
 import { redactMessage, redactMetadata } from "../redact/redact.ts";
 import type { Redactor } from "../redact/redact.ts";
 import { preparedResult } from "../result-row.ts";
+import { writtenWords } from "../search/sections.ts";
 
 /** What is made of values before they are stored or shared. Each takes time linear in its values, and nothing but them. */
 const works = {
@@ -15,6 +16,7 @@ const works = {
     storableMetadata(redactMetadata(redactor, given)),
   redacted: (redactor: Redactor, message: { content: string; metadata: Metadata | null }) =>
     redactMessage(redactor, message),
+  words: (_: Redactor, content: string) => writtenWords(content),
   /** The hashes that a stored content may have: a pattern may have been added since, so that what is cut now was stored whole. */
   hashes: (redactor: Redactor, message: NewMessage) =>
     [message.content, redactMessage(redactor, message).content].map((text) => {

@@ -164,6 +164,7 @@ for (const engine of engines.slice(0, 1)) {
         { name: "dewey_backfill", rows: 1 },
         { name: "conversations", rows: 1 },
         { name: "messages", rows: 4 },
+        { name: "message_sections_due", rows: 4 },
       ]);
     });
 

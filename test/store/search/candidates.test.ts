@@ -41,7 +41,7 @@ for (const engine of engines) {
 
     const find = async (text: string, narrowing: Parameters<typeof filterOf>[1] = {}) => {
       const query = await parseQuery(sql, text, await readOpening(sql));
-      const filter = await filterOf(sql, narrowing, query, undefined);
+      const filter = await filterOf(sql, narrowing, { ...query, isSectioned: false }, undefined);
       const basis = await basisOf(sql, query.words, filter, await new StatisticsCache().get(sql), few);
       const ranked = await rank(sql, basis, filter, { offset: 0, limit: 10 }, few);
       const ids = sql.array(
@@ -80,7 +80,7 @@ for (const engine of engines) {
       const query = await parseQuery(sql, "common", await readOpening(sql));
       const statistics = await new StatisticsCache().get(sql);
       const filter = {
-        ...(await filterOf(sql, { client: "codex" }, query, undefined)),
+        ...(await filterOf(sql, { client: "codex" }, { ...query, isSectioned: false }, undefined)),
         scopeMessages: MAX_SCOPE_MESSAGES + 1,
       };
       const found = async (by: typeof filter) => {
@@ -96,7 +96,7 @@ for (const engine of engines) {
 
     test("are found by the role's index for a common word within a rare role", async () => {
       expect(await find("common", { role: "system" })).toEqual([5]);
-      const filter = await filterOf(sql, { role: "system" }, { required: [] }, undefined);
+      const filter = await filterOf(sql, { role: "system" }, { required: [], isSectioned: false }, undefined);
       const explain = `explain (format json) select from messages m where m.search @@ 'common' and ${filter.condition}`;
       expect(JSON.stringify(await sql.unsafe(explain, filter.values))).toContain("messages_of_rare_roles");
     });
@@ -116,7 +116,7 @@ for (const engine of engines) {
         await long.messages.storeBulk({ messages: contents.map((content) => ({ role: "user", content })) });
       await there`analyze messages`;
       const query = await parseQuery(there, "left right", await readOpening(there));
-      const filter = await filterOf(there, {}, query, undefined);
+      const filter = await filterOf(there, {}, { ...query, isSectioned: false }, undefined);
       const statistics = await new StatisticsCache().get(there);
       const bounds = { ...BOUNDS, long: 50 };
       const basis = await basisOf(there, query.words, filter, statistics, bounds);

@@ -44,7 +44,7 @@ for (const engine of engines) {
     await store.messages.storeBulk({ session_id: "signs", messages });
     const scan = async (narrowing: Narrowing, given: { messages: number; characters: number; counted?: number }) => {
       const bounds = { counted: 100, ...given };
-      const filter = await filterOf(sql, narrowing, { required: [] }, undefined);
+      const filter = await filterOf(sql, narrowing, { required: [], isSectioned: false }, undefined);
       const found = await findLiterally(sql, "->", filter, { offset: 0, limit: 10 }, bounds);
       const { total, isLowerBound } = await countLiterally(sql, "->", filter, bounds);
       if (!isLowerBound) expect(found).toHaveLength(total);
