@@ -71,11 +71,13 @@ async function readFitting(
 /** Whether two messages show the same matching lines of different texts. The same text is told by the ranking. */
 function quotesSame(one: Match, other: Match): boolean {
   const isSameText = one.whole && other.whole && one.text === other.text;
-  return !isSameText && one.marks.length > 0 && one.role === other.role && one.snippet.text === other.snippet.text;
+  return (
+    !isSameText && one.marks.length > 0 && one.row.role === other.row.role && one.snippet.text === other.snippet.text
+  );
 }
 
 /** What is said of a match when another one, which quotes the same, is joined with it. */
-function together(match: Match, { id, conversation_id, turn, repeated }: Match): Repetition {
+function together(match: Match, { row: { id, conversation_id, turn }, repeated }: Match): Repetition {
   const { times, also } = match.repeated ?? { times: 1, also: [] };
   const copies = [{ message_id: id, conversation_id, turn }, ...(repeated?.also ?? [])];
   return { times: times + (repeated?.times ?? 1), also: [...also, ...copies].slice(0, MAX_COPIES_NAMED) };

@@ -2,6 +2,8 @@ import type { SQL } from "bun";
 import type { Piece } from "./holding.ts";
 import { lengthInCodePoints, positionBehind } from "../code-points.ts";
 import { largestWhole } from "../reply.ts";
+import { hitColumns, hitSizes } from "./hit-row.ts";
+import type { HitRow } from "./hit-row.ts";
 import type { Mark } from "./marks.ts";
 import { nearSizes } from "./near-turns.ts";
 import type { NearSize } from "./near-turns.ts";
@@ -14,12 +16,14 @@ import { passageOf, snippetOf } from "./snippet.ts";
 /** Limit on the characters per reply that are scanned for matches, which takes a twentieth of a second. */
 const SCANNED_CHARACTERS = 1_000_000;
 
-/** A match before its metadata and the turns around it are read. */
+/** Metadata up to so many bytes comes with the text; of longer, it is read once it is known how much of them is shown. */
+const SHORT_BYTES = 2000;
+
+/** A match before the turns around it are read. */
 export interface Match {
-  id: string;
-  conversation_id: string;
-  turn: number;
-  role: string;
+  row: HitRow;
+  /** Whether there is more to read: longer metadata, or what PostgreSQL cannot hold as it is. */
+  has_more: boolean;
   rank: number;
   repeated: Repetition | undefined;
   found_by: FoundBy | undefined;
@@ -74,20 +78,32 @@ export async function readMatches(sql: SQL, ranked: Ranked[], from: number, opti
   );
   const sizeOf = new Map(sizes.map((size) => [size.id, size]));
   return ranked.flatMap(({ id, score: rank, repeated, found_by, ...each }, index) => {
-    const size = sizeOf.get(id);
+    const row = sizeOf.get(id);
     const text = found.get(id);
-    if (!size || !text) return [];
+    if (!row || !text) return [];
     const meant = found_by === "meaning" ? each.meant : undefined;
     const snippet = meant ? passageOf(text.text, text.marks, meant) : snippetOf(text.text, text.marks, text.from > 0);
     const told = { rank, repeated, found_by, meant, place: from + index };
-    return [{ ...size, ...text, ...told, snippet, near: near.get(id) ?? [] }];
+    return [{ ...sizesIn(row), row, ...text, ...told, snippet, near: near.get(id) ?? [] }];
   });
 }
 
-type Sizes = Omit<
-  Match,
-  "text" | "from" | "whole" | "marks" | "snippet" | "near" | "rank" | "repeated" | "found_by" | "meant" | "place"
->;
+type Sizes = HitRow &
+  Omit<
+    Match,
+    | "row"
+    | "text"
+    | "from"
+    | "whole"
+    | "marks"
+    | "snippet"
+    | "near"
+    | "rank"
+    | "repeated"
+    | "found_by"
+    | "meant"
+    | "place"
+  >;
 
 /** What is read of a content. */
 interface ReadText {
@@ -108,14 +124,15 @@ async function readTexts(
   options: MatchOptions,
 ): Promise<{ sizes: Sizes[]; texts: ReadText[] }> {
   const rows: (Omit<Sizes, "content_length"> & { text: string | null })[] = await sql`
-    select m.id, m.conversation_id, m.turn_number as turn, m.role,
+    select ${hitColumns(sql, SHORT_BYTES)},
       octet_length(coalesce(m.content_exact, m.content)) as content_bytes,
       case when all_bytes <= ${SCANNED_CHARACTERS}::integer then m.content end as text,
-      coalesce(octet_length(coalesce(m.metadata_exact, m.metadata::text)), 0) as metadata_bytes,
-      coalesce(octet_length(coalesce(c.metadata_exact, c.metadata::text)), 0) as conversation_metadata_bytes,
-      octet_length(concat(c.session_id, c.title, c.client, c.folder)) as session_bytes
+      metadata_bytes, conversation_metadata_bytes,
+      octet_length(concat(c.session_id, c.title, c.client, c.folder)) as session_bytes,
+      m.content_exact is not null or metadata_bytes > ${SHORT_BYTES}::integer
+        or conversation_metadata_bytes > ${SHORT_BYTES}::integer as has_more
     from (select *, sum(octet_length(content)) over () as all_bytes from messages where id = any(${ids})) as m
-    join conversations c on c.id = m.conversation_id`;
+    join conversations c on c.id = m.conversation_id cross join ${hitSizes(sql)}`;
   const all = rows.flatMap(({ id, text }) => (text === null ? [] : [wholeText(id, text)]));
   const texts = all.length === rows.length ? all : await readPieces(sql, rows, options);
   const lengths = new Map(texts.map((each) => [each.id, each.content_length]));
@@ -160,6 +177,17 @@ async function readPieces(
     const whole = read.from === 0 && read.characters >= content_length;
     return [{ id: row.id, text, from: read.from, whole, content_length, scanned }];
   });
+}
+
+function sizesIn({
+  content_bytes,
+  content_length,
+  metadata_bytes,
+  conversation_metadata_bytes,
+  session_bytes,
+  has_more,
+}: Sizes) {
+  return { content_bytes, content_length, metadata_bytes, conversation_metadata_bytes, session_bytes, has_more };
 }
 
 function wholeText(id: string, text: string): ReadText {

@@ -2,9 +2,10 @@ import type { SQL } from "bun";
 import { lengthInCodePoints, positionBehind } from "../code-points.ts";
 import { exactMetadata, exactText } from "../exact.ts";
 import type { Metadata } from "../exact.ts";
-import { factColumns, factsOf } from "../facts.ts";
-import type { ConversationFacts } from "../facts.ts";
+import { factsOf } from "../facts.ts";
 import { beginning } from "../reply.ts";
+import { hitColumns, hitSizes } from "./hit-row.ts";
+import type { HitRow } from "./hit-row.ts";
 import type { Match } from "./matches.ts";
 import type { NearTurn } from "./near-turns.ts";
 import type { FoundBy } from "./ranked.ts";
@@ -51,23 +52,7 @@ export interface SearchHit {
   repeated?: Repetition;
 }
 
-interface HitRow extends ConversationFacts {
-  id: string;
-  conversation_id: string;
-  session_id: string | null;
-  turn: number;
-  role: string;
-  created_at: Date;
-  content_exact: string | null;
-  metadata: Metadata | null;
-  metadata_exact: string | null;
-  conversation_metadata: Metadata | null;
-  conversation_metadata_exact: string | null;
-  kind: string | null;
-  abandoned: boolean;
-}
-
-/** Reads what a reply shows of the matches, up to `most` bytes of each text; `near` are the turns around them, by id. */
+/** Shows the matches, up to `most` bytes of each text; `near` are the turns around them, by id. */
 export async function readSearchHits(
   sql: SQL,
   matches: Match[],
@@ -75,30 +60,35 @@ export async function readSearchHits(
   hasContext: boolean,
   most: number,
 ): Promise<SearchHit[]> {
-  const ids = matches.map((match) => match.id);
-  const rows: HitRow[] = await sql`
-    select m.id, m.conversation_id, c.session_id, m.turn_number as turn, m.role, m.created_at, m.content_exact,
-      m.kind, m.abandoned, ${factColumns(sql)},
-      case when octet_length(coalesce(m.metadata_exact, m.metadata::text)) <= ${most}::integer then m.metadata end as metadata,
-      case when octet_length(m.metadata_exact) <= ${most}::integer then m.metadata_exact end as metadata_exact,
-      case when octet_length(coalesce(c.metadata_exact, c.metadata::text)) <= ${most}::integer then c.metadata end
-        as conversation_metadata,
-      case when octet_length(c.metadata_exact) <= ${most}::integer then c.metadata_exact end as conversation_metadata_exact
-    from messages m join conversations c on c.id = m.conversation_id where m.id = any(${sql.array(ids, "UUID")})`;
-  const found = new Map(rows.map((row) => [row.id, row]));
-  return matches.flatMap((match) => {
-    const row = found.get(match.id);
-    if (!row) return [];
+  const rest = await readRest(sql, matches, most);
+  return matches.map((match) => {
+    const { turn } = match.row;
     const turns = match.near.flatMap(({ id }) => near.get(id) ?? []).toSorted((a, b) => a.turn - b.turn);
     const sides = {
-      before: turns.filter((turn) => turn.turn < row.turn),
-      after: turns.filter((turn) => turn.turn > row.turn),
+      before: turns.filter((each) => each.turn < turn),
+      after: turns.filter((each) => each.turn > turn),
     };
-    return [hit(row, match, most, hasContext ? sides : {})];
+    return hit(rest.get(match.row.id) ?? { ...match.row, content_exact: null }, match, most, hasContext ? sides : {});
   });
 }
 
-function hit(row: HitRow, match: Match, most: number, sides: Pick<SearchHit, "before" | "after">): SearchHit {
+/** A row with everything that is shown. */
+interface WholeRow extends HitRow {
+  content_exact: string | null;
+}
+
+/** Reads what did not come with the texts, of the few matches that have more. */
+async function readRest(sql: SQL, matches: Match[], most: number): Promise<Map<string, WholeRow>> {
+  const ids = matches.flatMap(({ row, has_more }) => (has_more ? [row.id] : []));
+  if (ids.length === 0) return new Map();
+  const rows: WholeRow[] = await sql`
+    select ${hitColumns(sql, most)}, m.content_exact
+    from messages m join conversations c on c.id = m.conversation_id cross join ${hitSizes(sql)}
+    where m.id = any(${sql.array(ids, "UUID")})`;
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+function hit(row: WholeRow, match: Match, most: number, sides: Pick<SearchHit, "before" | "after">): SearchHit {
   const { rank, repeated, snippet, metadata_bytes, conversation_metadata_bytes } = match;
   const { title, client, folder } = factsOf(row);
   return {
@@ -113,9 +103,12 @@ function hit(row: HitRow, match: Match, most: number, sides: Pick<SearchHit, "be
     ...sides,
     rank,
     created_at: row.created_at.toISOString(),
-    metadata: exactMetadata(row.metadata, row.metadata_exact),
+    metadata: metadata_bytes > most ? null : exactMetadata(row.metadata, row.metadata_exact),
     ...(metadata_bytes > most ? { metadata_bytes } : {}),
-    conversation_metadata: exactMetadata(row.conversation_metadata, row.conversation_metadata_exact),
+    conversation_metadata:
+      conversation_metadata_bytes > most
+        ? null
+        : exactMetadata(row.conversation_metadata, row.conversation_metadata_exact),
     ...(conversation_metadata_bytes > most ? { conversation_metadata_bytes } : {}),
     title,
     client,
