@@ -19,7 +19,16 @@ const AVERAGE_WINDOW_WORDS = 40;
 const LENGTH_WORDS = 50;
 const LENGTH_POWER = -0.4;
 /** What a person said is what is remembered; what a tool printed was hardly read. */
-const ROLE_WEIGHTS: Readonly<Record<string, number>> = { user: 1.3, tool: 0.8 };
+const ROLE_WEIGHTS: Readonly<Record<string, number>> = { user: 1.4, tool: 0.8 };
+/**
+ * What is said in fewer words is mostly small talk, which answers seldom, and a short question asks for what is sought: of a
+ * turn of hardly any words, these shares of its own score are lost.
+ */
+const FULL_WORDS = 30;
+/** The same for what a tool printed, which says much in few words; not so few that it counts more than if it were said. */
+const FULL_TOOL_WORDS = 20;
+const LOST_BY_BREVITY = 0.5;
+const LOST_BY_A_QUESTION = 0.9;
 /** Bytes of a word with the space behind it. In scripts without spaces, a character of three bytes makes half a word. */
 const BYTES_PER_WORD = 6;
 
@@ -106,13 +115,20 @@ export function scoreTurns(turns: Turn[], words: QueryWords, vectors: ReadonlyMa
     const before = neighbour(turn, -1);
     const question = before?.asks && wordsOf(before) <= MAX_QUESTION_WORDS ? sum(parts.get(before) ?? []) : 0;
     const score =
-      sum(own) +
+      brevity(turn) * sum(own) +
       LABEL_WEIGHT * turn.label +
       WINDOW_WEIGHT * windowScore(turn, words, neighbour) +
       ANSWER_WEIGHT * question +
       CONVERSATION_WEIGHT * sum(conversations.get(turn.conversation) ?? []);
     return [{ turn, score }];
   });
+}
+
+/** Share of its own score that counts. What others gain by a short turn is not lost: its words tell what the talk is about. */
+function brevity(turn: Turn): number {
+  const full = turn.role === "tool" ? FULL_TOOL_WORDS : FULL_WORDS;
+  const lacking = Math.max(0, 1 - wordsOf(turn) / full);
+  return 1 - lacking * (turn.asks ? LOST_BY_A_QUESTION : LOST_BY_BREVITY);
 }
 
 /** The turns of each conversation by their numbers. */

@@ -32,6 +32,27 @@ describe("the score of a turn", () => {
     expect((scores[2] ?? 0) / (scores[3] ?? 0)).toBeGreaterThan(2);
   });
 
+  test("is lower of a few words than of a sentence; what a tool printed may be shorter", () => {
+    const scoreOfWords = (count: number, role: string) => {
+      const sentence = { turn: 50, bytes: 180, role };
+      const scored = scoreTurns([turnOf(sentence), turnOf({ bytes: 6 * count, role })], words, new Map());
+      return scored.find(({ turn }) => turn.turn === 1)?.score ?? 0;
+    };
+    for (const role of ["user", "assistant"]) {
+      expect(scoreOfWords(20, role)).toBeLessThan(scoreOfWords(30, role));
+      expect(scoreOfWords(5, role)).toBeLessThan(scoreOfWords(20, role));
+    }
+    expect(scoreOfWords(20, "tool")).toBeGreaterThan(scoreOfWords(30, "tool"));
+    expect(scoreOfWords(5, "tool")).toBeLessThan(scoreOfWords(20, "tool"));
+  });
+
+  test("is lower when it is a short question, which asks for an answer and is none", () => {
+    const lost = (bytes: number) => scoreOf({ bytes }) - scoreOf({ bytes, asks: true });
+    expect(lost(60)).toBeGreaterThan(lost(120));
+    expect(lost(120)).toBeGreaterThan(0);
+    expect(lost(240)).toBe(0);
+  });
+
   test("grows with a short question before it that holds the words, and not with a long one", () => {
     const question = { asks: true, frequencies: [1, 1], bytes: 100 };
     const answer = (before: Partial<Turn>) =>
