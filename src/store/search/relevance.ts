@@ -37,8 +37,9 @@ export const REACH = 4;
 const WINDOW_WEIGHT = 0.6;
 /** Longer turns lend no weight: their words say little about what is near them, and unpacking their vectors takes long. */
 export const MOST_NEAR_BYTES = 12_000;
-/** Score added for each query word in the label. */
+/** Score added for each query word in the label. What a tool printed has no speaker: before its colon is a name or a place. */
 const LABEL_WEIGHT = 5;
+const TOOL_LABEL_WEIGHT = 2;
 /** Share of a question's own score that is added to the turn after it. A long prompt is more than its last question. */
 const ANSWER_WEIGHT = 0.45;
 const MAX_QUESTION_WORDS = 40;
@@ -90,7 +91,8 @@ export function ownScoreIn({ weights }: QueryWords): string {
   const words = wordsIn;
   const norm = `(${K1 * (1 - B)} + ${(K1 * B) / AVERAGE_WORDS} * least(${words}, ${PASSAGE_WORDS}))`;
   const own = weights.map((weight, index) => `${weight} * ${K1 + 1} * f${index} / (f${index} + ${norm})`).join(" + ");
-  return `(${own}) * ${priorIn} + ${LABEL_WEIGHT} * label`;
+  const label = `case role when 'tool' then ${TOOL_LABEL_WEIGHT} else ${LABEL_WEIGHT} end`;
+  return `(${own}) * ${priorIn} + ${label} * label`;
 }
 
 /** The same in TypeScript, without the label. */
@@ -116,7 +118,7 @@ export function scoreTurns(turns: Turn[], words: QueryWords, vectors: ReadonlyMa
     const question = before?.asks && wordsOf(before) <= MAX_QUESTION_WORDS ? sum(parts.get(before) ?? []) : 0;
     const score =
       brevity(turn) * sum(own) +
-      LABEL_WEIGHT * turn.label +
+      (turn.role === "tool" ? TOOL_LABEL_WEIGHT : LABEL_WEIGHT) * turn.label +
       WINDOW_WEIGHT * windowScore(turn, words, neighbour) +
       ANSWER_WEIGHT * question +
       CONVERSATION_WEIGHT * sum(conversations.get(turn.conversation) ?? []);

@@ -46,6 +46,13 @@ describe("the score of a turn", () => {
     expect(scoreOfWords(5, "tool")).toBeLessThan(scoreOfWords(20, "tool"));
   });
 
+  test("grows with a word before the first colon, less in what a tool printed, which nobody said", () => {
+    const gain = (role: string) => scoreOf({ role, label: 1 }) - scoreOf({ role });
+    expect(gain("assistant")).toBe(gain("user"));
+    expect(gain("tool")).toBeLessThan(gain("assistant"));
+    expect(gain("tool")).toBeGreaterThan(0);
+  });
+
   test("is lower when it is a short question, which asks for an answer and is none", () => {
     const lost = (bytes: number) => scoreOf({ bytes }) - scoreOf({ bytes, asks: true });
     expect(lost(60)).toBeGreaterThan(lost(120));
