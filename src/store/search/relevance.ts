@@ -38,7 +38,7 @@ const WINDOW_WEIGHT = 0.6;
 /** Longer turns lend no weight: their words say little about what is near them, and unpacking their vectors takes long. */
 export const MOST_NEAR_BYTES = 12_000;
 /** Score added for each query word in the label. What a tool printed has no speaker: before its colon is a name or a place. */
-const LABEL_WEIGHT = 5;
+const LABEL_WEIGHT = 7;
 const TOOL_LABEL_WEIGHT = 2;
 /** Share of a question's own score that is added to the turn after it. A long prompt is more than its last question. */
 const ANSWER_WEIGHT = 0.45;
