@@ -90,11 +90,13 @@ for (const engine of engines) {
     for (const role of ["user", "assistant", "tool", "system"]) {
       for (const bytes of [10, 700, 50_000]) {
         const turn = turnOf({ role, bytes, frequencies: [1.25, 0.5] });
-        const [row] = await sql.unsafe(
-          `select ${ownScoreIn(words)} as own from (values (${bytes}, '${role}', 0, 1.25::float8, 0.5::float8))
-            as turns (bytes, role, label, f0, f1)`,
+        const rows = await sql.unsafe(
+          `select ${ownScoreIn(words)} as own from (values (0), (1)) as labels (label),
+            (values (${bytes}, '${role}', 1.25::float8, 0.5::float8)) as turns (bytes, role, f0, f1) order by label`,
         );
-        expect(row.own).toBeCloseTo(ownScore(turn, words), 9);
+        const [plain, labelled] = rows.map(({ own }: { own: number }) => own);
+        expect(plain).toBeCloseTo(ownScore(turn, words), 9);
+        expect(labelled - plain).toBeCloseTo(scoreOf({ role, label: 1 }) - scoreOf({ role }), 9);
       }
     }
   });
