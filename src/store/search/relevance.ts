@@ -19,7 +19,16 @@ const AVERAGE_WINDOW_WORDS = 40;
 const LENGTH_WORDS = 50;
 const LENGTH_POWER = -0.4;
 /** What a person said is what is remembered; what a tool printed was hardly read. */
-const ROLE_WEIGHTS: Readonly<Record<string, number>> = { user: 1.3, tool: 0.8 };
+const ROLE_WEIGHTS: Readonly<Record<string, number>> = { user: 1.4, tool: 0.8 };
+/**
+ * What is said in fewer words is mostly small talk, which answers seldom, and a short question asks for what is sought: of a
+ * turn of hardly any words, these shares of its own score are lost.
+ */
+const FULL_WORDS = 30;
+/** The same for what a tool printed, which says much in few words; not so few that it counts more than if it were said. */
+const FULL_TOOL_WORDS = 20;
+const LOST_BY_BREVITY = 0.5;
+const LOST_BY_A_QUESTION = 0.9;
 /** Bytes of a word with the space behind it. In scripts without spaces, a character of three bytes makes half a word. */
 const BYTES_PER_WORD = 6;
 
@@ -28,8 +37,9 @@ export const REACH = 4;
 const WINDOW_WEIGHT = 0.6;
 /** Longer turns lend no weight: their words say little about what is near them, and unpacking their vectors takes long. */
 export const MOST_NEAR_BYTES = 12_000;
-/** Score added for each query word in the label. */
-const LABEL_WEIGHT = 5;
+/** Score added for each query word in the label. What a tool printed has no speaker: before its colon is a name or a place. */
+const LABEL_WEIGHT = 7;
+const TOOL_LABEL_WEIGHT = 2;
 /** Share of a question's own score that is added to the turn after it. A long prompt is more than its last question. */
 const ANSWER_WEIGHT = 0.45;
 const MAX_QUESTION_WORDS = 40;
@@ -81,7 +91,8 @@ export function ownScoreIn({ weights }: QueryWords): string {
   const words = wordsIn;
   const norm = `(${K1 * (1 - B)} + ${(K1 * B) / AVERAGE_WORDS} * least(${words}, ${PASSAGE_WORDS}))`;
   const own = weights.map((weight, index) => `${weight} * ${K1 + 1} * f${index} / (f${index} + ${norm})`).join(" + ");
-  return `(${own}) * ${priorIn} + ${LABEL_WEIGHT} * label`;
+  const label = `case role when 'tool' then ${TOOL_LABEL_WEIGHT} else ${LABEL_WEIGHT} end`;
+  return `(${own}) * ${priorIn} + ${label} * label`;
 }
 
 /** The same in TypeScript, without the label. */
@@ -106,13 +117,20 @@ export function scoreTurns(turns: Turn[], words: QueryWords, vectors: ReadonlyMa
     const before = neighbour(turn, -1);
     const question = before?.asks && wordsOf(before) <= MAX_QUESTION_WORDS ? sum(parts.get(before) ?? []) : 0;
     const score =
-      sum(own) +
-      LABEL_WEIGHT * turn.label +
+      brevity(turn) * sum(own) +
+      (turn.role === "tool" ? TOOL_LABEL_WEIGHT : LABEL_WEIGHT) * turn.label +
       WINDOW_WEIGHT * windowScore(turn, words, neighbour) +
       ANSWER_WEIGHT * question +
       CONVERSATION_WEIGHT * sum(conversations.get(turn.conversation) ?? []);
     return [{ turn, score }];
   });
+}
+
+/** Share of its own score that counts. What others gain by a short turn is not lost: its words tell what the talk is about. */
+function brevity(turn: Turn): number {
+  const full = turn.role === "tool" ? FULL_TOOL_WORDS : FULL_WORDS;
+  const lacking = Math.max(0, 1 - wordsOf(turn) / full);
+  return 1 - lacking * (turn.asks ? LOST_BY_A_QUESTION : LOST_BY_BREVITY);
 }
 
 /** The turns of each conversation by their numbers. */

@@ -32,6 +32,34 @@ describe("the score of a turn", () => {
     expect((scores[2] ?? 0) / (scores[3] ?? 0)).toBeGreaterThan(2);
   });
 
+  test("is lower of a few words than of a sentence; what a tool printed may be shorter", () => {
+    const scoreOfWords = (count: number, role: string) => {
+      const sentence = { turn: 50, bytes: 180, role };
+      const scored = scoreTurns([turnOf(sentence), turnOf({ bytes: 6 * count, role })], words, new Map());
+      return scored.find(({ turn }) => turn.turn === 1)?.score ?? 0;
+    };
+    for (const role of ["user", "assistant"]) {
+      expect(scoreOfWords(20, role)).toBeLessThan(scoreOfWords(30, role));
+      expect(scoreOfWords(5, role)).toBeLessThan(scoreOfWords(20, role));
+    }
+    expect(scoreOfWords(20, "tool")).toBeGreaterThan(scoreOfWords(30, "tool"));
+    expect(scoreOfWords(5, "tool")).toBeLessThan(scoreOfWords(20, "tool"));
+  });
+
+  test("grows with a word before the first colon, less in what a tool printed, which nobody said", () => {
+    const gain = (role: string) => scoreOf({ role, label: 1 }) - scoreOf({ role });
+    expect(gain("assistant")).toBe(gain("user"));
+    expect(gain("tool")).toBeLessThan(gain("assistant"));
+    expect(gain("tool")).toBeGreaterThan(0);
+  });
+
+  test("is lower when it is a short question, which asks for an answer and is none", () => {
+    const lost = (bytes: number) => scoreOf({ bytes }) - scoreOf({ bytes, asks: true });
+    expect(lost(60)).toBeGreaterThan(lost(120));
+    expect(lost(120)).toBeGreaterThan(0);
+    expect(lost(240)).toBe(0);
+  });
+
   test("grows with a short question before it that holds the words, and not with a long one", () => {
     const question = { asks: true, frequencies: [1, 1], bytes: 100 };
     const answer = (before: Partial<Turn>) =>
@@ -62,11 +90,13 @@ for (const engine of engines) {
     for (const role of ["user", "assistant", "tool", "system"]) {
       for (const bytes of [10, 700, 50_000]) {
         const turn = turnOf({ role, bytes, frequencies: [1.25, 0.5] });
-        const [row] = await sql.unsafe(
-          `select ${ownScoreIn(words)} as own from (values (${bytes}, '${role}', 0, 1.25::float8, 0.5::float8))
-            as turns (bytes, role, label, f0, f1)`,
+        const rows = await sql.unsafe(
+          `select ${ownScoreIn(words)} as own from (values (0), (1)) as labels (label),
+            (values (${bytes}, '${role}', 1.25::float8, 0.5::float8)) as turns (bytes, role, f0, f1) order by label`,
         );
-        expect(row.own).toBeCloseTo(ownScore(turn, words), 9);
+        const [plain, labelled] = rows.map(({ own }: { own: number }) => own);
+        expect(plain).toBeCloseTo(ownScore(turn, words), 9);
+        expect(labelled - plain).toBeCloseTo(scoreOf({ role, label: 1 }) - scoreOf({ role }), 9);
       }
     }
   });
