@@ -24,7 +24,6 @@ import plannerStatistics from "../../../sql/0023_planner_statistics.sql" with { 
 import meaningByModel from "../../../sql/0024_meaning_by_model.sql" with { type: "text" };
 import wordsAhead from "../../../sql/0025_words_ahead.sql" with { type: "text" };
 import sections from "../../../sql/0026_sections.sql" with { type: "text" };
-import narrowRows from "../../../sql/0027_narrow_rows.sql" with { type: "text" };
 import { DeweyError } from "../../errors.ts";
 import type { SQL, TransactionSQL } from "bun";
 import type { Log } from "../../log.ts";
@@ -92,7 +91,6 @@ export const migrations: readonly Migration[] = [
   { name: "0024_meaning_by_model", sql: meaningByModel, serves: "0019_former_messages" },
   { name: "0025_words_ahead", sql: wordsAhead, serves: "0019_former_messages" },
   { name: "0026_sections", sql: sections, serves: "0019_former_messages" },
-  { name: "0027_narrow_rows", sql: narrowRows, serves: "0019_former_messages" },
 ];
 
 /** Key of the advisory lock for migrations; any number, the same in every Dewey. */

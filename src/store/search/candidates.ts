@@ -7,8 +7,8 @@ import { priorIn } from "./relevance.ts";
 import { SECTIONED_BYTES } from "./sections.ts";
 import { SECTION_ROW } from "./turn-columns.ts";
 
-/** The vector of a shorter text is soon read. */
-const SHORT_BYTES = 2000;
+/** The vector of a shorter text lies in its row. */
+const INLINE_BYTES = 2000;
 
 /**
  * Selects columns of the messages that are ranked. Those in whose sections words are found are judged by the best of these, which
@@ -45,8 +45,8 @@ function byOwnWords(columns: string, basis: Basis, filter: Filter, bounds: Bound
 }
 
 /**
- * Selects the candidates but for the long ones that are worth the least by their lengths: their vectors lie beside the
- * table, and reading them takes most of the time. Rows are read again by their places in the table, which stay the same within
+ * Selects the candidates but for the long ones that are worth the least by their lengths: their vectors lie apart from their
+ * rows, and reading them takes most of the time. Rows are read again by their places in the table, which stay the same within
  * a statement.
  */
 function withoutLong(columns: string, found: (columns: (part: Part) => string) => string, most: number): string {
@@ -54,8 +54,8 @@ function withoutLong(columns: string, found: (columns: (part: Part) => string) =
     `m.ctid as place, m.id, octet_length(m.content) as bytes, m.role, ${isLate} as is_late`;
   return `with found as materialized (${found(seen)})
     select ${columns} from (
-      select place from found where bytes <= ${SHORT_BYTES}
+      select place from found where bytes <= ${INLINE_BYTES}
       union all
-      (select place from found where bytes > ${SHORT_BYTES} order by is_late, ${priorIn} desc, id limit ${most})
+      (select place from found where bytes > ${INLINE_BYTES} order by is_late, ${priorIn} desc, id limit ${most})
     ) as kept join messages m on m.ctid = kept.place`;
 }

@@ -51,7 +51,7 @@ const MAX_MEANT = 200;
 /** Limit on the words of a query that are searched; each is scored in every candidate. */
 const MAX_WORDS = 32;
 /** The same of pairs of characters, in scripts without spaces: each overlaps with the next, so half of them tell as much. */
-const MAX_PAIRS = 14;
+const MAX_PAIRS = 12;
 /** Queries whose words are remembered: people page through hits, and a page asks again for what they are counted by. */
 const PARSED_QUERIES = 200;
 /** Words of texts whose lexemes are remembered, in about 3 MB. */
