@@ -11,6 +11,9 @@ const BEGINNING_STEMS = "english";
 /** Limit on the distinct words per reply that PostgreSQL is asked to stem. */
 const MAX_ASKED = 2000;
 
+/** Longer words are hardly met again, and would take the memory of many. */
+const MAX_REMEMBERED_CHARACTERS = 50;
+
 /** Characters whose words are found at once, in a few milliseconds. */
 const PIECE_CHARACTERS = 10_000;
 /** Words that are looked at without a look at the clock. */
@@ -139,7 +142,7 @@ async function soughtBy(
   const key = (word: string) => `${languages.join()} ${word}`;
   const unknown = words.filter((word) => lexemes.get(key(word)) === undefined);
   const told = new Map(unknown.length === 0 ? [] : await lexemesOf(sql, unknown, languages));
-  for (const [word, own] of told) lexemes.set(key(word), own);
+  for (const [word, own] of told) if (word.length <= MAX_REMEMBERED_CHARACTERS) lexemes.set(key(word), own);
   const found = new Map<string, Sought>();
   for (const word of words) {
     const own = told.get(word) ?? lexemes.get(key(word)) ?? [];

@@ -54,6 +54,8 @@ const MAX_WORDS = 32;
 const MAX_PAIRS = 12;
 /** Queries whose words are remembered: people page through hits, and a page asks again for what they are counted by. */
 const PARSED_QUERIES = 200;
+/** A longer query is read anew each time, so that none of a client's takes the memory of many. */
+const MAX_REMEMBERED_CHARACTERS = 1000;
 /** Words of texts whose lexemes are remembered, in about 3 MB. */
 const KNOWN_LEXEMES = 20_000;
 
@@ -194,6 +196,7 @@ export class Search {
   }
 
   async #parse(sql: SQL, text: string, { languages, earlierForm }: SearchLanguages): Promise<SearchQuery> {
+    if (text.length > MAX_REMEMBERED_CHARACTERS) return parseQuery(sql, text, { languages, earlierForm });
     const key = JSON.stringify([languages, earlierForm, text]);
     const query = this.#parsed.get(key) ?? (await parseQuery(sql, text, { languages, earlierForm }));
     this.#parsed.set(key, query);
